@@ -1,0 +1,49 @@
+"""gtahead: from game captures to head detection and crowd counting data sets, and scores."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gtahead.building import build
+    from gtahead.dataset import Dataset
+    from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError
+    from gtahead.overview import info
+    from gtahead.simulation import simulate
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Dataset": "gtahead.dataset",
+    "GtaheadError": "gtahead.errors",
+    "InputError": "gtahead.errors",
+    "ResourceError": "gtahead.errors",
+    "UsageError": "gtahead.errors",
+    "build": "gtahead.building",
+    "info": "gtahead.overview",
+    "simulate": "gtahead.simulation",
+}
+
+__all__ = [
+    "Dataset",
+    "GtaheadError",
+    "InputError",
+    "ResourceError",
+    "UsageError",
+    "build",
+    "info",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever stands there
+    """Import a public name at its first use, so that `import gtahead` costs nothing."""
+    if name not in _HOMES:
+        msg = f"module 'gtahead' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

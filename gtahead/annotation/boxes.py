@@ -1,0 +1,316 @@
+"""Pseudo boxes: each head gets a box by a rule, where the capture has none.
+
+The rule is chosen for each *frame*, so that no frame mixes boxes of two kinds. Boxes are centred on
+the head point and rounded to 1/256 px, so that no processor's last bit shows in a fingerprint.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import UsageError
+from gtahead.geometry import Booleans, Floats, boxes_around
+
+GRID = 256
+"""Derived pixels are multiples of 1/256."""
+
+HEAD_SIDE_M = 0.24
+"""Side of the square that a public GTA-V head box tool puts around a head, in metres."""
+
+JOINT_RATIO = 1.35
+"""Head height over the distance of head_top and neck, measured on a large head of a real frame."""
+
+JOINT_ASPECT = 0.8
+"""Width over height of a head seen from the front: heads are taller than wide."""
+
+FLOOR_PX = 2.0
+
+ORDER = ("captured", "joints", "camera", "joints2d", "knn", "fixed")
+"""The order in which `auto` tries the rules on a frame; `fixed` always works."""
+
+RULES: Mapping[str, Mapping[str, float]] = {
+    "auto": {},
+    "captured": {},
+    "joints": {"ratio": JOINT_RATIO, "aspect": JOINT_ASPECT},
+    "camera": {"side_m": HEAD_SIDE_M},
+    "knn": {"k": 3, "scale": 0.4},
+    "fixed": {"side": 24.0},
+}
+"""Rules by the name that a user gives, with their parameters' defaults."""
+
+
+@dataclass(frozen=True)
+class BoxRule:
+    """A rule and its parameters, as a spec string such as `knn:k=3,scale=0.4`."""
+
+    name: str = "auto"
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> BoxRule:
+        """Read a spec string.
+
+        Raises:
+            UsageError: unknown rule or parameter (the nearest match is named), or a bad number.
+
+        Example:
+            >>> str(BoxRule.parse("fixed:side=32"))
+            'fixed:side=32'
+        """
+        name, _, rest = text.partition(":")
+        if name not in RULES:
+            raise UsageError("unknown box rule", value=name, remedy=_nearest(name, RULES))
+        given: dict[str, float] = {}
+        for part in filter(None, rest.split(",")):
+            key, _, number = part.partition("=")
+            if key not in RULES[name]:
+                raise UsageError(
+                    f"the box rule {name} has no such parameter",
+                    value=key,
+                    remedy=_nearest(key, RULES[name]),
+                )
+            try:
+                given[key] = float(number)
+            except ValueError:
+                given[key] = float("nan")
+            if not (0 < given[key] < float("inf")) or (key == "k" and given[key] % 1):
+                raise UsageError(
+                    f"{key} of the box rule {name} must be a number above 0",
+                    value=number,
+                    remedy=f"such as {key}={RULES[name][key]:g}",
+                )
+        return cls(name, given)
+
+    def __str__(self) -> str:
+        pairs = ",".join(f"{key}={value:g}" for key, value in self.parameters.items())
+        return f"{self.name}:{pairs}" if pairs else self.name
+
+    def of(self, rule: str) -> dict[str, float]:
+        """Give a rule's parameters: as given if it is this rule, else its defaults."""
+        return {**RULES[rule], **(self.parameters if rule == self.name else {})}
+
+
+def _nearest(word: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    listed = ", ".join(known) or "it takes none"
+    return f"did you mean {close[0]}? known: {listed}" if close else f"known: {listed}"
+
+
+@dataclass(frozen=True)
+class HeadFrames:
+    """Heads of some frames of one size, with what the rules need to know of the frames.
+
+    Attributes:
+        heads: columns of (N,) as in the canonical table, with `frame_index`, sorted by it.
+        frames: F, how many frames there are; frames without heads count.
+        size_wh: width and height of the pictures, as the heads' pixels mean them.
+        focal_px: (F,) focal lengths in pixels, NaN where unknown.
+        pitch_deg: (F,) the cameras' pitch, NaN where unknown.
+    """
+
+    heads: Columns
+    frames: int
+    size_wh: tuple[int, int]
+    focal_px: Floats
+    pitch_deg: Floats
+
+    def column(self, name: str) -> Floats:
+        """Give a column, all NaN where it isn't there."""
+        missing = np.full(len(self.heads["head_id"]), np.nan)
+        return np.asarray(self.heads.get(name, missing), np.float64)
+
+    @property
+    def points_xy(self) -> Floats:
+        """(N, 2) head centres in pixels."""
+        return np.stack([self.heads["x"], self.heads["y"]], axis=1)
+
+    def in_every_head(self, good: Booleans) -> Booleans:
+        """(F,) whether something holds for all heads of a frame; true for frames without heads."""
+        bad = np.bincount(self.heads["frame_index"][~good], minlength=self.frames)
+        return bad == 0
+
+    @property
+    def heads_a_frame(self) -> npt.NDArray[np.int64]:
+        """(F,) numbers of heads."""
+        return np.bincount(self.heads["frame_index"], minlength=self.frames)
+
+
+@dataclass(frozen=True)
+class PseudoBoxes:
+    """Boxes of (N,) heads.
+
+    Attributes:
+        boxes_xyxy: (N, 4) pixels, not clipped to the picture.
+        source: (N,) int8 index into `ORDER`.
+        error_px: (N,) half the 10-90 % range of the side's error, NaN where it isn't known.
+        fell_back: how many frames with heads lacked what the wanted rule needs.
+    """
+
+    boxes_xyxy: Floats
+    source: npt.NDArray[np.int8]
+    error_px: Floats
+    fell_back: int
+
+
+def give_boxes(scene: HeadFrames, rule: BoxRule) -> PseudoBoxes:
+    """Give every head a box.
+
+    A wanted rule that a frame can't serve (a head without depth, a lone head for `knn`) hands the
+    frame to the first rule of `auto` that can; `fixed` always can. No heads: empty arrays.
+    """
+    count = len(scene.heads["head_id"])
+    wanted = [rule.name] if rule.name != "auto" else []
+    if rule.name == "joints":
+        wanted.append("joints2d")
+    order = [*wanted, *(name for name in ORDER if name not in wanted)]
+    boxes = np.full((count, 4), np.nan)
+    source = np.full(count, -1, np.int8)
+    error = np.full(count, np.nan)
+    open_frames = scene.heads_a_frame > 0
+    served_first = np.zeros(scene.frames, np.bool_)
+    for name in order:
+        if not open_frames.any():
+            break
+        parameters = rule.of("joints" if name == "joints2d" else name)
+        usable, compute = _RULES[name](scene, parameters)
+        chosen = open_frames & usable
+        if chosen.any():
+            rows = chosen[scene.heads["frame_index"]]
+            found = compute(rows)
+            boxes[rows] = found if name == "captured" else np.round(found * GRID) / GRID
+            source[rows] = ORDER.index(name)
+            error[rows] = _errors(name, boxes[rows])
+            if name in wanted:
+                served_first |= chosen
+            open_frames &= ~chosen
+    fell_back = int((~served_first & (scene.heads_a_frame > 0)).sum()) if wanted else 0
+    return PseudoBoxes(boxes, source, np.round(error * GRID) / GRID, fell_back)
+
+
+Compute = Callable[[Booleans], Floats]
+"""Gives (n, 4) boxes of the heads where a mask is true."""
+
+
+def _captured(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, Compute]:
+    boxes = np.stack([scene.column(f"captured_{c}") for c in ("x0", "y0", "x1", "y1")], axis=1)
+    return scene.in_every_head(np.isfinite(boxes).all(axis=1)), lambda rows: boxes[rows]
+
+
+def _joints(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
+    """Take the head's height from the joints' distance in space, seen at the head's depth."""
+    focal = scene.focal_px[scene.heads["frame_index"]]
+    with np.errstate(invalid="ignore"):
+        heights = parameters["ratio"] * scene.column("top_neck_m") * focal / scene.column("depth_m")
+    return scene.in_every_head(heights > 0), _tall(scene, heights, parameters["aspect"])
+
+
+def _joints2d(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
+    """Take it from the joints' distance in pixels, which a camera looking down foreshortens."""
+    dx = scene.column("top_x") - scene.column("neck_x")
+    dy = scene.column("top_y") - scene.column("neck_y")
+    pitch = np.where(np.isnan(scene.pitch_deg), 0.0, scene.pitch_deg)
+    foreshortened = np.maximum(np.cos(np.radians(pitch)), 0.25)[scene.heads["frame_index"]]
+    heights = np.clip(
+        parameters["ratio"] * np.hypot(dx, dy) / foreshortened, None, scene.size_wh[1] / 4
+    )
+    return scene.in_every_head(heights > 0), _tall(scene, heights, parameters["aspect"])
+
+
+def _camera(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
+    focal = scene.focal_px[scene.heads["frame_index"]]
+    with np.errstate(invalid="ignore"):
+        sides = parameters["side_m"] * focal / scene.column("depth_m")
+    return scene.in_every_head(sides > 0), _square(scene, sides)
+
+
+def _knn(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
+    """Take the side from how close the nearest others stand."""
+    usable = scene.heads_a_frame >= 2
+    frame = scene.heads["frame_index"]
+
+    def compute(rows: Booleans) -> Floats:
+        sides = np.full(len(frame), np.nan)
+        ceiling = scene.size_wh[1] / 8
+        for index in np.unique(frame[rows]):
+            part = slice(*np.searchsorted(frame, [index, index + 1]))
+            raw = parameters["scale"] * nearest_distances(
+                scene.points_xy[part], int(parameters["k"])
+            )
+            raw = np.clip(raw, FLOOR_PX, ceiling)
+            sides[part] = np.minimum(raw, max(FLOOR_PX, 3 * float(np.median(raw))))
+        return _square(scene, sides)(rows)
+
+    return usable, compute
+
+
+def _fixed(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
+    sides = np.full(len(scene.heads["head_id"]), parameters["side"])
+    return np.ones(scene.frames, np.bool_), _square(scene, sides)
+
+
+_RULES: Mapping[
+    str, Callable[[HeadFrames, Mapping[str, float]], tuple[Booleans, Compute]]
+] = {
+    "captured": _captured,
+    "joints": _joints,
+    "camera": _camera,
+    "joints2d": _joints2d,
+    "knn": _knn,
+    "fixed": _fixed,
+}
+
+
+def _tall(scene: HeadFrames, heights: Floats, aspect: float) -> Compute:
+    tall = np.maximum(heights, FLOOR_PX)
+    return lambda rows: boxes_around(scene.points_xy[rows], aspect * tall[rows], tall[rows])
+
+
+def _square(scene: HeadFrames, sides: Floats) -> Compute:
+    floored = np.maximum(sides, FLOOR_PX)
+    return lambda rows: boxes_around(scene.points_xy[rows], floored[rows], floored[rows])
+
+
+def nearest_distances(points_xy: Floats, k: int) -> Floats:
+    """Give (N,) mean distances to the k nearest other points, to all others where there are fewer.
+
+    Two points in one place have a distance of 0; one point alone has NaN.
+    """
+    count = len(points_xy)
+    others = min(k, count - 1)
+    if others < 1:
+        return np.full(count, np.nan)
+    from scipy.spatial import cKDTree
+
+    distances, _ = cKDTree(points_xy).query(points_xy, k=others + 1)
+    means: Floats = np.mean(distances[:, 1:], axis=1)
+    return means
+
+
+@cache
+def calibration() -> Mapping[str, Any]:
+    """Give the committed table of each rule's relative error of the side (made by `tools/`)."""
+    data = (resources.files("gtahead.annotation") / "calibration.json").read_bytes()
+    table: dict[str, Any] = orjson.loads(data)
+    return table
+
+
+def _errors(name: str, boxes_xyxy: Floats) -> Floats:
+    """Half the 10-90 % range of the rule's relative error, times the side."""
+    row = calibration()["rules"].get(name)
+    sides = np.sqrt(np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1))
+    if name == "captured":
+        return np.zeros(len(sides))
+    if row is None:
+        return np.full(len(sides), np.nan)
+    errors: Floats = sides * (row["p90"] - row["p10"]) / 2
+    return errors

@@ -1,0 +1,155 @@
+"""Splits by sequence: sequences of one place stay together, and heads spread evenly.
+
+A split by frame would put neighbouring frames on both sides and is not made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gtahead.dataset import SPLITS
+from gtahead.geometry import Floats
+
+SHARES: Mapping[str, int] = {"train": 20, "validation": 5, "test": 10}
+"""Wished shares of sequences: GTA_Head's 35 sequences as 20, 5 and 10."""
+
+_RESTARTS = 12
+_SWAPS_UP_TO = 200
+
+
+@dataclass(frozen=True)
+class SplitItem:
+    """One sequence, as the search for splits sees it.
+
+    Attributes:
+        name: of the sequence.
+        heads: how many heads count in it.
+        frames: how many frames it has.
+        keys: whatever two sequences must not share across splits: place, camera, a picture.
+        traits: what should occur in every split in proportion: weather, time of day.
+    """
+
+    name: str
+    heads: int
+    frames: int
+    keys: frozenset[Hashable] = frozenset()
+    traits: tuple[str, ...] = ()
+
+
+def groups_of(items: Sequence[SplitItem]) -> list[list[int]]:
+    """Put items that share a key, directly or through others, into one group; give indices."""
+    parent = list(range(len(items)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    first: dict[Hashable, int] = {}
+    for index, item in enumerate(items):
+        for key in item.keys:
+            other = first.setdefault(key, index)
+            parent[max(root(index), root(other))] = min(root(index), root(other))
+    groups: dict[int, list[int]] = {}
+    for index in range(len(items)):
+        groups.setdefault(root(index), []).append(index)
+    return list(groups.values())
+
+
+def design_splits(items: Iterable[SplitItem]) -> dict[str, str]:
+    """Choose a split for every sequence.
+
+    Groups are moved and swapped between splits, from several seeded starts, until neither makes
+    the splits more even in sequences, heads, frames and traits. The result depends on nothing but
+    the items. Every split gets a group while there are three; of two groups the second is the test
+    split, and a lone group is for training.
+
+    Returns:
+        Sequence name to split name, in the order of names.
+    """
+    ordered = sorted(items, key=lambda item: item.name)
+    if not ordered:
+        return {}
+    groups = groups_of(ordered)
+    names = SPLITS if len(groups) >= 3 else ("train", "test")[: len(groups)]
+    shares = np.array([SHARES[name] for name in names], np.float64)
+    sums = np.array([_measures(ordered, group) for group in groups])
+    wished = np.outer(shares / shares.sum(), sums.sum(axis=0))
+    random = np.random.default_rng(0)
+    tries = [_descend(sums, wished, random) for _ in range(_RESTARTS)]
+    best = min(tries, key=lambda found: round(found[0], 9))  # the first of equals
+    choice = {
+        ordered[index].name: names[split]
+        for split, group in zip(best[1], groups, strict=True)
+        for index in group
+    }
+    return dict(sorted(choice.items()))
+
+
+def _measures(items: Sequence[SplitItem], group: list[int]) -> list[float]:
+    """Give what is balanced: shares of sequences, heads and frames, then of each trait."""
+    traits = sorted({trait for item in items for trait in item.traits})
+    total_heads = sum(item.heads for item in items) or 1
+    total_frames = sum(item.frames for item in items) or 1
+    row = [
+        3.0 * len(group) / len(items),
+        3.0 * sum(items[i].heads for i in group) / total_heads,
+        1.0 * sum(items[i].frames for i in group) / total_frames,
+    ]
+    for trait in traits:
+        having = sum(trait in item.traits for item in items)
+        row.append(0.5 * sum(trait in items[i].traits for i in group) / having)
+    return row
+
+
+def _descend(
+    sums: Floats, wished: Floats, random: np.random.Generator
+) -> tuple[float, list[int]]:
+    """From a random start, make the best single move or swap until none helps."""
+    count, splits = len(sums), len(wished)
+    place = random.permutation(np.arange(count) % splits)
+    have = np.zeros_like(wished)
+    np.add.at(have, place, sums)
+    current = float(_costs(have[None], wished)[0])
+    while True:
+        groups, targets = np.nonzero(np.arange(splits) != place[:, None])
+        change = np.zeros((len(groups), *wished.shape))
+        options = np.arange(len(groups))
+        change[options, place[groups]] -= sums[groups]
+        change[options, targets] += sums[groups]
+        changed = [(int(g), int(t), -1, -1) for g, t in zip(groups, targets, strict=True)]
+        if count <= _SWAPS_UP_TO:
+            first, second = np.nonzero(np.triu(place[:, None] != place, 1))
+            swap = np.zeros((len(first), *wished.shape))
+            options = np.arange(len(first))
+            swap[options, place[first]] += sums[second] - sums[first]
+            swap[options, place[second]] += sums[first] - sums[second]
+            change = np.concatenate([change, swap])
+            changed += [
+                (int(a), int(place[b]), int(b), int(place[a]))
+                for a, b in zip(first, second, strict=True)
+            ]
+        if not changed:
+            return current, place.tolist()
+        costs = _costs(have + change, wished)
+        step = int(np.argmin(costs))
+        if costs[step] >= current - 1e-12:
+            return current, place.tolist()
+        current = float(costs[step])
+        have = have + change[step]
+        group, target, other, other_target = changed[step]
+        place[group] = target
+        if other >= 0:
+            place[other] = other_target
+
+
+def _costs(have: Floats, wished: Floats) -> Floats:
+    """Say how uneven (K, splits, measures) choices are; too few sequences in a split cost most."""
+    uneven = ((have - wished) ** 2 / wished.sum(axis=1, keepdims=True)).sum(axis=(1, 2))
+    missing = np.maximum(wished[:, 0] - have[:, :, 0], 0) / wished[:, 0]
+    floors: Floats = uneven + 1e3 * (have[:, :, 0] <= 1e-9).sum(axis=1) + missing.max(axis=1) ** 2
+    return floors

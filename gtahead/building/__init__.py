@@ -1,0 +1,199 @@
+"""From captures to a data set: read, check, annotate, split, store. Resumable at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gtahead import running, storage
+from gtahead.annotation import BoxRule
+from gtahead.building import target as targets
+from gtahead.building.finishing import finish
+from gtahead.building.options import BuildOptions
+from gtahead.building.unit import SequenceRecord, UnitTask, build_sequence, sorted_sources
+from gtahead.captures import READERS, choose_reader
+from gtahead.dataset import CountPolicy
+from gtahead.errors import InputError, ResourceError, Where
+from gtahead.findings import Findings, Ledger
+
+__all__ = ["BuildReport", "BuildStopped", "build"]
+
+Progress = Callable[[int, int, str], None]
+"""Takes how many sequences are done, how many there are, and the last one's name."""
+
+
+@dataclass
+class BuildReport:
+    """What a build came to.
+
+    Attributes:
+        out: the data set's folder.
+        reader: name of the captures' reader.
+        reason: why that reader, in words.
+        built: sequences built in this run.
+        reused: sequences that were there from an earlier run.
+        ledger: what came in, what was dropped, by reason, over all sequences.
+        findings: everything noticed, over all sequences.
+        manifest: as written; empty where the build stopped before.
+    """
+
+    out: Path
+    reader: str
+    reason: str
+    built: int = 0
+    reused: int = 0
+    ledger: Ledger = field(default_factory=Ledger)
+    findings: Findings = field(default_factory=Findings)
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0 clean, 3 done with items set aside."""
+        return 3 if self.findings.anything_set_aside else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the report as one JSON object."""
+        keys = ("simulated", "policy", "splits", "statistics", "fingerprint", "fingerprints")
+        return {
+            "out": str(self.out),
+            "reader": self.reader,
+            "reason": self.reason,
+            "built": self.built,
+            "reused": self.reused,
+            "ledger": self.ledger.as_dict(),
+            "findings": self.findings.as_dict(),
+            **{key: self.manifest[key] for key in keys if key in self.manifest},
+        }
+
+
+class BuildStopped(InputError):
+    """The build ended without a data set; `report` holds what was found."""
+
+    report: BuildReport
+
+
+def build(
+    raw: str | Path,
+    out: str | Path = "dataset",
+    *,
+    reader: str = "auto",
+    boxes: str = "auto",
+    count_policy: str = "visible",
+    images: str = "link",
+    every: int = 1,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    strict: bool = False,
+    fresh: bool = False,
+    on_progress: Progress | None = None,
+) -> BuildReport:
+    """Build a data set from captures, or go on with one that was begun.
+
+    Args:
+        raw: the captures' folder.
+        out: the data set's folder: new, empty, or a data set of gtahead's.
+        reader: kind of capture, a name in `READERS`, or auto.
+        boxes: pseudo-box rule, such as `auto` or `knn:k=3`.
+        count_policy: which heads count: `visible[:SHARE]`, `in-frame` or `all`.
+        images: `link` (hard links, copies where that can't be), `copy`, or `none`.
+        every: keep every n-th frame.
+        workers: processes; None for one a core, up to 4.
+        scheduler: address of a Dask scheduler, in place of processes of this machine.
+        strict: stop, with no data set, where anything would be set aside.
+        fresh: discard what stands at `out` (only what gtahead made) and build anew.
+        on_progress: called after each sequence.
+
+    Returns:
+        What was built and what was found. A second call with nothing new builds nothing.
+
+    Raises:
+        BuildStopped: under `strict`, or where no sequence is left.
+        InputError: no captures, or a target that can't be used.
+        UsageError: an unknown option value, or an ambiguous capture.
+        ResourceError: disk, rights, or another build in the same target.
+    """
+    root, target = Path(raw), Path(out)
+    kind, reason = choose_reader(root, reader)
+    options = BuildOptions(
+        kind.name, BoxRule.parse(boxes), CountPolicy.parse(count_policy), images, every
+    )
+    report = BuildReport(target, kind.name, reason)
+    listed = Findings()
+    sources = kind.list_sequences(root, listed)
+    targets.refuse_foreign(target, root)
+    ours_before = targets.is_ours(target)
+    existed = target.exists()
+    try:
+        storage.make_folder(target)
+        with storage.locked(target):
+            records = targets.prepare(target, options, sources, fresh=fresh)
+            report.reused = len(records)
+            todo = [source for source in sources if source.name not in records]
+            tasks = [
+                (source.name, UnitTask(source, target.absolute(), options, strict))
+                for source in sorted_sources(todo)
+            ]
+            count = workers or running.default_workers()
+            for name, result in running.run_units(
+                build_sequence, tasks, workers=count, scheduler=scheduler
+            ):
+                records[name] = _crashed(name) if isinstance(result, running.Crashed) else result
+                report.built += 1
+                storage.crash_point("unit-done")
+                if on_progress is not None:
+                    on_progress(len(records), len(sources), name)
+            _sum_up(report, records, listed)
+            if not any(record.kept for record in records.values()) and not ours_before:
+                targets.leave_nothing(target, existed=existed)
+            _stop_if_needed(report, records, strict=strict)
+            if todo or not (target / targets.MANIFEST).exists():
+                report.manifest = finish(target, options, records, report.findings, report.ledger)
+            else:
+                report.manifest = dict(targets.read_manifest(target).document)
+                report.findings = Findings.from_dict(report.manifest["findings"])
+    except OSError as error:
+        raise ResourceError(
+            "a file can't be read or written",
+            where=Where(str(error.filename or target)),
+            value=error.strerror or str(error),
+            remedy="free space or mend the rights, then run the same command: it goes on",
+        ) from error
+    return report
+
+
+def _crashed(name: str) -> SequenceRecord:
+    record = SequenceRecord(name, "")
+    record.findings.add("unit-crashed", Where(sequence=name))
+    record.ledger.sequences.came = 1
+    record.ledger.sequences.drop("unit-crashed")
+    return record
+
+
+def _sum_up(report: BuildReport, records: dict[str, SequenceRecord], listed: Findings) -> None:
+    report.findings.merge(listed)
+    for code in listed.totals:
+        report.ledger.sequences.came += listed.totals[code]
+        report.ledger.sequences.drop(code, listed.totals[code])
+    for name in sorted(records):
+        report.findings.merge(records[name].findings)
+        report.ledger.add(records[name].ledger)
+
+
+def _stop_if_needed(
+    report: BuildReport, records: dict[str, SequenceRecord], *, strict: bool
+) -> None:
+    where = Where(str(report.out))
+    if not any(record.kept for record in records.values()):
+        stopped = BuildStopped("no sequence is left to build", where=where, remedy="see the findings")
+    elif strict and report.findings.anything_set_aside:
+        stopped = BuildStopped(
+            "stopped by --strict: items would be set aside",
+            where=where,
+            remedy="mend them and run again, or leave --strict out",
+        )
+    else:
+        return
+    stopped.report = report
+    raise stopped

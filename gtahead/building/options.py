@@ -1,0 +1,55 @@
+"""Options of a build that change its result, and how two sets of them are told apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gtahead import __version__
+from gtahead.annotation import BoxRule
+from gtahead.dataset import CountPolicy
+from gtahead.errors import UsageError
+
+IMAGES = ("link", "copy", "none")
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What decides about a data set, beside its captures.
+
+    Attributes:
+        reader: name in `READERS`.
+        boxes: the pseudo-box rule.
+        policy: which heads count.
+        images: link, copy or none.
+        every: keep every n-th frame of a sequence, from the first.
+    """
+
+    reader: str
+    boxes: BoxRule
+    policy: CountPolicy
+    images: str = "link"
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.images not in IMAGES:
+            raise UsageError("unknown way with images", value=self.images, remedy="link, copy, none")
+        if self.every < 1:
+            raise UsageError("--every must be at least 1", value=self.every)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the options as the manifest holds them. Linked and copied data sets are equal."""
+        return {
+            "from": self.reader,
+            "boxes": str(self.boxes),
+            "count_policy": str(self.policy),
+            "images": "none" if self.images == "none" else "kept",
+            "every": self.every,
+            "gtahead": __version__,
+        }
+
+
+def differing(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Name the options that differ, with both values; empty where none does."""
+    keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    return ", ".join(f"{key} was {old.get(key)}, is now {new.get(key)}" for key in keys)

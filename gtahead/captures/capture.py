@@ -1,0 +1,345 @@
+"""What every reader of captures gives: one sequence, with its frames and its heads as columns."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import Where
+from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Flow, Ledger
+from gtahead.geometry import Camera, depth_from_distance, project
+
+
+@dataclass(frozen=True)
+class SequenceSource:
+    """Where one sequence of a capture lies; cheap to make and to send to a worker.
+
+    Attributes:
+        reader: name in `READERS`.
+        root: the capture's folder.
+        name: the sequence's name, unique in the capture.
+        path: of its labels, relative to the root: a folder or a file.
+        split: the split that the capture gives it, if any.
+    """
+
+    reader: str
+    root: Path
+    name: str
+    path: str
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class CapturedFrame:
+    """One frame as captured.
+
+    Attributes:
+        frame: its name within the sequence; numbers are padded to six digits.
+        file: the picture, relative to the capture's root; None where there is none.
+        camera: None where it isn't known.
+        sha256: of the picture, where the capture recorded it.
+    """
+
+    frame: str
+    file: str | None
+    camera: Camera | None = None
+    sha256: str | None = None
+
+
+@dataclass
+class CapturedSequence:
+    """One sequence, read: frames in order, heads sorted by frame and id.
+
+    Attributes:
+        name: of the sequence.
+        size_wh: of every picture as stored, in pixels.
+        frames: sorted by name.
+        heads: columns named as the canonical table's, with `frame_index` into `frames`;
+            `captured_*` is the capture's own box. Columns that aren't there are unknown.
+        pictures: False where the sequence consists of labels alone.
+    """
+
+    name: str
+    size_wh: tuple[int, int]
+    frames: list[CapturedFrame]
+    heads: Columns
+    pictures: bool = True
+    fps: float | None = None
+    weather: str | None = None
+    hour: float | None = None
+    location: str | None = None
+    split: str | None = None
+    simulated: bool = False
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+class BrokenSequence(Exception):  # noqa: N818 - a verdict on data, not a fault of the program
+    """The sequence is set aside whole; the finding that says why is already noted."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One kind of capture.
+
+    Attributes:
+        name: as `--from` takes it.
+        title: in a few words.
+        recognise: given a folder, why it is such a capture; None where it isn't.
+        list_sequences: the capture's sequences in order; notes what is no sequence.
+        read: one sequence; notes findings and keeps the ledger of frames and heads.
+        inputs: the files of a sequence that decide about its labels.
+    """
+
+    name: str
+    title: str
+    recognise: Callable[[Path], str | None]
+    list_sequences: Callable[[Path, Findings], list[SequenceSource]]
+    read: Callable[[SequenceSource, Findings, Ledger], CapturedSequence]
+    inputs: Callable[[SequenceSource], tuple[list[Path], list[Path]]]
+
+
+def inputs_digest(labels: Iterable[Path], pictures: Iterable[Path], root: Path) -> str:
+    """Hash what a sequence is made from: bytes of its labels, names and sizes of its pictures."""
+    total = hashlib.sha256(b"gtahead inputs 1\n")
+    for path in labels:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        total.update(f"{path.relative_to(root).as_posix()} {digest}\n".encode())
+    for path in sorted(pictures):
+        size = path.stat().st_size if path.exists() else -1
+        total.update(f"{path.relative_to(root).as_posix()} {size}\n".encode())
+    return total.hexdigest()
+
+
+def frame_name(number: int) -> str:
+    """Name a frame by its number: six digits, more where it needs them.
+
+    Example:
+        >>> frame_name(120)
+        '000120'
+    """
+    return f"{number:06d}"
+
+
+def note_gaps(numbers: npt.NDArray[np.int64], where: Where, findings: Findings) -> None:
+    """Note frame numbers that don't go up in equal steps."""
+    steps = np.diff(np.sort(numbers))
+    if len(steps) and steps.min() > 0 and steps.max() != steps.min():
+        place = int(np.argmax(steps > steps.min()))
+        after = int(np.sort(numbers)[place])
+        detail = f"after {after} comes {after + int(steps[place])}"
+        findings.add("frame-gap", where, detail=detail)
+
+
+@dataclass
+class HeadRows:
+    """Heads as they stand in a file, on their way to a checked and sorted table.
+
+    Attributes:
+        columns: as in `CapturedSequence.heads`, and `frame` with the numbers as captured.
+        where: file and sequence, for messages.
+        lines: (N,) line numbers in the file, or None where a row has none.
+    """
+
+    columns: Columns
+    where: Where
+    lines: npt.NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.columns["head_id"])
+
+    def place(self, row: int, field_name: str | None = None) -> Where:
+        """Say where a row stands."""
+        line = None if self.lines is None else f"line {self.lines[row]}"
+        parts = [part for part in (line, field_name) if part]
+        return Where(
+            self.where.file,
+            self.where.sequence,
+            frame_name(int(self.columns["frame"][row])),
+            int(self.columns["head_id"][row]),
+            ", ".join(parts) or None,
+        )
+
+    def take(self, rows: npt.NDArray[Any]) -> None:
+        """Keep these rows, in this order (or those where a mask is true)."""
+        self.columns = {name: values[rows] for name, values in self.columns.items()}
+        if self.lines is not None:
+            self.lines = self.lines[rows]
+
+    def note(
+        self,
+        code: str,
+        wrong: npt.NDArray[np.bool_],
+        findings: Findings,
+        field_name: str | None = None,
+        values: Callable[[list[int]], Mapping[int, object]] | None = None,
+    ) -> int:
+        """Note the rows where `wrong` is true; give their number."""
+        rows = np.flatnonzero(wrong)
+        if len(rows):
+            shown = [int(row) for row in rows[:EXAMPLES_KEPT]]
+            words = values(shown) if values else {}
+            examples = [
+                Finding(code, self.place(row, field_name), words.get(row)) for row in shown
+            ]
+            findings.add_many(code, len(rows), examples)
+        return len(rows)
+
+    def drop(
+        self,
+        code: str,
+        wrong: npt.NDArray[np.bool_],
+        findings: Findings,
+        flow: Flow,
+        field_name: str | None = None,
+        values: Callable[[list[int]], Mapping[int, object]] | None = None,
+    ) -> None:
+        """Note the rows where `wrong` is true, and take them out."""
+        count = self.note(code, wrong, findings, field_name, values)
+        if count:
+            flow.drop(code, count)
+            self.take(~wrong)
+
+
+def fill_depths(columns: Columns, cameras: list[Camera | None], size_wh: tuple[int, int]) -> None:
+    """Fill unknown `depth_m` from world positions, else from `distance_m`, which is taken out.
+
+    Args:
+        columns: of heads, with `frame_index`; changed in place.
+        cameras: of each frame.
+        size_wh: of the pictures as stored.
+    """
+    count = len(columns["head_id"])
+    depth = columns.get("depth_m", np.full(count, np.nan))
+    distance = columns.pop("distance_m", None)
+    names = ("world_x_m", "world_y_m", "world_z_m")
+    if all(name in columns for name in names) and np.isnan(depth).any():
+        depth = depth.copy()
+        world = np.stack([columns[name] for name in names], axis=1)
+        for camera in set(cameras):
+            if camera is None or camera.position_m is None or camera.rotation_deg is None:
+                continue
+            seen_by = np.array([other == camera for other in cameras])
+            rows = np.flatnonzero(np.isnan(depth) & seen_by[columns["frame_index"]])
+            depth[rows] = np.round(project(world[rows], camera, size_wh)[1] * 4096) / 4096
+    if distance is not None:
+        vfov = np.array([np.nan if c is None else c.vfov_deg for c in cameras])
+        points = np.stack([columns["x"], columns["y"]], axis=1)
+        of_heads = vfov[columns["frame_index"]]
+        derived = np.round(depth_from_distance(points, distance, of_heads, size_wh) * 4096) / 4096
+        depth = np.where(np.isnan(depth), derived, depth)
+    if np.isfinite(depth).any():
+        columns["depth_m"] = depth
+
+
+def settle_heads(
+    rows: HeadRows,
+    cameras: list[Camera | None],
+    size_wh: tuple[int, int],
+    findings: Findings,
+    flow: Flow,
+    spelt: Callable[[str, list[int]], Mapping[int, object]] | None = None,
+) -> Columns:
+    """Take out heads that can't be, note what is odd, sort by frame and id.
+
+    Args:
+        rows: as read; `frame_index` is -1 where a head's frame isn't known.
+        cameras: of each frame.
+        size_wh: of the pictures as stored.
+        findings: takes what was noticed.
+        flow: the ledger of heads; takes what was dropped.
+        spelt: gives a column's cells word for word, for messages about numbers that aren't finite.
+
+    Returns:
+        Columns without `frame`, ready for `CapturedSequence`.
+    """
+    rows.drop("head-without-frame", rows.columns["frame_index"] < 0, findings, flow)
+    fill_depths(rows.columns, cameras, size_wh)
+    if "depth_m" in rows.columns:
+        depth = rows.columns["depth_m"]
+        rows.drop(
+            "behind-camera",
+            depth <= 0,
+            findings,
+            flow,
+            "depth_m",
+            lambda shown: {row: float(depth[row]) for row in shown},
+        )
+    for name in ("x", "y"):
+        values = rows.columns[name]
+        rows.drop(
+            "not-finite",
+            ~np.isfinite(values),
+            findings,
+            flow,
+            name,
+            lambda shown, name=name, values=values: (  # type: ignore[misc]
+                spelt(name, shown) if spelt else {row: float(values[row]) for row in shown}
+            ),
+        )
+    _clear_impossible(rows, findings)
+    order = np.lexsort((rows.columns["head_id"], rows.columns["frame_index"]))
+    if (np.diff(order) != 1).any():
+        rows.take(order)
+    frame, head = rows.columns["frame_index"], rows.columns["head_id"]
+    again = np.zeros(len(rows), np.bool_)
+    again[1:] = (frame[1:] == frame[:-1]) & (head[1:] == head[:-1])
+    rows.drop("duplicate-head", again, findings, flow)
+    return {name: values for name, values in rows.columns.items() if name != "frame"}
+
+
+_RANGES = {"visibility": (0.0, 1.0), "top_neck_m": (1e-6, np.inf), "depth_m": (0.0, np.inf)}
+_FLAGS = ("occluded", "self_occluded")
+_CAPTURED = ("captured_x0", "captured_y0", "captured_x1", "captured_y1")
+
+
+def _clear_impossible(rows: HeadRows, findings: Findings) -> None:
+    """Turn values that can't be (a visibility of 1.5, an infinite joint) into unknown ones."""
+    for name, values in list(rows.columns.items()):
+        if name in _FLAGS:
+            wrong = (values < -1) | (values > 1)
+        elif values.dtype.kind == "f" and name not in ("x", "y"):
+            low, high = _RANGES.get(name, (-np.inf, np.inf))
+            wrong = (values < low) | (values > high) | np.isinf(values)
+        else:
+            continue
+        if wrong.any():
+            shown = values
+            rows.note(
+                "bad-value",
+                wrong,
+                findings,
+                name,
+                lambda kept, shown=shown: {row: shown[row].item() for row in kept},  # type: ignore[misc]
+            )
+            rows.columns[name] = np.where(wrong, -1 if name in _FLAGS else np.nan, values).astype(
+                values.dtype
+            )
+    if all(name in rows.columns for name in _CAPTURED):
+        _clear_bad_boxes(rows, findings)
+
+
+def _clear_bad_boxes(rows: HeadRows, findings: Findings) -> None:
+    x0, y0, x1, y1 = (rows.columns[name] for name in _CAPTURED)
+    x, y = rows.columns["x"], rows.columns["y"]
+    given = ~(np.isnan(x0) & np.isnan(y0) & np.isnan(x1) & np.isnan(y1))
+    fine = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1) & (x0 < x1) & (y0 < y1)
+    wrong = given & ~fine
+    if wrong.any():
+        boxes = np.stack([x0, y0, x1, y1], axis=1)
+        rows.note(
+            "bad-box",
+            wrong,
+            findings,
+            None,
+            lambda shown: {row: ", ".join(f"{v:g}" for v in boxes[row]) for row in shown},
+        )
+        for name in _CAPTURED:
+            rows.columns[name] = np.where(wrong, np.nan, rows.columns[name])

@@ -1,0 +1,252 @@
+"""The JTA data set: one JSON of joints a sequence, in camera coordinates.
+
+Layout: `annotations/{train,val,test}/seq_<n>.json`, and the frames that its script extracts from
+the videos, `frames/<split>/seq_<n>/<k>.jpg` with k from 1. A row is frame, person, joint, x, y in
+pixels, x, y, z in metres (z forward), occluded, self-occluded.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead import schemas
+from gtahead.captures.capture import (
+    BrokenSequence,
+    CapturedFrame,
+    CapturedSequence,
+    HeadRows,
+    Reader,
+    SequenceSource,
+    frame_name,
+    note_gaps,
+    settle_heads,
+)
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings, Ledger
+from gtahead.geometry import Camera, vertical_fov_deg
+from gtahead.pictures import PICTURE_SUFFIXES
+
+SIZE_WH = (1920, 1080)
+FOCAL_PX = 1158.0
+"""From the data set's camera matrix, [1158 0 960; 0 1158 540; 0 0 1]."""
+
+FRAMES_A_SEQUENCE = 900
+FPS = 30.0
+HEAD_TOP, HEAD_CENTER, NECK = 0, 1, 2
+FIELDS = 10
+
+_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+_NAME = re.compile(r"seq_(\d+)\.json")
+
+
+def _label_files(root: Path) -> list[tuple[Path, str | None]]:
+    folder = root / "annotations"
+    found: list[tuple[Path, str | None]] = []
+    for split in ("", *_SPLITS):
+        if (folder / split).is_dir():
+            found += [
+                (path, _SPLITS.get(split))
+                for path in (folder / split).iterdir()
+                if _NAME.fullmatch(path.name)
+            ]
+    return sorted(found, key=lambda pair: int(_NAME.fullmatch(pair[0].name)[1]))  # type: ignore[index]
+
+
+def _recognise(root: Path) -> str | None:
+    files = _label_files(root)
+    return f"it holds {files[0][0].relative_to(root).as_posix()}" if files else None
+
+
+def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
+    del findings  # a JTA folder names its sequences by file: nothing else is one
+    sources = [
+        SequenceSource("jta", root, path.stem, path.relative_to(root).as_posix(), split)
+        for path, split in _label_files(root)
+    ]
+    names = [source.name for source in sources]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            "two splits hold a sequence of one name",
+            where=Where("annotations"),
+            value=twice[0],
+            remedy="remove one of them",
+        )
+    return sources
+
+
+def _pictures_folder(source: SequenceSource) -> Path:
+    split = Path(source.path).parent.relative_to("annotations")
+    return source.root / "frames" / split / source.name
+
+
+def _picture_files(source: SequenceSource) -> dict[int, Path]:
+    folder = _pictures_folder(source)
+    if not folder.is_dir():
+        return {}
+    return {
+        int(path.stem): path
+        for path in folder.iterdir()
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.stem.isdecimal()
+    }
+
+
+def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
+    return [source.root / source.path], list(_picture_files(source).values())
+
+
+def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
+    where = Where(source.path, source.name)
+    joints = _read_joints(source, where, findings)
+    heads, frames_seen = _heads_of(joints, where, findings, ledger)
+    pictures = _picture_files(source)
+    numbers = np.array(sorted(_frame_numbers(pictures, frames_seen)), np.int64)
+    camera = Camera(vertical_fov_deg(FOCAL_PX, SIZE_WH[1]))
+    folder = _pictures_folder(source).relative_to(source.root).as_posix()
+    frames = [
+        CapturedFrame(
+            frame_name(number),
+            None if not pictures else _picture_name(pictures, number, folder, source.root),
+            camera,
+        )
+        for number in map(int, numbers)
+    ]
+    ledger.frames.came += len(frames)
+    if not frames:
+        findings.add("no-frames", where)
+        raise BrokenSequence
+    note_gaps(numbers, where, findings)
+    heads["frame_index"] = np.searchsorted(numbers, heads["frame"]).astype(np.int32)
+    rows = HeadRows(heads, where, None)
+    cameras: list[Camera | None] = [frame.camera for frame in frames]
+    return CapturedSequence(
+        name=source.name,
+        size_wh=SIZE_WH,
+        frames=frames,
+        heads=settle_heads(rows, cameras, SIZE_WH, findings, ledger.heads),
+        pictures=bool(pictures),
+        fps=FPS,
+        split=source.split,
+        about={"tool": "JTA", "licence": "CC BY-NC 4.0, as the data set's authors state"},
+    )
+
+
+def _frame_numbers(pictures: dict[int, Path], seen: npt.NDArray[np.int64]) -> set[int]:
+    """Say which frames there are: those of pictures and labels, else JTA's 900."""
+    if pictures:
+        return set(pictures) | set(map(int, seen))
+    return set(range(1, FRAMES_A_SEQUENCE + 1)) | set(map(int, seen))
+
+
+def _picture_name(pictures: dict[int, Path], number: int, folder: str, root: Path) -> str:
+    path = pictures.get(number)
+    return f"{folder}/{number}.jpg" if path is None else path.relative_to(root).as_posix()
+
+
+def _read_joints(
+    source: SequenceSource, where: Where, findings: Findings
+) -> npt.NDArray[np.float64]:
+    """Read the rows of joints, (N, 10); rows of another length are noted and left out."""
+    try:
+        rows = schemas.parse_json((source.root / source.path).read_bytes(), source.path)
+    except InputError as error:
+        place = error.where or where
+        findings.add("bad-json", Where(where.file, where.sequence, field=place.field), None, error.what)
+        raise BrokenSequence from error
+    if not isinstance(rows, list):
+        findings.add("bad-schema", where, detail="not a list of rows")
+        raise BrokenSequence
+    try:
+        joints = np.array(rows, np.float64).reshape(len(rows), FIELDS)
+    except (ValueError, TypeError):
+        fine = []
+        for number, row in enumerate(rows):
+            if isinstance(row, list) and len(row) == FIELDS and all(map(_is_number, row)):
+                fine.append(row)
+                continue
+            size = f"{len(row)} fields instead of {FIELDS}" if isinstance(row, list) else "no list"
+            code = "bad-number" if isinstance(row, list) and len(row) == FIELDS else "ragged-row"
+            detail = size if code == "ragged-row" else ""
+            bad = next((v for v in row if not _is_number(v)), None) if code == "bad-number" else None
+            place = Where(where.file, where.sequence, field=f"/{number}")
+            findings.add(code, place, bad, detail)
+        joints = np.array(fine, np.float64).reshape(len(fine), FIELDS)
+    return joints
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _heads_of(
+    joints: npt.NDArray[np.float64], where: Where, findings: Findings, ledger: Ledger
+) -> tuple[Columns, npt.NDArray[np.int64]]:
+    """Make one row a person and frame out of the joints of its head."""
+    persons = joints[:, :2].astype(np.int64)
+    everyone = np.unique(persons, axis=0)
+    ledger.heads.came += len(everyone)
+    parts = {joint: joints[joints[:, 2] == joint] for joint in (HEAD_TOP, HEAD_CENTER, NECK)}
+    tops = parts[HEAD_TOP]
+    keys = tops[:, :2].astype(np.int64)
+    headless = _not_in(everyone, keys)
+    for frame, person in headless:
+        place = Where(where.file, where.sequence, frame_name(int(frame)), int(person))
+        findings.add("no-head-joint", place)
+        ledger.heads.drop("no-head-joint")
+    extra = len(tops) - len(np.unique(keys, axis=0))
+    ledger.heads.came += extra  # dropped again as duplicates
+    neck = _beside(keys, parts[NECK])
+    center = _beside(keys, parts[HEAD_CENTER])
+    top_hidden, center_hidden = tops[:, 8], center[:, 8]
+    hidden = np.where(np.isnan(center_hidden), top_hidden > 0, (top_hidden > 0) & (center_hidden > 0))
+    columns: Columns = {
+        "frame": keys[:, 0],
+        "head_id": keys[:, 1],
+        "x": tops[:, 3],
+        "y": tops[:, 4],
+        "depth_m": tops[:, 7],
+        "top_x": tops[:, 3],
+        "top_y": tops[:, 4],
+        "neck_x": neck[:, 3],
+        "neck_y": neck[:, 4],
+        "top_neck_m": np.linalg.norm(tops[:, 5:8] - neck[:, 5:8], axis=1),
+        "occluded": hidden.astype(np.int8),
+        "self_occluded": (tops[:, 9] > 0).astype(np.int8),
+    }
+    return columns, np.unique(everyone[:, 0])
+
+
+def _not_in(
+    everyone: npt.NDArray[np.int64], some: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    known = set(map(tuple, some.tolist()))
+    missing = [pair for pair in everyone.tolist() if tuple(pair) not in known]
+    return np.array(missing, np.int64).reshape(-1, 2)
+
+
+def _beside(
+    keys: npt.NDArray[np.int64], joints: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Find the joint of each (frame, person), NaN where there is none."""
+    out = np.full((len(keys), FIELDS), np.nan)
+    rows = {pair: row for row, pair in enumerate(map(tuple, joints[:, :2].astype(np.int64).tolist()))}
+    found = [(place, rows[pair]) for place, pair in enumerate(map(tuple, keys.tolist())) if pair in rows]
+    if found:
+        places, sources = map(list, zip(*found, strict=True))
+        out[places] = joints[sources]
+    return out
+
+
+JTA = Reader(
+    name="jta",
+    title="JTA data set (annotations/*/seq_<n>.json and extracted frames)",
+    recognise=_recognise,
+    list_sequences=_list_sequences,
+    read=_read,
+    inputs=_inputs,
+)

@@ -1,0 +1,313 @@
+"""gtahead's own capture, version 1: a folder a sequence, with sequence.json and heads.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gtahead import schemas, storage
+from gtahead.captures.capture import (
+    BrokenSequence,
+    CapturedFrame,
+    CapturedSequence,
+    HeadRows,
+    Reader,
+    SequenceSource,
+    frame_name,
+    note_gaps,
+    settle_heads,
+)
+from gtahead.dataset.tabular import (
+    Columns,
+    Kind,
+    TableRead,
+    cell_texts,
+    read_csv,
+    read_parquet,
+    write_csv,
+)
+from gtahead.errors import InputError, Where
+from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
+from gtahead.geometry import Camera
+from gtahead.pictures import PICTURE_SUFFIXES
+
+FORMAT = "gtahead-capture"
+VERSION = 1
+SEQUENCE = "sequence.json"
+PICTURES = "frames"
+
+HEAD_KINDS: Mapping[str, Kind] = {
+    "frame": Kind.ID,
+    "ped_id": Kind.ID,
+    **dict.fromkeys(
+        ["x", "y", "depth_m", "distance_m", "world_x_m", "world_y_m", "world_z_m"]
+        + ["top_x", "top_y", "neck_x", "neck_y", "top_neck_m"]
+        + ["box_x0", "box_y0", "box_x1", "box_y1", "visibility"],
+        Kind.FLOAT,
+    ),
+    "occluded": Kind.FLAG,
+    "self_occluded": Kind.FLAG,
+}
+_REQUIRED = ("frame", "ped_id", "x", "y")
+_CANONICAL = {"ped_id": "head_id"} | {f"box_{c}": f"captured_{c}" for c in ("x0", "y0", "x1", "y1")}
+_ABOUT = ("tool", "licence", "game_build", "seed")
+
+
+def _recognise(root: Path) -> str | None:
+    if (root / SEQUENCE).is_file():
+        return f"it holds {SEQUENCE}"
+    for folder in sorted(root.iterdir()):
+        if (folder / SEQUENCE).is_file():
+            return f"{folder.name}/ holds {SEQUENCE}"
+    return None
+
+
+def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
+    if (root / SEQUENCE).is_file():
+        return [SequenceSource("native", root.parent, root.name, root.name)]
+    found = []
+    for folder in sorted(root.iterdir()):
+        if (folder / SEQUENCE).is_file():
+            found.append(SequenceSource("native", root, folder.name, folder.name))
+        elif folder.is_dir() and not folder.name.startswith("."):
+            findings.add("no-sequence-file", Where(folder.name))
+    return found
+
+
+def _heads_files(folder: Path) -> list[Path]:
+    return [path for path in (folder / "heads.csv", folder / "heads.parquet") if path.is_file()]
+
+
+def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
+    folder = source.root / source.path
+    pictures = folder / PICTURES
+    listed = list(pictures.iterdir()) if pictures.is_dir() else []
+    return [folder / SEQUENCE, *_heads_files(folder)], listed
+
+
+def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
+    document = _read_document(source, findings)
+    sequence = _read_frames(source, document, findings, ledger)
+    _note_unlisted(source, document, findings)
+    table, file = _read_heads_table(source, findings)
+    ledger.heads.came += table.rows_in_file
+    where = Where(file, source.name)
+    for fault in table.ragged:
+        place = Where(file, source.name, field=f"line {fault.line}")
+        findings.add("ragged-row", place, detail=fault.text)
+        ledger.heads.drop("ragged-row")
+    _note_bad_cells(table, where, findings, ledger)
+    numbers = np.array([int(frame.frame) for frame in sequence.frames], np.int64)
+    columns = {_CANONICAL.get(name, name): values for name, values in table.columns.items()}
+    index = np.searchsorted(numbers, columns["frame"])
+    index[index == len(numbers)] = 0
+    known = numbers[index] == columns["frame"] if len(numbers) else np.zeros(len(index), np.bool_)
+    columns["frame_index"] = np.where(known, index, -1).astype(np.int32)
+    rows = HeadRows(columns, where, table.lines)
+    path = source.root / file
+
+    def spelt(name: str, shown: list[int]) -> Mapping[int, object]:
+        if rows.lines is None or path.suffix != ".csv":
+            return {row: float(rows.columns[name][row]) for row in shown}
+        words = cell_texts(path, name, [int(rows.lines[row]) for row in shown], file)
+        return {row: words.get(int(rows.lines[row])) for row in shown}
+
+    cameras = [frame.camera for frame in sequence.frames]
+    sequence.heads = settle_heads(rows, cameras, sequence.size_wh, findings, ledger.heads, spelt)
+    return sequence
+
+
+def _read_document(source: SequenceSource, findings: Findings) -> dict[str, Any]:
+    file = f"{source.path}/{SEQUENCE}"
+    where = Where(file, source.name)
+    try:
+        document = schemas.parse_json((source.root / file).read_bytes(), file)
+    except InputError as error:
+        place = error.where or where
+        findings.add("bad-json", replace(where, field=place.field), detail=error.what)
+        raise BrokenSequence from error
+    if isinstance(document, dict) and document.get("format") == FORMAT:
+        version = document.get("version")
+        if version != VERSION:
+            findings.add("unknown-version", replace(where, field="version"), version)
+            raise BrokenSequence
+    faults = [
+        Finding("bad-schema", replace(where, field=pointer), detail=message)
+        for pointer, message in schemas.faults(document, "capture-sequence")
+    ]
+    if faults:
+        findings.add_many("bad-schema", 1, faults[:1])
+        raise BrokenSequence
+    if not document["frames"]:
+        findings.add("no-frames", replace(where, field="frames"))
+        raise BrokenSequence
+    checked: dict[str, Any] = document
+    return checked
+
+
+def _split_extra(
+    document: dict[str, Any], known: Mapping[str, Any], where: Where, findings: Findings
+) -> dict[str, Any]:
+    """Note the keys that the schema doesn't know, and give them with their values."""
+    extra = {key: value for key, value in document.items() if key not in known}
+    for key in extra:
+        findings.add("unknown-key", replace(where, field=key))
+    return extra
+
+
+def _camera(document: Mapping[str, Any] | None) -> Camera | None:
+    if document is None:
+        return None
+    position, rotation = document.get("position_m"), document.get("rotation_deg")
+    return Camera(
+        float(document["vfov_deg"]),
+        None if position is None else (float(position[0]), float(position[1]), float(position[2])),
+        None if rotation is None else (float(rotation[0]), float(rotation[1]), float(rotation[2])),
+    )
+
+
+def _read_frames(
+    source: SequenceSource, document: dict[str, Any], findings: Findings, ledger: Ledger
+) -> CapturedSequence:
+    where = Where(f"{source.path}/{SEQUENCE}", source.name)
+    schema = schemas.load("capture-sequence")["properties"]
+    frame_schema = schema["frames"]["items"]["properties"]
+    extra = _split_extra(document, schema, where, findings)
+    common = _camera(document.get("camera"))
+    pictures = document.get("pictures", True)
+    frames: dict[int, CapturedFrame] = {}
+    for row in document["frames"]:
+        number, file = row["frame"], row["file"]
+        ledger.frames.came += 1
+        place = replace(where, frame=frame_name(number))
+        for key, value in _split_extra(row, frame_schema, place, findings).items():
+            extra.setdefault("frames", {}).setdefault(frame_name(number), {})[key] = value
+        fault: str | None = None
+        if number in frames:
+            fault = "duplicate-frame"
+        elif pictures and file is None:
+            fault = "picture-missing"
+        elif file is not None and not storage.is_safe_relative(file):
+            fault = "unsafe-path"
+        if fault is not None:
+            findings.add(fault, replace(place, field="file"), file)
+            ledger.frames.drop(fault)
+            continue
+        frames[number] = CapturedFrame(
+            frame_name(number),
+            f"{source.path}/{file}" if pictures else None,
+            _camera(row.get("camera")) or common,
+            row.get("sha256"),
+        )
+    note_gaps(np.array(list(frames), np.int64), where, findings)
+    about = {key: document[key] for key in _ABOUT if document.get(key) is not None}
+    return CapturedSequence(
+        name=source.name,
+        size_wh=(document["width"], document["height"]),
+        frames=[frames[number] for number in sorted(frames)],
+        heads={},
+        pictures=pictures,
+        fps=document.get("fps"),
+        weather=document.get("weather"),
+        hour=document.get("hour"),
+        location=document.get("location"),
+        split=document.get("split"),
+        simulated=document.get("simulated", False),
+        about=about | ({"extra": extra} if extra else {}),
+    )
+
+
+def _note_unlisted(
+    source: SequenceSource, document: Mapping[str, Any], findings: Findings
+) -> None:
+    folder = source.root / source.path / PICTURES
+    if not document.get("pictures", True) or not folder.is_dir():
+        return
+    listed = {row["file"] for row in document["frames"]}
+    strangers = [
+        f"{PICTURES}/{path.name}"
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in PICTURE_SUFFIXES and f"{PICTURES}/{path.name}" not in listed
+    ]
+    findings.add_many(
+        "picture-without-record",
+        len(strangers),
+        [
+            Finding("picture-without-record", Where(f"{source.path}/{file}", source.name))
+            for file in strangers[:EXAMPLES_KEPT]
+        ],
+    )
+
+
+def _read_heads_table(source: SequenceSource, findings: Findings) -> tuple[TableRead, str]:
+    found = _heads_files(source.root / source.path)
+    where = Where(source.path, source.name)
+    if len(found) != 1:
+        findings.add("two-heads-files" if found else "no-heads-file", where)
+        raise BrokenSequence
+    path = found[0]
+    file = f"{source.path}/{path.name}"
+    where = Where(file, source.name)
+    read = read_csv if path.suffix == ".csv" else read_parquet
+    try:
+        table = read(path, HEAD_KINDS, file)
+    except InputError as error:
+        place = error.where or where
+        findings.add("bad-heads-file", replace(where, field=place.field), error.value, error.what)
+        raise BrokenSequence from error
+    for name in table.unknown:
+        findings.add("unknown-column", replace(where, field=name))
+    for name in _REQUIRED:
+        if name not in table.columns:
+            findings.add("missing-column", replace(where, field=name))
+            raise BrokenSequence
+    return table, file
+
+
+def _note_bad_cells(table: TableRead, where: Where, findings: Findings, ledger: Ledger) -> None:
+    seen: set[int] = set()
+    for fault in table.bad_cells:
+        if fault.line in seen:  # the row is out already
+            continue
+        seen.add(fault.line)
+        place = replace(where, field=f"line {fault.line}, {fault.column}")
+        findings.add("bad-number", place, fault.text)
+        ledger.heads.drop("bad-number")
+
+
+def write_sequence(folder: Path, document: Mapping[str, Any], heads: Columns) -> None:
+    """Write a sequence's labels: sequence.json and heads.csv. Pictures are the caller's.
+
+    Args:
+        folder: the sequence's folder, which exists.
+        document: as `schemas/capture-sequence.schema.json` has it, without format and version.
+        heads: columns of `schemas/capture-heads.schema.json`, all of one length.
+
+    Raises:
+        ValueError: the document breaks the schema, or a column isn't one of version 1.
+    """
+    whole = {"format": FORMAT, "version": VERSION, **document}
+    for pointer, message in schemas.faults(whole, "capture-sequence"):
+        msg = f"{pointer}: {message}"
+        raise ValueError(msg)
+    strange = set(heads) - set(HEAD_KINDS)
+    if strange:
+        msg = f"not a column of version 1: {min(strange)}"
+        raise ValueError(msg)
+    with storage.replacing(folder / "heads.csv") as part:
+        write_csv(part, heads)
+    storage.write_json(folder / SEQUENCE, whole)
+
+
+NATIVE = Reader(
+    name="native",
+    title="gtahead's own capture, version 1",
+    recognise=_recognise,
+    list_sequences=_list_sequences,
+    read=_read,
+    inputs=_inputs,
+)

@@ -1,0 +1,139 @@
+"""The command line: parse, call, print. Whatever is heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+from typing import Any
+
+import click
+
+from gtahead import __version__
+from gtahead.errors import GtaheadError
+
+_COMMANDS = {
+    "build": "Build a data set from captures, or go on with one.",
+    "info": "Say what a folder holds: a capture or a data set.",
+    "simulate": "Draw crowd scenes, as captures to work with.",
+}
+"""Commands and their one-line helps: the group's help imports none of them."""
+
+_BUG = 70
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+class Commands(click.Group):
+    """A group that imports a command only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the commands in the order of the help."""
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command's module and give the command."""
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"gtahead.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; name the nearest one where there is none of that name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise click.UsageError(error.message + hint, ctx) from None
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
+)
+@click.version_option(__version__, prog_name="gtahead")
+def main() -> None:
+    """From game captures to head detection and crowd counting data sets.
+
+    \b
+    gtahead simulate --out ./captures     make captures to try things on
+    gtahead build --raw ./captures        read, check, annotate, split, store
+    gtahead info                          what is in ./dataset
+    """
+
+
+def run() -> None:
+    """Run the command line and end the process with gtahead's exit codes."""
+    signal.signal(signal.SIGTERM, _on_terminate)
+    sys.exit(_exit_code(sys.argv[1:]))
+
+
+def _on_terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise _Terminated
+
+
+def _exit_code(arguments: list[str]) -> int:
+    """Run the command line; turn everything that can happen into an exit code and a message."""
+    debug = "--debug" in arguments
+    try:
+        result: Any = main(arguments, prog_name="gtahead", standalone_mode=False)
+    except GtaheadError as error:
+        if debug:
+            raise
+        _complain(f"error: {error}")
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted: run the same command again to go on")
+        return 130
+    except _Terminated:
+        _complain("terminated: run the same command again to go on")
+        return 143
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if debug:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        _complain(f"error: {place}{error.strerror or error}; mend it and run the command again")
+        return 4
+    except Exception as error:
+        if debug:
+            raise
+        _complain(
+            f"error: a bug in gtahead {__version__} ({type(error).__name__}: {error}); "
+            "please report it with the command and what `--debug` prints"
+        )
+        return _BUG
+    return result if isinstance(result, int) else 0
+
+
+def _complain(message: str) -> None:
+    try:
+        click.echo(message, err=True)
+    except OSError:
+        return

@@ -1,0 +1,130 @@
+"""`gtahead build`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gtahead.cli.common import (
+    ledger_table,
+    print_findings,
+    print_json,
+    progress_bar,
+    splits_table,
+    working_options,
+)
+
+
+@click.command("build")
+@click.option("--raw", required=True, metavar="DIR", help="Folder that holds the captures.")
+@click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="The data set.")
+@click.option(
+    "--from",
+    "reader",
+    default="auto",
+    show_default=True,
+    metavar="KIND",
+    help="Kind of capture: auto, native, jta.",
+)
+@click.option(
+    "--boxes",
+    default="auto",
+    show_default=True,
+    metavar="RULE",
+    help="Pseudo boxes: auto, captured, joints, camera, knn, fixed; parameters as knn:k=3.",
+)
+@click.option(
+    "--count-policy",
+    default="visible:0.25",
+    show_default=True,
+    metavar="POLICY",
+    help="Which heads count: visible[:SHARE], in-frame, all.",
+)
+@click.option(
+    "--images",
+    type=click.Choice(["link", "copy", "none"]),
+    default="link",
+    show_default=True,
+    help="Hard-link pictures (copy where that can't be), copy them, or keep labels alone.",
+)
+@click.option("--every", type=click.IntRange(1), default=1, metavar="N", help="Keep every N-th frame.")
+@click.option("--strict", is_flag=True, help="Stop, exit 1, where anything would be set aside.")
+@click.option("--fresh", is_flag=True, help="Discard what gtahead made at --out and build anew.")
+@working_options
+def command(
+    raw: str,
+    out: str,
+    reader: str,
+    boxes: str,
+    count_policy: str,
+    images: str,
+    every: int,
+    workers: int | None,
+    scheduler: str | None,
+    *,
+    strict: bool,
+    fresh: bool,
+    quiet: bool,
+    debug: bool,
+    as_json: bool,
+) -> int:
+    """Build a data set from captures.
+
+    Reads and checks every sequence, gives each head a box, splits by sequence and place, links the
+    pictures and writes tables, manifest and fingerprints. A build that was stopped goes on where it
+    was when the same command runs again; sequences that were added later are added to the data set.
+
+    Exit 0: clean. 3: done, with items set aside (they are listed). 1: no data set. 4: disk or lock.
+    """
+    del debug
+    from gtahead.building import BuildStopped, build
+
+    try:
+        with progress_bar("building", quiet=quiet or as_json) as show:
+            report = build(
+                raw,
+                out,
+                reader=reader,
+                boxes=boxes,
+                count_policy=count_policy,
+                images=images,
+                every=every,
+                workers=workers,
+                scheduler=scheduler,
+                strict=strict,
+                fresh=fresh,
+                on_progress=show,
+            )
+    except BuildStopped as stopped:
+        if as_json:
+            print_json({**stopped.report.as_dict(), "stopped": str(stopped)})
+        print_findings(stopped.report.findings)
+        raise
+    if as_json:
+        print_json(report.as_dict())
+    elif not quiet:
+        print_findings(report.findings)
+        _summary(report)
+    return report.exit_code
+
+
+def _summary(report: Any) -> None:  # noqa: ANN401 - a BuildReport; naming it would import Arrow
+    document = report.manifest
+    statistics = document["statistics"]
+    heads = statistics["heads"]
+    click.echo(f"{report.out}: a data set of {report.reader} captures ({report.reason})")
+    if document["simulated"]:
+        click.echo("  simulated: no picture or head of it comes from a game")
+    click.echo(f"  {report.built} sequences built now, {report.reused} there before")
+    click.echo(ledger_table(document["ledger"]))
+    click.echo(
+        f"  heads by count policy {document['policy']}: {heads['counted']:,} counted, "
+        f"{heads['ignored']:,} ignored, {heads['absent']:,} absent"
+    )
+    if document["visibility"] == "unknown":
+        click.echo("  visibility: unknown; every head in the frame counts")
+    boxes = ", ".join(f"{name} {count:,}" for name, count in statistics["box_sources"].items())
+    click.echo(f"  boxes: {boxes or 'none'}")
+    click.echo(splits_table(statistics))
+    click.echo(f"  fingerprint {document['fingerprint']}")

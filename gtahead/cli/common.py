@@ -1,0 +1,129 @@
+"""What the working commands share: their options, progress, and how results are printed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from gtahead.findings import Findings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Progress = Callable[[int, int, str], None]
+
+FINDINGS_SHOWN = 20
+
+
+def working_options(command: Command) -> Command:
+    """Give a command the options that every working command has."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
+        click.option("--debug", is_flag=True, help="Show tracebacks."),
+        click.option("--quiet", is_flag=True, help="No progress, no summary."),
+        click.option("--scheduler", metavar="URL", help="Dask scheduler, such as tcp://host:8786."),
+        click.option(
+            "--workers",
+            type=click.IntRange(1, 1024),
+            metavar="N",
+            help="Worker processes.  [default: one a core, up to 4]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def progress_bar(title: str, *, quiet: bool) -> Iterator[Progress | None]:
+    """Show a bar on stderr, where that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+
+        def show(done: int, total: int, name: str) -> None:
+            del name
+            bar.update(task, completed=done, total=total)
+
+        yield show
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON object on stdout."""
+    from gtahead.storage import json_bytes
+
+    click.echo(json_bytes(document).decode(), nl=False)
+
+
+def print_findings(findings: Findings) -> None:
+    """Print findings on stderr: examples of each code, and how many more there are."""
+    from gtahead.findings import CODES
+
+    for code in CODES:
+        total = findings.totals.get(code, 0)
+        shown = findings.examples.get(code, [])[:FINDINGS_SHOWN]
+        for finding in shown:
+            click.echo(str(finding), err=True)
+        if total > len(shown) > 0:
+            click.echo(f"{CODES[code].severity} {code}: and {total - len(shown):,} more", err=True)
+
+
+def table(rows: list[list[str]], *, indent: str = "  ") -> str:
+    """Lay out rows of words: the first column to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return "\n".join(lines)
+
+
+def ledger_table(ledger: Mapping[str, Any]) -> str:
+    """Lay out a ledger: in, dropped by reason, out."""
+    rows = [["", "in", "dropped", "out"]]
+    for unit in ("sequences", "frames", "heads"):
+        flow = ledger[unit]
+        dropped = sum(flow["dropped"].values())
+        rows.append([unit, f"{flow['in']:,}", f"{dropped:,}", f"{flow['out']:,}"])
+        for reason, count in flow["dropped"].items():
+            rows.append([f"  {reason}", "", f"{count:,}", ""])
+    return table(rows)
+
+
+def splits_table(statistics: Mapping[str, Any]) -> str:
+    """Lay out the splits."""
+    rows = [["split", "sequences", "frames", "heads"]]
+    rows += [
+        [name, *(f"{row[key]:,}" for key in ("sequences", "frames", "heads"))]
+        for name, row in statistics["splits"].items()
+    ]
+    return table(rows)
+
+
+def as_size(count: int) -> str:
+    """Write a number of bytes for people.
+
+    Example:
+        >>> as_size(3_200_000)
+        '3.2 MB'
+    """
+    size = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -1,0 +1,95 @@
+"""`gtahead info`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from gtahead.cli.common import as_size, print_json, splits_table, table
+
+
+@click.command("info")
+@click.argument("path", default="./dataset")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def command(path: str, *, debug: bool, as_json: bool) -> int:
+    """Say what PATH holds: a capture or a data set, how much of what.  [default: ./dataset]"""  # noqa: D400, D415
+    del debug
+    from gtahead.overview import info
+
+    found = info(path)
+    if as_json:
+        print_json(found.as_dict())
+    elif found.kind == "data set":
+        _print_dataset(path, found.details)
+    else:
+        _print_capture(path, found.details)
+    return 0
+
+
+def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
+    statistics = details["statistics"]
+    heads, spread = statistics["heads"], statistics["heads_a_frame"]
+    click.echo(f"{path}: a gtahead data set" + (", simulated" if details["simulated"] else ""))
+    facts = [
+        ["sequences", f"{statistics['sequences']:,}"],
+        ["frames", f"{statistics['frames']:,}, {statistics['frames_without_heads']:,} without heads"],
+        [
+            "heads",
+            f"{heads['counted']:,} counted, {heads['ignored']:,} ignored, {heads['absent']:,} absent",
+        ],
+        [
+            "heads a frame",
+            f"{spread['least']:,} to {spread['most']:,}, mean {spread['mean']:,}, "
+            f"median {spread['median']:,}",
+        ],
+        ["count policy", f"{details['policy']} (visibility {details['visibility']})"],
+        ["boxes", ", ".join(f"{k} {v:,}" for k, v in statistics["box_sources"].items()) or "none"],
+        ["sizes", ", ".join(f"{k} ({v:,})" for k, v in statistics["sizes"].items())],
+        [
+            "on disk",
+            f"{statistics['pictures']:,} pictures of {as_size(statistics['picture_bytes'])}, "
+            f"tables of {as_size(details['table_bytes'])}",
+        ],
+        ["splits", f"{details['splits']['how']}, by {details['splits']['unit']}"],
+        ["fingerprint", details["fingerprint"]],
+    ]
+    width = max(len(name) for name, _ in facts)
+    for name, text in facts:
+        click.echo(f"  {name.ljust(width)}  {text}")
+    click.echo(splits_table(statistics))
+    levels = [["heads a frame", "frames"]]
+    levels += [[k, f"{v:,}"] for k, v in statistics["frames_by_density"].items()]
+    click.echo(table(levels))
+    _print_findings(details["findings"])
+
+
+def _print_capture(path: str, details: Mapping[str, Any]) -> None:
+    statistics = details["statistics"]
+    simulated = ", simulated" if details["simulated"] else ""
+    click.echo(f"{path}: a {details['reader']} capture{simulated} ({details['reason']})")
+    sizes = ", ".join(f"{k} ({v:,})" for k, v in statistics["sizes"].items())
+    click.echo(
+        f"  {statistics['sequences']:,} sequences, {statistics['frames']:,} frames, "
+        f"{statistics['heads']:,} heads; {sizes or 'no frames'}"
+    )
+    rows = [["sequence", "frames", "heads", "pictures", "weather", "hour", "location"]]
+    for row in details["sequences"]:
+        if not row["readable"]:
+            rows.append([row["sequence"], "unreadable", "", "", "", "", ""])
+            continue
+        optional = ["" if row[key] is None else str(row[key]) for key in ("weather", "hour", "location")]
+        pictures = "yes" if row["pictures"] else "no"
+        rows.append(
+            [row["sequence"], f"{row['frames']:,}", f"{row['heads']:,}", pictures, *optional]
+        )
+    click.echo(table(rows))
+    _print_findings(details["findings"])
+
+
+def _print_findings(totals: Mapping[str, int]) -> None:
+    if totals:
+        listed = ", ".join(f"{code} {count:,}" for code, count in totals.items())
+        click.echo(f"  findings: {listed}")

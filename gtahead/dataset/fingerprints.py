@@ -1,0 +1,92 @@
+"""Fingerprints: what a data set says, as hashes that don't depend on how files spell it.
+
+Hashed are decoded columns in canonical order, little-endian, one sequence at a time; a data set's
+fingerprint is the hash of its sequences' digests in sorted order. So they don't change with the
+version of a Parquet writer, with the number of workers or with the order of work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.dataset.tables import FRAMES_V1, HEADS_V1
+from gtahead.dataset.tabular import Columns
+
+KINDS = ("points", "labels", "pictures")
+
+_POINT_FRAMES = ("frame_id", "width", "height", "num_heads", "num_ignored", "num_absent")
+_POINT_HEADS = ("head_id", "x", "y", "status")
+_NOT_LABELS = {"file", "source_file", "sha256", "split", "sequence", "frame"}
+_LABEL_FRAMES = tuple(
+    name for name in FRAMES_V1.names if name not in _NOT_LABELS and name not in _POINT_FRAMES
+)
+_LABEL_HEADS = tuple(
+    name
+    for name in HEADS_V1.names
+    if name not in (*_POINT_HEADS, "frame_id", "box_source", "in_frame")
+)
+
+
+def sequence_digests(frames: Mapping[str, Sequence[Any]], heads: Columns) -> dict[str, str]:
+    """Hash one sequence.
+
+    Args:
+        frames: columns of `FRAMES_V1`, in the sequence's order.
+        heads: columns as `tables.write_heads` takes them, sorted by frame, then head.
+
+    Returns:
+        For each of `KINDS` a sha256. `points`: frame ids, sizes, head ids, positions and count
+        flags. `labels`: points, and everything else that is known of heads and frames.
+        `pictures`: the frames' own hashes.
+    """
+    points = hashlib.sha256(b"gtahead points 1\n")
+    for name in _POINT_FRAMES:
+        _feed(points, name, frames[name])
+    for name in _POINT_HEADS:
+        _feed(points, name, heads[name])
+    labels = hashlib.sha256(b"gtahead labels 1\n" + points.digest())
+    for name in _LABEL_FRAMES:
+        _feed(labels, name, frames[name])
+    for name in _LABEL_HEADS:
+        if name in heads:
+            _feed(labels, name, heads[name])
+    if "box_source" in heads:
+        _feed(labels, "box_source_names", list(heads["box_source_names"]))
+        _feed(labels, "box_source", heads["box_source"])
+    pictures = hashlib.sha256(b"gtahead pictures 1\n")
+    _feed(pictures, "frame_id", frames["frame_id"])
+    _feed(pictures, "sha256", frames["sha256"])
+    hashes = (points, labels, pictures)
+    return {kind: one.hexdigest() for kind, one in zip(KINDS, hashes, strict=True)}
+
+
+def combined(digests: Iterable[tuple[str, str]]) -> str:
+    """Hash (sequence, digest) pairs, in sorted order, to one fingerprint."""
+    total = hashlib.sha256(b"gtahead data set 1\n")
+    for sequence, digest in sorted(digests):
+        _feed(total, "sequence", [sequence])
+        total.update(bytes.fromhex(digest))
+    return total.hexdigest()
+
+
+def _feed(hasher: Any, name: str, values: Sequence[Any] | npt.NDArray[Any]) -> None:  # noqa: ANN401 - hashlib's
+    """Feed one column: its name, length, and values in one canonical spelling."""
+    hasher.update(f"{name} {len(values)}\n".encode())
+    if not isinstance(values, np.ndarray):
+        if any(isinstance(value, str) for value in values):
+            for value in values:
+                text = b"\xff" if value is None else str(value).encode()
+                hasher.update(len(text).to_bytes(4, "little") + text)
+            return
+        values = np.array([np.nan if value is None else value for value in values], np.float64)
+    if values.dtype.kind == "f":
+        values = values.astype("<f8") + 0.0  # turns -0.0 into 0.0
+        values[np.isnan(values)] = np.nan  # one NaN
+    else:
+        values = values.astype("<i8" if values.itemsize > 1 else "<i1", copy=False)
+    hasher.update(np.ascontiguousarray(values))

@@ -1,0 +1,95 @@
+"""The manifest: what a data set holds and how it was made. Written last, it makes a folder one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gtahead import schemas, storage
+from gtahead.errors import InputError, Where
+
+FORMAT = "gtahead-dataset"
+VERSION = 1
+MANIFEST = "manifest.json"
+WORK = ".build"
+"""Folder of a build in progress, inside the data set."""
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest, checked against its schema; `document` is the JSON as it stands."""
+
+    document: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """The `labels` fingerprint of the whole."""
+        return str(self.document["fingerprint"])
+
+    @property
+    def policy(self) -> str:
+        """The count policy, as `CountPolicy.parse` reads it."""
+        return str(self.document["policy"])
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any sequence was simulated."""
+        return bool(self.document["simulated"])
+
+    @property
+    def sequences(self) -> list[str]:
+        """Names of all sequences, in order."""
+        return [source["sequence"] for source in self.document["sources"]]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check a data set's manifest.
+
+    Raises:
+        InputError: no folder, no data set, an unfinished one, or one of an unknown version.
+    """
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise InputError(
+            "no such folder", where=Where(str(folder)), remedy="give the folder of a data set"
+        )
+    if not path.is_file():
+        if (folder / WORK).is_dir():
+            raise InputError(
+                "the data set isn't finished",
+                where=Where(str(folder)),
+                remedy="run the same `gtahead build` again: it goes on where it stopped",
+            )
+        raise InputError(
+            "not a gtahead data set: it has no manifest.json",
+            where=Where(str(folder)),
+            remedy="make one with `gtahead build`",
+        )
+    document = schemas.parse_json(path.read_bytes(), str(path))
+    version = document.get("version") if isinstance(document, dict) else None
+    if isinstance(document, dict) and document.get("format") == FORMAT and version != VERSION:
+        raise InputError(
+            "format version is unknown",
+            where=Where(str(path), field="version"),
+            value=version,
+            remedy="known versions: 1; a newer gtahead may read it",
+        )
+    for pointer, message in schemas.faults(document, "manifest"):
+        raise InputError(
+            f"breaks the schema: {message}",
+            where=Where(str(path), field=pointer),
+            remedy="the data set is damaged: build it again",
+        )
+    return Manifest(document)
+
+
+def write_manifest(folder: Path, document: Mapping[str, Any]) -> None:
+    """Write the manifest whole; from here on the folder is a data set."""
+    for pointer, message in schemas.faults(document, "manifest"):
+        msg = f"the manifest breaks its own schema at {pointer}: {message}"
+        raise AssertionError(msg)
+    storage.write_json(folder / MANIFEST, document)

@@ -1,0 +1,93 @@
+"""The count policy: which heads count, which are ignored, which are absent.
+
+It is stored in the manifest and named in every export and score. The tables keep every head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.errors import UsageError
+
+ABSENT, IGNORED, COUNTED = 0, 1, 2
+STATUS_NAMES = ("absent", "ignored", "counted")
+"""Names of the status codes, by code."""
+
+DEFAULT_THRESHOLD = 0.25
+
+
+@dataclass(frozen=True)
+class CountPolicy:
+    """Which heads count.
+
+    Attributes:
+        name: "visible", "in-frame" or "all".
+        threshold: least visibility of a head that counts; of "visible" only.
+    """
+
+    name: str = "visible"
+    threshold: float = DEFAULT_THRESHOLD
+
+    @classmethod
+    def parse(cls, text: str) -> CountPolicy:
+        """Read `visible`, `visible:0.25`, `in-frame` or `all`.
+
+        Raises:
+            UsageError: anything else.
+
+        Example:
+            >>> str(CountPolicy.parse("visible"))
+            'visible:0.25'
+        """
+        name, _, number = text.partition(":")
+        if name in ("in-frame", "all") and not number:
+            return cls(name, 0.0)
+        if name == "visible":
+            try:
+                threshold = float(number) if number else DEFAULT_THRESHOLD
+            except ValueError:
+                threshold = -1.0
+            if 0 < threshold <= 1:
+                return cls(name, threshold)
+        raise UsageError(
+            "unknown count policy",
+            value=text,
+            remedy="use visible, visible:SHARE with a share in (0, 1], in-frame or all",
+        )
+
+    def __str__(self) -> str:
+        return f"visible:{self.threshold:g}" if self.name == "visible" else self.name
+
+    def status(
+        self,
+        in_frame: npt.NDArray[np.bool_],
+        visibility: npt.NDArray[np.float64] | None,
+        occluded: npt.NDArray[np.int8] | None,
+    ) -> npt.NDArray[np.int8]:
+        """Give every head its status code.
+
+        Args:
+            in_frame: (N,) whether the head's centre lies in the picture.
+            visibility: (N,) visible share in [0, 1], NaN where unknown; or None.
+            occluded: (N,) 0, 1, or -1 where unknown; or None. Used where visibility is unknown.
+
+        Returns:
+            (N,) codes `COUNTED`, `IGNORED`, `ABSENT`. Where neither share nor flag is known, a head
+            in the picture counts.
+        """
+        if self.name == "all":
+            return np.full(len(in_frame), COUNTED, np.int8)
+        status = np.where(in_frame, COUNTED, ABSENT).astype(np.int8)
+        if self.name == "in-frame":
+            return status
+        known = np.zeros(len(in_frame), np.bool_)
+        if visibility is not None:
+            known = np.isfinite(visibility)
+            status[in_frame & (visibility < self.threshold)] = IGNORED
+            status[in_frame & (visibility <= 0)] = ABSENT
+        if occluded is not None:
+            status[in_frame & ~known & (occluded == 1)] = IGNORED
+        return status

@@ -1,0 +1,215 @@
+"""The canonical tables: frames and heads, as Arrow schemas and as NumPy columns.
+
+Two tables, because a frame without heads is data and a table of heads alone would lose it. Pixels
+are continuous and 0-based with the origin at the top-left corner of the top-left pixel; boxes are
+whole, not clipped to the picture. Unknown floats are NaN in memory and null on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import parquet
+
+from gtahead.dataset.policy import STATUS_NAMES
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import InputError, Where
+
+_WORDS = pa.dictionary(pa.int32(), pa.string())
+
+HEADS_V1 = pa.schema(
+    [
+        pa.field("frame_id", _WORDS, nullable=False),  # <sequence>/<frame>
+        pa.field("head_id", pa.int64(), nullable=False),  # ped id: the person, within a sequence
+        pa.field("x", pa.float64(), nullable=False),  # px, centre of the visible head
+        pa.field("y", pa.float64(), nullable=False),  # px, may lie outside: see in_frame
+        pa.field("depth_m", pa.float64()),  # along the optical axis, not the distance
+        pa.field("world_x_m", pa.float64()),
+        pa.field("world_y_m", pa.float64()),
+        pa.field("world_z_m", pa.float64()),
+        pa.field("top_x", pa.float64()),  # px, joint head_top (mid-face)
+        pa.field("top_y", pa.float64()),
+        pa.field("neck_x", pa.float64()),  # px, joint neck (collar)
+        pa.field("neck_y", pa.float64()),
+        pa.field("top_neck_m", pa.float64()),  # distance of the two in space
+        pa.field("box_x0", pa.float64()),  # px; null where no rule gave a box
+        pa.field("box_y0", pa.float64()),
+        pa.field("box_x1", pa.float64()),
+        pa.field("box_y1", pa.float64()),
+        pa.field("box_source", _WORDS),  # the rule that gave the box
+        pa.field("box_error_px", pa.float64()),  # half the 10-90 % range of the side's error
+        pa.field("captured_x0", pa.float64()),  # px, the capture's own box where another rule won
+        pa.field("captured_y0", pa.float64()),
+        pa.field("captured_x1", pa.float64()),
+        pa.field("captured_y1", pa.float64()),
+        pa.field("occluded", pa.bool_()),
+        pa.field("self_occluded", pa.bool_()),
+        pa.field("visibility", pa.float64()),  # visible share in [0, 1]
+        pa.field("in_frame", pa.bool_(), nullable=False),  # 0 <= x < W and 0 <= y < H
+        pa.field("status", _WORDS, nullable=False),  # counted, ignored, absent
+    ],
+    metadata={"gtahead.table": "heads", "gtahead.version": "1"},
+)
+
+FRAMES_V1 = pa.schema(
+    [
+        pa.field("frame_id", pa.string(), nullable=False),
+        pa.field("sequence", pa.string(), nullable=False),
+        pa.field("frame", pa.string(), nullable=False),
+        pa.field("file", pa.string()),  # relative to the data set; null: labels alone
+        pa.field("source_file", pa.string()),  # relative to the capture
+        pa.field("sha256", pa.string()),  # of the picture as the data set has it
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("split", pa.string()),  # train, validation, test
+        pa.field("num_heads", pa.int32(), nullable=False),  # heads that count
+        pa.field("num_ignored", pa.int32(), nullable=False),
+        pa.field("num_absent", pa.int32(), nullable=False),
+        pa.field("vfov_deg", pa.float64()),
+        pa.field("camera_x_m", pa.float64()),
+        pa.field("camera_y_m", pa.float64()),
+        pa.field("camera_z_m", pa.float64()),
+        pa.field("pitch_deg", pa.float64()),
+        pa.field("roll_deg", pa.float64()),
+        pa.field("yaw_deg", pa.float64()),
+        pa.field("fps", pa.float64()),
+        pa.field("weather", pa.string()),
+        pa.field("hour", pa.float64()),
+        pa.field("location", pa.string()),
+    ],
+    metadata={"gtahead.table": "frames", "gtahead.version": "1"},
+)
+
+BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
+CAPTURED = ("captured_x0", "captured_y0", "captured_x1", "captured_y1")
+ROWS_A_GROUP = 131_072
+
+
+def write_heads(path: Path, columns: Columns, frame_ids: Sequence[str]) -> None:
+    """Write one sequence's heads.
+
+    Args:
+        path: the Parquet file; nothing is renamed here.
+        columns: by the names of `HEADS_V1`, with `frame_index` (N,) into `frame_ids` in place of
+            `frame_id`, `status` as codes, and `box_source` as a pair under `box_source` (codes) and
+            `box_source_names`. Missing columns are written as nulls.
+        frame_ids: of all frames of the sequence.
+    """
+    rows = len(columns["head_id"])
+    words = {
+        "frame_id": (columns["frame_index"], list(frame_ids)),
+        "status": (columns["status"], list(STATUS_NAMES)),
+        "box_source": (columns.get("box_source"), list(columns.get("box_source_names", ()))),
+    }
+    arrays = []
+    for field in HEADS_V1:
+        if field.name in words:
+            codes, names = words[field.name]
+            arrays.append(_words(codes, names, rows))
+        else:
+            arrays.append(_array(columns.get(field.name), field.type, rows))
+    table = pa.Table.from_arrays(arrays, schema=HEADS_V1)
+    floats = [field.name for field in HEADS_V1 if pa.types.is_floating(field.type)]
+    parquet.write_table(
+        table,
+        path,
+        row_group_size=ROWS_A_GROUP,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[field.name for field in HEADS_V1 if field.type == _WORDS],
+        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+    )
+
+
+def write_frames(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write a table of frames; `columns` has every name of `FRAMES_V1`, None for unknown."""
+    arrays = [_array(columns[field.name], field.type, 0) for field in FRAMES_V1]
+    table = pa.Table.from_arrays(arrays, schema=FRAMES_V1)
+    parquet.write_table(table, path, compression="zstd", compression_level=1)
+
+
+def read_frames(path: Path, file: str, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
+    """Read frames as lists of plain values, None for unknown.
+
+    Raises:
+        InputError: missing, truncated, or another table.
+    """
+    table = _read(path, file, FRAMES_V1, columns)
+    return {name: table.column(name).to_pylist() for name in table.column_names}
+
+
+def read_heads(path: Path, file: str, columns: Sequence[str] | None = None) -> Columns:
+    """Read heads as NumPy columns: words as arrays of text, flags as int8 with -1 for unknown.
+
+    Raises:
+        InputError: missing, truncated, or another table.
+    """
+    table = _read(path, file, HEADS_V1, columns)
+    out: Columns = {}
+    for name in table.column_names:
+        column = table.column(name)
+        if pa.types.is_dictionary(column.type):
+            # Widths of fixed-size text would waste memory; references to few strings don't.
+            out[name] = np.asarray(column.cast(pa.string()).to_numpy(), dtype=object)
+        elif pa.types.is_boolean(column.type) and name != "in_frame":
+            out[name] = column.cast(pa.int8()).fill_null(-1).to_numpy()
+        else:
+            out[name] = column.to_numpy()
+    return out
+
+
+def _read(path: Path, file: str, schema: Any, columns: Sequence[str] | None) -> Any:  # noqa: ANN401 - Arrow
+    unknown = set(columns or ()) - set(schema.names)
+    if unknown:
+        msg = f"no column {min(unknown)!r}; there are {', '.join(schema.names)}"
+        raise ValueError(msg)
+    try:
+        with parquet.ParquetFile(path) as source:
+            meta = source.schema_arrow.metadata or {}
+            table = source.read(
+                columns=None if columns is None else list(columns), use_threads=False
+            )
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(
+            "the table can't be read",
+            where=Where(file),
+            value=str(error).splitlines()[0],
+            remedy="the data set is damaged: build it again",
+        ) from error
+    for key in (b"gtahead.table", b"gtahead.version"):
+        if meta.get(key) != schema.metadata[key]:
+            raise InputError(
+                "not a table of this version of gtahead",
+                where=Where(file, field=key.decode()),
+                value=(meta.get(key) or b"nothing").decode(),
+                remedy="known: frames and heads of version 1",
+            )
+    return table if columns is None else table.select(list(columns))
+
+
+def _words(codes: npt.NDArray[Any] | None, names: list[str], rows: int) -> Any:  # noqa: ANN401 - Arrow
+    if codes is None:
+        return pa.nulls(rows, _WORDS)
+    codes = codes.astype(np.int32)
+    mask = codes < 0
+    indices = pa.array(codes, mask=mask if mask.any() else None)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+
+
+def _array(values: Any, kind: Any, rows: int) -> Any:  # noqa: ANN401 - Arrow
+    if values is None:
+        return pa.nulls(rows, kind)
+    if not isinstance(values, np.ndarray):
+        return pa.array(values, kind, from_pandas=True)
+    if pa.types.is_boolean(kind) and values.dtype == np.int8:
+        unknown = values < 0
+        return pa.array(values > 0, kind, mask=unknown if unknown.any() else None)
+    if values.dtype.kind == "f":
+        unknown = np.isnan(values)
+        return pa.array(values, kind, mask=unknown if unknown.any() else None)
+    return pa.array(values, kind)

@@ -1,0 +1,116 @@
+"""What can go wrong, and where: the one family of errors that gtahead raises on purpose."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+SHOWN_CHARACTERS = 80
+"""How much of an offending value a message quotes."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in the data, from the outside in.
+
+    Attributes:
+        file: path as the user knows it, relative to the capture or data set where there is one.
+        sequence: name of the sequence.
+        frame: name of the frame.
+        head: id of the head (the capture's ped id).
+        field: column, key, JSON pointer or `line 12`.
+    """
+
+    file: str | None = None
+    sequence: str | None = None
+    frame: str | None = None
+    head: int | None = None
+    field: str | None = None
+
+    def __str__(self) -> str:
+        parts = [
+            self.file,
+            None if self.sequence is None else f"sequence {self.sequence}",
+            None if self.frame is None else f"frame {self.frame}",
+            None if self.head is None else f"head {self.head}",
+            self.field,
+        ]
+        return " > ".join(part for part in parts if part is not None)
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Give the parts that are known, for JSON."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+def quoted(value: object) -> str:
+    """Show a value in a message: on one line, and cut where it is long.
+
+    Example:
+        >>> quoted("a" * 100)[-5:]
+        "aa…'"
+    """
+    if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
+        value = value[:SHOWN_CHARACTERS] + "…"
+    return repr(value) if isinstance(value, str) else str(value)
+
+
+def sentence(what: str, *, where: Where | None, value: object, remedy: str | None) -> str:
+    """Join place, fault, value and remedy into the one line that the user reads."""
+    place = str(where) if where is not None else ""
+    text = f"{place}: {what}" if place else what
+    if value is not None:
+        text += f" (got {quoted(value)})"
+    if remedy:
+        text += f"; {remedy}"
+    return text
+
+
+class GtaheadError(Exception):
+    """Root of the errors that gtahead raises on purpose; the command line shows them as one line.
+
+    Attributes:
+        exit_code: what the command line ends with.
+    """
+
+    exit_code = 70
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: Where | None = None,
+        value: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(sentence(what, where=where, value=value, remedy=remedy))
+        self.what = what
+        self.where = where
+        self.value = value
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let the error cross from a worker process whole (keyword arguments don't by themselves)."""
+        return (_rebuilt, (type(self), self.what, self.where, self.value, self.remedy))
+
+
+def _rebuilt(
+    kind: type[GtaheadError], what: str, where: Where | None, value: object, remedy: str | None
+) -> GtaheadError:
+    return kind(what, where=where, value=value, remedy=remedy)
+
+
+class InputError(GtaheadError):
+    """The data that was given is wrong: the user can mend it."""
+
+    exit_code = 1
+
+
+class UsageError(GtaheadError):
+    """The call is wrong: an option that doesn't fit, a choice that has to be made."""
+
+    exit_code = 2
+
+
+class ResourceError(GtaheadError):
+    """The surroundings fail: disk, permissions, network, a missing extra, a lock that is held."""
+
+    exit_code = 4

@@ -1,0 +1,363 @@
+"""What was noticed in the data: findings with stable codes, and the ledger that loses nothing.
+
+A finding's code is a slug that scripts may count and waive; it never changes its meaning. What a
+finding *sets aside* (a head, a frame, a whole sequence) is said by its code, so that the ledger
+and the exit status follow from the findings alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from gtahead.errors import Where, sentence
+
+EXAMPLES_KEPT = 20
+"""How many findings of one code are kept word for word; totals are always exact."""
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True)
+class Code:
+    """One kind of finding.
+
+    Attributes:
+        severity: how bad it is.
+        sets_aside: "head", "frame" or "sequence" where the finding removes one, else None.
+        what: the fault in words, as the message begins.
+        remedy: the way out, as the message ends.
+    """
+
+    severity: Severity
+    sets_aside: str | None
+    what: str
+    remedy: str
+
+
+def _error(sets_aside: str | None, what: str, remedy: str) -> Code:
+    return Code(Severity.ERROR, sets_aside, what, remedy)
+
+
+def _warning(sets_aside: str | None, what: str, remedy: str) -> Code:
+    return Code(Severity.WARNING, sets_aside, what, remedy)
+
+
+def _info(what: str, remedy: str) -> Code:
+    return Code(Severity.INFO, None, what, remedy)
+
+
+CODES: Mapping[str, Code] = {
+    # Sequences
+    "no-sequence-file": _error(
+        "sequence",
+        "the folder has no sequence.json",
+        "write one (docs: captures), or move the folder out of the capture",
+    ),
+    "bad-json": _error("sequence", "not readable as JSON", "mend or capture the file again"),
+    "bad-schema": _error("sequence", "breaks the schema", "see `schemas/` and the captures page"),
+    "unknown-version": _error(
+        "sequence", "format version is unknown", "known versions: 1; a newer gtahead may read it"
+    ),
+    "unknown-key": _warning(None, "unknown key", "it is kept under `extra`; is it misspelt?"),
+    "no-frames": _error("sequence", "the sequence has no frames", "list them under `frames`"),
+    "no-frames-left": _error(
+        "sequence", "every frame of the sequence was set aside", "see the findings on its frames"
+    ),
+    "no-heads-file": _error(
+        "sequence",
+        "the sequence has neither heads.csv nor heads.parquet",
+        "a sequence without any head still needs the file, with its header line alone",
+    ),
+    "two-heads-files": _error(
+        "sequence", "there are both heads.csv and heads.parquet", "remove the one that is stale"
+    ),
+    "bad-heads-file": _error("sequence", "the heads file can't be read", "write it again"),
+    "missing-column": _error(
+        "sequence", "a required column is missing", "required: frame, ped_id, x, y"
+    ),
+    "unknown-column": _warning(None, "unknown column, not read", "is it misspelt?"),
+    "unit-crashed": _error(
+        "sequence",
+        "its worker process died twice",
+        "run with `--workers 1 --debug` to see it happen; out of memory is the usual cause",
+    ),
+    # Frames and pictures
+    "duplicate-frame": _error(
+        "frame", "the frame is listed twice", "the first one is kept; number frames uniquely"
+    ),
+    "frame-gap": _info("frame numbers have gaps", "fine if frames were left out on purpose"),
+    "unsafe-path": _error(
+        "frame",
+        "the path leaves the sequence's folder",
+        "name files by relative paths with `/`, without `..`, drive or scheme",
+    ),
+    "picture-missing": _error("frame", "the picture doesn't exist", "add it or drop its record"),
+    "picture-without-record": _warning(
+        None, "the picture isn't listed in sequence.json", "list it under `frames`, or remove it"
+    ),
+    "picture-empty": _error("frame", "the picture has 0 bytes", "capture it again"),
+    "not-a-picture": _error("frame", "not a picture in a known format", "save it as JPEG or PNG"),
+    "picture-truncated": _error("frame", "the picture is cut short", "capture or copy it again"),
+    "picture-unreadable": _error("frame", "the picture doesn't decode", "capture it again"),
+    "picture-too-large": _error(
+        "frame", "the picture has too many pixels", "the limit is 2^27 pixels; scale it down"
+    ),
+    "deep-colour": _error(
+        "frame", "the picture isn't 8 bits a channel", "convert it: tone mapping is your decision"
+    ),
+    "wrong-size": _error(
+        "frame",
+        "the picture has another size than its sequence says",
+        "mend width and height in sequence.json, or the picture",
+    ),
+    "flat-picture": _error(
+        "frame",
+        "the picture is of one colour: a loading screen, or nothing was drawn",
+        "capture it again",
+    ),
+    "duplicate-picture": _warning(
+        "frame", "the same picture as an earlier frame's", "the game was paused; drop the frame"
+    ),
+    "hash-mismatch": _error(
+        "frame", "the picture isn't the one that was recorded", "its sha256 differs: copy it again"
+    ),
+    "exif-orientation": _info(
+        "the picture was turned upright as its EXIF tag says, and its heads with it",
+        "it is written as a new file, the tag removed",
+    ),
+    "exif-removed": _info(
+        "EXIF data was cut from the picture", "it is written as a new file, pixels untouched"
+    ),
+    "colour-converted": _info(
+        "the picture was converted to 8-bit RGB", "it is written as a new file"
+    ),
+    "same-picture-twice": _warning(
+        None,
+        "two sequences share a picture",
+        "they stay in one split; remove one of them if it is a copy",
+    ),
+    # Heads
+    "ragged-row": _error("head", "the row has another number of fields than the header", "mend it"),
+    "bad-number": _error("head", "not a number", "mend the row"),
+    "not-finite": _error(
+        "head", "the position isn't finite", "the head can't be placed; mend the row"
+    ),
+    "head-without-frame": _error(
+        "head", "the head's frame isn't listed in the sequence", "list the frame or drop the row"
+    ),
+    "duplicate-head": _error(
+        "head", "the same ped twice in a frame", "the first row is kept; number peds uniquely"
+    ),
+    "behind-camera": _warning(
+        "head", "the head lies behind the camera", "its pixels are mirrored and mean nothing"
+    ),
+    "no-head-joint": _error(
+        "head", "the person has no head_top joint", "all 22 joints of a person must be written"
+    ),
+    "head-outside-frame": _info(
+        "the head lies outside the frame", "it is kept with in_frame = false and never counted"
+    ),
+    "bad-value": _warning(None, "the value is impossible and read as unknown", "mend the row"),
+    "bad-box": _warning(
+        None,
+        "the captured box isn't finite, has no area or doesn't hold its head",
+        "its frame gets pseudo boxes; mend the row",
+    ),
+    # The data set
+    "box-rule-fell-back": _info(
+        "frames lack what the box rule needs", "their boxes come from the next rule of `auto`"
+    ),
+    "few-places": _warning(
+        None,
+        "too few places for three splits",
+        "capture more places: sequences of one place can't be in two splits",
+    ),
+    "copied-pictures": _info("pictures were copied, not linked", "the file systems differ"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was noticed, with its place."""
+
+    code: str
+    where: Where
+    value: object = None
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            msg = f"unknown finding code {self.code!r}"
+            raise ValueError(msg)
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is."""
+        return CODES[self.code].severity
+
+    def __str__(self) -> str:
+        kind = CODES[self.code]
+        what = f"{kind.what}: {self.detail}" if self.detail else kind.what
+        text = sentence(what, where=self.where, value=self.value, remedy=kind.remedy)
+        return f"{kind.severity} {self.code}: {text}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the finding as JSON-ready values."""
+        kind = CODES[self.code]
+        row: dict[str, Any] = {
+            "code": self.code,
+            "severity": kind.severity.value,
+            "where": self.where.as_dict(),
+            "what": f"{kind.what}: {self.detail}" if self.detail else kind.what,
+            "remedy": kind.remedy,
+        }
+        if self.value is not None:
+            plain = isinstance(self.value, (str, int, bool))
+            row["value"] = self.value if plain else str(self.value)
+        if self.detail:
+            row["detail"] = self.detail
+        return row
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Finding:
+        """Take back what `as_dict` gave."""
+        return cls(row["code"], Where(**row["where"]), row.get("value"), row.get("detail", ""))
+
+
+@dataclass
+class Findings:
+    """Findings as they come in: exact totals, and the first examples of each code."""
+
+    totals: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[Finding]] = field(default_factory=dict)
+
+    def add(self, code: str, where: Where, value: object = None, detail: str = "") -> None:
+        """Note one finding."""
+        self.add_many(code, 1, [Finding(code, where, value, detail)])
+
+    def add_many(self, code: str, total: int, examples: Iterable[Finding]) -> None:
+        """Note `total` findings of one code, of which `examples` are given word for word."""
+        if total <= 0:
+            return
+        self.totals[code] = self.totals.get(code, 0) + total
+        kept = self.examples.setdefault(code, [])
+        for example in examples:
+            if len(kept) >= EXAMPLES_KEPT:
+                break
+            kept.append(example)
+
+    def merge(self, other: Findings) -> None:
+        """Take over another part's findings, behind one's own."""
+        for code, total in other.totals.items():
+            self.add_many(code, total, other.examples.get(code, ()))
+
+    def __iter__(self) -> Iterator[Finding]:
+        order = list(CODES)
+        for code in sorted(self.examples, key=order.index):
+            yield from self.examples[code]
+
+    def __len__(self) -> int:
+        return sum(self.totals.values())
+
+    def set_aside(self, unit: str) -> int:
+        """Count the findings that removed a `unit` ("head", "frame" or "sequence")."""
+        return sum(n for code, n in self.totals.items() if CODES[code].sets_aside == unit)
+
+    @property
+    def anything_set_aside(self) -> bool:
+        """Whether a head, frame or sequence was removed."""
+        return any(CODES[code].sets_aside for code in self.totals)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give totals and examples as JSON-ready values, in the order of `CODES`."""
+        codes = [code for code in CODES if code in self.totals]
+        return {
+            "totals": {code: self.totals[code] for code in codes},
+            "examples": [finding.as_dict() for finding in self],
+        }
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Findings:
+        """Take back what `as_dict` gave."""
+        findings = cls(dict(row["totals"]))
+        for example in row["examples"]:
+            findings.examples.setdefault(example["code"], []).append(Finding.from_dict(example))
+        return findings
+
+
+@dataclass
+class Flow:
+    """How many of one thing came into a stage, and how many left it, by reason."""
+
+    came: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> int:
+        """What goes on to the next stage."""
+        return self.came - sum(self.dropped.values())
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Take `count` out for `reason`."""
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def add(self, other: Flow) -> None:
+        """Sum two parts of the same stage."""
+        self.came += other.came
+        for reason, count in other.dropped.items():
+            self.drop(reason, count)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the flow as JSON-ready values."""
+        return {
+            "in": self.came,
+            "out": self.kept,
+            "dropped": dict(sorted(self.dropped.items())),
+        }
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Flow:
+        """Take back what `as_dict` gave."""
+        return cls(row["in"], dict(row["dropped"]))
+
+
+@dataclass
+class Ledger:
+    """Sequences, frames and heads: in = out + dropped by reason, for a whole build or a part."""
+
+    sequences: Flow = field(default_factory=Flow)
+    frames: Flow = field(default_factory=Flow)
+    heads: Flow = field(default_factory=Flow)
+
+    def add(self, other: Ledger) -> None:
+        """Sum two parts."""
+        self.sequences.add(other.sequences)
+        self.frames.add(other.frames)
+        self.heads.add(other.heads)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the ledger as JSON-ready values."""
+        return {
+            "sequences": self.sequences.as_dict(),
+            "frames": self.frames.as_dict(),
+            "heads": self.heads.as_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Ledger:
+        """Take back what `as_dict` gave."""
+        return cls(
+            Flow.from_dict(row["sequences"]),
+            Flow.from_dict(row["frames"]),
+            Flow.from_dict(row["heads"]),
+        )

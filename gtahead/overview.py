@@ -1,0 +1,102 @@
+"""What is this? Captures and data sets, told apart and summed up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gtahead.captures import BrokenSequence, choose_reader
+from gtahead.dataset import MANIFEST, WORK, read_manifest
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings, Ledger
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What stands at a path.
+
+    Attributes:
+        path: as given.
+        kind: "data set" or "capture".
+        details: JSON-ready facts; the keys differ between the kinds.
+    """
+
+    path: Path
+    kind: str
+    details: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the overview as one JSON object."""
+        return {"path": str(self.path), "kind": self.kind, **self.details}
+
+
+def info(path: str | Path = "dataset") -> Overview:
+    """Say what a folder holds: a data set by its manifest, a capture by reading its labels.
+
+    Raises:
+        InputError: no such folder, nothing that gtahead knows, or an unfinished data set.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise InputError(
+            "no such folder",
+            where=Where(str(folder)),
+            remedy="give a data set or the folder of a capture",
+        )
+    if (folder / MANIFEST).is_file() or (folder / WORK).is_dir():
+        return Overview(folder, "data set", _of_dataset(folder))
+    return Overview(folder, "capture", _of_capture(folder))
+
+
+def _of_dataset(folder: Path) -> dict[str, Any]:
+    document = read_manifest(folder).document
+    keys = ("simulated", "policy", "visibility", "options", "splits", "statistics", "fingerprint")
+    details = {key: document[key] for key in keys}
+    files = [folder / name for name in document["tables"]]
+    details["table_bytes"] = sum(file.stat().st_size for file in files if file.is_file())
+    details["findings"] = document["findings"]["totals"]
+    return details
+
+
+def _of_capture(folder: Path) -> dict[str, Any]:
+    reader, reason = choose_reader(folder)
+    findings = Findings()
+    rows, sizes = [], Counter[str]()
+    simulated = False
+    for source in reader.list_sequences(folder, findings):
+        ledger = Ledger()
+        try:
+            sequence = reader.read(source, findings, ledger)
+        except BrokenSequence:
+            rows.append({"sequence": source.name, "readable": False})
+            continue
+        sizes[f"{sequence.size_wh[0]}x{sequence.size_wh[1]}"] += len(sequence.frames)
+        simulated |= sequence.simulated
+        rows.append(
+            {
+                "sequence": source.name,
+                "readable": True,
+                "frames": len(sequence.frames),
+                "heads": len(sequence.heads["head_id"]),
+                "pictures": sequence.pictures,
+                "weather": sequence.weather,
+                "hour": sequence.hour,
+                "location": sequence.location,
+            }
+        )
+    readable = [row for row in rows if row["readable"]]
+    return {
+        "reader": reader.name,
+        "reason": reason,
+        "simulated": simulated,
+        "statistics": {
+            "sequences": len(rows),
+            "frames": sum(row["frames"] for row in readable),
+            "heads": sum(row["heads"] for row in readable),
+            "sizes": dict(sorted(sizes.items())),
+        },
+        "sequences": rows,
+        "findings": findings.totals,
+    }

@@ -1,0 +1,276 @@
+"""Pictures as files: header, health, colour mode, EXIF; judged from bytes, never from a name.
+
+Pictures are read whole and decoded from memory, so that any path works. The header is read and the
+number of pixels checked before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_PIXELS = 2**27
+"""Largest picture that is decoded: 134 million pixels, a 16 k by 8 k frame."""
+
+FLAT_STD = 2.0
+"""Grey levels (of 255) of standard deviation below which a picture shows nothing."""
+
+EXTENSIONS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp"}
+"""Formats that a data set keeps as they are; the file's name follows its content."""
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+_ORIENTATION = 0x0112
+_JPEG_QUALITY = 95
+
+
+class PictureError(Exception):
+    """The picture can't be used; `code` is the finding's code."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture says of itself before it is decoded.
+
+    Attributes:
+        format: JPEG, PNG, WEBP, BMP or another that Pillow knows.
+        mode: Pillow's colour mode, such as RGB, L, P, CMYK, I;16.
+        size_wh: width and height as stored.
+        orientation: EXIF tag 274; 1 where there is none.
+        has_exif: whether EXIF data of any kind is there.
+    """
+
+    format: str
+    mode: str
+    size_wh: tuple[int, int]
+    orientation: int
+    has_exif: bool
+
+    @property
+    def upright_wh(self) -> tuple[int, int]:
+        """Width and height once the orientation is applied."""
+        width, height = self.size_wh
+        return (height, width) if self.orientation >= 5 else (width, height)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture ready for a data set.
+
+    Attributes:
+        header: of the picture as it came.
+        sha256: of the bytes that the data set gets.
+        extension: of the file that the data set gets.
+        new_bytes: None where the file that came is used as it is, else what replaces it.
+        changes: finding codes that say what was changed.
+    """
+
+    header: Header
+    sha256: str
+    extension: str
+    new_bytes: bytes | None
+    changes: tuple[str, ...]
+
+
+def _open(data: bytes) -> Image.Image:
+    from PIL import Image, UnidentifiedImageError
+
+    if not data:
+        raise PictureError("picture-empty")
+    try:
+        with warnings.catch_warnings():
+            # Our own limit is checked right after, from the same header.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError as error:
+        raise PictureError("picture-too-large") from error
+    except UnidentifiedImageError as error:
+        raise PictureError("not-a-picture") from error
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow's plugins on damaged headers
+        raise PictureError("picture-unreadable", str(error)) from error
+
+
+def read_header(data: bytes) -> Header:
+    """Read a picture's header.
+
+    Raises:
+        PictureError: empty, not a picture, damaged, or beyond `MAX_PIXELS`.
+    """
+    image = _open(data)
+    if image.width * image.height > MAX_PIXELS:
+        raise PictureError("picture-too-large", f"{image.width} x {image.height}")
+    mode = "I;16" if _is_deep_png(data) else image.mode  # Pillow calls 16-bit colour "RGB"
+    try:
+        exif = image.getexif()
+        orientation = exif.get(_ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, KeyError):  # damaged EXIF is EXIF that says nothing
+        return Header(image.format or "", mode, image.size, 1, has_exif=True)
+    if orientation not in range(1, 9):
+        orientation = 1
+    has_exif = len(exif) > 0 or bool(image.info.get("exif"))
+    return Header(image.format or "", mode, image.size, int(orientation), has_exif)
+
+
+def _is_deep_png(data: bytes) -> bool:
+    return data[:4] == b"\x89PNG" and data[24:25] == b"\x10"
+
+
+def _decode(data: bytes, flags: int) -> npt.NDArray[np.uint8] | None:
+    import cv2
+
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+    return None if pixels is None else np.asarray(pixels, np.uint8)
+
+
+def _is_cut_short(data: bytes, kind: str) -> bool:
+    if kind == "JPEG":
+        return b"\xff\xd9" not in data[-64:]
+    if kind == "PNG":
+        return b"IEND" not in data[-64:]
+    return False
+
+
+def check_health(data: bytes, header: Header) -> None:
+    """Decode a picture at an eighth of its size and judge what is there.
+
+    Raises:
+        PictureError: truncated, unreadable, or flat.
+    """
+    import cv2
+
+    if _is_cut_short(data, header.format):
+        raise PictureError("picture-truncated", f"{len(data)} bytes")
+    grey = _decode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    if grey is None and header.format not in EXTENSIONS:
+        grey = np.asarray(decode_upright(data).convert("L"))
+    if grey is None:
+        raise PictureError("picture-unreadable")
+    if float(grey.std()) < FLAT_STD:
+        raise PictureError("flat-picture", f"grey level {float(grey.mean()):.0f} throughout")
+
+
+def decode_upright(data: bytes) -> Image.Image:
+    """Decode a picture in full, turned upright, as 8-bit RGB.
+
+    Raises:
+        PictureError: it doesn't decode.
+    """
+    from PIL import ImageOps
+
+    image = _open(data)
+    try:
+        upright = ImageOps.exif_transpose(image)
+        return _to_rgb(upright)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise PictureError("picture-unreadable", str(error)) from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    if "A" in image.getbands() or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        canvas = Image.new("RGB", image.size, (0, 0, 0))
+        canvas.paste(rgba, mask=rgba.getchannel("A"))
+        return canvas
+    return image.convert("RGB")
+
+
+def _encode(image: Image.Image, kind: str) -> bytes:
+    out = io.BytesIO()
+    if kind == "JPEG":
+        image.save(out, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    else:
+        image.save(out, "PNG", compress_level=3)
+    return out.getvalue()
+
+
+def prepare(data: bytes, header: Header) -> Prepared:
+    """Make a picture fit for a data set: upright, 8-bit RGB, without EXIF, in a common format.
+
+    A picture that already is all that keeps its very bytes. EXIF data alone is cut out without
+    touching the pixels; only a turned picture, another colour mode or a rare format is encoded anew.
+
+    Raises:
+        PictureError: more than 8 bits a channel, or not decodable.
+    """
+    if header.mode.startswith(("I", "F")):
+        raise PictureError("deep-colour", f"mode {header.mode}")
+    changes = []
+    if header.orientation != 1:
+        changes.append("exif-orientation")
+    if header.mode != "RGB" or header.format not in EXTENSIONS:
+        changes.append("colour-converted")
+    if changes:
+        kind = "JPEG" if header.format == "JPEG" else "PNG"
+        new_bytes = _encode(decode_upright(data), kind)
+        return _prepared(header, new_bytes, EXTENSIONS[kind], changes)
+    if header.has_exif:
+        cut = _without_exif(data, header.format)
+        if cut is None:  # no lossless way: the pixels go through a lossless format
+            cut, extension = _encode(decode_upright(data), "PNG"), ".png"
+        else:
+            extension = EXTENSIONS[header.format]
+        return _prepared(header, cut, extension, ["exif-removed"])
+    digest = hashlib.sha256(data).hexdigest()
+    return Prepared(header, digest, EXTENSIONS[header.format], None, ())
+
+
+def _prepared(header: Header, new_bytes: bytes, extension: str, changes: list[str]) -> Prepared:
+    digest = hashlib.sha256(new_bytes).hexdigest()
+    return Prepared(header, digest, extension, new_bytes, tuple(changes))
+
+
+def _without_exif(data: bytes, kind: str) -> bytes | None:
+    """Cut EXIF (and XMP) out of a file, its pixels untouched; None where we don't know how."""
+    if kind == "JPEG":
+        return _jpeg_without_app1(data)
+    if kind == "PNG":
+        return _png_without_exif(data)
+    return None
+
+
+def _jpeg_without_app1(data: bytes) -> bytes | None:
+    kept, place = [data[:2]], 2
+    while place + 4 <= len(data):
+        if data[place] != 0xFF:
+            return None
+        marker = data[place + 1]
+        if marker == 0xDA:  # the scan begins: pixels from here on
+            return b"".join([*kept, data[place:]])
+        end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker != 0xE1:
+            kept.append(data[place:end])
+        place = end
+    return None
+
+
+def _png_without_exif(data: bytes) -> bytes | None:
+    dropped = (b"eXIf", b"tEXt", b"iTXt", b"zTXt")  # EXIF also travels in text chunks
+    kept, place = [data[:8]], 8
+    while place + 12 <= len(data):
+        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
+        name = data[place + 4 : place + 8]
+        if name not in dropped:
+            kept.append(data[place:end])
+        if name == b"IEND":
+            return b"".join(kept)
+        place = end
+    return None

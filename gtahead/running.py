@@ -1,0 +1,202 @@
+"""Units of work over an executor: in this process, a pool of processes, or a Dask cluster.
+
+A unit is a picklable function call that may run twice, or twice at once, and still leaves one whole
+result: then a dead worker costs its unit's time and nothing else.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Generic, TypeVar
+
+from gtahead.errors import ResourceError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+DEATHS_ALLOWED = 2
+"""A unit whose worker dies this often is set aside."""
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """Stands for the result of a unit that killed its worker `DEATHS_ALLOWED` times."""
+
+    deaths: int = DEATHS_ALLOWED
+
+
+@dataclass
+class _Pending(Generic[Task]):
+    key: str
+    task: Task
+    deaths: int = 0
+
+
+def default_workers() -> int:
+    """Give the number of workers where none is asked for: one a core that we may use, up to 4."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores, 4)
+
+
+def run_units(
+    function: Callable[[Task], Result],
+    units: Sequence[tuple[str, Task]],
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> Iterator[tuple[str, Result | Crashed]]:
+    """Run `function` on every unit and yield (key, result) as they end, in any order.
+
+    Args:
+        function: importable by name and idempotent; its tasks and results can be pickled.
+        units: (key, task) pairs, in the order in which they should start.
+        workers: processes on this machine; 1 runs in this process. Unused with a scheduler.
+        scheduler: address of a Dask scheduler, such as `tcp://host:8786`.
+
+    Raises:
+        Exception: whatever a unit raises ends the run; units in flight are abandoned.
+        ResourceError: the scheduler can't be reached, or Dask isn't installed.
+    """
+    if scheduler is not None:
+        yield from _run_on_dask(function, units, scheduler)
+    elif workers <= 1 or len(units) <= 1:
+        for key, task in units:
+            yield key, function(task)
+    else:
+        yield from _run_in_pool(function, units, workers)
+
+
+def _die_with_parent(lifeline: Connection) -> None:
+    """Wait for the main process to close its end, by intent or by dying, and go too."""
+    with suppress(EOFError, OSError):
+        lifeline.recv()
+    os._exit(1)
+
+
+def _prepare_worker(lifeline: Connection) -> None:
+    """Make a fresh process a good worker: one native thread, deaf to Ctrl-C, bound to its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides what Ctrl-C means
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    single_threaded()
+    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
+
+
+def single_threaded() -> None:
+    """Keep native libraries from starting threads in a worker: the pool is the parallelism."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+class _Pool:
+    """A process pool whose workers end as soon as it is closed, whatever they are doing."""
+
+    def __init__(self, workers: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        lifeline, self._held = context.Pipe(duplex=False)
+        self.executor = ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_prepare_worker, initargs=(lifeline,)
+        )
+
+    def close(self, *, at_once: bool) -> None:
+        if at_once:
+            self._held.close()
+        self.executor.shutdown(wait=not at_once, cancel_futures=True)
+        self._held.close()
+
+
+def _run_in_pool(
+    function: Callable[[Task], Result], units: Sequence[tuple[str, Task]], workers: int
+) -> Iterator[tuple[str, Result | Crashed]]:
+    """Keep exactly `workers` units in flight, so that a broken pool has few suspects.
+
+    A death breaks the whole pool. The units that were in flight then run one at a time: who kills
+    its worker alone is the culprit, the others finish.
+    """
+    waiting = deque(_Pending(key, task) for key, task in units)
+    suspects: deque[_Pending[Task]] = deque()
+    flying: dict[Future[Result], _Pending[Task]] = {}
+    pool = _Pool(min(workers, len(units)))
+    finished = False
+    try:
+        while waiting or suspects or flying:
+            broken = False
+            alone = bool(suspects) or any(unit.deaths for unit in flying.values())
+            queue = suspects if suspects else waiting
+            while queue and not broken and len(flying) < (1 if alone else workers):
+                try:
+                    flying[pool.executor.submit(function, queue[0].task)] = queue[0]
+                    queue.popleft()
+                except BrokenProcessPool:  # an idle worker died: nobody's unit is to blame
+                    broken = True
+            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in done:
+                unit = flying.pop(future)
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    broken = True
+                    unit.deaths += 1
+                    if unit.deaths >= DEATHS_ALLOWED:
+                        yield unit.key, Crashed()
+                    else:
+                        suspects.append(unit)
+                else:
+                    yield unit.key, result
+            if broken:
+                for unit in flying.values():
+                    unit.deaths += 1
+                suspects.extend(flying.values())
+                flying.clear()
+                pool.close(at_once=True)
+                pool = _Pool(min(workers, len(units)))
+        finished = True
+    finally:
+        pool.close(at_once=not finished)
+
+
+def _run_on_dask(
+    function: Callable[[Task], Result], units: Sequence[tuple[str, Task]], scheduler: str
+) -> Iterator[tuple[str, Result | Crashed]]:
+    try:
+        from distributed import Client
+        from distributed.scheduler import KilledWorker
+    except ImportError as error:
+        raise ResourceError(
+            "--scheduler needs Dask", remedy="install it: pip install 'gtahead[scale]'"
+        ) from error
+    try:
+        client = Client(scheduler, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise ResourceError(
+            "the Dask scheduler doesn't answer",
+            value=scheduler,
+            remedy="start it with `dask scheduler`, and give its tcp:// address",
+        ) from error
+    with client:
+        executor: Executor = client.get_executor(pure=False)
+        futures = {executor.submit(function, task): key for key, task in units}
+        try:
+            while futures:
+                done, _ = wait(futures, return_when=FIRST_COMPLETED)
+                for future in done:
+                    key = futures.pop(future)
+                    try:
+                        yield key, future.result()
+                    except KilledWorker:
+                        yield key, Crashed()
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)

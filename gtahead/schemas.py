@@ -1,0 +1,78 @@
+"""The JSON Schemas of everything that gtahead reads or writes: found, loaded, applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from gtahead.errors import InputError, Where
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator
+
+_SUFFIX = ".schema.json"
+
+
+def _folder() -> Path:
+    """Find the schemas: inside an installed package, or beside the package in a checkout."""
+    package = Path(str(resources.files("gtahead")))
+    shipped = package / "schema_files"
+    return shipped if shipped.is_dir() else package.parent / "schemas"
+
+
+def names() -> list[str]:
+    """List the names of all schemas."""
+    return sorted(path.name.removesuffix(_SUFFIX) for path in _folder().glob("*" + _SUFFIX))
+
+
+def load(name: str) -> dict[str, Any]:
+    """Load one schema.
+
+    Raises:
+        ValueError: there is no schema of that name.
+    """
+    path = _folder() / (name + _SUFFIX)
+    if not path.is_file():
+        msg = f"no schema {name!r}; there are {', '.join(names())}"
+        raise ValueError(msg)
+    schema: dict[str, Any] = orjson.loads(path.read_bytes())
+    return schema
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    import jsonschema_rs
+
+    return jsonschema_rs.Draft202012Validator(load(name))
+
+
+def faults(document: object, name: str) -> Iterator[tuple[str, str]]:
+    """Yield what in a document breaks a schema, as (JSON pointer, message)."""
+    for error in _validator(name).iter_errors(document):
+        yield "/" + "/".join(str(part) for part in error.instance_path), error.message
+
+
+def parse_json(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON is any of its types
+    """Parse strict JSON: UTF-8 with or without a byte order mark, no NaN, no Infinity.
+
+    Raises:
+        InputError: with file, line, column and what the parser says.
+    """
+    body = data.removeprefix(b"\xef\xbb\xbf")
+    if not body.strip():
+        raise InputError("the JSON file is empty", where=Where(file), remedy="write it again")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        truncated = error.pos >= len(body.decode(errors="replace").rstrip())
+        what = "the JSON ends too early" if truncated else "not valid JSON"
+        raise InputError(
+            f"{what}: {error.msg.split(':')[0]}",
+            where=Where(file, field=f"line {error.lineno}, column {error.colno}"),
+            remedy="mend the file, or capture it again",
+        ) from error

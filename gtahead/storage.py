@@ -1,0 +1,239 @@
+"""Files that are either whole or not there: written aside, synced, renamed; and the target's lock.
+
+Every function here survives `kill -9` at any moment: what has its final name is complete.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from gtahead.errors import InputError, ResourceError, Where
+
+ASIDE = ".part-"
+"""Prefix of what is being written; nobody reads it, and the next run removes it."""
+
+_CRASH_AT = "GTAHEAD_CRASH_AT"
+
+
+def crash_point(name: str) -> None:
+    """Die here if a test asks for it: the fault tests' only hook.
+
+    The variable `GTAHEAD_CRASH_AT` holds `point`, `point:SIGNAL` or `point:SIGNAL@FILE`; the signal
+    is KILL by default. With a file, only the process that manages to create it gets the signal.
+    """
+    wanted = os.environ.get(_CRASH_AT)
+    if not wanted:
+        return
+    point, _, once = wanted.partition("@")
+    point, _, kind = point.partition(":")
+    if point != name:
+        return
+    if once:
+        try:
+            os.close(os.open(once, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            return
+    os.kill(os.getpid(), signal.Signals[f"SIG{kind or 'KILL'}"])
+
+
+def aside_name(target: Path) -> Path:
+    """Give a fresh name beside `target`; short, so that long names don't grow past the limit."""
+    return target.with_name(ASIDE + secrets.token_hex(6))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make a closed file's bytes durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Give a path to write to; it takes `target`'s name once the block ends well.
+
+    The file is synced before it is renamed, the folder after. Where the block fails, what was
+    written is removed and an older `target` stays as it was.
+    """
+    part = aside_name(target)
+    try:
+        yield part
+        sync_file(part)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+
+
+def write_bytes(target: Path, data: bytes) -> None:
+    """Write a small file whole."""
+    with replacing(target) as part:
+        part.write_bytes(data)
+
+
+def json_bytes(document: Any) -> bytes:  # noqa: ANN401 - JSON is any of its types
+    """Give the one JSON spelling that gtahead writes: UTF-8, LF, no NaN, keys as given."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
+    return (text + "\n").encode()
+
+
+def write_json(target: Path, document: Any) -> None:  # noqa: ANN401 - JSON is any of its types
+    """Write a JSON file whole."""
+    write_bytes(target, json_bytes(document))
+
+
+def replace_folder(part: Path, target: Path) -> None:
+    """Give the folder `part` the name `target`, where an older folder may stand.
+
+    A crash between the two renames leaves no `target`, and the unit that made it runs again.
+    """
+    while True:
+        try:
+            part.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            old = aside_name(target)
+            with suppress(FileNotFoundError):  # another worker of the same unit was quicker
+                target.rename(old)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            sync_folder(target.parent)
+            return
+
+
+def link_or_copy(source: Path, target: Path, *, link: bool) -> bool:
+    """Put a file at `target` by hard link, or by a synced copy where that isn't possible.
+
+    Returns:
+        Whether it was linked. A linked file is shared with its owner: never open it for writing.
+    """
+    if link:
+        try:
+            # A hard link to a symbolic link would be one itself: link what it points to.
+            os.link(source.resolve(), target)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+                raise
+        else:
+            return True
+    shutil.copyfile(source, target)
+    sync_file(target)
+    return False
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed run left half-written directly inside a folder."""
+    for path in folder.glob(ASIDE + "*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_SCHEME_OR_DRIVE = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+def is_safe_relative(name: str) -> bool:
+    """Say whether a path named inside data stays below the folder that it is relative to.
+
+    Refused are absolute paths, `..`, backslashes, drives, schemes, empty names and NUL.
+    """
+    if not name or "\0" in name or "\\" in name or _SCHEME_OR_DRIVE.match(name):
+        return False
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and path.parts != ()
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+@contextmanager
+def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
+    """Hold a folder for this process alone.
+
+    The kernel's file lock decides, so that a dead process never blocks its successor; the file
+    holds pid and boot id for whoever meets it.
+
+    Raises:
+        ResourceError: another process holds it; the message gives its pid.
+    """
+    path = folder / name
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 200).decode(errors="replace").split()
+            os.close(descriptor)
+            raise ResourceError(
+                "another gtahead works on this target",
+                where=Where(str(folder)),
+                value=f"pid {holder[0]}" if holder else "just started",
+                remedy="wait until it ends, or choose another --out",
+            ) from None
+        except OSError:
+            os.close(descriptor)
+            raise
+        # The holder before us may have removed the very file that we opened: then try anew.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                break
+        os.close(descriptor)
+    try:
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} {_boot_id()}\n".encode(), 0)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents.
+
+    Raises:
+        InputError: a file stands there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(
+            "a file stands where a folder is needed",
+            where=Where(str(path)),
+            remedy="choose another path",
+        ) from error
