@@ -98,9 +98,12 @@ def _open(data: bytes) -> Image.Image:
             return Image.open(io.BytesIO(data))
     except Image.DecompressionBombError as error:
         raise PictureError("picture-too-large") from error
-    except UnidentifiedImageError as error:
-        raise PictureError("not-a-picture") from error
     except (OSError, ValueError, SyntaxError) as error:  # Pillow's plugins on damaged headers
+        for signature, kind in ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG", "PNG")):
+            if data.startswith(signature) and _is_cut_short(data, kind):
+                raise PictureError("picture-truncated", f"{len(data)} bytes") from error
+        if isinstance(error, UnidentifiedImageError):
+            raise PictureError("not-a-picture") from error
         raise PictureError("picture-unreadable", str(error)) from error
 
 

@@ -65,12 +65,12 @@ def parse_json(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON is any of 
     """
     body = data.removeprefix(b"\xef\xbb\xbf")
     if not body.strip():
-        raise InputError("the JSON file is empty", where=Where(file), remedy="write it again")
+        raise InputError("the file is empty", where=Where(file), remedy="write it again")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         truncated = error.pos >= len(body.decode(errors="replace").rstrip())
-        what = "the JSON ends too early" if truncated else "not valid JSON"
+        what = "it ends too early" if truncated else "not valid JSON"
         raise InputError(
             f"{what}: {error.msg.split(':')[0]}",
             where=Where(file, field=f"line {error.lineno}, column {error.colno}"),

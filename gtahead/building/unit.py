@@ -213,9 +213,12 @@ def _take_pictures(
     for index, frame in enumerate(captured.frames):
         where = Where(frame.file, captured.name, frame.frame)
         try:
+            if frame.fault is not None:
+                raise pictures.PictureError(frame.fault)
             taken.append(_take_picture(frame, captured, task, part, hashes, record))
         except pictures.PictureError as fault:
-            record.findings.add(fault.code, where, detail=fault.detail)
+            if frame.fault is None:
+                record.findings.add(fault.code, where, detail=fault.detail)
             record.ledger.frames.drop(fault.code)
             keep[index] = False
             reasons[index] = fault.code

@@ -45,12 +45,15 @@ class CapturedFrame:
         file: the picture, relative to the capture's root; None where there is none.
         camera: None where it isn't known.
         sha256: of the picture, where the capture recorded it.
+        fault: code of a finding, noted by the reader, that sets the frame aside; it stays listed
+            so that its heads are booked with it.
     """
 
     frame: str
     file: str | None
     camera: Camera | None = None
     sha256: str | None = None
+    fault: str | None = None
 
 
 @dataclass
@@ -180,6 +183,7 @@ class HeadRows:
         findings: Findings,
         field_name: str | None = None,
         values: Callable[[list[int]], Mapping[int, object]] | None = None,
+        details: Callable[[int], str] | None = None,
     ) -> int:
         """Note the rows where `wrong` is true; give their number."""
         rows = np.flatnonzero(wrong)
@@ -187,7 +191,13 @@ class HeadRows:
             shown = [int(row) for row in rows[:EXAMPLES_KEPT]]
             words = values(shown) if values else {}
             examples = [
-                Finding(code, self.place(row, field_name), words.get(row)) for row in shown
+                Finding(
+                    code,
+                    self.place(row, field_name),
+                    words.get(row),
+                    details(row) if details else "",
+                )
+                for row in shown
             ]
             findings.add_many(code, len(rows), examples)
         return len(rows)
@@ -200,9 +210,10 @@ class HeadRows:
         flow: Flow,
         field_name: str | None = None,
         values: Callable[[list[int]], Mapping[int, object]] | None = None,
+        details: Callable[[int], str] | None = None,
     ) -> None:
         """Note the rows where `wrong` is true, and take them out."""
-        count = self.note(code, wrong, findings, field_name, values)
+        count = self.note(code, wrong, findings, field_name, values, details)
         if count:
             flow.drop(code, count)
             self.take(~wrong)
@@ -291,7 +302,13 @@ def settle_heads(
     frame, head = rows.columns["frame_index"], rows.columns["head_id"]
     again = np.zeros(len(rows), np.bool_)
     again[1:] = (frame[1:] == frame[:-1]) & (head[1:] == head[:-1])
-    rows.drop("duplicate-head", again, findings, flow)
+    lines = rows.lines
+
+    def first_place(row: int) -> str:
+        first = row - int(np.argmin(again[row::-1]))
+        return "" if lines is None else f"first at line {lines[first]}"
+
+    rows.drop("duplicate-head", again, findings, flow, details=first_place)
     return {name: values for name, values in rows.columns.items() if name != "frame"}
 
 

@@ -186,22 +186,23 @@ def _read_frames(
         place = replace(where, frame=frame_name(number))
         for key, value in _split_extra(row, frame_schema, place, findings).items():
             extra.setdefault("frames", {}).setdefault(frame_name(number), {})[key] = value
-        fault: str | None = None
         if number in frames:
-            fault = "duplicate-frame"
-        elif pictures and file is None:
+            findings.add("duplicate-frame", replace(place, field="file"), file)
+            ledger.frames.drop("duplicate-frame")
+            continue
+        fault: str | None = None
+        if pictures and file is None:
             fault = "picture-missing"
-        elif file is not None and not storage.is_safe_relative(file):
+        elif pictures and not storage.is_safe_relative(file):
             fault = "unsafe-path"
         if fault is not None:
             findings.add(fault, replace(place, field="file"), file)
-            ledger.frames.drop(fault)
-            continue
         frames[number] = CapturedFrame(
             frame_name(number),
-            f"{source.path}/{file}" if pictures else None,
+            f"{source.path}/{file}" if pictures and fault is None else None,
             _camera(row.get("camera")) or common,
             row.get("sha256"),
+            fault,
         )
     note_gaps(np.array(list(frames), np.int64), where, findings)
     about = {key: document[key] for key in _ABOUT if document.get(key) is not None}

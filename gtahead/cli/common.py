@@ -69,12 +69,16 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def print_findings(findings: Findings) -> None:
-    """Print findings on stderr: examples of each code, and how many more there are."""
-    from gtahead.findings import CODES
+    """Print findings on stderr: examples of each code, and how many more there are.
+
+    Of mere information one example is enough.
+    """
+    from gtahead.findings import CODES, Severity
 
     for code in CODES:
         total = findings.totals.get(code, 0)
-        shown = findings.examples.get(code, [])[:FINDINGS_SHOWN]
+        most = 1 if CODES[code].severity is Severity.INFO else FINDINGS_SHOWN
+        shown = findings.examples.get(code, [])[:most]
         for finding in shown:
             click.echo(str(finding), err=True)
         if total > len(shown) > 0:

@@ -112,16 +112,11 @@ def read_csv(path: Path, kinds: Mapping[str, Kind], file: str) -> TableRead:
     wanted = [name for name in names if name in kinds]
     ragged: list[Fault] = []
     skipped_lines: list[int] = []
-    blank = 0
 
     def on_ragged(row: Any) -> str:  # noqa: ANN401 - Arrow's InvalidRow has no types
-        nonlocal blank
         skipped_lines.append(row.number)
-        if row.text.strip():
-            text = f"{row.actual_columns} fields instead of {row.expected_columns}"
-            ragged.append(Fault(row.number, None, text))
-        else:
-            blank += 1
+        text = f"{row.actual_columns} fields instead of {row.expected_columns}"
+        ragged.append(Fault(row.number, None, text))
         return "skip"
 
     def read(types: dict[str, Any]) -> Any:  # noqa: ANN401 - an Arrow table
@@ -163,10 +158,12 @@ def read_csv(path: Path, kinds: Mapping[str, Kind], file: str) -> TableRead:
                 "not readable as CSV", where=Where(file), value=str(failure), remedy="save as UTF-8"
             ) from failure
         lines = _line_numbers(table.num_rows, skipped_lines)
-        columns, keep = {}, np.ones(table.num_rows, np.bool_)
-        for name in wanted:
-            texts = table.column(name).to_pylist()
+        words = {name: table.column(name).to_pylist() for name in wanted}
+        blank = np.array([not any(cell.strip() for cell in row) for row in zip(*words.values(), strict=True)])
+        keep, columns = ~blank, {}
+        for name, texts in words.items():
             columns[name], wrong = _parse_texts(texts, kinds[name])
+            wrong = [row for row in wrong if not blank[row]]
             keep[wrong] = False
             bad += [Fault(int(lines[row]), name, texts[row]) for row in wrong]
         columns = {name: values[keep] for name, values in columns.items()}

@@ -24,7 +24,7 @@ BOWED_RAD = (math.radians(15), math.radians(50))
 SPACING_M = 0.42  # nobody stands closer, centre to centre
 WALK_M_S = (1.2, 0.3)
 STANDING_SHARE = 0.6
-REACH_M = 75.0  # nobody is farther: heads stay above 3 px or so
+SMALLEST_HEAD_PX = 4.0  # nobody stands so far that the mean head is smaller
 
 
 @dataclass(frozen=True)
@@ -84,23 +84,24 @@ class Seen:
         )
 
 
-def ground_range_m(camera: Camera) -> tuple[float, float]:
-    """Say from where to where on the ground the camera sees people, up to `REACH_M`."""
+def ground_range_m(camera: Camera, size_wh: tuple[int, int]) -> tuple[float, float]:
+    """Say from where to where on the ground the camera sees people at a size that matters."""
     assert camera.position_m is not None
     assert camera.rotation_deg is not None
     height = camera.position_m[2]
     down = math.radians(-camera.rotation_deg[0])
     half = math.radians(camera.vfov_deg) / 2
     near = max(height - 1.7, 0.5) / math.tan(min(down + half, math.radians(89)))
-    lowest = down - half
-    far = REACH_M if lowest <= 0 else (height - 1.0) / math.tan(lowest)
     near = max(near, 1.5)
-    return near, max(min(far, REACH_M), near + 3.0)
+    reach = HEAD_M[0] * focal_px(camera.vfov_deg, size_wh[1]) / SMALLEST_HEAD_PX
+    lowest = down - half
+    far = reach if lowest <= 0 else (height - 1.0) / math.tan(lowest)
+    return near, max(min(far, reach), near + 3.0)
 
 
 def gather(count: int, camera: Camera, size_wh: tuple[int, int], random: np.random.Generator) -> People:
     """Bring `count` people into the camera's view, in clusters, queues and alone."""
-    near, far = ground_range_m(camera)
+    near, far = ground_range_m(camera, size_wh)
     slope = size_wh[0] / 2 / focal_px(camera.vfov_deg, size_wh[1]) * 1.05
     ahead, aside = _places(count, near, far, slope, random)
     number = len(ahead)
@@ -139,7 +140,7 @@ def _places(
         wanted = max(2 * (count - len(found)), 16)
         anchor = random.integers(0, len(anchors), wanted)
         kind = random.random(wanted)
-        cluster = anchors[anchor] + random.normal(0, 1.5 + 0.03 * far, (wanted, 2))
+        cluster = anchors[anchor] + random.normal(0, 1.0 + 0.03 * far, (wanted, 2))
         along = random.uniform(-6, 6, wanted)[:, None] * np.stack(
             [np.cos(headings[anchor]), np.sin(headings[anchor])], axis=1
         )
@@ -156,8 +157,8 @@ def _places(
 def _wedge(
     count: int, near: float, far: float, slope: float, random: np.random.Generator
 ) -> Floats:
-    """Draw places evenly from the ground that is seen, a wedge that widens with distance."""
-    ahead = np.sqrt(random.uniform(near**2, far**2, count))
+    """Draw places from the ground that is seen, a wedge; somewhat denser near the camera."""
+    ahead = random.uniform(near**1.5, far**1.5, count) ** (1 / 1.5)
     return np.stack([ahead, random.uniform(-1, 1, count) * slope * ahead], axis=1)
 
 
@@ -190,7 +191,7 @@ def look(people: People, camera: Camera, size_wh: tuple[int, int], seconds: floa
     """See the people at a moment: everybody whose head or body can reach into the picture."""
     assert camera.position_m is not None
     assert camera.rotation_deg is not None
-    near, far = ground_range_m(camera)
+    near, far = ground_range_m(camera, size_wh)
     reach = max(far * size_wh[0] / 2 / focal_px(camera.vfov_deg, size_wh[1]), 3.0)
     ahead = _reflected(people.ahead_m + people.velocity_m_s[:, 0] * seconds, near, far)
     aside = _reflected(people.aside_m + people.velocity_m_s[:, 1] * seconds, -reach, reach)

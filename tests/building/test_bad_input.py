@@ -1,0 +1,497 @@
+"""Bad captures: the exact message of each, what is kept, and the exit status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from helpers import (
+    HEADER,
+    ROWS,
+    edit_sequence,
+    gtahead,
+    make_sequence,
+    picture,
+    write_rows,
+)
+
+Mutation = Callable[[Path], object]
+PICTURE = "seq/frames/000001.jpg > sequence seq > frame 000001"
+DOCUMENT = "seq/sequence.json > sequence seq"
+HEADS = "seq/heads.csv > sequence seq"
+MEND_ROW = "mend the row"
+
+
+def _put(data: bytes) -> Mutation:
+    return lambda folder: (folder / "frames/000001.jpg").write_bytes(data)
+
+
+def _rows(*extra: str, header: str = HEADER, only: bool = False) -> Mutation:
+    return lambda folder: write_rows(folder, [*([] if only else ROWS), *extra], header)
+
+
+def _edit(**keys: object) -> Mutation:
+    return lambda folder: edit_sequence(folder, lambda document: document.update(keys))
+
+
+def _file_of_frame_1(file: object) -> Mutation:
+    return lambda folder: edit_sequence(
+        folder, lambda document: document["frames"][1].update(file=file)
+    )
+
+
+FLAT = bytes(cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1])
+DEEP = bytes(cv2.imencode(".png", np.arange(48 * 64 * 3, dtype=np.uint16).reshape(48, 64, 3) * 7)[1])
+
+# name: how the sequence `seq` is spoilt; frames and heads that are kept in all (of 8 and 8, the
+# other half in an unspoilt sequence); lines on stderr
+CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
+    "no frames": (
+        _edit(frames=[]),
+        4,
+        4,
+        [f"error no-frames: {DOCUMENT} > frames: the sequence has no frames; list them under `frames`"],
+    ),
+    "no heads file": (
+        lambda folder: (folder / "heads.csv").unlink(),
+        4,
+        4,
+        [
+            "error no-heads-file: seq > sequence seq: the sequence has neither heads.csv nor "
+            "heads.parquet; a sequence without any head still needs the file, with its header line alone"
+        ],
+    ),
+    "no heads at all": (_rows(only=True), 8, 4, []),
+    "empty heads file": (
+        lambda folder: (folder / "heads.csv").write_bytes(b""),
+        4,
+        4,
+        [
+            f"error bad-heads-file: {HEADS} > line 1: the heads file can't be read: the file has no "
+            "header line; write it again"
+        ],
+    ),
+    "heads for a frame that isn't there": (
+        _rows("7,1,3,5,3"),
+        8,
+        8,
+        [
+            "error head-without-frame: seq/heads.csv > sequence seq > frame 000007 > head 1 > line 6: "
+            "the head's frame isn't listed in the sequence; list the frame or drop the row"
+        ],
+    ),
+    "frame without picture": (
+        lambda folder: (folder / "frames/000001.jpg").unlink(),
+        7,
+        7,
+        [f"error picture-missing: {PICTURE}: the picture doesn't exist; add it or drop its record"],
+    ),
+    "frame that names no picture": (
+        _file_of_frame_1(None),
+        7,
+        7,
+        [
+            f"error picture-missing: {DOCUMENT} > frame 000001 > file: the picture doesn't exist; add "
+            "it or drop its record",
+            "warning picture-without-record: seq/frames/000001.jpg > sequence seq: the picture isn't "
+            "listed in sequence.json; list it under `frames`, or remove it",
+        ],
+    ),
+    "picture without frame": (
+        lambda folder: (folder / "frames/000009.jpg").write_bytes(picture(77)),
+        8,
+        8,
+        [
+            "warning picture-without-record: seq/frames/000009.jpg > sequence seq: the picture isn't "
+            "listed in sequence.json; list it under `frames`, or remove it"
+        ],
+    ),
+    "truncated in the header": (
+        _put(picture(5)[:400]),
+        7,
+        7,
+        [
+            f"error picture-truncated: {PICTURE}: the picture is cut short: 400 bytes; capture or copy "
+            "it again"
+        ],
+    ),
+    "truncated by two bytes": (
+        _put(picture(5)[:-2]),
+        7,
+        7,
+        [
+            f"error picture-truncated: {PICTURE}: the picture is cut short: {len(picture(5)) - 2} "
+            "bytes; capture or copy it again"
+        ],
+    ),
+    "0 bytes": (
+        _put(b""),
+        7,
+        7,
+        [f"error picture-empty: {PICTURE}: the picture has 0 bytes; capture it again"],
+    ),
+    "text named .jpg": (
+        _put(b"hello"),
+        7,
+        7,
+        [
+            f"error not-a-picture: {PICTURE}: not a picture in a known format; save it as JPEG or PNG"
+        ],
+    ),
+    "sideways picture": (
+        _put(picture(5, (48, 64))),
+        7,
+        7,
+        [
+            f"error wrong-size: {PICTURE}: the picture has another size than its sequence says: 48 x "
+            "64 instead of 64 x 48; mend width and height in sequence.json, or the picture"
+        ],
+    ),
+    "flat picture": (
+        _put(FLAT),
+        7,
+        7,
+        [
+            f"error flat-picture: {PICTURE}: the picture is of one colour: a loading screen, or "
+            "nothing was drawn: grey level 0 throughout; capture it again"
+        ],
+    ),
+    "16 bits a channel": (
+        _put(DEEP),
+        7,
+        7,
+        [
+            f"error deep-colour: {PICTURE}: the picture isn't 8 bits a channel: mode I;16; convert it: "
+            "tone mapping is your decision"
+        ],
+    ),
+    "same picture twice": (
+        lambda folder: (folder / "frames/000001.jpg").write_bytes(
+            (folder / "frames/000000.jpg").read_bytes()
+        ),
+        7,
+        7,
+        [
+            f"warning duplicate-picture: {PICTURE}: the same picture as an earlier frame's: of "
+            "seq/frames/000000.jpg; the game was paused; drop the frame"
+        ],
+    ),
+    "wrong sha256": (
+        lambda folder: edit_sequence(folder, lambda d: d["frames"][1].update(sha256="0" * 64)),
+        7,
+        7,
+        [],  # the message holds the picture's own hash: see below
+    ),
+    "missing column": (
+        _rows("0,1,10", header="frame,ped_id,x", only=True),
+        4,
+        4,
+        [
+            f"error missing-column: {HEADS} > y: a required column is missing; required: frame, "
+            "ped_id, x, y"
+        ],
+    ),
+    "unknown column": (
+        _rows("0,1,10,2,3", header="frame,ped_id,x,y,dept", only=True),
+        8,
+        5,
+        [f"warning unknown-column: {HEADS} > dept: unknown column, not read; is it misspelt?"],
+    ),
+    "ragged rows": (
+        _rows("3,1,10", "3,2,4,5,6,7"),
+        8,
+        8,
+        [
+            f"error ragged-row: {HEADS} > line 6: the row has another number of fields than the "
+            "header: 3 fields instead of 5; mend it",
+            f"error ragged-row: {HEADS} > line 7: the row has another number of fields than the "
+            "header: 6 fields instead of 5; mend it",
+        ],
+    ),
+    "inf, -nan(ind), 1e+06, behind the camera": (
+        _rows("3,1,inf,5,3", "3,2,4,-nan(ind),6", "3,3,1e+06,7,7", "3,4,5,6,-2"),
+        8,
+        9,
+        [
+            f"error not-finite: {HEADS} > frame 000003 > head 1 > line 6, x: the position isn't finite "
+            "(got 'inf'); the head can't be placed; mend the row",
+            f"error not-finite: {HEADS} > frame 000003 > head 2 > line 7, y: the position isn't finite "
+            "(got '-nan(ind)'); the head can't be placed; mend the row",
+            f"warning behind-camera: {HEADS} > frame 000003 > head 4 > line 9, depth_m: the head lies "
+            "behind the camera (got -2.0); its pixels are mirrored and mean nothing",
+            "info head-outside-frame: sequence seq > frame 000003 > head 3: the head lies outside the "
+            "frame (got '1e+06, 7'); it is kept with in_frame = false and never counted",
+        ],
+    ),
+    "words for numbers": (
+        _rows("3,1,abc,5,3", "x,2,4,5,6", ",3,5,6,7"),
+        8,
+        8,
+        [
+            f"error bad-number: {HEADS} > line 6, x: not a number (got 'abc'); {MEND_ROW}",
+            f"error bad-number: {HEADS} > line 7, frame: not a number (got 'x'); {MEND_ROW}",
+            f"error bad-number: {HEADS} > line 8, frame: not a number (got ''); {MEND_ROW}",
+        ],
+    ),
+    "not UTF-8": (
+        lambda folder: (folder / "heads.csv").write_bytes(b"frame,ped_id,x,y\n0,1,\xff\xfe,3\n"),
+        4,
+        4,
+        [
+            f"error bad-heads-file: {HEADS}: the heads file can't be read: not readable as CSV (got "
+            "'In CSV column #2: Row #2: CSV conversion error to string: invalid UTF8 data'); write it "
+            "again"
+        ],
+    ),
+    "ped twice in a frame": (
+        _rows("0,1,3,5,3"),
+        8,
+        8,
+        [
+            f"error duplicate-head: {HEADS} > frame 000000 > head 1 > line 6: the same ped twice in a "
+            "frame: first at line 2; the first row is kept; number peds uniquely"
+        ],
+    ),
+    "frame listed twice": (
+        lambda folder: edit_sequence(folder, lambda d: d["frames"].append(d["frames"][0])),
+        8,
+        8,
+        [
+            f"error duplicate-frame: {DOCUMENT} > frame 000000 > file: the frame is listed twice (got "
+            "'frames/000000.jpg'); the first one is kept; number frames uniquely"
+        ],
+    ),
+    "version 99": (
+        _edit(version=99),
+        4,
+        4,
+        [
+            f"error unknown-version: {DOCUMENT} > version: format version is unknown (got 99); known "
+            "versions: 1; a newer gtahead may read it"
+        ],
+    ),
+    "unknown keys": (
+        _edit(wether="RAIN"),
+        8,
+        8,
+        [
+            f"warning unknown-key: {DOCUMENT} > wether: unknown key; it is kept under `extra`; is it "
+            "misspelt?"
+        ],
+    ),
+    "width missing": (
+        lambda folder: edit_sequence(folder, lambda document: document.pop("width")),
+        4,
+        4,
+        [
+            f'error bad-schema: {DOCUMENT} > /: breaks the schema: "width" is a required property; see '
+            "`schemas/` and the captures page"
+        ],
+    ),
+    "sequence.json cut short": (
+        lambda folder: (folder / "sequence.json").write_text('{"format": "gtahead-capture",'),
+        4,
+        4,
+        [
+            f"error bad-json: {DOCUMENT} > line 1, column 30: the JSON file can't be read: it ends too "
+            "early: unexpected end of data; mend it, or capture it again"
+        ],
+    ),
+    "folder without sequence.json": (
+        lambda folder: (folder.parent / "zz").mkdir(),
+        8,
+        8,
+        [
+            "error no-sequence-file: zz: the folder has no sequence.json; write one (docs: captures), "
+            "or move the folder out of the capture"
+        ],
+    ),
+    "both heads files": (
+        lambda folder: (folder / "heads.parquet").write_bytes(b"PAR1"),
+        4,
+        4,
+        [
+            "error two-heads-files: seq > sequence seq: there are both heads.csv and heads.parquet; "
+            "remove the one that is stale"
+        ],
+    ),
+    "impossible values": (
+        _rows(
+            "0,1,10,10,3,5,5,15,15,0.5",
+            "1,1,10,10,3,5,5,4,15,1.5",
+            header=HEADER + ",box_x0,box_y0,box_x1,box_y1,visibility",
+            only=True,
+        ),
+        8,
+        6,
+        [
+            f"warning bad-value: {HEADS} > frame 000001 > head 1 > line 3, visibility: the value is "
+            "impossible and read as unknown (got 1.5); mend the row",
+            f"warning bad-box: {HEADS} > frame 000001 > head 1 > line 3: the captured box isn't "
+            "finite, has no area or doesn't hold its head (got '5, 5, 4, 15'); its frame gets pseudo "
+            "boxes; mend the row",
+        ],
+    ),
+}
+for _bad_path in ("../x.jpg", "/etc/passwd", "C:\\x.jpg", "file:///x.jpg", "frames/../../x.jpg"):
+    CASES[f"path {_bad_path}"] = (
+        _file_of_frame_1(_bad_path),
+        7,
+        7,
+        [
+            f"error unsafe-path: {DOCUMENT} > frame 000001 > file: the path leaves the sequence's "
+            f"folder (got {_bad_path!r}); name files by relative paths with `/`, without `..`, drive "
+            "or scheme",
+            "warning picture-without-record: seq/frames/000001.jpg > sequence seq: the picture isn't "
+            "listed in sequence.json; list it under `frames`, or remove it",
+        ],
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_message_exit_status_and_what_is_kept(tmp_path: Path, name: str) -> None:
+    spoil, frames, heads, lines = CASES[name]
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    folder = make_sequence(captures)
+    make_sequence(captures, "unspoilt")
+    spoil(folder)
+    done = gtahead("build", "--raw", captures, "--out", tmp_path / "dataset", "--workers", 1)
+    if name == "wrong sha256":
+        assert done.err.startswith(
+            f"error hash-mismatch: {PICTURE}: the picture isn't the one that was recorded: "
+        )
+    else:
+        assert done.err.splitlines() == lines
+    manifest = json.loads((tmp_path / "dataset" / "manifest.json").read_text())
+    ledger = manifest["ledger"]
+    assert (ledger["frames"]["out"], ledger["heads"]["out"]) == (frames, heads)
+    for flow in ledger.values():
+        assert flow["in"] == flow["out"] + sum(flow["dropped"].values())
+    dropped = any(flow["dropped"] for flow in ledger.values())
+    assert done.code == (3 if dropped else 0)
+
+
+@pytest.mark.parametrize("name", ["no frames", "0 bytes", "ragged rows"])
+def test_strict_stops_without_a_data_set(tmp_path: Path, name: str) -> None:
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    CASES[name][0](make_sequence(captures))
+    make_sequence(captures, "unspoilt")
+    target = tmp_path / "dataset"
+    done = gtahead("build", "--raw", captures, "--out", target, "--workers", 1, "--strict")
+    assert done.code == 1
+    assert done.err.splitlines()[-1] == (
+        f"error: {target}: stopped by --strict: items would be set aside; mend them and run again, or "
+        "leave --strict out"
+    )
+    assert not (target / "manifest.json").exists()
+    assert gtahead("build", "--raw", captures, "--out", target, "--workers", 1).code == 3
+
+
+def test_nothing_left_to_build_leaves_nothing_behind(tmp_path: Path) -> None:
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    CASES["version 99"][0](make_sequence(captures))
+    target = tmp_path / "dataset"
+    done = gtahead("build", "--raw", captures, "--out", target, "--workers", 1)
+    assert done.code == 1
+    assert done.err.splitlines()[-1] == (
+        f"error: {target}: no sequence is left to build; see the findings"
+    )
+    assert not target.exists()
+
+
+def test_missing_and_empty_folders(tmp_path: Path) -> None:
+    done = gtahead("build", "--raw", tmp_path / "none", "--out", tmp_path / "dataset")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        f"error: {tmp_path}/none: no such folder; give the folder that holds the captures\n"
+    )
+    (tmp_path / "empty").mkdir()
+    done = gtahead("build", "--raw", tmp_path / "empty", "--out", tmp_path / "dataset")
+    assert done.code == 1
+    assert done.err == (
+        f"error: {tmp_path}/empty: the folder is empty; give the folder that holds the captures, or "
+        "make some: gtahead simulate\n"
+    )
+    (tmp_path / "empty" / "notes.txt").write_text("hello")
+    done = gtahead("build", "--raw", tmp_path / "empty", "--out", tmp_path / "dataset")
+    assert done.code == 1
+    assert done.err == (
+        f"error: {tmp_path}/empty: no capture that gtahead knows; known kinds: auto, native, jta; see "
+        "the captures page of the docs\n"
+    )
+    done = gtahead("build", "--raw", tmp_path / "empty" / "notes.txt", "--out", tmp_path / "dataset")
+    assert done.err == (
+        f"error: {tmp_path}/empty/notes.txt: not a folder; give the folder that holds the captures\n"
+    )
+    assert not (tmp_path / "dataset").exists()
+
+
+def test_a_folder_that_two_readers_claim_is_a_usage_error(tmp_path: Path) -> None:
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    make_sequence(captures)
+    (captures / "annotations" / "train").mkdir(parents=True)
+    (captures / "annotations" / "train" / "seq_1.json").write_text("[]")
+    done = gtahead("build", "--raw", captures, "--out", tmp_path / "dataset")
+    assert done.code == 2
+    assert done.err == (
+        f"error: {captures}: several readers claim the folder: native (seq/ holds sequence.json), jta "
+        "(it holds annotations/train/seq_1.json); choose one with --from\n"
+    )
+    chosen = gtahead("build", "--raw", captures, "--out", tmp_path / "d", "--from", "native")
+    assert chosen.code == 3  # the annotations folder is no sequence, and is named
+
+
+@pytest.mark.parametrize("name", ["a b", "😀 中文", "it's", "ünïcode " + "名" * 50])
+def test_names_of_any_language(tmp_path: Path, name: str) -> None:
+    from gtahead import Dataset
+
+    captures = tmp_path / "captures 中文"
+    captures.mkdir()
+    make_sequence(captures, name)
+    done = gtahead("build", "--raw", captures, "--out", tmp_path / "data set é", "--workers", 1)
+    assert (done.code, done.err) == (0, "")
+    dataset = Dataset.open(tmp_path / "data set é")
+    assert dataset.frame_ids[0] == f"{name}/000000"
+    frame = dataset[f"{name}/000000"]
+    assert frame.count == 2
+    assert frame.picture is not None
+    assert frame.picture.read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_a_foreign_target_is_left_alone(tmp_path: Path) -> None:
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    make_sequence(captures)
+    target = tmp_path / "dataset"
+    target.mkdir()
+    (target / "thesis.tex").write_text("years of work")
+    for extra in ([], ["--fresh"]):
+        done = gtahead("build", "--raw", captures, "--out", target, *extra)
+        assert done.code == 1
+        assert done.err == (
+            f"error: {target}: the folder holds something that isn't a gtahead data set (got "
+            "'thesis.tex'); choose an empty folder for --out\n"
+        )
+    assert [path.name for path in target.iterdir()] == ["thesis.tex"]
+    done = gtahead("build", "--raw", captures, "--out", captures / "dataset")
+    assert done.code == 2
+    assert "can't lie in one another" in done.err
+
+
+def test_blank_lines_crlf_and_a_byte_order_mark_are_no_faults(tmp_path: Path) -> None:
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    folder = make_sequence(captures)
+    text = "\ufeffframe, ped_id, x, y\r\n0,1,2,3\r\n\r\n1,1,4,5\r\n"
+    (folder / "heads.csv").write_bytes(text.encode())
+    done = gtahead("build", "--raw", captures, "--out", tmp_path / "dataset", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.json["ledger"]["heads"] == {"in": 2, "out": 2, "dropped": {}}

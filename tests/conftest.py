@@ -1,0 +1,43 @@
+"""Fixtures that several test files use."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `helpers`, whichever way pytest imports
+
+settings.register_profile("gtahead", derandomize=True, deadline=None, max_examples=60)
+settings.load_profile("gtahead")
+
+
+@pytest.fixture(scope="session")
+def tiny_captures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Simulated captures of the preset `tiny`; nobody writes into them."""
+    import gtahead
+
+    out = tmp_path_factory.mktemp("tiny") / "captures"
+    gtahead.simulate(out, preset="tiny", workers=1)
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tiny_captures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data set of `tiny_captures`; nobody writes into it."""
+    import gtahead
+
+    out = tmp_path_factory.mktemp("tiny") / "dataset"
+    gtahead.build(tiny_captures, out, workers=1)
+    return out
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real data that may not be redistributed; tests that need it are skipped without it."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the folder of real data, ../shared/data, isn't here")
+    return folder

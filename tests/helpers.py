@@ -1,0 +1,118 @@
+"""Makers of small captures, and the command line as a function or a process."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from gtahead.captures.native import write_sequence
+
+SIZE_WH = (64, 48)
+HEADER = "frame,ped_id,x,y,depth_m"
+ROWS = ["0,1,10.5,20.25,8", "0,2,30,21,9.5", "1,1,11.5,20.5,8", "2,2,63.5,47.5,7"]
+
+
+def picture(seed: int = 0, size_wh: tuple[int, int] = SIZE_WH, kind: str = ".jpg") -> bytes:
+    """A picture with something on it."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (size_wh[1] // 8, size_wh[0] // 8, 3))
+    big = cv2.resize(pixels.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST)
+    return bytes(cv2.imencode(kind, big)[1])
+
+
+def make_sequence(
+    root: Path,
+    name: str = "seq",
+    *,
+    frames: int = 4,
+    rows: list[str] | None = None,
+    header: str = HEADER,
+    **keys: Any,
+) -> Path:
+    """Write a native sequence of some frames; frame 3 has no heads. Give its folder."""
+    folder = root / name
+    (folder / "frames").mkdir(parents=True)
+    listed = []
+    for number in range(frames):
+        file = f"frames/{number:06d}.jpg"
+        (folder / file).write_bytes(picture(seed=number + 1000 * len(list(root.iterdir()))))
+        listed.append({"frame": number, "file": file})
+    document = {
+        "format": "gtahead-capture",
+        "version": 1,
+        "width": SIZE_WH[0],
+        "height": SIZE_WH[1],
+        "camera": {"vfov_deg": 50},
+        "split": "train",
+        "frames": listed,
+        **keys,
+    }
+    (folder / "sequence.json").write_text(json.dumps(document), encoding="utf-8")
+    write_rows(folder, rows if rows is not None else ROWS, header)
+    return folder
+
+
+def write_rows(folder: Path, rows: list[str], header: str = HEADER) -> None:
+    """Write heads.csv as it is given."""
+    (folder / "heads.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+
+
+def edit_sequence(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change sequence.json in place."""
+    document = json.loads((folder / "sequence.json").read_text(encoding="utf-8"))
+    change(document)
+    (folder / "sequence.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+def make_native(folder: Path, document: Mapping[str, Any], heads: Mapping[str, Any]) -> None:
+    """Write a sequence by the library's own writer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_sequence(folder, document, {name: np.asarray(values) for name, values in heads.items()})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def gtahead(*arguments: object) -> Outcome:
+    """Run the command line in this process, as its entry point would."""
+    from contextlib import redirect_stderr, redirect_stdout
+
+    from gtahead.cli import _exit_code
+
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = _exit_code([str(argument) for argument in arguments])
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def spawn_gtahead(*arguments: object, **options: Any) -> Outcome:
+    """Run the command line as a process of its own; `env` adds to the environment."""
+    environment = {**os.environ, **options.pop("env", {})}
+    done = subprocess.run(
+        [sys.executable, "-m", "gtahead", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+        **options,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
