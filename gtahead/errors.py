@@ -88,7 +88,7 @@ class GtaheadError(Exception):
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Let the error cross from a worker process whole (keyword arguments don't by themselves)."""
+        """Let the error cross from a worker whole: keyword arguments don't by themselves."""
         return (_rebuilt, (type(self), self.what, self.where, self.value, self.remedy))
 
 

@@ -62,9 +62,7 @@ CODES: Mapping[str, Code] = {
         "the folder has no sequence.json",
         "write one (docs: captures), or move the folder out of the capture",
     ),
-    "bad-json": _error(
-        "sequence", "the JSON file can't be read", "mend it, or capture it again"
-    ),
+    "bad-json": _error("sequence", "the JSON file can't be read", "mend it, or capture it again"),
     "bad-schema": _error("sequence", "breaks the schema", "see `schemas/` and the captures page"),
     "unknown-version": _error(
         "sequence", "format version is unknown", "known versions: 1; a newer gtahead may read it"

@@ -117,7 +117,8 @@ def box_iou(first_xyxy: Floats, second_xyxy: Floats) -> Floats:
     shared = np.prod(np.maximum(high - low, 0), axis=1)
     areas = [np.prod(np.maximum(b[:, 2:] - b[:, :2], 0), axis=1) for b in (first_xyxy, second_xyxy)]
     union = areas[0] + areas[1] - shared
-    return np.divide(shared, union, out=np.zeros_like(union), where=union > 0)
+    overlap: Floats = np.divide(shared, union, out=np.zeros_like(union), where=union > 0)
+    return overlap
 
 
 def reorient_points(points_xy: Floats, orientation: int, size_wh: tuple[int, int]) -> Floats:

@@ -209,7 +209,8 @@ def prepare(data: bytes, header: Header) -> Prepared:
     """Make a picture fit for a data set: upright, 8-bit RGB, without EXIF, in a common format.
 
     A picture that already is all that keeps its very bytes. EXIF data alone is cut out without
-    touching the pixels; only a turned picture, another colour mode or a rare format is encoded anew.
+    touching the pixels; only a turned picture, another colour mode or a rare format is encoded
+    anew.
 
     Raises:
         PictureError: more than 8 bits a channel, or not decodable.

@@ -85,7 +85,7 @@ def _die_with_parent(lifeline: Connection) -> None:
 
 
 def _prepare_worker(lifeline: Connection) -> None:
-    """Make a fresh process a good worker: one native thread, deaf to Ctrl-C, bound to its parent."""
+    """Make a fresh process a good worker: one thread, deaf to Ctrl-C, bound to its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides what Ctrl-C means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     single_threaded()

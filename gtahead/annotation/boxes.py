@@ -137,7 +137,7 @@ class HeadFrames:
     def in_every_head(self, good: Booleans) -> Booleans:
         """(F,) whether something holds for all heads of a frame; true for frames without heads."""
         bad = np.bincount(self.heads["frame_index"][~good], minlength=self.frames)
-        return bad == 0
+        return np.asarray(bad == 0, np.bool_)
 
     @property
     def heads_a_frame(self) -> npt.NDArray[np.int64]:
@@ -203,7 +203,8 @@ Compute = Callable[[Booleans], Floats]
 
 def _captured(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, Compute]:
     boxes = np.stack([scene.column(f"captured_{c}") for c in ("x0", "y0", "x1", "y1")], axis=1)
-    return scene.in_every_head(np.isfinite(boxes).all(axis=1)), lambda rows: boxes[rows]
+    whole = np.asarray(np.isfinite(boxes).all(axis=1), np.bool_)
+    return scene.in_every_head(whole), lambda rows: boxes[rows]
 
 
 def _joints(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
@@ -258,9 +259,7 @@ def _fixed(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans
     return np.ones(scene.frames, np.bool_), _square(scene, sides)
 
 
-_RULES: Mapping[
-    str, Callable[[HeadFrames, Mapping[str, float]], tuple[Booleans, Compute]]
-] = {
+_RULES: Mapping[str, Callable[[HeadFrames, Mapping[str, float]], tuple[Booleans, Compute]]] = {
     "captured": _captured,
     "joints": _joints,
     "camera": _camera,

@@ -106,9 +106,7 @@ def _measures(items: Sequence[SplitItem], group: list[int]) -> list[float]:
     return row
 
 
-def _descend(
-    sums: Floats, wished: Floats, random: np.random.Generator
-) -> tuple[float, list[int]]:
+def _descend(sums: Floats, wished: Floats, random: np.random.Generator) -> tuple[float, list[int]]:
     """From a random start, make the best single move or swap until none helps."""
     count, splits = len(sums), len(wished)
     place = random.permutation(np.arange(count) % splits)

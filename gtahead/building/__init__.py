@@ -13,8 +13,8 @@ from gtahead.building import target as targets
 from gtahead.building.finishing import finish
 from gtahead.building.options import BuildOptions
 from gtahead.building.unit import SequenceRecord, UnitTask, build_sequence, sorted_sources
-from gtahead.captures import READERS, choose_reader
-from gtahead.dataset import CountPolicy
+from gtahead.captures import choose_reader
+from gtahead.dataset import MANIFEST, CountPolicy, read_manifest
 from gtahead.errors import InputError, ResourceError, Where
 from gtahead.findings import Findings, Ledger
 
@@ -68,7 +68,7 @@ class BuildReport:
         }
 
 
-class BuildStopped(InputError):
+class BuildStopped(InputError):  # noqa: N818 - says what happened, not what is wrong
     """The build ended without a data set; `report` holds what was found."""
 
     report: BuildReport
@@ -145,13 +145,14 @@ def build(
                 if on_progress is not None:
                     on_progress(len(records), len(sources), name)
             _sum_up(report, records, listed)
-            if not any(record.kept for record in records.values()) and not ours_before:
+            hopeless = not any(record.kept for record in records.values())
+            if hopeless and not ours_before and "unit-crashed" not in report.findings.totals:
                 targets.leave_nothing(target, existed=existed)
             _stop_if_needed(report, records, strict=strict)
-            if todo or not (target / targets.MANIFEST).exists():
+            if todo or not (target / MANIFEST).exists():
                 report.manifest = finish(target, options, records, report.findings, report.ledger)
             else:
-                report.manifest = dict(targets.read_manifest(target).document)
+                report.manifest = dict(read_manifest(target).document)
                 report.findings = Findings.from_dict(report.manifest["findings"])
     except OSError as error:
         raise ResourceError(
@@ -186,7 +187,9 @@ def _stop_if_needed(
 ) -> None:
     where = Where(str(report.out))
     if not any(record.kept for record in records.values()):
-        stopped = BuildStopped("no sequence is left to build", where=where, remedy="see the findings")
+        stopped = BuildStopped(
+            "no sequence is left to build", where=where, remedy="see the findings"
+        )
     elif strict and report.findings.anything_set_aside:
         stopped = BuildStopped(
             "stopped by --strict: items would be set aside",

@@ -141,9 +141,7 @@ def _traits(rows: Mapping[str, list[Any]], row: int) -> tuple[str, ...]:
     return tuple(traits)
 
 
-def _shared_pictures(
-    rows: Mapping[str, list[Any]], findings: Findings
-) -> dict[str, set[str]]:
+def _shared_pictures(rows: Mapping[str, list[Any]], findings: Findings) -> dict[str, set[str]]:
     """Find pictures that stand in two sequences; give each such sequence their hashes."""
     home: dict[str, int] = {}
     shared: dict[str, set[str]] = {}

@@ -33,7 +33,9 @@ class BuildOptions:
 
     def __post_init__(self) -> None:
         if self.images not in IMAGES:
-            raise UsageError("unknown way with images", value=self.images, remedy="link, copy, none")
+            raise UsageError(
+                "unknown way with images", value=self.images, remedy="link, copy, none"
+            )
         if self.every < 1:
             raise UsageError("--every must be at least 1", value=self.every)
 

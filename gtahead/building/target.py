@@ -212,8 +212,9 @@ def discard(target: Path) -> None:
 
 
 def leave_nothing(target: Path, *, existed: bool) -> None:
-    """Undo what `prepare` made, after a build that came to nothing."""
-    discard(target)
+    """Undo a first build that came to nothing: all that stands there is its own."""
+    for name in (WORK, "heads", "images"):
+        shutil.rmtree(target / name, ignore_errors=True)
     (target / ".lock").unlink(missing_ok=True)
     if not existed:
         with suppress(OSError):

@@ -30,6 +30,7 @@ from gtahead.captures import (
 )
 from gtahead.dataset import ABSENT, COUNTED, IGNORED, WORK, heads_file, tables
 from gtahead.dataset.fingerprints import sequence_digests
+from gtahead.dataset.tabular import Columns
 from gtahead.errors import ResourceError, Where
 from gtahead.findings import CODES, Finding, Findings, Ledger
 from gtahead.geometry import (
@@ -202,7 +203,7 @@ class _Picture:
 def _take_pictures(
     captured: CapturedSequence, task: UnitTask, part: Path, record: SequenceRecord
 ) -> list[_Picture]:
-    """Check every picture and put it into the data set; frames whose picture won't do are dropped."""
+    """Check every picture and put it into the data set; drop frames whose picture won't do."""
     if not captured.pictures:
         return [_Picture() for _ in captured.frames]
     (part / "images").mkdir()
@@ -250,7 +251,9 @@ def _take_picture(
         raise pictures.PictureError("wrong-size", f"{found} instead of {width} x {height}")
     pictures.check_health(data, header)
     prepared = pictures.prepare(data, header)
-    source_hash = prepared.sha256 if prepared.new_bytes is None else hashlib.sha256(data).hexdigest()
+    source_hash = (
+        prepared.sha256 if prepared.new_bytes is None else hashlib.sha256(data).hexdigest()
+    )
     if frame.sha256 is not None and frame.sha256 != source_hash:
         raise pictures.PictureError("hash-mismatch", f"{source_hash[:12]}…")
     if source_hash in hashes:
@@ -309,8 +312,12 @@ def _annotate(
         heads,
         len(captured.frames),
         captured.size_wh,
-        np.array([np.nan if c is None else focal_px(c.vfov_deg, captured.size_wh[1]) for c in cameras]),
-        np.array([np.nan if c is None or c.rotation_deg is None else c.rotation_deg[0] for c in cameras]),
+        np.array(
+            [np.nan if c is None else focal_px(c.vfov_deg, captured.size_wh[1]) for c in cameras]
+        ),
+        np.array(
+            [np.nan if c is None or c.rotation_deg is None else c.rotation_deg[0] for c in cameras]
+        ),
     )
     given = give_boxes(scene, task.options.boxes)
     if given.fell_back:
@@ -376,8 +383,8 @@ def _turn(captured: CapturedSequence, taken: list[_Picture], boxes: Any) -> None
                 heads[name][rows] = new[:, place]
 
 
-def _without_unknown(heads: tables.Columns) -> tables.Columns:
-    """Leave out columns in which nothing is known: they are the same as columns that aren't there."""
+def _without_unknown(heads: Columns) -> Columns:
+    """Leave out columns in which nothing is known: the same as columns that aren't there."""
     needed = ("head_id", "frame_index", "x", "y", "in_frame", "status", "box_source")
     return {
         name: values
@@ -388,9 +395,7 @@ def _without_unknown(heads: tables.Columns) -> tables.Columns:
     }
 
 
-def _frame_rows(
-    captured: CapturedSequence, taken: list[_Picture]
-) -> dict[str, list[Any]]:
+def _frame_rows(captured: CapturedSequence, taken: list[_Picture]) -> dict[str, list[Any]]:
     """Make the sequence's part of the table of frames; the split comes later."""
     index, status = captured.heads["frame_index"], captured.heads["status"]
     count = len(captured.frames)
@@ -464,7 +469,7 @@ def _store(
     record.visibility = _visibility(heads)
 
 
-def _visibility(heads: tables.Columns) -> list[str]:
+def _visibility(heads: Columns) -> list[str]:
     """Say where the visibility of heads is known from."""
     count = len(heads["head_id"])
     share = np.isfinite(heads["visibility"]) if "visibility" in heads else np.zeros(count, np.bool_)
@@ -514,4 +519,3 @@ def sorted_sources(sources: Iterable[SequenceSource]) -> list[SequenceSource]:
 def _label_bytes(source: SequenceSource) -> int:
     labels, _ = READERS[source.reader].inputs(source)
     return sum(path.stat().st_size for path in labels if path.exists())
-

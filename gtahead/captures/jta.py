@@ -156,7 +156,9 @@ def _read_joints(
         rows = schemas.parse_json((source.root / source.path).read_bytes(), source.path)
     except InputError as error:
         place = error.where or where
-        findings.add("bad-json", Where(where.file, where.sequence, field=place.field), None, error.what)
+        findings.add(
+            "bad-json", Where(where.file, where.sequence, field=place.field), None, error.what
+        )
         raise BrokenSequence from error
     if not isinstance(rows, list):
         findings.add("bad-schema", where, detail="not a list of rows")
@@ -172,7 +174,9 @@ def _read_joints(
             size = f"{len(row)} fields instead of {FIELDS}" if isinstance(row, list) else "no list"
             code = "bad-number" if isinstance(row, list) and len(row) == FIELDS else "ragged-row"
             detail = size if code == "ragged-row" else ""
-            bad = next((v for v in row if not _is_number(v)), None) if code == "bad-number" else None
+            bad = (
+                next((v for v in row if not _is_number(v)), None) if code == "bad-number" else None
+            )
             place = Where(where.file, where.sequence, field=f"/{number}")
             findings.add(code, place, bad, detail)
         joints = np.array(fine, np.float64).reshape(len(fine), FIELDS)
@@ -203,7 +207,9 @@ def _heads_of(
     neck = _beside(keys, parts[NECK])
     center = _beside(keys, parts[HEAD_CENTER])
     top_hidden, center_hidden = tops[:, 8], center[:, 8]
-    hidden = np.where(np.isnan(center_hidden), top_hidden > 0, (top_hidden > 0) & (center_hidden > 0))
+    hidden = np.where(
+        np.isnan(center_hidden), top_hidden > 0, (top_hidden > 0) & (center_hidden > 0)
+    )
     columns: Columns = {
         "frame": keys[:, 0],
         "head_id": keys[:, 1],
@@ -221,9 +227,7 @@ def _heads_of(
     return columns, np.unique(everyone[:, 0])
 
 
-def _not_in(
-    everyone: npt.NDArray[np.int64], some: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def _not_in(everyone: npt.NDArray[np.int64], some: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     known = set(map(tuple, some.tolist()))
     missing = [pair for pair in everyone.tolist() if tuple(pair) not in known]
     return np.array(missing, np.int64).reshape(-1, 2)
@@ -234,8 +238,12 @@ def _beside(
 ) -> npt.NDArray[np.float64]:
     """Find the joint of each (frame, person), NaN where there is none."""
     out = np.full((len(keys), FIELDS), np.nan)
-    rows = {pair: row for row, pair in enumerate(map(tuple, joints[:, :2].astype(np.int64).tolist()))}
-    found = [(place, rows[pair]) for place, pair in enumerate(map(tuple, keys.tolist())) if pair in rows]
+    rows = {
+        pair: row for row, pair in enumerate(map(tuple, joints[:, :2].astype(np.int64).tolist()))
+    }
+    found = [
+        (place, rows[pair]) for place, pair in enumerate(map(tuple, keys.tolist())) if pair in rows
+    ]
     if found:
         places, sources = map(list, zip(*found, strict=True))
         out[places] = joints[sources]

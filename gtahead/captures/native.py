@@ -222,9 +222,7 @@ def _read_frames(
     )
 
 
-def _note_unlisted(
-    source: SequenceSource, document: Mapping[str, Any], findings: Findings
-) -> None:
+def _note_unlisted(source: SequenceSource, document: Mapping[str, Any], findings: Findings) -> None:
     folder = source.root / source.path / PICTURES
     if not document.get("pictures", True) or not folder.is_dir():
         return

@@ -48,7 +48,9 @@ from gtahead.cli.common import (
     show_default=True,
     help="Hard-link pictures (copy where that can't be), copy them, or keep labels alone.",
 )
-@click.option("--every", type=click.IntRange(1), default=1, metavar="N", help="Keep every N-th frame.")
+@click.option(
+    "--every", type=click.IntRange(1), default=1, metavar="N", help="Keep every N-th frame."
+)
 @click.option("--strict", is_flag=True, help="Stop, exit 1, where anything would be set aside.")
 @click.option("--fresh", is_flag=True, help="Discard what gtahead made at --out and build anew.")
 @working_options

@@ -15,7 +15,7 @@ from gtahead.cli.common import as_size, print_json, splits_table, table
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def command(path: str, *, debug: bool, as_json: bool) -> int:
-    """Say what PATH holds: a capture or a data set, how much of what.  [default: ./dataset]"""  # noqa: D400, D415
+    """Say what PATH holds: a capture or a data set, how much of what.  [default: ./dataset]"""  # noqa: D415
     del debug
     from gtahead.overview import info
 
@@ -35,10 +35,13 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
     click.echo(f"{path}: a gtahead data set" + (", simulated" if details["simulated"] else ""))
     facts = [
         ["sequences", f"{statistics['sequences']:,}"],
-        ["frames", f"{statistics['frames']:,}, {statistics['frames_without_heads']:,} without heads"],
+        [
+            "frames",
+            f"{statistics['frames']:,}, {statistics['frames_without_heads']:,} without heads",
+        ],
         [
             "heads",
-            f"{heads['counted']:,} counted, {heads['ignored']:,} ignored, {heads['absent']:,} absent",
+            ", ".join(f"{heads[status]:,} {status}" for status in ("counted", "ignored", "absent")),
         ],
         [
             "heads a frame",
@@ -80,7 +83,9 @@ def _print_capture(path: str, details: Mapping[str, Any]) -> None:
         if not row["readable"]:
             rows.append([row["sequence"], "unreadable", "", "", "", "", ""])
             continue
-        optional = ["" if row[key] is None else str(row[key]) for key in ("weather", "hour", "location")]
+        optional = [
+            "" if row[key] is None else str(row[key]) for key in ("weather", "hour", "location")
+        ]
         pictures = "yes" if row["pictures"] else "no"
         rows.append(
             [row["sequence"], f"{row['frames']:,}", f"{row['heads']:,}", pictures, *optional]

@@ -59,8 +59,8 @@ def command(
         click.echo(f"{report.out}: simulated captures, preset {preset}, seed {seed}")
         click.echo(f"  {report.written} sequences drawn now, {report.reused} there before")
         click.echo(
-            f"  {len(report.sequences)} sequences, {report.frames:,} frames, {report.heads:,} heads, "
-            f"{report.counted:,} of them counted (visible:0.25)"
+            f"  {len(report.sequences)} sequences, {report.frames:,} frames, "
+            f"{report.heads:,} heads, {report.counted:,} of them counted (visible:0.25)"
         )
         click.echo(f"  next: gtahead build --raw {report.out}")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -164,9 +164,7 @@ class Dataset:
             )
         keep = [
             (split is None or row_split == split) and (sequences is None or sequence in sequences)
-            for row_split, sequence in zip(
-                self._rows["split"], self._rows["sequence"], strict=True
-            )
+            for row_split, sequence in zip(self._rows["split"], self._rows["sequence"], strict=True)
         ]
         rows = {
             name: [value for value, kept in zip(values, keep, strict=True) if kept]
@@ -239,4 +237,4 @@ def _slices(ids: npt.NDArray[np.object_]) -> dict[str, slice]:
         return {}
     starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
     edges = [*map(int, starts), len(ids)]
-    return {ids[a]: slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)}
+    return {ids[a]: slice(a, b) for a, b in pairwise(edges)}

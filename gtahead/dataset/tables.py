@@ -133,7 +133,9 @@ def write_frames(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     parquet.write_table(table, path, compression="zstd", compression_level=1)
 
 
-def read_frames(path: Path, file: str, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
+def read_frames(
+    path: Path, file: str, columns: Sequence[str] | None = None
+) -> dict[str, list[Any]]:
     """Read frames as lists of plain values, None for unknown.
 
     Raises:

@@ -78,7 +78,9 @@ def read_header(path: Path, file: str) -> list[str]:
     try:
         names = [name.strip() for name in next(csv.reader([first.decode("utf-8").strip()]), [])]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError("the header isn't UTF-8 text", where=where, remedy="save as UTF-8") from error
+        raise InputError(
+            "the header isn't UTF-8 text", where=where, remedy="save as UTF-8"
+        ) from error
     if not any(names):
         raise InputError("the file has no header line", where=where, remedy="write it again")
     if names[-1] == "":
@@ -146,7 +148,7 @@ def read_csv(path: Path, kinds: Mapping[str, Kind], file: str) -> TableRead:
         lines = _line_numbers(table.num_rows, skipped_lines)
         ids = [name for name in wanted if kinds[name] is Kind.ID]
         if any(table.column(name).null_count for name in ids):
-            raise pa.ArrowInvalid("an id is missing")  # noqa: TRY301 - joins the slow way
+            raise pa.ArrowInvalid("an id is missing")
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):  # a header alone: no heads at all
             empty = {name: _empty(kinds[name]) for name in wanted}
@@ -159,7 +161,9 @@ def read_csv(path: Path, kinds: Mapping[str, Kind], file: str) -> TableRead:
             ) from failure
         lines = _line_numbers(table.num_rows, skipped_lines)
         words = {name: table.column(name).to_pylist() for name in wanted}
-        blank = np.array([not any(cell.strip() for cell in row) for row in zip(*words.values(), strict=True)])
+        blank = np.array(
+            [not any(cell.strip() for cell in row) for row in zip(*words.values(), strict=True)]
+        )
         keep, columns = ~blank, {}
         for name, texts in words.items():
             columns[name], wrong = _parse_texts(texts, kinds[name])
@@ -210,9 +214,7 @@ def read_parquet(path: Path, kinds: Mapping[str, Kind], file: str) -> TableRead:
     lines = np.arange(1, len(keep) + 1, dtype=np.int64)
     if bad:
         columns = {name: values[keep] for name, values in columns.items()}
-    return TableRead(
-        columns, len(keep), lines[keep], bad_cells=bad, unknown=_unknown(names, kinds)
-    )
+    return TableRead(columns, len(keep), lines[keep], bad_cells=bad, unknown=_unknown(names, kinds))
 
 
 def write_csv(path: Path, columns: Mapping[str, npt.NDArray[Any]]) -> None:

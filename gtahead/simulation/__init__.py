@@ -140,7 +140,7 @@ def _stands(folder: Path, tool: str, seed: int, *, overwrite: bool) -> bool:
     try:
         document = orjson.loads((folder / SEQUENCE).read_bytes())
         ours = bool(document["simulated"])
-        same = document["tool"] == tool and document["seed"] == seed
+        same = bool(document["tool"] == tool and document["seed"] == seed)
     except (OSError, ValueError, KeyError, TypeError):
         ours = same = False
     if not same and not (ours and overwrite):
@@ -179,14 +179,18 @@ def _draw(task: _Task, folder: Path) -> dict[str, int]:
     one = task.plan
     random = np.random.default_rng([*one.seed, 0])
     crowd = _crowd(one)
-    scene = painting.background(one.camera, one.size_wh, one.weather, random) if task.images else None
+    scene = (
+        painting.background(one.camera, one.size_wh, one.weather, random) if task.images else None
+    )
     columns: dict[str, list[Any]] = {}
     rows, counted = [], 0
     policy = CountPolicy()
     for number in range(one.frames):
         picture = None if scene is None else scene.copy()
         nobody = number < one.empty_frames
-        seen = people.look(_nobody(crowd) if nobody else crowd, one.camera, one.size_wh, number / FPS)
+        seen = people.look(
+            _nobody(crowd) if nobody else crowd, one.camera, one.size_wh, number / FPS
+        )
         shares, covered = painting.visible_shares(seen, one.size_wh, crowd, picture)
         table = _head_rows(number, seen, crowd, shares, covered)
         for name, values in table.items():
@@ -211,7 +215,7 @@ def _draw(task: _Task, folder: Path) -> dict[str, int]:
 
 
 def _crowd(one: SequencePlan) -> Any:  # noqa: ANN401 - People; imported late, with OpenCV
-    """Find the people who leave the wished number of heads in sight, in the middle of the sequence."""
+    """Find the people who leave the wished number of heads in sight."""
     from gtahead.simulation import painting, people
 
     wished = one.heads * one.frames / max(one.frames - one.empty_frames, 1)
@@ -219,7 +223,9 @@ def _crowd(one: SequencePlan) -> Any:  # noqa: ANN401 - People; imported late, w
     policy = CountPolicy()
     best: tuple[float, Any] | None = None
     for _ in range(_TRIES):
-        crowd = people.gather(number, one.camera, one.size_wh, np.random.default_rng([*one.seed, 0]))
+        crowd = people.gather(
+            number, one.camera, one.size_wh, np.random.default_rng([*one.seed, 0])
+        )
         counts = []
         for moment in (0.0, one.frames / FPS / 2, one.frames / FPS):
             seen = people.look(crowd, one.camera, one.size_wh, moment)

@@ -18,7 +18,7 @@ from gtahead.simulation.people import People, Seen
 Picture = npt.NDArray[np.uint8]
 
 _SUBPIXEL = 4  # binary digits of OpenCV's fixed-point coordinates
-_NIGHT = {"light": 0.38, "tint": np.array([1.15, 0.95, 0.8])}
+_NIGHT_BGR = np.array([0.44, 0.36, 0.30], np.float32)  # light that is left, bluish
 _SKY = {"RAIN": 120, "THUNDER": 95, "OVERCAST": 165, "FOGGY": 185, "CLOUDS": 195}
 
 
@@ -51,9 +51,7 @@ def visible_shares(
     return shares, _covered(ids, seen.heads_xy)
 
 
-def _paint_head(
-    ids: npt.NDArray[np.int32], centre: Floats, semi: Floats, value: int
-) -> int:
+def _paint_head(ids: npt.NDArray[np.int32], centre: Floats, semi: Floats, value: int) -> int:
     """Write a head's id on the pixels whose centres lie in its ellipse; give their number.
 
     Pixels outside the picture count. A head too small to hold a pixel's centre gets one pixel.
@@ -133,7 +131,9 @@ def background(
         rows = min(int(horizon), height)
         level = _SKY.get(weather, 215)
         fade = np.linspace(0.85, 1.0, max(rows, 1))[:rows, None, None]
-        canvas[:rows] = fade * np.array([level, level * 0.97, level * 0.92]) + patches[:rows, :, None] / 4
+        canvas[:rows] = (
+            fade * np.array([level, level * 0.97, level * 0.92]) + patches[:rows, :, None] / 4
+        )
     return np.clip(canvas, 0, 255).astype(np.uint8)
 
 
@@ -141,7 +141,7 @@ def develop(picture: Picture, weather: str, hour: float, random: np.random.Gener
     """Give a painted frame its light, its weather and the sensor's noise."""
     light = picture.astype(np.float32)
     if hour < 6 or hour >= 20:
-        light = light * np.float32(_NIGHT["light"]) * np.asarray(_NIGHT["tint"], np.float32)
+        light = light * _NIGHT_BGR
     elif weather in ("RAIN", "THUNDER", "OVERCAST"):
         light = light * np.float32(0.8)
     if weather == "FOGGY":

@@ -1,7 +1,7 @@
 """The people of a simulated sequence: who they are, where they go, where the camera sees them.
 
-Constants are of adults: stature 1.72 m (sd 0.09), head height 0.235 m (sd 7 %), head width 0.7 to 0.9
-of it. Some heads are bowed. So no pseudo-box rule is exact, as with real captures.
+Constants are of adults: stature 1.72 m (sd 0.09), head height 0.235 m (sd 7 %), head width 0.7 to
+0.9 of it. Some heads are bowed. So no pseudo-box rule is exact, as with real captures.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ def ground_range_m(camera: Camera, size_wh: tuple[int, int]) -> tuple[float, flo
     return near, max(min(far, reach), near + 3.0)
 
 
-def gather(count: int, camera: Camera, size_wh: tuple[int, int], random: np.random.Generator) -> People:
+def gather(
+    count: int, camera: Camera, size_wh: tuple[int, int], random: np.random.Generator
+) -> People:
     """Bring `count` people into the camera's view, in clusters, queues and alone."""
     near, far = ground_range_m(camera, size_wh)
     slope = size_wh[0] / 2 / focal_px(camera.vfov_deg, size_wh[1]) * 1.05
@@ -147,7 +149,9 @@ def _places(
         queue = anchors[anchor] + along + random.normal(0, 0.2, (wanted, 2))
         alone = _wedge(wanted, near, far, slope, random)
         pick = np.where(kind[:, None] < 0.5, cluster, np.where(kind[:, None] < 0.65, queue, alone))
-        inside = (pick[:, 0] > near) & (pick[:, 0] < far) & (np.abs(pick[:, 1]) < slope * pick[:, 0])
+        inside = (
+            (pick[:, 0] > near) & (pick[:, 0] < far) & (np.abs(pick[:, 1]) < slope * pick[:, 0])
+        )
         found = _apart(np.concatenate([found, pick[inside]]))[:count]
         if len(found) == count:
             break
@@ -174,7 +178,9 @@ def _apart(places: Floats) -> Floats:
 
 def _colours(count: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Give each person skin, hair, top and trousers, as (N, 4, 3) BGR."""
-    skins = np.array([(180, 205, 240), (140, 175, 225), (105, 140, 195), (70, 95, 150), (45, 60, 95)])
+    skins = np.array(
+        [(180, 205, 240), (140, 175, 225), (105, 140, 195), (70, 95, 150), (45, 60, 95)]
+    )
     hairs = np.array([(20, 20, 25), (30, 45, 75), (70, 110, 150), (120, 170, 205), (140, 140, 145)])
     tops = random.integers(20, 236, (count, 3))
     trousers = np.array([(60, 45, 35), (90, 70, 60), (40, 40, 45), (110, 130, 150)])
@@ -268,7 +274,14 @@ def _bodies(
     neck = (people.stature_m - 0.5 * people.head_m - people.joints_m)[order]
     half = people.shoulder_m[order] / 2
     corners = []
-    for share, level in ((-0.25, 1.0), (-1.0, 0.94), (-0.55, 0.0), (0.55, 0.0), (1.0, 0.94), (0.25, 1.0)):
+    for share, level in (
+        (-0.25, 1.0),
+        (-1.0, 0.94),
+        (-0.55, 0.0),
+        (0.55, 0.0),
+        (1.0, 0.94),
+        (0.25, 1.0),
+    ):
         points = feet[order] + (share * half)[:, None] * right
         points[:, 2] = level * neck
         corners.append(project(points, camera, size_wh)[0])

@@ -45,7 +45,9 @@ def _file_of_frame_1(file: object) -> Mutation:
 
 
 FLAT = bytes(cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1])
-DEEP = bytes(cv2.imencode(".png", np.arange(48 * 64 * 3, dtype=np.uint16).reshape(48, 64, 3) * 7)[1])
+DEEP = bytes(
+    cv2.imencode(".png", np.arange(48 * 64 * 3, dtype=np.uint16).reshape(48, 64, 3) * 7)[1]
+)
 
 # name: how the sequence `seq` is spoilt; frames and heads that are kept in all (of 8 and 8, the
 # other half in an unspoilt sequence); lines on stderr
@@ -54,7 +56,9 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         _edit(frames=[]),
         4,
         4,
-        [f"error no-frames: {DOCUMENT} > frames: the sequence has no frames; list them under `frames`"],
+        [
+            f"error no-frames: {DOCUMENT} > frames: the sequence has no frames; list them under `frames`"
+        ],
     ),
     "no heads file": (
         lambda folder: (folder / "heads.csv").unlink(),
@@ -426,7 +430,9 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
         f"error: {tmp_path}/empty: no capture that gtahead knows; known kinds: auto, native, jta; see "
         "the captures page of the docs\n"
     )
-    done = gtahead("build", "--raw", tmp_path / "empty" / "notes.txt", "--out", tmp_path / "dataset")
+    done = gtahead(
+        "build", "--raw", tmp_path / "empty" / "notes.txt", "--out", tmp_path / "dataset"
+    )
     assert done.err == (
         f"error: {tmp_path}/empty/notes.txt: not a folder; give the folder that holds the captures\n"
     )
