@@ -199,4 +199,6 @@ def _run_on_dask(
                     except KilledWorker:
                         yield key, Crashed()
         finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+            for future in futures:
+                future.cancel()
+            executor.shutdown(wait=False)

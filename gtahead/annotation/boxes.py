@@ -43,7 +43,7 @@ RULES: Mapping[str, Mapping[str, float]] = {
     "captured": {},
     "joints": {"ratio": JOINT_RATIO, "aspect": JOINT_ASPECT},
     "camera": {"side_m": HEAD_SIDE_M},
-    "knn": {"k": 3, "scale": 0.4},
+    "knn": {"k": 3, "scale": 0.25},
     "fixed": {"side": 24.0},
 }
 """Rules by the name that a user gives, with their parameters' defaults."""
@@ -51,7 +51,7 @@ RULES: Mapping[str, Mapping[str, float]] = {
 
 @dataclass(frozen=True)
 class BoxRule:
-    """A rule and its parameters, as a spec string such as `knn:k=3,scale=0.4`."""
+    """A rule and its parameters, as a spec string such as `knn:k=3,scale=0.25`."""
 
     name: str = "auto"
     parameters: Mapping[str, float] = field(default_factory=dict)

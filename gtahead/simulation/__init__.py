@@ -22,9 +22,9 @@ from gtahead.dataset import COUNTED, CountPolicy
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, ResourceError, Where
 from gtahead.geometry import inside
-from gtahead.simulation.presets import FPS, PRESETS, SequencePlan, plan
+from gtahead.simulation.presets import FPS, PRESETS, Preset, SequencePlan, plan
 
-__all__ = ["PRESETS", "SimulationReport", "simulate"]
+__all__ = ["PRESETS", "Preset", "SimulationReport", "simulate"]
 
 JPEG_QUALITY = 90
 _TRIES = 5  # to find the number of people that leaves the wished number of heads in sight
@@ -61,7 +61,7 @@ class _Task:
 def simulate(
     out: str | Path = "captures",
     *,
-    preset: str = "tiny",
+    preset: str | Preset = "tiny",
     seed: int = 0,
     images: bool = True,
     workers: int | None = None,
@@ -73,7 +73,7 @@ def simulate(
 
     Args:
         out: the captures' folder; sequences of the same run that stand there are kept.
-        preset: a name in `PRESETS`.
+        preset: a name in `PRESETS`, or a preset of your own.
         seed: of everything random; the same seed gives the same bytes, whatever the workers.
         images: draw pictures; False writes the same labels alone.
         workers: processes; None for one a core, up to 4.
@@ -88,9 +88,10 @@ def simulate(
     """
     plans = plan(preset, seed)
     target = Path(out)
-    report = SimulationReport(target, preset, seed, images)
+    name = preset if isinstance(preset, str) else preset.name
+    report = SimulationReport(target, name, seed, images)
     kind = "with pictures" if images else "labels alone"
-    tool = f"gtahead {__version__} simulate, preset {preset}, {kind}"
+    tool = f"gtahead {__version__} simulate, preset {name}, {kind}"
     try:
         storage.make_folder(target)
         with storage.locked(target):
@@ -103,7 +104,7 @@ def simulate(
                 else:
                     tasks.append((one.name, _Task(one, target.absolute(), tool, images)))
             tasks.sort(key=lambda task: -task[1].plan.heads * task[1].plan.frames)
-            for name, result in running.run_units(
+            for sequence, result in running.run_units(
                 _simulate_sequence,
                 tasks,
                 workers=workers or running.default_workers(),
@@ -112,13 +113,13 @@ def simulate(
                 if isinstance(result, running.Crashed):
                     raise ResourceError(
                         "the worker of a sequence died twice",
-                        where=Where(sequence=name),
+                        where=Where(sequence=sequence),
                         remedy="out of memory is the usual cause: use fewer --workers",
                     )
-                report.sequences[name] = result
+                report.sequences[sequence] = result
                 report.written += 1
                 if on_progress is not None:
-                    on_progress(len(report.sequences), len(plans), name)
+                    on_progress(len(report.sequences), len(plans), sequence)
     except OSError as error:
         raise ResourceError(
             "a file can't be read or written",

@@ -1,0 +1,103 @@
+"""The house: who may import whom, and what the package shows."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import gtahead
+
+PACKAGE = Path(gtahead.__file__).parent
+
+FLOORS = {
+    "errors": 0,
+    "findings": 1,
+    "geometry": 1,
+    "storage": 1,
+    "pictures": 2,
+    "running": 2,
+    "schemas": 2,
+    "dataset": 3,
+    "annotation": 4,
+    "captures": 4,
+    "building": 5,
+    "overview": 5,
+    "simulation": 5,
+    "drawing": 6,
+    "cli": 8,
+    "__main__": 9,
+}
+
+
+def _part(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> set[str]:
+    """Parts of gtahead that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "gtahead" and len(parts) > 1 and parts[1] in FLOORS:
+                found.add(parts[1])
+    return found
+
+
+def test_imports_point_down_the_floors() -> None:
+    seen = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        part = _part(path)
+        if part == "__init__":
+            continue
+        seen.add(part)
+        for other in _imports(path) - {part}:
+            assert FLOORS[other] < FLOORS[part], f"{path.name} of {part} imports {other}"
+    assert seen == set(FLOORS)  # every part has a floor, every floor a part
+
+
+def test_only_the_data_set_knows_arrow() -> None:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if _part(path) != "dataset":
+            assert "import pyarrow" not in path.read_text(encoding="utf-8"), path
+            assert "from pyarrow" not in path.read_text(encoding="utf-8"), path
+
+
+def test_what_the_package_shows() -> None:
+    shown = {}
+    for name in gtahead.__all__:
+        thing = getattr(gtahead, name)
+        shown[name] = "class" if inspect.isclass(thing) else str(inspect.signature(thing))
+    assert shown == {
+        "Dataset": "class",
+        "GtaheadError": "class",
+        "InputError": "class",
+        "ResourceError": "class",
+        "UsageError": "class",
+        "build": (
+            "(raw: 'str | Path', out: 'str | Path' = 'dataset', *, reader: 'str' = 'auto', "
+            "boxes: 'str' = 'auto', count_policy: 'str' = 'visible', images: 'str' = 'link', "
+            "every: 'int' = 1, workers: 'int | None' = None, scheduler: 'str | None' = None, "
+            "strict: 'bool' = False, fresh: 'bool' = False, "
+            "on_progress: 'Progress | None' = None) -> 'BuildReport'"
+        ),
+        "info": "(path: 'str | Path' = 'dataset') -> 'Overview'",
+        "simulate": (
+            "(out: 'str | Path' = 'captures', *, preset: 'str | Preset' = 'tiny', seed: 'int' = 0, "
+            "images: 'bool' = True, workers: 'int | None' = None, scheduler: 'str | None' = None, "
+            "overwrite: 'bool' = False, on_progress: 'Callable[[int, int, str], None] | None' = "
+            "None) -> 'SimulationReport'"
+        ),
+    }
+
+
+def test_no_submodule_hides_a_public_function() -> None:
+    parts = {_part(path) for path in PACKAGE.rglob("*.py")}
+    assert parts.isdisjoint(gtahead.__all__)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gtahead import running
+from gtahead.errors import InputError, ResourceError
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def fail_on_three(number: int) -> int:
+    if number == 3:
+        raise InputError("three is wrong", value=3)
+    return number
+
+
+def die(task: tuple[int, str]) -> int:
+    """Kill this worker where asked: always, or only for whoever creates the marker first."""
+    number, marker = task
+    if marker == "always":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if marker:
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return number
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+UNITS = [(str(number), number) for number in range(7)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_unit_gives_its_result(workers: int) -> None:
+    assert dict(running.run_units(square, UNITS, workers=workers)) == {
+        str(number): number * number for number in range(7)
+    }
+    assert list(running.run_units(square, [], workers=workers)) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_ends_the_run_and_arrives_whole(workers: int) -> None:
+    with pytest.raises(InputError, match="three is wrong"):
+        list(running.run_units(fail_on_three, UNITS, workers=workers))
+
+
+def test_a_worker_that_dies_once_costs_nothing(tmp_path: Path) -> None:
+    units = [(str(n), (n, str(tmp_path / "died") if n == 2 else "")) for n in range(6)]
+    assert dict(running.run_units(die, units, workers=2)) == {str(n): n for n in range(6)}
+    assert (tmp_path / "died").exists()
+
+
+def test_a_unit_that_always_kills_is_set_aside_and_others_finish() -> None:
+    units = [(str(n), (n, "always" if n in (1, 4) else "")) for n in range(6)]
+    found = dict(running.run_units(die, units, workers=2))
+    assert {key for key, value in found.items() if isinstance(value, running.Crashed)} == {"1", "4"}
+    assert {
+        key: value for key, value in found.items() if not isinstance(value, running.Crashed)
+    } == {str(n): n for n in (0, 2, 3, 5)}
+
+
+def test_a_run_can_be_left_early() -> None:
+    run: Iterator[object] = running.run_units(square, UNITS, workers=2)
+    next(run)
+    run.close()  # type: ignore[attr-defined]
+
+
+def test_a_scheduler_that_is_not_there() -> None:
+    with pytest.raises(ResourceError, match=r"the Dask scheduler doesn't answer \(got 'nonsense"):
+        list(running.run_units(square, UNITS, scheduler="nonsense://x"))
+
+
+def test_the_same_units_on_dask() -> None:
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        found = dict(running.run_units(square, UNITS, scheduler=cluster.scheduler_address))
+    assert found == {str(number): number * number for number in range(7)}

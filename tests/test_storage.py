@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gtahead import storage
+from gtahead.errors import ResourceError
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    storage.write_bytes(target, b"old")
+
+    def fail() -> None:
+        with storage.replacing(target) as part:
+            part.write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert target.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_json_is_strict() -> None:
+    assert storage.json_bytes({"é": 1.5}) == '{\n "é": 1.5\n}\n'.encode()
+    with pytest.raises(ValueError, match="Out of range float"):
+        storage.json_bytes({"x": float("nan")})
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("frames/1.jpg", True),
+        ("frames/é 名.jpg", True),
+        ("a..b/c", True),
+        ("", False),
+        (".", False),
+        ("/etc/passwd", False),
+        ("../x", False),
+        ("a/../../x", False),
+        ("C:/x", False),
+        ("C:\\x", False),
+        ("a\\..\\x", False),
+        ("file:///x", False),
+        ("https://host/x", False),
+        ("a\0b", False),
+    ],
+)
+def test_paths_inside_data(name: str, safe: bool) -> None:  # noqa: FBT001
+    assert storage.is_safe_relative(name) is safe
+
+
+def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    storage.replace_folder(tmp_path / "new", tmp_path / "old")
+    assert [path.name for path in (tmp_path / "old").iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_links_reach_what_a_symbolic_link_points_to(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"picture")
+    (tmp_path / "symbolic").symlink_to("real")
+    assert storage.link_or_copy(tmp_path / "symbolic", tmp_path / "linked", link=True)
+    assert not (tmp_path / "linked").is_symlink()
+    assert (tmp_path / "linked").samefile(tmp_path / "real")
+    assert not storage.link_or_copy(tmp_path / "real", tmp_path / "copied", link=False)
+    assert not (tmp_path / "copied").samefile(tmp_path / "real")
+
+
+def test_another_file_system_gets_a_copy(tmp_path: Path) -> None:
+    elsewhere = Path("/dev/shm")
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("this machine has no second file system to write to")
+    (tmp_path / "real").write_bytes(b"picture")
+    target = elsewhere / f"gtahead-test-{os.getpid()}"
+    try:
+        assert not storage.link_or_copy(tmp_path / "real", target, link=True)
+        assert target.read_bytes() == b"picture"
+    finally:
+        target.unlink(missing_ok=True)
+
+
+def test_a_lock_is_held_once_and_left_clean(tmp_path: Path) -> None:
+    with storage.locked(tmp_path), pytest.raises(ResourceError, match=f"pid {os.getpid()}"):
+        storage.locked(tmp_path).__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dead_process_blocks_nobody(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text("1 some-boot-id\n")  # pid 1 lives, yet it holds no lock
+    with storage.locked(tmp_path):
+        assert (tmp_path / ".lock").read_text().startswith(f"{os.getpid()} ")
+
+
+def test_leftovers_go_and_others_stay(tmp_path: Path) -> None:
+    (tmp_path / ".part-abc").mkdir()
+    (tmp_path / ".part-abc" / "x").touch()
+    (tmp_path / ".part-def").touch()
+    (tmp_path / "mine").touch()
+    storage.remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
