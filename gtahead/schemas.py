@@ -69,7 +69,15 @@ def parse_json(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON is any of 
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        truncated = error.pos >= len(body.decode(errors="replace").rstrip())
+        try:
+            text = body.decode("utf-8")
+        except UnicodeDecodeError as fault:
+            raise InputError(
+                "not UTF-8 text",
+                where=Where(file, field=f"byte {fault.start}"),
+                remedy="save the file as UTF-8",
+            ) from error
+        truncated = error.pos >= len(text.rstrip())
         what = "it ends too early" if truncated else "not valid JSON"
         raise InputError(
             f"{what}: {error.msg.split(':')[0]}",

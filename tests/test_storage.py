@@ -49,7 +49,7 @@ def test_json_is_strict() -> None:
         ("a\0b", False),
     ],
 )
-def test_paths_inside_data(name: str, safe: bool) -> None:  # noqa: FBT001
+def test_paths_inside_data(name: str, safe: bool) -> None:
     assert storage.is_safe_relative(name) is safe
 
 

@@ -89,14 +89,18 @@ def prepare(
         storage.remove_leftovers(work)
     else:
         work.mkdir(exist_ok=True)
-    for folder in ("heads", *(("images",) if options.images != "none" else ())):
-        (target / folder).mkdir(exist_ok=True)
-        storage.remove_leftovers(target / folder)
+    _make_folders(target, options)
     storage.write_json(work / _OPTIONS, options.as_dict())
     found = {name: read_record(record_path(target, name)) for name in names}
     records = {name: record for name, record in found.items() if record is not None}
     _refuse_missing(target, [path.stem for path in work.glob("*.json")], names)
     return _still_good(target, records, sources, options)
+
+
+def _make_folders(target: Path, options: BuildOptions) -> None:
+    for folder in ("heads", *(("images",) if options.images != "none" else ())):
+        (target / folder).mkdir(exist_ok=True)
+        storage.remove_leftovers(target / folder)
 
 
 def _reopen(
@@ -117,6 +121,7 @@ def _reopen(
         return good
     work = target / WORK
     work.mkdir()
+    _make_folders(target, options)
     rows = tables.read_frames(target / FRAMES, str(target / FRAMES))
     for name, record in good.items():
         if record.kept:

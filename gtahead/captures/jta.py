@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from gtahead import schemas
 from gtahead.captures.capture import (
@@ -168,17 +169,15 @@ def _read_joints(
     except (ValueError, TypeError):
         fine = []
         for number, row in enumerate(rows):
-            if isinstance(row, list) and len(row) == FIELDS and all(map(_is_number, row)):
-                fine.append(row)
-                continue
-            size = f"{len(row)} fields instead of {FIELDS}" if isinstance(row, list) else "no list"
-            code = "bad-number" if isinstance(row, list) and len(row) == FIELDS else "ragged-row"
-            detail = size if code == "ragged-row" else ""
-            bad = (
-                next((v for v in row if not _is_number(v)), None) if code == "bad-number" else None
-            )
             place = Where(where.file, where.sequence, field=f"/{number}")
-            findings.add(code, place, bad, detail)
+            if not isinstance(row, list) or len(row) != FIELDS:
+                size = f"{len(row)}" if isinstance(row, list) else "no list"
+                findings.add("ragged-row", place, detail=f"{size} instead of {FIELDS} fields")
+            elif not all(map(_is_number, row)):
+                wrong = next(value for value in row if not _is_number(value))
+                findings.add("bad-number", place, orjson.dumps(wrong).decode())
+            else:
+                fine.append(row)
         joints = np.array(fine, np.float64).reshape(len(fine), FIELDS)
     return joints
 

@@ -123,6 +123,17 @@ def test_a_second_build_does_only_what_is_missing(captures: Path, tmp_path: Path
     assert (target / "images" / "c" / "000001.jpg").exists()
 
 
+def test_pictures_come_to_a_set_that_had_none(tmp_path: Path) -> None:
+    captures, target = tmp_path / "captures", tmp_path / "target"
+    captures.mkdir()
+    make_sequence(captures, "a", pictures=False)
+    library.build(captures, target, workers=1)
+    assert not (target / "images").exists()
+    make_sequence(captures, "b")
+    assert library.build(captures, target, workers=1).built == 1
+    assert manifest(target) == library.build(captures, tmp_path / "whole", workers=1).manifest
+
+
 def test_killed_while_reopening_a_finished_set(captures: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     library.build(captures, target, workers=1)

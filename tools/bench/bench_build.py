@@ -3,9 +3,9 @@
     python tools/bench/bench_build.py                 # labels of the preset gta-head (full size)
     python tools/bench/bench_build.py --pictures 500  # and that many JPEG frames of 1920 x 1080
 
-Printed are CPU seconds (user + system) of all processes of a command, the median of `--repeat` runs
-after one that warms the caches, and the peak memory of the largest process. Linux only. The floors run in
-processes of their own as well, so that start-up is in both figures.
+Printed are CPU seconds (user + system) of all processes of a command, the median of `--repeat`
+runs after one that warms the caches, and the peak memory of the largest process. The floors run in
+processes of their own as well, so that start-up is in both figures. Linux only.
 
 Labels: the floor reads the same heads.csv files with `pyarrow.csv` and writes them with
 `pyarrow.parquet`, both as they come. Goal: build <= 8 x that, every process <= 1 GiB.
@@ -98,9 +98,8 @@ def gtahead(*arguments: object) -> list[str]:
 def bench_labels(folder: Path, repeat: int) -> None:
     """Compare a build of labels alone with reading and writing the same tables."""
     captures, target, floor = folder / "labels", folder / "labels-set", folder / "labels-floor"
-    made = cpu_seconds(
-        gtahead("simulate", "--preset", "gta-head", "--no-images", "--out", captures)
-    )
+    command = gtahead("simulate", "--preset", "gta-head", "--no-images", "--out", captures)
+    made, _ = measured(command)
     size = sum(path.stat().st_size for path in captures.glob("*/heads.csv")) / 1e6
     print(f"labels: gta-head, {size:.0f} MB of heads.csv, simulated in {made:.1f} s CPU")
     least = median_cpu(

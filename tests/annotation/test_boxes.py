@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gtahead.annotation import BoxRule, HeadFrames, PseudoBoxes, give_boxes
+from gtahead.annotation.boxes import ORDER, RULES, calibration, nearest_distances
+from gtahead.errors import UsageError
+
+FOCAL = 1000.0
+
+
+def scene(frames: list[list[tuple[float, float]]], **columns: list[float]) -> HeadFrames:
+    points = [point for frame in frames for point in frame]
+    index = [number for number, frame in enumerate(frames) for _ in frame]
+    heads = {
+        "head_id": np.arange(len(points)),
+        "frame_index": np.array(index, np.int32),
+        "x": np.array([x for x, _ in points], np.float64),
+        "y": np.array([y for _, y in points], np.float64),
+        **{name: np.array(values, np.float64) for name, values in columns.items()},
+    }
+    count = len(frames)
+    return HeadFrames(heads, count, (1920, 1080), np.full(count, FOCAL), np.full(count, np.nan))
+
+
+def sources(found: PseudoBoxes) -> list[str]:
+    return [ORDER[code] for code in found.source]
+
+
+def test_each_rule_by_hand() -> None:
+    heads = scene(
+        [[(100, 200), (130, 240)]],
+        depth_m=[10, 20],
+        top_neck_m=[0.2, 0.2],
+        top_x=[100, 130],
+        top_y=[200, 240],
+        neck_x=[103, 130],
+        neck_y=[204, 250],
+        captured_x0=[90, 120],
+        captured_y0=[190, 230],
+        captured_x1=[110.001, 141],
+        captured_y1=[212, 252],
+    )
+
+    def sizes(rule: str) -> list[list[float]]:
+        boxes = give_boxes(heads, BoxRule.parse(rule)).boxes_xyxy
+        return (boxes[:, 2:] - boxes[:, :2]).round(2).tolist()
+
+    assert sizes("camera") == [[24, 24], [12, 12]]
+    assert sizes("camera:side_m=0.3") == [[30, 30], [15, 15]]
+    assert sizes("joints") == [[21.6, 27], [10.8, 13.5]]  # 1.35 x 0.2 m x 1000 px / 10 m, x 0.8
+    assert sizes("fixed:side=32") == [[32, 32], [32, 32]]
+    assert sizes("knn:scale=0.5") == [[25, 25], [25, 25]]  # 50 px apart
+    captured = give_boxes(heads, BoxRule.parse("captured"))
+    assert captured.boxes_xyxy[0].tolist() == [90, 190, 110.001, 212]  # as captured, not rounded
+    assert captured.error_px.tolist() == [0, 0]
+    del heads.heads["top_neck_m"]
+    assert sizes("joints") == [[5.4, 6.75], [10.8, 13.5]]  # 5 and 10 px in the picture
+    tilted = HeadFrames(heads.heads, 1, heads.size_wh, heads.focal_px, np.array([-60.0]))
+    boxes = give_boxes(tilted, BoxRule.parse("joints")).boxes_xyxy
+    assert (boxes[:, 3] - boxes[:, 1]).round(2).tolist() == [13.5, 27]  # seen from 60 degrees above
+
+
+def test_boxes_are_centred_and_on_the_grid() -> None:
+    found = give_boxes(scene([[(100.3, 200.7)]], depth_m=[7.77]), BoxRule())
+    assert sources(found) == ["camera"]
+    box = found.boxes_xyxy[0]
+    assert (box * 256 == np.round(box * 256)).all()
+    assert (box[:2] + box[2:]) / 2 == pytest.approx([100.3, 200.7], abs=1 / 256)
+    assert found.error_px[0] > 0
+
+
+def test_auto_chooses_for_each_frame_so_that_none_is_mixed() -> None:
+    nan = float("nan")
+    heads = scene(
+        [[(1, 1), (9, 9)], [(1, 1), (9, 9)], [], [(5, 5)], [(5, 5), (8, 8)]],
+        depth_m=[5, 5, 5, nan, nan, nan, nan],
+        top_neck_m=[0.2, 0.2, nan, nan, nan, nan, nan],
+    )
+    found = give_boxes(heads, BoxRule())
+    assert sources(found) == ["joints", "joints", "knn", "knn", "fixed", "knn", "knn"]
+    assert found.fell_back == 0
+    wanted = give_boxes(heads, BoxRule("camera"))
+    assert sources(wanted) == ["camera", "camera", "knn", "knn", "fixed", "knn", "knn"]
+    assert wanted.fell_back == 3  # frames; the one without heads lacks nothing
+
+
+def test_no_heads_at_all() -> None:
+    found = give_boxes(scene([[], []]), BoxRule())
+    assert found.boxes_xyxy.shape == (0, 4)
+    assert len(found.source) == len(found.error_px) == found.fell_back == 0
+
+
+def test_neighbours() -> None:
+    assert np.isnan(nearest_distances(np.array([[1.0, 1.0]]), 3)).all()
+    assert nearest_distances(np.empty((0, 2)), 3).shape == (0,)
+    two = np.array([[0.0, 0], [3, 4]])
+    assert nearest_distances(two, 3).tolist() == [5, 5]
+    line = np.array([[0.0, 0], [1, 0], [3, 0], [7, 0], [15, 0]])
+    assert nearest_distances(line, 2)[0] == pytest.approx(2)
+    assert nearest_distances(np.zeros((4, 2)), 3).tolist() == [0, 0, 0, 0]
+
+
+def test_coincident_heads_get_the_floor_and_far_ones_the_ceiling() -> None:
+    boxes = give_boxes(scene([[(5, 5), (5, 5)], [(0, 0), (1900, 1000)]]), BoxRule("knn")).boxes_xyxy
+    assert (boxes[:, 2] - boxes[:, 0]).tolist() == [2, 2, 135, 135]  # 2 px, H / 8
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.floats(-100, 2000), st.floats(-100, 1200)), max_size=6), max_size=5
+    ),
+    st.sampled_from(sorted(RULES)),
+)
+def test_every_head_gets_a_finite_box_that_holds_it(
+    frames: list[list[tuple[float, float]]], rule: str
+) -> None:
+    heads = scene(frames)
+    found = give_boxes(heads, BoxRule(rule))
+    points = heads.points_xy
+    assert np.isfinite(found.boxes_xyxy).all()
+    assert (found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2] >= 2 - 1 / 128).all()
+    assert (found.boxes_xyxy[:, :2] <= points).all()
+    assert (points <= found.boxes_xyxy[:, 2:]).all()
+    for number in range(len(frames)):
+        assert len({*found.source[heads.heads["frame_index"] == number]}) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("jonts", "unknown box rule (got 'jonts'); did you mean joints? known: auto, captured"),
+        ("zzz", "unknown box rule (got 'zzz'); known: auto"),
+        ("knn:q=3", "the box rule knn has no such parameter (got 'q'); known: k, scale"),
+        ("knn:scal=3", "(got 'scal'); did you mean scale? known: k, scale"),
+        ("auto:k=3", "the box rule auto has no such parameter (got 'k'); known: it takes none"),
+        ("knn:k=2.5", "k of the box rule knn must be a number above 0 (got '2.5'); such as k=3"),
+        ("fixed:side=-1", "side of the box rule fixed must be a number above 0 (got '-1')"),
+        ("fixed:side=nan", "must be a number above 0 (got 'nan')"),
+        ("fixed:side", "must be a number above 0 (got '')"),
+    ],
+)
+def test_bad_rules(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        BoxRule.parse(text)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["auto", "knn:k=5,scale=0.3", "fixed:side=12.5"])
+def test_a_rule_reads_back_what_it_prints(text: str) -> None:
+    assert str(BoxRule.parse(text)) == text
+
+
+def test_the_shipped_calibration_is_sound() -> None:
+    for rule, row in calibration()["rules"].items():
+        assert rule in ORDER
+        assert row["p10"] < row["median"] < row["p90"]
+        assert row["heads"] > 10_000

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from helpers import picture
+from PIL import Image
+
+from gtahead import pictures
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def noise(mode: str = "RGB", size: tuple[int, int] = (40, 24)) -> Image.Image:
+    channels = {"L": 1, "RGB": 3, "RGBA": 4, "CMYK": 4}[mode]
+    shape = (size[1], size[0], channels) if channels > 1 else (size[1], size[0])
+    return Image.fromarray(np.random.default_rng(1).integers(0, 255, shape, np.uint8), mode)
+
+
+def exif(orientation: int | None = None) -> Image.Exif:
+    tags = Image.Exif()
+    tags[0x010E] = "a description"
+    if orientation is not None:
+        tags[0x0112] = orientation
+    return tags
+
+
+def prepared(data: bytes) -> pictures.Prepared:
+    return pictures.prepare(data, pictures.read_header(data))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
+def test_a_fine_picture_keeps_its_bytes(kind: str) -> None:
+    data = encoded(noise(), kind)
+    header = pictures.read_header(data)
+    assert (header.format, header.mode, header.size_wh, header.orientation) == (
+        kind,
+        "RGB",
+        (40, 24),
+        1,
+    )
+    pictures.check_health(data, header)
+    ready = pictures.prepare(data, header)
+    assert ready.new_bytes is None
+    assert ready.extension == pictures.EXTENSIONS[kind]
+    assert ready.changes == ()
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_turned_picture_is_written_upright_once(kind: str, orientation: int) -> None:
+    data = encoded(noise(), kind, exif=exif(orientation))
+    header = pictures.read_header(data)
+    assert header.upright_wh == ((24, 40) if orientation >= 5 else (40, 24))
+    ready = pictures.prepare(data, header)
+    assert ready.changes == ("exif-orientation",)
+    assert ready.new_bytes is not None
+    again = pictures.read_header(ready.new_bytes)
+    assert (again.size_wh, again.orientation, again.has_exif) == (header.upright_wh, 1, False)
+    turned = pictures.decode_upright(ready.new_bytes)
+    if kind == "PNG":
+        assert np.array_equal(np.asarray(turned), np.asarray(pictures.decode_upright(data)))
+    assert prepared(ready.new_bytes).new_bytes is None
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_exif_alone_is_cut_without_touching_pixels(kind: str) -> None:
+    data = encoded(noise(), kind, exif=exif())
+    ready = prepared(data)
+    assert ready.changes == ("exif-removed",)
+    assert ready.new_bytes is not None
+    assert len(ready.new_bytes) < len(data)
+    assert not pictures.read_header(ready.new_bytes).has_exif
+    before, after = (np.asarray(Image.open(io.BytesIO(d))) for d in (data, ready.new_bytes))
+    assert np.array_equal(before, after)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(noise("L"), "JPEG"),
+        encoded(noise("CMYK"), "JPEG"),
+        encoded(noise("RGBA"), "PNG"),
+        encoded(noise().quantize(16), "PNG"),
+        encoded(noise(), "TIFF"),
+    ],
+    ids=["grey", "cmyk", "alpha", "palette", "tiff"],
+)
+def test_other_colour_modes_become_rgb(data: bytes) -> None:
+    pictures.check_health(data, pictures.read_header(data))
+    ready = prepared(data)
+    assert ready.changes == ("colour-converted",)
+    assert ready.new_bytes is not None
+    header = pictures.read_header(ready.new_bytes)
+    assert (header.mode, header.size_wh) == ("RGB", (40, 24))
+    assert header.format in ("JPEG", "PNG")
+
+
+def png_header(width: int, height: int) -> bytes:
+    ihdr = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + ihdr + struct.pack(">I", zlib.crc32(ihdr))
+    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT\x35\xaf\x06\x1e"
+
+
+@pytest.mark.parametrize("size", [(12_000, 12_000), (30_000, 30_000), (65_000, 65_000)])
+def test_a_bomb_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
+    with pytest.raises(pictures.PictureError) as caught:
+        pictures.read_header(png_header(*size))
+    assert caught.value.code == "picture-too-large"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "picture-empty"),
+        (b"hello", "not-a-picture"),
+        (b"\xff\xd8\xff", "picture-truncated"),
+        (picture()[:700], "picture-truncated"),
+        (encoded(noise(), "PNG")[:-20], "picture-truncated"),
+    ],
+)
+def test_what_is_no_picture(data: bytes, code: str) -> None:
+    with pytest.raises(pictures.PictureError) as caught:
+        pictures.check_health(data, pictures.read_header(data))
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("place", range(20, 1200, 59))
+def test_damage_never_raises_anything_else(place: int) -> None:
+    data = bytearray(encoded(noise(size=(64, 64)), "JPEG"))
+    data[place : place + 30] = b"\x00\xff" * 15
+    with suppress(pictures.PictureError):
+        header = pictures.read_header(bytes(data))
+        pictures.check_health(bytes(data), header)
+        pictures.prepare(bytes(data), header)
