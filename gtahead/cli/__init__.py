@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from importlib import import_module
@@ -112,8 +111,7 @@ def _exit_code(arguments: list[str]) -> int:
     except _Terminated:
         _complain("terminated: run the same command again to go on")
         return 143
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:  # click leaves so where the reader of our output has gone, as `head` does
         return 0
     except OSError as error:
         if debug:

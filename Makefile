@@ -1,0 +1,55 @@
+# make demo   a fresh machine: environment, core install, then the main job end to end
+# make test   a fresh machine: environment, install, lint, types, the fast tests
+# make test-slow   many kills, full size: run before a release
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input
+DEMO = demo
+
+.PHONY: demo test test-slow lint types fast docs clean
+
+# The stamps are younger than what decides about the installation.
+$(VENV)/.core: pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'gtahead needs Python 3.11 or newer: make PYTHON=python3.11 ...')"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.core
+	rm -rf $(DEMO)
+	mkdir $(DEMO)
+	$(BIN)/gtahead simulate --out $(DEMO)/captures
+	$(BIN)/gtahead build --raw $(DEMO)/captures --out $(DEMO)/dataset
+	$(BIN)/gtahead info $(DEMO)/dataset | tee $(DEMO)/report.txt
+	$(BIN)/python tools/preview.py $(DEMO)/dataset --out $(DEMO)/preview.png
+	@echo
+	@echo "demo: captures simulated, data set built; no picture or head of it comes from a game"
+	@echo "report: $(DEMO)/report.txt   picture: $(DEMO)/preview.png"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+fast: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -m "not slow" --durations=15
+
+test: lint types fast
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -m slow --durations=15
+
+docs: $(VENV)/.dev
+	$(BIN)/python tools/make_docs.py
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) $(DEMO) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

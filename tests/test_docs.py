@@ -1,0 +1,100 @@
+"""The docs: built strictly, made pages up to date, every example run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import Outcome, spawn_gtahead
+
+from gtahead.findings import CODES
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def playground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with captures and data set as the examples make them."""
+    folder = tmp_path_factory.mktemp("docs")
+    assert spawn_gtahead("simulate", cwd=folder).code == 0
+    assert spawn_gtahead("build", "--raw", "./captures", cwd=folder).code == 0
+    return folder
+
+
+def _matches(shown: str, said: str) -> bool:
+    """Compare line by line; `...` stands for any lines."""
+    pattern = "".join(
+        r"(?:.*\n)*" if line.strip() == "..." else re.escape(line) + r"\n"
+        for line in shown.splitlines()
+    )
+    return re.fullmatch(pattern, said) is not None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_console_examples_print_what_they_show(page: Path, tmp_path: Path) -> None:
+    for block in _blocks(page, "console"):
+        command, shown = "", ""
+        steps: list[tuple[str, str]] = []
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                if command:
+                    steps.append((command, shown))
+                command, shown = line[2:], ""
+            else:
+                shown += line + "\n"
+        for one, expected in [*steps, (command, shown)]:
+            program, *arguments = one.split()
+            assert program == "gtahead", one
+            done: Outcome = spawn_gtahead(*arguments, cwd=tmp_path)
+            assert done.code == 0, (one, done.err)
+            assert _matches(expected, done.out), f"{one} printed:\n{done.out}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_examples_run(page: Path, playground: Path) -> None:
+    for block in _blocks(page, "python"):
+        done = subprocess.run(
+            [sys.executable, "-c", block], cwd=playground, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{block}\n{done.stderr}"
+
+
+def test_made_pages_are_up_to_date() -> None:
+    tool = str(ROOT / "tools" / "make_docs.py")
+    done = subprocess.run([sys.executable, tool, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_code_is_documented() -> None:
+    page = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+    for code in CODES:
+        assert f"| `{code}` |" in page
+
+
+def test_the_site_builds_strictly(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "findings" / "index.html").exists()
+
+
+def test_the_example_capture_of_the_docs_is_valid() -> None:
+    import json
+
+    from gtahead import schemas
+
+    (block,) = _blocks(ROOT / "docs" / "captures.md", "json")
+    assert list(schemas.faults(json.loads(block), "capture-sequence")) == []
