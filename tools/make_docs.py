@@ -23,8 +23,8 @@ def findings_page() -> str:
     lines = [
         "# Findings",
         "",
-        "What gtahead notices has a code that never changes its meaning. An *error* or *warning* may",
-        "set a head, a frame or a whole sequence aside; *info* says what was done.",
+        "What gtahead notices has a code that never changes its meaning. An *error* or *warning*",
+        "may set a head, a frame or a whole sequence aside; *info* says what was done.",
         "",
         "| code | severity | sets aside | what it means | what to do |",
         "|---|---|---|---|---|",
