@@ -9,14 +9,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Generic, TypeVar
 
 from gtahead.errors import ResourceError
@@ -101,6 +103,21 @@ def single_threaded() -> None:
     cv2.setNumThreads(1)
 
 
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Keep new workers from importing the user's script, which would run it a second time.
+
+    multiprocessing imports the main module into every worker, so that scripts need an
+    `if __name__ == "__main__"` guard, and code from stdin fails. Our units don't live there.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 class _Pool:
     """A process pool whose workers end as soon as it is closed, whatever they are doing."""
 
@@ -111,7 +128,13 @@ class _Pool:
             workers, mp_context=context, initializer=_prepare_worker, initargs=(lifeline,)
         )
 
+    def submit(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
+        """Hand over a unit; this may start a worker."""
+        with _no_main_module():
+            return self.executor.submit(function, task)
+
     def close(self, *, at_once: bool) -> None:
+        """Let idle workers go; with `at_once`, busy ones too."""
         if at_once:
             self._held.close()
         self.executor.shutdown(wait=not at_once, cancel_futures=True)
@@ -138,7 +161,7 @@ def _run_in_pool(
             queue = suspects if suspects else waiting
             while queue and not broken and len(flying) < (1 if alone else workers):
                 try:
-                    flying[pool.executor.submit(function, queue[0].task)] = queue[0]
+                    flying[pool.submit(function, queue[0].task)] = queue[0]
                     queue.popleft()
                 except BrokenProcessPool:  # an idle worker died: nobody's unit is to blame
                     broken = True

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers import make_sequence
 
 from gtahead import running
 from gtahead.errors import InputError, ResourceError
@@ -71,6 +74,31 @@ def test_a_run_can_be_left_early() -> None:
     run: Iterator[object] = running.run_units(square, UNITS, workers=2)
     next(run)
     run.close()  # type: ignore[attr-defined]
+
+
+SCRIPT = """
+import gtahead
+print("once")
+report = gtahead.build("captures", "dataset", workers=2)
+print(report.built)
+"""
+
+
+@pytest.mark.parametrize("way", ["file", "stdin", "-c"])
+def test_a_users_script_needs_no_guard(tmp_path: Path, way: str) -> None:
+    (tmp_path / "captures").mkdir()
+    for name in "ab":
+        make_sequence(tmp_path / "captures", name)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = {"file": ["script.py"], "stdin": ["-"], "-c": ["-c", SCRIPT]}[way]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=tmp_path,
+        input=SCRIPT if way == "stdin" else "",
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("once\n2\n", "")
 
 
 def test_a_scheduler_that_is_not_there() -> None:
