@@ -53,6 +53,11 @@ def quoted(value: object) -> str:
     return repr(value) if isinstance(value, str) else str(value)
 
 
+def printable(text: str) -> str:
+    """Escape what would break a line or command a terminal: control characters, lone surrogates."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def sentence(what: str, *, where: Where | None, value: object, remedy: str | None) -> str:
     """Join place, fault, value and remedy into the one line that the user reads."""
     place = str(where) if where is not None else ""
@@ -61,7 +66,7 @@ def sentence(what: str, *, where: Where | None, value: object, remedy: str | Non
         text += f" (got {quoted(value)})"
     if remedy:
         text += f"; {remedy}"
-    return text
+    return printable(text)
 
 
 class GtaheadError(Exception):

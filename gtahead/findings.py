@@ -57,6 +57,11 @@ def _info(what: str, remedy: str) -> Code:
 
 CODES: Mapping[str, Code] = {
     # Sequences
+    "bad-name": _error(
+        "sequence",
+        "the folder's name can't name a sequence",
+        "rename it: valid Unicode, at most 200 bytes of UTF-8",
+    ),
     "no-sequence-file": _error(
         "sequence",
         "the folder has no sequence.json",

@@ -223,6 +223,24 @@ def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def naming_os_errors(target: Path, sequence: str | None = None) -> Iterator[None]:
+    """Turn what the system refuses (a full disk, a missing right) into an error with its place.
+
+    Raises:
+        ResourceError: for any OSError inside the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError(
+            "a file can't be read or written",
+            where=Where(str(error.filename or target), sequence),
+            value=error.strerror or str(error),
+            remedy="free space or mend the rights, then run the same command: it goes on",
+        ) from error
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and its parents.
 

@@ -34,3 +34,8 @@ def test_errors_cross_processes_whole(kind: type[GtaheadError], code: int) -> No
         0,
         code,
     )
+
+
+def test_control_characters_cannot_reach_the_terminal() -> None:
+    error = InputError("wrong", where=Where("a\x1b[31m\nb 名 \udcff"), value="\x07")
+    assert str(error) == r"a\x1b[31m\nb 名 \udcff: wrong (got '\x07')"

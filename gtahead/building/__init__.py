@@ -11,11 +11,13 @@ from gtahead import running, storage
 from gtahead.annotation import BoxRule
 from gtahead.building import target as targets
 from gtahead.building.finishing import finish
+from gtahead.building.frames import UnitTask
 from gtahead.building.options import BuildOptions
-from gtahead.building.unit import SequenceRecord, UnitTask, build_sequence, sorted_sources
+from gtahead.building.records import SequenceRecord
+from gtahead.building.unit import build_sequence, sorted_sources
 from gtahead.captures import choose_reader
 from gtahead.dataset import MANIFEST, CountPolicy, read_manifest
-from gtahead.errors import InputError, ResourceError, Where
+from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 
 __all__ = ["BuildReport", "BuildStopped", "build"]
@@ -125,7 +127,7 @@ def build(
     targets.refuse_foreign(target, root)
     ours_before = targets.is_ours(target)
     existed = target.exists()
-    try:
+    with storage.naming_os_errors(target):
         storage.make_folder(target)
         with storage.locked(target):
             records = targets.prepare(target, options, sources, fresh=fresh)
@@ -154,13 +156,6 @@ def build(
             else:
                 report.manifest = dict(read_manifest(target).document)
                 report.findings = Findings.from_dict(report.manifest["findings"])
-    except OSError as error:
-        raise ResourceError(
-            "a file can't be read or written",
-            where=Where(str(error.filename or target)),
-            value=error.strerror or str(error),
-            remedy="free space or mend the rights, then run the same command: it goes on",
-        ) from error
     return report
 
 

@@ -15,7 +15,7 @@ from gtahead import __version__, storage
 from gtahead.annotation import SplitItem, design_splits
 from gtahead.annotation.splits import groups_of
 from gtahead.building.options import BuildOptions
-from gtahead.building.unit import SequenceRecord, frames_path
+from gtahead.building.records import SequenceRecord, frames_path
 from gtahead.dataset import FRAMES, SPLITS, WORK, heads_file, tables, write_manifest
 from gtahead.dataset.fingerprints import KINDS, combined
 from gtahead.dataset.manifest import FORMAT, VERSION

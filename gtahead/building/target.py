@@ -16,7 +16,10 @@ import orjson
 
 from gtahead import storage
 from gtahead.building.options import BuildOptions, differing
-from gtahead.building.unit import (
+from gtahead.building.records import (
+    FRAMES_PARTS,
+    OPTIONS,
+    RECORDS,
     SequenceRecord,
     frames_path,
     images_folder,
@@ -26,8 +29,6 @@ from gtahead.building.unit import (
 from gtahead.captures import READERS, SequenceSource, inputs_digest
 from gtahead.dataset import FRAMES, MANIFEST, WORK, heads_file, read_manifest, tables
 from gtahead.errors import InputError, UsageError, Where
-
-_OPTIONS = "options.json"
 
 
 def refuse_foreign(target: Path, root: Path) -> None:
@@ -84,20 +85,22 @@ def prepare(
     if (target / MANIFEST).exists():
         return _reopen(target, options, sources)
     work = target / WORK
-    if (work / _OPTIONS).exists():
-        _refuse_changes(target, orjson.loads((work / _OPTIONS).read_bytes()), options)
+    if (work / OPTIONS).exists():
+        _refuse_changes(target, orjson.loads((work / OPTIONS).read_bytes()), options)
         storage.remove_leftovers(work)
     else:
         work.mkdir(exist_ok=True)
     _make_folders(target, options)
-    storage.write_json(work / _OPTIONS, options.as_dict())
+    storage.write_json(work / OPTIONS, options.as_dict())
     found = {name: read_record(record_path(target, name)) for name in names}
     records = {name: record for name, record in found.items() if record is not None}
-    _refuse_missing(target, [path.stem for path in work.glob("*.json")], names)
+    _refuse_missing(target, [path.stem for path in (work / RECORDS).glob("*.json")], names)
     return _still_good(target, records, sources, options)
 
 
 def _make_folders(target: Path, options: BuildOptions) -> None:
+    for folder in (RECORDS, FRAMES_PARTS):
+        (target / WORK / folder).mkdir(exist_ok=True)
     for folder in ("heads", *(("images",) if options.images != "none" else ())):
         (target / folder).mkdir(exist_ok=True)
         storage.remove_leftovers(target / folder)
@@ -129,7 +132,7 @@ def _reopen(
             part = {key: [values[row] for row in mine] for key, values in rows.items()}
             tables.write_frames(frames_path(target, name), {**part, "split": [None] * len(mine)})
         storage.write_json(record_path(target, name), record.as_dict())
-    storage.write_json(work / _OPTIONS, options.as_dict())
+    storage.write_json(work / OPTIONS, options.as_dict())
     storage.crash_point("reopened")
     (target / MANIFEST).unlink()
     storage.sync_folder(target)
@@ -147,7 +150,7 @@ def _refuse_changes(target: Path, old: dict[str, Any], options: BuildOptions) ->
 
 
 def _refuse_missing(target: Path, built: Sequence[str], names: Sequence[str]) -> None:
-    gone = sorted(set(built) - set(names) - {Path(_OPTIONS).stem})
+    gone = sorted(set(built) - set(names))
     if gone:
         raise InputError(
             "the data set holds a sequence that the captures don't have",
@@ -196,7 +199,7 @@ def discard(target: Path) -> None:
     """Remove a data set or an unfinished one, file by file: what isn't ours stays."""
     (target / MANIFEST).unlink(missing_ok=True)
     names: set[str] = set()
-    for table in [target / FRAMES, *(target / WORK).glob("*.frames.parquet")]:
+    for table in [target / FRAMES, *(target / WORK / FRAMES_PARTS).glob("*.parquet")]:
         with suppress(InputError):
             rows = tables.read_frames(table, str(table), ["sequence", "file"])
             names |= set(rows["sequence"])

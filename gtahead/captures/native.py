@@ -30,7 +30,7 @@ from gtahead.dataset.tabular import (
     read_parquet,
     write_csv,
 )
-from gtahead.errors import InputError, Where
+from gtahead.errors import InputError, Where, printable
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
 from gtahead.geometry import Camera
 from gtahead.pictures import PICTURE_SUFFIXES
@@ -39,6 +39,7 @@ FORMAT = "gtahead-capture"
 VERSION = 1
 SEQUENCE = "sequence.json"
 PICTURES = "frames"
+LONGEST_NAME_BYTES = 200
 
 HEAD_KINDS: Mapping[str, Kind] = {
     "frame": Kind.ID,
@@ -71,11 +72,24 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
         return [SequenceSource("native", root.parent, root.name, root.name)]
     found = []
     for folder in sorted(root.iterdir()):
-        if (folder / SEQUENCE).is_file():
+        if folder.name.startswith("."):
+            continue  # hidden: ours while it is written, or another program's
+        if not (folder / SEQUENCE).is_file():
+            if folder.is_dir():
+                findings.add("no-sequence-file", Where(printable(folder.name)))
+        elif not _can_name_a_sequence(folder.name):
+            findings.add("bad-name", Where(printable(folder.name)))
+        else:
             found.append(SequenceSource("native", root, folder.name, folder.name))
-        elif folder.is_dir() and not folder.name.startswith("."):
-            findings.add("no-sequence-file", Where(folder.name))
     return found
+
+
+def _can_name_a_sequence(name: str) -> bool:
+    """Leave room for a suffix in the file system's 255 bytes; refuse bytes that aren't Unicode."""
+    try:
+        return len(name.encode("utf-8")) <= LONGEST_NAME_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def _heads_files(folder: Path) -> list[Path]:
@@ -228,7 +242,7 @@ def _note_unlisted(source: SequenceSource, document: Mapping[str, Any], findings
         return
     listed = {row["file"] for row in document["frames"]}
     strangers = [
-        f"{PICTURES}/{path.name}"
+        f"{PICTURES}/{printable(path.name)}"
         for path in sorted(folder.iterdir())
         if path.suffix.lower() in PICTURE_SUFFIXES and f"{PICTURES}/{path.name}" not in listed
     ]

@@ -92,7 +92,7 @@ def simulate(
     report = SimulationReport(target, name, seed, images)
     kind = "with pictures" if images else "labels alone"
     tool = f"gtahead {__version__} simulate, preset {name}, {kind}"
-    try:
+    with storage.naming_os_errors(target):
         storage.make_folder(target)
         with storage.locked(target):
             storage.remove_leftovers(target)
@@ -120,13 +120,6 @@ def simulate(
                 report.written += 1
                 if on_progress is not None:
                     on_progress(len(report.sequences), len(plans), sequence)
-    except OSError as error:
-        raise ResourceError(
-            "a file can't be read or written",
-            where=Where(str(error.filename or target)),
-            value=error.strerror or str(error),
-            remedy="free space or mend the rights, then run the same command: it goes on",
-        ) from error
     report.sequences = dict(sorted(report.sequences.items()))
     report.frames = sum(row["frames"] for row in report.sequences.values())
     report.heads = sum(row["heads"] for row in report.sequences.values())

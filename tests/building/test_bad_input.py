@@ -472,6 +472,27 @@ def test_names_of_any_language(tmp_path: Path, name: str) -> None:
     assert frame.picture.read_bytes()[:2] == b"\xff\xd8"
 
 
+def test_names_that_cannot_be(tmp_path: Path) -> None:
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    make_sequence(captures, "options")  # a name of ours, and nothing to us
+    make_sequence(captures, "x" * 220)
+    make_sequence(captures, ".hidden")
+    (captures / "seq\udcff").mkdir()
+    (captures / "seq\udcff" / "sequence.json").write_text("{}")
+    make_sequence(captures, "line\nbreak")
+    done = gtahead("build", "--raw", captures, "--out", tmp_path / "dataset", "--workers", 1)
+    assert done.code == 3
+    assert done.err.splitlines() == [
+        f"error bad-name: {name}: the folder's name can't name a sequence; rename it: valid Unicode, at "
+        "most 200 bytes of UTF-8"
+        for name in (r"seq\udcff", "x" * 220)
+    ]
+    assert gtahead("build", "--raw", captures, "--out", tmp_path / "dataset").code == 3
+    document = json.loads((tmp_path / "dataset" / "manifest.json").read_text())
+    assert [source["sequence"] for source in document["sources"]] == ["line\nbreak", "options"]
+
+
 def test_a_foreign_target_is_left_alone(tmp_path: Path) -> None:
     captures = tmp_path / "captures"
     captures.mkdir()

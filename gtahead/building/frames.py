@@ -1,0 +1,150 @@
+"""Frames of a sequence on their way into a data set: chosen, their pictures checked and placed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gtahead import pictures, storage
+from gtahead.building.options import BuildOptions
+from gtahead.building.records import SequenceRecord
+from gtahead.captures import CapturedFrame, CapturedSequence, SequenceSource
+from gtahead.errors import Where
+from gtahead.geometry import Booleans
+
+
+@dataclass(frozen=True)
+class UnitTask:
+    """Everything a worker needs to build one sequence."""
+
+    source: SequenceSource
+    target: Path
+    options: BuildOptions
+    strict: bool
+
+
+def sample(captured: CapturedSequence, every: int, record: SequenceRecord) -> None:
+    """Keep every n-th frame; the ledger says `not-sampled` for the rest."""
+    reasons = {index: "not-sampled" for index in range(len(captured.frames)) if index % every}
+    _drop_frames(captured, reasons, record)
+
+
+def _drop_frames(
+    captured: CapturedSequence, reasons: dict[int, str], record: SequenceRecord
+) -> None:
+    """Take frames out by index, and their heads with them; book both by reason."""
+    if not reasons:
+        return
+    heads = captured.heads
+    count = np.bincount(heads["frame_index"], minlength=len(captured.frames))
+    keep: Booleans = np.ones(len(captured.frames), np.bool_)
+    for index, reason in reasons.items():
+        keep[index] = False
+        record.ledger.frames.drop(reason)
+        record.ledger.heads.drop(reason, int(count[index]))
+    here = keep[heads["frame_index"]]
+    new_index = np.cumsum(keep) - 1
+    captured.heads = {name: values[here] for name, values in heads.items()}
+    captured.heads["frame_index"] = new_index[captured.heads["frame_index"]].astype(np.int32)
+    captured.frames = [frame for frame, kept in zip(captured.frames, keep, strict=True) if kept]
+
+
+@dataclass(frozen=True)
+class TakenPicture:
+    """What a kept frame's picture came to; None for labels alone.
+
+    Attributes:
+        file: relative to the data set.
+        sha256: of the picture as the data set has it.
+        orientation: EXIF orientation by which the frame's heads have to be turned.
+    """
+
+    file: str | None = None
+    sha256: str | None = None
+    orientation: int = 1
+
+
+def take_pictures(
+    captured: CapturedSequence, task: UnitTask, part: Path, record: SequenceRecord
+) -> list[TakenPicture]:
+    """Check every picture and put it into the data set; drop frames whose picture won't do."""
+    if not captured.pictures:
+        return [TakenPicture() for _ in captured.frames]
+    (part / "images").mkdir()
+    taken: list[TakenPicture] = []
+    reasons: dict[int, str] = {}
+    hashes: dict[str, str] = {}
+    for index, frame in enumerate(captured.frames):
+        where = Where(frame.file, captured.name, frame.frame)
+        try:
+            if frame.fault is not None:
+                raise pictures.PictureError(frame.fault)
+            taken.append(_take_picture(frame, captured, task, part, hashes, record))
+        except pictures.PictureError as fault:
+            if frame.fault is None:
+                record.findings.add(fault.code, where, detail=fault.detail)
+            reasons[index] = fault.code
+    _drop_frames(captured, reasons, record)
+    return taken
+
+
+def _take_picture(
+    frame: CapturedFrame,
+    captured: CapturedSequence,
+    task: UnitTask,
+    part: Path,
+    hashes: dict[str, str],
+    record: SequenceRecord,
+) -> TakenPicture:
+    file = frame.file or ""
+    path = task.source.root / file
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise pictures.PictureError("picture-missing") from error
+    except PermissionError as error:
+        raise pictures.PictureError("picture-unreadable", "no right to read it") from error
+    header = pictures.read_header(data)
+    width, height = captured.size_wh
+    if header.size_wh != (width, height) and header.upright_wh != (width, height):
+        found = f"{header.size_wh[0]} x {header.size_wh[1]}"
+        raise pictures.PictureError("wrong-size", f"{found} instead of {width} x {height}")
+    pictures.check_health(data, header)
+    prepared = pictures.prepare(data, header)
+    source_hash = (
+        prepared.sha256 if prepared.new_bytes is None else hashlib.sha256(data).hexdigest()
+    )
+    if frame.sha256 is not None and frame.sha256 != source_hash:
+        raise pictures.PictureError("hash-mismatch", f"{source_hash[:12]}…")
+    if source_hash in hashes:
+        raise pictures.PictureError("duplicate-picture", f"of {hashes[source_hash]}")
+    hashes[source_hash] = file
+    for code in prepared.changes:
+        record.findings.add(code, Where(file, captured.name, frame.frame))
+    # Heads given in upright pixels (the declared size is the upright one) need no turning.
+    orientation = header.orientation if header.size_wh == (width, height) else 1
+    name = None
+    if task.options.images != "none":
+        _place(path, prepared, part / "images" / (frame.frame + prepared.extension), task, record)
+        name = f"images/{captured.name}/{frame.frame}{prepared.extension}"
+    return TakenPicture(name, prepared.sha256, orientation)
+
+
+def _place(
+    path: Path, prepared: pictures.Prepared, to: Path, task: UnitTask, record: SequenceRecord
+) -> None:
+    """Put a picture into the unit's folder: linked, copied, or written anew."""
+    if prepared.new_bytes is not None:
+        to.write_bytes(prepared.new_bytes)
+        storage.sync_file(to)
+    else:
+        wanted = task.options.images == "link"
+        linked = storage.link_or_copy(path, to, link=wanted)
+        if wanted and not linked:
+            where = Where(str(path.relative_to(task.source.root)), task.source.name)
+            record.findings.add("copied-pictures", where)
+    record.pictures += 1
+    record.picture_bytes += to.stat().st_size

@@ -1,0 +1,79 @@
+"""Records of finished sequences: what each adds to the data set, and where its parts stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gtahead.dataset import WORK
+from gtahead.findings import Findings, Ledger
+
+OPTIONS = "options.json"
+"""File in the work folder that holds the options of the build in progress."""
+
+RECORDS, FRAMES_PARTS = "records", "frames"
+"""Folders in the work folder: a file a sequence in each."""
+
+
+@dataclass
+class SequenceRecord:
+    """What one finished sequence adds to the data set; stored as JSON beside its table of frames.
+
+    Attributes:
+        kept: False where the sequence was set aside whole.
+        keys: what it must not share with a sequence of another split.
+        visibility: where it is known from: measured, flags, unknown; empty without heads.
+    """
+
+    sequence: str
+    inputs: str
+    kept: bool = False
+    simulated: bool = False
+    about: dict[str, Any] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+    findings: Findings = field(default_factory=Findings)
+    digests: dict[str, str] = field(default_factory=dict)
+    table: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    box_sources: dict[str, int] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+    visibility: list[str] = field(default_factory=list)
+    split: str | None = None
+    pictures: int = 0
+    picture_bytes: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the record as JSON-ready values."""
+        row = dict(self.__dict__)
+        row["ledger"] = self.ledger.as_dict()
+        row["findings"] = self.findings.as_dict()
+        return row
+
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> SequenceRecord:
+        """Take back what `as_dict` gave."""
+        ledger, findings = Ledger.from_dict(row["ledger"]), Findings.from_dict(row["findings"])
+        return cls(**{**row, "ledger": ledger, "findings": findings})
+
+
+def record_path(target: Path, sequence: str) -> Path:
+    """Say where a finished sequence's record stands."""
+    return target / WORK / RECORDS / f"{sequence}.json"
+
+
+def frames_path(target: Path, sequence: str) -> Path:
+    """Say where a finished sequence's part of the table of frames stands."""
+    return target / WORK / FRAMES_PARTS / f"{sequence}.parquet"
+
+
+def images_folder(target: Path, sequence: str) -> Path:
+    """Say where a sequence's pictures stand."""
+    return target / "images" / sequence
+
+
+def read_record(path: Path) -> SequenceRecord | None:
+    """Read a record; None where there is none."""
+    return SequenceRecord.from_dict(orjson.loads(path.read_bytes())) if path.is_file() else None

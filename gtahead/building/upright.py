@@ -1,0 +1,59 @@
+"""Turning: what happens to heads, sizes and cameras when a picture is turned upright."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gtahead.dataset import tables
+from gtahead.dataset.tabular import Columns
+from gtahead.geometry import (
+    Camera,
+    Floats,
+    focal_px,
+    reorient_boxes,
+    reorient_points,
+    vertical_fov_deg,
+)
+
+_POINTS = (("x", "y"), ("top_x", "top_y"), ("neck_x", "neck_y"))
+_BOXES = (tables.BOX, tables.CAPTURED)
+
+
+def upright_size(size_wh: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Give width and height once a picture of this EXIF orientation is turned upright."""
+    return (size_wh[1], size_wh[0]) if orientation >= 5 else size_wh
+
+
+def upright_camera(
+    camera: Camera | None, size_wh: tuple[int, int], orientation: int
+) -> Camera | None:
+    """Give the camera of a turned picture: same focal length; how it is turned isn't kept."""
+    if camera is None or orientation == 1:
+        return camera
+    focal = focal_px(camera.vfov_deg, size_wh[1])
+    height = upright_size(size_wh, orientation)[1]
+    return Camera(vertical_fov_deg(focal, height), camera.position_m, None)
+
+
+def turn_heads(heads: Columns, orientations: Sequence[int], size_wh: tuple[int, int]) -> None:
+    """Move everything in pixels from the pictures as stored to the upright ones.
+
+    Args:
+        heads: columns with `frame_index`; replaced in place.
+        orientations: EXIF orientation of each frame's picture; 1 leaves its heads alone.
+        size_wh: of the pictures as stored.
+    """
+    of_heads = np.asarray(orientations, np.int64)[heads["frame_index"]]
+    for orientation in sorted(set(orientations) - {1}):
+        rows = np.flatnonzero(of_heads == orientation)
+        for names, turn in [(n, reorient_points) for n in _POINTS] + [
+            (n, reorient_boxes) for n in _BOXES
+        ]:
+            if names[0] in heads:
+                old: Floats = np.stack([heads[name][rows] for name in names], axis=1)
+                new = turn(old, orientation, size_wh)
+                for place, name in enumerate(names):
+                    heads[name] = heads[name].copy()
+                    heads[name][rows] = new[:, place]
