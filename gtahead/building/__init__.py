@@ -105,7 +105,7 @@ def build(
         scheduler: address of a Dask scheduler, in place of processes of this machine.
         strict: stop, with no data set, where anything would be set aside.
         fresh: discard what stands at `out` (only what gtahead made) and build anew.
-        on_progress: called after each sequence.
+        on_progress: called at the start and after each sequence.
 
     Returns:
         What was built and what was found. A second call with nothing new builds nothing.
@@ -137,6 +137,8 @@ def build(
                 (source.name, UnitTask(source, target.absolute(), options, strict))
                 for source in sorted_sources(todo)
             ]
+            if on_progress is not None:
+                on_progress(len(records), len(sources), "")
             count = workers or running.default_workers()
             for name, result in running.run_units(
                 build_sequence, tasks, workers=count, scheduler=scheduler

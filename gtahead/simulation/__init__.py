@@ -79,7 +79,8 @@ def simulate(
         workers: processes; None for one a core, up to 4.
         scheduler: address of a Dask scheduler, in place of processes of this machine.
         overwrite: replace sequences that another run simulated here.
-        on_progress: called with how many are done, how many there are, and the last one's name.
+        on_progress: called at the start and after each sequence, with how many are done, how many
+            there are, and the last one's name.
 
     Raises:
         UsageError: no such preset.
@@ -104,6 +105,8 @@ def simulate(
                 else:
                     tasks.append((one.name, _Task(one, target.absolute(), tool, images)))
             tasks.sort(key=lambda task: -task[1].plan.heads * task[1].plan.frames)
+            if on_progress is not None:
+                on_progress(len(report.sequences), len(plans), "")
             for sequence, result in running.run_units(
                 _simulate_sequence,
                 tasks,
