@@ -51,7 +51,10 @@ RULES: Mapping[str, Mapping[str, float]] = {
 
 @dataclass(frozen=True)
 class BoxRule:
-    """A rule and its parameters, as a spec string such as `knn:k=3,scale=0.25`."""
+    """A rule and its parameters, as a spec string such as `knn:k=3,scale=0.25`.
+
+    It is printed with all parameters, so that nothing depends on a version's defaults.
+    """
 
     name: str = "auto"
     parameters: Mapping[str, float] = field(default_factory=dict)
@@ -92,12 +95,18 @@ class BoxRule:
         return cls(name, given)
 
     def __str__(self) -> str:
-        pairs = ",".join(f"{key}={value:g}" for key, value in self.parameters.items())
+        parameters = sorted(self.of(self.name).items())
+        pairs = ",".join(f"{key}={_spelt(value)}" for key, value in parameters)
         return f"{self.name}:{pairs}" if pairs else self.name
 
     def of(self, rule: str) -> dict[str, float]:
         """Give a rule's parameters: as given if it is this rule, else its defaults."""
         return {**RULES[rule], **(self.parameters if rule == self.name else {})}
+
+
+def _spelt(value: float) -> str:
+    """Write a number so that it reads back exactly, whole ones without a point."""
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _nearest(word: str, known: Mapping[str, Any]) -> str:

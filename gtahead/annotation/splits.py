@@ -77,11 +77,11 @@ def design_splits(items: Iterable[SplitItem]) -> dict[str, str]:
     groups = groups_of(ordered)
     names = SPLITS if len(groups) >= 3 else ("train", "test")[: len(groups)]
     shares = np.array([SHARES[name] for name in names], np.float64)
-    sums = np.array([_measures(ordered, group) for group in groups])
+    sums = _measures(ordered, groups)
     wished = np.outer(shares / shares.sum(), sums.sum(axis=0))
     random = np.random.default_rng(0)
     tries = [_descend(sums, wished, random) for _ in range(_RESTARTS)]
-    best = min(tries, key=lambda found: round(found[0], 9))  # the first of equals
+    best = min(tries, key=lambda found: found[0])  # the first of equals
     choice = {
         ordered[index].name: names[split]
         for split, group in zip(best[1], groups, strict=True)
@@ -90,20 +90,16 @@ def design_splits(items: Iterable[SplitItem]) -> dict[str, str]:
     return dict(sorted(choice.items()))
 
 
-def _measures(items: Sequence[SplitItem], group: list[int]) -> list[float]:
-    """Give what is balanced: shares of sequences, heads and frames, then of each trait."""
+def _measures(items: Sequence[SplitItem], groups: Sequence[Sequence[int]]) -> Floats:
+    """Give (groups, measures) of what is balanced: sequences, heads, frames, then each trait."""
     traits = sorted({trait for item in items for trait in item.traits})
-    total_heads = sum(item.heads for item in items) or 1
-    total_frames = sum(item.frames for item in items) or 1
-    row = [
-        3.0 * len(group) / len(items),
-        3.0 * sum(items[i].heads for i in group) / total_heads,
-        1.0 * sum(items[i].frames for i in group) / total_frames,
-    ]
-    for trait in traits:
-        having = sum(trait in item.traits for item in items)
-        row.append(0.5 * sum(trait in items[i].traits for i in group) / having)
-    return row
+    of_items = np.array(
+        [[1, item.heads, item.frames, *(t in item.traits for t in traits)] for item in items],
+        np.float64,
+    )
+    weights = np.array([3.0, 3.0, 1.0, *(0.5 for _ in traits)])
+    shares = weights * of_items / np.maximum(of_items.sum(axis=0), 1)
+    return np.array([shares[list(group)].sum(axis=0) for group in groups])
 
 
 def _descend(sums: Floats, wished: Floats, random: np.random.Generator) -> tuple[float, list[int]]:
@@ -149,5 +145,7 @@ def _costs(have: Floats, wished: Floats) -> Floats:
     """Say how uneven (K, splits, measures) choices are; too few sequences in a split cost most."""
     uneven = ((have - wished) ** 2 / wished.sum(axis=1, keepdims=True)).sum(axis=(1, 2))
     missing = np.maximum(wished[:, 0] - have[:, :, 0], 0) / wished[:, 0]
-    floors: Floats = uneven + 1e3 * (have[:, :, 0] <= 1e-9).sum(axis=1) + missing.max(axis=1) ** 2
-    return floors
+    empty = (have[:, :, 0] <= 1e-9).sum(axis=1)
+    # Rounded, so that ties don't fall by the last bit of a processor's sums.
+    costs: Floats = np.round(uneven + 1e3 * empty + missing.max(axis=1) ** 2, 9)
+    return costs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,12 +102,7 @@ def _take_picture(
 ) -> TakenPicture:
     file = frame.file or ""
     path = task.source.root / file
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise pictures.PictureError("picture-missing") from error
-    except PermissionError as error:
-        raise pictures.PictureError("picture-unreadable", "no right to read it") from error
+    data = _read_picture(path)
     header = pictures.read_header(data)
     width, height = captured.size_wh
     if header.size_wh != (width, height) and header.upright_wh != (width, height):
@@ -131,6 +127,18 @@ def _take_picture(
         _place(path, prepared, part / "images" / (frame.frame + prepared.extension), task, record)
         name = f"images/{captured.name}/{frame.frame}{prepared.extension}"
     return TakenPicture(name, prepared.sha256, orientation)
+
+
+def _read_picture(path: Path) -> bytes:
+    """Read a file whole; whatever is wrong with it is its frame's fault, not the build's."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise pictures.PictureError("not-a-picture", "not a regular file")
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise pictures.PictureError("picture-missing") from error
+    except OSError as error:
+        raise pictures.PictureError("picture-unreadable", error.strerror or "") from error
 
 
 def _place(

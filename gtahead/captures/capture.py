@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,10 +115,13 @@ def inputs_digest(labels: Iterable[Path], pictures: Iterable[Path], root: Path) 
     for path in labels:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        total.update(f"{path.relative_to(root).as_posix()} {digest}\n".encode())
+        total.update(os.fsencode(path.relative_to(root)) + f" {digest}\n".encode())
     for path in sorted(pictures):
-        size = path.stat().st_size if path.exists() else -1
-        total.update(f"{path.relative_to(root).as_posix()} {size}\n".encode())
+        try:
+            size = path.stat().st_size
+        except OSError:
+            size = -1
+        total.update(os.fsencode(path.relative_to(root)) + f" {size}\n".encode())
     return total.hexdigest()
 
 
@@ -234,11 +238,16 @@ def fill_depths(columns: Columns, cameras: list[Camera | None], size_wh: tuple[i
     if all(name in columns for name in names) and np.isnan(depth).any():
         depth = depth.copy()
         world = np.stack([columns[name] for name in names], axis=1)
-        for camera in set(cameras):
+        numbers = {camera: number for number, camera in enumerate(dict.fromkeys(cameras))}
+        of_frames = np.array([numbers[camera] for camera in cameras], np.int64)
+        unknown = np.flatnonzero(np.isnan(depth))
+        seen_by = of_frames[columns["frame_index"][unknown]]
+        order = np.argsort(seen_by, kind="stable")
+        bounds = np.searchsorted(seen_by[order], np.arange(len(numbers) + 1))
+        for camera, number in numbers.items():
             if camera is None or camera.position_m is None or camera.rotation_deg is None:
                 continue
-            seen_by = np.array([other == camera for other in cameras])
-            rows = np.flatnonzero(np.isnan(depth) & seen_by[columns["frame_index"]])
+            rows = unknown[order[bounds[number] : bounds[number + 1]]]
             depth[rows] = np.round(project(world[rows], camera, size_wh)[1] * 4096) / 4096
     if distance is not None:
         vfov = np.array([np.nan if c is None else c.vfov_deg for c in cameras])

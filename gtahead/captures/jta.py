@@ -87,14 +87,15 @@ def _pictures_folder(source: SequenceSource) -> Path:
 
 
 def _picture_files(source: SequenceSource) -> dict[int, Path]:
+    """Find the frames' pictures; of two with one number the first by name is taken."""
     folder = _pictures_folder(source)
     if not folder.is_dir():
         return {}
-    return {
-        int(path.stem): path
-        for path in folder.iterdir()
-        if path.suffix.lower() in PICTURE_SUFFIXES and path.stem.isdecimal()
-    }
+    found: dict[int, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.stem.isdecimal():
+            found.setdefault(int(path.stem), path)
+    return found
 
 
 def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
@@ -103,7 +104,7 @@ def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
 
 def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
     where = Where(source.path, source.name)
-    joints = _read_joints(source, where, findings)
+    joints = _read_joints(source, where, findings, ledger)
     heads, frames_seen = _heads_of(joints, where, findings, ledger)
     pictures = _picture_files(source)
     numbers = np.array(sorted(_frame_numbers(pictures, frames_seen)), np.int64)
@@ -150,7 +151,7 @@ def _picture_name(pictures: dict[int, Path], number: int, folder: str, root: Pat
 
 
 def _read_joints(
-    source: SequenceSource, where: Where, findings: Findings
+    source: SequenceSource, where: Where, findings: Findings, ledger: Ledger
 ) -> npt.NDArray[np.float64]:
     """Read the rows of joints, (N, 10); rows of another length are noted and left out."""
     try:
@@ -165,21 +166,54 @@ def _read_joints(
         findings.add("bad-schema", where, detail="not a list of rows")
         raise BrokenSequence
     try:
-        joints = np.array(rows, np.float64).reshape(len(rows), FIELDS)
-    except (ValueError, TypeError):
-        fine = []
-        for number, row in enumerate(rows):
-            place = Where(where.file, where.sequence, field=f"/{number}")
-            if not isinstance(row, list) or len(row) != FIELDS:
-                size = f"{len(row)}" if isinstance(row, list) else "no list"
-                findings.add("ragged-row", place, detail=f"{size} instead of {FIELDS} fields")
-            elif not all(map(_is_number, row)):
-                wrong = next(value for value in row if not _is_number(value))
-                findings.add("bad-number", place, orjson.dumps(wrong).decode())
-            else:
-                fine.append(row)
-        joints = np.array(fine, np.float64).reshape(len(fine), FIELDS)
-    return joints
+        joints = np.array(rows) if rows else np.empty((0, FIELDS))
+    except (ValueError, OverflowError):  # rows of different lengths
+        joints = np.empty(0, object)
+    if joints.dtype.kind not in "iuf" or joints.shape != (len(rows), FIELDS):
+        joints = np.array(_numeric_rows(rows, where, findings, ledger), np.float64)
+        joints = joints.reshape(-1, FIELDS)
+    joints = joints.astype(np.float64)
+    return _whole_ids(joints, where, findings, ledger)
+
+
+def _numeric_rows(
+    rows: list[object], where: Where, findings: Findings, ledger: Ledger
+) -> list[list[float]]:
+    """Take the rows that are ten numbers; each of the others is booked as a head that is lost."""
+    fine = []
+    for number, row in enumerate(rows):
+        place = Where(where.file, where.sequence, field=f"/{number}")
+        if not isinstance(row, list) or len(row) != FIELDS:
+            size = f"{len(row)}" if isinstance(row, list) else "no list"
+            findings.add("ragged-row", place, detail=f"{size} instead of {FIELDS} fields")
+            _book_lost(ledger, "ragged-row", 1)
+        elif not all(map(_is_number, row)):
+            wrong = next(value for value in row if not _is_number(value))
+            findings.add("bad-number", place, orjson.dumps(wrong).decode())
+            _book_lost(ledger, "bad-number", 1)
+        else:
+            fine.append(row)
+    return fine
+
+
+def _whole_ids(
+    joints: npt.NDArray[np.float64], where: Where, findings: Findings, ledger: Ledger
+) -> npt.NDArray[np.float64]:
+    """Leave out rows whose frame, person or joint isn't a whole number from 0 on."""
+    ids = joints[:, :3]
+    wrong = ~((ids >= 0) & (ids < 2**53) & (ids == np.floor(ids))).all(axis=1)
+    for row in np.flatnonzero(wrong):
+        frame, person, kind = ids[row]
+        findings.add("bad-number", where, f"frame {frame:g}, person {person:g}, joint {kind:g}")
+    _book_lost(ledger, "bad-number", int(wrong.sum()))
+    kept: npt.NDArray[np.float64] = joints[~wrong]
+    return kept
+
+
+def _book_lost(ledger: Ledger, reason: str, rows: int) -> None:
+    """Book lost rows as heads: which of them were heads can't be known any more."""
+    ledger.heads.came += rows
+    ledger.heads.drop(reason, rows)
 
 
 def _is_number(value: object) -> bool:

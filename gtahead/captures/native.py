@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -69,18 +69,27 @@ def _recognise(root: Path) -> str | None:
 
 def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
     if (root / SEQUENCE).is_file():
-        return [SequenceSource("native", root.parent, root.name, root.name)]
-    found = []
+        folder = root.resolve()
+        return _sources([folder], findings)
+    folders = []
     for folder in sorted(root.iterdir()):
         if folder.name.startswith("."):
             continue  # hidden: ours while it is written, or another program's
         if not (folder / SEQUENCE).is_file():
             if folder.is_dir():
                 findings.add("no-sequence-file", Where(printable(folder.name)))
-        elif not _can_name_a_sequence(folder.name):
-            findings.add("bad-name", Where(printable(folder.name)))
         else:
-            found.append(SequenceSource("native", root, folder.name, folder.name))
+            folders.append(folder)
+    return _sources(folders, findings)
+
+
+def _sources(folders: list[Path], findings: Findings) -> list[SequenceSource]:
+    found = []
+    for folder in folders:
+        if _can_name_a_sequence(folder.name):
+            found.append(SequenceSource("native", folder.parent, folder.name, folder.name))
+        else:
+            findings.add("bad-name", Where(printable(folder.name)))
     return found
 
 
@@ -98,9 +107,14 @@ def _heads_files(folder: Path) -> list[Path]:
 
 def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
     folder = source.root / source.path
-    pictures = folder / PICTURES
-    listed = list(pictures.iterdir()) if pictures.is_dir() else []
-    return [folder / SEQUENCE, *_heads_files(folder)], listed
+    labels = [folder / SEQUENCE, *_heads_files(folder)]
+    try:
+        document = schemas.parse_json((folder / SEQUENCE).read_bytes(), SEQUENCE)
+        files = {row["file"] for row in document["frames"]}
+    except (InputError, KeyError, TypeError):  # a broken sequence is known by its labels
+        return labels, []
+    named = [file for file in files if isinstance(file, str) and storage.is_safe_relative(file)]
+    return labels, [folder / file for file in named]
 
 
 def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
@@ -114,7 +128,7 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
         place = Where(file, source.name, field=f"line {fault.line}")
         findings.add("ragged-row", place, detail=fault.text)
         ledger.heads.drop("ragged-row")
-    _note_bad_cells(table, where, findings, ledger)
+    _note_cells(table, where, findings, ledger)
     numbers = np.array([int(frame.frame) for frame in sequence.frames], np.int64)
     columns = {_CANONICAL.get(name, name): values for name, values in table.columns.items()}
     index = np.searchsorted(numbers, columns["frame"])
@@ -195,7 +209,7 @@ def _read_frames(
     pictures = document.get("pictures", True)
     frames: dict[int, CapturedFrame] = {}
     for row in document["frames"]:
-        number, file = row["frame"], row["file"]
+        number, file = int(row["frame"]), row["file"]  # 3.0 is an integer to JSON Schema
         ledger.frames.came += 1
         place = replace(where, frame=frame_name(number))
         for key, value in _split_extra(row, frame_schema, place, findings).items():
@@ -222,7 +236,7 @@ def _read_frames(
     about = {key: document[key] for key in _ABOUT if document.get(key) is not None}
     return CapturedSequence(
         name=source.name,
-        size_wh=(document["width"], document["height"]),
+        size_wh=(int(document["width"]), int(document["height"])),
         frames=[frames[number] for number in sorted(frames)],
         heads={},
         pictures=pictures,
@@ -240,7 +254,8 @@ def _note_unlisted(source: SequenceSource, document: Mapping[str, Any], findings
     folder = source.root / source.path / PICTURES
     if not document.get("pictures", True) or not folder.is_dir():
         return
-    listed = {row["file"] for row in document["frames"]}
+    files = (row["file"] for row in document["frames"])
+    listed = {PurePosixPath(file).as_posix() for file in files if file is not None}
     strangers = [
         f"{PICTURES}/{printable(path.name)}"
         for path in sorted(folder.iterdir())
@@ -267,7 +282,7 @@ def _read_heads_table(source: SequenceSource, findings: Findings) -> tuple[Table
     where = Where(file, source.name)
     read = read_csv if path.suffix == ".csv" else read_parquet
     try:
-        table = read(path, HEAD_KINDS, file)
+        table = read(path, HEAD_KINDS, file, needed=_REQUIRED)
     except InputError as error:
         place = error.where or where
         findings.add("bad-heads-file", replace(where, field=place.field), error.value, error.what)
@@ -281,15 +296,18 @@ def _read_heads_table(source: SequenceSource, findings: Findings) -> tuple[Table
     return table, file
 
 
-def _note_bad_cells(table: TableRead, where: Where, findings: Findings, ledger: Ledger) -> None:
-    seen: set[int] = set()
+def _note_cells(table: TableRead, where: Where, findings: Findings, ledger: Ledger) -> None:
+    """Note cells that are no numbers: one finding a row that is lost, one a value that is."""
+    lost: set[int] = set()
     for fault in table.bad_cells:
-        if fault.line in seen:  # the row is out already
-            continue
-        seen.add(fault.line)
+        if fault.line not in lost:
+            lost.add(fault.line)
+            place = replace(where, field=f"line {fault.line}, {fault.column}")
+            findings.add("bad-number", place, fault.text)
+            ledger.heads.drop("bad-number")
+    for fault in table.odd_cells:
         place = replace(where, field=f"line {fault.line}, {fault.column}")
-        findings.add("bad-number", place, fault.text)
-        ledger.heads.drop("bad-number")
+        findings.add("bad-value", place, fault.text)
 
 
 def write_sequence(folder: Path, document: Mapping[str, Any], heads: Columns) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +84,10 @@ class Dataset:
         ...     print(frame.frame_id, frame.count)
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, rows: dict[str, list[Any]]) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, table: Any) -> None:  # noqa: ANN401 - Arrow
         self.folder = folder
         self.manifest = manifest
-        self._rows = rows
+        self._table = table  # frames, of whole sequences or parts of them, in order
 
     @classmethod
     def open(cls, folder: str | Path) -> Dataset:
@@ -98,33 +98,37 @@ class Dataset:
         """
         path = Path(folder)
         manifest = read_manifest(path)
-        rows = tables.read_frames(path / FRAMES, str(path / FRAMES))
+        table = tables.read_frames_table(path / FRAMES, str(path / FRAMES))
         expected = manifest.document["tables"][FRAMES]["rows"]
-        if len(rows["frame_id"]) != expected:
+        if table.num_rows != expected:
             raise InputError(
                 f"the table has another number of frames than the manifest's {expected}",
                 where=Where(str(path / FRAMES)),
-                value=len(rows["frame_id"]),
-                remedy="the data set is damaged: build it again",
+                value=table.num_rows,
+                remedy="the data set is damaged: build it anew with --fresh",
             )
-        return cls(path, manifest, rows)
+        return cls(path, manifest, table)
 
     def __len__(self) -> int:
-        return len(self._rows["frame_id"])
+        return int(self._table.num_rows)
 
     def __repr__(self) -> str:
-        heads = sum(self._rows["num_heads"])
+        heads = int(self._table.column("num_heads").to_numpy().sum())
         return f"Dataset({str(self.folder)!r}: {len(self):,} frames, {heads:,} heads)"
 
     @property
     def frame_ids(self) -> list[str]:
         """Ids of the frames, in order."""
-        return list(self._rows["frame_id"])
+        return self._column("frame_id")
 
     @property
     def sequences(self) -> list[str]:
         """Names of the sequences, in order."""
-        return list(dict.fromkeys(self._rows["sequence"]))
+        return [sequence for sequence, _ in tables.spans(self._table)]
+
+    def _column(self, name: str) -> list[Any]:
+        values: list[Any] = self._table.column(name).to_pylist()
+        return values
 
     def frames(self, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
         """Give columns of the table of frames, None for unknown values.
@@ -132,7 +136,7 @@ class Dataset:
         Raises:
             KeyError: no such column.
         """
-        return {name: list(self._rows[name]) for name in columns or tables.FRAMES_V1.names}
+        return {name: self._column(name) for name in columns or tables.FRAMES_V1.names}
 
     def heads(self, sequence: str, columns: Sequence[str] | None = None) -> Columns:
         """Give columns of one sequence's heads, of all its frames, without reading the others.
@@ -144,6 +148,9 @@ class Dataset:
         """
         if sequence not in self.sequences:
             raise KeyError(sequence)
+        return self._read_heads(sequence, columns)
+
+    def _read_heads(self, sequence: str, columns: Sequence[str] | None) -> Columns:
         file = heads_file(sequence)
         return tables.read_heads(self.folder / file, str(self.folder / file), columns)
 
@@ -157,28 +164,27 @@ class Dataset:
         """
         if split is not None and split not in SPLITS:
             raise UsageError("no such split", value=split, remedy=f"one of {', '.join(SPLITS)}")
-        unknown = set(sequences or ()) - set(self._rows["sequence"])
+        unknown = set(sequences or ()) - set(self.sequences)
         if unknown:
             raise UsageError(
                 "no such sequence", value=min(unknown), remedy="`gtahead info` lists them"
             )
-        keep = [
-            (split is None or row_split == split) and (sequences is None or sequence in sequences)
-            for row_split, sequence in zip(self._rows["split"], self._rows["sequence"], strict=True)
-        ]
-        rows = {
-            name: [value for value, kept in zip(values, keep, strict=True) if kept]
-            for name, values in self._rows.items()
-        }
-        return Dataset(self.folder, self.manifest, rows)
+        keep = np.ones(len(self), np.bool_)
+        if split is not None:
+            keep &= np.asarray(self._table.column("split").to_numpy() == split, np.bool_)
+        if sequences is not None:
+            wanted = set(sequences)
+            for sequence, rows in tables.spans(self._table):
+                keep[rows.start : rows.stop] &= sequence in wanted
+        return Dataset(self.folder, self.manifest, self._table.take(np.flatnonzero(keep)))
 
     def __iter__(self) -> Iterator[Frame]:
         """Go through the frames in order; one sequence's heads are in memory at a time."""
-        for sequence, rows in self._spans():
-            heads = self.heads(sequence, ["frame_id", *_FRAME_HEADS])
+        for sequence, span in tables.spans(self._table):
+            heads = self._read_heads(sequence, ["frame_id", *_FRAME_HEADS])
             slices = _slices(heads["frame_id"])
-            for row in rows:
-                yield self._frame(row, heads, slices.get(self._rows["frame_id"][row], _NOTHING))
+            for row in self._table.slice(span.start, len(span)).to_pylist():
+                yield self._frame(row, heads, slices.get(row["frame_id"], _NOTHING))
 
     def __getitem__(self, frame_id: str) -> Frame:
         """Give one frame by its id.
@@ -186,20 +192,14 @@ class Dataset:
         Raises:
             KeyError: no such frame here.
         """
-        try:
-            row = self._rows["frame_id"].index(frame_id)
-        except ValueError:
-            raise KeyError(frame_id) from None
-        heads = self.heads(self._rows["sequence"][row], ["frame_id", *_FRAME_HEADS])
+        places = np.flatnonzero(self._table.column("frame_id").to_numpy() == frame_id)
+        if len(places) == 0:
+            raise KeyError(frame_id)
+        (row,) = self._table.slice(int(places[0]), 1).to_pylist()
+        heads = self._read_heads(row["sequence"], ["frame_id", *_FRAME_HEADS])
         return self._frame(row, heads, _slices(heads["frame_id"]).get(frame_id, _NOTHING))
 
-    def _spans(self) -> Iterator[tuple[str, list[int]]]:
-        """Give each sequence the rows of its frames, which stand together."""
-        for sequence, rows in groupby(range(len(self)), self._rows["sequence"].__getitem__):
-            yield sequence, list(rows)
-
-    def _frame(self, row: int, heads: Columns, part: slice) -> Frame:
-        rows = {name: values[row] for name, values in self._rows.items()}
+    def _frame(self, rows: dict[str, Any], heads: Columns, part: slice) -> Frame:
         position = (rows["camera_x_m"], rows["camera_y_m"], rows["camera_z_m"])
         rotation = (rows["pitch_deg"], rows["roll_deg"], rows["yaw_deg"])
         camera = None

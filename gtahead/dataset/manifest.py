@@ -82,7 +82,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(
             f"breaks the schema: {message}",
             where=Where(str(path), field=pointer),
-            remedy="the data set is damaged: build it again",
+            remedy="the data set is damaged: build it anew with --fresh",
         )
     return Manifest(document)
 

@@ -59,7 +59,7 @@ class CountPolicy:
         )
 
     def __str__(self) -> str:
-        return f"visible:{self.threshold:g}" if self.name == "visible" else self.name
+        return f"visible:{self.threshold!r}" if self.name == "visible" else self.name
 
     def status(
         self,

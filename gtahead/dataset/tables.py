@@ -7,7 +7,8 @@ whole, not clipped to the picture. Unknown floats are NaN in memory and null on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
+from gtahead import storage
 from gtahead.dataset.policy import STATUS_NAMES
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
@@ -88,6 +90,7 @@ FRAMES_V1 = pa.schema(
 BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
 CAPTURED = ("captured_x0", "captured_y0", "captured_x1", "captured_y1")
 ROWS_A_GROUP = 131_072
+FRAMES_A_GROUP = 20_000
 
 
 def write_heads(path: Path, columns: Columns, frame_ids: Sequence[str]) -> None:
@@ -133,10 +136,72 @@ def write_frames(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     parquet.write_table(table, path, compression="zstd", compression_level=1)
 
 
+class FramesWriter:
+    """Writes a data set's table of frames from its sequences' parts, a batch of rows at a time."""
+
+    def __init__(self, path: Path) -> None:
+        options = {"compression": "zstd", "compression_level": 1}
+        self._writer = parquet.ParquetWriter(path, FRAMES_V1, **options)
+        self._waiting: list[Any] = []
+        self.rows = 0
+
+    def add(self, part: Path, split: str) -> None:
+        """Append one sequence's frames, with its split filled in."""
+        table = _read(part, str(part), FRAMES_V1, None)
+        column = FRAMES_V1.get_field_index("split")
+        splits = pa.array([split] * table.num_rows, pa.string())
+        self._waiting.append(table.set_column(column, FRAMES_V1.field(column), splits))
+        self.rows += table.num_rows
+        if sum(waiting.num_rows for waiting in self._waiting) >= FRAMES_A_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
+            self._waiting = []
+
+    def close(self) -> None:
+        """Write what waits, and the file's end."""
+        self._flush()
+        self._writer.close()
+
+
+def part_frames(path: Path, file: str, parts: Mapping[str, Path]) -> None:
+    """Take a table of frames apart: write the frames of each named sequence, without their split."""
+    table = _read(path, file, FRAMES_V1, None)
+    column = FRAMES_V1.get_field_index("split")
+    table = table.set_column(column, FRAMES_V1.field(column), pa.nulls(table.num_rows, pa.string()))
+    for sequence, rows in spans(table):
+        if sequence in parts:
+            mine = table.slice(rows.start, len(rows)).combine_chunks()
+            with storage.replacing(parts[sequence]) as part:
+                parquet.write_table(mine, part, compression="zstd", compression_level=1)
+
+
+def read_frames_table(path: Path, file: str) -> Any:  # noqa: ANN401 - an Arrow table
+    """Read the whole table of frames, compact, for `Dataset`.
+
+    Raises:
+        InputError: missing, truncated, or another table.
+    """
+    return _read(path, file, FRAMES_V1, None)
+
+
+def spans(table: Any) -> Iterator[tuple[str, range]]:  # noqa: ANN401 - an Arrow table of frames
+    """Give each sequence the rows of its frames, which stand together."""
+    if table.num_rows == 0:
+        return
+    codes = table.column("sequence").combine_chunks().dictionary_encode()
+    indices = codes.indices.to_numpy()
+    starts = [0, *map(int, np.flatnonzero(indices[1:] != indices[:-1]) + 1), len(indices)]
+    for start, stop in pairwise(starts):
+        yield codes.dictionary[int(indices[start])].as_py(), range(start, stop)
+
+
 def read_frames(
     path: Path, file: str, columns: Sequence[str] | None = None
 ) -> dict[str, list[Any]]:
-    """Read frames as lists of plain values, None for unknown.
+    """Read frames as lists of plain values, None for unknown; for one sequence's part.
 
     Raises:
         InputError: missing, truncated, or another table.
@@ -181,7 +246,7 @@ def _read(path: Path, file: str, schema: Any, columns: Sequence[str] | None) -> 
             "the table can't be read",
             where=Where(file),
             value=str(error).splitlines()[0],
-            remedy="the data set is damaged: build it again",
+            remedy="the data set is damaged: build it anew with --fresh",
         ) from error
     for key in (b"gtahead.table", b"gtahead.version"):
         if meta.get(key) != schema.metadata[key]:

@@ -7,7 +7,7 @@ unknown, ids int64, flags int8 with -1 for unknown.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -54,7 +54,8 @@ class TableRead:
         rows_in_file: how many data rows the file has, broken ones included.
         lines: (N,) line number of each row in the file, from 1; rows of Parquet count from 1.
         ragged: rows with another number of fields: `text` is "5 fields instead of 4".
-        bad_cells: cells that are no numbers; their rows are left out.
+        bad_cells: cells of needed columns that are no numbers; their rows are left out.
+        odd_cells: cells of other columns that are no numbers; they are read as unknown.
         unknown: names of columns that nobody asked for.
     """
 
@@ -63,6 +64,7 @@ class TableRead:
     lines: npt.NDArray[np.int64]
     ragged: list[Fault] = field(default_factory=list)
     bad_cells: list[Fault] = field(default_factory=list)
+    odd_cells: list[Fault] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
 
@@ -83,9 +85,7 @@ def read_header(path: Path, file: str) -> list[str]:
         ) from error
     if not any(names):
         raise InputError("the file has no header line", where=where, remedy="write it again")
-    if names[-1] == "":
-        names.pop()
-    twice = {name for name in names if names.count(name) > 1}
+    twice = {name for name in names if name and names.count(name) > 1}
     if twice:
         raise InputError(
             "a column name stands twice", where=where, value=min(twice), remedy="name it once"
@@ -93,7 +93,9 @@ def read_header(path: Path, file: str) -> list[str]:
     return names
 
 
-def read_csv(path: Path, kinds: Mapping[str, Kind], file: str) -> TableRead:
+def read_csv(
+    path: Path, kinds: Mapping[str, Kind], file: str, *, needed: Collection[str] = ()
+) -> TableRead:
     """Read the columns of a CSV file that `kinds` knows.
 
     The fast way types all columns at once. Only where a cell is no number are the columns read
@@ -103,82 +105,134 @@ def read_csv(path: Path, kinds: Mapping[str, Kind], file: str) -> TableRead:
         path: the file.
         kinds: column names that are read, with what they hold; others are listed as unknown.
         file: the path as messages name it.
+        needed: columns without which a row means nothing; ids always are.
 
     Raises:
         InputError: no header, not UTF-8.
     """
     import pyarrow as pa
-    from pyarrow import csv as arrow_csv
 
     names = read_header(path, file)
     wanted = [name for name in names if name in kinds]
+    ids = [name for name in wanted if kinds[name] is Kind.ID]
+    types = {name: _arrow_type(kinds[name]) for name in wanted}
+    try:
+        table, ragged = _read_csv_as(path, names, types)
+        if not any(table.column(name).null_count for name in ids):
+            columns = {name: _to_numpy(table.column(name), kinds[name]) for name in wanted}
+            lines = _line_numbers(table.num_rows, ragged)
+            rows = len(lines) + len(ragged)
+            return TableRead(columns, rows, lines, ragged, unknown=_unknown(names, kinds))
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error) or "Could not skip" in str(error):  # a header alone
+            empty = {name: np.empty(0, _to_numpy_type(kinds[name])) for name in wanted}
+            return TableRead(empty, 0, np.empty(0, np.int64), unknown=_unknown(names, kinds))
+    try:
+        texts, ragged = _read_csv_as(path, names, dict.fromkeys(wanted, pa.string()), [""])
+    except pa.ArrowInvalid as failure:
+        raise InputError(
+            "not readable as CSV", where=Where(file), value=str(failure), remedy="save as UTF-8"
+        ) from failure
+    return _parsed(texts, ragged, kinds, {*ids, *needed}, _unknown(names, kinds))
+
+
+def _read_csv_as(
+    path: Path, names: list[str], types: Mapping[str, Any], missing: list[str] = MISSING_WORDS
+) -> tuple[Any, list[Fault]]:
+    """Read columns as the given types, rows with another number of fields apart."""
+    from pyarrow import csv as arrow_csv
+
     ragged: list[Fault] = []
-    skipped_lines: list[int] = []
 
     def on_ragged(row: Any) -> str:  # noqa: ANN401 - Arrow's InvalidRow has no types
-        skipped_lines.append(row.number)
         text = f"{row.actual_columns} fields instead of {row.expected_columns}"
         ragged.append(Fault(row.number, None, text))
         return "skip"
 
-    def read(types: dict[str, Any]) -> Any:  # noqa: ANN401 - an Arrow table
-        ragged.clear()
-        skipped_lines.clear()
-        return arrow_csv.read_csv(
-            path,
-            read_options=arrow_csv.ReadOptions(
-                use_threads=False, column_names=names, skip_rows=1, block_size=1 << 22
-            ),
-            parse_options=arrow_csv.ParseOptions(
-                invalid_row_handler=on_ragged, ignore_empty_lines=False
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=types,
-                include_columns=wanted,
-                null_values=MISSING_WORDS,
-                strings_can_be_null=False,
-            ),
-        )
+    table = arrow_csv.read_csv(
+        path,
+        read_options=arrow_csv.ReadOptions(
+            use_threads=False, column_names=names, skip_rows=1, block_size=1 << 22
+        ),
+        parse_options=arrow_csv.ParseOptions(
+            invalid_row_handler=on_ragged, ignore_empty_lines=False
+        ),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=types,
+            include_columns=list(types),
+            null_values=missing,
+            strings_can_be_null=True,
+        ),
+    )
+    return table, ragged
 
-    arrow_types = {Kind.ID: pa.int64(), Kind.FLOAT: pa.float64(), Kind.FLAG: pa.int8()}
+
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,5})?$"
+_INFINITY = r"^[+-]?(inf|infinity)$"
+_PATTERNS = {
+    Kind.ID: r"^[+-]?\d{1,18}(\.0*)?$",
+    Kind.FLOAT: f"{_NUMBER}|(?i){_INFINITY}",
+    Kind.FLAG: r"(?i)^([01](\.0*)?|true|false)$",
+}
+"""What a cell of each kind looks like, blanks around it apart."""
+
+
+def _parsed(
+    texts: Any,  # noqa: ANN401 - an Arrow table
+    ragged: list[Fault],
+    kinds: Mapping[str, Kind],
+    needed: Collection[str],
+    unknown: list[str],
+) -> TableRead:
+    """Turn a table of text into numbers, column by column; note every cell that is none."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    lines = _line_numbers(texts.num_rows, ragged)
+    blank = np.ones(texts.num_rows, np.bool_)
+    for name in texts.column_names:
+        blank &= texts.column(name).is_null().to_numpy()
+    keep = ~blank
+    columns: Columns = {}
     bad: list[Fault] = []
-    try:
-        table = read({name: arrow_types[kinds[name]] for name in wanted})
-        columns = {name: _to_numpy(table.column(name), kinds[name]) for name in wanted}
-        lines = _line_numbers(table.num_rows, skipped_lines)
-        ids = [name for name in wanted if kinds[name] is Kind.ID]
-        if any(table.column(name).null_count for name in ids):
-            raise pa.ArrowInvalid("an id is missing")
-    except pa.ArrowInvalid as error:
-        if "Empty CSV" in str(error) or "Could not skip" in str(error):  # a header alone
-            empty = {name: _empty(kinds[name]) for name in wanted}
-            return TableRead(empty, 0, np.empty(0, np.int64), unknown=_unknown(names, kinds))
-        try:
-            table = read({name: pa.string() for name in wanted})
-        except pa.ArrowInvalid as failure:
-            raise InputError(
-                "not readable as CSV", where=Where(file), value=str(failure), remedy="save as UTF-8"
-            ) from failure
-        lines = _line_numbers(table.num_rows, skipped_lines)
-        words = {name: table.column(name).to_pylist() for name in wanted}
-        blank = np.array(
-            [not any(cell.strip() for cell in row) for row in zip(*words.values(), strict=True)]
-        )
-        keep, columns = ~blank, {}
-        for name, texts in words.items():
-            columns[name], wrong = _parse_texts(texts, kinds[name])
-            wrong = [row for row in wrong if not blank[row]]
-            keep[wrong] = False
-            bad += [Fault(int(lines[row]), name, texts[row]) for row in wrong]
-        columns = {name: values[keep] for name, values in columns.items()}
-        lines = lines[keep]
-        bad.sort(key=lambda fault: fault.line)
-    rows = len(lines) + len({fault.line for fault in bad}) + len(ragged)
-    return TableRead(columns, rows, lines, list(ragged), bad, _unknown(names, kinds))
+    odd: list[Fault] = []
+    for name in texts.column_names:
+        kind = kinds[name]
+        words = compute.utf8_trim_whitespace(texts.column(name))
+        fine = compute.match_substring_regex(words, _PATTERNS[kind]).fill_null(False)
+        empty = compute.is_in(words, pa.array(MISSING_WORDS))
+        missing = compute.or_kleene(words.is_null(), empty).to_numpy()
+        wrong = ~fine.to_numpy() & ~missing
+        if name in needed and kind is Kind.ID:
+            wrong |= missing
+        rows = np.flatnonzero(wrong & ~blank)
+        cells = words.take(pa.array(rows)).to_pylist()
+        for row, text in zip(rows, cells, strict=True):
+            fault = Fault(int(lines[row]), name, text or "")
+            (bad if name in needed else odd).append(fault)
+        if name in needed:
+            keep &= ~wrong
+        words = compute.if_else(fine, words, pa.scalar(None, pa.string()))
+        if kind is not Kind.FLOAT:
+            words = compute.replace_substring_regex(words, r"\.0*$", "")
+            words = compute.replace_substring_regex(words, r"^\+", "")
+        if kind is Kind.FLAG:
+            words = compute.replace_substring_regex(words, r"(?i)^true$", "1")
+            words = compute.replace_substring_regex(words, r"(?i)^false$", "0")
+        values = words.cast(_arrow_type(kind))
+        columns[name] = _to_numpy(values.fill_null(0) if kind is Kind.ID else values, kind)
+    columns = {name: values[keep] for name, values in columns.items()}
+    bad.sort(key=lambda fault: fault.line)
+    rows_in_file = int(keep.sum()) + len({fault.line for fault in bad}) + len(ragged)
+    return TableRead(columns, rows_in_file, lines[keep], ragged, bad, odd, unknown)
 
 
-def read_parquet(path: Path, kinds: Mapping[str, Kind], file: str) -> TableRead:
+def read_parquet(
+    path: Path, kinds: Mapping[str, Kind], file: str, *, needed: Collection[str] = ()
+) -> TableRead:
     """Read the columns of a Parquet file that `kinds` knows; as `read_csv`.
+
+    Its columns are typed already, so nothing but a missing id makes a row useless.
 
     Raises:
         InputError: not a Parquet file, truncated, or a column of a type that isn't a number.
@@ -186,7 +240,7 @@ def read_parquet(path: Path, kinds: Mapping[str, Kind], file: str) -> TableRead:
     import pyarrow as pa
     from pyarrow import parquet
 
-    arrow_types = {Kind.ID: pa.int64(), Kind.FLOAT: pa.float64(), Kind.FLAG: pa.int8()}
+    del needed
     try:
         with parquet.ParquetFile(path) as source:
             names = source.schema_arrow.names
@@ -197,7 +251,7 @@ def read_parquet(path: Path, kinds: Mapping[str, Kind], file: str) -> TableRead:
         keep = np.ones(table.num_rows, np.bool_)
         for name in wanted:
             kind = kinds[name]
-            values = table.column(name).cast(arrow_types[kind])
+            values = table.column(name).cast(_arrow_type(kind))
             if kind is Kind.ID and values.null_count:
                 empty = np.flatnonzero(values.is_null().to_numpy())
                 bad += [Fault(int(row) + 1, name, "") for row in empty]
@@ -248,11 +302,17 @@ def cell_texts(path: Path, column: str, lines: Iterable[int], file: str) -> dict
 
 
 def _unknown(names: Iterable[str], kinds: Mapping[str, Kind]) -> list[str]:
-    return [name for name in names if name not in kinds]
+    return [name for name in names if name and name not in kinds]
 
 
-def _empty(kind: Kind) -> npt.NDArray[Any]:
-    return np.empty(0, {Kind.ID: np.int64, Kind.FLOAT: np.float64, Kind.FLAG: np.int8}[kind])
+def _to_numpy_type(kind: Kind) -> Any:  # noqa: ANN401 - NumPy's scalar types
+    return {Kind.ID: np.int64, Kind.FLOAT: np.float64, Kind.FLAG: np.int8}[kind]
+
+
+def _arrow_type(kind: Kind) -> Any:  # noqa: ANN401 - an Arrow type
+    import pyarrow as pa
+
+    return {Kind.ID: pa.int64(), Kind.FLOAT: pa.float64(), Kind.FLAG: pa.int8()}[kind]
 
 
 def _to_numpy(column: Any, kind: Kind) -> npt.NDArray[Any]:  # noqa: ANN401 - an Arrow column
@@ -262,31 +322,8 @@ def _to_numpy(column: Any, kind: Kind) -> npt.NDArray[Any]:  # noqa: ANN401 - an
     return values
 
 
-def _line_numbers(rows: int, skipped: list[int]) -> npt.NDArray[np.int64]:
-    """Give each row that was read its line: rows follow the header, skipped lines lie between."""
-    lines = np.arange(2, 2 + rows + len(skipped), dtype=np.int64)
-    return np.setdiff1d(lines, np.asarray(skipped, np.int64), assume_unique=True)[:rows]
-
-
-def _parse_texts(texts: list[str], kind: Kind) -> tuple[npt.NDArray[Any], list[int]]:
-    """Turn cells into numbers one by one; give the rows that aren't."""
-    missing = set(MISSING_WORDS)
-    values = np.full(len(texts), np.nan)
-    wrong = []
-    for row, text in enumerate(texts):
-        word = text.strip()
-        if word in missing:
-            if kind is Kind.ID:
-                wrong.append(row)
-            continue
-        try:
-            values[row] = float(word)
-        except ValueError:
-            wrong.append(row)
-            continue
-        if kind is not Kind.FLOAT and not values[row].is_integer():
-            wrong.append(row)
-    if kind is Kind.FLOAT:
-        return values, wrong
-    whole = np.where(np.isfinite(values), values, 0 if kind is Kind.ID else -1)
-    return whole.astype(np.int64 if kind is Kind.ID else np.int8), wrong
+def _line_numbers(rows: int, ragged: Sequence[Fault]) -> npt.NDArray[np.int64]:
+    """Give each row that was read its line: rows follow the header, ragged ones lie between."""
+    lines = np.arange(2, 2 + rows + len(ragged), dtype=np.int64)
+    skipped = np.array([fault.line for fault in ragged], np.int64)
+    return np.setdiff1d(lines, skipped, assume_unique=True)[:rows]

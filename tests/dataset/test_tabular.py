@@ -15,7 +15,7 @@ KINDS = {"id": Kind.ID, "x": Kind.FLOAT, "hidden": Kind.FLAG}
 
 def read(folder: Path, text: str, name: str = "t.csv") -> TableRead:
     (folder / name).write_bytes(text.encode())
-    return read_csv(folder / name, KINDS, name)
+    return read_csv(folder / name, KINDS, name, needed=["x"])
 
 
 def test_the_fast_and_the_slow_way_agree(tmp_path: Path) -> None:
@@ -49,6 +49,35 @@ def test_ids_must_be_whole_numbers(tmp_path: Path) -> None:
     table = read(tmp_path, "id,x\n1.0,1\n1.5,2\n,3\nNaN,4\n7,5\n")
     assert table.columns["id"].tolist() == [1, 7]
     assert [fault.text for fault in table.bad_cells] == ["1.5", "", "NaN"]
+
+
+def test_what_is_not_needed_becomes_unknown(tmp_path: Path) -> None:
+    table = read(tmp_path, "id,x,hidden\n1,1,True\n2,2,false\n3,3,maybe\n4,4,256\n5,5,1.0\n6,6,\n")
+    assert table.columns["hidden"].tolist() == [1, 0, -1, -1, 1, -1]
+    assert [(fault.line, fault.text) for fault in table.odd_cells] == [(4, "maybe"), (5, "256")]
+    assert table.bad_cells == []
+    assert table.rows_in_file == 6
+
+
+def test_big_ids_keep_their_last_digit_and_odd_numbers_are_refused(tmp_path: Path) -> None:
+    text = "id,x\n900719925474099301,1\n900719925474099302,oops\n900719925474099303,1e400\n"
+    table = read(
+        tmp_path, text + "1e19,2\n1_0,3\n+7,4\n 8 , 5 \n99999999999999999999,6\n9,-.5e-3\n"
+    )
+    ids = [900719925474099301, 900719925474099303, 7, 8, 9]
+    assert table.columns["id"].tolist() == ids
+    assert table.columns["x"].tolist() == [1, np.inf, 4, 5, -0.0005]
+    assert [fault.text for fault in table.bad_cells] == [
+        "oops",
+        "1e19",
+        "1_0",
+        "99999999999999999999",
+    ]
+
+
+def test_trailing_commas_make_a_column_without_a_name(tmp_path: Path) -> None:
+    table = read(tmp_path, "id,x,\n1,2,\n3,4,\n")
+    assert (table.columns["id"].tolist(), table.ragged, table.unknown) == ([1, 3], [], [])
 
 
 def test_a_header_alone_is_an_empty_table(tmp_path: Path) -> None:
