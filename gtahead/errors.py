@@ -7,6 +7,14 @@ from dataclasses import asdict, dataclass
 SHOWN_CHARACTERS = 80
 """How much of an offending value a message quotes."""
 
+SHOWN_PLACE = 150
+"""How much of either end of a place's name a message shows."""
+
+
+def shortened(text: str) -> str:
+    """Cut the middle out of a text that is longer than anybody reads."""
+    return text if len(text) <= 2 * SHOWN_PLACE else f"{text[:SHOWN_PLACE]}…{text[-SHOWN_PLACE:]}"
+
 
 @dataclass(frozen=True)
 class Where:
@@ -34,7 +42,7 @@ class Where:
             None if self.head is None else f"head {self.head}",
             self.field,
         ]
-        return " > ".join(part for part in parts if part is not None)
+        return " > ".join(shortened(part) for part in parts if part is not None)
 
     def as_dict(self) -> dict[str, str | int]:
         """Give the parts that are known, for JSON."""

@@ -72,10 +72,15 @@ CODES: Mapping[str, Code] = {
     "unknown-version": _error(
         "sequence", "format version is unknown", "known versions: 1; a newer gtahead may read it"
     ),
-    "unknown-key": _warning(None, "unknown key", "it is kept under `extra`; is it misspelt?"),
+    "unknown-key": _warning(
+        None, "unknown key", "it is kept under `extra` where it isn't large; is it misspelt?"
+    ),
     "no-frames": _error("sequence", "the sequence has no frames", "list them under `frames`"),
     "no-frames-left": _error(
         "sequence", "every frame of the sequence was set aside", "see the findings on its frames"
+    ),
+    "labels-unreadable": _error(
+        "sequence", "the labels can't be read", "mend the rights, the link or the disk"
     ),
     "no-heads-file": _error(
         "sequence",
@@ -112,7 +117,7 @@ CODES: Mapping[str, Code] = {
     "picture-empty": _error("frame", "the picture has 0 bytes", "capture it again"),
     "not-a-picture": _error("frame", "not a picture in a known format", "save it as JPEG or PNG"),
     "picture-truncated": _error("frame", "the picture is cut short", "capture or copy it again"),
-    "picture-unreadable": _error("frame", "the picture doesn't decode", "capture it again"),
+    "picture-unreadable": _error("frame", "the picture can't be read", "capture it again"),
     "picture-too-large": _error(
         "frame", "the picture has too many pixels", "the limit is 2^27 pixels; scale it down"
     ),
@@ -145,16 +150,21 @@ CODES: Mapping[str, Code] = {
     "colour-converted": _info(
         "the picture was converted to 8-bit RGB", "it is written as a new file"
     ),
+    "given-splits-leak": _warning(
+        None,
+        "two splits that the capture gives share a place, a standpoint or a picture",
+        "scores on them flatter; give such sequences one split",
+    ),
     "same-picture-twice": _warning(
         None,
         "two sequences share a picture",
-        "they stay in one split; remove one of them if it is a copy",
+        "remove one of them if it is a copy",
     ),
     # Heads
-    "ragged-row": _error("head", "the row has another number of fields than the header", "mend it"),
+    "ragged-row": _error("head", "the row has another number of fields than it should", "mend it"),
     "bad-number": _error("head", "not a number", "mend the row"),
     "not-finite": _error(
-        "head", "the position isn't finite", "the head can't be placed; mend the row"
+        "head", "the position isn't finite, or is absurd", "the head can't be placed; mend the row"
     ),
     "head-without-frame": _error(
         "head", "the head's frame isn't listed in the sequence", "list the frame or drop the row"
@@ -169,7 +179,7 @@ CODES: Mapping[str, Code] = {
         "head", "the person has no head_top joint", "all 22 joints of a person must be written"
     ),
     "head-outside-frame": _info(
-        "the head lies outside the frame", "it is kept with in_frame = false and never counted"
+        "the head lies outside the frame", "it is kept, with in_frame = false"
     ),
     "bad-value": _warning(None, "the value is impossible and read as unknown", "mend the row"),
     "bad-box": _warning(
@@ -186,7 +196,9 @@ CODES: Mapping[str, Code] = {
         "too few places for three splits",
         "capture more places: sequences of one place can't be in two splits",
     ),
-    "copied-pictures": _info("pictures were copied, not linked", "the file systems differ"),
+    "copied-pictures": _info(
+        "pictures were copied, not linked", "they can't be linked to where the data set lies"
+    ),
 }
 
 

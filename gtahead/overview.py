@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,11 +66,11 @@ def _of_capture(folder: Path) -> dict[str, Any]:
     findings = Findings()
     rows, sizes = [], Counter[str]()
     simulated = False
-    for source in reader.list_sequences(folder, findings):
+    for source in reader.list_sequences(Path(os.path.realpath(folder)), findings):
         ledger = Ledger()
         try:
             sequence = reader.read(source, findings, ledger)
-        except BrokenSequence:
+        except (BrokenSequence, OSError):
             rows.append({"sequence": source.name, "readable": False})
             continue
         sizes[f"{sequence.size_wh[0]}x{sequence.size_wh[1]}"] += len(sequence.frames)

@@ -117,15 +117,16 @@ def read_header(data: bytes) -> Header:
     if image.width * image.height > MAX_PIXELS:
         raise PictureError("picture-too-large", f"{image.width} x {image.height}")
     mode = "I;16" if _is_deep_png(data) else image.mode  # Pillow calls 16-bit colour "RGB"
+    kind = "JPEG" if image.format == "MPO" else image.format or ""  # a JPEG with more behind it
     try:
         exif = image.getexif()
         orientation = exif.get(_ORIENTATION, 1)
     except (OSError, ValueError, SyntaxError, KeyError):  # damaged EXIF is EXIF that says nothing
-        return Header(image.format or "", mode, image.size, 1, has_exif=True)
+        return Header(kind, mode, image.size, 1, has_exif=True)
     if orientation not in range(1, 9):
         orientation = 1
     has_exif = len(exif) > 0 or bool(image.info.get("exif"))
-    return Header(image.format or "", mode, image.size, int(orientation), has_exif)
+    return Header(kind, mode, image.size, int(orientation), has_exif)
 
 
 def _is_deep_png(data: bytes) -> bool:
@@ -217,6 +218,8 @@ def prepare(data: bytes, header: Header) -> Prepared:
     """
     if header.mode.startswith(("I", "F")):
         raise PictureError("deep-colour", f"mode {header.mode}")
+    if header.format not in EXTENSIONS:
+        _refuse_deep(data)
     changes = []
     if header.orientation != 1:
         changes.append("exif-orientation")
@@ -235,6 +238,15 @@ def prepare(data: bytes, header: Header) -> Prepared:
         return _prepared(header, cut, extension, ["exif-removed"])
     digest = hashlib.sha256(data).hexdigest()
     return Prepared(header, digest, EXTENSIONS[header.format], None, ())
+
+
+def _refuse_deep(data: bytes) -> None:
+    """Look at a rare format's own depth: Pillow reads 16-bit colour as 8-bit without a word."""
+    import cv2
+
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is not None and pixels.dtype != np.uint8:
+        raise PictureError("deep-colour", f"{pixels.dtype} values")
 
 
 def _prepared(header: Header, new_bytes: bytes, extension: str, changes: list[str]) -> Prepared:

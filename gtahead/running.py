@@ -72,7 +72,7 @@ def run_units(
     """
     if scheduler is not None:
         yield from _run_on_dask(function, units, scheduler)
-    elif workers <= 1 or len(units) <= 1:
+    elif workers <= 1 or not units:
         for key, task in units:
             yield key, function(task)
     else:

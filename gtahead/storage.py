@@ -175,6 +175,11 @@ def is_safe_relative(name: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts and path.parts != ()
 
 
+def is_plain_name(name: str) -> bool:
+    """Say whether a name inside data is one name, not a path."""
+    return is_safe_relative(name) and "/" not in name and name != "."
+
+
 def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -38,13 +38,18 @@ def findings_page() -> str:
 def commands_page() -> str:
     """Make the page of commands from their helps."""
     lines = ["# Commands", "", "As `gtahead COMMAND --help` prints them.", ""]
-    context = click.Context(group, info_name="gtahead", max_content_width=90, terminal_width=90)
+    context = group.make_context("gtahead", ["info"], max_content_width=90, terminal_width=90)
     lines += ["```text", group.get_help(context).rstrip(), "```", ""]
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
         inner = click.Context(
-            command, info_name=name, parent=context, max_content_width=90, terminal_width=90
+            command,
+            info_name=name,
+            parent=context,
+            max_content_width=90,
+            terminal_width=90,
+            help_option_names=context.help_option_names,
         )
         lines += [f"## gtahead {name}", "", "```text", command.get_help(inner).rstrip(), "```", ""]
     return "\n".join(lines)

@@ -34,6 +34,7 @@ JOINT_ASPECT = 0.8
 """Width over height of a head seen from the front: heads are taller than wide."""
 
 FLOOR_PX = 2.0
+MOST = 1e5  # of any parameter: larger ones are slips of the keyboard
 
 ORDER = ("captured", "joints", "camera", "joints2d", "knn", "fixed")
 """The order in which `auto` tries the rules on a frame; `fixed` always works."""
@@ -86,9 +87,9 @@ class BoxRule:
                 given[key] = float(number)
             except ValueError:
                 given[key] = float("nan")
-            if not (0 < given[key] < float("inf")) or (key == "k" and given[key] % 1):
+            if not (0 < given[key] <= MOST) or (key == "k" and given[key] % 1):
                 raise UsageError(
-                    f"{key} of the box rule {name} must be a number above 0",
+                    f"{key} of the box rule {name} must be a number above 0, at most {MOST:g}",
                     value=number,
                     remedy=f"such as {key}={RULES[name][key]:g}",
                 )

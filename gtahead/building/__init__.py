@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
 from gtahead.building.unit import build_sequence, sorted_sources
 from gtahead.captures import choose_reader
-from gtahead.dataset import MANIFEST, CountPolicy, read_manifest
+from gtahead.dataset import CountPolicy
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 
@@ -116,32 +117,36 @@ def build(
         UsageError: an unknown option value, or an ambiguous capture.
         ResourceError: disk, rights, or another build in the same target.
     """
-    root, target = Path(raw), Path(out)
-    kind, reason = choose_reader(root, reader)
+    kind, reason = choose_reader(Path(raw), reader)
+    root, target = Path(os.path.realpath(raw)), Path(out)
     options = BuildOptions(
         kind.name, BoxRule.parse(boxes), CountPolicy.parse(count_policy), images, every
     )
     report = BuildReport(target, kind.name, reason)
     listed = Findings()
-    sources = kind.list_sequences(root, listed)
-    targets.refuse_foreign(target, root)
-    ours_before = targets.is_ours(target)
+    targets.refuse_overlap(target, root)
     existed = target.exists()
     with storage.naming_os_errors(target):
+        sources = kind.list_sequences(root, listed)
         storage.make_folder(target)
         with storage.locked(target):
-            records = targets.prepare(target, options, sources, fresh=fresh)
+            targets.refuse_foreign(target)
+            first = not targets.is_ours(target)
+            ready = targets.prepare(target, options, sources, listed, fresh=fresh)
+            records = ready.records
             report.reused = len(records)
-            todo = [source for source in sources if source.name not in records]
             tasks = [
                 (source.name, UnitTask(source, target.absolute(), options, strict))
-                for source in sorted_sources(todo)
+                for source in sorted_sources(sources)
+                if source.name not in records
             ]
             if on_progress is not None:
                 on_progress(len(records), len(sources), "")
-            count = workers or running.default_workers()
             for name, result in running.run_units(
-                build_sequence, tasks, workers=count, scheduler=scheduler
+                build_sequence,
+                tasks,
+                workers=workers or running.default_workers(),
+                scheduler=scheduler,
             ):
                 records[name] = _crashed(name) if isinstance(result, running.Crashed) else result
                 report.built += 1
@@ -149,15 +154,16 @@ def build(
                 if on_progress is not None:
                     on_progress(len(records), len(sources), name)
             _sum_up(report, records, listed)
+            if ready.finished is not None:
+                report.manifest = dict(ready.finished.document)
+                report.findings = Findings.from_dict(report.manifest["findings"])
+                _stop_if_needed(report, records, strict=strict)
+                return report
             hopeless = not any(record.kept for record in records.values())
-            if hopeless and not ours_before and "unit-crashed" not in report.findings.totals:
+            if hopeless and first and "unit-crashed" not in report.findings.totals:
                 targets.leave_nothing(target, existed=existed)
             _stop_if_needed(report, records, strict=strict)
-            if todo or not (target / MANIFEST).exists():
-                report.manifest = finish(target, options, records, report.findings, report.ledger)
-            else:
-                report.manifest = dict(read_manifest(target).document)
-                report.findings = Findings.from_dict(report.manifest["findings"])
+            report.manifest = finish(target, options, records, report.findings, report.ledger)
     return report
 
 

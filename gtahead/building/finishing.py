@@ -1,4 +1,8 @@
-"""The last step of a build: splits, the table of frames, fingerprints, the manifest."""
+"""The last step of a build: splits, the table of frames, fingerprints, the manifest.
+
+The parts of the table of frames are gone through twice, one sequence at a time: once to sum up what
+splits and statistics need, once to write them behind one another.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,57 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
-from statistics import mean, median
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from gtahead import __version__, storage
 from gtahead.annotation import SplitItem, design_splits
 from gtahead.annotation.splits import groups_of
 from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord, frames_path
-from gtahead.dataset import FRAMES, SPLITS, WORK, heads_file, tables, write_manifest
+from gtahead.building.target import remove_orphans
+from gtahead.dataset import FRAMES, MANIFEST, SPLITS, WORK, heads_file, tables, write_manifest
 from gtahead.dataset.fingerprints import KINDS, combined
 from gtahead.dataset.manifest import FORMAT, VERSION
 from gtahead.errors import Where
 from gtahead.findings import Findings, Ledger
 from gtahead.storage import crash_point
 
-DENSITY_LEVELS = ((0, 0), (1, 100), (101, 500), (501, 5000), (5001, None))
+DENSITY_LEVELS = ((0, 0), (1, 100), (101, 500), (501, 5000), (5001, 2**62))
 """Heads a frame, both ends included: NWPU-Crowd's levels."""
 
+STANDPOINT_M = 1.0
+"""Cameras that stood at most so far apart, in each axis, count as one."""
+
 _LIBRARIES = ("numpy", "pyarrow", "opencv-python-headless", "pillow")
+
+
+@dataclass(frozen=True)
+class _Sequence:
+    """What splits and statistics need of one sequence's frames.
+
+    Attributes:
+        counts: (F,) heads that count.
+        sizes: how many frames of which size.
+        pictures: (P,) the first 64 bits of each picture's sha256.
+        files: how many pictures the data set holds.
+    """
+
+    name: str
+    counts: npt.NDArray[np.int64]
+    sizes: Counter[str]
+    weather: str | None
+    hour: float | None
+    location: str | None
+    standpoints: frozenset[tuple[float, float, float]]
+    pictures: npt.NDArray[np.uint64]
+    files: int
 
 
 def finish(
@@ -50,17 +84,20 @@ def finish(
     """
     names = sorted(records)
     kept = [name for name in names if records[name].kept]
-    rows = _all_frames(target, kept)
-    splits, how = _splits(kept, records, rows, findings)
-    rows["split"] = [splits[sequence] for sequence in rows["sequence"]]
-    with storage.replacing(target / FRAMES) as part:
-        tables.write_frames(part, rows)
+    sequences = [_sum_up(target, name) for name in kept]
+    splits, how = _splits(target, sequences, records, findings)
+    (target / MANIFEST).unlink(missing_ok=True)  # from here on the old one would lie
+    remove_orphans(target, kept)
+    _write_frames(target, splits)
     crash_point("frames-written")
     table_rows = {
-        FRAMES: {"sha256": storage.sha256_of(target / FRAMES), "rows": len(rows["frame_id"])},
+        FRAMES: {
+            "sha256": storage.sha256_of(target / FRAMES),
+            "rows": sum(len(sequence.counts) for sequence in sequences),
+        },
         **{heads_file(name): records[name].table for name in kept},
     }
-    fingerprints = _fingerprints(kept, records, splits)
+    fingerprints = _fingerprints(records, splits)
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -80,7 +117,7 @@ def finish(
         "sources": [{"reader": options.reader, **records[name].as_dict()} for name in names],
         "ledger": ledger.as_dict(),
         "findings": findings.as_dict(),
-        "statistics": _statistics(rows, [records[name] for name in kept]),
+        "statistics": _statistics(sequences, [records[name] for name in kept], splits),
         "tables": table_rows,
         "fingerprint": fingerprints["labels"]["all"],
         "fingerprints": fingerprints,
@@ -93,76 +130,134 @@ def finish(
     return document
 
 
-def _all_frames(target: Path, names: Iterable[str]) -> dict[str, list[Any]]:
-    rows: dict[str, list[Any]] = {name: [] for name in tables.FRAMES_V1.names}
-    for name in names:
-        path = frames_path(target, name)
-        for column, values in tables.read_frames(path, str(path)).items():
-            rows[column] += values
-    return rows
+def _sum_up(target: Path, name: str) -> _Sequence:
+    columns = ["num_heads", "width", "height", "weather", "hour", "location", "file", "sha256"]
+    columns += ["camera_x_m", "camera_y_m", "camera_z_m"]
+    path = frames_path(target, name)
+    rows = tables.read_frames(path, str(path), columns)
+    places = zip(rows["camera_x_m"], rows["camera_y_m"], rows["camera_z_m"], strict=True)
+    prefixes = [int(sha256[:16], 16) for sha256 in rows["sha256"] if sha256 is not None]
+    return _Sequence(
+        name=name,
+        counts=np.array(rows["num_heads"], np.int64),
+        sizes=Counter(f"{w}x{h}" for w, h in zip(rows["width"], rows["height"], strict=True)),
+        weather=rows["weather"][0],
+        hour=rows["hour"][0],
+        location=rows["location"][0],
+        standpoints=frozenset(place for place in places if None not in place),
+        pictures=np.unique(np.array(prefixes, np.uint64)),
+        files=sum(file is not None for file in rows["file"]),
+    )
 
 
 def _splits(
-    kept: list[str],
+    target: Path,
+    sequences: list[_Sequence],
     records: Mapping[str, SequenceRecord],
-    rows: Mapping[str, list[Any]],
     findings: Findings,
 ) -> tuple[dict[str, str], str]:
     """Take the capture's own splits where every sequence has one, else design them."""
-    given = {name: records[name].split for name in kept}
-    taken = {name: split for name, split in given.items() if split is not None}
-    shared = _shared_pictures(rows, findings)
-    if len(taken) == len(kept):
-        return taken, "given"
-    frames = Counter(rows["sequence"])
-    first = {sequence: row for row, sequence in reversed(list(enumerate(rows["sequence"])))}
+    shared = _shared_pictures(target, sequences, findings)
     items = [
         SplitItem(
-            name,
-            records[name].counts["counted"],
-            frames[name],
-            frozenset({*records[name].keys, *shared.get(name, ())}),
-            _traits(rows, first[name]),
+            sequence.name,
+            int(sequence.counts.sum()),
+            len(sequence.counts),
+            frozenset({*_place_keys(sequence), *shared.get(sequence.name, ())}),
+            _traits(sequence),
         )
-        for name in kept
+        for sequence in sequences
     ]
-    places = len(groups_of(items))
-    if places < len(SPLITS):
-        detail = f"{places} {'place' if places == 1 else 'places'}"
+    given = {sequence.name: records[sequence.name].split for sequence in sequences}
+    taken = {name: split for name, split in given.items() if split is not None}
+    groups = groups_of(items)
+    if len(taken) == len(sequences):
+        for group in groups:
+            first = items[group[0]].name
+            for index in group[1:]:
+                other = items[index].name
+                if taken[other] != taken[first]:
+                    detail = f"{first} is for {taken[first]}, {other} for {taken[other]}"
+                    findings.add("given-splits-leak", Where(sequence=other), detail=detail)
+        return taken, "given"
+    if len(groups) < len(SPLITS):
+        detail = f"{len(groups)} {'place' if len(groups) == 1 else 'places'}"
         findings.add("few-places", Where(), detail=detail)
     return design_splits(items), "designed"
 
 
-def _traits(rows: Mapping[str, list[Any]], row: int) -> tuple[str, ...]:
-    weather, hour = rows["weather"][row], rows["hour"][row]
-    traits = [f"weather {weather}"] if weather is not None else []
-    if hour is not None:
-        traits.append("day" if 6 <= hour < 20 else "night")
+def _place_keys(sequence: _Sequence) -> set[tuple[object, ...]]:
+    """Give keys of which two sequences share one if they share a place or a camera's standpoint.
+
+    Standpoints fall into cells of twice `STANDPOINT_M`, in eight grids that are shifted by half a
+    cell: two that are at most `STANDPOINT_M` apart share a cell of one of them.
+    """
+    keys: set[tuple[object, ...]] = set()
+    if sequence.location is not None:
+        keys.add(("place", sequence.location))
+    for standpoint in sequence.standpoints:
+        for shift in product((0, 1), repeat=3):
+            cell = [
+                int((metres / STANDPOINT_M + moved) // 2)
+                for metres, moved in zip(standpoint, shift, strict=True)
+            ]
+            keys.add(("standpoint", *shift, *cell))
+    return keys
+
+
+def _traits(sequence: _Sequence) -> tuple[str, ...]:
+    traits = [] if sequence.weather is None else [f"weather {sequence.weather}"]
+    if sequence.hour is not None:
+        traits.append("day" if 6 <= sequence.hour < 20 else "night")
     return tuple(traits)
 
 
-def _shared_pictures(rows: Mapping[str, list[Any]], findings: Findings) -> dict[str, set[str]]:
-    """Find pictures that stand in two sequences; give each such sequence their hashes."""
-    home: dict[str, int] = {}
-    shared: dict[str, set[str]] = {}
-    for row, sha256 in enumerate(rows["sha256"]):
-        if sha256 is None:
-            continue
-        first = home.setdefault(sha256, row)
-        if rows["sequence"][first] != rows["sequence"][row]:
-            where = Where(rows["source_file"][row], rows["sequence"][row], rows["frame"][row])
-            findings.add("same-picture-twice", where, detail=f"as {rows['source_file'][first]}")
-            for other in (first, row):
-                shared.setdefault(rows["sequence"][other], set()).add(f"picture {sha256}")
+def _shared_pictures(
+    target: Path, sequences: list[_Sequence], findings: Findings
+) -> dict[str, set[tuple[object, ...]]]:
+    """Find pictures that stand in two sequences; give each such sequence keys for them."""
+    if not sequences:
+        return {}
+    pictures = np.concatenate([sequence.pictures for sequence in sequences])
+    owners = np.repeat(np.arange(len(sequences)), [len(one.pictures) for one in sequences])
+    order = np.argsort(pictures, kind="stable")
+    shared: dict[str, set[tuple[object, ...]]] = {}
+    for place in np.flatnonzero(pictures[order][1:] == pictures[order][:-1]):
+        first, second = (sequences[owners[order[place + step]]].name for step in (0, 1))
+        prefix = f"{int(pictures[order[place]]):016x}"
+        where, detail = (
+            _picture_place(target, second, prefix),
+            _picture_place(target, first, prefix),
+        )
+        findings.add("same-picture-twice", where, detail=f"as {detail.file}")
+        for name in (first, second):
+            shared.setdefault(name, set()).add(("picture", prefix))
     return shared
 
 
+def _picture_place(target: Path, name: str, prefix: str) -> Where:
+    path = frames_path(target, name)
+    rows = tables.read_frames(path, str(path), ["frame", "source_file", "sha256"])
+    index = next(i for i, sha256 in enumerate(rows["sha256"]) if (sha256 or "").startswith(prefix))
+    return Where(rows["source_file"][index], name, rows["frame"][index])
+
+
+def _write_frames(target: Path, splits: Mapping[str, str]) -> None:
+    with storage.replacing(target / FRAMES) as part:
+        writer = tables.FramesWriter(part)
+        try:
+            for name in sorted(splits):
+                writer.add(frames_path(target, name), splits[name])
+        finally:
+            writer.close()
+
+
 def _fingerprints(
-    kept: list[str], records: Mapping[str, SequenceRecord], splits: Mapping[str, str]
+    records: Mapping[str, SequenceRecord], splits: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
     parts = {
-        "all": kept,
-        **{split: [name for name in kept if splits[name] == split] for split in SPLITS},
+        "all": list(splits),
+        **{split: [name for name in splits if splits[name] == split] for split in SPLITS},
     }
     return {
         kind: {
@@ -178,48 +273,53 @@ def _visibility(records: Iterable[SequenceRecord]) -> str:
     return "mixed" if len(kinds) > 1 else next(iter(kinds), "unknown")
 
 
-def _statistics(rows: Mapping[str, list[Any]], records: list[SequenceRecord]) -> dict[str, Any]:
-    counts = rows["num_heads"]
+def _statistics(
+    sequences: list[_Sequence], records: list[SequenceRecord], splits: Mapping[str, str]
+) -> dict[str, Any]:
+    counts = np.concatenate([sequence.counts for sequence in sequences])
     totals: Counter[str] = Counter()
     boxes: Counter[str] = Counter()
-    for record in records:
+    sizes: Counter[str] = Counter()
+    weather: Counter[str] = Counter()
+    for sequence, record in zip(sequences, records, strict=True):
         totals.update(record.counts)
         boxes.update(record.box_sources)
-    sizes = Counter(f"{w}x{h}" for w, h in zip(rows["width"], rows["height"], strict=True))
+        sizes.update(sequence.sizes)
+        if sequence.weather is not None:
+            weather[sequence.weather] += len(sequence.counts)
     return {
-        "sequences": len(records),
+        "sequences": len(sequences),
         "frames": len(counts),
-        "frames_without_heads": sum(count == 0 for count in counts),
+        "frames_without_heads": int((counts == 0).sum()),
         "heads": {name: totals[name] for name in ("counted", "ignored", "absent")},
         "heads_a_frame": {
-            "least": min(counts),
-            "median": median(counts),
-            "mean": round(mean(counts), 2),
-            "most": max(counts),
+            "least": int(counts.min()),
+            "median": float(np.median(counts)),
+            "mean": round(float(counts.mean()), 2),
+            "most": int(counts.max()),
         },
         "frames_by_density": {
-            (f"{low}" if high == low else f"{low}-{high}" if high else f">{low - 1}"): sum(
-                low <= count and (high is None or count <= high) for count in counts
-            )
+            _level(low, high): int(((counts >= low) & (counts <= high)).sum())
             for low, high in DENSITY_LEVELS
         },
         "sizes": dict(sorted(sizes.items())),
         "box_sources": dict(sorted(boxes.items())),
-        "splits": {split: _split_row(rows, split) for split in SPLITS},
-        "weather": _tally(rows["weather"]),
-        "pictures": sum(file is not None for file in rows["file"]),
+        "splits": {split: _split_row(sequences, splits, split) for split in SPLITS},
+        "frames_by_weather": dict(sorted(weather.items())),
+        "pictures": sum(sequence.files for sequence in sequences),
         "picture_bytes": sum(record.picture_bytes for record in records),
     }
 
 
-def _split_row(rows: Mapping[str, list[Any]], split: str) -> dict[str, int]:
-    mine = [row for row, name in enumerate(rows["split"]) if name == split]
+def _level(low: int, high: int) -> str:
+    """Name a density level."""
+    return f"{low}" if low == high else f">{low - 1}" if high > 10**6 else f"{low}-{high}"
+
+
+def _split_row(sequences: list[_Sequence], splits: Mapping[str, str], split: str) -> dict[str, int]:
+    mine = [sequence for sequence in sequences if splits[sequence.name] == split]
     return {
-        "sequences": len({rows["sequence"][row] for row in mine}),
-        "frames": len(mine),
-        "heads": sum(rows["num_heads"][row] for row in mine),
+        "sequences": len(mine),
+        "frames": sum(len(sequence.counts) for sequence in mine),
+        "heads": int(sum(sequence.counts.sum() for sequence in mine)),
     }
-
-
-def _tally(values: Iterable[str | None]) -> dict[str, int]:
-    return dict(sorted(Counter(value for value in values if value is not None).items()))

@@ -36,8 +36,8 @@ class BuildOptions:
             raise UsageError(
                 "unknown way with images", value=self.images, remedy="link, copy, none"
             )
-        if self.every < 1:
-            raise UsageError("--every must be at least 1", value=self.every)
+        if self.every < 1 or self.every % 1:
+            raise UsageError("--every must be a whole number from 1 on", value=self.every)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the options as the manifest holds them. Linked and copied data sets are equal."""

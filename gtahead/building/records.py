@@ -14,7 +14,7 @@ from gtahead.findings import Findings, Ledger
 OPTIONS = "options.json"
 """File in the work folder that holds the options of the build in progress."""
 
-RECORDS, FRAMES_PARTS = "records", "frames"
+RECORDS, FRAMES_PARTS, BEGUN = "records", "frames", "begun"
 """Folders in the work folder: a file a sequence in each."""
 
 
@@ -24,7 +24,6 @@ class SequenceRecord:
 
     Attributes:
         kept: False where the sequence was set aside whole.
-        keys: what it must not share with a sequence of another split.
         visibility: where it is known from: measured, flags, unknown; empty without heads.
     """
 
@@ -39,7 +38,6 @@ class SequenceRecord:
     table: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     box_sources: dict[str, int] = field(default_factory=dict)
-    keys: list[str] = field(default_factory=list)
     visibility: list[str] = field(default_factory=list)
     split: str | None = None
     pictures: int = 0
@@ -75,5 +73,8 @@ def images_folder(target: Path, sequence: str) -> Path:
 
 
 def read_record(path: Path) -> SequenceRecord | None:
-    """Read a record; None where there is none."""
-    return SequenceRecord.from_dict(orjson.loads(path.read_bytes())) if path.is_file() else None
+    """Read a record; None where there is none, or one that says nothing: its unit runs again."""
+    try:
+        return SequenceRecord.from_dict(orjson.loads(path.read_bytes()))
+    except (OSError, KeyError, TypeError, ValueError, AttributeError):
+        return None

@@ -17,14 +17,21 @@ from gtahead import storage
 from gtahead.annotation import HeadFrames, give_boxes
 from gtahead.annotation.boxes import ORDER
 from gtahead.building.frames import TakenPicture, UnitTask, sample, take_pictures
-from gtahead.building.records import SequenceRecord, frames_path, images_folder, record_path
+from gtahead.building.records import (
+    BEGUN,
+    RECORDS,
+    SequenceRecord,
+    frames_path,
+    images_folder,
+    record_path,
+)
+from gtahead.building.target import remove_images, remove_sequence, unit_digest
 from gtahead.building.upright import turn_heads, upright_camera, upright_size
 from gtahead.captures import (
     READERS,
     BrokenSequence,
     CapturedSequence,
     SequenceSource,
-    inputs_digest,
 )
 from gtahead.dataset import ABSENT, COUNTED, IGNORED, WORK, heads_file, tables
 from gtahead.dataset.fingerprints import sequence_digests
@@ -46,27 +53,37 @@ def build_sequence(task: UnitTask) -> SequenceRecord:
         ResourceError: the target can't be written.
     """
     source = task.source
-    reader = READERS[source.reader]
-    labels, files = reader.inputs(source)
-    record = SequenceRecord(source.name, inputs_digest(labels, files, source.root))
+    record = SequenceRecord(source.name, unit_digest(source, task.options))
     record.ledger.sequences.came = 1
     part = storage.aside_name(task.target / WORK / source.name)
     try:
         with storage.naming_os_errors(task.target, source.name):
             part.mkdir()
-            try:
-                captured = reader.read(source, record.findings, record.ledger)
-                sample(captured, task.options.every, record)
-                taken = take_pictures(captured, task, part, record)
-            except BrokenSequence:
+            captured = _read(source, record)
+            if captured is None:
                 _set_aside(record)
             else:
+                sample(captured, task.options.every, record)
+                taken = take_pictures(captured, task, part, record)
                 _store(captured, taken, task, part, record)
             if not (task.strict and record.findings.anything_set_aside):
                 _finish(task, part, record)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return record
+
+
+def _read(source: SequenceSource, record: SequenceRecord) -> CapturedSequence | None:
+    """Read a sequence's labels; None, with a finding, where it has to be set aside."""
+    try:
+        return READERS[source.reader].read(source, record.findings, record.ledger)
+    except BrokenSequence:
+        return None
+    except OSError as error:
+        file = str(error.filename or source.path).removeprefix(f"{source.root}/")
+        where = Where(file, source.name)
+        record.findings.add("labels-unreadable", where, detail=error.strerror or str(error))
+        return None
 
 
 def _set_aside(record: SequenceRecord) -> None:
@@ -82,6 +99,7 @@ def _annotate(
 ) -> None:
     """Add boxes, in_frame and status to the heads, in the upright pictures' pixels."""
     heads = captured.heads
+    turn_heads(heads, [picture.orientation for picture in taken], captured.size_wh)
     cameras = [frame.camera for frame in captured.frames]
     scene = HeadFrames(
         heads,
@@ -108,7 +126,6 @@ def _annotate(
             heads.pop(name, None)
     for place, name in enumerate(tables.BOX):
         heads[name] = given.boxes_xyxy[:, place]
-    turn_heads(heads, [picture.orientation for picture in taken], captured.size_wh)
     in_frame = _in_upright_frame(heads, taken, captured.size_wh)
     heads["in_frame"] = in_frame
     heads["status"] = task.options.policy.status(
@@ -198,6 +215,8 @@ def _store(
     _annotate(captured, taken, task, record)
     rows = _frame_rows(captured, taken)
     heads = captured.heads
+    assert record.ledger.frames.kept == len(captured.frames), "frames missing in the ledger"
+    assert record.ledger.heads.kept == len(heads["head_id"]), "heads missing in the ledger"
     tables.write_heads(part / "heads.parquet", heads, rows["frame_id"])
     tables.write_frames(part / "frames.parquet", rows)
     for name in ("heads.parquet", "frames.parquet"):
@@ -218,7 +237,6 @@ def _store(
     names = heads["box_source_names"]
     sources = np.bincount(heads["box_source"], minlength=len(names)) if len(names) else ()
     record.box_sources = {str(name): int(n) for name, n in zip(names, sources, strict=True)}
-    record.keys = _keys(captured)
     record.visibility = _visibility(heads)
 
 
@@ -231,30 +249,25 @@ def _visibility(heads: Columns) -> list[str]:
     return [name for name, rows in kinds.items() if rows.any()]
 
 
-def _keys(captured: CapturedSequence) -> list[str]:
-    """Give what binds a sequence to others: its place, its cameras' standpoints."""
-    keys = [f"place {captured.location}"] if captured.location is not None else []
-    poses = {frame.camera for frame in captured.frames if frame.camera is not None}
-    keys += [
-        "camera " + " ".join(f"{v:.0f}" for v in (*camera.position_m, *camera.rotation_deg))
-        for camera in poses
-        if camera.position_m is not None and camera.rotation_deg is not None
-    ]
-    return sorted({*keys})
-
-
 def _finish(task: UnitTask, part: Path, record: SequenceRecord) -> None:
-    """Give everything its final name, the record last."""
+    """Give everything its final name, the record last; an older record goes first."""
     name = record.sequence
+    record_path(task.target, name).unlink(missing_ok=True)
+    (task.target / WORK / BEGUN / name).touch()
+    storage.sync_folder(task.target / WORK / RECORDS)
     if record.kept:
-        if (part / "images").is_dir() and task.options.images != "none":
+        if record.pictures:
             storage.sync_folder(part / "images")
             storage.replace_folder(part / "images", images_folder(task.target, name))
+        else:
+            remove_images(task.target, name)
         crash_point("images-placed")
         _rename(part / "heads.parquet", task.target / heads_file(name))
         crash_point("heads-placed")
         _rename(part / "frames.parquet", frames_path(task.target, name))
         crash_point("frames-placed")
+    else:
+        remove_sequence(task.target, name)
     storage.write_json(record_path(task.target, name), record.as_dict())
     crash_point("record-written")
 
@@ -270,5 +283,8 @@ def sorted_sources(sources: Iterable[SequenceSource]) -> list[SequenceSource]:
 
 
 def _label_bytes(source: SequenceSource) -> int:
-    labels, _ = READERS[source.reader].inputs(source)
-    return sum(path.stat().st_size for path in labels if path.exists())
+    try:
+        labels, _ = READERS[source.reader].inputs(source)
+        return sum(path.stat().st_size for path in labels)
+    except OSError:
+        return 0

@@ -18,7 +18,7 @@ from gtahead.geometry import (
 )
 
 _POINTS = (("x", "y"), ("top_x", "top_y"), ("neck_x", "neck_y"))
-_BOXES = (tables.BOX, tables.CAPTURED)
+_BOXES = (tables.CAPTURED,)
 
 
 def upright_size(size_wh: tuple[int, int], orientation: int) -> tuple[int, int]:

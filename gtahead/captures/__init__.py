@@ -74,7 +74,7 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         raise InputError(
             "no capture that gtahead knows",
             where=place,
-            remedy=f"known kinds: {_listed()}; see the captures page of the docs",
+            remedy=f"known kinds: {', '.join(READERS)}; see the captures page of the docs",
         )
     if len(claims) > 1:
         reasons = ", ".join(f"{name} ({reason})" for name, reason in claims.items())

@@ -109,9 +109,11 @@ class Reader:
     inputs: Callable[[SequenceSource], tuple[list[Path], list[Path]]]
 
 
-def inputs_digest(labels: Iterable[Path], pictures: Iterable[Path], root: Path) -> str:
-    """Hash what a sequence is made from: bytes of its labels, names and sizes of its pictures."""
-    total = hashlib.sha256(b"gtahead inputs 1\n")
+def inputs_digest(
+    labels: Iterable[Path], pictures: Iterable[Path], root: Path, options: bytes = b""
+) -> str:
+    """Hash what a sequence is made from: labels, names and sizes of pictures, and the options."""
+    total = hashlib.sha256(b"gtahead inputs 1\n" + options)
     for path in labels:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -296,7 +298,7 @@ def settle_heads(
         values = rows.columns[name]
         rows.drop(
             "not-finite",
-            ~np.isfinite(values),
+            ~(np.abs(values) <= FARTHEST_PX),
             findings,
             flow,
             name,
@@ -321,7 +323,11 @@ def settle_heads(
     return {name: values for name, values in rows.columns.items() if name != "frame"}
 
 
-_RANGES = {"visibility": (0.0, 1.0), "top_neck_m": (1e-6, np.inf), "depth_m": (0.0, np.inf)}
+FARTHEST_PX = 1e7
+"""Pixels beyond this are no place of anything: what a broken projection prints."""
+
+_ANYWHERE = (-FARTHEST_PX, FARTHEST_PX)
+_RANGES = {"visibility": (0.0, 1.0), "top_neck_m": (1e-3, 10.0), "depth_m": (1e-3, 1e6)}
 _FLAGS = ("occluded", "self_occluded")
 _CAPTURED = ("captured_x0", "captured_y0", "captured_x1", "captured_y1")
 
@@ -332,8 +338,8 @@ def _clear_impossible(rows: HeadRows, findings: Findings) -> None:
         if name in _FLAGS:
             wrong = (values < -1) | (values > 1)
         elif values.dtype.kind == "f" and name not in ("x", "y"):
-            low, high = _RANGES.get(name, (-np.inf, np.inf))
-            wrong = (values < low) | (values > high) | np.isinf(values)
+            low, high = _RANGES.get(name, _ANYWHERE)
+            wrong = (values < low) | (values > high)
         else:
             continue
         if wrong.any():

@@ -40,6 +40,7 @@ FRAMES_A_SEQUENCE = 900
 FPS = 30.0
 HEAD_TOP, HEAD_CENTER, NECK = 0, 1, 2
 FIELDS = 10
+MOST_DIGITS = 12
 
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}
 _NAME = re.compile(r"seq_(\d+)\.json")
@@ -93,7 +94,8 @@ def _picture_files(source: SequenceSource) -> dict[int, Path]:
         return {}
     found: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in PICTURE_SUFFIXES and path.stem.isdecimal():
+        named = path.suffix.lower() in PICTURE_SUFFIXES and len(path.stem) <= MOST_DIGITS
+        if named and path.stem.isdecimal():
             found.setdefault(int(path.stem), path)
     return found
 

@@ -73,10 +73,10 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
         return _sources([folder], findings)
     folders = []
     for folder in sorted(root.iterdir()):
-        if folder.name.startswith("."):
-            continue  # hidden: ours while it is written, or another program's
+        if folder.name.startswith(storage.ASIDE):
+            continue  # being written
         if not (folder / SEQUENCE).is_file():
-            if folder.is_dir():
+            if folder.is_dir() and not folder.name.startswith("."):
                 findings.add("no-sequence-file", Where(printable(folder.name)))
         else:
             folders.append(folder)
@@ -184,7 +184,15 @@ def _split_extra(
     extra = {key: value for key, value in document.items() if key not in known}
     for key in extra:
         findings.add("unknown-key", replace(where, field=key))
-    return extra
+    return {key: value for key, value in extra.items() if _worth_keeping(value)}
+
+
+def _worth_keeping(value: object, depth: int = 8) -> bool:
+    """Keep what people note; a megabyte, or a nest of lists, is something else."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return depth > 0 and len(value) <= 1000 and all(_worth_keeping(v, depth - 1) for v in inner)
+    return not isinstance(value, str) or len(value) <= 10_000
 
 
 def _camera(document: Mapping[str, Any] | None) -> Camera | None:

@@ -18,7 +18,9 @@ from gtahead.cli.common import print_json, progress_bar, working_options
     "1.73 million heads of GTA_Head's shape.",
 )
 @click.option("--no-images", is_flag=True, help="Labels alone; the same ones as with pictures.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N"
+)
 @click.option("--overwrite", is_flag=True, help="Replace what another run simulated at --out.")
 @working_options
 def command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gtahead import storage
 from gtahead.dataset import tables
 from gtahead.dataset.manifest import SPLITS, Manifest, read_manifest
 from gtahead.dataset.tabular import Columns
@@ -136,7 +137,8 @@ class Dataset:
         Raises:
             KeyError: no such column.
         """
-        return {name: self._column(name) for name in columns or tables.FRAMES_V1.names}
+        names = tables.FRAMES_V1.names if columns is None else columns
+        return {name: self._column(name) for name in names}
 
     def heads(self, sequence: str, columns: Sequence[str] | None = None) -> Columns:
         """Give columns of one sequence's heads, of all its frames, without reading the others.
@@ -152,10 +154,30 @@ class Dataset:
 
     def _read_heads(self, sequence: str, columns: Sequence[str] | None) -> Columns:
         file = heads_file(sequence)
-        return tables.read_heads(self.folder / file, str(self.folder / file), columns)
+        where = Where(str(self.folder / file))
+        named = self.manifest.document["tables"].get(file)
+        if named is None or not storage.is_plain_name(sequence):
+            raise InputError(
+                "the manifest doesn't name this table",
+                where=where,
+                remedy="the data set is damaged: build it anew with --fresh",
+            )
+        heads = tables.read_heads(self.folder / file, str(self.folder / file), columns)
+        rows = len(next(iter(heads.values()))) if heads else named["rows"]
+        foreign = "frame_id" in heads and any(
+            not frame_id.startswith(f"{sequence}/") for frame_id in set(heads["frame_id"])
+        )
+        if rows != named["rows"] or foreign:
+            raise InputError(
+                "the table isn't the one that the manifest names",
+                where=where,
+                value=f"{rows} rows",
+                remedy="the data set is damaged: build it anew with --fresh",
+            )
+        return heads
 
     def select(
-        self, *, split: str | None = None, sequences: Sequence[str] | None = None
+        self, *, split: str | None = None, sequences: Collection[str] | None = None
     ) -> Dataset:
         """Give the part of one split, or of some sequences.
 
@@ -164,6 +186,8 @@ class Dataset:
         """
         if split is not None and split not in SPLITS:
             raise UsageError("no such split", value=split, remedy=f"one of {', '.join(SPLITS)}")
+        if isinstance(sequences, str):
+            sequences = [sequences]
         unknown = set(sequences or ()) - set(self.sequences)
         if unknown:
             raise UsageError(
@@ -200,6 +224,13 @@ class Dataset:
         return self._frame(row, heads, _slices(heads["frame_id"]).get(frame_id, _NOTHING))
 
     def _frame(self, rows: dict[str, Any], heads: Columns, part: slice) -> Frame:
+        if rows["file"] is not None and not storage.is_safe_relative(rows["file"]):
+            raise InputError(
+                "the picture's path leaves the data set",
+                where=Where(str(self.folder / FRAMES), frame=rows["frame_id"], field="file"),
+                value=rows["file"],
+                remedy="the data set was tampered with: build it anew with --fresh",
+            )
         position = (rows["camera_x_m"], rows["camera_y_m"], rows["camera_z_m"])
         rotation = (rows["pitch_deg"], rows["roll_deg"], rows["yaw_deg"])
         camera = None

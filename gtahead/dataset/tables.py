@@ -167,7 +167,7 @@ class FramesWriter:
 
 
 def part_frames(path: Path, file: str, parts: Mapping[str, Path]) -> None:
-    """Take a table of frames apart: write the frames of each named sequence, without their split."""
+    """Take a table of frames apart: write each named sequence's frames, without their split."""
     table = _read(path, file, FRAMES_V1, None)
     column = FRAMES_V1.get_field_index("split")
     table = table.set_column(column, FRAMES_V1.field(column), pa.nulls(table.num_rows, pa.string()))
@@ -176,6 +176,15 @@ def part_frames(path: Path, file: str, parts: Mapping[str, Path]) -> None:
             mine = table.slice(rows.start, len(rows)).combine_chunks()
             with storage.replacing(parts[sequence]) as part:
                 parquet.write_table(mine, part, compression="zstd", compression_level=1)
+
+
+def is_frames_table(path: Path) -> bool:
+    """Say whether a file is a table of frames of gtahead's, of any version."""
+    try:
+        meta = parquet.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException, ValueError):
+        return False
+    return bool(meta.get(b"gtahead.table") == b"frames")
 
 
 def read_frames_table(path: Path, file: str) -> Any:  # noqa: ANN401 - an Arrow table
@@ -238,10 +247,9 @@ def _read(path: Path, file: str, schema: Any, columns: Sequence[str] | None) -> 
     try:
         with parquet.ParquetFile(path) as source:
             meta = source.schema_arrow.metadata or {}
-            table = source.read(
-                columns=None if columns is None else list(columns), use_threads=False
-            )
-    except (OSError, pa.ArrowInvalid) as error:
+            there = [n for n in columns or schema.names if n in source.schema_arrow.names]
+            table = source.read(columns=there, use_threads=False)
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(
             "the table can't be read",
             where=Where(file),
@@ -256,7 +264,20 @@ def _read(path: Path, file: str, schema: Any, columns: Sequence[str] | None) -> 
                 value=(meta.get(key) or b"nothing").decode(),
                 remedy="known: frames and heads of version 1",
             )
-    return table if columns is None else table.select(list(columns))
+    wrong = [f.name for f in schema if columns is None or f.name in columns]
+    wrong = [n for n in wrong if n not in table.column_names or _differs(table, schema, n)]
+    if wrong:
+        raise InputError(
+            "a column is missing, of another type, or has holes",
+            where=Where(file, field=wrong[0]),
+            remedy="the data set is damaged: build it anew with --fresh",
+        )
+    return table.select(schema.names if columns is None else list(columns))
+
+
+def _differs(table: Any, schema: Any, name: str) -> bool:  # noqa: ANN401 - Arrow
+    field, column = schema.field(name), table.column(name)
+    return bool(column.type != field.type or (column.null_count and not field.nullable))
 
 
 def _words(codes: npt.NDArray[Any] | None, names: list[str], rows: int) -> Any:  # noqa: ANN401 - Arrow

@@ -68,29 +68,43 @@ class TableRead:
     unknown: list[str] = field(default_factory=list)
 
 
+LONGEST_HEADER = 65_536
+
+
 def read_header(path: Path, file: str) -> list[str]:
     """Read the column names of a CSV file: a byte order mark and blanks around names don't count.
 
     Raises:
-        InputError: empty, not UTF-8, or with a name twice.
+        InputError: empty, not UTF-8, longer than `LONGEST_HEADER`, or with a name twice.
     """
     with path.open("rb") as source:
-        first = source.readline(65536).removeprefix(b"\xef\xbb\xbf")
+        first = source.readline(LONGEST_HEADER).removeprefix(b"\xef\xbb\xbf")
     where = Where(file, field="line 1")
+    if len(first) == LONGEST_HEADER:
+        raise InputError("the header line is too long", where=where, remedy="is this a CSV file?")
     try:
         names = [name.strip() for name in next(csv.reader([first.decode("utf-8").strip()]), [])]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            "the header isn't UTF-8 text", where=where, remedy="save as UTF-8"
-        ) from error
+        remedy = "save as UTF-8, lines ending in LF"
+        raise InputError("the header isn't readable", where=where, remedy=remedy) from error
     if not any(names):
         raise InputError("the file has no header line", where=where, remedy="write it again")
+    _refuse_twice(names, where)
+    return names
+
+
+def _refuse_twice(names: Sequence[str], where: Where) -> None:
     twice = {name for name in names if name and names.count(name) > 1}
     if twice:
         raise InputError(
             "a column name stands twice", where=where, value=min(twice), remedy="name it once"
         )
-    return names
+
+
+def _is_header_alone(path: Path) -> bool:
+    with path.open("rb") as source:
+        source.readline(LONGEST_HEADER)
+        return not source.read(LONGEST_HEADER).strip() and not source.read(1)
 
 
 def read_csv(
@@ -116,6 +130,9 @@ def read_csv(
     wanted = [name for name in names if name in kinds]
     ids = [name for name in wanted if kinds[name] is Kind.ID]
     types = {name: _arrow_type(kinds[name]) for name in wanted}
+    if _is_header_alone(path):
+        empty = {name: np.empty(0, _to_numpy_type(kinds[name])) for name in wanted}
+        return TableRead(empty, 0, np.empty(0, np.int64), unknown=_unknown(names, kinds))
     try:
         table, ragged = _read_csv_as(path, names, types)
         if not any(table.column(name).null_count for name in ids):
@@ -123,10 +140,8 @@ def read_csv(
             lines = _line_numbers(table.num_rows, ragged)
             rows = len(lines) + len(ragged)
             return TableRead(columns, rows, lines, ragged, unknown=_unknown(names, kinds))
-    except pa.ArrowInvalid as error:
-        if "Empty CSV" in str(error) or "Could not skip" in str(error):  # a header alone
-            empty = {name: np.empty(0, _to_numpy_type(kinds[name])) for name in wanted}
-            return TableRead(empty, 0, np.empty(0, np.int64), unknown=_unknown(names, kinds))
+    except pa.ArrowInvalid:
+        pass  # some cell is no number: which one is found below
     try:
         texts, ragged = _read_csv_as(path, names, dict.fromkeys(wanted, pa.string()), [""])
     except pa.ArrowInvalid as failure:
@@ -244,6 +259,7 @@ def read_parquet(
     try:
         with parquet.ParquetFile(path) as source:
             names = source.schema_arrow.names
+            _refuse_twice(names, Where(file))
             wanted = [name for name in names if name in kinds]
             table = source.read(columns=wanted, use_threads=False)
         columns = {}
@@ -258,7 +274,7 @@ def read_parquet(
                 keep[empty] = False
                 values = values.fill_null(0)
             columns[name] = _to_numpy(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(
             "not readable as Parquet with numbers in its columns",
             where=Where(file),
@@ -294,8 +310,8 @@ def cell_texts(path: Path, column: str, lines: Iterable[int], file: str) -> dict
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as source:
         for number, line in enumerate(source, start=1):
             if number in wanted:
-                fields = next(csv.reader([line.rstrip("\r\n")]), [])
-                found[number] = fields[place].strip() if place < len(fields) else ""
+                fields = line.rstrip("\r\n").split(",")
+                found[number] = fields[place].strip(' "') if place < len(fields) else ""
                 if len(found) == len(wanted):
                     break
     return found

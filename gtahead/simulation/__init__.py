@@ -97,6 +97,7 @@ def simulate(
         storage.make_folder(target)
         with storage.locked(target):
             storage.remove_leftovers(target)
+            _clear_others(target, {one.name for one in plans}, overwrite=overwrite)
             tasks = []
             for one in plans:
                 if _stands(target / one.name, tool, seed, overwrite=overwrite):
@@ -130,24 +131,47 @@ def simulate(
     return report
 
 
+def _document_of(folder: Path) -> dict[str, Any]:
+    """Read a simulated sequence's document; empty where none of ours stands there."""
+    try:
+        document = orjson.loads((folder / SEQUENCE).read_bytes())
+        ours = document["simulated"] is True and document["tool"].startswith("gtahead ")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return document if ours else {}
+
+
+def _refuse(folder: Path, *, ours: bool) -> InputError:
+    remedy = ", or --overwrite to replace what was simulated" if ours else ""
+    return InputError(
+        "another capture stands here",
+        where=Where(str(folder)),
+        remedy="choose another --out" + remedy,
+    )
+
+
+def _clear_others(target: Path, names: set[str], *, overwrite: bool) -> None:
+    """See to it that no sequence of another run is left beside ours."""
+    for folder in sorted(target.iterdir()):
+        if folder.is_dir() and folder.name not in names and not folder.name.startswith("."):
+            ours = bool(_document_of(folder))
+            if not (ours and overwrite):
+                raise _refuse(folder, ours=ours)
+            shutil.rmtree(folder)
+
+
 def _stands(folder: Path, tool: str, seed: int, *, overwrite: bool) -> bool:
     """Say whether a sequence of this very run is there, whole; refuse what isn't ours."""
     if not folder.exists():
         return False
-    try:
-        document = orjson.loads((folder / SEQUENCE).read_bytes())
-        ours = bool(document["simulated"])
-        same = bool(document["tool"] == tool and document["seed"] == seed)
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = same = False
-    if not same and not (ours and overwrite):
-        raise InputError(
-            "another capture stands here",
-            where=Where(str(folder)),
-            remedy="choose another --out"
-            + (", or --overwrite to replace what was simulated" if ours else ""),
-        )
-    return same
+    document = _document_of(folder)
+    if document.get("tool") == tool and document.get("seed") == seed:
+        pictures = [row["file"] for row in document["frames"] if row["file"] is not None]
+        whole = all((folder / name).is_file() for name in ["heads.csv", *pictures])
+        return whole and "simulation" in document
+    if not (document and overwrite):
+        raise _refuse(folder, ours=bool(document))
+    return False
 
 
 def _counts(folder: Path) -> dict[str, int]:

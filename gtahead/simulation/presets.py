@@ -87,8 +87,8 @@ def plan(preset: str | Preset, seed: int) -> list[SequencePlan]:
     """
     if isinstance(preset, str) and preset not in PRESETS:
         raise UsageError("no such preset", value=preset, remedy=f"one of {', '.join(PRESETS)}")
-    if seed < 0:
-        raise UsageError("the seed must not be negative", value=seed)
+    if not 0 <= seed < 2**63:
+        raise UsageError("the seed must be a whole number from 0 to 2^63 - 1", value=seed)
     chosen = PRESETS[preset] if isinstance(preset, str) else preset
     number = zlib.crc32(chosen.name.encode())
     random = np.random.default_rng([seed, number])

@@ -151,7 +151,7 @@ def test_changed_options_are_refused_by_name(captures: Path, tmp_path: Path) -> 
     done = gtahead("build", "--raw", captures, "--out", target, "--boxes", "fixed", "--every", 2)
     assert done.code == 1
     assert done.err == (
-        f"error: {target}: the data set was begun with other options: boxes was auto, is now fixed, "
+        f"error: {target}: the data set was begun with other options: boxes was auto, is now fixed:side=24, "
         "every was 1, is now 2; use the same options, another --out, or --fresh to build it anew\n"
     )
     fresh = gtahead(

@@ -118,8 +118,7 @@ def test_a_picture_in_two_sequences_keeps_them_together(tmp_path: Path) -> None:
     assert done.code == 0
     assert done.err == (
         "warning same-picture-twice: s4/frames/000001.jpg > sequence s4 > frame 000001: two sequences "
-        "share a picture: as s0/frames/000002.jpg; they stay in one split; remove one of them if it "
-        "is a copy\n"
+        "share a picture: as s0/frames/000002.jpg; remove one of them if it is a copy\n"
     )
     rows = Dataset.open(tmp_path / "set").frames(["sequence", "split"])
     split = dict(zip(rows["sequence"], rows["split"], strict=True))

@@ -120,9 +120,9 @@ def test_dirty_rows(tmp_path: Path) -> None:
         "after 2 comes 5; fine if frames were left out on purpose",
         "error picture-missing: frames/train/seq_7/5.jpg > sequence seq_7 > frame 000005: the picture "
         "doesn't exist; add it or drop its record",
-        f"error ragged-row: {label} > /45: the row has another number of fields than the header: 5 "
+        f"error ragged-row: {label} > /45: the row has another number of fields than it should: 5 "
         "instead of 10 fields; mend it",
-        f"error ragged-row: {label} > /46: the row has another number of fields than the header: no "
+        f"error ragged-row: {label} > /46: the row has another number of fields than it should: no "
         "list instead of 10 fields; mend it",
         f"error bad-number: {label} > /47: not a number (got 'null'); mend the row",
         f"error duplicate-head: {label} > frame 000001 > head 1: the same ped twice in a frame; the "
