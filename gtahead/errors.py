@@ -54,7 +54,7 @@ def quoted(value: object) -> str:
 
     Example:
         >>> quoted("a" * 100)[-5:]
-        "aa…'"
+        "aaa…'"
     """
     if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
         value = value[:SHOWN_CHARACTERS] + "…"

@@ -91,6 +91,22 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
     assert (tmp_path / "site" / "findings" / "index.html").exists()
 
 
+def test_examples_in_docstrings() -> None:
+    import doctest
+    import importlib
+    import pkgutil
+
+    import gtahead
+
+    tried = 0
+    for module in pkgutil.walk_packages(gtahead.__path__, "gtahead."):
+        if not module.name.endswith("__main__"):
+            found = doctest.testmod(importlib.import_module(module.name))
+            assert found.failed == 0, module.name
+            tried += found.attempted
+    assert tried >= 8
+
+
 def test_the_example_capture_of_the_docs_is_valid() -> None:
     import json
 

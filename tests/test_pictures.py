@@ -5,6 +5,7 @@ import struct
 import zlib
 from contextlib import suppress
 
+import cv2
 import numpy as np
 import pytest
 from helpers import picture
@@ -102,6 +103,27 @@ def test_other_colour_modes_become_rgb(data: bytes) -> None:
     header = pictures.read_header(ready.new_bytes)
     assert (header.mode, header.size_wh) == ("RGB", (40, 24))
     assert header.format in ("JPEG", "PNG")
+
+
+def test_sixteen_bits_are_refused_in_every_format() -> None:
+    deep = np.arange(24 * 40 * 3, dtype=np.uint16).reshape(24, 40, 3) * 20
+    for kind in (".png", ".tiff", ".ppm"):
+        data = bytes(cv2.imencode(kind, deep)[1])
+        with pytest.raises(pictures.PictureError) as caught:
+            prepared(data)
+        assert caught.value.code == "deep-colour"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_bytes_behind_a_whole_picture_are_no_damage(kind: str) -> None:
+    data = encoded(noise(), kind) + bytes(200)
+    pictures.check_health(data, pictures.read_header(data))
+    assert prepared(data).new_bytes is None
+
+
+def test_a_jpeg_with_more_behind_it_stays_a_jpeg() -> None:
+    data = encoded(noise(), "MPO", save_all=True, append_images=[noise()])
+    assert prepared(data).extension == ".jpg"
 
 
 def png_header(width: int, height: int) -> bytes:

@@ -282,7 +282,8 @@ def unit_digest(source: SequenceSource, options: BuildOptions) -> str:
 def _pictures_there(target: Path, record: SequenceRecord) -> bool:
     """Look whether all pictures stand, by number and bytes: their hashes would cost a reading."""
     folder = images_folder(target, record.sequence)
-    sizes = [path.stat().st_size for path in folder.iterdir()] if folder.is_dir() else []
+    there = folder.iterdir() if folder.is_dir() else ()
+    sizes = [path.stat().st_size for path in there if path.suffix in EXTENSIONS.values()]
     return len(sizes) >= record.pictures and sum(sizes) >= record.picture_bytes
 
 

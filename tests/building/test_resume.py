@@ -198,11 +198,12 @@ def test_two_builds_into_one_target(captures: Path, tmp_path: Path) -> None:
     assert not (target / ".lock").exists()
 
 
-def test_a_full_disk_is_named_and_resumable(captures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk_is_named_and_resumable(captures: Path, tmp_path: Path, workers: int) -> None:
     target = tmp_path / "target"
     big = [f"0,{n},{n % 64}.123,{n % 48}.456,{n}.5" for n in range(1, 6000)]
     write_rows(captures / "a", big)
-    arguments = ["build", "--raw", captures, "--out", target, "--workers", 1]
+    arguments = ["build", "--raw", captures, "--out", target, "--workers", workers]
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, 3_000))
@@ -327,3 +328,76 @@ def test_twenty_kills(tmp_path: Path, tiny_captures: Path, workers: int) -> None
     final = spawn_gtahead("build", "--raw", tiny_captures, "--out", common)
     assert final.code == 0, final.err
     assert manifest(common) == whole
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_random_moments(tmp_path: Path, tiny_captures: Path) -> None:
+    """SIGINT to the whole process group, as a terminal sends it, with workers busy or starting."""
+    moments = random.Random(3)
+    target = tmp_path / "target"
+    command = [sys.executable, "-m", "gtahead", "build", "--raw", str(tiny_captures)]
+    codes = []
+    for _ in range(12):
+        process = subprocess.Popen(
+            [*command, "--out", str(target), "--workers", "2"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            process.wait(moments.uniform(0.5, 2.5))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+        codes.append(process.returncode)
+        if process.returncode == 130:
+            assert "run the same command again" in error
+    assert set(codes) <= {0, 130, 1, -signal.SIGINT}  # before our own code runs it is Python's
+    assert library.build(tiny_captures, target).exit_code == 0
+    whole = library.build(tiny_captures, tmp_path / "whole", workers=1)
+    assert manifest(target) == whole.manifest
+
+
+@pytest.mark.slow
+def test_mutated_captures_never_end_in_a_bug(tmp_path: Path) -> None:
+    """A valid capture with some bytes changed: findings or none, but never exit 70, never NaN."""
+    chance = random.Random(0)
+    captures, target = tmp_path / "captures", tmp_path / "target"
+    codes: dict[int, int] = {}
+    for number in range(1500):
+        shutil.rmtree(captures, ignore_errors=True)
+        shutil.rmtree(target, ignore_errors=True)
+        captures.mkdir()
+        folder = make_sequence(captures, "a")
+        make_sequence(captures, "b")
+        names = ["sequence.json", "heads.csv", "heads.csv", "frames/000001.jpg"]
+        path = folder / chance.choice(names)
+        data = bytearray(path.read_bytes())
+        for _ in range(chance.randint(1, 6)):
+            place = chance.randrange(len(data))
+            what = chance.random()
+            if what < 0.4:
+                data[place] = chance.randrange(256)
+            elif what < 0.6:
+                del data[place : place + chance.randint(1, 20)]
+            elif what < 0.8:
+                words = (
+                    b"nan",
+                    b"1e400",
+                    b"-",
+                    b",,",
+                    b"\n",
+                    b'"',
+                    b"99999999999999999999",
+                    b"\xff",
+                )
+                data[place:place] = chance.choice(words)
+            else:
+                data = data[:place] or bytearray(b" ")
+        path.write_bytes(data)
+        done = gtahead("build", "--raw", captures, "--out", target, "--workers", 1)
+        codes[done.code] = codes.get(done.code, 0) + 1
+        assert done.code in (0, 3), (number, bytes(data)[:500], done.err)
+        assert "Traceback" not in done.err
+    assert set(codes) == {0, 3}

@@ -67,6 +67,22 @@ def test_a_turned_picture_takes_its_heads_along(tmp_path: Path, orientation: int
     assert heads["in_frame"].all()
 
 
+def test_pseudo_boxes_stand_upright_in_turned_pictures(tmp_path: Path) -> None:
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    folder = make_sequence(
+        captures, frames=1, rows=["0,1,32,24,8,1.5"], header=HEADER + ",top_neck_m"
+    )
+    (folder / "frames" / "000000.jpg").write_bytes(turned(6))
+    assert (
+        gtahead("build", "--raw", captures, "--out", tmp_path / "set", "--boxes", "joints").code
+        == 0
+    )
+    frame = Dataset.open(tmp_path / "set")["seq/000000"]
+    width, height = frame.boxes_xyxy[0, 2:] - frame.boxes_xyxy[0, :2]
+    assert width == pytest.approx(0.8 * height, abs=1 / 64)  # taller than wide, as heads are
+
+
 def test_heads_given_in_upright_pixels_stay(tmp_path: Path) -> None:
     captures = tmp_path / "captures"
     captures.mkdir()

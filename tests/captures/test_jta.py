@@ -137,8 +137,44 @@ def test_dirty_rows(tmp_path: Path) -> None:
         ("000001", [1]),
         ("000002", []),
     ]
-    for flow in dataset.manifest.document["ledger"].values():
-        assert flow["in"] == flow["out"] + sum(flow["dropped"].values())
+    ledger = dataset.manifest.document["ledger"]
+    assert ledger["heads"] == {
+        "in": 8,  # persons 1, 2, 3 and 1 again in frame 1, 1 in frame 5, and three lost rows
+        "out": 1,
+        "dropped": {
+            "bad-number": 1,
+            "behind-camera": 1,
+            "duplicate-head": 1,
+            "no-head-joint": 1,
+            "picture-missing": 1,
+            "ragged-row": 2,
+        },
+    }
+
+
+@pytest.mark.parametrize("bad", [None, "1", 1.5, -1, 1e300, 2**70])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_ids_must_be_whole_numbers(tmp_path: Path, place: int, bad: object) -> None:
+    rows: list[Any] = [*person(1, 1, 0, 9), *person(1, 2, 1, 9)]
+    rows[25][place] = bad
+    lay_out(tmp_path, rows, pictures=(1,))
+    done = gtahead("build", "--raw", tmp_path / "jta", "--out", tmp_path / "out", "--workers", 1)
+    assert done.code == 3
+    assert done.err.startswith("error bad-number: annotations/train/seq_7.json > sequence seq_7")
+    assert len(done.err.splitlines()) == 1
+    assert [frame.head_ids.tolist() for frame in Dataset.open(tmp_path / "out")] == [[1, 2]]
+
+
+def test_pictures_of_one_number_and_of_absurd_ones(tmp_path: Path) -> None:
+    lay_out(tmp_path, person(1, 1, 0, 9), pictures=(1, 2))
+    frames = tmp_path / "jta" / "frames" / "train" / "seq_7"
+    (frames / "01.jpg").write_bytes(picture(9, (1920, 1080)))
+    (frames / f"{'9' * 30}.jpg").write_bytes(b"")
+    sequence, _, _ = read(tmp_path)
+    assert [frame.file for frame in sequence.frames] == [
+        "frames/train/seq_7/01.jpg",
+        "frames/train/seq_7/2.jpg",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[[1, 2", "[[1, NaN]]"])

@@ -86,6 +86,24 @@ def test_a_second_run_reuses_and_another_is_refused(tmp_path: Path) -> None:
         library.simulate(out, preset=SMALL, workers=1, seed=5, overwrite=True)
 
 
+def test_what_is_gone_is_drawn_again_and_no_run_is_mixed_with_another(tmp_path: Path) -> None:
+    out = tmp_path / "captures"
+    library.simulate(out, preset=SMALL, workers=1)
+    before = files(out)
+    (out / "seq_00" / "heads.csv").unlink()
+    (out / "seq_01" / "frames" / "000001.jpg").unlink()
+    assert library.simulate(out, preset=SMALL, workers=1).written == 2
+    assert files(out) == before
+    fewer = Preset("fewer", (320, 180), (3, 3), (4.0, 20.0), 3)
+    with pytest.raises(library.InputError, match="another capture stands here"):
+        library.simulate(out, preset=fewer, workers=1)
+    library.simulate(out, preset=fewer, workers=1, overwrite=True)
+    assert sorted(path.name for path in out.iterdir()) == ["seq_00", "seq_01"]
+    (out / "mine").mkdir()
+    with pytest.raises(library.InputError, match="another capture stands here; choose another"):
+        library.simulate(out, preset=fewer, workers=1, overwrite=True)
+
+
 def test_killed_runs_leave_whole_sequences(tmp_path: Path) -> None:
     (tmp_path / "captures" / ".part-dead" / "frames").mkdir(parents=True)
     library.simulate(tmp_path / "captures", preset=SMALL, workers=1)
