@@ -116,3 +116,9 @@ def spawn_gtahead(*arguments: object, **options: Any) -> Outcome:
         **options,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def manifest(target: Path) -> dict[str, Any]:
+    """Read a data set's manifest."""
+    document: dict[str, Any] = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
+    return document

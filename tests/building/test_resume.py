@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import resource
@@ -14,7 +13,15 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import edit_sequence, gtahead, make_sequence, picture, spawn_gtahead, write_rows
+from helpers import (
+    edit_sequence,
+    gtahead,
+    make_sequence,
+    manifest,
+    picture,
+    spawn_gtahead,
+    write_rows,
+)
 
 import gtahead as library
 from gtahead import storage
@@ -29,20 +36,6 @@ POINTS = (
     "frames-written",
     "manifest-written",
 )
-
-
-@pytest.fixture
-def captures(tmp_path: Path) -> Path:
-    root = tmp_path / "captures"
-    root.mkdir()
-    for name in ("a", "b", "c", "d"):
-        make_sequence(root, name, split=None, location=name)
-    return root
-
-
-def manifest(target: Path) -> dict[str, object]:
-    document: dict[str, object] = json.loads((target / "manifest.json").read_text())
-    return document
 
 
 def tree(folder: Path) -> list[str]:
@@ -158,7 +151,7 @@ def test_changed_options_are_refused_by_name(captures: Path, tmp_path: Path) -> 
         *("build", "--raw", captures, "--out", target, "--boxes", "fixed", "--every", 2, "--fresh")
     )
     assert fresh.code == 0
-    assert manifest(target)["statistics"]["frames"] == 8  # type: ignore[index]
+    assert manifest(target)["statistics"]["frames"] == 8
 
 
 def test_fresh_keeps_foreign_files(captures: Path, tmp_path: Path) -> None:

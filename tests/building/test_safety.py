@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from helpers import edit_sequence, gtahead, make_sequence, spawn_gtahead, write_rows
+from helpers import edit_sequence, gtahead, make_sequence, manifest, spawn_gtahead, write_rows
 
 import gtahead as library
 from gtahead.dataset import tables
@@ -24,23 +24,9 @@ MANY = [f"0,{n},{n % 64}.5,{n % 48}.5,8" for n in range(1, 50)]
 
 
 @pytest.fixture
-def captures(tmp_path: Path) -> Path:
-    root = tmp_path / "captures"
-    root.mkdir()
-    for name in ("a", "b", "c", "d"):
-        make_sequence(root, name, split=None, location=name)
-    return root
-
-
-@pytest.fixture
 def built(captures: Path, tmp_path: Path) -> Path:
     library.build(captures, tmp_path / "target", workers=1)
     return tmp_path / "target"
-
-
-def manifest(target: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((target / "manifest.json").read_text())
-    return document
 
 
 def tree(folder: Path) -> dict[str, bytes]:
