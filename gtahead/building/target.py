@@ -125,6 +125,7 @@ def prepare(
             the manifest is damaged.
     """
     work = target / WORK
+    storage.remove_leftovers(target)
     if fresh or _DISCARDING in _json(work / OPTIONS):
         discard(target)
     manifest = read_manifest(target) if (target / MANIFEST).exists() else None

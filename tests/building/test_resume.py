@@ -368,9 +368,9 @@ def test_mutated_captures_never_end_in_a_bug(tmp_path: Path) -> None:
         path = folder / chance.choice(names)
         data = bytearray(path.read_bytes())
         for _ in range(chance.randint(1, 6)):
-            place = chance.randrange(len(data))
+            place = chance.randrange(len(data) or 1)
             what = chance.random()
-            if what < 0.4:
+            if what < 0.4 and data:
                 data[place] = chance.randrange(256)
             elif what < 0.6:
                 del data[place : place + chance.randint(1, 20)]
