@@ -134,43 +134,60 @@ def read_csv(
         empty = {name: np.empty(0, _to_numpy_type(kinds[name])) for name in wanted}
         return TableRead(empty, 0, np.empty(0, np.int64), unknown=_unknown(names, kinds))
     try:
-        table, ragged = _read_csv_as(path, names, types)
+        table = _read_csv_as(path, names, types)
         if not any(table.column(name).null_count for name in ids):
             columns = {name: _to_numpy(table.column(name), kinds[name]) for name in wanted}
-            lines = _line_numbers(table.num_rows, ragged)
-            rows = len(lines) + len(ragged)
-            return TableRead(columns, rows, lines, ragged, unknown=_unknown(names, kinds))
+            lines = _line_numbers(table.num_rows, [])
+            return TableRead(columns, len(lines), lines, unknown=_unknown(names, kinds))
     except pa.ArrowInvalid:
-        pass  # some cell is no number: which one is found below
+        pass  # some cell is no number, or some row has another length: found below
+    _refuse_other_text(path, file)
+    ragged: list[Fault] = []
     try:
-        texts, ragged = _read_csv_as(path, names, dict.fromkeys(wanted, pa.string()), [""])
+        texts = _read_csv_as(path, names, dict.fromkeys(wanted, pa.string()), [""], ragged)
     except pa.ArrowInvalid as failure:
         raise InputError(
-            "not readable as CSV", where=Where(file), value=str(failure), remedy="save as UTF-8"
+            "not readable as CSV", where=Where(file), value=str(failure), remedy="write it again"
         ) from failure
     return _parsed(texts, ragged, kinds, {*ids, *needed}, _unknown(names, kinds))
 
 
-def _read_csv_as(
-    path: Path, names: list[str], types: Mapping[str, Any], missing: list[str] = MISSING_WORDS
-) -> tuple[Any, list[Fault]]:
-    """Read columns as the given types, rows with another number of fields apart."""
-    from pyarrow import csv as arrow_csv
+def _refuse_other_text(path: Path, file: str) -> None:
+    """Find the first byte that isn't UTF-8; Arrow would complain on stderr and name no line."""
+    data = path.read_bytes()
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            "not UTF-8 text", where=Where(file, field=f"line {line}"), remedy="save as UTF-8"
+        ) from error
 
-    ragged: list[Fault] = []
+
+def _read_csv_as(
+    path: Path,
+    names: list[str],
+    types: Mapping[str, Any],
+    missing: list[str] = MISSING_WORDS,
+    ragged: list[Fault] | None = None,
+) -> Any:  # noqa: ANN401 - an Arrow table
+    """Read columns as the given types; rows of another length go to `ragged`, else they raise."""
+    from pyarrow import csv as arrow_csv
 
     def on_ragged(row: Any) -> str:  # noqa: ANN401 - Arrow's InvalidRow has no types
         text = f"{row.actual_columns} fields instead of {row.expected_columns}"
+        assert ragged is not None
         ragged.append(Fault(row.number, None, text))
         return "skip"
 
-    table = arrow_csv.read_csv(
+    return arrow_csv.read_csv(
         path,
         read_options=arrow_csv.ReadOptions(
             use_threads=False, column_names=names, skip_rows=1, block_size=1 << 22
         ),
         parse_options=arrow_csv.ParseOptions(
-            invalid_row_handler=on_ragged, ignore_empty_lines=False
+            invalid_row_handler=None if ragged is None else on_ragged,
+            ignore_empty_lines=False,
         ),
         convert_options=arrow_csv.ConvertOptions(
             column_types=types,
@@ -179,7 +196,6 @@ def _read_csv_as(
             strings_can_be_null=True,
         ),
     )
-    return table, ragged
 
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,5})?$"

@@ -248,9 +248,17 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error bad-heads-file: {HEADS}: the heads file can't be read: not readable as CSV (got "
-            "'In CSV column #2: Row #2: CSV conversion error to string: invalid UTF8 data'); write it "
-            "again"
+            f"error bad-heads-file: {HEADS} > line 2: the heads file can't be read: not UTF-8 text; "
+            "write it again"
+        ],
+    ),
+    "not UTF-8 and ragged": (
+        lambda folder: (folder / "heads.csv").write_bytes(b"frame,ped_id,x,y\n0,1,2,3\n\xa0\n"),
+        4,
+        4,
+        [
+            f"error bad-heads-file: {HEADS} > line 3: the heads file can't be read: not UTF-8 text; "
+            "write it again"
         ],
     ),
     "ped twice in a frame": (
