@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -57,8 +57,10 @@ def run_units(
     *,
     workers: int = 1,
     scheduler: str | None = None,
-) -> Iterator[tuple[str, Result | Crashed]]:
+) -> Generator[tuple[str, Result | Crashed], None, None]:
     """Run `function` on every unit and yield (key, result) as they end, in any order.
+
+    Wrap the call in `contextlib.closing`: what stops the caller must stop the workers at once.
 
     Args:
         function: importable by name and idempotent; its tasks and results can be pickled.
@@ -118,6 +120,28 @@ def _no_main_module() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until the block ends.
+
+    A mask wouldn't do: a native library's thread would take the signal, and Python would still
+    interrupt the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is ever interrupted
+        return
+    came: list[int] = []
+    stopping = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, _: came.append(number)) for number in stopping]
+    try:
+        yield
+    finally:
+        for number, handler in zip(stopping, before, strict=True):
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for waiting in came:
+            signal.raise_signal(waiting)
+
+
 class _Pool:
     """A process pool whose workers end as soon as it is closed, whatever they are doing."""
 
@@ -129,13 +153,17 @@ class _Pool:
         )
 
     def submit(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
-        """Hand over a unit; this may start a worker."""
-        with _no_main_module():
+        """Hand over a unit; this may start a worker, which a signal must not find half-known."""
+        with _signals_held_back(), _no_main_module():
             return self.executor.submit(function, task)
 
     def close(self, *, at_once: bool) -> None:
         """Let idle workers go; with `at_once`, busy ones too."""
         if at_once:
+            # One that is just starting doesn't watch its lifeline yet, and would complain on
+            # stderr of all that is gone. Python 3.14 has `kill_workers` for this.
+            for process in list((getattr(self.executor, "_processes", None) or {}).values()):
+                process.kill()
             self._held.close()
         self.executor.shutdown(wait=not at_once, cancel_futures=True)
         self._held.close()
@@ -143,7 +171,7 @@ class _Pool:
 
 def _run_in_pool(
     function: Callable[[Task], Result], units: Sequence[tuple[str, Task]], workers: int
-) -> Iterator[tuple[str, Result | Crashed]]:
+) -> Generator[tuple[str, Result | Crashed], None, None]:
     """Keep exactly `workers` units in flight, so that a broken pool has few suspects.
 
     A death breaks the whole pool. The units that were in flight then run one at a time: who kills
@@ -193,7 +221,7 @@ def _run_in_pool(
 
 def _run_on_dask(
     function: Callable[[Task], Result], units: Sequence[tuple[str, Task]], scheduler: str
-) -> Iterator[tuple[str, Result | Crashed]]:
+) -> Generator[tuple[str, Result | Crashed], None, None]:
     try:
         from distributed import Client
         from distributed.scheduler import KilledWorker

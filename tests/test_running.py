@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,10 +69,26 @@ def test_a_unit_that_always_kills_is_set_aside_and_others_finish() -> None:
     } == {str(n): n for n in (0, 2, 3, 5)}
 
 
+def test_signals_wait_while_a_worker_starts() -> None:
+    reached = []
+
+    def interrupted() -> None:
+        with running._signals_held_back():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the end of the block")
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert reached == ["the end of the block"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_run_can_be_left_early() -> None:
-    run: Iterator[object] = running.run_units(square, UNITS, workers=2)
+    run = running.run_units(square, UNITS, workers=2)
     next(run)
-    run.close()  # type: ignore[attr-defined]
+    run.close()
+    assert list(run) == []
 
 
 SCRIPT = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,17 +143,21 @@ def build(
             ]
             if on_progress is not None:
                 on_progress(len(records), len(sources), "")
-            for name, result in running.run_units(
+            results = running.run_units(
                 build_sequence,
                 tasks,
                 workers=workers or running.default_workers(),
                 scheduler=scheduler,
-            ):
-                records[name] = _crashed(name) if isinstance(result, running.Crashed) else result
-                report.built += 1
-                storage.crash_point("unit-done")
-                if on_progress is not None:
-                    on_progress(len(records), len(sources), name)
+            )
+            with closing(results):
+                for name, result in results:
+                    records[name] = (
+                        _crashed(name) if isinstance(result, running.Crashed) else result
+                    )
+                    report.built += 1
+                    storage.crash_point("unit-done")
+                    if on_progress is not None:
+                        on_progress(len(records), len(sources), name)
             _sum_up(report, records, listed)
             if ready.finished is not None:
                 report.manifest = dict(ready.finished.document)

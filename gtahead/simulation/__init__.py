@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,22 +109,24 @@ def simulate(
             tasks.sort(key=lambda task: -task[1].plan.heads * task[1].plan.frames)
             if on_progress is not None:
                 on_progress(len(report.sequences), len(plans), "")
-            for sequence, result in running.run_units(
+            results = running.run_units(
                 _simulate_sequence,
                 tasks,
                 workers=workers or running.default_workers(),
                 scheduler=scheduler,
-            ):
-                if isinstance(result, running.Crashed):
-                    raise ResourceError(
-                        "the worker of a sequence died twice",
-                        where=Where(sequence=sequence),
-                        remedy="out of memory is the usual cause: use fewer --workers",
-                    )
-                report.sequences[sequence] = result
-                report.written += 1
-                if on_progress is not None:
-                    on_progress(len(report.sequences), len(plans), sequence)
+            )
+            with closing(results):
+                for sequence, result in results:
+                    if isinstance(result, running.Crashed):
+                        raise ResourceError(
+                            "the worker of a sequence died twice",
+                            where=Where(sequence=sequence),
+                            remedy="out of memory is the usual cause: use fewer --workers",
+                        )
+                    report.sequences[sequence] = result
+                    report.written += 1
+                    if on_progress is not None:
+                        on_progress(len(report.sequences), len(plans), sequence)
     report.sequences = dict(sorted(report.sequences.items()))
     report.frames = sum(row["frames"] for row in report.sequences.values())
     report.heads = sum(row["heads"] for row in report.sequences.values())
