@@ -92,7 +92,9 @@ CODES: Mapping[str, Code] = {
     ),
     "bad-heads-file": _error("sequence", "the heads file can't be read", "write it again"),
     "missing-column": _error(
-        "sequence", "a required column is missing", "required: frame, ped_id, x, y"
+        "sequence",
+        "a required column is missing",
+        "required: frame, ped_id, x, y, with commas between",
     ),
     "unknown-column": _warning(None, "unknown column, not read", "is it misspelt?"),
     "unit-crashed": _error(

@@ -126,6 +126,14 @@ def replace_folder(part: Path, target: Path) -> None:
             return
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a folder whole: a kill in between leaves no half of it under its name."""
+    old = aside_name(folder)
+    with suppress(FileNotFoundError):
+        folder.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
+
+
 def link_or_copy(source: Path, target: Path, *, link: bool) -> bool:
     """Put a file at `target` by hard link, or by a synced copy where that isn't possible.
 

@@ -6,7 +6,6 @@ splits and statistics need, once to write them behind one another.
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -124,7 +123,7 @@ def finish(
     }
     write_manifest(target, document)
     crash_point("manifest-written")
-    shutil.rmtree(target / WORK)
+    storage.remove_folder(target / WORK)
     with suppress(OSError):  # a data set of labels alone has no pictures
         (target / "images").rmdir()
     return document

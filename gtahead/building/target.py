@@ -8,7 +8,6 @@ its own sequences has to be built again, and in the last step of every build.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -75,7 +74,8 @@ def refuse_foreign(target: Path) -> None:
     Raises:
         InputError: it does.
     """
-    strange = sorted(path.name for path in target.iterdir() if path.name != ".lock")
+    names = sorted(path.name for path in target.iterdir())
+    strange = [name for name in names if name != ".lock" and not name.startswith(storage.ASIDE)]
     if strange and not is_ours(target):
         raise InputError(
             "the folder holds something that isn't a gtahead data set",
@@ -145,7 +145,7 @@ def prepare(
         reopened = {}
     good = {**records, **reopened}
     if manifest is not None and _says_all(manifest, good, names, listed):
-        shutil.rmtree(work, ignore_errors=True)
+        storage.remove_folder(work)
         return Prepared(good, manifest)
     _open_work(target, options, reopened)
     for name in set(names) - set(good):
@@ -195,11 +195,24 @@ LISTING_CODES = ("no-sequence-file", "bad-name")
 """What is noticed while sequences are listed, before any is read."""
 
 
+def _mark(target: Path, options: dict[str, Any]) -> None:
+    """Write the options of the work folder; the folder is never there without them."""
+    work = target / WORK
+    if not work.exists():
+        part = storage.aside_name(work)
+        part.mkdir()
+        storage.write_json(part / OPTIONS, options)
+        crash_point("marking")
+        part.rename(work)
+        storage.sync_folder(target)
+    else:
+        storage.write_json(work / OPTIONS, options)
+
+
 def _open_work(target: Path, options: BuildOptions, reopened: Mapping[str, SequenceRecord]) -> None:
     """Lay out the work folder; put back what a finished set already has."""
     work = target / WORK
-    work.mkdir(exist_ok=True)
-    storage.write_json(work / OPTIONS, options.as_dict())
+    _mark(target, options.as_dict())
     storage.remove_leftovers(work)
     for folder in (RECORDS, FRAMES_PARTS, BEGUN):
         (work / folder).mkdir(exist_ok=True)
@@ -321,8 +334,7 @@ def discard(target: Path) -> None:
         names |= {row["sequence"] for row in sources if isinstance(row, dict) and "sequence" in row}
     with suppress(InputError):
         names |= set(tables.read_frames(target / FRAMES, FRAMES, ["sequence"])["sequence"])
-    work.mkdir(exist_ok=True)
-    storage.write_json(work / OPTIONS, {"gtahead": __version__, _DISCARDING: True})
+    _mark(target, {"gtahead": __version__, _DISCARDING: True})
     (target / MANIFEST).unlink(missing_ok=True)
     crash_point("discarding")
     for name in names:
@@ -334,7 +346,7 @@ def discard(target: Path) -> None:
             storage.remove_leftovers(target / folder)
             with suppress(OSError):
                 (target / folder).rmdir()
-    shutil.rmtree(work, ignore_errors=True)
+    storage.remove_folder(work)
 
 
 def _begun(target: Path) -> list[str]:
@@ -350,8 +362,8 @@ def remove_orphans(target: Path, kept: Iterable[str]) -> None:
 
 def leave_nothing(target: Path, *, existed: bool) -> None:
     """Undo a first build that came to nothing: all that stands there is its own."""
-    for name in (WORK, "heads", "images"):
-        shutil.rmtree(target / name, ignore_errors=True)
+    for name in ("heads", "images", WORK):
+        storage.remove_folder(target / name)
     (target / ".lock").unlink(missing_ok=True)
     if not existed:
         with suppress(OSError):

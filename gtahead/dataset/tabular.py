@@ -130,6 +130,8 @@ def read_csv(
     wanted = [name for name in names if name in kinds]
     ids = [name for name in wanted if kinds[name] is Kind.ID]
     types = {name: _arrow_type(kinds[name]) for name in wanted}
+    if not wanted:  # to Arrow no columns would mean all
+        return TableRead({}, 0, np.empty(0, np.int64), unknown=_unknown(names, kinds))
     if _is_header_alone(path):
         empty = {name: np.empty(0, _to_numpy_type(kinds[name])) for name in wanted}
         return TableRead(empty, 0, np.empty(0, np.int64), unknown=_unknown(names, kinds))

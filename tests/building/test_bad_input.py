@@ -198,7 +198,17 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         [
             f"error missing-column: {HEADS} > y: a required column is missing; required: frame, "
-            "ped_id, x, y"
+            "ped_id, x, y, with commas between"
+        ],
+    ),
+    "no known column": (
+        _rows("1;2", header="frame;ped_id", only=True),
+        4,
+        4,
+        [
+            f"error missing-column: {HEADS} > frame: a required column is missing; required: frame, "
+            "ped_id, x, y, with commas between",
+            f"warning unknown-column: {HEADS} > frame;ped_id: unknown column, not read; is it misspelt?",
         ],
     ),
     "unknown column": (

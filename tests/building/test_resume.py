@@ -28,6 +28,7 @@ from gtahead import storage
 from gtahead.dataset import fingerprints
 
 POINTS = (
+    "marking",
     "images-placed",
     "heads-placed",
     "frames-placed",
@@ -44,7 +45,7 @@ def tree(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
-    "point", ["images-placed", "record-written", "frames-written", "manifest-written"]
+    "point", ["marking", "images-placed", "record-written", "frames-written", "manifest-written"]
 )
 def test_killed_and_run_again_equals_undisturbed(
     captures: Path, tmp_path: Path, point: str, workers: int
