@@ -287,10 +287,6 @@ class Findings:
     def __len__(self) -> int:
         return sum(self.totals.values())
 
-    def set_aside(self, unit: str) -> int:
-        """Count the findings that removed a `unit` ("head", "frame" or "sequence")."""
-        return sum(n for code, n in self.totals.items() if CODES[code].sets_aside == unit)
-
     @property
     def anything_set_aside(self) -> bool:
         """Whether a head, frame or sequence was removed."""

@@ -120,8 +120,7 @@ def _annotate(
     lookup = np.array([names.index(name) if name in names else -1 for name in ORDER], np.int8)
     heads["box_source"] = lookup[given.source] if len(given.source) else given.source
     heads["box_error_px"] = given.error_px
-    captured_too = "captured" not in names or len(names) > 1
-    if not captured_too:  # the boxes are the captured ones: no need to keep them twice
+    if names == ["captured"]:  # the boxes are the captured ones: no need to keep them twice
         for name in tables.CAPTURED:
             heads.pop(name, None)
     for place, name in enumerate(tables.BOX):

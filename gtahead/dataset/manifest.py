@@ -69,7 +69,11 @@ def read_manifest(folder: Path) -> Manifest:
             where=Where(str(folder)),
             remedy="make one with `gtahead build`",
         )
-    document = schemas.parse_json(path.read_bytes(), str(path))
+    try:
+        document = schemas.parse_json(path.read_bytes(), str(path))
+    except InputError as error:
+        remedy = "the data set is damaged: build it anew with --fresh"
+        raise InputError(error.what, where=error.where, remedy=remedy) from error
     version = document.get("version") if isinstance(document, dict) else None
     if isinstance(document, dict) and document.get("format") == FORMAT and version != VERSION:
         raise InputError(

@@ -131,6 +131,9 @@ def test_a_damaged_manifest_needs_fresh_and_says_so(captures: Path, built: Path)
     before = tree(built)
     document = manifest(built)
     del document["sources"][0]["ledger"]
+    cut_short = (built / "manifest.json").read_text()[:500]
+    (built / "manifest.json").write_text(cut_short)
+    assert gtahead("info", built).err.endswith("damaged: build it anew with --fresh\n")
     (built / "manifest.json").write_text(json.dumps(document))
     for command in (["info", built], ["build", "--raw", captures, "--out", built]):
         done = gtahead(*command)
