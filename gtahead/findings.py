@@ -94,7 +94,12 @@ CODES: Mapping[str, Code] = {
     "missing-column": _error(
         "sequence",
         "a required column is missing",
-        "required: frame, ped_id, x, y, with commas between",
+        "the captures page of the docs lists the columns of each kind; commas go between them",
+    ),
+    "no-labels-file": _error(
+        "sequence",
+        "the folder has pictures at most, no labels",
+        "copy the labels beside them, or move the folder out of the capture",
     ),
     "unknown-column": _warning(None, "unknown column, not read", "is it misspelt?"),
     "unit-crashed": _error(
@@ -107,6 +112,39 @@ CODES: Mapping[str, Code] = {
         "frame", "the frame is listed twice", "the first one is kept; number frames uniquely"
     ),
     "frame-gap": _info("frame numbers have gaps", "fine if frames were left out on purpose"),
+    "labels-missing": _error(
+        "frame", "the frame has no labels", "copy them, or remove the frame: it isn't empty"
+    ),
+    "bad-frame-labels": _error(
+        "frame", "the frame's labels can't be read", "copy them again, or remove the frame"
+    ),
+    "labels-cut-short": _error(
+        "frame",
+        "the labels break off here",
+        "the game crashed while writing: this frame and all later ones are set aside; if the file "
+        "is whole, end its last line with a line break",
+    ),
+    "first-frame-wrong": _error(
+        "frame",
+        "people or the camera stand elsewhere than in the next frame",
+        "the capture tool is known for a wrong frame 0; capture on if you need it",
+    ),
+    "projection-differs": _error(
+        "frame",
+        "the labelled pixels aren't where the camera sees the labelled positions",
+        "check the frame's camera and its rows; are they of one frame?",
+    ),
+    "camera-differs": _warning(
+        None, "rows of one frame give different cameras", "the first one is used; mend the rows"
+    ),
+    "camera-unknown": _warning(
+        None, "the frame has labels but no camera", "depths stay unknown; mend its camera columns"
+    ),
+    "bad-stencil": _warning(
+        None,
+        "the stencil can't be read, or has another size than the picture",
+        "who is hidden stays unknown; copy the file again",
+    ),
     "unsafe-path": _error(
         "frame",
         "the path leaves the sequence's folder",
@@ -179,6 +217,20 @@ CODES: Mapping[str, Code] = {
     ),
     "no-head-joint": _error(
         "head", "the person has no head_top joint", "all 22 joints of a person must be written"
+    ),
+    "joints-disagree": _error(
+        "head",
+        "head_center isn't halfway between head_top and neck",
+        "the tool writes it so: rows were mixed up, or a joint is wrong",
+    ),
+    "not-projected": _info(
+        "heads that the game couldn't project were left out", "they were off screen"
+    ),
+    "not-a-person": _info("animals were left out", "the tool records them beside people"),
+    "boxes-differ": _warning(
+        None,
+        "there are more or fewer boxes than points",
+        "the frame's boxes aren't used; run the labeler again",
     ),
     "head-outside-frame": _info(
         "the head lies outside the frame", "it is kept, with in_frame = false"

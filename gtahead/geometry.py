@@ -87,6 +87,70 @@ def project(
     return points_xy, forward
 
 
+def camera_axes(camera: Camera) -> tuple[Floats, Floats, Floats]:
+    """Give the camera's right, forward and up as vectors of the world, (3,) each.
+
+    Raises:
+        ValueError: the camera's rotation isn't known.
+    """
+    if camera.rotation_deg is None:
+        msg = "the camera's rotation must be known"
+        raise ValueError(msg)
+    pitch, roll, yaw = (math.radians(angle) for angle in camera.rotation_deg)
+    along_x = np.array([math.cos(yaw), math.sin(yaw), 0.0])
+    along_y = np.array([-math.sin(yaw), math.cos(yaw), 0.0])
+    along_z = np.array([0.0, 0.0, 1.0])
+    right = math.cos(roll) * along_x - math.sin(roll) * along_z
+    rolled = math.cos(roll) * along_z + math.sin(roll) * along_x
+    forward = math.sin(pitch) * rolled + math.cos(pitch) * along_y
+    up = math.cos(pitch) * rolled - math.sin(pitch) * along_y
+    return right, forward, up
+
+
+def rays(points_xy: Floats, camera: Camera, size_wh: tuple[int, int]) -> Floats:
+    """Give (N, 3) directions into the world of what is seen at pixels, one metre deep each.
+
+    A point of the world is the camera's position plus its depth times its ray: `project` turned
+    round.
+
+    Raises:
+        ValueError: the camera's rotation isn't known.
+    """
+    right, forward, up = camera_axes(camera)
+    focal = focal_px(camera.vfov_deg, size_wh[1])
+    across = (points_xy[:, 0] - size_wh[0] / 2) / focal
+    above = (size_wh[1] / 2 - points_xy[:, 1]) / focal
+    directions: Floats = forward + across[:, None] * right + above[:, None] * up
+    return directions
+
+
+def depth_at_height(
+    points_xy: Floats, camera: Camera, size_wh: tuple[int, int], height_m: float
+) -> Floats:
+    """Find how deep points lie that are known to be at one height in the world.
+
+    Args:
+        points_xy: (N, 2) pixels.
+        camera: with position and rotation known.
+        size_wh: of the picture.
+        height_m: z of the world.
+
+    Returns:
+        (N,) metres along the optical axis; NaN where what is seen is never at that height in front
+        of the camera.
+
+    Raises:
+        ValueError: the camera's position or rotation isn't known.
+    """
+    if camera.position_m is None:
+        msg = "the camera's position must be known"
+        raise ValueError(msg)
+    climb = rays(points_xy, camera, size_wh)[:, 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        depth = (height_m - camera.position_m[2]) / climb
+    return np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)
+
+
 def depth_from_distance(
     points_xy: Floats, distance_m: Floats, vfov_deg: Floats | float, size_wh: tuple[int, int]
 ) -> Floats:

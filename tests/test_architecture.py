@@ -91,9 +91,9 @@ def test_what_the_package_shows() -> None:
         "info": "(path: 'str | Path' = 'dataset') -> 'Overview'",
         "simulate": (
             "(out: 'str | Path' = 'captures', *, preset: 'str | Preset' = 'tiny', seed: 'int' = 0, "
-            "images: 'bool' = True, workers: 'int | None' = None, scheduler: 'str | None' = None, "
-            "overwrite: 'bool' = False, on_progress: 'Callable[[int, int, str], None] | None' = "
-            "None) -> 'SimulationReport'"
+            "images: 'bool' = True, layout: 'str' = 'native', workers: 'int | None' = None, "
+            "scheduler: 'str | None' = None, overwrite: 'bool' = False, on_progress: "
+            "'Callable[[int, int, str], None] | None' = None) -> 'SimulationReport'"
         ),
     }
 

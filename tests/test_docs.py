@@ -13,7 +13,7 @@ from helpers import Outcome, spawn_gtahead
 from gtahead.findings import CODES
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def _blocks(page: Path, language: str) -> list[str]:
@@ -112,5 +112,5 @@ def test_the_example_capture_of_the_docs_is_valid() -> None:
 
     from gtahead import schemas
 
-    (block,) = _blocks(ROOT / "docs" / "captures.md", "json")
+    (block,) = _blocks(ROOT / "docs" / "captures" / "native.md", "json")
     assert list(schemas.faults(json.loads(block), "capture-sequence")) == []

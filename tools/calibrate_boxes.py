@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.annotation import BoxRule, HeadFrames, give_boxes
+from gtahead.annotation import BoxRule, HeadFrames, depths_over_ground, give_boxes
 from gtahead.annotation.boxes import ORDER
 from gtahead.captures import READERS
 from gtahead.dataset import COUNTED, CountPolicy
@@ -26,7 +26,7 @@ from gtahead.simulation import simulate
 
 TABLE = Path(__file__).resolve().parents[1] / "gtahead" / "annotation" / "calibration.json"
 PRESET, SEEDS = "small", (100, 101, 102)
-MEASURED = ("joints", "camera", "joints2d", "knn")  # a fixed side says nothing of a scene
+MEASURED = ("joints", "camera", "ground", "joints2d", "knn")  # a fixed side says nothing of a scene
 
 
 def sides(boxes_xyxy: Floats) -> Floats:
@@ -46,8 +46,9 @@ def measure(folder: Path, errors: dict[str, list[Floats]], ious: dict[str, list[
         in_frame = inside(points, captured.size_wh)
         status = CountPolicy().status(in_frame, heads["visibility"], None)
         cameras = [frame.camera for frame in captured.frames]
+        ground = depths_over_ground(heads, cameras, [0.0] * len(cameras), captured.size_wh)
         scene = HeadFrames(
-            {name: values for name, values in heads.items() if not name.startswith("captured")},
+            {n: v for n, v in (heads | ground).items() if not n.startswith("captured")},
             len(cameras),
             captured.size_wh,
             np.array([focal_px(c.vfov_deg, captured.size_wh[1]) for c in cameras if c]),

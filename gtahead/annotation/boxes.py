@@ -36,7 +36,7 @@ JOINT_ASPECT = 0.8
 FLOOR_PX = 2.0
 MOST = 1e5  # of any parameter: larger ones are slips of the keyboard
 
-ORDER = ("captured", "joints", "camera", "joints2d", "knn", "fixed")
+ORDER = ("captured", "joints", "camera", "ground", "joints2d", "knn", "fixed")
 """The order in which `auto` tries the rules on a frame; `fixed` always works."""
 
 RULES: Mapping[str, Mapping[str, float]] = {
@@ -44,6 +44,7 @@ RULES: Mapping[str, Mapping[str, float]] = {
     "captured": {},
     "joints": {"ratio": JOINT_RATIO, "aspect": JOINT_ASPECT},
     "camera": {"side_m": HEAD_SIDE_M},
+    "ground": {"side_m": HEAD_SIDE_M},
     "knn": {"k": 3, "scale": 0.25},
     "fixed": {"side": 24.0},
 }
@@ -212,8 +213,12 @@ Compute = Callable[[Booleans], Floats]
 
 
 def _captured(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, Compute]:
+    """Take the capture's box; where the point was moved, its size, round the point."""
     boxes = np.stack([scene.column(f"captured_{c}") for c in ("x0", "y0", "x1", "y1")], axis=1)
     whole = np.asarray(np.isfinite(boxes).all(axis=1), np.bool_)
+    moved = np.isfinite(scene.column("raw_x"))
+    sizes = boxes[moved, 2:] - boxes[moved, :2]
+    boxes[moved] = boxes_around(scene.points_xy[moved], sizes[:, 0], sizes[:, 1])
     return scene.in_every_head(whole), lambda rows: boxes[rows]
 
 
@@ -241,6 +246,14 @@ def _camera(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Boolean
     focal = scene.focal_px[scene.heads["frame_index"]]
     with np.errstate(invalid="ignore"):
         sides = parameters["side_m"] * focal / scene.column("depth_m")
+    return scene.in_every_head(sides > 0), _square(scene, sides)
+
+
+def _ground(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
+    """Take the depth from where somebody standing on the ground is seen; see `ground`."""
+    focal = scene.focal_px[scene.heads["frame_index"]]
+    with np.errstate(invalid="ignore"):
+        sides = parameters["side_m"] * focal / scene.column("ground_depth_m")
     return scene.in_every_head(sides > 0), _square(scene, sides)
 
 
@@ -273,6 +286,7 @@ _RULES: Mapping[str, Callable[[HeadFrames, Mapping[str, float]], tuple[Booleans,
     "captured": _captured,
     "joints": _joints,
     "camera": _camera,
+    "ground": _ground,
     "joints2d": _joints2d,
     "knn": _knn,
     "fixed": _fixed,

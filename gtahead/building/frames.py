@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -72,9 +72,8 @@ def take_pictures(
     captured: CapturedSequence, task: UnitTask, part: Path, record: SequenceRecord
 ) -> list[TakenPicture]:
     """Check every picture and put it into the data set; drop frames whose picture won't do."""
-    if not captured.pictures:
-        return [TakenPicture() for _ in captured.frames]
-    (part / "images").mkdir()
+    if captured.pictures:
+        (part / "images").mkdir()
     taken: list[TakenPicture] = []
     reasons: dict[int, str] = {}
     hashes: dict[str, str] = {}
@@ -83,6 +82,9 @@ def take_pictures(
         try:
             if frame.fault is not None:
                 raise pictures.PictureError(frame.fault)
+            if not captured.pictures:
+                taken.append(TakenPicture())
+                continue
             taken.append(_take_picture(frame, captured, task, part, hashes, record))
         except pictures.PictureError as fault:
             if frame.fault is None:
@@ -102,7 +104,7 @@ def _take_picture(
 ) -> TakenPicture:
     file = frame.file or ""
     path = task.source.root / file
-    data = _read_picture(path)
+    data = _read_layers(frame, task) if frame.layers else _read_picture(path)
     header = pictures.read_header(data)
     width, height = captured.size_wh
     if header.size_wh != (width, height) and header.upright_wh != (width, height):
@@ -110,6 +112,8 @@ def _take_picture(
         raise pictures.PictureError("wrong-size", f"{found} instead of {width} x {height}")
     pictures.check_health(data, header)
     prepared = pictures.prepare(data, header)
+    if frame.layers:  # there is no file to link to
+        prepared = replace(prepared, new_bytes=prepared.new_bytes or data)
     source_hash = (
         prepared.sha256 if prepared.new_bytes is None else hashlib.sha256(data).hexdigest()
     )
@@ -127,6 +131,20 @@ def _take_picture(
         _place(path, prepared, part / "images" / (frame.frame + prepared.extension), task, record)
         name = f"images/{captured.name}/{frame.frame}{prepared.extension}"
     return TakenPicture(name, prepared.sha256, orientation)
+
+
+def _read_layers(frame: CapturedFrame, task: UnitTask) -> bytes:
+    """Put a frame together whose people the tool drew in several goes."""
+    root = task.source.root
+    layers = [
+        pictures.Layer(
+            shown=_read_picture(root / layer.shown),
+            empty=None if layer.empty is None else _read_picture(root / layer.empty),
+            stencil=_read_picture(root / layer.stencil),
+        )
+        for layer in frame.layers
+    ]
+    return pictures.compose(layers)
 
 
 def _read_picture(path: Path) -> bytes:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gtahead import storage
-from gtahead.annotation import HeadFrames, give_boxes
+from gtahead.annotation import HeadFrames, depths_over_ground, give_boxes, lift_points
 from gtahead.annotation.boxes import ORDER
 from gtahead.building.frames import TakenPicture, UnitTask, sample, take_pictures
 from gtahead.building.records import (
@@ -38,7 +39,7 @@ from gtahead.dataset.fingerprints import sequence_digests
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import CODES, Finding
-from gtahead.geometry import Booleans, focal_px
+from gtahead.geometry import Booleans, Floats, focal_px
 from gtahead.storage import crash_point
 
 
@@ -101,8 +102,9 @@ def _annotate(
     heads = captured.heads
     turn_heads(heads, [picture.orientation for picture in taken], captured.size_wh)
     cameras = [frame.camera for frame in captured.frames]
+    ground = [frame.ground_m for frame in captured.frames]
     scene = HeadFrames(
-        heads,
+        heads | depths_over_ground(heads, cameras, ground, captured.size_wh),
         len(captured.frames),
         captured.size_wh,
         np.array(
@@ -112,6 +114,9 @@ def _annotate(
             [np.nan if c is None or c.rotation_deg is None else c.rotation_deg[0] for c in cameras]
         ),
     )
+    if "point_kind" in heads:
+        _lift(heads, lift_points(scene))
+        scene = replace(scene, heads=scene.heads | heads)
     given = give_boxes(scene, task.options.boxes)
     if given.fell_back:
         detail = f"{given.fell_back} frames, rule {task.options.boxes}"
@@ -120,7 +125,7 @@ def _annotate(
     lookup = np.array([names.index(name) if name in names else -1 for name in ORDER], np.int8)
     heads["box_source"] = lookup[given.source] if len(given.source) else given.source
     heads["box_error_px"] = given.error_px
-    if names == ["captured"]:  # the boxes are the captured ones: no need to keep them twice
+    if names == ["captured"] and "raw_x" not in heads:  # no need to keep the same boxes twice
         for name in tables.CAPTURED:
             heads.pop(name, None)
     for place, name in enumerate(tables.BOX):
@@ -128,7 +133,7 @@ def _annotate(
     in_frame = _in_upright_frame(heads, taken, captured.size_wh)
     heads["in_frame"] = in_frame
     heads["status"] = task.options.policy.status(
-        in_frame, heads.get("visibility"), heads.get("occluded")
+        in_frame, heads.get("visibility"), heads.get("occluded"), heads.get("ignore")
     )
     outside = int((~in_frame).sum())
     if outside:
@@ -140,6 +145,14 @@ def _annotate(
         record.findings.add_many("head-outside-frame", outside, [example])
     captured.heads = _without_unknown(heads)
     captured.heads["box_source_names"] = np.array(names, object)
+
+
+def _lift(heads: Columns, lifted_xy: Floats) -> None:
+    """Move points that aren't the visible heads' centres there, and keep them as they were."""
+    moved = heads["point_kind"] >= 0
+    for place, name in enumerate("xy"):
+        heads[f"raw_{name}"] = np.where(moved, heads[name], np.nan)
+        heads[name] = np.where(moved, lifted_xy[:, place], heads[name])
 
 
 def _in_upright_frame(
@@ -189,9 +202,10 @@ def _frame_rows(captured: CapturedSequence, taken: list[TakenPicture]) -> dict[s
             "vfov_deg": camera and round(camera.vfov_deg, 9),
             **dict(zip(("camera_x_m", "camera_y_m", "camera_z_m"), position, strict=True)),
             **dict(zip(("pitch_deg", "roll_deg", "yaw_deg"), rotation, strict=True)),
+            "ground_m": frame.ground_m,
             "fps": captured.fps,
-            "weather": captured.weather,
-            "hour": captured.hour,
+            "weather": frame.weather or captured.weather,
+            "hour": captured.hour if frame.hour is None else frame.hour,
             "location": captured.location,
         }
         for name, value in values.items():

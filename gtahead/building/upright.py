@@ -17,7 +17,7 @@ from gtahead.geometry import (
     vertical_fov_deg,
 )
 
-_POINTS = (("x", "y"), ("top_x", "top_y"), ("neck_x", "neck_y"))
+_POINTS = (("x", "y"), ("raw_x", "raw_y"), ("top_x", "top_y"), ("neck_x", "neck_y"))
 _BOXES = (tables.CAPTURED,)
 
 

@@ -13,13 +13,26 @@ from gtahead.captures.capture import (
     SequenceSource,
     inputs_digest,
 )
+from gtahead.captures.gcc import GCC
+from gtahead.captures.gta_event import GTA_EVENT
+from gtahead.captures.headless import BY_NAME, Headless, explain
 from gtahead.captures.jta import JTA
+from gtahead.captures.jta_mods import JTA_MODS
+from gtahead.captures.motsynth import MOTSYNTH
+from gtahead.captures.mta import MTA
 from gtahead.captures.native import NATIVE
+from gtahead.captures.rgbdsyn import RGBDSYN
 from gtahead.errors import InputError, UsageError, Where
 
 READERS: Mapping[str, Reader] = {
     "native": NATIVE,
     "jta": JTA,
+    "jta-mods": JTA_MODS,
+    "motsynth": MOTSYNTH,
+    "mta": MTA,
+    "gcc": GCC,
+    "rgbdsyn": RGBDSYN,
+    "gta-event": GTA_EVENT,
 }
 
 __all__ = [
@@ -49,6 +62,8 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         UsageError: an unknown reader, or a folder that several readers claim.
     """
     place = Where(str(root))
+    if wanted in BY_NAME:
+        raise _refusal(BY_NAME[wanted], place)
     if wanted not in ("auto", *READERS):
         raise UsageError("unknown capture format", value=wanted, remedy=f"one of {_listed()}")
     if not root.is_dir():
@@ -70,6 +85,8 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
             )
         return READERS[wanted], reason
     claims = {name: reason for name, r in READERS.items() if (reason := r.recognise(root))}
+    if not claims and (found := explain(root)) is not None:
+        raise _refusal(found[0], place, found[1])
     if not claims:
         raise InputError(
             "no capture that gtahead knows",
@@ -85,6 +102,12 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         )
     name, reason = next(iter(claims.items()))
     return READERS[name], reason
+
+
+def _refusal(kind: Headless, place: Where, seen: str | None = None) -> InputError:
+    looks = f"looks like {kind.title}" if kind.name else kind.title
+    what = kind.title if seen is None else f"{looks} ({seen})"
+    return InputError(f"{what}: {kind.missing}", where=place, remedy=kind.remedy)
 
 
 def _listed() -> str:

@@ -11,11 +11,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Flow, Ledger
 from gtahead.geometry import Camera, depth_from_distance, project
+
+SKEL_HEAD = "skel-head"
+"""Kind of a point that is the game's bone SKEL_Head, which sits at the base of the skull."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,21 @@ class SequenceSource:
 
 
 @dataclass(frozen=True)
+class LayerFiles:
+    """One shot of a frame whose people were drawn in several goes.
+
+    Attributes:
+        shown: the screen with this go's people.
+        empty: the screen without them; None where it is missing.
+        stencil: bytes, row by row, that tell people from the rest.
+    """
+
+    shown: str
+    empty: str | None
+    stencil: str
+
+
+@dataclass(frozen=True)
 class CapturedFrame:
     """One frame as captured.
 
@@ -48,6 +67,11 @@ class CapturedFrame:
         sha256: of the picture, where the capture recorded it.
         fault: code of a finding, noted by the reader, that sets the frame aside; it stays listed
             so that its heads are booked with it.
+        layers: where the tool drew its people in several goes, the shots that the picture is put
+            together from, relative to the root; `file` is the first of them.
+        ground_m: height of the ground in the world, z, where people stand on one level.
+        weather: where it isn't the sequence's.
+        hour: likewise.
     """
 
     frame: str
@@ -55,6 +79,10 @@ class CapturedFrame:
     camera: Camera | None = None
     sha256: str | None = None
     fault: str | None = None
+    layers: tuple[LayerFiles, ...] = ()
+    ground_m: float | None = None
+    weather: str | None = None
+    hour: float | None = None
 
 
 @dataclass
@@ -125,6 +153,39 @@ def inputs_digest(
             size = -1
         total.update(os.fsencode(path.relative_to(root)) + f" {size}\n".encode())
     return total.hexdigest()
+
+
+SIMULATION = "simulation.json"
+"""Beside labels that gtahead simulated in another tool's layout: what they are."""
+
+
+def simulation_of(folder: Path) -> dict[str, Any]:
+    """Read what a simulated sequence says of itself; empty where it is none of ours."""
+    try:
+        document = orjson.loads((folder / SIMULATION).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    ours = isinstance(document, dict) and document.get("simulated") is True
+    return document if ours else {}
+
+
+def mark_simulated(sequence: CapturedSequence, folder: Path) -> None:
+    """Say so in a sequence that was simulated."""
+    document = simulation_of(folder)
+    sequence.simulated = bool(document)
+    kept = ("tool", "licence", "seed")
+    sequence.about |= {name: document[name] for name in kept if name in document}
+
+
+LONGEST_NAME_BYTES = 200
+
+
+def can_name_a_sequence(name: str) -> bool:
+    """Leave room for a suffix in the file system's 255 bytes; refuse bytes that aren't Unicode."""
+    try:
+        return len(name.encode("utf-8")) <= LONGEST_NAME_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def frame_name(number: int) -> str:
@@ -328,7 +389,7 @@ FARTHEST_PX = 1e7
 
 _ANYWHERE = (-FARTHEST_PX, FARTHEST_PX)
 _RANGES = {"visibility": (0.0, 1.0), "top_neck_m": (1e-3, 10.0), "depth_m": (1e-3, 1e6)}
-_FLAGS = ("occluded", "self_occluded")
+_FLAGS = ("occluded", "self_occluded", "ignore")
 _CAPTURED = ("captured_x0", "captured_y0", "captured_x1", "captured_y1")
 
 

@@ -26,11 +26,11 @@ from gtahead.captures.capture import (
     note_gaps,
     settle_heads,
 )
-from gtahead.dataset.tabular import Columns
+from gtahead.captures.joints import Joints, heads_of
+from gtahead.captures.picture_files import numbered_pictures
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, vertical_fov_deg
-from gtahead.pictures import PICTURE_SUFFIXES
 
 SIZE_WH = (1920, 1080)
 FOCAL_PX = 1158.0
@@ -38,9 +38,7 @@ FOCAL_PX = 1158.0
 
 FRAMES_A_SEQUENCE = 900
 FPS = 30.0
-HEAD_TOP, HEAD_CENTER, NECK = 0, 1, 2
 FIELDS = 10
-MOST_DIGITS = 12
 
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}
 _NAME = re.compile(r"seq_(\d+)\.json")
@@ -87,29 +85,17 @@ def _pictures_folder(source: SequenceSource) -> Path:
     return source.root / "frames" / split / source.name
 
 
-def _picture_files(source: SequenceSource) -> dict[int, Path]:
-    """Find the frames' pictures; of two with one number the first by name is taken."""
-    folder = _pictures_folder(source)
-    if not folder.is_dir():
-        return {}
-    found: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        named = path.suffix.lower() in PICTURE_SUFFIXES and len(path.stem) <= MOST_DIGITS
-        if named and path.stem.isdecimal():
-            found.setdefault(int(path.stem), path)
-    return found
-
-
 def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
-    return [source.root / source.path], list(_picture_files(source).values())
+    return [source.root / source.path], list(numbered_pictures(_pictures_folder(source)).values())
 
 
 def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
     where = Where(source.path, source.name)
-    joints = _read_joints(source, where, findings, ledger)
-    heads, frames_seen = _heads_of(joints, where, findings, ledger)
-    pictures = _picture_files(source)
-    numbers = np.array(sorted(_frame_numbers(pictures, frames_seen)), np.int64)
+    joints = _as_joints(_read_joints(source, where, findings, ledger))
+    found = heads_of(joints, where, findings, ledger)
+    heads = found.columns() | {"depth_m": found.top.xyz[:, 2]}
+    pictures = numbered_pictures(_pictures_folder(source))
+    numbers = np.array(sorted(_frame_numbers(pictures, np.unique(joints.frame))), np.int64)
     camera = Camera(vertical_fov_deg(FOCAL_PX, SIZE_WH[1]))
     folder = _pictures_folder(source).relative_to(source.root).as_posix()
     frames = [
@@ -222,67 +208,17 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _heads_of(
-    joints: npt.NDArray[np.float64], where: Where, findings: Findings, ledger: Ledger
-) -> tuple[Columns, npt.NDArray[np.int64]]:
-    """Make one row a person and frame out of the joints of its head."""
-    persons = joints[:, :2].astype(np.int64)
-    everyone = np.unique(persons, axis=0)
-    ledger.heads.came += len(everyone)
-    parts = {joint: joints[joints[:, 2] == joint] for joint in (HEAD_TOP, HEAD_CENTER, NECK)}
-    tops = parts[HEAD_TOP]
-    keys = tops[:, :2].astype(np.int64)
-    headless = _not_in(everyone, keys)
-    for frame, person in headless:
-        place = Where(where.file, where.sequence, frame_name(int(frame)), int(person))
-        findings.add("no-head-joint", place)
-        ledger.heads.drop("no-head-joint")
-    extra = len(tops) - len(np.unique(keys, axis=0))
-    ledger.heads.came += extra  # dropped again as duplicates
-    neck = _beside(keys, parts[NECK])
-    center = _beside(keys, parts[HEAD_CENTER])
-    top_hidden, center_hidden = tops[:, 8], center[:, 8]
-    hidden = np.where(
-        np.isnan(center_hidden), top_hidden > 0, (top_hidden > 0) & (center_hidden > 0)
+def _as_joints(rows: npt.NDArray[np.float64]) -> Joints:
+    return Joints(
+        frame=rows[:, 0].astype(np.int64),
+        person=rows[:, 1].astype(np.int64),
+        kind=rows[:, 2].astype(np.int64),
+        xy=rows[:, 3:5],
+        xyz=rows[:, 5:8],
+        occluded=(rows[:, 8] > 0).astype(np.int8),
+        self_occluded=(rows[:, 9] > 0).astype(np.int8),
+        lines=np.zeros(len(rows), np.int64),
     )
-    columns: Columns = {
-        "frame": keys[:, 0],
-        "head_id": keys[:, 1],
-        "x": tops[:, 3],
-        "y": tops[:, 4],
-        "depth_m": tops[:, 7],
-        "top_x": tops[:, 3],
-        "top_y": tops[:, 4],
-        "neck_x": neck[:, 3],
-        "neck_y": neck[:, 4],
-        "top_neck_m": np.linalg.norm(tops[:, 5:8] - neck[:, 5:8], axis=1),
-        "occluded": hidden.astype(np.int8),
-        "self_occluded": (tops[:, 9] > 0).astype(np.int8),
-    }
-    return columns, np.unique(everyone[:, 0])
-
-
-def _not_in(everyone: npt.NDArray[np.int64], some: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    known = set(map(tuple, some.tolist()))
-    missing = [pair for pair in everyone.tolist() if tuple(pair) not in known]
-    return np.array(missing, np.int64).reshape(-1, 2)
-
-
-def _beside(
-    keys: npt.NDArray[np.int64], joints: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Find the joint of each (frame, person), NaN where there is none."""
-    out = np.full((len(keys), FIELDS), np.nan)
-    rows = {
-        pair: row for row, pair in enumerate(map(tuple, joints[:, :2].astype(np.int64).tolist()))
-    }
-    found = [
-        (place, rows[pair]) for place, pair in enumerate(map(tuple, keys.tolist())) if pair in rows
-    ]
-    if found:
-        places, sources = map(list, zip(*found, strict=True))
-        out[places] = joints[sources]
-    return out
 
 
 JTA = Reader(

@@ -17,6 +17,7 @@ from gtahead.captures.capture import (
     HeadRows,
     Reader,
     SequenceSource,
+    can_name_a_sequence,
     frame_name,
     note_gaps,
     settle_heads,
@@ -39,7 +40,6 @@ FORMAT = "gtahead-capture"
 VERSION = 1
 SEQUENCE = "sequence.json"
 PICTURES = "frames"
-LONGEST_NAME_BYTES = 200
 
 HEAD_KINDS: Mapping[str, Kind] = {
     "frame": Kind.ID,
@@ -52,6 +52,7 @@ HEAD_KINDS: Mapping[str, Kind] = {
     ),
     "occluded": Kind.FLAG,
     "self_occluded": Kind.FLAG,
+    "ignore": Kind.FLAG,
 }
 _REQUIRED = ("frame", "ped_id", "x", "y")
 _CANONICAL = {"ped_id": "head_id"} | {f"box_{c}": f"captured_{c}" for c in ("x0", "y0", "x1", "y1")}
@@ -86,19 +87,11 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
 def _sources(folders: list[Path], findings: Findings) -> list[SequenceSource]:
     found = []
     for folder in folders:
-        if _can_name_a_sequence(folder.name):
+        if can_name_a_sequence(folder.name):
             found.append(SequenceSource("native", folder.parent, folder.name, folder.name))
         else:
             findings.add("bad-name", Where(printable(folder.name)))
     return found
-
-
-def _can_name_a_sequence(name: str) -> bool:
-    """Leave room for a suffix in the file system's 255 bytes; refuse bytes that aren't Unicode."""
-    try:
-        return len(name.encode("utf-8")) <= LONGEST_NAME_BYTES
-    except UnicodeEncodeError:
-        return False
 
 
 def _heads_files(folder: Path) -> list[Path]:

@@ -25,7 +25,7 @@ from gtahead.cli.common import (
     default="auto",
     show_default=True,
     metavar="KIND",
-    help="Kind of capture: auto, native, jta.",
+    help="Kind of capture: auto, native, jta, jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event.",
 )
 @click.option(
     "--boxes",

@@ -17,6 +17,13 @@ from gtahead.cli.common import print_json, progress_bar, working_options
     help="tiny: 7 x 8 frames; small: 12 x 30; gta-head: the 35 sequences, 5,096 frames and "
     "1.73 million heads of GTA_Head's shape.",
 )
+@click.option(
+    "--layout",
+    type=click.Choice(["native", "jta-mods", "gcc"]),
+    default="native",
+    show_default=True,
+    help="Write them as this capture tool would; only native holds all that is known.",
+)
 @click.option("--no-images", is_flag=True, help="Labels alone; the same ones as with pictures.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N"
@@ -26,6 +33,7 @@ from gtahead.cli.common import print_json, progress_bar, working_options
 def command(
     out: str,
     preset: str,
+    layout: str,
     seed: int,
     workers: int | None,
     scheduler: str | None,
@@ -36,7 +44,7 @@ def command(
     debug: bool,
     as_json: bool,
 ) -> int:
-    """Draw crowd scenes and write them as captures in gtahead's own format.
+    """Draw crowd scenes and write them as captures.
 
     They stand in for the game, to try gtahead, test and train. Boxes, joints, depths and visible
     shares are exact. Everything written says that it is simulated.
@@ -50,6 +58,7 @@ def command(
             preset=preset,
             seed=seed,
             images=not no_images,
+            layout=layout,
             workers=workers,
             scheduler=scheduler,
             overwrite=overwrite,
@@ -58,7 +67,8 @@ def command(
     if as_json:
         print_json(report.as_dict())
     elif not quiet:
-        click.echo(f"{report.out}: simulated captures, preset {preset}, seed {seed}")
+        tool = "" if layout == "native" else f", layout {layout}"
+        click.echo(f"{report.out}: simulated captures, preset {preset}, seed {seed}{tool}")
         click.echo(f"  {report.written} sequences drawn now, {report.reused} there before")
         click.echo(
             f"  {len(report.sequences)} sequences, {report.frames:,} frames, "

@@ -66,6 +66,7 @@ class CountPolicy:
         in_frame: npt.NDArray[np.bool_],
         visibility: npt.NDArray[np.float64] | None,
         occluded: npt.NDArray[np.int8] | None,
+        ignore: npt.NDArray[np.int8] | None = None,
     ) -> npt.NDArray[np.int8]:
         """Give every head its status code.
 
@@ -73,6 +74,8 @@ class CountPolicy:
             in_frame: (N,) whether the head's centre lies in the picture.
             visibility: (N,) visible share in [0, 1], NaN where unknown; or None.
             occluded: (N,) 0, 1, or -1 where unknown; or None. Used where visibility is unknown.
+            ignore: (N,) 1 where the capture itself wants a head neither found nor missed; or None.
+                Only "all" counts such heads.
 
         Returns:
             (N,) codes `COUNTED`, `IGNORED`, `ABSENT`. Where neither share nor flag is known, a head
@@ -81,13 +84,14 @@ class CountPolicy:
         if self.name == "all":
             return np.full(len(in_frame), COUNTED, np.int8)
         status = np.where(in_frame, COUNTED, ABSENT).astype(np.int8)
-        if self.name == "in-frame":
-            return status
-        known = np.zeros(len(in_frame), np.bool_)
-        if visibility is not None:
-            known = np.isfinite(visibility)
-            status[in_frame & (visibility < self.threshold)] = IGNORED
-            status[in_frame & (visibility <= 0)] = ABSENT
-        if occluded is not None:
-            status[in_frame & ~known & (occluded == 1)] = IGNORED
+        if self.name == "visible":
+            known = np.zeros(len(in_frame), np.bool_)
+            if visibility is not None:
+                known = np.isfinite(visibility)
+                status[in_frame & (visibility < self.threshold)] = IGNORED
+                status[in_frame & (visibility <= 0)] = ABSENT
+            if occluded is not None:
+                status[in_frame & ~known & (occluded == 1)] = IGNORED
+        if ignore is not None:
+            status[(status == COUNTED) & (ignore == 1)] = IGNORED
         return status

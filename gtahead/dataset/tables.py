@@ -30,6 +30,9 @@ HEADS_V1 = pa.schema(
         pa.field("head_id", pa.int64(), nullable=False),  # ped id: the person, within a sequence
         pa.field("x", pa.float64(), nullable=False),  # px, centre of the visible head
         pa.field("y", pa.float64(), nullable=False),  # px, may lie outside: see in_frame
+        pa.field("raw_x", pa.float64()),  # px, the point as captured where x, y were moved from it
+        pa.field("raw_y", pa.float64()),
+        pa.field("point_kind", _WORDS),  # what the captured point is, such as skel-head
         pa.field("depth_m", pa.float64()),  # along the optical axis, not the distance
         pa.field("world_x_m", pa.float64()),
         pa.field("world_y_m", pa.float64()),
@@ -52,6 +55,7 @@ HEADS_V1 = pa.schema(
         pa.field("occluded", pa.bool_()),
         pa.field("self_occluded", pa.bool_()),
         pa.field("visibility", pa.float64()),  # visible share in [0, 1]
+        pa.field("ignore", pa.bool_()),  # the capture wants it neither found nor missed
         pa.field("in_frame", pa.bool_(), nullable=False),  # 0 <= x < W and 0 <= y < H
         pa.field("status", _WORDS, nullable=False),  # counted, ignored, absent
     ],
@@ -79,6 +83,7 @@ FRAMES_V1 = pa.schema(
         pa.field("pitch_deg", pa.float64()),
         pa.field("roll_deg", pa.float64()),
         pa.field("yaw_deg", pa.float64()),
+        pa.field("ground_m", pa.float64()),  # z of the ground, where people stand on one level
         pa.field("fps", pa.float64()),
         pa.field("weather", pa.string()),
         pa.field("hour", pa.float64()),
@@ -86,6 +91,9 @@ FRAMES_V1 = pa.schema(
     ],
     metadata={"gtahead.table": "frames", "gtahead.version": "1"},
 )
+
+POINT_KINDS = ("skel-head",)
+"""Kinds of captured points, by code, that aren't the centre of the visible head."""
 
 BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
 CAPTURED = ("captured_x0", "captured_y0", "captured_x1", "captured_y1")
@@ -99,8 +107,8 @@ def write_heads(path: Path, columns: Columns, frame_ids: Sequence[str]) -> None:
     Args:
         path: the Parquet file; nothing is renamed here.
         columns: by the names of `HEADS_V1`, with `frame_index` (N,) into `frame_ids` in place of
-            `frame_id`, `status` as codes, and `box_source` as a pair under `box_source` (codes) and
-            `box_source_names`. Missing columns are written as nulls.
+            `frame_id`, `status` and `point_kind` as codes, and `box_source` as a pair under
+            `box_source` (codes) and `box_source_names`. Missing columns are written as nulls.
         frame_ids: of all frames of the sequence.
     """
     rows = len(columns["head_id"])
@@ -108,6 +116,7 @@ def write_heads(path: Path, columns: Columns, frame_ids: Sequence[str]) -> None:
         "frame_id": (columns["frame_index"], list(frame_ids)),
         "status": (columns["status"], list(STATUS_NAMES)),
         "box_source": (columns.get("box_source"), list(columns.get("box_source_names", ()))),
+        "point_kind": (columns.get("point_kind"), list(POINT_KINDS)),
     }
     arrays = []
     for field in HEADS_V1:

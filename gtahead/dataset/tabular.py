@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -74,11 +74,15 @@ LONGEST_HEADER = 65_536
 def read_header(path: Path, file: str) -> list[str]:
     """Read the column names of a CSV file: a byte order mark and blanks around names don't count.
 
+    A comma at the end of every row, or of the header alone, makes no column: the names are as many
+    as the first row has fields.
+
     Raises:
         InputError: empty, not UTF-8, longer than `LONGEST_HEADER`, or with a name twice.
     """
     with path.open("rb") as source:
         first = source.readline(LONGEST_HEADER).removeprefix(b"\xef\xbb\xbf")
+        second = source.readline(LONGEST_HEADER).rstrip()
     where = Where(file, field="line 1")
     if len(first) == LONGEST_HEADER:
         raise InputError("the header line is too long", where=where, remedy="is this a CSV file?")
@@ -90,6 +94,15 @@ def read_header(path: Path, file: str) -> list[str]:
     if not any(names):
         raise InputError("the file has no header line", where=where, remedy="write it again")
     _refuse_twice(names, where)
+    return _without_last_comma(names, second)
+
+
+def _without_last_comma(names: list[str], row: bytes) -> list[str]:
+    fields = row.count(b",") + 1
+    if row.endswith(b",") and fields == len(names) + 1:
+        return [*names, ""]
+    if names[-1] == "" and row and fields == len(names) - 1:
+        return names[:-1]
     return names
 
 
@@ -305,7 +318,9 @@ def read_parquet(
     return TableRead(columns, len(keep), lines[keep], bad_cells=bad, unknown=_unknown(names, kinds))
 
 
-def write_csv(path: Path, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+def write_csv(
+    to: Path | BinaryIO, columns: Mapping[str, npt.NDArray[Any]], *, header: bool = True
+) -> None:
     """Write columns as CSV: floats in their shortest exact form, NaN and flags of -1 as nothing."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
@@ -316,8 +331,10 @@ def write_csv(path: Path, columns: Mapping[str, npt.NDArray[Any]]) -> None:
         return pa.array(values, from_pandas=True)
 
     table = pa.table({name: to_arrow(values) for name, values in columns.items()})
-    options = arrow_csv.WriteOptions(quoting_style="none", quoting_header="none")
-    arrow_csv.write_csv(table, path, options)
+    options = arrow_csv.WriteOptions(
+        include_header=header, quoting_style="none", quoting_header="none"
+    )
+    arrow_csv.write_csv(table, to, options)
 
 
 def cell_texts(path: Path, column: str, lines: Iterable[int], file: str) -> dict[int, str]:

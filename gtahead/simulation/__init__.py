@@ -1,4 +1,4 @@
-"""Simulated captures: crowd scenes drawn without the game, in gtahead's own capture format.
+"""Simulated captures: crowd scenes drawn without the game, in gtahead's format or a tool's.
 
 They stand in for the game in demo, tests, training and benchmarks, and say so in everything that
 they write. Boxes, joints, depths and visible shares are exact.
@@ -6,7 +6,6 @@ they write. Boxes, joints, depths and visible shares are exact.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -18,16 +17,24 @@ import numpy as np
 import orjson
 
 from gtahead import __version__, running, storage
-from gtahead.captures.native import SEQUENCE, write_sequence
+from gtahead.captures.capture import SIMULATION
+from gtahead.captures.native import SEQUENCE
 from gtahead.dataset import COUNTED, CountPolicy
 from gtahead.dataset.tabular import Columns
-from gtahead.errors import InputError, ResourceError, Where
+from gtahead.errors import InputError, ResourceError, UsageError, Where
 from gtahead.geometry import inside
-from gtahead.simulation.presets import FPS, PRESETS, Preset, SequencePlan, plan
+from gtahead.simulation.presets import (
+    FPS,
+    LAYOUT_NAMES,
+    PRESETS,
+    Preset,
+    SequencePlan,
+    folder_name,
+    plan,
+)
 
 __all__ = ["PRESETS", "Preset", "SimulationReport", "simulate"]
 
-JPEG_QUALITY = 90
 _TRIES = 5  # to find the number of people that leaves the wished number of heads in sight
 
 
@@ -39,6 +46,7 @@ class SimulationReport:
     preset: str
     seed: int
     images: bool
+    layout: str = "native"
     written: int = 0
     reused: int = 0
     frames: int = 0
@@ -57,6 +65,7 @@ class _Task:
     out: Path
     tool: str
     images: bool
+    layout: str
 
 
 def simulate(
@@ -65,18 +74,20 @@ def simulate(
     preset: str | Preset = "tiny",
     seed: int = 0,
     images: bool = True,
+    layout: str = "native",
     workers: int | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
     on_progress: Callable[[int, int, str], None] | None = None,
 ) -> SimulationReport:
-    """Draw crowd scenes and write them as native captures.
+    """Draw crowd scenes and write them as captures.
 
     Args:
         out: the captures' folder; sequences of the same run that stand there are kept.
         preset: a name in `PRESETS`, or a preset of your own.
         seed: of everything random; the same seed gives the same bytes, whatever the workers.
         images: draw pictures; False writes the same labels alone.
+        layout: "native", or what a capture tool would leave: "jta-mods" or "gcc"; these hold less.
         workers: processes; None for one a core, up to 4.
         scheduler: address of a Dask scheduler, in place of processes of this machine.
         overwrite: replace sequences that another run simulated here.
@@ -84,28 +95,31 @@ def simulate(
             there are, and the last one's name.
 
     Raises:
-        UsageError: no such preset.
+        UsageError: no such preset or layout.
         InputError: `out` holds sequences of another run, or something else of that name.
         ResourceError: disk, rights, or another process in the same folder.
     """
     plans = plan(preset, seed)
+    if layout not in LAYOUT_NAMES:
+        raise UsageError("no such layout", value=layout, remedy=f"one of {', '.join(LAYOUT_NAMES)}")
     target = Path(out)
     name = preset if isinstance(preset, str) else preset.name
-    report = SimulationReport(target, name, seed, images)
+    report = SimulationReport(target, name, seed, images, layout)
     kind = "with pictures" if images else "labels alone"
-    tool = f"gtahead {__version__} simulate, preset {name}, {kind}"
+    tool = f"gtahead {__version__} simulate, preset {name}, {kind}, layout {layout}"
     with storage.naming_os_errors(target):
         storage.make_folder(target)
         with storage.locked(target):
             storage.remove_leftovers(target)
-            _clear_others(target, {one.name for one in plans}, overwrite=overwrite)
+            _clear_others(target, {folder_name(layout, one) for one in plans}, overwrite=overwrite)
             tasks = []
             for one in plans:
-                if _stands(target / one.name, tool, seed, overwrite=overwrite):
+                sequence = folder_name(layout, one)
+                if _stands(target / sequence, tool, seed, overwrite=overwrite):
                     report.reused += 1
-                    report.sequences[one.name] = _counts(target / one.name)
+                    report.sequences[sequence] = _counts(target / sequence)
                 else:
-                    tasks.append((one.name, _Task(one, target.absolute(), tool, images)))
+                    tasks.append((sequence, _Task(one, target.absolute(), tool, images, layout)))
             tasks.sort(key=lambda task: -task[1].plan.heads * task[1].plan.frames)
             if on_progress is not None:
                 on_progress(len(report.sequences), len(plans), "")
@@ -135,13 +149,16 @@ def simulate(
 
 
 def _document_of(folder: Path) -> dict[str, Any]:
-    """Read a simulated sequence's document; empty where none of ours stands there."""
-    try:
-        document = orjson.loads((folder / SEQUENCE).read_bytes())
-        ours = document["simulated"] is True and document["tool"].startswith("gtahead ")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    return document if ours else {}
+    """Read what a simulated sequence says of itself; empty where none of ours stands there."""
+    for name in (SEQUENCE, SIMULATION):
+        try:
+            document = orjson.loads((folder / name).read_bytes())
+            if document["simulated"] is True and document["tool"].startswith("gtahead "):
+                found: dict[str, Any] = document
+                return found
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return {}
 
 
 def _refuse(folder: Path, *, ours: bool) -> InputError:
@@ -169,36 +186,36 @@ def _stands(folder: Path, tool: str, seed: int, *, overwrite: bool) -> bool:
         return False
     document = _document_of(folder)
     if document.get("tool") == tool and document.get("seed") == seed:
-        pictures = [row["file"] for row in document["frames"] if row["file"] is not None]
-        whole = all((folder / name).is_file() for name in ["heads.csv", *pictures])
-        return whole and "simulation" in document
+        counts = document.get("simulation", {})
+        there = sum(path.is_file() for path in folder.rglob("*"))
+        return bool(there == counts.get("files"))
     if not (document and overwrite):
         raise _refuse(folder, ours=bool(document))
     return False
 
 
 def _counts(folder: Path) -> dict[str, int]:
-    document = orjson.loads((folder / SEQUENCE).read_bytes())
-    return {name: int(document["simulation"][name]) for name in ("frames", "heads", "counted")}
+    counts = _document_of(folder)["simulation"]
+    return {name: int(counts[name]) for name in ("frames", "heads", "counted")}
 
 
 def _simulate_sequence(task: _Task) -> dict[str, int]:
     """Draw one sequence and write it whole; give its counts."""
-    part = storage.aside_name(task.out / task.plan.name)
+    to = task.out / folder_name(task.layout, task.plan)
+    part = storage.aside_name(to)
     try:
-        (part / "frames").mkdir(parents=True)
+        part.mkdir(parents=True)
         counts = _draw(task, part)
-        if not task.images:
-            (part / "frames").rmdir()
-        storage.sync_folder(part)
-        storage.replace_folder(part, task.out / task.plan.name)
+        for folder in [part, *(path for path in part.rglob("*") if path.is_dir())]:
+            storage.sync_folder(folder)
+        storage.replace_folder(part, to)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return counts
 
 
 def _draw(task: _Task, folder: Path) -> dict[str, int]:
-    from gtahead.simulation import painting, people
+    from gtahead.simulation import layouts, painting, people
 
     one = task.plan
     random = np.random.default_rng([*one.seed, 0])
@@ -206,35 +223,24 @@ def _draw(task: _Task, folder: Path) -> dict[str, int]:
     scene = (
         painting.background(one.camera, one.size_wh, one.weather, random) if task.images else None
     )
-    columns: dict[str, list[Any]] = {}
-    rows, counted = [], 0
+    layout = layouts.LAYOUTS[task.layout](folder, one, task.tool, images=task.images)
+    heads = counted = 0
     policy = CountPolicy()
     for number in range(one.frames):
-        picture = None if scene is None else scene.copy()
         nobody = number < one.empty_frames
         seen = people.look(
             _nobody(crowd) if nobody else crowd, one.camera, one.size_wh, number / FPS
         )
-        shares, covered = painting.visible_shares(seen, one.size_wh, crowd, picture)
+        shares, covered = painting.visible_shares(seen, one.size_wh)
         table = _head_rows(number, seen, crowd, shares, covered)
-        for name, values in table.items():
-            columns.setdefault(name, []).append(values)
         points = np.stack([table["x"], table["y"]], axis=1)
         status = policy.status(inside(points, one.size_wh), table["visibility"], None)
+        heads += len(status)
         counted += int((status == COUNTED).sum())
-        file = sha256 = None
-        if picture is not None:
-            noise = np.random.default_rng([*one.seed, 1 + number])
-            file = f"frames/{number:06d}.jpg"
-            sha256 = _write_picture(
-                folder / file, painting.develop(picture, one.weather, one.hour, noise)
-            )
-        rows.append({"frame": number, "file": file, "sha256": sha256})
-    heads: Columns = {name: np.concatenate(parts) for name, parts in columns.items()}
-    order = np.lexsort((heads["ped_id"], heads["frame"]))
-    heads = {name: values[order] for name, values in heads.items()}
-    counts = {"frames": one.frames, "heads": len(order), "counted": counted}
-    write_sequence(folder, _document(task, rows, counts), heads)
+        layout.add(layouts.Moment(number, seen, crowd, table, scene))
+    counts = {"frames": one.frames, "heads": heads, "counted": counted}
+    written = sum(path.is_file() for path in folder.rglob("*"))
+    layout.finish(counts | {"files": written + layout.LAST_FILES})
     return counts
 
 
@@ -253,7 +259,7 @@ def _crowd(one: SequencePlan) -> Any:  # noqa: ANN401 - People; imported late, w
         counts = []
         for moment in (0.0, one.frames / FPS / 2, one.frames / FPS):
             seen = people.look(crowd, one.camera, one.size_wh, moment)
-            shares, _ = painting.visible_shares(seen, one.size_wh, crowd, None)
+            shares, _ = painting.visible_shares(seen, one.size_wh)
             status = policy.status(inside(seen.heads_xy, one.size_wh), shares, None)
             counts.append(int((status == COUNTED).sum()))
         found = float(np.mean(counts))
@@ -295,38 +301,4 @@ def _head_rows(number: int, seen: Any, crowd: Any, shares: Any, covered: Any) ->
         "occluded": covered,
         "self_occluded": seen.away.astype(np.int8),
         "visibility": np.round(shares, 3),
-    }
-
-
-def _write_picture(path: Path, picture: Any) -> str:  # noqa: ANN401 - an OpenCV picture
-    import cv2
-
-    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        raise AssertionError("OpenCV can't encode JPEG")
-    path.write_bytes(data.tobytes())
-    return hashlib.sha256(data.tobytes()).hexdigest()
-
-
-def _document(task: _Task, rows: list[dict[str, Any]], counts: dict[str, int]) -> dict[str, Any]:
-    one = task.plan
-    return {
-        "simulated": True,
-        "tool": task.tool,
-        "seed": one.seed[0],
-        "licence": "CC0-1.0",
-        "width": one.size_wh[0],
-        "height": one.size_wh[1],
-        "fps": FPS,
-        "camera": {
-            "vfov_deg": one.camera.vfov_deg,
-            "position_m": list(one.camera.position_m or ()),
-            "rotation_deg": list(one.camera.rotation_deg or ()),
-        },
-        "weather": one.weather,
-        "hour": one.hour,
-        "location": one.location,
-        "pictures": task.images,
-        "simulation": counts,
-        "frames": rows,
     }

@@ -22,16 +22,18 @@ _NIGHT_BGR = np.array([0.44, 0.36, 0.30], np.float32)  # light that is left, blu
 _SKY = {"RAIN": 120, "THUNDER": 95, "OVERCAST": 165, "FOGGY": 185, "CLOUDS": 195}
 
 
-def visible_shares(
-    seen: Seen, size_wh: tuple[int, int], people: People, picture: Picture | None
-) -> tuple[Floats, npt.NDArray[np.int8]]:
-    """Paint everybody and count what is seen of each head.
+def paint_people(picture: Picture, seen: Seen, people: People) -> None:
+    """Paint people onto a picture, in the order given: far ones first."""
+    for number, outline in enumerate(_outlines(seen)):
+        _paint_person(picture, seen, number, people, outline)
+
+
+def visible_shares(seen: Seen, size_wh: tuple[int, int]) -> tuple[Floats, npt.NDArray[np.int8]]:
+    """Paint everybody into an id-buffer and count what is seen of each head.
 
     Args:
         seen: who is there, far ones first.
         size_wh: of the picture.
-        people: for their colours.
-        picture: painted on in place; None paints the id-buffer alone.
 
     Returns:
         (n,) visible share of each head's pixels, those outside the picture counted as unseen; and
@@ -39,16 +41,29 @@ def visible_shares(
     """
     width, height = size_wh
     ids = np.zeros((height, width), np.int32)
-    outlines = np.clip(np.round(seen.bodies * 2**_SUBPIXEL), -(2**24), 2**24).astype(np.int32)
+    outlines = _outlines(seen)
     whole = np.zeros(len(seen.who))
     for number in range(len(seen.who)):
         cv2.fillConvexPoly(ids, outlines[number], 0, cv2.LINE_8, _SUBPIXEL)
-        if picture is not None:
-            _paint_person(picture, seen, number, people, outlines[number])
         whole[number] = _paint_head(ids, seen.heads_xy[number], seen.semi_axes[number], number + 1)
     counts = np.bincount(ids.ravel(), minlength=len(seen.who) + 1)[1:]
     shares = np.minimum(counts / np.maximum(whole, 1), 1.0)
     return shares, _covered(ids, seen.heads_xy)
+
+
+def people_stencil(seen: Seen, size_wh: tuple[int, int], value: int) -> npt.NDArray[np.uint8]:
+    """Paint where people are seen, heads and bodies, as the game's stencil buffer has them."""
+    ids = np.zeros((size_wh[1], size_wh[0]), np.int32)
+    for number, outline in enumerate(_outlines(seen)):
+        cv2.fillConvexPoly(ids, outline, value, cv2.LINE_8, _SUBPIXEL)
+        _paint_head(ids, seen.heads_xy[number], seen.semi_axes[number], value)
+    return ids.astype(np.uint8)
+
+
+def _outlines(seen: Seen) -> npt.NDArray[np.int32]:
+    """Give the bodies' outlines in OpenCV's fixed-point coordinates."""
+    clipped = np.clip(np.round(seen.bodies * 2**_SUBPIXEL), -(2**24), 2**24)
+    return np.asarray(clipped, np.int32)
 
 
 def _paint_head(ids: npt.NDArray[np.int32], centre: Floats, semi: Floats, value: int) -> int:

@@ -7,7 +7,7 @@ Constants are of adults: stature 1.72 m (sd 0.09), head height 0.235 m (sd 7 %),
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,7 @@ class Seen:
         depth_m: (n,) along the optical axis.
         world_m: (n, 3) the heads' places.
         neck_xy: (n, 2) in pixels.
+        neck_m: (n, 3) the necks' places.
         bodies: (n, 6, 2) outline of the body below the head, in pixels.
         away: (n,) whether the face looks away from the camera.
     """
@@ -73,8 +74,13 @@ class Seen:
     depth_m: Floats
     world_m: Floats
     neck_xy: Floats
+    neck_m: Floats
     bodies: Floats
     away: Booleans
+
+    def take(self, rows: slice) -> Seen:
+        """Give some of them, by place."""
+        return Seen(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @property
     def boxes_xyxy(self) -> Floats:
@@ -99,12 +105,31 @@ def ground_range_m(camera: Camera, size_wh: tuple[int, int]) -> tuple[float, flo
     return near, max(min(far, reach), near + 3.0)
 
 
+def ground_wedge(camera: Camera, size_wh: tuple[int, int]) -> Floats:
+    """Give the corners, (4, 2) in the world, of the ground on which people are gathered."""
+    assert camera.position_m is not None
+    assert camera.rotation_deg is not None
+    near, far = ground_range_m(camera, size_wh)
+    slope = _slope(camera, size_wh)
+    yaw = math.radians(camera.rotation_deg[2])
+    forward = np.array([-math.sin(yaw), math.cos(yaw)])
+    right = np.array([math.cos(yaw), math.sin(yaw)])
+    corners = [(near, -1), (near, 1), (far, 1), (far, -1)]
+    feet = np.array(camera.position_m[:2])
+    return np.array([feet + d * forward + side * d * slope * right for d, side in corners])
+
+
+def _slope(camera: Camera, size_wh: tuple[int, int]) -> float:
+    """Say how far to the side the ground reaches, a metre ahead."""
+    return size_wh[0] / 2 / focal_px(camera.vfov_deg, size_wh[1]) * 1.05
+
+
 def gather(
     count: int, camera: Camera, size_wh: tuple[int, int], random: np.random.Generator
 ) -> People:
     """Bring `count` people into the camera's view, in clusters, queues and alone."""
     near, far = ground_range_m(camera, size_wh)
-    slope = size_wh[0] / 2 / focal_px(camera.vfov_deg, size_wh[1]) * 1.05
+    slope = _slope(camera, size_wh)
     ahead, aside = _places(count, near, far, slope, random)
     number = len(ahead)
     walking = random.random(number) > STANDING_SHARE
@@ -232,6 +257,7 @@ def look(people: People, camera: Camera, size_wh: tuple[int, int], seconds: floa
         depth_m=depth[order],
         world_m=centre[order],
         neck_xy=neck_xy,
+        neck_m=neck[order],
         bodies=_bodies(people, camera, size_wh, feet, right, order),
         away=np.cos(people.look[order]) < 0,
     )

@@ -56,6 +56,9 @@ _ALL = (
 PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in _ALL}
 
 
+LAYOUT_NAMES = ("native", "jta-mods", "gcc")
+
+
 @dataclass(frozen=True)
 class SequencePlan:
     """All that decides about one simulated sequence.
@@ -134,3 +137,13 @@ def _camera(heads: float, place: int, random: np.random.Generator) -> Camera:
     rotation = tuple(round(float(v), 3) for v in (pitch, roll, yaw))
     vfov = round(float(random.uniform(42, 58)), 2)
     return Camera(vfov, position, rotation)  # type: ignore[arg-type]
+
+
+def folder_name(layout: str, plan: SequencePlan) -> str:
+    """Name a sequence's folder as the layout's tool does."""
+    if layout == "native":
+        return plan.name
+    number = int(plan.name.rpartition("_")[2])
+    if layout == "jta-mods":
+        return f"seq_{number}"
+    return f"part_{int(plan.location.rpartition('_')[2])}_{number}"

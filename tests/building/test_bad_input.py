@@ -197,8 +197,8 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error missing-column: {HEADS} > y: a required column is missing; required: frame, "
-            "ped_id, x, y, with commas between"
+            f"error missing-column: {HEADS} > y: a required column is missing; the captures "
+            "page of the docs lists the columns of each kind; commas go between them"
         ],
     ),
     "no known column": (
@@ -206,8 +206,8 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error missing-column: {HEADS} > frame: a required column is missing; required: frame, "
-            "ped_id, x, y, with commas between",
+            f"error missing-column: {HEADS} > frame: a required column is missing; the captures "
+            "page of the docs lists the columns of each kind; commas go between them",
             f"warning unknown-column: {HEADS} > frame;ped_id: unknown column, not read; is it misspelt?",
         ],
     ),
@@ -448,8 +448,8 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", tmp_path / "empty", "--out", tmp_path / "dataset")
     assert done.code == 1
     assert done.err == (
-        f"error: {tmp_path}/empty: no capture that gtahead knows; known kinds: native, jta; see "
-        "the captures page of the docs\n"
+        f"error: {tmp_path}/empty: no capture that gtahead knows; known kinds: native, jta, "
+        "jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event; see the captures page of the docs\n"
     )
     done = gtahead(
         "build", "--raw", tmp_path / "empty" / "notes.txt", "--out", tmp_path / "dataset"

@@ -13,7 +13,7 @@ from gtahead.captures import READERS
 from gtahead.dataset.tabular import Columns
 from gtahead.findings import Findings, Ledger
 from gtahead.simulation import PRESETS, Preset
-from gtahead.simulation.painting import visible_shares
+from gtahead.simulation.painting import paint_people, visible_shares
 from gtahead.simulation.people import HEAD_M, Seen, gather, look
 from gtahead.simulation.presets import plan
 
@@ -149,32 +149,32 @@ def _seen(
         depth_m=np.arange(count, 0, -1.0),
         world_m=np.zeros((count, 3)),
         neck_xy=np.zeros((count, 2)),
+        neck_m=np.zeros((count, 3)),
         bodies=np.array(bodies, np.float64),
         away=np.zeros(count, np.bool_),
     )
 
 
 def test_visible_shares_by_hand() -> None:
-    people = gather(3, plan("tiny", 0)[0].camera, (640, 360), np.random.default_rng(0))
     off = [(-9.0, -9.0)] * 6
     wall = [(20.0, 0.0), (20.0, 40.0), (20.0, 40.0), (60.0, 40.0), (60.0, 0.0), (60.0, 0.0)]
     alone = _seen([(20, 20, 8, 10)], [off])
-    shares, covered = visible_shares(alone, (64, 48), people, None)
+    shares, covered = visible_shares(alone, (64, 48))
     assert (shares.tolist(), covered.tolist()) == ([1.0], [0])
     # The second person's body covers the right half of the first one's head.
     behind = _seen([(20, 20, 8, 10), (50, -20, 3, 3)], [off, wall])
-    shares, covered = visible_shares(behind, (64, 48), people, None)
+    shares, covered = visible_shares(behind, (64, 48))
     assert shares[0] == pytest.approx(0.5, abs=0.05)
     assert (shares[1], covered[1]) == (0, -1)  # outside the picture
     # A head in front hides one behind it, whole; heads on the border lose what lies outside.
     stacked = _seen([(20, 20, 4, 5), (20, 20, 8, 10), (0, 24, 6, 6)], [off] * 3)
-    shares, covered = visible_shares(stacked, (64, 48), people, None)
+    shares, covered = visible_shares(stacked, (64, 48))
     assert shares[:2].tolist() == [0, 1]
     assert shares[2] == pytest.approx(0.5, abs=0.06)
     assert covered.tolist() == [1, 0, 0]
     # A head smaller than a pixel is still somewhere.
     speck = _seen([(20.2, 20.2, 0.1, 0.1)], [off])
-    assert visible_shares(speck, (64, 48), people, None)[0].tolist() == [1.0]
+    assert visible_shares(speck, (64, 48))[0].tolist() == [1.0]
 
 
 def test_boxes_fit_the_heads_pixels() -> None:
@@ -186,7 +186,7 @@ def test_boxes_fit_the_heads_pixels() -> None:
     for number in big[:10]:
         alone = Seen(**{k: v[[number]] for k, v in seen.__dict__.items()})
         picture = np.zeros((one.size_wh[1], one.size_wh[0], 3), np.uint8)
-        visible_shares(alone, one.size_wh, people, picture)
+        paint_people(picture, alone, people)
         x0, y0, x1, y1 = alone.boxes_xyxy[0]
         inner = picture[int(y0) + 2 : int(y1) - 1, int(x0) + 2 : int(x1) - 1]
         assert (inner.max(axis=2) > 0).mean() > 0.8  # the head was drawn where the box is

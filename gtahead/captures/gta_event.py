@@ -1,0 +1,357 @@
+"""GTA5Event: a JSON a frame with every bone of every person, in metres of the world.
+
+Layout: `data/<location>/<10 digits>.json` with `.tiff`, `-depth.tiff` and `-stencil.tiff`, and
+`locations_processed/<location>.json` (or `locations/`) with the camera. Matrices are column-major.
+
+Bones are numbered by the model of the person, without names. The face has many bones close
+together: where the highest bone has company, their mean is the middle of the face; where it is
+alone, it is taken for SKEL_Head. People are supposed to be upright.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead import pictures, schemas
+from gtahead.captures.capture import (
+    BrokenSequence,
+    CapturedFrame,
+    CapturedSequence,
+    HeadRows,
+    Reader,
+    SequenceSource,
+    can_name_a_sequence,
+    frame_name,
+    note_gaps,
+    settle_heads,
+)
+from gtahead.captures.picture_files import common_size
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import InputError, Where, printable
+from gtahead.findings import Findings, Ledger
+from gtahead.geometry import Camera, Floats, project
+
+SIZE_WH = (2560, 1440)
+VFOV_DEG = 50.0
+PERSON = 1
+FACE_M = 0.15
+"""Bones of a face lie within this of the highest one."""
+
+FACE_BONES = 5
+"""So many at least make a face; a plain skeleton has head and neck there."""
+
+GRID = 256
+WEATHERS = {
+    0: "EXTRASUNNY", 1: "CLEAR", 2: "CLOUDS", 3: "SMOG", 4: "FOGGY", 5: "OVERCAST", 6: "RAIN",
+    7: "THUNDER", 13: "SNOW",
+}  # fmt: skip
+
+_FRAME = re.compile(r"(\d{1,12})\.json")
+_LOCATIONS = ("locations_processed", "locations")
+
+
+def _folders(root: Path) -> list[Path]:
+    base = root / "data"
+    if not base.is_dir() or not any((root / name).is_dir() for name in _LOCATIONS):
+        return []
+    return sorted(
+        folder
+        for folder in base.iterdir()
+        if folder.is_dir() and any(_FRAME.fullmatch(path.name) for path in folder.iterdir())
+    )
+
+
+def _recognise(root: Path) -> str | None:
+    folders = _folders(root)
+    return f"it holds data/{folders[0].name}/ and locations" if folders else None
+
+
+def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
+    sources = []
+    for folder in _folders(root):
+        if can_name_a_sequence(folder.name):
+            sources.append(SequenceSource("gta-event", root, folder.name, f"data/{folder.name}"))
+        else:
+            findings.add("bad-name", Where(printable(folder.name)))
+    return sources
+
+
+def _frame_files(folder: Path) -> dict[int, Path]:
+    found: dict[int, Path] = {}
+    for path in sorted(folder.iterdir()):
+        match = _FRAME.fullmatch(path.name)
+        if match:
+            found.setdefault(int(match[1]), path)
+    return found
+
+
+def _location_file(source: SequenceSource) -> Path | None:
+    files = (source.root / name / f"{source.name}.json" for name in _LOCATIONS)
+    return next((path for path in files if path.is_file()), None)
+
+
+def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
+    folder = source.root / source.path
+    location = _location_file(source)
+    labels = ([] if location is None else [location]) + list(_frame_files(folder).values())
+    shown = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".tiff", ".tif")]
+    return labels, shown
+
+
+def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
+    camera, about, location = _read_location(source, findings)
+    files = _frame_files(source.root / source.path)
+    shown = {number: path.with_suffix(".tiff") for number, path in files.items()}
+    there = {number: path for number, path in shown.items() if path.is_file()}
+    size_wh = common_size(there) or SIZE_WH
+    numbers = sorted(files)
+    ledger.frames.came += len(numbers)
+    note_gaps(np.array(numbers, np.int64), Where(source.path, source.name), findings)
+    frames, tables = [], []
+    for index, number in enumerate(numbers):
+        path = files[number]
+        where = Where(path.relative_to(source.root).as_posix(), source.name, frame_name(number))
+        people = _read_frame(path, where, findings)
+        frames.append(
+            CapturedFrame(
+                frame_name(number),
+                shown[number].relative_to(source.root).as_posix() if there else None,
+                camera,
+                fault="bad-frame-labels" if people is None else None,
+            )
+        )
+        table = _heads(people or [], number, index, camera, size_wh, where, findings, ledger)
+        stencil = path.with_name(f"{path.stem}-stencil.tiff")
+        table["occluded"] = _hidden(stencil, table, size_wh, where, findings)
+        tables.append(table)
+    columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    rows = HeadRows(columns, Where(source.path, source.name), None)
+    return CapturedSequence(
+        name=source.name,
+        size_wh=size_wh,
+        frames=frames,
+        heads=settle_heads(rows, [camera] * len(frames), size_wh, findings, ledger.heads),
+        pictures=bool(there),
+        fps=location.get("fps"),
+        weather=location.get("weather"),
+        hour=location.get("hour"),
+        location=source.name,
+        about=about,
+    )
+
+
+def _read_location(
+    source: SequenceSource, findings: Findings
+) -> tuple[Camera, dict[str, Any], dict[str, Any]]:
+    """Read the camera, and what else is known of the place.
+
+    Raises:
+        BrokenSequence: without a camera, bones in the world have no place in the picture.
+    """
+    path = _location_file(source)
+    if path is None:
+        where = Where(f"{_LOCATIONS[0]}/{source.name}.json", source.name)
+        findings.add("no-labels-file", where, detail="the location's file, with the camera")
+        raise BrokenSequence
+    where = Where(path.relative_to(source.root).as_posix(), source.name)
+    try:
+        document = schemas.parse_json(path.read_bytes(), where.file or "")
+    except InputError as error:
+        place = error.where or where
+        findings.add("bad-json", replace(where, field=place.field), None, error.what)
+        raise BrokenSequence from error
+    camera = _camera(document) if isinstance(document, dict) else None
+    if camera is None:
+        detail = "neither ViewMatrix nor CameraPosition and CameraRotation"
+        findings.add("bad-schema", where, detail=detail)
+        raise BrokenSequence
+    fps, weather = document.get("Fps"), document.get("CurrentWeather")
+    clock = re.match(r"(\d{1,2}):(\d{2})", str(document.get("CurrentTime", "")))
+    hour = int(clock[1]) + int(clock[2]) / 60 if clock else -1.0
+    known = {
+        "fps": float(fps) if isinstance(fps, int | float) and 0 < fps <= 1000 else None,
+        "weather": WEATHERS.get(weather) if isinstance(weather, int) else None,
+        "hour": round(hour, 4) if 0 <= hour < 24 else None,
+    }
+    return camera, {"tool": "GTA5Event"}, known
+
+
+def _camera(document: dict[str, Any]) -> Camera | None:
+    """Take the camera's pose from the view matrix, else from position and rotation."""
+    vfov = document.get("CameraFOV", VFOV_DEG)
+    if not isinstance(vfov, int | float) or not 0 < vfov < 180:
+        return None
+    matrix = document.get("ViewMatrix")
+    values = matrix.get("Values") if isinstance(matrix, dict) else None
+    pose = _pose_of_view(values) if isinstance(values, list) else None
+    if pose is None:
+        place, turn = (_vector(document.get(f"Camera{name}")) for name in ("Position", "Rotation"))
+        if place is None or turn is None:
+            return None
+        pose = place, turn
+    return Camera(float(vfov), *pose)
+
+
+Triple = tuple[float, float, float]
+
+
+def _pose_of_view(values: list[Any]) -> tuple[Triple, Triple] | None:
+    """Take a column-major view matrix apart: position in metres; pitch, roll, yaw in degrees.
+
+    The matrix turns the world into what the camera sees: x right, y up, and looking along -z. None
+    where it isn't a rotation and a shift.
+    """
+    try:
+        view = np.array(values, np.float64).reshape(4, 4).T
+    except (TypeError, ValueError, OverflowError):
+        return None
+    turn = view[:3, :3]
+    rigid = np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) and np.linalg.det(turn) > 0
+    if (
+        not np.isfinite(view).all()
+        or not rigid
+        or not np.allclose(view[3], [0, 0, 0, 1], atol=1e-3)
+    ):
+        return None
+    x, y, z = (-turn.T @ view[:3, 3]).tolist()
+    right, up, forward = turn[0], turn[1], -turn[2]
+    pitch = math.degrees(math.asin(float(np.clip(forward[2], -1, 1))))
+    yaw = math.degrees(math.atan2(-forward[0], forward[1]))
+    roll = math.degrees(math.atan2(-right[2], up[2]))
+    return (x, y, z), (pitch, roll, yaw)
+
+
+def _vector(value: Any) -> Triple | None:  # noqa: ANN401 - anything from JSON
+    if not isinstance(value, dict):
+        return None
+    numbers = [value.get(axis) for axis in "XYZ"]
+    fine = [float(n) for n in numbers if type(n) in (int, float) and abs(n) < 1e9]  # type: ignore[arg-type]
+    return (fine[0], fine[1], fine[2]) if len(fine) == 3 else None
+
+
+def _read_frame(path: Path, where: Where, findings: Findings) -> list[Any] | None:
+    try:
+        document = schemas.parse_json(path.read_bytes(), where.file or "")
+    except InputError as error:
+        place = replace(where, field=error.where.field if error.where else None)
+        findings.add("bad-frame-labels", place, detail=error.what)
+        return None
+    people = document.get("Detections") if isinstance(document, dict) else None
+    if not isinstance(people, list):
+        findings.add("bad-frame-labels", where, detail="no list Detections")
+        return None
+    return people
+
+
+def _heads(
+    people: list[Any],
+    number: int,
+    index: int,
+    camera: Camera,
+    size_wh: tuple[int, int],
+    where: Where,
+    findings: Findings,
+    ledger: Ledger,
+) -> Columns:
+    """Find each person's head among the bones, and see it with the camera."""
+    ids: list[int] = []
+    places: list[Floats] = []
+    kinds: list[int] = []
+    for place, person in enumerate(people):
+        if isinstance(person, dict) and person.get("Type") not in (PERSON, "person"):
+            continue  # vehicles and the like stand in the same list
+        ledger.heads.came += 1
+        here = replace(where, field=f"/Detections/{place}")
+        handle = person.get("Handle") if isinstance(person, dict) else None
+        if not isinstance(handle, int) or isinstance(handle, bool) or abs(handle) >= 2**53:
+            findings.add(
+                "bad-number", replace(here, field=f"{here.field}/Handle"), str(handle)[:80]
+            )
+            ledger.heads.drop("bad-number")
+            continue
+        bones = person.get("Bones3D")
+        spots = [_vector(b.get("Pos", b)) for b in bones.values() if isinstance(b, dict)] if (
+            isinstance(bones, dict)
+        ) else []  # fmt: skip
+        known = np.array([spot for spot in spots if spot is not None]).reshape(-1, 3)
+        if not len(known):
+            findings.add("no-head-joint", replace(here, head=handle), detail="no Bones3D")
+            ledger.heads.drop("no-head-joint")
+            continue
+        ids.append(handle)
+        spot, kind = head_among(known)
+        places.append(spot)
+        kinds.append(kind)
+    world = np.array(places).reshape(-1, 3)
+    points, depth = project(world, camera, size_wh)
+    points = np.round(points * GRID) / GRID
+    return {
+        "frame": np.full(len(ids), number, np.int64),
+        "head_id": np.array(ids, np.int64),
+        "x": points[:, 0],
+        "y": points[:, 1],
+        "depth_m": np.round(depth * 4096) / 4096,
+        "world_x_m": world[:, 0],
+        "world_y_m": world[:, 1],
+        "world_z_m": world[:, 2],
+        "point_kind": np.array(kinds, np.int8),
+        "frame_index": np.full(len(ids), index, np.int32),
+    }
+
+
+def head_among(bones_m: Floats) -> tuple[Floats, int]:
+    """Find the head of an upright person.
+
+    Args:
+        bones_m: (N, 3) all bones, N > 0.
+
+    Returns:
+        The place, and its kind: -1 for the middle of a face, 0 for SKEL_Head.
+    """
+    highest = bones_m[int(np.argmax(bones_m[:, 2]))]
+    near = np.linalg.norm(bones_m - highest, axis=1) <= FACE_M
+    if int(near.sum()) >= FACE_BONES:
+        middle: Floats = bones_m[near].mean(axis=0)
+        return middle, -1
+    return highest, 0
+
+
+def _hidden(
+    path: Path, table: Columns, size_wh: tuple[int, int], where: Where, findings: Findings
+) -> npt.NDArray[np.int8]:
+    """Say whose head is hidden by something that is no person; -1: the stencil doesn't tell."""
+    count = len(table["head_id"])
+    hidden = np.full(count, -1, np.int8)
+    if not path.is_file() or not count:
+        return hidden
+    try:
+        stencil = pictures.decode_values(path.read_bytes())
+    except pictures.PictureError:
+        stencil = None
+    if stencil is None or stencil.shape != (size_wh[1], size_wh[0]):
+        findings.add(
+            "bad-stencil", replace(where, file=f"{Path(where.file or '').parent}/{path.name}")
+        )
+        return hidden
+    points = np.stack([table["x"], table["y"]], axis=1)
+    here = np.isfinite(points).all(axis=1) & ((points >= 0) & (points < size_wh)).all(axis=1)
+    column, row = np.floor(points[here]).astype(np.int64).T
+    hidden[here] = stencil[row, column] & 7 != pictures.PERSON
+    return hidden
+
+
+GTA_EVENT = Reader(
+    name="gta-event",
+    title="GTA5Event recordings (data/<location>/<n>.json and locations)",
+    recognise=_recognise,
+    list_sequences=_list_sequences,
+    read=_read,
+    inputs=_inputs,
+)

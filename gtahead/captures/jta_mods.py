@@ -1,0 +1,129 @@
+"""JTA-Mods, the tool behind JTA: a folder a sequence, with coords.csv and numbered pictures.
+
+Layout: `JTA/seq_<n>/coords.csv` and `<frame>.jpeg`, frames counted from 0. Three generations of
+the header exist, so columns go by name. A row is one of a person's 22 joints.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from gtahead.captures.capture import (
+    SIMULATION,
+    CapturedSequence,
+    Reader,
+    SequenceSource,
+    can_name_a_sequence,
+    mark_simulated,
+)
+from gtahead.captures.joint_csv import JointCsv, printed_step, read_joint_file, read_sequence
+from gtahead.captures.joints import Joints
+from gtahead.captures.picture_files import numbered_pictures
+from gtahead.dataset.tabular import Columns, write_csv
+from gtahead.errors import Where, printable
+from gtahead.findings import Findings, Ledger
+from gtahead.geometry import Camera, Floats
+
+COORDS = "coords.csv"
+FPS = 30.0
+LAYOUT = JointCsv(
+    ids=("frame", "pedestrian_id", "joint_type"),
+    pixels=("2D_x", "2D_y"),
+    metres=("3D_x", "3D_y", "3D_z"),
+    flags=("occluded", "self_occluded"),
+    camera=("cam_3D_x", "cam_3D_y", "cam_3D_z", "cam_rot_x", "cam_rot_y", "cam_rot_z", "fov"),
+)
+
+
+def _recognise(root: Path) -> str | None:
+    if (root / COORDS).is_file():
+        return f"it holds {COORDS}"
+    for folder in sorted(root.iterdir()):
+        if (folder / COORDS).is_file():
+            return f"{folder.name}/ holds {COORDS}"
+    return None
+
+
+def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
+    if (root / COORDS).is_file():
+        root = root.resolve()
+        return [SequenceSource("jta-mods", root.parent, root.name, root.name)]
+    found = []
+    for folder in sorted(root.iterdir()):
+        if (folder / COORDS).is_file() and not can_name_a_sequence(folder.name):
+            findings.add("bad-name", Where(printable(folder.name)))
+        elif (folder / COORDS).is_file():
+            found.append(SequenceSource("jta-mods", root, folder.name, folder.name))
+        elif folder.is_dir() and folder.name.startswith("seq_"):
+            findings.add("no-labels-file", Where(folder.name), detail=COORDS)
+    return found
+
+
+def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
+    folder = source.root / source.path
+    labels = [folder / COORDS, folder / SIMULATION]
+    pictures = list(numbered_pictures(folder).values())
+    return [path for path in labels if path.is_file()], pictures
+
+
+def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
+    folder = source.root / source.path
+    where = Where(f"{source.path}/{COORDS}", source.name)
+    file = read_joint_file(folder / COORDS, LAYOUT, where, findings, ledger)
+    pictures = numbered_pictures(folder)
+    sequence = read_sequence(source, file, LAYOUT, pictures, findings, ledger)
+    sequence.fps = FPS
+    sequence.about = {"tool": "JTA-Mods"}
+    mark_simulated(sequence, folder)
+    return sequence
+
+
+class CoordsWriter:
+    """Writes a coords.csv as the tool's latest version does, some joints at a time.
+
+    Columns in the third order, floats of six digits, lines that end in CR LF.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        names = (*LAYOUT.ids, *LAYOUT.pixels, *LAYOUT.metres, *LAYOUT.flags, *LAYOUT.camera)
+        self._file.write(",".join(names).encode() + b"\r\n")
+
+    def add(self, joints: Joints, camera: Camera) -> None:
+        """Append joints that one camera sees, in their order."""
+        place = (*(camera.position_m or ()), *(camera.rotation_deg or ()), camera.vfov_deg)
+        columns: Columns = dict(
+            zip(LAYOUT.ids, (joints.frame, joints.person, joints.kind), strict=True)
+        )
+        columns |= dict(zip(LAYOUT.pixels, _as_printed(joints.xy).T, strict=True))
+        columns |= dict(zip(LAYOUT.metres, _as_printed(joints.xyz).T, strict=True))
+        columns |= dict(zip(LAYOUT.flags, (joints.occluded, joints.self_occluded), strict=True))
+        seen_from = np.tile(_as_printed(np.array(place)), (len(joints), 1))
+        columns |= dict(zip(LAYOUT.camera, seen_from.T, strict=True))
+        text = io.BytesIO()
+        write_csv(text, columns, header=False)
+        self._file.write(text.getvalue().replace(b"\n", b"\r\n"))
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
+def _as_printed(values: Floats) -> Floats:
+    """Round to the six digits that the tool prints."""
+    step = printed_step(values)
+    rounded: Floats = np.round(values / step) * step
+    return np.round(rounded, 9)  # 0.30000000000000004 isn't what anybody prints
+
+
+JTA_MODS = Reader(
+    name="jta-mods",
+    title="JTA-Mods captures (seq_<n>/coords.csv and <frame>.jpeg)",
+    recognise=_recognise,
+    list_sequences=_list_sequences,
+    read=_read,
+    inputs=_inputs,
+)

@@ -1,0 +1,323 @@
+"""MOTSynth: one COCO-like JSON a sequence, with JTA's 22 joints.
+
+Layout: `annotations/<3 digits>.json` and `frames/<3 digits>/rgb/<4 digits>.jpg`. The data set's own
+scripts disagree on where `frame_n` begins, so frames go by the number in `file_name`, else by
+`frame_n` counted from its smallest value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead import schemas, storage
+from gtahead.captures.capture import (
+    BrokenSequence,
+    CapturedFrame,
+    CapturedSequence,
+    HeadRows,
+    Reader,
+    SequenceSource,
+    frame_name,
+    note_gaps,
+    settle_heads,
+)
+from gtahead.captures.joints import HEAD_CENTER, HEAD_TOP, JOINTS_A_PERSON, NECK, Joints, heads_of
+from gtahead.captures.picture_files import MOST_DIGITS
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings, Ledger
+from gtahead.geometry import Camera, vertical_fov_deg
+
+SIZE_WH = (1920, 1080)
+FOCAL_PX = 1158.0
+FPS = 20.0
+SAME_PX = 2.0
+"""Positions that project within this onto their pixels are in camera coordinates."""
+
+LARGEST = 1e15  # numbers beyond mean nothing, and integers may have any number of digits
+
+_NAME = re.compile(r"\d{1,6}\.json")
+_HEAD = (HEAD_TOP, HEAD_CENTER, NECK)
+_VISIBLE, _HIDDEN = 2, 1
+
+
+def _label_files(root: Path) -> list[Path]:
+    folder = root / "annotations"
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+
+
+def _recognise(root: Path) -> str | None:
+    files = _label_files(root)
+    return f"it holds {files[0].relative_to(root).as_posix()}" if files else None
+
+
+def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
+    del findings  # sequences go by file: nothing else is one
+    return [
+        SequenceSource("motsynth", root, path.stem, path.relative_to(root).as_posix())
+        for path in _label_files(root)
+    ]
+
+
+def _pictures_folder(source: SequenceSource) -> Path:
+    return source.root / "frames" / source.name / "rgb"
+
+
+def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
+    folder = _pictures_folder(source)
+    return [source.root / source.path], sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
+    where = Where(source.path, source.name)
+    document = _read_document(source, where, findings)
+    info = document.get("info") if isinstance(document.get("info"), dict) else {}
+    assert isinstance(info, dict)
+    images = _images(document["images"], where, findings, ledger)
+    if not images:
+        findings.add("no-frames", where)
+        raise BrokenSequence
+    size_wh = _size(info, images)
+    pictures = _pictures_folder(source).is_dir()
+    camera = Camera(_vfov(info, size_wh))
+    numbers = sorted(image.number for image in images.values())
+    by_number = {image.number: image for image in images.values()}
+    note_gaps(np.array(numbers, np.int64), where, findings)
+    joints, ignored = _joints(document["annotations"], images, where, findings, ledger)
+    heads = heads_of(joints, where, findings, ledger)
+    columns = heads.columns()
+    columns["ignore"] = ignored[heads.top.lines]
+    columns["frame_index"] = np.searchsorted(numbers, columns["frame"]).astype(np.int32)
+    frames = [
+        CapturedFrame(
+            frame_name(number),
+            _picture(source, by_number[number].file, number) if pictures else None,
+            replace(camera, position_m=by_number[number].position_m),
+        )
+        for number in numbers
+    ]
+    columns |= _depths(heads.top, columns["frame_index"], frames, camera, size_wh)
+    rows = HeadRows(columns, where, None)
+    return CapturedSequence(
+        name=source.name,
+        size_wh=size_wh,
+        frames=frames,
+        heads=settle_heads(rows, [f.camera for f in frames], size_wh, findings, ledger.heads),
+        pictures=pictures,
+        fps=_number(info.get("fps")) or FPS,
+        weather=info.get("weather") if isinstance(info.get("weather"), str) else None,
+        hour=_hour(info.get("time")),
+        about={"tool": "MOTSynth", "licence": "CC BY-NC 4.0, as the data set's authors state"},
+    )
+
+
+def _read_document(source: SequenceSource, where: Where, findings: Findings) -> dict[str, Any]:
+    try:
+        document = schemas.parse_json((source.root / source.path).read_bytes(), source.path)
+    except InputError as error:
+        place = error.where or where
+        findings.add("bad-json", replace(where, field=place.field), None, error.what)
+        raise BrokenSequence from error
+    for key in ("images", "annotations"):
+        if not isinstance(document, dict) or not isinstance(document.get(key), list):
+            findings.add("bad-schema", replace(where, field=f"/{key}"), detail="no such list")
+            raise BrokenSequence
+    checked: dict[str, Any] = document
+    return checked
+
+
+class _Image:
+    """What is kept of one entry of `images`."""
+
+    def __init__(self, row: dict[str, Any], number: int) -> None:
+        self.number = number
+        self.file = row.get("file_name") if isinstance(row.get("file_name"), str) else None
+        self.size = (_number(row.get("width")), _number(row.get("height")))
+        place = row.get("cam_world_pos")
+        numbers = [_number(value) for value in place] if isinstance(place, list) else []
+        self.position_m: tuple[float, float, float] | None = None
+        if len(numbers) == 3 and all(value is not None for value in numbers):
+            self.position_m = (float(place[0]), float(place[1]), float(place[2]))  # type: ignore[index]
+
+
+def _images(rows: list[Any], where: Where, findings: Findings, ledger: Ledger) -> dict[int, _Image]:
+    """Give each image id its frame; entries without one, or with one again, are noted."""
+    counted = [row["frame_n"] for row in rows if isinstance(row, dict) and "frame_n" in row]
+    base: int = min((n for n in counted if _is_index(n)), default=0)
+    found: dict[int, _Image] = {}
+    numbers: set[int] = set()
+    for place, row in enumerate(rows):
+        ledger.frames.came += 1
+        here = replace(where, field=f"/images/{place}")
+        number = _frame_number(row, base) if isinstance(row, dict) else None
+        if number is None or not _is_index(row.get("id")):
+            findings.add("bad-frame-labels", here, detail="no id, or no frame number")
+            ledger.frames.drop("bad-frame-labels")
+        elif number in numbers or row["id"] in found:
+            findings.add("duplicate-frame", here, number)
+            ledger.frames.drop("duplicate-frame")
+        else:
+            numbers.add(number)
+            found[row["id"]] = _Image(row, number)
+    return found
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**MOST_DIGITS
+
+
+def _frame_number(row: dict[str, Any], base: int) -> int | None:
+    name = row.get("file_name")
+    stem = PurePosixPath(name).stem if isinstance(name, str) else ""
+    if stem.isascii() and stem.isdecimal() and len(stem) <= MOST_DIGITS:
+        return int(stem)
+    return int(row["frame_n"]) - base if _is_index(row.get("frame_n")) else None
+
+
+def _picture(source: SequenceSource, file: str | None, number: int) -> str:
+    folder = _pictures_folder(source).relative_to(source.root).as_posix()
+    if file is not None and storage.is_safe_relative(file) and (source.root / file).is_file():
+        return file
+    return f"{folder}/{number:04d}.jpg"
+
+
+def _number(value: object) -> float | None:
+    fine = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if fine else None  # type: ignore[arg-type]
+
+
+def _size(info: dict[str, Any], images: dict[int, _Image]) -> tuple[int, int]:
+    sizes = [image.size for image in images.values() if None not in image.size]
+    width, height = sizes[0] if sizes else (info.get("img_width"), info.get("img_height"))
+    width, height = _number(width) or SIZE_WH[0], _number(height) or SIZE_WH[1]
+    return (int(width), int(height)) if min(width, height) >= 1 else SIZE_WH
+
+
+def _vfov(info: dict[str, Any], size_wh: tuple[int, int]) -> float:
+    """Take the focal length if it is given, else the field of view, else JTA's focal length."""
+    focal, vfov = _number(info.get("fy")), _number(info.get("cam_fov"))
+    if focal is None and vfov is not None and 0 < vfov < 180:
+        return vfov
+    if focal is None or focal <= 0:
+        focal = FOCAL_PX * size_wh[1] / SIZE_WH[1]
+    return vertical_fov_deg(focal, size_wh[1])
+
+
+def _hour(time: object) -> float | None:
+    match = re.match(r"(\d{1,2}):(\d{2})", time) if isinstance(time, str) else None
+    hour = int(match[1]) + int(match[2]) / 60 if match else -1.0
+    return round(hour, 4) if 0 <= hour < 24 else None
+
+
+def _joints(
+    rows: list[Any],
+    images: dict[int, _Image],
+    where: Where,
+    findings: Findings,
+    ledger: Ledger,
+) -> tuple[Joints, npt.NDArray[np.int8]]:
+    """Take the head's joints out of the persons; `lines` is the person's place in the file.
+
+    Returns:
+        The joints, and for every place in the file whether the person is to be ignored.
+    """
+    ids: list[tuple[int, int, int, int]] = []
+    flat: list[list[float]] = []
+    deep: list[list[float]] = []
+    ignored = np.zeros(len(rows), np.int8)
+    for place, row in enumerate(rows):
+        here = replace(where, field=f"/annotations/{place}")
+        fault = _person_fault(row)
+        if fault is None and row["image_id"] not in images:
+            fault = ("head-without-frame", row["image_id"])
+        if fault is not None:
+            findings.add(fault[0], here, fault[1])
+            ledger.heads.came += 1
+            ledger.heads.drop(fault[0])
+            continue
+        ignored[place] = row.get("iscrowd") == 1
+        points, spots = row["keypoints"], row.get("keypoints_3d")
+        if not _is_numbers(spots, 4 * JOINTS_A_PERSON):
+            spots = [np.nan] * (4 * JOINTS_A_PERSON)
+        number = images[row["image_id"]].number
+        seen = [kind for kind in _HEAD if points[3 * kind + 2] in (_VISIBLE, _HIDDEN)]
+        for kind in seen or [-1]:  # -1: a person without a head still is one
+            ids.append((number, row["ped_id"], kind, place))
+            flat.append(points[3 * kind : 3 * kind + 3] if kind >= 0 else [np.nan] * 3)
+            deep.append(spots[4 * kind : 4 * kind + 3] if kind >= 0 else [np.nan] * 3)
+    keys = np.array(ids, np.int64).reshape(-1, 4)
+    pixels = np.array(flat, np.float64).reshape(-1, 3)
+    unknown = np.full(len(keys), -1, np.int8)
+    joints = Joints(
+        frame=keys[:, 0],
+        person=keys[:, 1],
+        kind=keys[:, 2],
+        xy=pixels[:, :2],
+        xyz=np.array(deep, np.float64).reshape(-1, 3),
+        occluded=(pixels[:, 2] == _HIDDEN).astype(np.int8),
+        self_occluded=unknown,
+        lines=keys[:, 3],
+    )
+    return joints, ignored
+
+
+def _person_fault(row: Any) -> tuple[str, object] | None:  # noqa: ANN401 - anything from JSON
+    """Say what keeps an annotation from being read: a finding's code and the value."""
+    if not isinstance(row, dict):
+        return "bad-number", "not an object"
+    for key in ("image_id", "ped_id"):
+        if not isinstance(row.get(key), int) or isinstance(row[key], bool):
+            return "bad-number", f"{key}: {row.get(key)!r}"
+        if abs(row[key]) >= 2**53:
+            return "bad-number", f"{key}: {row[key]}"
+    if not _is_numbers(row.get("keypoints"), 3 * JOINTS_A_PERSON):
+        return "ragged-row", "keypoints"
+    return None
+
+
+def _is_numbers(values: object, count: int) -> bool:
+    if not isinstance(values, list) or len(values) != count:
+        return False
+    return all(type(value) in (int, float) and abs(value) < LARGEST for value in values)
+
+
+def _depths(
+    top: Joints,
+    frame_index: npt.NDArray[np.int32],
+    frames: list[CapturedFrame],
+    camera: Camera,
+    size_wh: tuple[int, int],
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Tell camera coordinates from the world's by where they project, and give depth or distance.
+
+    The order of the camera's angles isn't documented, so positions in the world give the distance
+    to the camera alone; its depth follows from the pixel.
+    """
+    focal = size_wh[1] / 2 / np.tan(np.radians(camera.vfov_deg) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own = focal * top.xyz[:, :2] / top.xyz[:, 2:] + np.array(size_wh) / 2
+    off = np.linalg.norm(own - top.xy, axis=1)
+    judged = np.isfinite(off)
+    if not judged.any() or float(np.median(off[judged])) <= SAME_PX:
+        return {"depth_m": top.xyz[:, 2]}
+    places = np.array([(f.camera and f.camera.position_m) or (np.nan,) * 3 for f in frames])
+    distance = np.linalg.norm(top.xyz - places[frame_index], axis=1)
+    world = {f"world_{axis}_m": top.xyz[:, place] for place, axis in enumerate("xyz")}
+    return world | {"distance_m": distance}
+
+
+MOTSYNTH = Reader(
+    name="motsynth",
+    title="MOTSynth data set (annotations/<3 digits>.json and frames/<3 digits>/rgb)",
+    recognise=_recognise,
+    list_sequences=_list_sequences,
+    read=_read,
+    inputs=_inputs,
+)

@@ -1,0 +1,142 @@
+"""MTA, a fork of JTA-Mods that films one place with six cameras: a sequence a camera.
+
+Layout: `{train,test}/cam_<c>/coords_cam_<c>.csv` and `image_<frame>_<c>.jpg`, counted from 0.
+The same person has one id in all cameras. The file's boxes are of whole persons, so not read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from gtahead.captures.capture import CapturedSequence, Reader, SequenceSource, frame_name
+from gtahead.captures.joint_csv import JointCsv, JointFile, read_joint_file, read_sequence
+from gtahead.captures.picture_files import numbered_pictures
+from gtahead.dataset.tabular import Kind
+from gtahead.errors import InputError, Where
+from gtahead.findings import Finding, Findings, Ledger
+
+LAYOUT = JointCsv(
+    ids=("frame_no_cam", "person_id", "joint_type"),
+    pixels=("x_2D_joint", "y_2D_joint"),
+    metres=("x_3D_joint", "y_3D_joint", "z_3D_joint"),
+    flags=("joint_occluded", "joint_self_occluded"),
+    camera=("x_3D_cam", "y_3D_cam", "z_3D_cam", "x_rot_cam", "y_rot_cam", "z_rot_cam", "fov"),
+    extra={
+        "ped_type": Kind.FLOAT,
+        "hours_gta": Kind.FLOAT,
+        "minutes_gta": Kind.FLOAT,
+        "seconds_gta": Kind.FLOAT,
+    },
+)
+ANIMAL = 28
+LOCATION = "MTA"
+"""All cameras look at one place: no two of them may be in different splits."""
+
+_FILE = re.compile(r"coords_cam_(\d+)\.csv")
+_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+
+
+def _files(root: Path) -> list[Path]:
+    patterns = ["coords_cam_*.csv", "*/coords_cam_*.csv"]
+    patterns += [f"{split}/*/coords_cam_*.csv" for split in _SPLITS]
+    found = [path for pattern in patterns for path in root.glob(pattern)]
+    return sorted(path for path in found if _FILE.fullmatch(path.name))
+
+
+def _recognise(root: Path) -> str | None:
+    files = _files(root)
+    return f"it holds {files[0].relative_to(root).as_posix()}" if files else None
+
+
+def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
+    del findings  # sequences go by file: nothing else is one
+    sources: dict[str, SequenceSource] = {}
+    for path in _files(root):
+        relative = path.relative_to(root)
+        split = relative.parts[0] if relative.parts[0] in _SPLITS else None
+        camera = f"cam_{_FILE.fullmatch(path.name)[1]}"  # type: ignore[index]
+        name = camera if split is None else f"{split}_{camera}"
+        if name in sources:
+            raise InputError(
+                "two files are of one camera",
+                where=Where(relative.as_posix()),
+                value=sources[name].path,
+                remedy="give the folder of one recording",
+            )
+        sources[name] = SequenceSource(
+            "mta", root, name, relative.as_posix(), _SPLITS.get(split or "")
+        )
+    return list(sources.values())
+
+
+def _pictures(source: SequenceSource) -> dict[int, Path]:
+    camera = source.name.rpartition("_")[2]
+    name = re.compile(rf"(?:image_)?(\d+)(?:_{camera})?")
+    return numbered_pictures((source.root / source.path).parent, name)
+
+
+def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
+    return [source.root / source.path], list(_pictures(source).values())
+
+
+def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
+    where = Where(source.path, source.name)
+    file = read_joint_file(source.root / source.path, LAYOUT, where, findings, ledger)
+    file = _without_animals(file, findings, ledger)
+    sequence = read_sequence(source, file, LAYOUT, _pictures(source), findings, ledger)
+    hours = _hours(file)
+    sequence.frames = [
+        replace(frame, hour=hours.get(int(frame.frame))) for frame in sequence.frames
+    ]
+    sequence.location = LOCATION
+    sequence.about = {"tool": "MTA", "licence": "CC BY-NC 4.0, as the data set's authors state"}
+    return sequence
+
+
+def _without_animals(file: JointFile, findings: Findings, ledger: Ledger) -> JointFile:
+    animal = file.columns.get("ped_type", np.zeros(len(file.lines))) == ANIMAL
+    if not animal.any():
+        return file
+    pairs = np.stack([file.columns[name][animal] for name in LAYOUT.ids[:2]], axis=1)
+    found = np.unique(pairs, axis=0)
+    place = replace(
+        file.where,
+        frame=frame_name(int(found[0, 0])),
+        head=int(found[0, 1]),
+        field=f"line {file.lines[int(np.argmax(animal))]}, ped_type",
+    )
+    findings.add_many("not-a-person", len(found), [Finding("not-a-person", place, ANIMAL)])
+    ledger.heads.came += len(found)
+    ledger.heads.drop("not-a-person", len(found))
+    columns = {name: values[~animal] for name, values in file.columns.items()}
+    return JointFile(file.where, columns, file.lines[~animal], file.cut_at)
+
+
+def _hours(file: JointFile) -> dict[int, float]:
+    """Give each frame the hour of its first row, as the game's clock has it."""
+    if "hours_gta" not in file.columns:
+        return {}
+    frames, first = np.unique(file.columns[LAYOUT.ids[0]], return_index=True)
+    unknown = np.zeros(len(file.lines))
+    minutes = file.columns.get("minutes_gta", unknown) / 60
+    seconds = file.columns.get("seconds_gta", unknown) / 3600
+    hours = (file.columns["hours_gta"] + minutes + seconds)[first]
+    return {
+        int(frame): round(float(hour), 4)
+        for frame, hour in zip(frames, hours, strict=True)
+        if 0 <= hour < 24
+    }
+
+
+MTA = Reader(
+    name="mta",
+    title="MTA recordings (cam_<c>/coords_cam_<c>.csv)",
+    recognise=_recognise,
+    list_sequences=_list_sequences,
+    read=_read,
+    inputs=_inputs,
+)

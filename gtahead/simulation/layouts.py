@@ -1,0 +1,247 @@
+"""Simulated sequences on disk: in gtahead's own format, or as a capture tool would leave them.
+
+A layout takes a sequence frame by frame, so that memory is bounded by a frame's picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from gtahead import storage
+from gtahead.captures.capture import SIMULATION
+from gtahead.captures.gcc import write_part_info, write_ped_info
+from gtahead.captures.joints import JOINTS_A_PERSON, Joints
+from gtahead.captures.jta_mods import COORDS, CoordsWriter
+from gtahead.captures.native import write_sequence
+from gtahead.dataset.tabular import Columns
+from gtahead.geometry import Floats, project
+from gtahead.simulation import painting
+from gtahead.simulation.painting import Picture
+from gtahead.simulation.people import People, Seen, ground_wedge
+from gtahead.simulation.presets import FPS, SequencePlan
+
+_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
+_OPTIONS = {".jpg": _JPEG, ".jpeg": _JPEG}
+LICENCE = "CC0-1.0"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One frame.
+
+    Attributes:
+        number: of the frame, from 0.
+        seen: who is there, far ones first.
+        crowd: everybody.
+        heads: rows of heads.csv.
+        empty: the picture before anybody is painted; None where no pictures are wanted.
+    """
+
+    number: int
+    seen: Seen
+    crowd: People
+    heads: Columns
+    empty: Picture | None
+
+    def picture(self, plan: SequencePlan, seen: Seen) -> Picture:
+        """Paint some of the people and develop the picture; light and noise are the frame's."""
+        assert self.empty is not None
+        canvas = self.empty.copy()
+        painting.paint_people(canvas, seen, self.crowd)
+        noise = np.random.default_rng([*plan.seed, 1 + self.number])
+        return painting.develop(canvas, plan.weather, plan.hour, noise)
+
+
+class Layout(Protocol):
+    """Writes one sequence into a folder that exists."""
+
+    LAST_FILES: int
+    """How many files `finish` writes."""
+
+    def __init__(self, folder: Path, plan: SequencePlan, tool: str, *, images: bool) -> None: ...
+
+    def add(self, moment: Moment) -> None:
+        """Write a frame."""
+
+    def finish(self, counts: Mapping[str, int]) -> None:
+        """Write what comes last."""
+
+
+def _about(plan: SequencePlan, tool: str, counts: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "simulated": True,
+        "tool": tool,
+        "seed": plan.seed[0],
+        "licence": LICENCE,
+        "simulation": dict(counts),
+    }
+
+
+def _write_picture(path: Path, picture: Picture) -> str:
+    """Write a picture in the format of its suffix; give its sha256."""
+    done, data = cv2.imencode(path.suffix, picture, _OPTIONS.get(path.suffix, []))
+    if not done:
+        raise AssertionError(f"OpenCV can't encode {path.suffix}")
+    path.write_bytes(data.tobytes())
+    return hashlib.sha256(data.tobytes()).hexdigest()
+
+
+class NativeLayout:
+    """gtahead's own format, with everything that the simulator knows."""
+
+    LAST_FILES = 2
+
+    def __init__(self, folder: Path, plan: SequencePlan, tool: str, *, images: bool) -> None:
+        self._folder, self._plan, self._tool, self._images = folder, plan, tool, images
+        self._rows: list[dict[str, Any]] = []
+        self._heads: dict[str, list[Any]] = {}
+        if images:
+            (folder / "frames").mkdir()
+
+    def add(self, moment: Moment) -> None:
+        """Write a frame's picture and keep its heads."""
+        file = sha256 = None
+        if self._images:
+            file = f"frames/{moment.number:06d}.jpg"
+            picture = moment.picture(self._plan, moment.seen)
+            sha256 = _write_picture(self._folder / file, picture)
+        for name, values in moment.heads.items():
+            self._heads.setdefault(name, []).append(values)
+        self._rows.append({"frame": moment.number, "file": file, "sha256": sha256})
+
+    def finish(self, counts: Mapping[str, int]) -> None:
+        """Write sequence.json and heads.csv."""
+        plan = self._plan
+        heads: Columns = {name: np.concatenate(parts) for name, parts in self._heads.items()}
+        order = np.lexsort((heads["ped_id"], heads["frame"]))
+        document = {
+            **_about(plan, self._tool, counts),
+            "width": plan.size_wh[0],
+            "height": plan.size_wh[1],
+            "fps": FPS,
+            "camera": {
+                "vfov_deg": plan.camera.vfov_deg,
+                "position_m": list(plan.camera.position_m or ()),
+                "rotation_deg": list(plan.camera.rotation_deg or ()),
+            },
+            "weather": plan.weather,
+            "hour": plan.hour,
+            "location": plan.location,
+            "pictures": self._images,
+            "frames": self._rows,
+        }
+        heads = {name: values[order] for name, values in heads.items()}
+        write_sequence(self._folder, document, heads)
+
+
+class JtaModsLayout:
+    """JTA-Mods' coords.csv and numbered pictures; shares and boxes are lost."""
+
+    LAST_FILES = 1
+
+    def __init__(self, folder: Path, plan: SequencePlan, tool: str, *, images: bool) -> None:
+        self._folder, self._plan, self._tool, self._images = folder, plan, tool, images
+        self._coords = CoordsWriter(folder / COORDS)
+
+    def add(self, moment: Moment) -> None:
+        """Write a frame's picture and its joints."""
+        if self._images:
+            picture = moment.picture(self._plan, moment.seen)
+            _write_picture(self._folder / f"{moment.number}.jpeg", picture)
+        self._coords.add(_joints(moment, self._plan), self._plan.camera)
+
+    def finish(self, counts: Mapping[str, int]) -> None:
+        """Close coords.csv and say that it is simulated."""
+        self._coords.close()
+        storage.write_json(self._folder / SIMULATION, _about(self._plan, self._tool, counts))
+
+
+_SPINE_SHARES = (0.08, 0.16, 0.26, 0.36, 0.42)  # of the way from neck to ankles: spine0 to spine4
+_ARM_DROPS = ((1, 0.03), (2, 0.05), (2, 0.22), (2, 0.40))  # clavicle, shoulder, elbow, wrist
+_LEG_DROPS = ((1, 0.44), (1, 0.70), (1, 1.0))  # hip, knee, ankle
+
+
+def _joints(moment: Moment, plan: SequencePlan) -> Joints:
+    """Give everybody 22 joints: the head's are exact, the body's hang below the neck."""
+    seen, heads = moment.seen, moment.heads
+    order = np.argsort(heads["ped_id"], kind="stable")
+    top, neck = seen.world_m[order], seen.neck_m[order]
+    who = seen.who[order]
+    drop = neck[:, 2:] - 0.08  # ankles are 8 cm above the ground
+    half = moment.crowd.shoulder_m[who][:, None] / 2
+    yaw = np.radians((plan.camera.rotation_deg or (0.0, 0.0, 0.0))[2])
+    right = np.array([np.cos(yaw), np.sin(yaw), 0.0])
+    down = np.array([0.0, 0.0, -1.0])
+
+    def limb(parts: tuple[tuple[int, float], ...], side: int) -> list[Floats]:
+        return [neck + side * (n / 2) * half * right + share * drop * down for n, share in parts]
+
+    spine = [neck + share * drop * down for share in _SPINE_SHARES]
+    arms = [*limb(_ARM_DROPS, 1), *limb(_ARM_DROPS, -1)]
+    legs = [*limb(_LEG_DROPS, 1), *limb(_LEG_DROPS, -1)]
+    places = np.stack([top, (top + neck) / 2, neck, *arms, *spine, *legs], axis=1)
+    count = len(who)
+    flat = places.reshape(-1, 3)
+    pixels, _ = project(flat, plan.camera, plan.size_wh)
+
+    def each(values: Any) -> Any:  # noqa: ANN401 - an array of any type
+        return np.repeat(values[order], JOINTS_A_PERSON)
+
+    return Joints(
+        frame=np.full(count * JOINTS_A_PERSON, moment.number, np.int64),
+        person=each(heads["ped_id"]),
+        kind=np.tile(np.arange(JOINTS_A_PERSON), count),
+        xy=pixels,
+        xyz=flat,
+        occluded=np.maximum(each(heads["occluded"]), 0).astype(np.int8),
+        self_occluded=each(heads["self_occluded"]),
+        lines=np.zeros(count * JOINTS_A_PERSON, np.int64),
+    )
+
+
+class GccLayout:
+    """GCC's collector: 180 people a shot, far ones first; only SKEL_Head is kept of a head."""
+
+    LAST_FILES = 1
+    BATCH = 180
+    FIRST = 1_500_000_000
+    """Unix time of a sequence's first image."""
+
+    PERSON = 17
+    """What the stencil has for people out of doors."""
+
+    def __init__(self, folder: Path, plan: SequencePlan, tool: str, *, images: bool) -> None:
+        self._folder, self._plan, self._tool, self._images = folder, plan, tool, images
+        write_part_info(folder, plan.camera, 0.0, ground_wedge(plan.camera, plan.size_wh))
+
+    def add(self, moment: Moment) -> None:
+        """Write the folder of one image."""
+        plan, seen = self._plan, moment.seen
+        shot = self._folder / str(self.FIRST + moment.number)
+        shot.mkdir()
+        bones, _ = project((seen.world_m + seen.neck_m) / 2, plan.camera, plan.size_wh)
+        write_ped_info(shot, bones, plan.size_wh, plan.weather, plan.hour)
+        for first in range(0, max(len(seen.who), 1), self.BATCH) if self._images else ():
+            batch, nobody = seen.take(slice(first, first + self.BATCH)), seen.take(slice(0))
+            _write_picture(shot / f"part_{first}_1.bmp", moment.picture(plan, batch))
+            _write_picture(shot / f"part_{first}_0.bmp", moment.picture(plan, nobody))
+            stencil = painting.people_stencil(batch, plan.size_wh, self.PERSON)
+            (shot / f"part_{first}.raw").write_bytes(stencil.tobytes())
+
+    def finish(self, counts: Mapping[str, int]) -> None:
+        """Say that it is simulated."""
+        storage.write_json(self._folder / SIMULATION, _about(self._plan, self._tool, counts))
+
+
+LAYOUTS: Mapping[str, type[Layout]] = {
+    "native": NativeLayout,
+    "jta-mods": JtaModsLayout,
+    "gcc": GccLayout,
+}
