@@ -11,10 +11,12 @@ from gtahead.geometry import (
     Camera,
     box_iou,
     boxes_around,
+    depth_at_height,
     depth_from_distance,
     focal_px,
     inside,
     project,
+    rays,
     reorient_boxes,
     reorient_points,
     vertical_fov_deg,
@@ -63,6 +65,71 @@ def test_projection_equals_rotation_matrices(
         assert xy[0] == pytest.approx([x, y], rel=1e-9, abs=1e-6)
     elif forward < -1e-9:
         assert np.isnan(xy[0]).all()  # behind the camera: no mirrored pixels
+
+
+def test_ten_thousand_cameras_against_matrices() -> None:
+    """Cameras and points all over the game's map, half of the points behind the camera."""
+    random = np.random.default_rng(0)
+    worst, in_picture, behind = 0.0, 0, 0
+    for _ in range(10_000):
+        camera = Camera(
+            random.uniform(10, 120),
+            tuple(random.uniform(-8000, 8000, 3)),
+            tuple(random.uniform(-180, 180, 3)),
+        )
+        point = np.array(camera.position_m) + random.normal(0, 40, 3)
+        xy, depth = project(point[None], camera, SIZE)
+        x, y, forward = _by_matrices(point, camera)
+        assert depth[0] == pytest.approx(forward, abs=1e-9)
+        if forward <= 0:
+            behind += 1
+            assert np.isnan(xy[0]).all()  # refused: the game would mirror it into the picture
+        elif max(abs(x - 960), abs(y - 540)) < 3000:
+            in_picture += 1
+            worst = max(worst, abs(xy[0, 0] - x), abs(xy[0, 1] - y))
+    assert (in_picture > 3000, behind > 4000) == (True, True)
+    assert worst <= 1e-6
+
+
+@given(
+    st.tuples(st.floats(-90, 90), st.floats(-30, 30), ANGLE),
+    st.tuples(*[st.floats(-8000, 8000)] * 3),
+    st.tuples(st.floats(-500, 2500), st.floats(-500, 1500)),
+    st.floats(0.5, 500),
+    st.floats(10, 120),
+)
+def test_rays_turn_projection_round(
+    rotation: tuple[float, float, float],
+    position: tuple[float, float, float],
+    pixel: tuple[float, float],
+    depth: float,
+    vfov: float,
+) -> None:
+    camera = Camera(vfov, position, rotation)
+    way = rays(np.array([pixel]), camera, SIZE)
+    xy, found = project(np.array(position) + depth * way, camera, SIZE)
+    assert found[0] == pytest.approx(depth, rel=1e-9, abs=1e-9)
+    assert xy[0] == pytest.approx(pixel, abs=1e-5)
+    height = position[2] + depth * way[0, 2]
+    if abs(way[0, 2]) > 1e-3:
+        assert depth_at_height(np.array([pixel]), camera, SIZE, height)[0] == pytest.approx(
+            depth, rel=1e-6
+        )
+
+
+def test_what_never_reaches_a_height_has_no_depth() -> None:
+    level = Camera(50, (0, 0, 10), (0, 0, 0))
+    points = np.array([[960.0, 200], [960, 540], [960, 900]])
+    depth = depth_at_height(points, level, SIZE, 1.6)
+    assert np.isnan(depth[:2]).all()  # the sky, and the horizon
+    assert depth[2] == pytest.approx(8.4 * focal_px(50, 1080) / 360)
+
+
+def test_rays_need_a_pose() -> None:
+    with pytest.raises(ValueError, match="must be known"):
+        rays(np.zeros((1, 2)), Camera(50), SIZE)
+    with pytest.raises(ValueError, match="must be known"):
+        depth_at_height(np.zeros((1, 2)), Camera(50, None, (0, 0, 0)), SIZE, 0.0)
 
 
 def test_projection_of_known_points() -> None:
