@@ -17,6 +17,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from gtahead.captures import CapturedSequence, choose_reader
+from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
@@ -98,6 +100,36 @@ def joints_of(body: Body) -> list[Vector]:
     """All 22 joints: the head's three, and the rest hanging below the neck."""
     below = [body.neck - np.array([0.0, 0.0, 0.05 * k]) for k in range(1, 20)]
     return [body.top, body.bone, body.neck, *below]
+
+
+def crowd(seed: int = 3, frames: int = 4) -> Scene:
+    """Forty people before a camera near the middle of the map; they stroll; frame 2 is empty."""
+    random = np.random.default_rng(seed)
+    camera = Camera(50.0, (203.25, -830.5, 31.75), (-14.0, 0.0, 37.5))
+    way = axes(camera).T
+    starts = []
+    for ped in range(1, 41):
+        depth = random.uniform(6, 40)
+        across, above = random.uniform(-0.7, 0.7), random.uniform(-0.35, 0.35)
+        top = np.array(camera.position_m) + way @ (np.array([across, 1, above]) * depth)
+        starts.append((ped, top, top - np.array([0.01, 0.02, 0.22])))
+    people = []
+    for number in range(frames):
+        step = np.array([0.04, 0.03, 0.0]) * number
+        people.append(
+            []
+            if number == 2
+            else [Body(p, t + step, n + step, int(p % 5 == 0)) for p, t, n in starts]
+        )
+    return Scene([camera] * frames, people)
+
+
+def read(root: Path) -> tuple[CapturedSequence, Findings, Ledger]:
+    """Read the only sequence of a capture."""
+    reader, _ = choose_reader(root)
+    findings, ledger = Findings(), Ledger()
+    (source,) = reader.list_sequences(root, findings)
+    return reader.read(source, findings, ledger), findings, ledger
 
 
 # native -----------------------------------------------------------------------------------------
@@ -324,7 +356,8 @@ def stencil_of(scene: Scene, number: int, value: int = 17) -> bytes:
     for body in scene.people[number]:
         x, y, depth = see(body.bone, scene.cameras[number], scene.size_wh)
         if depth > 0 and not body.occluded and 0 <= x < width and 0 <= y < height:
-            stencil[int(y), int(x)] = value
+            area = np.s_[max(int(y) - 1, 0) : int(y) + 2, max(int(x) - 1, 0) : int(x) + 2]
+            stencil[area] = value
     return stencil.tobytes()
 
 

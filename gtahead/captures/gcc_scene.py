@@ -359,10 +359,10 @@ def _boxes(
         return {}
     boxes = boxes[table["head_id"] - 1] + 1.0
     columns = dict(zip(_BOX, boxes.T.astype(np.float64), strict=True))
-    depth = _depths(folder, number, boxes, size_wh)
-    if depth is None:  # what the box was made from, to a whole pixel
-        half = (boxes[:, 2] - boxes[:, 0]) / 2
-        depth = np.where(half > 0, HALF_SIDE_M * LABELER_FOCAL_PX / np.maximum(half, 1e-9), np.nan)
+    half = (boxes[:, 2] - boxes[:, 0]) / 2
+    made_from = np.where(half > 0, HALF_SIDE_M * LABELER_FOCAL_PX / np.maximum(half, 1e-9), np.nan)
+    measured = _depths(folder, number, boxes, size_wh)
+    depth = np.where(np.isnan(measured), made_from, measured)
     return columns | {"depth_m": depth}
 
 
@@ -378,18 +378,18 @@ def buffer_to_metres(values: npt.NDArray[np.floating[Any]]) -> Floats:
     return metres
 
 
-def _depths(folder: Path, number: int, boxes: Floats, size_wh: tuple[int, int]) -> Floats | None:
-    """Measure each head's depth: mean of the buffer over the people's pixels in its box."""
+def _depths(folder: Path, number: int, boxes: Floats, size_wh: tuple[int, int]) -> Floats:
+    """Measure each head's depth: mean of the buffer over the people's pixels in its box, or NaN."""
     width, height = size_wh
     path = folder / "depth" / f"{number}.raw"
+    depth = np.full(len(boxes), np.nan)
     if not path.is_file() or path.stat().st_size != 4 * width * height:
-        return None
+        return depth
     buffer = np.fromfile(path, "<f4").reshape(height, width)
     seg = folder / "segs" / f"{number}.raw"
     people = people_in_stencil(seg.read_bytes(), size_wh) if seg.is_file() else None
     if people is None:
         people = np.ones(buffer.shape, np.bool_)
-    depth = np.full(len(boxes), np.nan)
     corners = np.clip(np.round(boxes), 0, [width, height] * 2).astype(np.int64)
     for row, (x0, y0, x1, y1) in enumerate(corners):
         part = people[y0:y1, x0:x1]

@@ -221,10 +221,10 @@ def _pose_of_view(values: list[Any]) -> tuple[Triple, Triple] | None:
     ):
         return None
     x, y, z = (-turn.T @ view[:3, 3]).tolist()
-    right, up, forward = turn[0], turn[1], -turn[2]
-    pitch = math.degrees(math.asin(float(np.clip(forward[2], -1, 1))))
-    yaw = math.degrees(math.atan2(-forward[0], forward[1]))
-    roll = math.degrees(math.atan2(-right[2], up[2]))
+    right, up, forward = turn[0], turn[1], -turn[2]  # columns of Rz(yaw) Ry(roll) Rx(pitch)
+    pitch = math.degrees(math.atan2(forward[2], up[2]))
+    roll = math.degrees(math.asin(float(np.clip(-right[2], -1, 1))))
+    yaw = math.degrees(math.atan2(right[1], right[0]))
     return (x, y, z), (pitch, roll, yaw)
 
 

@@ -23,8 +23,17 @@ from gtahead.captures.capture import (
     note_gaps,
     settle_heads,
 )
-from gtahead.captures.joints import HeadJoints, Ints, Joints, heads_of
-from gtahead.captures.picture_files import common_size
+from gtahead.captures.joints import (
+    HEAD_CENTER,
+    HEAD_TOP,
+    NECK,
+    HeadJoints,
+    Ints,
+    Joints,
+    heads_of,
+    persons,
+)
+from gtahead.captures.picture_files import MOST_DIGITS, common_size
 from gtahead.dataset.tabular import Columns, Kind, TableRead, cell_texts, read_csv
 from gtahead.errors import InputError, Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
@@ -44,6 +53,9 @@ MISFIT_M = 0.1
 
 Positions are printed to a centimetre beyond 1,000 m, of joint and camera both.
 """
+
+MOST_FRAMES = 100_000
+"""Beyond, frame numbers without pictures aren't a count: an hour at 30 frames a second."""
 
 SOME_PEOPLE = 3
 """So many at least must be in both frames to judge one by the other."""
@@ -123,14 +135,43 @@ def read_joint_file(
     )
     _note_lost_rows(table, last_line, where, findings, ledger)
     keep = table.lines != last_line
-    columns = {name: values[keep] for name, values in table.columns.items()}
+    keep &= _book_negative_frames(table, layout, keep, where, findings, ledger)
+    columns, lines = table.columns, table.lines
+    if not keep.all():
+        columns, lines = {name: values[keep] for name, values in columns.items()}, lines[keep]
     cut_at = None
     if cut:
         frames = columns[layout.ids[0]]
         cut_at = int(frames[-1]) if len(frames) else 0
         place = replace(where, frame=frame_name(cut_at), field=f"line {last_line or 1}")
         findings.add("labels-cut-short", place)
-    return JointFile(where, columns, table.lines[keep], cut_at)
+    return JointFile(where, columns, lines, cut_at)
+
+
+def _book_negative_frames(
+    table: TableRead,
+    layout: JointCsv,
+    kept: Booleans,
+    where: Where,
+    findings: Findings,
+    ledger: Ledger,
+) -> Booleans:
+    """Note rows whose frame is no count, and give those that are fine."""
+    frames = table.columns[layout.ids[0]]
+    fine: Booleans = (frames >= 0) & (frames < 10**MOST_DIGITS)
+    rows = np.flatnonzero(kept & ~fine)
+    examples = [
+        Finding(
+            "bad-number",
+            replace(where, field=f"line {table.lines[row]}, {layout.ids[0]}"),
+            int(frames[row]),
+        )
+        for row in rows[:EXAMPLES_KEPT]
+    ]
+    findings.add_many("bad-number", len(rows), examples)
+    ledger.heads.came += len(rows)
+    ledger.heads.drop("bad-number", len(rows))
+    return fine
 
 
 def _cut_short(path: Path) -> bool:
@@ -184,8 +225,10 @@ def _note_lost_rows(
 
 
 def joints_of(file: JointFile, layout: JointCsv) -> Joints:
-    """Take the joints out of a file's columns."""
-    columns, count = file.columns, len(file.lines)
+    """Take the joints of heads out of a file's columns."""
+    rows = np.flatnonzero(np.isin(file.columns[layout.ids[2]], (HEAD_TOP, HEAD_CENTER, NECK)))
+    columns = {name: values[rows] for name, values in file.columns.items()}
+    count = len(rows)
     nothing, unknown = np.full(count, np.nan), np.full(count, -1, np.int8)
     return Joints(
         frame=columns[layout.ids[0]],
@@ -195,7 +238,7 @@ def joints_of(file: JointFile, layout: JointCsv) -> Joints:
         xyz=np.stack([columns[name] for name in layout.metres], axis=1),
         occluded=columns.get(layout.flags[0], unknown),
         self_occluded=columns.get(layout.flags[1], unknown),
-        lines=file.lines,
+        lines=file.lines[rows],
     )
 
 
@@ -222,9 +265,10 @@ def read_sequence(
     """
     where = file.where
     joints = joints_of(file, layout)
-    labelled = np.unique(joints.frame)
+    everyone = persons(*(file.columns[name] for name in layout.ids[:2]))
+    labelled = np.unique(everyone[:, 0])
     cameras = _cameras(file, layout, labelled, findings)
-    heads = heads_of(joints, where, findings, ledger)
+    heads = heads_of(joints, everyone, where, findings, ledger)
     heads = _drop_broken_heads(heads, where, findings, ledger)
     size_wh = _size(heads, cameras, common_size(pictures))
     columns = heads.columns()
@@ -281,6 +325,8 @@ def _frame_numbers(pictures: Mapping[int, Path], labelled: Ints, cut_at: int | N
     if pictures:
         return np.array(sorted({*pictures, *map(int, labelled)}), np.int64)
     last = max([*map(int, labelled[-1:]), -1 if cut_at is None else cut_at])
+    if last >= MOST_FRAMES:  # numbered by something else than a count of frames
+        return labelled
     return np.arange(last + 1, dtype=np.int64)
 
 
@@ -303,18 +349,18 @@ def _cameras(
 
     Under -1 stands the camera of frames without rows, where the camera never moves.
     """
-    values = np.stack([file.columns[name] for name in layout.camera], axis=1)
+    tops = np.flatnonzero(file.columns[layout.ids[2]] == HEAD_TOP)  # a row a person is enough
+    frames, lines = file.columns[layout.ids[0]][tops], file.lines[tops]
+    values = np.stack([file.columns[name][tops] for name in layout.camera], axis=1)
     fine = np.isfinite(values).all(axis=1) & (values[:, 6] > 0) & (values[:, 6] < 180)
     rows = np.flatnonzero(fine)
-    numbers = file.columns[layout.ids[0]][rows]
+    numbers = frames[rows]
     known, first = np.unique(numbers, return_index=True)
     other = np.any(values[rows] != values[rows[first]][np.searchsorted(known, numbers)], axis=1)
     if other.any():
         row = int(rows[int(np.argmax(other))])
-        place = replace(
-            file.where, frame=frame_name(int(file.columns[layout.ids[0]][row])),
-            field=f"line {file.lines[row]}",
-        )  # fmt: skip
+        here = {"frame": frame_name(int(frames[row])), "field": f"line {lines[row]}"}
+        place = replace(file.where, **here)
         findings.add_many("camera-differs", int(other.sum()), [Finding("camera-differs", place)])
     if len(known) < len(labelled):
         number = int(np.setdiff1d(labelled, known)[0])

@@ -95,15 +95,27 @@ class HeadJoints:
         return np.where(center < 0, top, np.where(top < 0, center, top & center)).astype(np.int8)
 
 
-def heads_of(joints: Joints, where: Where, findings: Findings, ledger: Ledger) -> HeadJoints:
+def heads_of(
+    joints: Joints,
+    everyone: Ints,
+    where: Where,
+    findings: Findings,
+    ledger: Ledger,
+) -> HeadJoints:
     """Make one row a person and frame out of the joints of its head.
 
     Persons without head_top are noted and dropped. Of head_center and neck the last row counts
     where there are several; a second head_top stays, to be noted as a duplicate later.
+
+    Args:
+        joints: those of heads; others don't matter.
+        everyone: (P, 2) frame and id of all persons, from `persons`.
+        where: file and sequence.
+        findings: takes what was noticed.
+        ledger: takes the heads that came, and those that were dropped.
     """
-    everyone = _persons(joints.frame, joints.person)
     tops = joints.take(np.flatnonzero(joints.kind == HEAD_TOP))
-    with_head = _persons(tops.frame, tops.person)
+    with_head = persons(tops.frame, tops.person)
     ledger.heads.came += len(everyone) + len(tops) - len(with_head)
     headless = everyone[_places(with_head, everyone) < 0]
     if len(headless):
@@ -119,8 +131,11 @@ def heads_of(joints: Joints, where: Where, findings: Findings, ledger: Ledger) -
     return HeadJoints(tops, _beside(tops, joints, HEAD_CENTER), _beside(tops, joints, NECK))
 
 
-def _persons(frame: Ints, person: Ints) -> Ints:
-    """(P, 2) the different pairs, sorted; rows of a person stand together, so few are left."""
+def persons(frame: Ints, person: Ints) -> Ints:
+    """Give the (P, 2) different pairs of frame and person, sorted.
+
+    The tools write a person's rows together: those that repeat the row before are left out first.
+    """
     if not len(frame):
         return np.empty((0, 2), np.int64)
     first = np.ones(len(frame), np.bool_)

@@ -26,7 +26,7 @@ from gtahead.captures.capture import (
     note_gaps,
     settle_heads,
 )
-from gtahead.captures.joints import Joints, heads_of
+from gtahead.captures.joints import Joints, heads_of, persons
 from gtahead.captures.picture_files import numbered_pictures
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
@@ -92,7 +92,8 @@ def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
 def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
     where = Where(source.path, source.name)
     joints = _as_joints(_read_joints(source, where, findings, ledger))
-    found = heads_of(joints, where, findings, ledger)
+    everyone = persons(joints.frame, joints.person)
+    found = heads_of(joints, everyone, where, findings, ledger)
     heads = found.columns() | {"depth_m": found.top.xyz[:, 2]}
     pictures = numbered_pictures(_pictures_folder(source))
     numbers = np.array(sorted(_frame_numbers(pictures, np.unique(joints.frame))), np.int64)

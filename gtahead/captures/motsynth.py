@@ -27,7 +27,15 @@ from gtahead.captures.capture import (
     note_gaps,
     settle_heads,
 )
-from gtahead.captures.joints import HEAD_CENTER, HEAD_TOP, JOINTS_A_PERSON, NECK, Joints, heads_of
+from gtahead.captures.joints import (
+    HEAD_CENTER,
+    HEAD_TOP,
+    JOINTS_A_PERSON,
+    NECK,
+    Joints,
+    heads_of,
+    persons,
+)
 from gtahead.captures.picture_files import MOST_DIGITS
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
@@ -91,7 +99,8 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
     by_number = {image.number: image for image in images.values()}
     note_gaps(np.array(numbers, np.int64), where, findings)
     joints, ignored = _joints(document["annotations"], images, where, findings, ledger)
-    heads = heads_of(joints, where, findings, ledger)
+    everyone = persons(joints.frame, joints.person)
+    heads = heads_of(joints, everyone, where, findings, ledger)
     columns = heads.columns()
     columns["ignore"] = ignored[heads.top.lines]
     columns["frame_index"] = np.searchsorted(numbers, columns["frame"]).astype(np.int32)

@@ -14,12 +14,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts import FULL, Body, Scene, axes, see
+from layouts import FULL, Body, Scene, axes, crowd, read, see
 
 import gtahead
 from gtahead.building import BuildReport
-from gtahead.captures import CapturedSequence, choose_reader
-from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera
 from gtahead.simulation import Preset
 
@@ -86,13 +84,6 @@ LAYOUTS = {
 }
 
 
-def read(root: Path) -> tuple[CapturedSequence, Findings, Ledger]:
-    reader, _ = choose_reader(root)
-    findings, ledger = Findings(), Ledger()
-    (source,) = reader.list_sequences(root, findings)
-    return reader.read(source, findings, ledger), findings, ledger
-
-
 def _step(value: float) -> float:
     return 10.0 ** (math.floor(math.log10(max(abs(value), 1e-3))) - 5)
 
@@ -156,28 +147,6 @@ def test_one_scene_gives_the_same_heads_and_frames(name: str, scene: Scene) -> N
             assert heads["top_neck_m"][row] == pytest.approx(apart, abs=4 * _step(8000))
         if "occluded" in heads and name != "gcc":
             assert heads["occluded"][row] == body.occluded
-
-
-def crowd(seed: int = 3, frames: int = 4) -> Scene:
-    """Forty people before a camera near the middle of the map; they stroll; frame 2 is empty."""
-    random = np.random.default_rng(seed)
-    camera = Camera(50.0, (203.25, -830.5, 31.75), (-14.0, 0.0, 37.5))
-    way = axes(camera).T
-    starts = []
-    for ped in range(1, 41):
-        depth = random.uniform(6, 40)
-        across, above = random.uniform(-0.7, 0.7), random.uniform(-0.35, 0.35)
-        top = np.array(camera.position_m) + way @ (np.array([across, 1, above]) * depth)
-        starts.append((ped, top, top - np.array([0.01, 0.02, 0.22])))
-    people = []
-    for number in range(frames):
-        step = np.array([0.04, 0.03, 0.0]) * number
-        people.append(
-            []
-            if number == 2
-            else [Body(p, t + step, n + step, int(p % 5 == 0)) for p, t, n in starts]
-        )
-    return Scene([camera] * frames, people)
 
 
 BUILT = {

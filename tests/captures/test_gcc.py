@@ -1,0 +1,455 @@
+"""GCC and ShanghaiTechRGBDSyn: the collector's folders, the labelers' scenes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import layouts
+import numpy as np
+import pytest
+from helpers import gtahead, picture
+from hypothesis import given
+from hypothesis import strategies as st
+from layouts import GROUND, UNIX, Body, Scene, axes, crowd, read, see
+
+from gtahead import Dataset
+from gtahead.annotation.ground import BONE_HEIGHT_M
+from gtahead.captures import choose_reader
+from gtahead.captures.gcc import parse_ped_info
+from gtahead.captures.gcc_scene import buffer_to_metres, unscramble
+from gtahead.captures.ground_fit import ground_from_polygon, inside_polygon
+from gtahead.geometry import Camera
+
+SHOT = f"part_3_1/{UNIX}"
+
+
+def build(root: Path, *options: object) -> Any:
+    return gtahead("build", "--raw", root, "--out", root.parent / "set", "--workers", 1, *options)
+
+
+def said(done: Any) -> list[str]:
+    return [line for line in done.err.splitlines() if "few-places" not in line]
+
+
+def bones(scene: Scene, number: int = 0) -> np.ndarray[Any, Any]:
+    return np.array(
+        [see(b.bone, scene.cameras[number], scene.size_wh)[:2] for b in scene.people[number]]
+    )
+
+
+# As the collector leaves it
+
+
+def test_a_part_becomes_a_sequence(tmp_path: Path) -> None:
+    scene = crowd()
+    sequence, findings, ledger = read(layouts.write_gcc(tmp_path, scene))
+    assert findings.totals == {}
+    assert (sequence.name, sequence.location) == ("part_3_1", "scene_3")
+    assert [frame.frame for frame in sequence.frames] == [str(UNIX + n) for n in range(4)]
+    assert sequence.frames[0].camera == scene.cameras[0]
+    assert (sequence.frames[1].weather, sequence.frames[1].hour) == ("RAIN", 11.7)
+    assert sequence.about["ground_polygon_m"] == [list(pair) for pair in GROUND]
+    heads = sequence.heads
+    assert np.stack([heads["x"], heads["y"]], axis=1)[:40] == pytest.approx(bones(scene), abs=2e-3)
+    # Another person's pixel may show one who is hidden: then the stencil doesn't tell.
+    hidden = [int(body.occluded) for body in scene.people[0]]
+    assert (heads["occluded"][:40] <= hidden).all()
+    assert (heads["occluded"][:40] == hidden).mean() > 0.9
+    assert ledger.heads.kept == 120
+
+
+def test_points_are_lifted_and_kept_as_they_were(tmp_path: Path) -> None:
+    scene = crowd()
+    root = layouts.write_gcc(tmp_path, scene)
+    ground = 20.0
+    (root / "part_3_1" / "Zheight.log").write_text(f"{ground}\n")
+    for people in scene.people:  # everybody stands on it
+        people[:] = [
+            Body(
+                b.ped,
+                b.top + (0, 0, ground + 1.6 - b.top[2]),
+                b.neck + (0, 0, ground + 1.6 - b.top[2]),
+            )
+            for b in people
+        ]
+    for number in range(4):
+        (root / "part_3_1" / str(UNIX + number) / "pedInfo.xml").write_text(
+            layouts.ped_info(scene, number)
+        )
+    done = build(root)
+    assert done.code == 0, done.err
+    heads = Dataset.open(tmp_path / "gcc/../set").heads("part_3_1")
+    first = heads["frame_id"] == heads["frame_id"][0]
+    assert set(heads["point_kind"]) == {"skel-head"}
+    assert set(heads["box_source"]) == {"ground"}
+    raw = np.stack([heads["raw_x"], heads["raw_y"]], axis=1)[first]
+    assert raw == pytest.approx(bones(scene)[: len(raw)], abs=2e-3)
+    tops = np.array([see(b.top, scene.cameras[0], scene.size_wh) for b in scene.people[0]])
+    tops = tops[: len(raw)]
+    sides = 0.24 * 1158.03 / tops[:, 2]
+    points = np.stack([heads["x"], heads["y"]], axis=1)[first]
+    assert np.abs(heads["box_x1"][first] - heads["box_x0"][first] - sides).max() < 0.1 * sides.max()
+    # The scene's bone lies 0.11 m below its head_top, 0.46 of a side; the lift is 0.54 of it.
+    assert np.abs(points - tops[:, :2]).max(axis=1) == pytest.approx(
+        0.08 * sides, abs=0.06 * sides.max()
+    )
+    centres = (heads["box_x0"] + heads["box_x1"]) / 2
+    assert centres == pytest.approx(heads["x"], abs=1 / 256)
+
+
+def test_the_lift_depends_on_no_box_rule(tmp_path: Path) -> None:
+    root = layouts.write_gcc(tmp_path, crowd(), shots=False)
+    places = []
+    for rule in ("auto", "fixed:side=80"):
+        out = tmp_path / rule.partition(":")[0]
+        done = gtahead("build", "--raw", root, "--out", out, "--workers", 1, "--boxes", rule)
+        assert done.code == 0, done.err
+        places.append(Dataset.open(out).heads("part_3_1", ["x", "y"])["y"].tolist())
+    assert places[0] == places[1]
+
+
+def test_layers_are_put_together(tmp_path: Path) -> None:
+    """Three shots: near people last; where nobody is, what changed most, else the first shot."""
+    scene = Scene([crowd().cameras[0]], [crowd().people[0]], size_wh=(64, 36))
+    root = layouts.write_gcc(tmp_path, scene)
+    shot = root / SHOT
+    empty = np.full((36, 64, 3), 90, np.uint8)
+    wanted = empty.copy()
+    for k, (value, area) in enumerate(
+        [(20, np.s_[4:20, 4:30]), (120, np.s_[10:30, 20:50]), (240, np.s_[25:34, 40:60])]
+    ):
+        stencil, shown = np.zeros((36, 64), np.uint8), empty.copy()
+        shown[area], stencil[area] = value, 17
+        if k == 1:  # a shadow, seen in this shot alone
+            shown[0:2, 0:5] = 60
+            wanted[0:2, 0:5] = 60
+        wanted[area] = value
+        cv2.imwrite(str(shot / f"part_{180 * k}_1.bmp"), shown)
+        cv2.imwrite(str(shot / f"part_{180 * k}_0.bmp"), empty)
+        (shot / f"part_{180 * k}.raw").write_bytes(stencil.tobytes())
+    done = build(root)
+    assert done.code == 0, done.err
+    (frame,) = Dataset.open(tmp_path / "set")
+    assert frame.picture is not None
+    assert frame.picture.suffix == ".png"
+    assert cv2.imread(str(frame.picture)).tolist() == wanted.tolist()
+    copied = build(root, "--images", "copy", "--fresh")
+    assert copied.code == 0, copied.err
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda s: (s / "part_180.raw").unlink(), "error picture-missing"),
+        (lambda s: (s / "part_180.raw").write_bytes(b"123"), "error picture-unreadable"),
+        (
+            lambda s: (s / "part_180_1.bmp").write_bytes(picture(1, (32, 18), ".bmp")),
+            "error wrong-size",
+        ),
+        (lambda s: (s / "part_180_1.bmp").write_bytes(b""), "error picture-unreadable"),
+    ],
+)
+def test_layers_that_cant_be_put_together(
+    tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    root = layouts.write_gcc(tmp_path, crowd(), part="part_3_1")
+    for number in range(4):
+        shot = root / "part_3_1" / str(UNIX + number)
+        for name in ("_1.bmp", "_0.bmp", ".raw"):
+            shutil.copy(shot / f"part_0{name}", shot / f"part_180{name}")
+    damage(root / SHOT)
+    done = build(root)
+    assert done.code == 3
+    assert any(line.startswith(message) for line in said(done)), done.err
+    assert len(Dataset.open(tmp_path / "set")) == 3
+
+
+def test_ped_info_is_no_xml() -> None:
+    text = layouts.ped_info(crowd(), 0)
+    from xml.etree import ElementTree
+
+    with pytest.raises(ElementTree.ParseError):
+        ElementTree.fromstring(text)
+    info = parse_ped_info(text)
+    assert (len(info.peds), info.weather, info.hour, info.whole) == (40, "RAIN", 11.7, True)
+
+
+@given(st.text(max_size=300))
+def test_ped_info_of_any_text(text: str) -> None:
+    parse_ped_info(text)
+    parse_ped_info(f"<pedSet><ped id={text}><SKEL_Head x={text} y={text} /></ped></pedSet>")
+
+
+def test_peds_that_are_odd(tmp_path: Path) -> None:
+    root = layouts.write_gcc(tmp_path, Scene(crowd().cameras[:1], [crowd().people[0][:1]]))
+    (root / SHOT / "pedInfo.xml").write_text(
+        "<pedSet>\r\n"
+        "<ped id=0>\n<SKEL_Head x=0.5 y=0.5 />\n</ped>\n"
+        "<ped id=1>\n<SKEL_Head x=-1.000000 y=-1.000000 />\n</ped>\n"  # not on screen
+        "<ped id=2>\n<SKEL_Head x=-nan(ind) y=0.5 />\n</ped>\n"
+        "<ped id=3>\n</ped>\n"
+        "<ped id=x>\n<SKEL_Head x=0.5 y=0.5 />\n</ped>\n"
+        "<ped id=5>\n<SKEL_Head x=0.5 y=half />\n</ped>\n"
+        "<ped id=6>\n<SKEL_Head0.25 y=0.25 />\n</ped>\n"  # as one version writes it
+        "<ped id=7>\n<SKEL_Head x=1.2 y=-0.1 />\n</ped>\n"
+        "<ped id=0>\n<SKEL_Head x=0.6 y=0.6 />\n</ped>\n"
+        "</pedSet>\n<weather>FOGGY</weather>\n"
+    )
+    done = build(root)
+    assert done.code == 3
+    place = f"{SHOT}/pedInfo.xml > sequence part_3_1 > frame {UNIX}"
+    row = f"part_3_1 > sequence part_3_1 > frame {UNIX}"
+    assert said(done)[-1].startswith("info head-outside-frame: sequence part_3_1")
+    assert said(done)[:-1] == [
+        f"error bad-number: {place} > ped id: not a number (got 'x'); mend the row",
+        f"error bad-number: {place} > ped 5: not a number (got '0.5, half'); mend the row",
+        f"error not-finite: {row} > head 2 > x: the position isn't finite, or is absurd (got nan); the "
+        "head can't be placed; mend the row",
+        f"error duplicate-head: {row} > head 0: the same ped twice in a frame; the first row is kept; "
+        "number peds uniquely",
+        f"error no-head-joint: {place} > ped 3: the person has no head_top joint; all 22 joints of a "
+        "person must be written",
+        "info not-projected: part_3_1 > sequence part_3_1: heads that the game couldn't project were "
+        "left out: 1 of them; they were off screen",
+    ]
+    (frame,) = Dataset.open(tmp_path / "set")
+    assert frame.head_ids.tolist() == [0, 6, 7]
+    assert Dataset.open(tmp_path / "set").frames(["weather"])["weather"] == ["FOGGY"]
+
+
+def _write(name: str, data: bytes) -> Callable[[Path], object]:
+    return lambda root: (root / name).write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message", "left"),
+    [
+        (lambda r: (r / SHOT / "pedInfo.xml").unlink(), "error labels-missing", 3),
+        (_write(f"{SHOT}/pedInfo.xml", b"\xff\xfe<\x00"), "error bad-frame-labels", 3),
+        (_write(f"{SHOT}/pedInfo.xml", b""), "error labels-cut-short", 3),
+        (
+            lambda r: (r / SHOT / "pedInfo.xml").write_text(layouts.ped_info(crowd(), 0)[:900]),
+            "error labels-cut-short",
+            3,
+        ),
+        (lambda r: (r / "part_3_1/eyeInfo.log").unlink(), "warning camera-unknown", 4),
+        (_write("part_3_1/eyeInfo.log", b"1 2 3\n4 5 6\n"), "warning camera-unknown", 4),
+        (_write("part_3_1/eyeInfo.log", b"1 2 3\n4 5 6\n-nan(ind)\n"), "warning camera-unknown", 4),
+        (_write("part_3_1/eyeInfo.log", b"\xff\x00"), "warning camera-unknown", 4),
+        (_write("part_3_1/areaInfo.log", b"9 1 2"), "", 4),
+        (_write("part_3_1/Zheight.log", b"high"), "", 4),
+        (_write(f"{SHOT}/part_0.raw", b"\x01" * 99), "warning bad-stencil", 4),
+        (lambda r: (r / SHOT / "part_0.raw").unlink(), "warning bad-stencil", 4),
+        (lambda r: (r / SHOT / "part_0_1.bmp").unlink(), "error picture-missing", 3),
+        (_write(f"{SHOT}/part_0_1.bmp", picture(2, (640, 360), ".bmp")), "error wrong-size", 3),
+    ],
+)
+def test_a_part_with_something_broken(
+    tmp_path: Path, damage: Callable[[Path], object], message: str, left: int
+) -> None:
+    root = layouts.write_gcc(tmp_path, crowd())
+    damage(root)
+    done = build(root)
+    assert done.code == (3 if left < 4 else 0), done.err
+    assert not message or said(done)[0].startswith(message), done.err
+    assert len(Dataset.open(tmp_path / "set")) == left
+
+
+def test_cameras_of_one_scene_share_ids_but_no_split(tmp_path: Path) -> None:
+    for part in ("part_3_0", "part_3_1", "part_4_0"):
+        root = layouts.write_gcc(tmp_path, crowd(), part=part, shots=False)
+    done = build(root)
+    assert done.code == 0, done.err
+    splits = {frame.sequence: frame.split for frame in Dataset.open(tmp_path / "set")}
+    assert splits["part_3_0"] == splits["part_3_1"]
+
+
+# As the labelers leave it
+
+
+@pytest.mark.parametrize("mats", [False, True])
+def test_labelled_scenes(tmp_path: Path, mats: bool) -> None:
+    scene = crowd()
+    sequence, findings, _ = read(layouts.write_gcc_scene(tmp_path, scene, mats=mats))
+    assert findings.totals == {}
+    assert (sequence.name, sequence.location) == ("scene_3_1", "scene_3")
+    frame = sequence.frames[0]
+    assert (frame.weather, frame.hour, frame.camera) == ("RAIN", 11.7, scene.cameras[0])
+    assert sequence.about["ground_polygon_m"] == [list(pair) for pair in GROUND]
+    points = np.stack([sequence.heads["x"], sequence.heads["y"]], axis=1)
+    first = points[sequence.heads["frame_index"] == 0]
+    wanted = bones(scene)[[body.occluded == 0 for body in scene.people[0]]]
+    assert np.abs(first - wanted).max() <= 0.5 + 1e-9
+    assert (
+        np.abs((first - wanted).mean(axis=0)).max() < 0.2
+    )  # and not half a pixel off on the whole
+
+
+@pytest.mark.parametrize("heads", [0, 1, 2])
+@pytest.mark.parametrize("mats", [False, True])
+def test_few_heads_are_no_other_shape(tmp_path: Path, mats: bool, heads: int) -> None:
+    people = [body for body in crowd().people[0] if not body.occluded][:heads]
+    root = layouts.write_gcc_scene(tmp_path, Scene(crowd().cameras[:1], [people]), mats=mats)
+    _, findings, ledger = read(root)
+    assert (findings.totals, ledger.heads.kept) == ({}, heads)
+
+
+@given(st.lists(st.tuples(st.integers(-99, 99), st.integers(-99, 99)), min_size=3, max_size=30))
+def test_a_scrambled_polygon_is_put_in_order(corners: list[tuple[int, int]]) -> None:
+    flat = [value for corner in corners for value in corner]
+    scrambled = list(zip(flat[: len(corners)], flat[len(corners) :], strict=True))
+    assert unscramble(scrambled) == [[float(x), float(y)] for x, y in corners]
+
+
+def test_inside_a_polygon() -> None:
+    bow = np.array([[0.0, 0], [4, 0], [4, 4], [2, 1], [0, 4]])
+    places = np.array([[1.0, 1], [2, 3], [3.5, 3], [-1, 1], [5, 1], [2, 0.5]])
+    assert inside_polygon(places, bow).tolist() == [True, False, True, False, False, True]
+
+
+@pytest.mark.parametrize("ground", [-3.0, 0.0, 47.5])
+def test_the_ground_is_where_heads_fill_the_polygon(ground: float) -> None:
+    random = np.random.default_rng(1)
+    camera = Camera(45.0, (10.0, -20.0, ground + 14.0), (-28.0, 0.0, 15.0))
+    forward, right = axes(camera)[1][:2], axes(camera)[0][:2]
+    forward = forward / np.linalg.norm(forward)
+    foot = np.array(camera.position_m[:2])  # type: ignore[index]
+    corners = np.array(
+        [foot + a * forward + b * right for a, b in [(14, -6), (15, 6), (40, 12), (38, -14)]]
+    )
+    inside = random.uniform(corners.min(axis=0), corners.max(axis=0), (3000, 2))
+    inside = inside[inside_polygon(inside, corners)][:600]
+    heights = ground + BONE_HEIGHT_M + random.normal(0, 0.08, len(inside))
+    bones_xy = np.array(
+        [
+            see(np.array([*p, z]), camera, (1920, 1080))[:2]
+            for p, z in zip(inside, heights, strict=True)
+        ]
+    )
+    found = ground_from_polygon(np.round(bones_xy), camera, (1920, 1080), corners)
+    assert found == pytest.approx(ground, abs=0.3)
+    assert ground_from_polygon(bones_xy[:10], camera, (1920, 1080), corners) is None
+    assert ground_from_polygon(bones_xy, camera, (1920, 1080), corners + 500) is None
+    assert ground_from_polygon(bones_xy, Camera(45.0), (1920, 1080), corners) is None
+
+
+def _edit_json(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], object]:
+    def damage(scene: Path) -> None:
+        path = scene / "jsons" / f"{UNIX}.json"
+        document = json.loads(path.read_text())
+        change(document)
+        path.write_text(json.dumps(document))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "message", "left"),
+    [
+        (lambda s: (s / f"jsons/{UNIX}.json").unlink(), "error labels-missing", 3),
+        (lambda s: (s / f"jsons/{UNIX}.json").write_text("[1, 2"), "error bad-frame-labels", 3),
+        (_edit_json(lambda d: d.pop("image_info")), "error bad-frame-labels", 3),
+        (_edit_json(lambda d: d["image_info"].__setitem__(0, [1])), "error bad-number", 4),
+        (_edit_json(lambda d: d["image_info"].__setitem__(0, ["a", None])), "error bad-number", 4),
+        (_edit_json(lambda d: d["image_info"].__setitem__(0, [10**30, 1])), "error bad-number", 4),
+        (_edit_json(lambda d: d.update(camera=None, roi="x", timeInfo=[99], weather=3)), "", 4),
+        (lambda s: (s / f"pngs/{UNIX}.png").unlink(), "error picture-missing", 3),
+    ],
+)
+def test_a_scene_with_something_broken(
+    tmp_path: Path, damage: Callable[[Path], object], message: str, left: int
+) -> None:
+    root = layouts.write_gcc_scene(tmp_path, crowd())
+    damage(root / "scene_3_1")
+    done = build(root)
+    assert done.code == (0 if not message else 3), done.err
+    assert not message or said(done)[0].startswith(message), done.err
+    assert len(Dataset.open(tmp_path / "set")) == left
+
+
+@pytest.mark.parametrize("size", [0, 100, 300])
+def test_mats_that_are_damaged(tmp_path: Path, size: int) -> None:
+    root = layouts.write_gcc_scene(tmp_path, crowd(), mats=True)
+    path = root / "scene_3_1" / "mats" / f"{UNIX}.mat"
+    path.write_bytes(path.read_bytes()[:size])
+    done = build(root)
+    assert done.code == 3
+    assert said(done)[0].startswith(f"error bad-frame-labels: scene_3_1/mats/{UNIX}.mat")
+
+
+# ShanghaiTechRGBDSyn
+
+
+def test_boxes_and_depths_of_rgbdsyn(tmp_path: Path) -> None:
+    scene = crowd()
+    root = layouts.write_rgbdsyn(tmp_path, scene)
+    assert choose_reader(root)[0].name == "rgbdsyn"
+    done = build(root)
+    assert done.code == 0, done.err
+    heads = Dataset.open(root.parent / "set").heads("scene_3_1")
+    first = heads["frame_id"] == heads["frame_id"][0]
+    shown = [body for body in scene.people[0] if not body.occluded]
+    true = np.array([see(body.bone, scene.cameras[0], scene.size_wh) for body in shown])
+    assert set(heads["box_source"]) == {"captured"}
+    wide = heads["box_x1"][first] - heads["box_x0"][first]
+    assert np.abs(wide - 0.24 * 1483 / true[:, 2]).max() <= 2
+    # Neighbours that overlap in the buffer mix their depths; the middle person doesn't.
+    off = heads["depth_m"][first] / true[:, 2] - 1
+    assert np.median(np.abs(off)) < 0.01
+    assert np.quantile(np.abs(off), 0.8) < 0.15
+    # Boxes lie round the lifted point; as they were they are kept.
+    assert (heads["box_y0"] + heads["box_y1"]) / 2 == pytest.approx(heads["y"], abs=1 / 256)
+    kept = (heads["captured_y0"] + heads["captured_y1"]) / 2
+    assert (kept - heads["raw_y"] == pytest.approx(-0.075 * np.array(
+        heads["captured_y1"] - heads["captured_y0"]), abs=1.1))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "uses"),
+    [
+        (lambda text: text + text, True),  # the labeler ran twice
+        (lambda text: text.replace("\r\n", "\n").rstrip("\n"), True),
+        (lambda text: "\n".join(text.splitlines()[:-1]), False),
+        (lambda text: text + "1 2 3 4\r\n", False),
+        (lambda text: text + "1 2 3\r\n", False),
+        (lambda text: "", False),
+        (lambda text: text.replace("1", "one", 1), False),
+    ],
+)
+def test_boxes_that_dont_fit_the_points(
+    tmp_path: Path, change: Callable[[str], str], uses: bool
+) -> None:
+    root = layouts.write_rgbdsyn(tmp_path, crowd())
+    path = root / "scene_3_1" / "bbox" / f"{UNIX}.txt"
+    path.write_bytes(change(path.read_bytes().decode()).encode())
+    sequence, findings, _ = read(root)
+    assert findings.totals == ({} if uses else {"boxes-differ": 1})
+    first = sequence.heads["frame_index"] == 0
+    assert np.isfinite(sequence.heads["captured_x0"][first]).all() == uses
+    assert np.isfinite(sequence.heads["captured_x0"][~first]).all()
+
+
+@pytest.mark.parametrize("data", [None, b"", b"\x00" * (4 * 1920 * 1080)])
+def test_depths_without_a_buffer_come_from_the_boxes(tmp_path: Path, data: bytes | None) -> None:
+    scene = crowd()
+    root = layouts.write_rgbdsyn(tmp_path, scene)
+    path = root / "scene_3_1" / "depth" / f"{UNIX}.raw"
+    path.unlink()
+    if data is not None:
+        path.write_bytes(data)
+    heads = read(root)[0].heads
+    shown = [body for body in scene.people[0] if not body.occluded]
+    true = np.array([see(body.bone, scene.cameras[0], scene.size_wh)[2] for body in shown])
+    first = heads["depth_m"][heads["frame_index"] == 0]
+    assert np.abs(first / true - 1).max() < 0.3  # boxes are whole pixels
+
+
+def test_the_depth_buffer() -> None:
+    metres = np.array([0.2, 1.0, 25.0, 700.0])
+    assert buffer_to_metres(np.log2(1 + 0.1 / metres)) == pytest.approx(metres)
+    assert np.isinf(buffer_to_metres(np.array([0.0])))
