@@ -359,8 +359,8 @@ def _cameras(
     other = np.any(values[rows] != values[rows[first]][np.searchsorted(known, numbers)], axis=1)
     if other.any():
         row = int(rows[int(np.argmax(other))])
-        here = {"frame": frame_name(int(frames[row])), "field": f"line {lines[row]}"}
-        place = replace(file.where, **here)
+        frame, line = frame_name(int(frames[row])), f"line {lines[row]}"
+        place = replace(file.where, frame=frame, field=line)
         findings.add_many("camera-differs", int(other.sum()), [Finding("camera-differs", place)])
     if len(known) < len(labelled):
         number = int(np.setdiff1d(labelled, known)[0])
