@@ -19,7 +19,9 @@ from gtahead.captures.capture import (
     can_name_a_sequence,
     mark_simulated,
 )
-from gtahead.captures.joint_csv import JointCsv, printed_step, read_joint_file, read_sequence
+from gtahead.captures.joint_csv import read_sequence
+from gtahead.captures.joint_file import JointCsv, read_joint_file
+from gtahead.captures.joint_views import printed_step
 from gtahead.captures.joints import Joints
 from gtahead.captures.picture_files import numbered_pictures
 from gtahead.dataset.tabular import Columns, write_csv

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from gtahead.captures.capture import CapturedSequence, Reader, SequenceSource, frame_name
-from gtahead.captures.joint_csv import JointCsv, JointFile, read_joint_file, read_sequence
+from gtahead.captures.joint_csv import read_sequence
+from gtahead.captures.joint_file import JointCsv, JointFile, read_joint_file
 from gtahead.captures.picture_files import numbered_pictures
 from gtahead.dataset.tabular import Kind
 from gtahead.errors import InputError, Where
