@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -122,3 +123,23 @@ def manifest(target: Path) -> dict[str, Any]:
     """Read a data set's manifest."""
     document: dict[str, Any] = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
     return document
+
+
+_WORDS = (b"nan", b"1e400", b"-", b",,", b"\n", b'"', b"99999999999999999999", b"\xff")
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """Change some bytes of a file: others, fewer, odd words, or an early end."""
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 6)):
+        place = chance.randrange(len(changed) or 1)
+        what = chance.random()
+        if what < 0.4 and changed:
+            changed[place] = chance.randrange(256)
+        elif what < 0.6:
+            del changed[place : place + chance.randint(1, 20)]
+        elif what < 0.8:
+            changed[place:place] = chance.choice(_WORDS)
+        else:
+            changed = changed[:place] or bytearray(b" ")
+    return bytes(changed)

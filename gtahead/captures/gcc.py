@@ -245,11 +245,12 @@ def _polygon(path: Path) -> dict[str, list[list[float]]]:
     """Read areaInfo.log, the polygon on the ground where people stand: n, then n lines x y."""
     try:
         words = path.read_text(encoding="utf-8").split()
-        values = np.array(words[1:], np.float64).reshape(-1, 2)
+        count, *values = map(float, words)
+        corners = np.array(values).reshape(-1, 2)
     except (OSError, ValueError):
         return {}
-    fine = len(words) > 1 and len(values) == int(float(words[0])) and np.isfinite(values).all()
-    return {"ground_polygon_m": values.tolist()} if fine else {}
+    fine = len(corners) == count and np.isfinite(corners).all()
+    return {"ground_polygon_m": corners.tolist()} if fine else {}
 
 
 def _batches(shot: Path) -> dict[int, Path]:

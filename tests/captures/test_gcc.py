@@ -242,6 +242,8 @@ def _write(name: str, data: bytes) -> Callable[[Path], object]:
         (_write("part_3_1/eyeInfo.log", b"1 2 3\n4 5 6\n-nan(ind)\n"), "warning camera-unknown", 4),
         (_write("part_3_1/eyeInfo.log", b"\xff\x00"), "warning camera-unknown", 4),
         (_write("part_3_1/areaInfo.log", b"9 1 2"), "", 4),
+        (_write("part_3_1/areaInfo.log", b"5nan 1 2"), "", 4),
+        (_write("part_3_1/areaInfo.log", b""), "", 4),
         (_write("part_3_1/Zheight.log", b"high"), "", 4),
         (_write(f"{SHOT}/part_0.raw", b"\x01" * 99), "warning bad-stencil", 4),
         (lambda r: (r / SHOT / "part_0.raw").unlink(), "warning bad-stencil", 4),
