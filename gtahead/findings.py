@@ -75,7 +75,9 @@ CODES: Mapping[str, Code] = {
     "unknown-key": _warning(
         None, "unknown key", "it is kept under `extra` where it isn't large; is it misspelt?"
     ),
-    "no-frames": _error("sequence", "the sequence has no frames", "list them under `frames`"),
+    "no-frames": _error(
+        "sequence", "the sequence has no frames", "it needs one at least: pictures or labels"
+    ),
     "no-frames-left": _error(
         "sequence", "every frame of the sequence was set aside", "see the findings on its frames"
     ),
@@ -118,11 +120,16 @@ CODES: Mapping[str, Code] = {
     "bad-frame-labels": _error(
         "frame", "the frame's labels can't be read", "copy them again, or remove the frame"
     ),
+    "heads-lost": _error(
+        "frame",
+        "all heads of the frame were set aside or unreadable",
+        "it isn't empty but unknown; see the findings on its heads",
+    ),
     "labels-cut-short": _error(
         "frame",
         "the labels break off here",
-        "the game crashed while writing: this frame and all later ones are set aside; if the file "
-        "is whole, end its last line with a line break",
+        "the game crashed while writing? what comes after isn't empty but unknown, and is set "
+        "aside too; a file that is whole ends with a line break",
     ),
     "first-frame-wrong": _error(
         "frame",
@@ -134,11 +141,43 @@ CODES: Mapping[str, Code] = {
         "the labelled pixels aren't where the camera sees the labelled positions",
         "check the frame's camera and its rows; are they of one frame?",
     ),
+    "pictures-after-labels": _warning(
+        None,
+        "pictures go on after the last label",
+        "they become frames without heads: right if nobody was there, wrong if the game crashed",
+    ),
+    "pictures-missing": _warning(
+        None,
+        "other sequences have pictures, this one has none",
+        "copy them, else it consists of labels alone",
+    ),
+    "picture-not-used": _warning(
+        None,
+        "the picture isn't named as the tool names them, or another has its number",
+        "rename it (docs: captures), or move it out of the capture",
+    ),
     "camera-differs": _warning(
-        None, "rows of one frame give different cameras", "the first one is used; mend the rows"
+        None,
+        "rows of one frame give different cameras",
+        "the one that most rows give is used; mend the rows",
     ),
     "camera-unknown": _warning(
-        None, "the frame has labels but no camera", "depths stay unknown; mend its camera columns"
+        None,
+        "the camera can't be read",
+        "depths stay unknown; mend position, rotation and field of view",
+    ),
+    "ground-unknown": _warning(
+        None, "the ground's height or outline can't be read", "copy the file again"
+    ),
+    "positions-unknown": _warning(
+        None,
+        "positions fit their pixels neither as the camera's nor as the world's",
+        "depths stay unknown; is the focal length right?",
+    ),
+    "bad-depth": _warning(
+        None,
+        "the depth buffer can't be read, or contradicts a head's box",
+        "depths come from the boxes; copy the buffer again",
     ),
     "bad-stencil": _warning(
         None,
@@ -167,7 +206,7 @@ CODES: Mapping[str, Code] = {
     "wrong-size": _error(
         "frame",
         "the picture has another size than its sequence says",
-        "mend width and height in sequence.json, or the picture",
+        "mend the size that the labels give, or the picture; were the pictures resized?",
     ),
     "flat-picture": _error(
         "frame",
@@ -216,12 +255,17 @@ CODES: Mapping[str, Code] = {
         "head", "the head lies behind the camera", "its pixels are mirrored and mean nothing"
     ),
     "no-head-joint": _error(
-        "head", "the person has no head_top joint", "all 22 joints of a person must be written"
+        "head", "the person has no head", "the tool writes one for everybody: copy the labels again"
     ),
     "joints-disagree": _error(
         "head",
         "head_center isn't halfway between head_top and neck",
         "the tool writes it so: rows were mixed up, or a joint is wrong",
+    ),
+    "head-misplaced": _error(
+        "head",
+        "the labelled pixel isn't where the camera sees the labelled position",
+        "one of the two is wrong: mend the row",
     ),
     "not-projected": _info(
         "heads that the game couldn't project were left out", "they were off screen"

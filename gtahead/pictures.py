@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import stat
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +89,22 @@ class Prepared:
     changes: tuple[str, ...]
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read a file whole, if it is one.
+
+    Raises:
+        PictureError: missing, no regular file (a pipe would be waited for), or not readable.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise PictureError("not-a-picture", "not a regular file")
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PictureError("picture-missing") from error
+    except OSError as error:
+        raise PictureError("picture-unreadable", error.strerror or "") from error
+
+
 def _open(data: bytes) -> Image.Image:
     from PIL import Image, UnidentifiedImageError
 
@@ -144,19 +162,20 @@ def _decode(data: bytes, flags: int) -> npt.NDArray[np.uint8] | None:
     return None if pixels is None else np.asarray(pixels, np.uint8)
 
 
-def decode_values(data: bytes) -> npt.NDArray[Any]:
-    """Decode a buffer that was saved as a picture: its values as they are, (H, W).
+def decode_values(data: bytes) -> npt.NDArray[np.uint8]:
+    """Decode a stencil that was saved as a picture: its values as they are, (H, W).
 
     Raises:
-        PictureError: it doesn't decode, or has several channels.
+        PictureError: it doesn't decode, or isn't one byte a pixel.
     """
     import cv2
 
+    read_header(data)  # refuses what is too large to decode
     try:
         values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise PictureError("picture-unreadable") from error
-    if values is None or values.ndim != 2:
+    if values is None or values.ndim != 2 or values.dtype != np.uint8:
         raise PictureError("picture-unreadable")
     return np.asarray(values)
 
@@ -258,6 +277,10 @@ def compose(layers: Sequence[Layer]) -> bytes:
     """
     import cv2
 
+    for layer in layers:
+        for screen_file in (layer.shown, layer.empty):
+            if screen_file is not None:
+                read_header(screen_file)  # refuses what is too large to decode
     shots = [_decode(layer.shown, cv2.IMREAD_COLOR) for layer in layers]
     if any(shot is None for shot in shots):
         raise PictureError("picture-unreadable", "one of its layers")
@@ -269,8 +292,10 @@ def compose(layers: Sequence[Layer]) -> bytes:
     largest = np.zeros(whole.shape[:2], np.int32)
     for layer, screen in zip(layers, screens, strict=True):
         empty = None if layer.empty is None else _decode(layer.empty, cv2.IMREAD_COLOR)
-        if empty is None or empty.shape != screen.shape:
+        if layer.empty is None:
             continue
+        if empty is None or empty.shape != screen.shape:
+            raise PictureError("picture-unreadable", "a layer's empty screen")
         change = ((screen.astype(np.int32) - empty) ** 2).sum(axis=2)
         more = change > largest
         whole[more], largest[more] = screen[more], change[more]

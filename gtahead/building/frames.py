@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +29,18 @@ class UnitTask:
 def sample(captured: CapturedSequence, every: int, record: SequenceRecord) -> None:
     """Keep every n-th frame; the ledger says `not-sampled` for the rest."""
     reasons = {index: "not-sampled" for index in range(len(captured.frames)) if index % every}
+    _drop_frames(captured, reasons, record)
+
+
+def set_aside_emptied(captured: CapturedSequence, record: SequenceRecord) -> None:
+    """Take out frames whose heads were all lost to faults: they aren't empty, they are unknown."""
+    left = np.bincount(captured.heads["frame_index"], minlength=len(captured.frames))
+    reasons = {}
+    for index in sorted(captured.lost_frames):
+        frame = captured.frames[index]
+        if left[index] == 0 and frame.fault is None:
+            record.findings.add("heads-lost", Where(frame.file, captured.name, frame.frame))
+            reasons[index] = "heads-lost"
     _drop_frames(captured, reasons, record)
 
 
@@ -104,7 +115,7 @@ def _take_picture(
 ) -> TakenPicture:
     file = frame.file or ""
     path = task.source.root / file
-    data = _read_layers(frame, task) if frame.layers else _read_picture(path)
+    data = _read_layers(frame, task) if frame.layers else pictures.read_bytes(path)
     header = pictures.read_header(data)
     width, height = captured.size_wh
     if header.size_wh != (width, height) and header.upright_wh != (width, height):
@@ -138,25 +149,13 @@ def _read_layers(frame: CapturedFrame, task: UnitTask) -> bytes:
     root = task.source.root
     layers = [
         pictures.Layer(
-            shown=_read_picture(root / layer.shown),
-            empty=None if layer.empty is None else _read_picture(root / layer.empty),
-            stencil=_read_picture(root / layer.stencil),
+            shown=pictures.read_bytes(root / layer.shown),
+            empty=None if layer.empty is None else pictures.read_bytes(root / layer.empty),
+            stencil=pictures.read_bytes(root / layer.stencil),
         )
         for layer in frame.layers
     ]
     return pictures.compose(layers)
-
-
-def _read_picture(path: Path) -> bytes:
-    """Read a file whole; whatever is wrong with it is its frame's fault, not the build's."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise pictures.PictureError("not-a-picture", "not a regular file")
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise pictures.PictureError("picture-missing") from error
-    except OSError as error:
-        raise pictures.PictureError("picture-unreadable", error.strerror or "") from error
 
 
 def _place(

@@ -17,7 +17,13 @@ import numpy as np
 from gtahead import storage
 from gtahead.annotation import HeadFrames, depths_over_ground, give_boxes, lift_points
 from gtahead.annotation.boxes import ORDER
-from gtahead.building.frames import TakenPicture, UnitTask, sample, take_pictures
+from gtahead.building.frames import (
+    TakenPicture,
+    UnitTask,
+    sample,
+    set_aside_emptied,
+    take_pictures,
+)
 from gtahead.building.records import (
     BEGUN,
     RECORDS,
@@ -64,6 +70,7 @@ def build_sequence(task: UnitTask) -> SequenceRecord:
             if captured is None:
                 _set_aside(record)
             else:
+                set_aside_emptied(captured, record)
                 sample(captured, task.options.every, record)
                 taken = take_pictures(captured, task, part, record)
                 _store(captured, taken, task, part, record)

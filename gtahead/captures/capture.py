@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from gtahead import storage
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Flow, Ledger
@@ -96,6 +97,8 @@ class CapturedSequence:
         heads: columns named as the canonical table's, with `frame_index` into `frames`;
             `captured_*` is the capture's own box. Columns that aren't there are unknown.
         pictures: False where the sequence consists of labels alone.
+        lost_frames: indices of frames in which heads were lost to a fault: where none is left, the
+            frame isn't empty but unknown.
     """
 
     name: str
@@ -110,6 +113,7 @@ class CapturedSequence:
     split: str | None = None
     simulated: bool = False
     about: dict[str, Any] = field(default_factory=dict)
+    lost_frames: set[int] = field(default_factory=set)
 
 
 class BrokenSequence(Exception):  # noqa: N818 - a verdict on data, not a fault of the program
@@ -181,11 +185,20 @@ LONGEST_NAME_BYTES = 200
 
 
 def can_name_a_sequence(name: str) -> bool:
-    """Leave room for a suffix in the file system's 255 bytes; refuse bytes that aren't Unicode."""
+    """Leave room for a suffix in the file system's 255 bytes; refuse bytes that aren't Unicode.
+
+    Names of what is being written aside are refused too.
+    """
     try:
-        return len(name.encode("utf-8")) <= LONGEST_NAME_BYTES
+        fits = len(name.encode("utf-8")) <= LONGEST_NAME_BYTES
+        return fits and not name.startswith(storage.ASIDE)
     except UnicodeEncodeError:
         return False
+
+
+def folders_in(root: Path) -> list[Path]:
+    """Give the folders of a capture, sorted; hidden ones, and those being written, aren't of it."""
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def frame_name(number: int) -> str:
@@ -208,6 +221,46 @@ def note_gaps(numbers: npt.NDArray[np.int64], where: Where, findings: Findings) 
         findings.add("frame-gap", where, detail=detail)
 
 
+_LOSES = ("not-finite", "head-misplaced")
+"""Codes of heads that are somewhere in their frame, but nobody knows where."""
+
+
+def frames_around(
+    lost: Mapping[int, int | None], lines: npt.NDArray[np.int64], frames: npt.NDArray[np.int64]
+) -> list[tuple[int, int]]:
+    """Say which frames unreadable lines are of, or may be of, by their neighbours in the file.
+
+    Args:
+        lost: frame number by line; None where that can't be read either.
+        lines: (N,) of the rows that were read, ascending.
+        frames: (N,) their frames.
+
+    Returns:
+        First and last frame number of each stretch; files written frame by frame have few.
+    """
+    spans = {(frame, frame) for frame in lost.values() if frame is not None}
+    nowhere = sorted(line for line, frame in lost.items() if frame is None)
+    if nowhere and not len(lines):
+        return [(0, LAST_FRAME)]
+    for place in np.searchsorted(lines, nowhere):
+        before = int(frames[place - 1]) if place else 0
+        after = int(frames[place]) if place < len(frames) else LAST_FRAME
+        spans |= {(before, after)} if before <= after else {(before, before), (after, after)}
+    return sorted(spans)
+
+
+LAST_FRAME = 10**18
+
+
+def frames_within(spans: Iterable[tuple[int, int]], numbers: npt.NDArray[np.int64]) -> set[int]:
+    """Give the indices, into (F,) ascending frame numbers, of frames in stretches of numbers."""
+    found: set[int] = set()
+    for low, high in spans:
+        first, last = np.searchsorted(numbers, low), np.searchsorted(numbers, high, "right")
+        found |= set(range(int(first), int(last)))
+    return found
+
+
 @dataclass
 class HeadRows:
     """Heads as they stand in a file, on their way to a checked and sorted table.
@@ -216,11 +269,13 @@ class HeadRows:
         columns: as in `CapturedSequence.heads`, and `frame` with the numbers as captured.
         where: file and sequence, for messages.
         lines: (N,) line numbers in the file, or None where a row has none.
+        lost_frames: indices of frames that lost heads to a fault.
     """
 
     columns: Columns
     where: Where
     lines: npt.NDArray[np.int64] | None
+    lost_frames: set[int] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.columns["head_id"])
@@ -283,6 +338,8 @@ class HeadRows:
         count = self.note(code, wrong, findings, field_name, values, details)
         if count:
             flow.drop(code, count)
+            if code in _LOSES:
+                self.lost_frames |= set(map(int, self.columns["frame_index"][wrong]))
             self.take(~wrong)
 
 

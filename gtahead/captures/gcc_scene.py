@@ -24,11 +24,12 @@ from gtahead.captures.capture import (
     CapturedSequence,
     HeadRows,
     SequenceSource,
+    folders_in,
     frame_name,
     settle_heads,
 )
 from gtahead.captures.ground_fit import ground_from_polygon
-from gtahead.captures.picture_files import common_size, numbered_pictures
+from gtahead.captures.picture_files import MOST_DIGITS, common_size, numbered_pictures
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
@@ -36,8 +37,13 @@ from gtahead.geometry import Camera, Floats
 from gtahead.pictures import people_in_stencil
 
 SIZE_WH = (1920, 1080)
+MOST_HEADS = 100_000
+MOST_CORNERS = 1000
 NEAR_M = 0.1
 """The camera's near plane, which the depth buffer counts from."""
+
+MOST_OFF = 1.5
+"""How far a measured depth may be from the one that the box was made from."""
 
 HALF_SIDE_M = 0.12
 LABELER_FOCAL_PX = 1483.0
@@ -49,8 +55,14 @@ _PICTURES = ("pngs", "jpgs", "bmps")
 
 def scenes(root: Path) -> list[Path]:
     """Find the scenes of a folder: those that hold labels."""
-    found = [folder for folder in root.iterdir() if _SCENE.fullmatch(folder.name)]
-    return sorted(folder for folder in found if labels_of(folder) is not None)
+    return [f for f in folders_in(root) if _SCENE.fullmatch(f.name) and labels_of(f) is not None]
+
+
+def note_unlabelled(root: Path, findings: Findings) -> None:
+    """Note scenes without labels."""
+    for folder in folders_in(root):
+        if _SCENE.fullmatch(folder.name) and labels_of(folder) is None:
+            findings.add("no-labels-file", Where(folder.name), detail="jsons or mats")
 
 
 def labels_of(folder: Path) -> str | None:
@@ -70,7 +82,7 @@ def _numbered(folder: Path, suffix: str) -> dict[int, Path]:
     return {
         int(path.stem): path
         for path in found
-        if path.stem.isascii() and path.stem.isdecimal() and len(path.stem) <= 12
+        if path.stem.isascii() and path.stem.isdecimal() and len(path.stem) <= MOST_DIGITS
     }
 
 
@@ -124,7 +136,7 @@ def _parse(path: Path, file: str) -> _Labels:
     Raises:
         InputError: not readable, or another layout.
     """
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         document = schemas.parse_json(path.read_bytes(), file)
         if not isinstance(document, dict) or not isinstance(document.get("image_info"), list):
             raise InputError("no list image_info", where=Where(file))
@@ -140,8 +152,7 @@ def _parse(path: Path, file: str) -> _Labels:
 
     try:
         document = io.loadmat(path, simplify_cells=True)
-        points = np.atleast_2d(np.asarray(document["image_info"]["location"], np.float64))
-        points = points.reshape(-1, 2) if points.size else np.empty((0, 2))
+        points = _listed(document["image_info"])
     except Exception as error:  # SciPy's parser raises anything on damaged files
         raise InputError("not a .mat file of this layout", where=Where(file)) from error
     weather = document.get("weather_info")
@@ -152,6 +163,25 @@ def _parse(path: Path, file: str) -> _Labels:
         _camera(document.get("camera_info")),
         _ground(document.get("roi_info")),
     )
+
+
+def _listed(info: Any) -> Floats:  # noqa: ANN401 - what SciPy makes of a struct
+    """Take the (N, 2) points out of a struct, if they are what its `number` says.
+
+    Raises:
+        ValueError: another shape or number, or too many to be heads.
+    """
+    points = np.asarray(info["location"])
+    if points.size > 2 * MOST_HEADS:
+        raise ValueError("too many points")
+    points = points.astype(np.float64)
+    if points.size == 0 or points.shape == (2,):  # SciPy flattens few points
+        points = points.reshape(-1, 2)
+    number = _floats(info.get("number"))
+    counted = len(points) if number is None or not len(number) else number[0]
+    if points.ndim != 2 or points.shape[1] != 2 or counted != len(points):
+        raise ValueError("not one row a head")
+    return points
 
 
 def _hour(time: Any) -> float | None:  # noqa: ANN401 - anything from a file
@@ -178,14 +208,14 @@ def _camera(document: Any) -> Camera | None:  # noqa: ANN401 - anything from a f
     if any(part is None for part in parts):
         return None
     place, rotation, vfov = (part.tolist() for part in parts if part is not None)
-    if (len(place), len(rotation), len(vfov)) != (3, 3, 1) or not 0 < vfov[0] < 180:
+    if (len(place), len(rotation), len(vfov)) != (3, 3, 1) or not 1 <= vfov[0] <= 179:
         return None
     return Camera(vfov[0], (place[0], place[1], place[2]), (rotation[0], rotation[1], rotation[2]))
 
 
 def _ground(pairs: Any) -> list[list[float]] | None:  # noqa: ANN401 - anything from a file
     values = _floats(pairs)
-    if values is None or len(values) < 6 or len(values) % 2:
+    if values is None or len(values) < 6 or len(values) % 2 or len(values) > 2 * MOST_CORNERS:
         return None
     return unscramble(values.reshape(-1, 2).tolist())
 
@@ -205,6 +235,7 @@ def read(
     frames: list[CapturedFrame] = []
     tables: list[Columns] = []
     ground = None
+    lost: set[int] = set()
     for index, number in enumerate(numbers):
         where = Where(_name(source, labels.get(number)), source.name, frame_name(number))
         found, fault = _frame_labels(labels.get(number), where, findings)
@@ -220,23 +251,29 @@ def read(
             )
         )
         table = _points(found, number, index, where, findings, ledger)
+        if len(table["head_id"]) < len(found.points):
+            lost.add(index)
         if boxes and fault is None:
             table |= _boxes(folder, number, table, found, size_wh, where, findings)
         tables.append(table)
     columns = _together(tables)
+    if any(frame.camera is None and frame.fault is None for frame in frames):
+        findings.add("camera-unknown", Where(source.path, source.name))
     if not boxes:  # those have measured depths
         frames = _stand(frames, columns, ground, size_wh)
     rows = HeadRows(columns, Where(source.path, source.name), None)
     cameras = [frame.camera for frame in frames]
+    settled = settle_heads(rows, cameras, size_wh, findings, ledger.heads)
     about: dict[str, Any] = {"tool": "ShanghaiTechRGBDSyn" if boxes else "GCC"}
     return CapturedSequence(
         name=source.name,
         size_wh=size_wh,
         frames=frames,
-        heads=settle_heads(rows, cameras, size_wh, findings, ledger.heads),
+        heads=settled,
         pictures=bool(pictures),
         location=f"scene_{_SCENE.fullmatch(source.name)[1]}",  # type: ignore[index]
         about=about | ({"ground_polygon_m": ground} if ground else {}),
+        lost_frames=rows.lost_frames | lost,
     )
 
 
@@ -281,6 +318,9 @@ def _frame_labels(
         return _Labels(), "labels-missing"
     try:
         return _parse(path, where.file or ""), None
+    except OSError as error:
+        findings.add("bad-frame-labels", where, detail=error.strerror or "")
+        return _Labels(), "bad-frame-labels"
     except InputError as error:
         place = replace(where, field=error.where.field if error.where else None)
         findings.add("bad-frame-labels", place, detail=error.what)
@@ -358,12 +398,24 @@ def _boxes(
         findings.add("boxes-differ", place, detail=f"{len(boxes)} boxes, {count} points")
         return {}
     boxes = boxes[table["head_id"] - 1] + 1.0
-    columns = dict(zip(_BOX, boxes.T.astype(np.float64), strict=True))
-    half = (boxes[:, 2] - boxes[:, 0]) / 2
-    made_from = np.where(half > 0, HALF_SIDE_M * LABELER_FOCAL_PX / np.maximum(half, 1e-9), np.nan)
-    measured = _depths(folder, number, boxes, size_wh)
-    depth = np.where(np.isnan(measured), made_from, measured)
-    return columns | {"depth_m": depth}
+    points = np.stack([table["x"], table["y"]], axis=1)
+    holds = (boxes[:, :2] <= points).all(axis=1) & (points <= boxes[:, 2:]).all(axis=1)
+    half = np.where(holds, (boxes[:, 2] - boxes[:, 0]) / 2, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        made_from = np.where(half > 0, HALF_SIDE_M * LABELER_FOCAL_PX / half, np.nan)
+    place = replace(
+        place, file=f"{place.file}".replace("/bbox/", "/depth/").replace(".txt", ".raw")
+    )
+    measured = _depths(folder, number, boxes, size_wh, place, findings)
+    # Boxes are whole pixels, made from the very depth: what is further off belongs to another.
+    with np.errstate(invalid="ignore"):
+        near = np.abs(np.log(measured / made_from)) <= np.log(MOST_OFF)
+    contradicts = np.isfinite(measured) & np.isfinite(made_from) & ~near
+    if contradicts.any():
+        detail = f"{int(contradicts.sum())} of {len(boxes)} heads"
+        findings.add("bad-depth", place, detail=detail)
+    depth = np.where(near, measured, made_from)
+    return dict(zip(_BOX, boxes.T.astype(np.float64), strict=True)) | {"depth_m": depth}
 
 
 def buffer_to_metres(values: npt.NDArray[np.floating[Any]]) -> Floats:
@@ -378,18 +430,28 @@ def buffer_to_metres(values: npt.NDArray[np.floating[Any]]) -> Floats:
     return metres
 
 
-def _depths(folder: Path, number: int, boxes: Floats, size_wh: tuple[int, int]) -> Floats:
+def _depths(
+    folder: Path,
+    number: int,
+    boxes: Floats,
+    size_wh: tuple[int, int],
+    where: Where,
+    findings: Findings,
+) -> Floats:
     """Measure each head's depth: mean of the buffer over the people's pixels in its box, or NaN."""
     width, height = size_wh
     path = folder / "depth" / f"{number}.raw"
     depth = np.full(len(boxes), np.nan)
-    if not path.is_file() or path.stat().st_size != 4 * width * height:
-        return depth
-    buffer = np.fromfile(path, "<f4").reshape(height, width)
     seg = folder / "segs" / f"{number}.raw"
     people = people_in_stencil(seg.read_bytes(), size_wh) if seg.is_file() else None
     if people is None:
-        people = np.ones(buffer.shape, np.bool_)
+        findings.add("bad-stencil", replace(where, file=f"{where.file}".replace("depth", "segs")))
+        return depth
+    if not path.is_file() or path.stat().st_size != 4 * width * height:
+        findings.add("bad-depth", where, detail="no file of this size")
+        return depth
+    buffer = np.fromfile(path, "<f4").reshape(height, width)
+    people &= (buffer > 0) & (buffer < 1)
     corners = np.clip(np.round(boxes), 0, [width, height] * 2).astype(np.int64)
     for row, (x0, y0, x1, y1) in enumerate(corners):
         part = people[y0:y1, x0:x1]

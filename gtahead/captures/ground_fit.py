@@ -23,6 +23,10 @@ MOST_SPREAD = 1.5
 """Most that the largest good drop may be of the smallest: else the heads don't say how high."""
 
 FEWEST_HEADS = 20
+MOST_HEADS = 2000
+"""A sample of so many is enough."""
+
+MOST_CORNERS = 100
 _DROPS = np.geomspace(0.3, 200.0, 1200)  # metres from the camera down to the heads
 
 
@@ -50,11 +54,13 @@ def ground_from_polygon(
 
     Returns:
         z of the ground: of the heights that put most heads into the polygon, the middle one. None
-        where no height puts 90 % there, or heights too far apart do.
+        where no height puts 90 % there, or heights too far apart do, or there are too few heads.
     """
     if camera.position_m is None or camera.rotation_deg is None or len(bones_xy) < FEWEST_HEADS:
         return None
-    directions = rays(bones_xy, camera, size_wh)
+    if len(corners_m) > MOST_CORNERS:
+        return None
+    directions = rays(bones_xy[:: -(-len(bones_xy) // MOST_HEADS)], camera, size_wh)
     directions = directions[directions[:, 2] < -1e-6]
     if len(directions) < FEWEST_HEADS:
         return None

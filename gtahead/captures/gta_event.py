@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from gtahead.captures.capture import (
     Reader,
     SequenceSource,
     can_name_a_sequence,
+    folders_in,
     frame_name,
     note_gaps,
     settle_heads,
@@ -53,24 +54,27 @@ WEATHERS = {
     7: "THUNDER", 13: "SNOW",
 }  # fmt: skip
 
-_FRAME = re.compile(r"(\d{1,12})\.json")
+_FRAME = re.compile(r"(\d{1,18})\.json", re.IGNORECASE)
+_SHOWN = re.compile(r"(\d{1,18})(-stencil)?\.tiff?", re.IGNORECASE)
 _LOCATIONS = ("locations_processed", "locations")
 
 
 def _folders(root: Path) -> list[Path]:
+    """Find the recordings: folders with frames or pictures, where there are locations too."""
     base = root / "data"
     if not base.is_dir() or not any((root / name).is_dir() for name in _LOCATIONS):
         return []
-    return sorted(
-        folder
-        for folder in base.iterdir()
-        if folder.is_dir() and any(_FRAME.fullmatch(path.name) for path in folder.iterdir())
-    )
+    found = folders_in(base)
+    return [folder for folder in found if any(map(_is_of_frame, folder.iterdir()))]
+
+
+def _is_of_frame(path: Path) -> bool:
+    return bool(_FRAME.fullmatch(path.name) or _SHOWN.fullmatch(path.name))
 
 
 def _recognise(root: Path) -> str | None:
     folders = _folders(root)
-    return f"it holds data/{folders[0].name}/ and locations" if folders else None
+    return f"it holds data/{printable(folders[0].name)}/ and locations" if folders else None
 
 
 def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
@@ -83,13 +87,23 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
     return sources
 
 
-def _frame_files(folder: Path) -> dict[int, Path]:
-    found: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        match = _FRAME.fullmatch(path.name)
-        if match:
-            found.setdefault(int(match[1]), path)
-    return found
+@dataclass(frozen=True)
+class _Files:
+    """Files of one recording, by the number of their frame."""
+
+    labels: dict[int, Path]
+    shown: dict[int, Path]
+    stencils: dict[int, Path]
+
+
+def _files(folder: Path) -> _Files:
+    files = _Files({}, {}, {})
+    for path in sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name)):
+        if label := _FRAME.fullmatch(path.name):
+            files.labels.setdefault(int(label[1]), path)
+        elif shown := _SHOWN.fullmatch(path.name):
+            (files.stencils if shown[2] else files.shown).setdefault(int(shown[1]), path)
+    return files
 
 
 def _location_file(source: SequenceSource) -> Path | None:
@@ -98,38 +112,39 @@ def _location_file(source: SequenceSource) -> Path | None:
 
 
 def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
-    folder = source.root / source.path
+    files = _files(source.root / source.path)
     location = _location_file(source)
-    labels = ([] if location is None else [location]) + list(_frame_files(folder).values())
-    shown = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".tiff", ".tif")]
-    return labels, shown
+    labels = [*files.labels.values(), *files.stencils.values()]  # stencils say who is hidden
+    return labels + ([] if location is None else [location]), list(files.shown.values())
 
 
 def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
     camera, about, location = _read_location(source, findings)
-    files = _frame_files(source.root / source.path)
-    shown = {number: path.with_suffix(".tiff") for number, path in files.items()}
-    there = {number: path for number, path in shown.items() if path.is_file()}
-    size_wh = common_size(there) or SIZE_WH
-    numbers = sorted(files)
+    files = _files(source.root / source.path)
+    size_wh = common_size(files.shown) or SIZE_WH
+    numbers = sorted({*files.labels, *files.shown})
     ledger.frames.came += len(numbers)
     note_gaps(np.array(numbers, np.int64), Where(source.path, source.name), findings)
-    frames, tables = [], []
+    frames, tables, lost = [], [], set()
     for index, number in enumerate(numbers):
-        path = files[number]
-        where = Where(path.relative_to(source.root).as_posix(), source.name, frame_name(number))
-        people = _read_frame(path, where, findings)
+        path = files.labels.get(number)
+        name = source.path if path is None else path.relative_to(source.root).as_posix()
+        where = Where(name, source.name, frame_name(number))
+        people, fault = _read_frame(path, where, findings)
+        picture = files.shown.get(number, source.root / source.path / f"{number:010d}.tiff")
         frames.append(
             CapturedFrame(
                 frame_name(number),
-                shown[number].relative_to(source.root).as_posix() if there else None,
+                picture.relative_to(source.root).as_posix() if files.shown else None,
                 camera,
-                fault="bad-frame-labels" if people is None else None,
+                fault=fault,
             )
         )
-        table = _heads(people or [], number, index, camera, size_wh, where, findings, ledger)
-        stencil = path.with_name(f"{path.stem}-stencil.tiff")
-        table["occluded"] = _hidden(stencil, table, size_wh, where, findings)
+        came = ledger.heads.came
+        table = _heads(people, number, index, camera, size_wh, where, findings, ledger)
+        if ledger.heads.came - came > len(table["head_id"]):
+            lost.add(index)
+        table["occluded"] = _hidden(files, number, source, table, size_wh, where, findings)
         tables.append(table)
     columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
     rows = HeadRows(columns, Where(source.path, source.name), None)
@@ -138,12 +153,13 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
         size_wh=size_wh,
         frames=frames,
         heads=settle_heads(rows, [camera] * len(frames), size_wh, findings, ledger.heads),
-        pictures=bool(there),
+        pictures=bool(files.shown),
         fps=location.get("fps"),
         weather=location.get("weather"),
         hour=location.get("hour"),
         location=source.name,
         about=about,
+        lost_frames=rows.lost_frames | lost,
     )
 
 
@@ -169,7 +185,9 @@ def _read_location(
         raise BrokenSequence from error
     camera = _camera(document) if isinstance(document, dict) else None
     if camera is None:
-        detail = "neither ViewMatrix nor CameraPosition and CameraRotation"
+        detail = (
+            "wanted: CameraFOV from 1 to 179, and ViewMatrix or CameraPosition and CameraRotation"
+        )
         findings.add("bad-schema", where, detail=detail)
         raise BrokenSequence
     fps, weather = document.get("Fps"), document.get("CurrentWeather")
@@ -186,7 +204,7 @@ def _read_location(
 def _camera(document: dict[str, Any]) -> Camera | None:
     """Take the camera's pose from the view matrix, else from position and rotation."""
     vfov = document.get("CameraFOV", VFOV_DEG)
-    if not isinstance(vfov, int | float) or not 0 < vfov < 180:
+    if not isinstance(vfov, int | float) or not 1 <= vfov <= 179:
         return None
     matrix = document.get("ViewMatrix")
     values = matrix.get("Values") if isinstance(matrix, dict) else None
@@ -236,18 +254,26 @@ def _vector(value: Any) -> Triple | None:  # noqa: ANN401 - anything from JSON
     return (fine[0], fine[1], fine[2]) if len(fine) == 3 else None
 
 
-def _read_frame(path: Path, where: Where, findings: Findings) -> list[Any] | None:
+def _read_frame(
+    path: Path | None, where: Where, findings: Findings
+) -> tuple[list[Any], str | None]:
+    """Read a frame's people; and the fault that sets it aside, if there is one."""
+    if path is None:
+        findings.add("labels-missing", where)
+        return [], "labels-missing"
     try:
         document = schemas.parse_json(path.read_bytes(), where.file or "")
+        people = document.get("Detections") if isinstance(document, dict) else None
+        if not isinstance(people, list):
+            raise InputError("no list Detections")
+    except OSError as error:
+        findings.add("bad-frame-labels", where, detail=error.strerror or "")
+        return [], "bad-frame-labels"
     except InputError as error:
         place = replace(where, field=error.where.field if error.where else None)
         findings.add("bad-frame-labels", place, detail=error.what)
-        return None
-    people = document.get("Detections") if isinstance(document, dict) else None
-    if not isinstance(people, list):
-        findings.add("bad-frame-labels", where, detail="no list Detections")
-        return None
-    return people
+        return [], "bad-frame-labels"
+    return people, None
 
 
 def _heads(
@@ -265,30 +291,26 @@ def _heads(
     places: list[Floats] = []
     kinds: list[int] = []
     for place, person in enumerate(people):
-        if isinstance(person, dict) and person.get("Type") not in (PERSON, "person"):
+        kind = person.get("Type") if isinstance(person, dict) else None
+        if isinstance(kind, int | str) and kind not in (PERSON, "person"):
             continue  # vehicles and the like stand in the same list
         ledger.heads.came += 1
         here = replace(where, field=f"/Detections/{place}")
         handle = person.get("Handle") if isinstance(person, dict) else None
-        if not isinstance(handle, int) or isinstance(handle, bool) or abs(handle) >= 2**53:
-            findings.add(
-                "bad-number", replace(here, field=f"{here.field}/Handle"), str(handle)[:80]
-            )
+        if kind is None or not isinstance(handle, int) or abs(handle) >= 2**53:
+            findings.add("bad-number", here, f"Type {kind}, Handle {handle}"[:80])
             ledger.heads.drop("bad-number")
             continue
-        bones = person.get("Bones3D")
-        spots = [_vector(b.get("Pos", b)) for b in bones.values() if isinstance(b, dict)] if (
-            isinstance(bones, dict)
-        ) else []  # fmt: skip
-        known = np.array([spot for spot in spots if spot is not None]).reshape(-1, 3)
-        if not len(known):
-            findings.add("no-head-joint", replace(here, head=handle), detail="no Bones3D")
+        bones = _bones(person.get("Bones3D"))
+        if bones is None or not len(bones):
+            detail = "no Bones3D" if bones is not None else "a bone without a place"
+            findings.add("no-head-joint", replace(here, head=handle), detail=detail)
             ledger.heads.drop("no-head-joint")
             continue
         ids.append(handle)
-        spot, kind = head_among(known)
+        spot, point = head_among(bones)
         places.append(spot)
-        kinds.append(kind)
+        kinds.append(point)
     world = np.array(places).reshape(-1, 3)
     points, depth = project(world, camera, size_wh)
     points = np.round(points * GRID) / GRID
@@ -304,6 +326,15 @@ def _heads(
         "point_kind": np.array(kinds, np.int8),
         "frame_index": np.full(len(ids), index, np.int32),
     }
+
+
+def _bones(bones: Any) -> Floats | None:  # noqa: ANN401 - anything from JSON
+    """Take the (N, 3) places of bones; None where one of them has none: it may be the head."""
+    if not isinstance(bones, dict):
+        return np.empty((0, 3))
+    spots = [_vector(b.get("Pos", b)) if isinstance(b, dict) else None for b in bones.values()]
+    known = [spot for spot in spots if spot is not None]
+    return np.array(known).reshape(-1, 3) if len(known) == len(spots) else None
 
 
 def head_among(bones_m: Floats) -> tuple[Floats, int]:
@@ -324,21 +355,27 @@ def head_among(bones_m: Floats) -> tuple[Floats, int]:
 
 
 def _hidden(
-    path: Path, table: Columns, size_wh: tuple[int, int], where: Where, findings: Findings
+    files: _Files,
+    number: int,
+    source: SequenceSource,
+    table: Columns,
+    size_wh: tuple[int, int],
+    where: Where,
+    findings: Findings,
 ) -> npt.NDArray[np.int8]:
     """Say whose head is hidden by something that is no person; -1: the stencil doesn't tell."""
     count = len(table["head_id"])
     hidden = np.full(count, -1, np.int8)
-    if not path.is_file() or not count:
+    if not files.stencils or not count:
         return hidden
+    path = files.stencils.get(number, source.root / source.path / f"{number:010d}-stencil.tiff")
     try:
-        stencil = pictures.decode_values(path.read_bytes())
+        stencil = pictures.decode_values(pictures.read_bytes(path))
     except pictures.PictureError:
         stencil = None
     if stencil is None or stencil.shape != (size_wh[1], size_wh[0]):
-        findings.add(
-            "bad-stencil", replace(where, file=f"{Path(where.file or '').parent}/{path.name}")
-        )
+        place = path.relative_to(source.root).as_posix()
+        findings.add("bad-stencil", replace(where, file=place))
         return hidden
     points = np.stack([table["x"], table["y"]], axis=1)
     here = np.isfinite(points).all(axis=1) & ((points >= 0) & (points < size_wh)).all(axis=1)

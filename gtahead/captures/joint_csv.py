@@ -7,6 +7,7 @@ pixels are missing, and checks them where they are there.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,14 @@ from gtahead.captures.capture import (
     HeadRows,
     SequenceSource,
     frame_name,
+    frames_within,
     note_gaps,
     settle_heads,
 )
 from gtahead.captures.joint_file import JointCsv, JointFile, cameras_of, joints_of
 from gtahead.captures.joint_views import (
     drop_broken_heads,
+    find_misfits,
     first_frame_is_wrong,
     frames_that_misfit,
     see,
@@ -33,6 +36,7 @@ from gtahead.captures.joint_views import (
 from gtahead.captures.joints import Ints, heads_of, persons
 from gtahead.captures.picture_files import common_size
 from gtahead.dataset.tabular import Columns
+from gtahead.errors import Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Booleans, Floats
 
@@ -67,18 +71,22 @@ def read_sequence(
     everyone = persons(*(file.columns[name] for name in layout.ids[:2]))
     labelled = np.unique(everyone[:, 0])
     cameras = cameras_of(file, layout, labelled, findings)
-    heads = heads_of(joints_of(file, layout), everyone, where, findings, ledger)
-    heads = drop_broken_heads(heads, where, findings, ledger)
+    lost: set[int] = set()
+    joints = joints_of(file, layout, findings)
+    heads = heads_of(joints, everyone, where, findings, ledger, lost)
+    heads = drop_broken_heads(heads, where, findings, ledger, lost)
     size_wh = size_of(heads, cameras, common_size(pictures))
     seen_xy, depth = see(heads, cameras, size_wh)
+    off, wrong = find_misfits(heads, seen_xy, depth, cameras, size_wh)
+    faults = frames_that_misfit(heads, off, wrong, where, findings)
     numbers = _frame_numbers(pictures, labelled, file.cut_at)
     ledger.frames.came += len(numbers)
     if not len(numbers):
         findings.add("no-frames", where)
         raise BrokenSequence
     note_gaps(numbers, where, findings)
-    faults = frames_that_misfit(heads, seen_xy, depth, cameras, size_wh, where, findings)
-    if first_frame_is_wrong(heads, cameras, where, findings):
+    _note_pictures_after(numbers, labelled, file.cut_at, where, findings)
+    if 1 not in faults and first_frame_is_wrong(heads, cameras, where, findings):
         faults[0] = "first-frame-wrong"
     if file.cut_at is not None:
         later = numbers[numbers >= file.cut_at]
@@ -97,6 +105,16 @@ def read_sequence(
     columns["frame_index"] = np.searchsorted(numbers, columns["frame"]).astype(np.int32)
     _fill_pixels(columns, seen_xy)
     rows = HeadRows(columns, where, heads.top.lines)
+    # Where a whole frame misfits it is set aside; elsewhere single heads are.
+    single = wrong & (depth > 0) & ~np.isin(heads.top.frame, list(faults))
+    rows.drop(
+        "head-misplaced",
+        single,
+        findings,
+        ledger.heads,
+        values=lambda shown: {row: f"{off[row]:.0f} px" for row in shown},
+    )
+    around = [*file.lost, *((number, number) for number in lost)]
     return CapturedSequence(
         name=source.name,
         size_wh=size_wh,
@@ -104,7 +122,19 @@ def read_sequence(
         heads=settle_heads(rows, [f.camera for f in frames], size_wh, findings, ledger.heads),
         pictures=bool(pictures),
         split=source.split,
+        lost_frames=rows.lost_frames | frames_within(around, numbers),
     )
+
+
+def _note_pictures_after(
+    numbers: Ints, labelled: Ints, cut_at: int | None, where: Where, findings: Findings
+) -> None:
+    """Warn of pictures behind the last label: an empty street, or a crash between two lines."""
+    last = int(labelled[-1]) if len(labelled) else -1
+    later = numbers[numbers > last]
+    if len(labelled) and cut_at is None and len(later):
+        place = replace(where, frame=frame_name(int(later[0])))
+        findings.add("pictures-after-labels", place, detail=f"{len(later)} of them")
 
 
 def _frame_numbers(pictures: Mapping[int, Path], labelled: Ints, cut_at: int | None) -> Ints:

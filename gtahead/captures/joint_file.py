@@ -8,8 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.captures.capture import BrokenSequence, frame_name
-from gtahead.captures.joints import HEAD_CENTER, HEAD_TOP, NECK, Ints, Joints
+from gtahead.captures.capture import BrokenSequence, frame_name, frames_around
+from gtahead.captures.joints import (
+    HEAD_CENTER,
+    HEAD_TOP,
+    JOINTS_A_PERSON,
+    NECK,
+    Ints,
+    Joints,
+    clean_flags,
+)
 from gtahead.captures.picture_files import MOST_DIGITS
 from gtahead.dataset.tabular import Columns, Kind, TableRead, read_csv
 from gtahead.errors import InputError, Where
@@ -58,12 +66,14 @@ class JointFile:
         columns: of the rows that are left.
         lines: of those rows.
         cut_at: number of the frame in which the file breaks off; None where it is whole.
+        lost: stretches of frames that unreadable rows may be of.
     """
 
     where: Where
     columns: Columns
     lines: Ints
     cut_at: int | None
+    lost: list[tuple[int, int]] = field(default_factory=list)
 
 
 def read_joint_file(
@@ -92,13 +102,29 @@ def read_joint_file(
     columns, lines = table.columns, table.lines
     if not keep.all():
         columns, lines = {name: values[keep] for name, values in columns.items()}, lines[keep]
+    frames = columns[layout.ids[0]]
+    lost = {line: frame for line, frame in table.lost.items() if line != last_line}
+    spans = frames_around(lost, lines, frames)
+    if not cut and _last_person_is_short(columns, layout):
+        cut, last_line = True, int(lines[-1])
     cut_at = None
     if cut:
-        frames = columns[layout.ids[0]]
         cut_at = int(frames[-1]) if len(frames) else 0
         place = replace(where, frame=frame_name(cut_at), field=f"line {last_line or 1}")
         findings.add("labels-cut-short", place)
-    return JointFile(where, columns, lines, cut_at)
+    return JointFile(where, columns, lines, cut_at, spans)
+
+
+def _last_person_is_short(columns: Columns, layout: JointCsv) -> bool:
+    """Say whether the last person has fewer joints than the one before.
+
+    All joints of a person are written together, so the game crashed between two lines.
+    """
+    frame, person = (columns[name][-3 * JOINTS_A_PERSON :] for name in layout.ids[:2])
+    ends = np.flatnonzero((frame[1:] != frame[:-1]) | (person[1:] != person[:-1])) + 1
+    if len(ends) < 2:
+        return False
+    return bool(len(frame) - ends[-1] < ends[-1] - ends[-2])
 
 
 def _book_negative_frames(
@@ -152,7 +178,10 @@ def _refuse_missing(table: TableRead, layout: JointCsv, where: Where, findings: 
 def _note_lost_rows(
     table: TableRead, last_line: int, where: Where, findings: Findings, ledger: Ledger
 ) -> None:
-    """Note rows that say nothing; which of them were heads can't be known any more."""
+    """Note rows that say nothing.
+
+    Which of them were heads can't be known any more: each is booked as one.
+    """
     lost: dict[int, tuple[str, Finding]] = {}
     for fault in table.ragged:
         place = replace(where, field=f"line {fault.line}")
@@ -177,20 +206,23 @@ def _note_lost_rows(
     )
 
 
-def joints_of(file: JointFile, layout: JointCsv) -> Joints:
+def joints_of(file: JointFile, layout: JointCsv, findings: Findings) -> Joints:
     """Take the joints of heads out of a file's columns."""
     rows = np.flatnonzero(np.isin(file.columns[layout.ids[2]], (HEAD_TOP, HEAD_CENTER, NECK)))
     columns = {name: values[rows] for name, values in file.columns.items()}
     count = len(rows)
     nothing, unknown = np.full(count, np.nan), np.full(count, -1, np.int8)
+    hidden, own = (
+        clean_flags(columns.get(name, unknown), name, file.where, findings) for name in layout.flags
+    )
     return Joints(
         frame=columns[layout.ids[0]],
         person=columns[layout.ids[1]],
         kind=columns[layout.ids[2]],
         xy=np.stack([columns.get(name, nothing) for name in layout.pixels], axis=1),
         xyz=np.stack([columns[name] for name in layout.metres], axis=1),
-        occluded=columns.get(layout.flags[0], unknown),
-        self_occluded=columns.get(layout.flags[1], unknown),
+        occluded=hidden,
+        self_occluded=own,
         lines=file.lines[rows],
     )
 
@@ -198,17 +230,24 @@ def joints_of(file: JointFile, layout: JointCsv) -> Joints:
 def cameras_of(
     file: JointFile, layout: JointCsv, labelled: Ints, findings: Findings
 ) -> dict[int, Camera]:
-    """Give each frame the camera of its first row that has one.
+    """Give each frame the camera that most of its rows have.
 
     Under -1 stands the camera of frames without rows, where the camera never moves.
     """
     tops = np.flatnonzero(file.columns[layout.ids[2]] == HEAD_TOP)  # a row a person is enough
     frames, lines = file.columns[layout.ids[0]][tops], file.lines[tops]
     values = np.stack([file.columns[name][tops] for name in layout.camera], axis=1)
-    fine = np.isfinite(values).all(axis=1) & (values[:, 6] > 0) & (values[:, 6] < 180)
+    fine = np.isfinite(values).all(axis=1) & (values[:, 6] >= 1) & (values[:, 6] <= 179)
     rows = np.flatnonzero(fine)
     numbers = frames[rows]
     known, first = np.unique(numbers, return_index=True)
+    other = np.any(values[rows] != values[rows[first]][np.searchsorted(known, numbers)], axis=1)
+    for number in np.unique(numbers[other]):  # rows that disagree: the majority has it
+        mine = np.flatnonzero(numbers == number)
+        _, places, counts = np.unique(
+            values[rows[mine]], axis=0, return_index=True, return_counts=True
+        )
+        first[np.searchsorted(known, number)] = mine[places[int(np.argmax(counts))]]
     other = np.any(values[rows] != values[rows[first]][np.searchsorted(known, numbers)], axis=1)
     if other.any():
         row = int(rows[int(np.argmax(other))])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gtahead.captures.capture import frame_name
+from gtahead.captures.capture import FARTHEST_PX, frame_name
 from gtahead.captures.joints import HeadJoints, Ints
 from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
-from gtahead.geometry import Camera, Floats, focal_px, project
+from gtahead.geometry import Booleans, Camera, Floats, camera_axes, focal_px, project
 
 SIZE_WH = (1920, 1080)
 """What the tools capture, where neither pictures nor labels say otherwise."""
@@ -29,6 +30,7 @@ Positions are printed to a centimetre beyond 1,000 m, of joint and camera both.
 SOME_PEOPLE = 3
 """So many at least must be in both frames to judge one by the other."""
 
+FASTEST_TURN_DEG = 20.0
 FASTEST_M = 1.0
 """Nobody goes further between two frames (30 m/s at the tools' 30 a second)."""
 
@@ -106,7 +108,7 @@ def printed_step(values: Floats) -> Floats:
 
 
 def drop_broken_heads(
-    heads: HeadJoints, where: Where, findings: Findings, ledger: Ledger
+    heads: HeadJoints, where: Where, findings: Findings, ledger: Ledger, lost: set[int]
 ) -> HeadJoints:
     """Set aside heads whose head_center isn't halfway between head_top and neck.
 
@@ -134,35 +136,48 @@ def drop_broken_heads(
         ]
         findings.add_many("joints-disagree", int(wrong.sum()), examples)
         ledger.heads.drop("joints-disagree", int(wrong.sum()))
+        lost |= set(map(int, heads.top.frame[wrong]))
     return heads.take(np.flatnonzero(~wrong))
 
 
-def frames_that_misfit(
+def find_misfits(
     heads: HeadJoints,
     seen_xy: Floats,
     depth: Floats,
     cameras: Mapping[int, Camera],
     size_wh: tuple[int, int],
-    where: Where,
-    findings: Findings,
+) -> tuple[Floats, Booleans]:
+    """Compare labelled pixels with where the camera sees the positions.
+
+    Returns:
+        (H,) how far apart they are in pixels, NaN where that can't be told; and whether it is
+        too far: beyond what printing costs, or pixels of something behind the camera.
+    """
+    labelled = (np.abs(heads.top.xy) <= FARTHEST_PX).all(axis=1)
+    off = np.where(labelled, np.linalg.norm(heads.top.xy - seen_xy[:, 0], axis=1), np.nan)
+    focal = {n: focal_px(camera.vfov_deg, size_wh[1]) for n, camera in cameras.items()}
+    of_heads = np.array([focal.get(int(n), np.nan) for n in heads.top.frame])
+    allowed = MISFIT_PX + MISFIT_M * of_heads / np.maximum(depth, 0.1)
+    with np.errstate(invalid="ignore"):
+        return off, (off > allowed) | (labelled & (depth <= 0))
+
+
+def frames_that_misfit(
+    heads: HeadJoints, off: Floats, wrong: Booleans, where: Where, findings: Findings
 ) -> dict[int, str]:
-    """Find frames whose pixels mostly lie elsewhere than the camera sees the positions."""
-    off = np.linalg.norm(heads.top.xy - seen_xy[:, 0], axis=1)
-    focal = np.array([focal_px(c.vfov_deg, size_wh[1]) for c in cameras.values()] or [1.0])
-    allowed = MISFIT_PX + MISFIT_M * float(focal.max()) / np.maximum(depth, 0.1)
-    judged = np.flatnonzero(np.isfinite(off) & (depth > 0))
-    numbers, of_frame = np.unique(heads.top.frame[judged], return_inverse=True)
-    wrong = np.bincount(of_frame, off[judged] > allowed[judged], len(numbers))
-    whole = np.bincount(of_frame, minlength=len(numbers))
-    bad = numbers[2 * wrong > whole]
-    examples = [
-        Finding(
-            "projection-differs",
-            replace(where, frame=frame_name(int(number))),
-            f"{np.median(off[judged][heads.top.frame[judged] == number]):.0f} px",
-        )
-        for number in bad[:EXAMPLES_KEPT]
+    """Find the frames most of whose heads are misfits: their camera, or all rows, are another's."""
+    labelled = np.flatnonzero(np.isfinite(heads.top.xy).all(axis=1))
+    numbers, of_frame = np.unique(heads.top.frame[labelled], return_inverse=True)
+    bad = numbers[
+        2 * np.bincount(of_frame, wrong[labelled], len(numbers))
+        > np.bincount(of_frame, minlength=len(numbers))
     ]
+    examples = []
+    for number in map(int, bad[:EXAMPLES_KEPT]):
+        mine = off[(heads.top.frame == number) & np.isfinite(off)]
+        value = f"{np.median(mine):.0f} px" if len(mine) else "behind the camera"
+        place = replace(where, frame=frame_name(number))
+        examples.append(Finding("projection-differs", place, value))
     findings.add_many("projection-differs", len(bad), examples)
     return dict.fromkeys(map(int, bad), "projection-differs")
 
@@ -172,23 +187,33 @@ def first_frame_is_wrong(
 ) -> bool:
     """Judge frame 0, which the tools' authors warn of, by what follows it.
 
-    It is wrong where most of those seen in frame 1 too stand elsewhere, or the camera does.
+    It is wrong where most of those seen in frame 1 too stand elsewhere, or the camera does, while
+    from frame 1 to 2 nothing of the kind happens.
     """
-    first, second = (np.flatnonzero(heads.top.frame == number) for number in (0, 1))
-    shared, at_first, at_second = np.intersect1d(
-        heads.top.person[first], heads.top.person[second], return_indices=True
-    )
-    moved = np.linalg.norm(
-        heads.top.xyz[first[at_first]] - heads.top.xyz[second[at_second]], axis=1
-    )
-    jump = float(np.median(moved)) if len(shared) >= SOME_PEOPLE else 0.0
-    before, after = cameras.get(0), cameras.get(1)
-    if before is not None and after is not None and before != after:
-        assert before.position_m is not None
-        assert after.position_m is not None
-        jump = max(jump, float(np.linalg.norm(np.subtract(before.position_m, after.position_m))))
-    if not jump > FASTEST_M:
+    jump = _jump_m(heads, cameras, 0, 1)
+    if not jump > FASTEST_M or _jump_m(heads, cameras, 1, 2) > FASTEST_M:
         return False
     place = replace(where, frame=frame_name(0))
     findings.add("first-frame-wrong", place, f"{jump:.1f} m")
     return True
+
+
+def _jump_m(heads: HeadJoints, cameras: Mapping[int, Camera], one: int, other: int) -> float:
+    """Say how far most people, or the camera, moved from one frame to another."""
+    first, second = (np.flatnonzero(heads.top.frame == number) for number in (one, other))
+    shared, at_first, at_second = np.intersect1d(
+        heads.top.person[first], heads.top.person[second], return_indices=True
+    )
+    jump = 0.0
+    if len(shared) >= SOME_PEOPLE:
+        way = heads.top.xyz[first[at_first]] - heads.top.xyz[second[at_second]]
+        jump = float(np.median(np.linalg.norm(way, axis=1)))
+    before, after = cameras.get(one), cameras.get(other)
+    if before is not None and after is not None and before != after:
+        assert before.position_m is not None
+        assert after.position_m is not None
+        jump = max(jump, float(np.linalg.norm(np.subtract(before.position_m, after.position_m))))
+        turned = float(camera_axes(before)[1] @ camera_axes(after)[1])
+        if turned < math.cos(math.radians(FASTEST_TURN_DEG)):
+            jump = max(jump, 2 * FASTEST_M)
+    return jump

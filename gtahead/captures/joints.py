@@ -101,6 +101,7 @@ def heads_of(
     where: Where,
     findings: Findings,
     ledger: Ledger,
+    lost: set[int],
 ) -> HeadJoints:
     """Make one row a person and frame out of the joints of its head.
 
@@ -113,6 +114,7 @@ def heads_of(
         where: file and sequence.
         findings: takes what was noticed.
         ledger: takes the heads that came, and those that were dropped.
+        lost: takes the numbers of frames that lost heads.
     """
     tops = joints.take(np.flatnonzero(joints.kind == HEAD_TOP))
     with_head = persons(tops.frame, tops.person)
@@ -128,6 +130,7 @@ def heads_of(
         ]
         findings.add_many("no-head-joint", len(headless), shown)
         ledger.heads.drop("no-head-joint", len(headless))
+        lost |= set(map(int, headless[:, 0]))
     return HeadJoints(tops, _beside(tops, joints, HEAD_CENTER), _beside(tops, joints, NECK))
 
 
@@ -175,3 +178,17 @@ def _beside(tops: Joints, joints: Joints, kind: int) -> Joints:
     )
     pairs = ((getattr(some, field.name), getattr(absent, field.name)) for field in fields(Joints))
     return Joints(*(np.concatenate(pair)[place] for pair in pairs))  # -1 is the absent one
+
+
+def clean_flags(
+    values: npt.NDArray[np.generic], name: str, where: Where, findings: Findings
+) -> Flags:
+    """Read flags: 0 and 1, and -1 for anything else; what isn't unknown either is noted."""
+    numbers = values.astype(np.float64)
+    wrong = ~((numbers == 0) | (numbers == 1))
+    odd = np.flatnonzero(wrong & (numbers != -1) & ~np.isnan(numbers))
+    if len(odd):
+        place = Where(where.file, where.sequence, field=name)
+        example = Finding("bad-value", place, float(numbers[odd[0]]))
+        findings.add_many("bad-value", len(odd), [example])
+    return np.where(wrong, -1, np.nan_to_num(numbers)).astype(np.int8)

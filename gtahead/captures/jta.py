@@ -23,10 +23,12 @@ from gtahead.captures.capture import (
     Reader,
     SequenceSource,
     frame_name,
+    frames_around,
+    frames_within,
     note_gaps,
     settle_heads,
 )
-from gtahead.captures.joints import Joints, heads_of, persons
+from gtahead.captures.joints import Joints, clean_flags, heads_of, persons
 from gtahead.captures.picture_files import numbered_pictures
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
@@ -91,9 +93,10 @@ def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
 
 def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
     where = Where(source.path, source.name)
-    joints = _as_joints(_read_joints(source, where, findings, ledger))
+    joints, lost_rows = _read_joints(source, where, findings, ledger)
     everyone = persons(joints.frame, joints.person)
-    found = heads_of(joints, everyone, where, findings, ledger)
+    lost: set[int] = set()
+    found = heads_of(joints, everyone, where, findings, ledger, lost)
     heads = found.columns() | {"depth_m": found.top.xyz[:, 2]}
     pictures = numbered_pictures(_pictures_folder(source))
     numbers = np.array(sorted(_frame_numbers(pictures, np.unique(joints.frame))), np.int64)
@@ -115,15 +118,19 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
     heads["frame_index"] = np.searchsorted(numbers, heads["frame"]).astype(np.int32)
     rows = HeadRows(heads, where, None)
     cameras: list[Camera | None] = [frame.camera for frame in frames]
+    settled = settle_heads(rows, cameras, SIZE_WH, findings, ledger.heads)
+    around = frames_around(dict.fromkeys(map(int, lost_rows)), joints.lines, joints.frame)
+    around += [(number, number) for number in lost]
     return CapturedSequence(
         name=source.name,
         size_wh=SIZE_WH,
         frames=frames,
-        heads=settle_heads(rows, cameras, SIZE_WH, findings, ledger.heads),
+        heads=settled,
         pictures=bool(pictures),
         fps=FPS,
         split=source.split,
         about={"tool": "JTA", "licence": "CC BY-NC 4.0, as the data set's authors state"},
+        lost_frames=rows.lost_frames | frames_within(around, numbers),
     )
 
 
@@ -141,8 +148,8 @@ def _picture_name(pictures: dict[int, Path], number: int, folder: str, root: Pat
 
 def _read_joints(
     source: SequenceSource, where: Where, findings: Findings, ledger: Ledger
-) -> npt.NDArray[np.float64]:
-    """Read the rows of joints, (N, 10); rows of another length are noted and left out."""
+) -> tuple[Joints, npt.NDArray[np.int64]]:
+    """Read the joints, with their places in the list; and the places of rows that were lost."""
     try:
         rows = schemas.parse_json((source.root / source.path).read_bytes(), source.path)
     except InputError as error:
@@ -158,18 +165,26 @@ def _read_joints(
         joints = np.array(rows) if rows else np.empty((0, FIELDS))
     except (ValueError, OverflowError):  # rows of different lengths
         joints = np.empty(0, object)
+    places = np.arange(len(rows))
     if joints.dtype.kind not in "iuf" or joints.shape != (len(rows), FIELDS):
-        joints = np.array(_numeric_rows(rows, where, findings, ledger), np.float64)
-        joints = joints.reshape(-1, FIELDS)
+        fine, places = _numeric_rows(rows, where, findings, ledger)
+        joints = np.array(fine, np.float64).reshape(-1, FIELDS)
     joints = joints.astype(np.float64)
-    return _whole_ids(joints, where, findings, ledger)
+    whole = _whole_ids(joints, where, findings, ledger)
+    places = places[whole]
+    return _as_joints(joints[whole], places, where, findings), np.setdiff1d(
+        np.arange(len(rows)), places
+    )
 
 
 def _numeric_rows(
     rows: list[object], where: Where, findings: Findings, ledger: Ledger
-) -> list[list[float]]:
-    """Take the rows that are ten numbers; each of the others is booked as a head that is lost."""
-    fine = []
+) -> tuple[list[list[float]], npt.NDArray[np.int64]]:
+    """Take the rows that are ten numbers, and say where they stand.
+
+    Each of the others is booked as a head that is lost.
+    """
+    fine, places = [], []
     for number, row in enumerate(rows):
         place = Where(where.file, where.sequence, field=f"/{number}")
         if not isinstance(row, list) or len(row) != FIELDS:
@@ -182,21 +197,21 @@ def _numeric_rows(
             _book_lost(ledger, "bad-number", 1)
         else:
             fine.append(row)
-    return fine
+            places.append(number)
+    return fine, np.array(places, np.int64)
 
 
 def _whole_ids(
     joints: npt.NDArray[np.float64], where: Where, findings: Findings, ledger: Ledger
-) -> npt.NDArray[np.float64]:
-    """Leave out rows whose frame, person or joint isn't a whole number from 0 on."""
+) -> npt.NDArray[np.bool_]:
+    """Say which rows' frame, person and joint are whole numbers from 0 on; note the others."""
     ids = joints[:, :3]
     wrong = ~((ids >= 0) & (ids < 2**53) & (ids == np.floor(ids))).all(axis=1)
     for row in np.flatnonzero(wrong):
         frame, person, kind = ids[row]
         findings.add("bad-number", where, f"frame {frame:g}, person {person:g}, joint {kind:g}")
     _book_lost(ledger, "bad-number", int(wrong.sum()))
-    kept: npt.NDArray[np.float64] = joints[~wrong]
-    return kept
+    return np.asarray(~wrong, np.bool_)
 
 
 def _book_lost(ledger: Ledger, reason: str, rows: int) -> None:
@@ -209,16 +224,21 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _as_joints(rows: npt.NDArray[np.float64]) -> Joints:
+def _as_joints(
+    rows: npt.NDArray[np.float64],
+    places: npt.NDArray[np.int64],
+    where: Where,
+    findings: Findings,
+) -> Joints:
     return Joints(
         frame=rows[:, 0].astype(np.int64),
         person=rows[:, 1].astype(np.int64),
         kind=rows[:, 2].astype(np.int64),
         xy=rows[:, 3:5],
         xyz=rows[:, 5:8],
-        occluded=(rows[:, 8] > 0).astype(np.int8),
-        self_occluded=(rows[:, 9] > 0).astype(np.int8),
-        lines=np.zeros(len(rows), np.int64),
+        occluded=clean_flags(rows[:, 8], "occluded", where, findings),
+        self_occluded=clean_flags(rows[:, 9], "self_occluded", where, findings),
+        lines=places,
     )
 
 

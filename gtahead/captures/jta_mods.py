@@ -17,13 +17,14 @@ from gtahead.captures.capture import (
     Reader,
     SequenceSource,
     can_name_a_sequence,
+    folders_in,
     mark_simulated,
 )
 from gtahead.captures.joint_csv import read_sequence
 from gtahead.captures.joint_file import JointCsv, read_joint_file
 from gtahead.captures.joint_views import printed_step
 from gtahead.captures.joints import Joints
-from gtahead.captures.picture_files import numbered_pictures
+from gtahead.captures.picture_files import note_strange_pictures, numbered_pictures
 from gtahead.dataset.tabular import Columns, write_csv
 from gtahead.errors import Where, printable
 from gtahead.findings import Findings, Ledger
@@ -43,9 +44,9 @@ LAYOUT = JointCsv(
 def _recognise(root: Path) -> str | None:
     if (root / COORDS).is_file():
         return f"it holds {COORDS}"
-    for folder in sorted(root.iterdir()):
+    for folder in folders_in(root):
         if (folder / COORDS).is_file():
-            return f"{folder.name}/ holds {COORDS}"
+            return f"{printable(folder.name)}/ holds {COORDS}"
     return None
 
 
@@ -54,13 +55,13 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
         root = root.resolve()
         return [SequenceSource("jta-mods", root.parent, root.name, root.name)]
     found = []
-    for folder in sorted(root.iterdir()):
+    for folder in folders_in(root):
         if (folder / COORDS).is_file() and not can_name_a_sequence(folder.name):
             findings.add("bad-name", Where(printable(folder.name)))
         elif (folder / COORDS).is_file():
             found.append(SequenceSource("jta-mods", root, folder.name, folder.name))
-        elif folder.is_dir() and folder.name.startswith("seq_"):
-            findings.add("no-labels-file", Where(folder.name), detail=COORDS)
+        elif folder.name.startswith("seq_") or numbered_pictures(folder):
+            findings.add("no-labels-file", Where(printable(folder.name)), detail=COORDS)
     return found
 
 
@@ -76,6 +77,7 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
     where = Where(f"{source.path}/{COORDS}", source.name)
     file = read_joint_file(folder / COORDS, LAYOUT, where, findings, ledger)
     pictures = numbered_pictures(folder)
+    note_strange_pictures(folder, Where(source.path, source.name), findings)
     sequence = read_sequence(source, file, LAYOUT, pictures, findings, ledger)
     sequence.fps = FPS
     sequence.about = {"tool": "JTA-Mods"}

@@ -23,6 +23,7 @@ from gtahead.captures.capture import (
     HeadRows,
     Reader,
     SequenceSource,
+    folders_in,
     frame_name,
     note_gaps,
     settle_heads,
@@ -47,7 +48,12 @@ FPS = 20.0
 SAME_PX = 2.0
 """Positions that project within this onto their pixels are in camera coordinates."""
 
+LONGEST_PATH = 200
+LARGEST_SIDE = 65_535
 LARGEST = 1e15  # numbers beyond mean nothing, and integers may have any number of digits
+
+SAME_RAD = 0.005
+"""Angles between heads, as positions and as pixels have them, agree within this."""
 
 _NAME = re.compile(r"\d{1,6}\.json")
 _HEAD = (HEAD_TOP, HEAD_CENTER, NECK)
@@ -67,7 +73,12 @@ def _recognise(root: Path) -> str | None:
 
 
 def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
-    del findings  # sequences go by file: nothing else is one
+    named = {path.stem for path in _label_files(root)}
+    frames = root / "frames"
+    for folder in folders_in(frames) if frames.is_dir() else ():
+        if folder.name.isdecimal() and folder.name not in named:
+            where = Where(f"frames/{folder.name}")
+            findings.add("no-labels-file", where, detail=f"annotations/{folder.name}.json")
     return [
         SequenceSource("motsynth", root, path.stem, path.relative_to(root).as_posix())
         for path in _label_files(root)
@@ -94,13 +105,17 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
         raise BrokenSequence
     size_wh = _size(info, images)
     pictures = _pictures_folder(source).is_dir()
+    if not pictures and (source.root / "frames").is_dir():
+        place = Where(f"frames/{source.name}", source.name)
+        findings.add("pictures-missing", place)
     camera = Camera(_vfov(info, size_wh))
     numbers = sorted(image.number for image in images.values())
     by_number = {image.number: image for image in images.values()}
     note_gaps(np.array(numbers, np.int64), where, findings)
-    joints, ignored = _joints(document["annotations"], images, where, findings, ledger)
+    lost: set[int] = set()
+    joints, ignored = _joints(document["annotations"], images, where, findings, ledger, lost)
     everyone = persons(joints.frame, joints.person)
-    heads = heads_of(joints, everyone, where, findings, ledger)
+    heads = heads_of(joints, everyone, where, findings, ledger, lost)
     columns = heads.columns()
     columns["ignore"] = ignored[heads.top.lines]
     columns["frame_index"] = np.searchsorted(numbers, columns["frame"]).astype(np.int32)
@@ -112,18 +127,20 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
         )
         for number in numbers
     ]
-    columns |= _depths(heads.top, columns["frame_index"], frames, camera, size_wh)
+    columns |= _depths(heads.top, columns["frame_index"], frames, camera, size_wh, where, findings)
     rows = HeadRows(columns, where, None)
+    settled = settle_heads(rows, [f.camera for f in frames], size_wh, findings, ledger.heads)
     return CapturedSequence(
         name=source.name,
         size_wh=size_wh,
         frames=frames,
-        heads=settle_heads(rows, [f.camera for f in frames], size_wh, findings, ledger.heads),
+        heads=settled,
         pictures=pictures,
         fps=_number(info.get("fps")) or FPS,
         weather=info.get("weather") if isinstance(info.get("weather"), str) else None,
         hour=_hour(info.get("time")),
         about={"tool": "MOTSynth", "licence": "CC BY-NC 4.0, as the data set's authors state"},
+        lost_frames=rows.lost_frames | {numbers.index(number) for number in lost},
     )
 
 
@@ -192,7 +209,8 @@ def _frame_number(row: dict[str, Any], base: int) -> int | None:
 
 def _picture(source: SequenceSource, file: str | None, number: int) -> str:
     folder = _pictures_folder(source).relative_to(source.root).as_posix()
-    if file is not None and storage.is_safe_relative(file) and (source.root / file).is_file():
+    short = file is not None and len(file) <= LONGEST_PATH and storage.is_safe_relative(file)
+    if file is not None and short and (source.root / file).is_file():
         return file
     return f"{folder}/{number:04d}.jpg"
 
@@ -206,7 +224,8 @@ def _size(info: dict[str, Any], images: dict[int, _Image]) -> tuple[int, int]:
     sizes = [image.size for image in images.values() if None not in image.size]
     width, height = sizes[0] if sizes else (info.get("img_width"), info.get("img_height"))
     width, height = _number(width) or SIZE_WH[0], _number(height) or SIZE_WH[1]
-    return (int(width), int(height)) if min(width, height) >= 1 else SIZE_WH
+    fine = min(width, height) >= 1 and max(width, height) <= LARGEST_SIDE
+    return (int(width), int(height)) if fine else SIZE_WH
 
 
 def _vfov(info: dict[str, Any], size_wh: tuple[int, int]) -> float:
@@ -214,7 +233,7 @@ def _vfov(info: dict[str, Any], size_wh: tuple[int, int]) -> float:
     focal, vfov = _number(info.get("fy")), _number(info.get("cam_fov"))
     if focal is None and vfov is not None and 0 < vfov < 180:
         return vfov
-    if focal is None or focal <= 0:
+    if focal is None or not 1 <= focal <= 1e6:
         focal = FOCAL_PX * size_wh[1] / SIZE_WH[1]
     return vertical_fov_deg(focal, size_wh[1])
 
@@ -231,6 +250,7 @@ def _joints(
     where: Where,
     findings: Findings,
     ledger: Ledger,
+    lost: set[int],
 ) -> tuple[Joints, npt.NDArray[np.int8]]:
     """Take the head's joints out of the persons; `lines` is the person's place in the file.
 
@@ -250,10 +270,16 @@ def _joints(
             findings.add(fault[0], here, fault[1])
             ledger.heads.came += 1
             ledger.heads.drop(fault[0])
+            image = row.get("image_id") if isinstance(row, dict) else None
+            # An entry that names no frame may be of any.
+            named = images.get(image) if isinstance(image, int) else None
+            lost |= {i.number for i in (images.values() if named is None else (named,))}
             continue
         ignored[place] = row.get("iscrowd") == 1
         points, spots = row["keypoints"], row.get("keypoints_3d")
         if not _is_numbers(spots, 4 * JOINTS_A_PERSON):
+            if spots is not None:
+                findings.add("bad-value", replace(here, field=f"{here.field}/keypoints_3d"))
             spots = [np.nan] * (4 * JOINTS_A_PERSON)
         number = images[row["image_id"]].number
         seen = [kind for kind in _HEAD if points[3 * kind + 2] in (_VISIBLE, _HIDDEN)]
@@ -303,6 +329,8 @@ def _depths(
     frames: list[CapturedFrame],
     camera: Camera,
     size_wh: tuple[int, int],
+    where: Where,
+    findings: Findings,
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Tell camera coordinates from the world's by where they project, and give depth or distance.
 
@@ -317,9 +345,38 @@ def _depths(
     if not judged.any() or float(np.median(off[judged])) <= SAME_PX:
         return {"depth_m": top.xyz[:, 2]}
     places = np.array([(f.camera and f.camera.position_m) or (np.nan,) * 3 for f in frames])
-    distance = np.linalg.norm(top.xyz - places[frame_index], axis=1)
+    ways = top.xyz - places[frame_index]
+    if not _same_angles(ways, top.xy, frame_index, float(focal), size_wh):
+        findings.add("positions-unknown", where)
+        return {}
+    distance = np.linalg.norm(ways, axis=1)
     world = {f"world_{axis}_m": top.xyz[:, place] for place, axis in enumerate("xyz")}
     return world | {"distance_m": distance}
+
+
+def _same_angles(
+    ways: npt.NDArray[np.float64],
+    xy: npt.NDArray[np.float64],
+    frame_index: npt.NDArray[np.int32],
+    focal: float,
+    size_wh: tuple[int, int],
+) -> bool:
+    """Say whether heads lie as far apart, seen from the camera, as their pixels do.
+
+    That needs no rotation: between neighbours in the file, in one frame, the angle of the ways to
+    the positions must be that of the rays through the pixels.
+    """
+    depth = np.full((len(xy), 1), focal)
+    seen = np.concatenate([xy - np.array(size_wh) / 2, depth], axis=1)
+    both = np.flatnonzero(frame_index[1:] == frame_index[:-1])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        units = [lines / np.linalg.norm(lines, axis=1, keepdims=True) for lines in (ways, seen)]
+    angles = [
+        np.arccos(np.clip((unit[both] * unit[both + 1]).sum(axis=1), -1, 1)) for unit in units
+    ]
+    off = np.abs(angles[0] - angles[1])
+    off = off[np.isfinite(off)]
+    return len(off) > 0 and float(np.median(off)) <= SAME_RAD
 
 
 MOTSYNTH = Reader(

@@ -12,12 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.captures.capture import CapturedSequence, Reader, SequenceSource, frame_name
+from gtahead.captures.capture import (
+    CapturedSequence,
+    Reader,
+    SequenceSource,
+    folders_in,
+    frame_name,
+)
 from gtahead.captures.joint_csv import read_sequence
 from gtahead.captures.joint_file import JointCsv, JointFile, read_joint_file
-from gtahead.captures.picture_files import numbered_pictures
+from gtahead.captures.picture_files import note_strange_pictures, numbered_pictures
 from gtahead.dataset.tabular import Kind
-from gtahead.errors import InputError, Where
+from gtahead.errors import InputError, Where, printable
 from gtahead.findings import Finding, Findings, Ledger
 
 LAYOUT = JointCsv(
@@ -38,6 +44,7 @@ LOCATION = "MTA"
 """All cameras look at one place: no two of them may be in different splits."""
 
 _FILE = re.compile(r"coords_cam_(\d+)\.csv")
+_CAMERA = re.compile(r"cam_\d+")
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 
@@ -45,7 +52,14 @@ def _files(root: Path) -> list[Path]:
     patterns = ["coords_cam_*.csv", "*/coords_cam_*.csv"]
     patterns += [f"{split}/*/coords_cam_*.csv" for split in _SPLITS]
     found = [path for pattern in patterns for path in root.glob(pattern)]
-    return sorted(path for path in found if _FILE.fullmatch(path.name))
+    fine = (path for path in found if _FILE.fullmatch(path.name) and not _is_hidden(path, root))
+    return sorted(fine)
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    """Say whether a file is in a hidden folder, or its path can't be named."""
+    relative = path.relative_to(root)
+    return any(part.startswith(".") or printable(part) != part for part in relative.parts)
 
 
 def _recognise(root: Path) -> str | None:
@@ -54,7 +68,7 @@ def _recognise(root: Path) -> str | None:
 
 
 def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
-    del findings  # sequences go by file: nothing else is one
+    _note_unlabelled(root, findings)
     sources: dict[str, SequenceSource] = {}
     for path in _files(root):
         relative = path.relative_to(root)
@@ -74,10 +88,27 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
     return list(sources.values())
 
 
-def _pictures(source: SequenceSource) -> dict[int, Path]:
+def _note_unlabelled(root: Path, findings: Findings) -> None:
+    """Note cameras' folders without a file of joints."""
+    for base in (root, *(root / split for split in _SPLITS)):
+        for folder in folders_in(base) if base.is_dir() else ():
+            if _CAMERA.fullmatch(folder.name) and not any(map(_FILE.fullmatch, _names(folder))):
+                place = Where(printable(folder.relative_to(root).as_posix()))
+                findings.add("no-labels-file", place, detail="coords_cam_<c>.csv")
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def _picture_name(source: SequenceSource) -> re.Pattern[str]:
+    """Name pictures as the tool does; plain numbers may count from 1, as tools for videos do."""
     camera = source.name.rpartition("_")[2]
-    name = re.compile(rf"(?:image_)?(\d+)(?:_{camera})?")
-    return numbered_pictures((source.root / source.path).parent, name)
+    return re.compile(rf"image_(\d+)_{camera}")
+
+
+def _pictures(source: SequenceSource) -> dict[int, Path]:
+    return numbered_pictures((source.root / source.path).parent, _picture_name(source))
 
 
 def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
@@ -88,6 +119,9 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
     where = Where(source.path, source.name)
     file = read_joint_file(source.root / source.path, LAYOUT, where, findings, ledger)
     file = _without_animals(file, findings, ledger)
+    folder = (source.root / source.path).parent
+    place = Where(Path(source.path).parent.as_posix(), source.name)
+    note_strange_pictures(folder, place, findings, _picture_name(source))
     sequence = read_sequence(source, file, LAYOUT, _pictures(source), findings, ledger)
     hours = _hours(file)
     sequence.frames = [
@@ -114,7 +148,7 @@ def _without_animals(file: JointFile, findings: Findings, ledger: Ledger) -> Joi
     ledger.heads.came += len(found)
     ledger.heads.drop("not-a-person", len(found))
     columns = {name: values[~animal] for name, values in file.columns.items()}
-    return JointFile(file.where, columns, file.lines[~animal], file.cut_at)
+    return JointFile(file.where, columns, file.lines[~animal], file.cut_at, file.lost)
 
 
 def _hours(file: JointFile) -> dict[int, float]:

@@ -19,6 +19,8 @@ from gtahead.captures.capture import (
     SequenceSource,
     can_name_a_sequence,
     frame_name,
+    frames_around,
+    frames_within,
     note_gaps,
     settle_heads,
 )
@@ -139,6 +141,8 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
 
     cameras = [frame.camera for frame in sequence.frames]
     sequence.heads = settle_heads(rows, cameras, sequence.size_wh, findings, ledger.heads, spelt)
+    around = frames_around(table.lost, table.lines, table.columns["frame"])
+    sequence.lost_frames = rows.lost_frames | frames_within(around, numbers)
     return sequence
 
 

@@ -57,6 +57,7 @@ class TableRead:
         bad_cells: cells of needed columns that are no numbers; their rows are left out.
         odd_cells: cells of other columns that are no numbers; they are read as unknown.
         unknown: names of columns that nobody asked for.
+        lost: by line, the first id of rows that were left out; None where it can't be read either.
     """
 
     columns: Columns
@@ -66,6 +67,7 @@ class TableRead:
     bad_cells: list[Fault] = field(default_factory=list)
     odd_cells: list[Fault] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    lost: dict[int, int | None] = field(default_factory=dict)
 
 
 LONGEST_HEADER = 65_536
@@ -82,7 +84,7 @@ def read_header(path: Path, file: str) -> list[str]:
     """
     with path.open("rb") as source:
         first = source.readline(LONGEST_HEADER).removeprefix(b"\xef\xbb\xbf")
-        second = source.readline(LONGEST_HEADER).rstrip()
+        rows = [source.readline(LONGEST_HEADER).rstrip() for _ in range(3)]
     where = Where(file, field="line 1")
     if len(first) == LONGEST_HEADER:
         raise InputError("the header line is too long", where=where, remedy="is this a CSV file?")
@@ -94,14 +96,18 @@ def read_header(path: Path, file: str) -> list[str]:
     if not any(names):
         raise InputError("the file has no header line", where=where, remedy="write it again")
     _refuse_twice(names, where)
-    return _without_last_comma(names, second)
+    return _without_last_comma(names, [row for row in rows if row])
 
 
-def _without_last_comma(names: list[str], row: bytes) -> list[str]:
+def _without_last_comma(names: list[str], rows: list[bytes]) -> list[str]:
+    """Fit the names to the rows; the second one decides where the first is odd."""
+    if not rows:
+        return names
+    row = rows[0] if len(rows) < 3 or rows[0].count(b",") == rows[1].count(b",") else rows[2]
     fields = row.count(b",") + 1
     if row.endswith(b",") and fields == len(names) + 1:
         return [*names, ""]
-    if names[-1] == "" and row and fields == len(names) - 1:
+    if names[-1] == "" and fields == len(names) - 1:
         return names[:-1]
     return names
 
@@ -148,8 +154,9 @@ def read_csv(
     if _is_header_alone(path):
         empty = {name: np.empty(0, _to_numpy_type(kinds[name])) for name in wanted}
         return TableRead(empty, 0, np.empty(0, np.int64), unknown=_unknown(names, kinds))
+    stray = _has_stray_quote(path)
     try:
-        table = _read_csv_as(path, names, types)
+        table = _read_csv_as(path, names, types, quoted=not stray)
         if not any(table.column(name).null_count for name in ids):
             columns = {name: _to_numpy(table.column(name), kinds[name]) for name in wanted}
             lines = _line_numbers(table.num_rows, [])
@@ -159,7 +166,9 @@ def read_csv(
     _refuse_other_text(path, file)
     ragged: list[Fault] = []
     try:
-        texts = _read_csv_as(path, names, dict.fromkeys(wanted, pa.string()), [""], ragged)
+        texts = _read_csv_as(
+            path, names, dict.fromkeys(wanted, pa.string()), [""], ragged, quoted=not stray
+        )
     except pa.ArrowInvalid as failure:
         raise InputError(
             "not readable as CSV", where=Where(file), value=str(failure), remedy="write it again"
@@ -185,6 +194,8 @@ def _read_csv_as(
     types: Mapping[str, Any],
     missing: list[str] = MISSING_WORDS,
     ragged: list[Fault] | None = None,
+    *,
+    quoted: bool,
 ) -> Any:  # noqa: ANN401 - an Arrow table
     """Read columns as the given types; rows of another length go to `ragged`, else they raise."""
     from pyarrow import csv as arrow_csv
@@ -195,22 +206,34 @@ def _read_csv_as(
         ragged.append(Fault(row.number, None, text))
         return "skip"
 
-    return arrow_csv.read_csv(
-        path,
-        read_options=arrow_csv.ReadOptions(
-            use_threads=False, column_names=names, skip_rows=1, block_size=1 << 22
-        ),
-        parse_options=arrow_csv.ParseOptions(
-            invalid_row_handler=None if ragged is None else on_ragged,
-            ignore_empty_lines=False,
-        ),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types=types,
-            include_columns=list(types),
-            null_values=missing,
-            strings_can_be_null=True,
-        ),
-    )
+    with path.open("rb") as source:  # Arrow itself can't open paths that aren't UTF-8
+        return arrow_csv.read_csv(
+            source,
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False, column_names=names, skip_rows=1, block_size=1 << 22
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                quote_char='"' if quoted else False,
+                invalid_row_handler=None if ragged is None else on_ragged,
+                ignore_empty_lines=False,
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=types,
+                include_columns=list(types),
+                null_values=missing,
+                strings_can_be_null=True,
+            ),
+        )
+
+
+def _has_stray_quote(path: Path) -> bool:
+    """Say whether a quote opens that its own line doesn't close: it would swallow other lines."""
+    with path.open("rb") as source:
+        while block := source.read(1 << 22):
+            if b'"' in block:
+                source.seek(0)
+                return any(line.count(b'"') % 2 for line in source)
+    return False
 
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,5})?$"
@@ -244,7 +267,7 @@ def _parsed(
     odd: list[Fault] = []
     for name in texts.column_names:
         kind = kinds[name]
-        words = compute.utf8_trim_whitespace(texts.column(name))
+        words = compute.utf8_trim(texts.column(name), ' \t\r\n"')
         fine = compute.match_substring_regex(words, _PATTERNS[kind]).fill_null(False)
         empty = compute.is_in(words, pa.array(MISSING_WORDS))
         missing = compute.or_kleene(words.is_null(), empty).to_numpy()
@@ -267,10 +290,17 @@ def _parsed(
             words = compute.replace_substring_regex(words, r"(?i)^false$", "0")
         values = words.cast(_arrow_type(kind))
         columns[name] = _to_numpy(values.fill_null(0) if kind is Kind.ID else values, kind)
+    lost: dict[int, int | None] = dict.fromkeys(fault.line for fault in ragged)
+    first = next((name for name in texts.column_names if kinds[name] is Kind.ID), None)
+    unreadable = {fault.line for fault in bad if fault.column == first}
+    for row in np.flatnonzero(~keep & ~blank):
+        line = int(lines[row])
+        known = first is not None and line not in unreadable
+        lost[line] = int(columns[first][row]) if first is not None and known else None
     columns = {name: values[keep] for name, values in columns.items()}
     bad.sort(key=lambda fault: fault.line)
     rows_in_file = int(keep.sum()) + len({fault.line for fault in bad}) + len(ragged)
-    return TableRead(columns, rows_in_file, lines[keep], ragged, bad, odd, unknown)
+    return TableRead(columns, rows_in_file, lines[keep], ragged, bad, odd, unknown, lost)
 
 
 def read_parquet(

@@ -16,7 +16,7 @@ import numpy as np
 
 from gtahead import storage
 from gtahead.captures.capture import SIMULATION
-from gtahead.captures.gcc import write_part_info, write_ped_info
+from gtahead.captures.gcc_part import BATCH, write_part_info, write_ped_info
 from gtahead.captures.joints import JOINTS_A_PERSON, Joints
 from gtahead.captures.jta_mods import COORDS, CoordsWriter
 from gtahead.captures.native import write_sequence
@@ -210,7 +210,6 @@ class GccLayout:
     """GCC's collector: 180 people a shot, far ones first; only SKEL_Head is kept of a head."""
 
     LAST_FILES = 1
-    BATCH = 180
     FIRST = 1_500_000_000
     """Unix time of a sequence's first image."""
 
@@ -228,8 +227,8 @@ class GccLayout:
         shot.mkdir()
         bones, _ = project((seen.world_m + seen.neck_m) / 2, plan.camera, plan.size_wh)
         write_ped_info(shot, bones, plan.size_wh, plan.weather, plan.hour)
-        for first in range(0, max(len(seen.who), 1), self.BATCH) if self._images else ():
-            batch, nobody = seen.take(slice(first, first + self.BATCH)), seen.take(slice(0))
+        for first in range(0, max(len(seen.who), 1), BATCH) if self._images else ():
+            batch, nobody = seen.take(slice(first, first + BATCH)), seen.take(slice(0))
             _write_picture(shot / f"part_{first}_1.bmp", moment.picture(plan, batch))
             _write_picture(shot / f"part_{first}_0.bmp", moment.picture(plan, nobody))
             stencil = painting.people_stencil(batch, plan.size_wh, self.PERSON)

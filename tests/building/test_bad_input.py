@@ -59,7 +59,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error no-frames: {DOCUMENT} > frames: the sequence has no frames; list them under `frames`"
+            f"error no-frames: {DOCUMENT} > frames: the sequence has no frames; it needs one at least: pictures or labels"
         ],
     ),
     "no heads file": (
@@ -154,7 +154,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         7,
         [
             f"error wrong-size: {PICTURE}: the picture has another size than its sequence says: 48 x "
-            "64 instead of 64 x 48; mend width and height in sequence.json, or the picture"
+            "64 instead of 64 x 48; mend the size that the labels give, or the picture; were the pictures resized?"
         ],
     ),
     "flat picture": (
@@ -219,9 +219,12 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
     ),
     "ragged rows": (
         _rows("3,1,10", "3,2,4,5,6,7"),
-        8,
+        7,
         8,
         [
+            "error heads-lost: seq/frames/000003.jpg > sequence seq > frame 000003: all heads of the "
+            "frame were set aside or unreadable; it isn't empty but unknown; see the findings on its "
+            "heads",
             f"error ragged-row: {HEADS} > line 6: the row has another number of fields than it "
             "should: 3 fields instead of 5; mend it",
             f"error ragged-row: {HEADS} > line 7: the row has another number of fields than it "
@@ -245,9 +248,12 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
     ),
     "words for numbers": (
         _rows("3,1,abc,5,3", "x,2,4,5,6", ",3,5,6,7"),
-        8,
+        7,
         8,
         [
+            "error heads-lost: seq/frames/000003.jpg > sequence seq > frame 000003: all heads of the "
+            "frame were set aside or unreadable; it isn't empty but unknown; see the findings on its "
+            "heads",
             f"error bad-number: {HEADS} > line 6, x: not a number (got 'abc'); {MEND_ROW}",
             f"error bad-number: {HEADS} > line 7, frame: not a number (got 'x'); {MEND_ROW}",
             f"error bad-number: {HEADS} > line 8, frame: not a number (got ''); {MEND_ROW}",

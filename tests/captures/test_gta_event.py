@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import layouts
 import numpy as np
 import pytest
@@ -121,9 +122,19 @@ def _frame(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]
         (_frame(lambda d: d["Detections"][1].update(Bones3D={"0": {"Pos": {"X": "NaN"}}})),
          "error no-head-joint", 4, 119),
         (lambda r: (r / FIRST).with_suffix(".tiff").unlink(), "error picture-missing", 3, 80),
+        (lambda r: (r / FIRST).unlink(), "error labels-missing: data/pier", 3, 80),
+        (_frame(lambda d: d["Detections"][1].update(Type=None)), "error bad-number", 4, 119),
+        (_frame(lambda d: d["Detections"][1]["Bones3D"].update({"77": {"Pos": None}})),
+         "error no-head-joint", 4, 119),
+        (_frame(lambda d: d.update(Detections=[None])), "error heads-lost", 3, 80),
+        (lambda r: (r / FIRST).rename(r / "data/pier/0000000000.JSON"), "", 4, 120),
+        (lambda r: (r / FIRST).with_suffix(".tiff").rename(r / "data/pier/0000000000.tif"), "", 4, 120),
+        (lambda r: (r / "data/pier/0000000000-stencil.tiff").write_bytes(
+            bytes(cv2.imencode(".tiff", np.zeros((1080, 1920), np.float32))[1])),
+         "warning bad-stencil", 4, 120),
         (lambda r: (r / "data/pier/0000000000-stencil.tiff").write_bytes(b"II*"),
          "warning bad-stencil", 4, 120),
-        (lambda r: (r / "data/pier/0000000000-stencil.tiff").unlink(), "", 4, 120),
+        (lambda r: (r / "data/pier/0000000000-stencil.tiff").unlink(), "warning bad-stencil", 4, 120),
     ],
 )  # fmt: skip
 def test_frames_with_something_broken(

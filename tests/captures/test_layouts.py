@@ -130,7 +130,7 @@ def test_one_scene_gives_the_same_heads_and_frames(name: str, scene: Scene) -> N
         for body in sorted(people, key=lambda body: body.ped)
     ]
     assert ledger.heads.came == len(truth)
-    assert set(findings.totals) <= {"head-outside-frame"}
+    assert set(findings.totals) <= {"pictures-after-labels"}
     heads = sequence.heads
     assert heads["frame_index"].tolist() == [number for number, _ in truth]
     assert heads["head_id"].tolist() == [body.ped for _, body in truth]

@@ -66,6 +66,48 @@ def test_positions_of_the_world_give_the_depth_too(tmp_path: Path) -> None:
     assert sequence.heads["world_z_m"][0] == pytest.approx(scene.people[0][0].top[2])
 
 
+@pytest.mark.parametrize("world", [False, True])
+def test_positions_that_fit_nothing_give_no_depth(tmp_path: Path, world: bool) -> None:
+    root = layouts.write_motsynth(tmp_path, crowd(), world=world)
+    edit(root, lambda d: d["info"].update(fy=300))
+    sequence, findings, _ = read(root)
+    assert findings.totals == {"positions-unknown": 1}
+    assert "depth_m" not in sequence.heads or np.isnan(sequence.heads["depth_m"]).all()
+
+
+@pytest.mark.parametrize("size", [1e300, 2**70, 3 * 10**9, -1, 0, "wide"])
+def test_absurd_sizes_are_the_data_sets_own(tmp_path: Path, size: object) -> None:
+    root = layouts.write_motsynth(tmp_path, crowd())
+    edit(root, lambda d: [image.update(width=size) for image in d["images"]])
+    edit(root, lambda d: d["info"].update(fy=1e-320))
+    sequence, _, _ = read(root)
+    assert sequence.size_wh == (1920, 1080)
+
+
+def test_sequences_without_labels_or_pictures_are_named(tmp_path: Path) -> None:
+    root = layouts.write_motsynth(tmp_path, crowd())
+    (root / "frames" / "001").mkdir()
+    (root / "annotations" / "002.json").write_bytes((root / LABELS).read_bytes())
+    done = build(root)
+    assert done.code == 3
+    assert "error no-labels-file: frames/001" in done.err
+    assert "warning pictures-missing: frames/002 > sequence 002" in done.err
+
+
+def test_a_frame_whose_people_are_all_unreadable_isnt_empty(tmp_path: Path) -> None:
+    root = layouts.write_motsynth(tmp_path, crowd())
+
+    def absent(document: dict[str, Any]) -> None:
+        for row in document["annotations"][:40]:
+            row["keypoints"][2] = 0
+
+    edit(root, absent)
+    done = build(root)
+    assert done.code == 3
+    assert "error heads-lost: frames/000/rgb/0000.jpg" in done.err
+    assert len(Dataset.open(tmp_path / "set")) == 3
+
+
 def test_what_is_known_of_the_sequence(tmp_path: Path) -> None:
     sequence, _, _ = read(layouts.write_motsynth(tmp_path, crowd()))
     assert (sequence.fps, sequence.weather, sequence.hour) == (20.0, "RAIN", 11.7)
