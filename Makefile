@@ -28,8 +28,15 @@ demo: $(VENV)/.core
 	$(BIN)/gtahead build --raw $(DEMO)/captures --out $(DEMO)/dataset
 	$(BIN)/gtahead info $(DEMO)/dataset | tee $(DEMO)/report.txt
 	$(BIN)/python tools/preview.py $(DEMO)/dataset --out $(DEMO)/preview.png
+	for tool in jta-mods gcc; do \
+	  $(BIN)/gtahead simulate --out $(DEMO)/$$tool --layout $$tool --quiet && \
+	  $(BIN)/gtahead build --raw $(DEMO)/$$tool --out $(DEMO)/dataset-$$tool --quiet && \
+	  $(BIN)/gtahead info $(DEMO)/dataset-$$tool | tee -a $(DEMO)/report.txt || exit 1; \
+	done
+	$(BIN)/python tools/preview.py $(DEMO)/dataset-gcc --out $(DEMO)/preview-gcc.png
 	@echo
-	@echo "demo: captures simulated, data set built; no picture or head of it comes from a game"
+	@echo "demo: captures simulated, in gtahead's format and as JTA-Mods and GCC leave them, and data sets"
+	@echo "built of them; no picture or head comes from a game"
 	@echo "report: $(DEMO)/report.txt   picture: $(DEMO)/preview.png"
 
 lint: $(VENV)/.dev
