@@ -183,3 +183,13 @@ def test_nothing_depends_on_the_folder_it_runs_in(tmp_path: Path) -> None:
     text = (tmp_path / "dataset" / "manifest.json").read_text()
     assert str(tmp_path) not in text
     assert os.uname().nodename not in text
+
+
+def test_help_lists_every_kind_and_rule() -> None:
+    """Help must not import the library, so its lists are written by hand."""
+    from gtahead.annotation.boxes import RULES
+    from gtahead.captures import READERS
+
+    text = " ".join(gtahead("build", "--help").out.split())
+    assert f"Kind of capture: {', '.join(['auto', *READERS])}." in text
+    assert f"Pseudo boxes: {', '.join(RULES)};" in text
