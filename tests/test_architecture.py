@@ -12,6 +12,7 @@ PACKAGE = Path(gtahead.__file__).parent
 
 FLOORS = {
     "errors": 0,
+    "density": 1,
     "findings": 1,
     "geometry": 1,
     "storage": 1,

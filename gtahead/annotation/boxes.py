@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from gtahead.annotation.nearest import nearest_distances
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import UsageError
 from gtahead.geometry import Booleans, Floats, boxes_around
@@ -301,22 +302,6 @@ def _tall(scene: HeadFrames, heights: Floats, aspect: float) -> Compute:
 def _square(scene: HeadFrames, sides: Floats) -> Compute:
     floored = np.maximum(sides, FLOOR_PX)
     return lambda rows: boxes_around(scene.points_xy[rows], floored[rows], floored[rows])
-
-
-def nearest_distances(points_xy: Floats, k: int) -> Floats:
-    """Give (N,) mean distances to the k nearest other points, to all others where there are fewer.
-
-    Two points in one place have a distance of 0; one point alone has NaN.
-    """
-    count = len(points_xy)
-    others = min(k, count - 1)
-    if others < 1:
-        return np.full(count, np.nan)
-    from scipy.spatial import cKDTree
-
-    distances, _ = cKDTree(points_xy).query(points_xy, k=others + 1)
-    means: Floats = np.mean(distances[:, 1:], axis=1)
-    return means
 
 
 @cache

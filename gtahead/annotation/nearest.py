@@ -1,0 +1,62 @@
+"""Distances to the nearest other heads, frame by frame.
+
+Compiled by numba where it is there; scipy's k-d trees are the reference, and what serves without.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def nearest_distances(points_xy: Floats, k: int) -> Floats:
+    """Give (N,) mean distances to the k nearest other points, to all others where there are fewer.
+
+    Two points in one place have a distance of 0; one point alone has NaN.
+    """
+    count = len(points_xy)
+    others = min(k, count - 1)
+    if others < 1:
+        return np.full(count, np.nan)
+    from scipy.spatial import cKDTree
+
+    distances, _ = cKDTree(points_xy).query(points_xy, k=others + 1)
+    means: Floats = np.mean(distances[:, 1:], axis=1)
+    return means
+
+
+def mean_distances_by_frame(
+    points_xy: Floats,
+    starts: Ints,
+    k: int,
+    *,
+    engine: Literal["auto", "plain", "compiled"] = "auto",
+) -> Floats:
+    """Give each head the mean distance to its k nearest others in the same frame.
+
+    Args:
+        points_xy: (N, 2) pixels, frame after frame.
+        starts: (F + 1,) where each frame begins, and N.
+        k: how many; to all others where there are fewer, NaN where a head is alone.
+        engine: "plain" asks a tree a frame; "compiled" sweeps each frame from top to bottom.
+
+    Returns:
+        (N,) pixels.
+    """
+    if engine != "plain":
+        try:
+            from gtahead.annotation.nearest_compiled import sweep
+        except ImportError:
+            if engine == "compiled":
+                raise
+        else:
+            points = np.ascontiguousarray(points_xy, np.float64)
+            return sweep(points, np.asarray(starts, np.int64), k)
+    parts = [nearest_distances(points_xy[first:last], k) for first, last in pairwise(starts)]
+    return np.concatenate([np.empty(0), *parts])
