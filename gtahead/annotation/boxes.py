@@ -18,6 +18,7 @@ import numpy.typing as npt
 import orjson
 
 from gtahead.annotation.nearest import nearest_distances
+from gtahead.annotation.perspective import fit_sizes
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import UsageError
 from gtahead.geometry import Booleans, Floats, boxes_around
@@ -35,9 +36,20 @@ JOINT_ASPECT = 0.8
 """Width over height of a head seen from the front: heads are taller than wide."""
 
 FLOOR_PX = 2.0
+ROLLED_DEG = 1.0
 MOST = 1e5  # of any parameter: larger ones are slips of the keyboard
 
-ORDER = ("captured", "joints", "camera", "ground", "joints2d", "knn", "fixed")
+ORDER = (
+    "captured",
+    "joints",
+    "camera",
+    "ground",
+    "joints2d",
+    "perspective",
+    "perspective:knn",
+    "knn",
+    "fixed",
+)
 """The order in which `auto` tries the rules on a frame; `fixed` always works."""
 
 RULES: Mapping[str, Mapping[str, float]] = {
@@ -46,6 +58,7 @@ RULES: Mapping[str, Mapping[str, float]] = {
     "joints": {"ratio": JOINT_RATIO, "aspect": JOINT_ASPECT},
     "camera": {"side_m": HEAD_SIDE_M},
     "ground": {"side_m": HEAD_SIDE_M},
+    "perspective": {},
     "knn": {"k": 3, "scale": 0.25},
     "fixed": {"side": 24.0},
 }
@@ -128,6 +141,9 @@ class HeadFrames:
         size_wh: width and height of the pictures, as the heads' pixels mean them.
         focal_px: (F,) focal lengths in pixels, NaN where unknown.
         pitch_deg: (F,) the cameras' pitch, NaN where unknown.
+        camera: (F,) codes; frames of one camera, that doesn't move, share one. None: each frame
+            has its own.
+        roll_deg: (F,) the cameras' roll, NaN where unknown; None: unknown.
     """
 
     heads: Columns
@@ -135,6 +151,8 @@ class HeadFrames:
     size_wh: tuple[int, int]
     focal_px: Floats
     pitch_deg: Floats
+    camera: npt.NDArray[np.int64] | None = None
+    roll_deg: Floats | None = None
 
     def column(self, name: str) -> Floats:
         """Give a column, all NaN where it isn't there."""
@@ -182,8 +200,7 @@ def give_boxes(scene: HeadFrames, rule: BoxRule) -> PseudoBoxes:
     """
     count = len(scene.heads["head_id"])
     wanted = [rule.name] if rule.name != "auto" else []
-    if rule.name == "joints":
-        wanted.append("joints2d")
+    wanted += _FURTHER.get(rule.name, ())
     order = [*wanted, *(name for name in ORDER if name not in wanted)]
     boxes = np.full((count, 4), np.nan)
     source = np.full(count, -1, np.int8)
@@ -193,7 +210,7 @@ def give_boxes(scene: HeadFrames, rule: BoxRule) -> PseudoBoxes:
     for name in order:
         if not open_frames.any():
             break
-        parameters = rule.of("joints" if name == "joints2d" else name)
+        parameters = rule.of(_NAMED.get(name, name))
         usable, compute = _RULES[name](scene, parameters)
         chosen = open_frames & usable
         if chosen.any():
@@ -208,6 +225,10 @@ def give_boxes(scene: HeadFrames, rule: BoxRule) -> PseudoBoxes:
     fell_back = int((~served_first & (scene.heads_a_frame > 0)).sum()) if wanted else 0
     return PseudoBoxes(boxes, source, np.round(error * GRID) / GRID, fell_back)
 
+
+_FURTHER = {"joints": ("joints2d",), "perspective": ("perspective:knn",)}
+_NAMED = {further: name for name, others in _FURTHER.items() for further in others}
+"""Rules that go by another's name and parameters: what it makes of less."""
 
 Compute = Callable[[Booleans], Floats]
 """Gives (n, 4) boxes of the heads where a mask is true."""
@@ -261,21 +282,67 @@ def _ground(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Boolean
 def _knn(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
     """Take the side from how close the nearest others stand."""
     usable = scene.heads_a_frame >= 2
-    frame = scene.heads["frame_index"]
 
     def compute(rows: Booleans) -> Floats:
-        sides = np.full(len(frame), np.nan)
-        ceiling = scene.size_wh[1] / 8
-        for index in np.unique(frame[rows]):
-            part = slice(*np.searchsorted(frame, [index, index + 1]))
-            raw = parameters["scale"] * nearest_distances(
-                scene.points_xy[part], int(parameters["k"])
-            )
-            raw = np.clip(raw, FLOOR_PX, ceiling)
-            sides[part] = np.minimum(raw, max(FLOOR_PX, 3 * float(np.median(raw))))
-        return _square(scene, sides)(rows)
+        return _square(scene, _knn_sides(scene, parameters, rows))(rows)
 
     return usable, compute
+
+
+def _knn_sides(scene: HeadFrames, parameters: Mapping[str, float], rows: Booleans) -> Floats:
+    """Give the heads where a mask is true their side by `knn`; lone heads and others have NaN."""
+    frame = scene.heads["frame_index"]
+    sides = np.full(len(frame), np.nan)
+    ceiling = scene.size_wh[1] / 8
+    for index in np.unique(frame[rows]):
+        part = slice(*np.searchsorted(frame, [index, index + 1]))
+        raw = parameters["scale"] * nearest_distances(scene.points_xy[part], int(parameters["k"]))
+        raw = np.clip(raw, FLOOR_PX, ceiling)
+        sides[part] = np.minimum(raw, max(FLOOR_PX, 3 * float(np.median(raw))))
+    return sides
+
+
+def _perspective(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, Compute]:
+    """Fit sizes over the picture to those heads of the same camera whose size is known."""
+    return _fitted(scene, _known_sides(scene))
+
+
+def _perspective_of_knn(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, Compute]:
+    """Fit them to what the rule `knn` says, where nothing better is known."""
+    return _fitted(scene, _knn_sides(scene, RULES["knn"], np.ones(len(scene.heads["x"]), np.bool_)))
+
+
+def _known_sides(scene: HeadFrames) -> Floats:
+    """Give each head the side that the best rule of those that measure gives it, else NaN."""
+    sides = np.full(len(scene.heads["head_id"]), np.nan)
+    everybody = np.ones(len(sides), np.bool_)
+    for name in ("captured", "joints", "camera", "ground"):
+        boxes = _RULES[name](scene, RULES[name])[1](everybody)
+        with np.errstate(invalid="ignore"):
+            found = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+        sides = np.where(np.isnan(sides), found, sides)
+    return sides
+
+
+def _fitted(scene: HeadFrames, sides: Floats) -> tuple[Booleans, Compute]:
+    """Fit a plane of sizes a camera; a camera that can't be fitted serves none of its frames."""
+    frame = scene.heads["frame_index"]
+    camera = np.arange(scene.frames) if scene.camera is None else scene.camera
+    of_heads = camera[frame]
+    fitted = np.full(len(sides), np.nan)
+    usable = np.zeros(scene.frames, np.bool_)
+    for code in np.unique(of_heads):
+        mine = of_heads == code
+        known = mine & np.isfinite(sides)
+        roll = np.nan if scene.roll_deg is None else scene.roll_deg[camera == code][0]
+        plane = fit_sizes(
+            scene.points_xy[known], sides[known], scene.size_wh[1], rolled=abs(roll) > ROLLED_DEG
+        )
+        if plane is not None:
+            fitted[mine] = plane.at(scene.points_xy[mine])
+            usable |= camera == code
+    fitted = np.clip(fitted, FLOOR_PX, scene.size_wh[1] / 4)
+    return usable, _square(scene, fitted)
 
 
 def _fixed(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
@@ -289,6 +356,8 @@ _RULES: Mapping[str, Callable[[HeadFrames, Mapping[str, float]], tuple[Booleans,
     "camera": _camera,
     "ground": _ground,
     "joints2d": _joints2d,
+    "perspective": _perspective,
+    "perspective:knn": _perspective_of_knn,
     "knn": _knn,
     "fixed": _fixed,
 }

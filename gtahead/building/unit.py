@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gtahead import storage
 from gtahead.annotation import HeadFrames, depths_over_ground, give_boxes, lift_points
@@ -45,7 +46,7 @@ from gtahead.dataset.fingerprints import sequence_digests
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import CODES, Finding
-from gtahead.geometry import Booleans, Floats, focal_px
+from gtahead.geometry import Booleans, Camera, Floats, focal_px
 from gtahead.storage import crash_point
 
 
@@ -120,6 +121,10 @@ def _annotate(
         np.array(
             [np.nan if c is None or c.rotation_deg is None else c.rotation_deg[0] for c in cameras]
         ),
+        _camera_codes(cameras),
+        np.array(
+            [np.nan if c is None or c.rotation_deg is None else c.rotation_deg[1] for c in cameras]
+        ),
     )
     if "point_kind" in heads:
         _lift(heads, lift_points(scene))
@@ -152,6 +157,20 @@ def _annotate(
         record.findings.add_many("head-outside-frame", outside, [example])
     captured.heads = _without_unknown(heads)
     captured.heads["box_source_names"] = np.array(names, object)
+
+
+def _camera_codes(cameras: list[Camera | None]) -> npt.NDArray[np.int64]:
+    """Number the cameras; frames whose pose isn't known have one each."""
+    codes: dict[Camera, int] = {}
+    return np.array(
+        [
+            -1 - index
+            if camera is None or camera.position_m is None or camera.rotation_deg is None
+            else codes.setdefault(camera, len(codes))
+            for index, camera in enumerate(cameras)
+        ],
+        np.int64,
+    )
 
 
 def _lift(heads: Columns, lifted_xy: Floats) -> None:

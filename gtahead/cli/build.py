@@ -32,7 +32,8 @@ from gtahead.cli.common import (
     default="auto",
     show_default=True,
     metavar="RULE",
-    help="Pseudo boxes: auto, captured, joints, camera, ground, knn, fixed; parameters as knn:k=3.",
+    help="Pseudo boxes: auto, captured, joints, camera, ground, perspective, knn, fixed; "
+    "parameters as knn:k=3.",
 )
 @click.option(
     "--count-policy",

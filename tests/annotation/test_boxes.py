@@ -165,3 +165,81 @@ def test_the_shipped_calibration_is_sound() -> None:
         assert rule in ORDER
         assert row["p10"] < row["median"] < row["p90"]
         assert row["heads"] > 10_000
+
+
+def _street(count: int = 40, seed: int = 0) -> tuple[list[tuple[float, float]], np.ndarray]:
+    """Heads on a plane before a camera: their places, and true sides of 0.24 m at their depth."""
+    random = np.random.default_rng(seed)
+    depth = random.uniform(8, 60, count)
+    x = 960 + random.uniform(-8, 8, count) * FOCAL / depth
+    y = 300 + 6.0 * FOCAL / depth  # the camera is 6 m above the heads, the horizon at 300
+    return [(float(a), float(b)) for a, b in zip(x, y, strict=True)], 240 / depth
+
+
+def test_perspective_gives_the_size_of_those_whose_depth_is_unknown() -> None:
+    points, true = _street()
+    depth = 240 / true
+    depth[::3] = np.nan
+    found = give_boxes(scene([points], depth_m=list(depth)), BoxRule())
+    assert set(sources(found)) == {"perspective"}
+    sides = found.boxes_xyxy[:, 2] - found.boxes_xyxy[:, 0]
+    assert sides == pytest.approx(np.maximum(true, 2), rel=0.02)
+    off = np.array(true)
+    off[1::7] *= 4  # a few wild ones don't matter
+    wild = give_boxes(
+        scene([points], depth_m=list(np.where(np.isnan(depth), depth, 240 / off))), BoxRule()
+    )
+    assert wild.boxes_xyxy[:, 2] - wild.boxes_xyxy[:, 0] == pytest.approx(sides, rel=0.05)
+
+
+def test_perspective_of_neighbours_where_nothing_is_known() -> None:
+    points, _ = _street(200)
+    found = give_boxes(scene([points]), BoxRule())
+    assert set(sources(found)) == {"perspective:knn"}
+    sides = found.boxes_xyxy[:, 2] - found.boxes_xyxy[:, 0]
+    order = np.argsort([y for _, y in points])
+    assert (np.diff(sides[order]) >= -1 / 256).all()  # the lower, the larger
+    again = give_boxes(scene([points]), BoxRule("perspective"))
+    assert again.fell_back == 0
+    assert again.boxes_xyxy.tolist() == found.boxes_xyxy.tolist()
+
+
+def test_frames_of_one_camera_help_each_other() -> None:
+    points, true = _street(30)
+    few = points[:3]
+    frames = scene([points, few], depth_m=[*(240 / true), np.nan, np.nan, np.nan])
+    alone = give_boxes(frames, BoxRule("perspective"))
+    assert sources(alone)[-1] == "knn"  # each frame by itself: three heads tell nothing
+    together = HeadFrames(
+        frames.heads, 2, frames.size_wh, frames.focal_px, frames.pitch_deg, np.array([5, 5])
+    )
+    found = give_boxes(together, BoxRule("perspective"))
+    assert set(sources(found)) == {"perspective"}
+    sides = found.boxes_xyxy[-3:, 2] - found.boxes_xyxy[-3:, 0]
+    assert sides == pytest.approx(np.maximum(true[:3], 2), rel=0.02)
+
+
+def test_a_rolled_camera_has_sizes_from_left_to_right() -> None:
+    random = np.random.default_rng(4)
+    points = [tuple(map(float, p)) for p in random.uniform([0, 0], [1920, 1080], (60, 2))]
+    true = np.array([10 + x / 100 + y / 50 for x, y in points])
+    depth = 240 / true
+    depth[:20] = np.nan
+    flat = scene([points], depth_m=list(depth))  # type: ignore[list-item]
+    rolled = HeadFrames(
+        flat.heads, 1, flat.size_wh, flat.focal_px, flat.pitch_deg, None, np.array([20.0])
+    )
+    found = give_boxes(rolled, BoxRule("perspective")).boxes_xyxy
+    assert found[:, 2] - found[:, 0] == pytest.approx(true, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        [(100.0 * n, 40.0 * n) for n in range(7)],  # too few
+        [(40.0 * n, 500.0 + n) for n in range(30)],  # all in one row
+        [(9.0 * n * n, 1000.0 - 9 * n * n) for n in range(11)],  # larger upwards
+    ],
+)
+def test_what_perspective_cant_fit_is_left_to_neighbours(frame: list[tuple[float, float]]) -> None:
+    assert set(sources(give_boxes(scene([frame]), BoxRule("perspective")))) == {"knn"}
