@@ -6,7 +6,6 @@ the head point and rounded to 1/256 px, so that no processor's last bit shows in
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,8 +18,8 @@ import orjson
 
 from gtahead.annotation.nearest import nearest_distances
 from gtahead.annotation.perspective import fit_sizes
+from gtahead.annotation.specs import parse_spec, print_spec
 from gtahead.dataset.tabular import Columns
-from gtahead.errors import UsageError
 from gtahead.geometry import Booleans, Floats, boxes_around
 
 GRID = 256
@@ -37,7 +36,6 @@ JOINT_ASPECT = 0.8
 
 FLOOR_PX = 2.0
 ROLLED_DEG = 1.0
-MOST = 1e5  # of any parameter: larger ones are slips of the keyboard
 
 ORDER = (
     "captured",
@@ -86,49 +84,15 @@ class BoxRule:
             >>> str(BoxRule.parse("fixed:side=32"))
             'fixed:side=32'
         """
-        name, _, rest = text.partition(":")
-        if name not in RULES:
-            raise UsageError("unknown box rule", value=name, remedy=_nearest(name, RULES))
-        given: dict[str, float] = {}
-        for part in filter(None, rest.split(",")):
-            key, _, number = part.partition("=")
-            if key not in RULES[name]:
-                raise UsageError(
-                    f"the box rule {name} has no such parameter",
-                    value=key,
-                    remedy=_nearest(key, RULES[name]),
-                )
-            try:
-                given[key] = float(number)
-            except ValueError:
-                given[key] = float("nan")
-            if not (0 < given[key] <= MOST) or (key == "k" and given[key] % 1):
-                raise UsageError(
-                    f"{key} of the box rule {name} must be a number above 0, at most {MOST:g}",
-                    value=number,
-                    remedy=f"such as {key}={RULES[name][key]:g}",
-                )
-        return cls(name, given)
+        name, given = parse_spec(text, "box rule", RULES)
+        return cls(name, {key: float(value) for key, value in given.items()})
 
     def __str__(self) -> str:
-        parameters = sorted(self.of(self.name).items())
-        pairs = ",".join(f"{key}={_spelt(value)}" for key, value in parameters)
-        return f"{self.name}:{pairs}" if pairs else self.name
+        return print_spec(self.name, self.of(self.name))
 
     def of(self, rule: str) -> dict[str, float]:
         """Give a rule's parameters: as given if it is this rule, else its defaults."""
         return {**RULES[rule], **(self.parameters if rule == self.name else {})}
-
-
-def _spelt(value: float) -> str:
-    """Write a number so that it reads back exactly, whole ones without a point."""
-    return str(int(value)) if value.is_integer() else repr(value)
-
-
-def _nearest(word: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    listed = ", ".join(known) or "it takes none"
-    return f"did you mean {close[0]}? known: {listed}" if close else f"known: {listed}"
 
 
 @dataclass(frozen=True)

@@ -139,14 +139,14 @@ def test_every_head_gets_a_finite_box_that_holds_it(
         ("auto:k=3", "the box rule auto has no such parameter (got 'k'); known: it takes none"),
         (
             "knn:k=2.5",
-            "k of the box rule knn must be a number above 0, at most 100000 (got '2.5'); such as k=3",
+            "k of the box rule knn must be a whole number above 0, at most 100000 (got '2.5'); such as k=3",
         ),
         (
             "fixed:side=-1",
             "side of the box rule fixed must be a number above 0, at most 100000 (got '-1')",
         ),
         ("fixed:side=nan", "must be a number above 0, at most 100000 (got 'nan')"),
-        ("fixed:side", "must be a number above 0, at most 100000 (got '')"),
+        ("fixed:side", "must be a number above 0, at most 100000 (got 'side')"),
     ],
 )
 def test_bad_rules(text: str, message: str) -> None:
