@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from gtahead.geometry import Floats
 
 SHARES: Mapping[str, int] = {"train": 20, "validation": 5, "test": 10}
 """Wished shares of sequences: GTA_Head's 35 sequences as 20, 5 and 10."""
+
+WEIGHTS: Mapping[str, float] = {"sequences": 3.0, "heads": 6.0, "frames": 1.0}
+"""How much evenness in a measure is worth to the search; 0.5 for each trait."""
 
 _RESTARTS = 12
 _SWAPS_UP_TO = 200
@@ -90,14 +94,82 @@ def design_splits(items: Iterable[SplitItem]) -> dict[str, str]:
     return dict(sorted(choice.items()))
 
 
-def _measures(items: Sequence[SplitItem], groups: Sequence[Sequence[int]]) -> Floats:
-    """Give (groups, measures) of what is balanced: sequences, heads, frames, then each trait."""
+@dataclass(frozen=True)
+class Balance:
+    """How even splits are: what share of each measure was wished for a split, what it has.
+
+    Attributes:
+        wished: by split; of three places or more by `SHARES`.
+        shares: by measure (sequences, heads, frames, then traits, as shares of the sequences that
+            have them), then by split. Measures of which there is nothing are left out.
+        bound: names of sequences that had to stay together, a list a group of two or more.
+    """
+
+    wished: Mapping[str, float]
+    shares: Mapping[str, Mapping[str, float]]
+    bound: Sequence[Sequence[str]]
+
+    def off(self, measure: str) -> float:
+        """Give the largest distance of a split's share from the wished one; 0 for no such measure.
+
+        Example:
+            >>> items = [SplitItem("a", 60, 1), SplitItem("b", 40, 1)]
+            >>> balance = balance_of(items, {"a": "train", "b": "test"})
+            >>> round(balance.off("heads"), 3)
+            0.067
+        """
+        row = self.shares.get(measure, {})
+        return max((abs(row[name] - self.wished[name]) for name in row), default=0.0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the balance as the manifest holds it: shares rounded to 1/10,000."""
+        return {
+            "wished": {name: round(share, 4) for name, share in self.wished.items()},
+            "shares": {
+                measure: {name: round(share, 4) for name, share in row.items()}
+                for measure, row in self.shares.items()
+            },
+            "off": {measure: round(self.off(measure), 4) for measure in self.shares},
+            "bound": [list(names) for names in self.bound],
+        }
+
+
+def balance_of(items: Iterable[SplitItem], splits: Mapping[str, str]) -> Balance:
+    """Say how even a choice of splits is: the certificate that goes with it.
+
+    Args:
+        items: all sequences.
+        splits: sequence name to split name, as `design_splits` gives it.
+    """
+    ordered = sorted(items, key=lambda item: item.name)
+    used = [name for name in SPLITS if name in set(splits.values())]
+    total = sum(SHARES[name] for name in used)
+    shares = {}
+    for measure, values in _values(ordered).items():
+        if values.any():
+            at = np.array([used.index(splits[item.name]) for item in ordered])
+            sums = np.bincount(at, values, minlength=len(used)) / values.sum()
+            shares[measure] = dict(zip(used, map(float, sums), strict=True))
+    bound = [[ordered[index].name for index in group] for group in groups_of(ordered)]
+    wished = {name: SHARES[name] / total for name in used}
+    return Balance(wished, shares, [names for names in bound if len(names) > 1])
+
+
+def _values(items: Sequence[SplitItem]) -> dict[str, Floats]:
+    """Give what is balanced, (N,) each: sequences, heads, frames, then each trait."""
     traits = sorted({trait for item in items for trait in item.traits})
-    of_items = np.array(
-        [[1, item.heads, item.frames, *(t in item.traits for t in traits)] for item in items],
-        np.float64,
-    )
-    weights = np.array([3.0, 3.0, 1.0, *(0.5 for _ in traits)])
+    return {
+        "sequences": np.ones(len(items)),
+        "heads": np.array([item.heads for item in items], np.float64),
+        "frames": np.array([item.frames for item in items], np.float64),
+        **{t: np.array([t in item.traits for item in items], np.float64) for t in traits},
+    }
+
+
+def _measures(items: Sequence[SplitItem], groups: Sequence[Sequence[int]]) -> Floats:
+    """Give (groups, measures) of what is balanced, as weighted shares of the whole."""
+    of_items = np.stack(list(_values(items).values()), axis=1)
+    weights = np.array([WEIGHTS.get(measure, 0.5) for measure in _values(items)])
     shares = weights * of_items / np.maximum(of_items.sum(axis=0), 1)
     return np.array([shares[list(group)].sum(axis=0) for group in groups])
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import __version__, storage
-from gtahead.annotation import SplitItem, design_splits
+from gtahead.annotation import Balance, SplitItem, balance_of, design_splits
 from gtahead.annotation.splits import groups_of
 from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord, frames_path
@@ -84,7 +84,7 @@ def finish(
     names = sorted(records)
     kept = [name for name in names if records[name].kept]
     sequences = [_sum_up(target, name) for name in kept]
-    splits, how = _splits(target, sequences, records, findings)
+    splits, balance = _splits(target, sequences, records, findings)
     (target / MANIFEST).unlink(missing_ok=True)  # from here on the old one would lie
     remove_orphans(target, kept)
     _write_frames(target, splits)
@@ -107,8 +107,9 @@ def finish(
         "policy": str(options.policy),
         "visibility": _visibility(records[name] for name in kept),
         "splits": {
-            "how": how,
+            "how": "given" if balance is None else "designed",
             "unit": "sequence",
+            "balance": None if balance is None else balance.as_dict(),
             "sequences": {
                 split: [name for name in kept if splits[name] == split] for split in SPLITS
             },
@@ -154,8 +155,12 @@ def _splits(
     sequences: list[_Sequence],
     records: Mapping[str, SequenceRecord],
     findings: Findings,
-) -> tuple[dict[str, str], str]:
-    """Take the capture's own splits where every sequence has one, else design them."""
+) -> tuple[dict[str, str], Balance | None]:
+    """Take the capture's own splits where every sequence has one, else design them.
+
+    Returns:
+        Sequence name to split name, and how even designed splits are.
+    """
     shared = _shared_pictures(target, sequences, findings)
     items = [
         SplitItem(
@@ -178,11 +183,12 @@ def _splits(
                 if taken[other] != taken[first]:
                     detail = f"{first} is for {taken[first]}, {other} for {taken[other]}"
                     findings.add("given-splits-leak", Where(sequence=other), detail=detail)
-        return taken, "given"
+        return taken, None
     if len(groups) < len(SPLITS):
         detail = f"{len(groups)} {'place' if len(groups) == 1 else 'places'}"
         findings.add("few-places", Where(), detail=detail)
-    return design_splits(items), "designed"
+    splits = design_splits(items)
+    return splits, balance_of(items, splits)
 
 
 def _place_keys(sequence: _Sequence) -> set[tuple[object, ...]]:

@@ -56,7 +56,7 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
             f"{statistics['pictures']:,} pictures of {as_size(statistics['picture_bytes'])}, "
             f"tables of {as_size(details['table_bytes'])}",
         ],
-        ["splits", f"{details['splits']['how']}, by {details['splits']['unit']}"],
+        ["splits", _splits_line(details["splits"])],
         ["fingerprint", details["fingerprint"]],
     ]
     width = max(len(name) for name, _ in facts)
@@ -67,6 +67,19 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
     levels += [[k, f"{v:,}"] for k, v in statistics["frames_by_density"].items()]
     click.echo(table(levels))
     _print_findings(details["findings"])
+
+
+def _splits_line(splits: Mapping[str, Any]) -> str:
+    line = f"{splits['how']}, by {splits['unit']}"
+    balance = splits.get("balance")
+    if balance is None:
+        return line
+    off = ", ".join(
+        f"{name} {100 * balance['off'][name]:.1f} %"
+        for name in ("heads", "frames", "sequences")
+        if name in balance["off"]
+    )
+    return f"{line}; off the wished shares by at most: {off}"
 
 
 def _print_capture(path: str, details: Mapping[str, Any]) -> None:

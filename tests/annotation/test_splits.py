@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gtahead.annotation import SplitItem, design_splits
+from gtahead.annotation import SplitItem, balance_of, design_splits
 from gtahead.annotation.splits import SHARES, groups_of
 
 
@@ -65,3 +66,37 @@ def test_every_split_is_filled_and_order_does_not_matter(heads: list[int], seed:
     assert set(found.values()) == set(SHARES)
     shuffled = [everything[i] for i in np.random.default_rng(seed).permutation(len(everything))]
     assert design_splits(shuffled) == found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_heads_are_within_two_percent_of_the_wished_shares(seed: int) -> None:
+    everything = items(35, 22, seed)
+    found = design_splits(everything)
+    balance = balance_of(everything, found)
+    assert balance.off("heads") <= 0.02
+    heads = sum(item.heads for item in everything)
+    for split, wished in balance.wished.items():  # summed anew, without what the search sums
+        mine = sum(item.heads for item in everything if found[item.name] == split)
+        assert balance.shares["heads"][split] == pytest.approx(mine / heads)
+        assert wished == pytest.approx(SHARES[split] / 35)
+
+
+def test_a_certificate_says_what_could_not_be_even() -> None:
+    everything = [SplitItem(name, 1, 1) for name in "abcde"]
+    everything.append(SplitItem("crowd", 995, 1, frozenset({1}), ("night",)))
+    everything.append(SplitItem("quiet", 0, 1, frozenset({1})))
+    found = design_splits(everything)
+    assert found["crowd"] == found["quiet"]
+    told = balance_of(everything, found).as_dict()
+    assert told["bound"] == [["crowd", "quiet"]]
+    assert told["off"]["heads"] > 0.4  # nobody can share out one crowd
+    assert told["shares"]["night"][found["crowd"]] == 1
+    for row in told["shares"].values():
+        assert sum(row.values()) == pytest.approx(1, abs=2e-4)
+
+
+def test_nothing_to_balance() -> None:
+    assert balance_of([], {}).as_dict() == {"wished": {}, "shares": {}, "off": {}, "bound": []}
+    empty = balance_of([SplitItem("a", 0, 3)], {"a": "train"}).as_dict()
+    assert "heads" not in empty["shares"]
+    assert empty["off"] == {"sequences": 0, "frames": 0}
