@@ -84,8 +84,8 @@ def test_what_the_package_shows() -> None:
         "UsageError": "class",
         "build": (
             "(raw: 'str | Path', out: 'str | Path' = 'dataset', *, reader: 'str' = 'auto', "
-            "boxes: 'str' = 'auto', count_policy: 'str' = 'visible', images: 'str' = 'link', "
-            "every: 'int' = 1, workers: 'int | None' = None, scheduler: 'str | None' = None, "
+            "boxes: 'str' = 'auto', sigma: 'str' = 'box', count_policy: 'str' = 'visible', "
+            "images: 'str' = 'link', every: 'int' = 1, workers: 'int | None' = None, scheduler: 'str | None' = None, "
             "strict: 'bool' = False, fresh: 'bool' = False, "
             "on_progress: 'Progress | None' = None) -> 'BuildReport'"
         ),

@@ -1,7 +1,8 @@
-"""What gtahead adds to captured heads: pseudo boxes, lifted points and splits."""
+"""What gtahead adds to captured heads: pseudo boxes, sigmas, lifted points and splits."""
 
 from gtahead.annotation.boxes import BoxRule, HeadFrames, PseudoBoxes, give_boxes
 from gtahead.annotation.ground import depths_over_ground
+from gtahead.annotation.kernels import SigmaRule, give_sigmas
 from gtahead.annotation.lift import lift_points
 from gtahead.annotation.splits import Balance, SplitItem, balance_of, design_splits
 
@@ -10,10 +11,12 @@ __all__ = [
     "BoxRule",
     "HeadFrames",
     "PseudoBoxes",
+    "SigmaRule",
     "SplitItem",
     "balance_of",
     "depths_over_ground",
     "design_splits",
     "give_boxes",
+    "give_sigmas",
     "lift_points",
 ]

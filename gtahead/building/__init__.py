@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gtahead import running, storage
-from gtahead.annotation import BoxRule
+from gtahead.annotation import BoxRule, SigmaRule
 from gtahead.building import target as targets
 from gtahead.building.finishing import finish
 from gtahead.building.frames import UnitTask
@@ -84,6 +84,7 @@ def build(
     *,
     reader: str = "auto",
     boxes: str = "auto",
+    sigma: str = "box",
     count_policy: str = "visible",
     images: str = "link",
     every: int = 1,
@@ -100,6 +101,7 @@ def build(
         out: the data set's folder: new, empty, or a data set of gtahead's.
         reader: kind of capture, a name in `READERS`, or auto.
         boxes: pseudo-box rule, such as `auto` or `knn:k=3`.
+        sigma: rule for the sigmas of density maps, such as `box` or `knn:k=3,beta=0.3`.
         count_policy: which heads count: `visible[:SHARE]`, `in-frame` or `all`.
         images: `link` (hard links, copies where that can't be), `copy`, or `none`.
         every: keep every n-th frame.
@@ -121,7 +123,12 @@ def build(
     kind, reason = choose_reader(Path(raw), reader)
     root, target = Path(os.path.realpath(raw)), Path(out)
     options = BuildOptions(
-        kind.name, BoxRule.parse(boxes), CountPolicy.parse(count_policy), images, every
+        kind.name,
+        BoxRule.parse(boxes),
+        CountPolicy.parse(count_policy),
+        SigmaRule.parse(sigma),
+        images,
+        every,
     )
     report = BuildReport(target, kind.name, reason)
     listed = Findings()

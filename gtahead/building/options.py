@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gtahead import __version__
-from gtahead.annotation import BoxRule
+from gtahead.annotation import BoxRule, SigmaRule
 from gtahead.dataset import CountPolicy
 from gtahead.errors import UsageError
 
@@ -20,6 +20,7 @@ class BuildOptions:
     Attributes:
         reader: name in `READERS`.
         boxes: the pseudo-box rule.
+        sigma: the rule for sigmas.
         policy: which heads count.
         images: link, copy or none.
         every: keep every n-th frame of a sequence, from the first.
@@ -28,6 +29,7 @@ class BuildOptions:
     reader: str
     boxes: BoxRule
     policy: CountPolicy
+    sigma: SigmaRule = field(default_factory=SigmaRule)
     images: str = "link"
     every: int = 1
 
@@ -44,6 +46,7 @@ class BuildOptions:
         return {
             "from": self.reader,
             "boxes": str(self.boxes),
+            "sigma": str(self.sigma),
             "count_policy": str(self.policy),
             "images": "none" if self.images == "none" else "kept",
             "every": self.every,

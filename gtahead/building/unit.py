@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import storage
-from gtahead.annotation import HeadFrames, depths_over_ground, give_boxes, lift_points
-from gtahead.annotation.boxes import ORDER
+from gtahead.annotation import HeadFrames, depths_over_ground, lift_points
 from gtahead.building.frames import (
     TakenPicture,
     UnitTask,
@@ -25,6 +24,7 @@ from gtahead.building.frames import (
     set_aside_emptied,
     take_pictures,
 )
+from gtahead.building.labels import label
 from gtahead.building.records import (
     BEGUN,
     RECORDS,
@@ -121,7 +121,7 @@ def _annotate(
         np.array(
             [np.nan if c is None or c.rotation_deg is None else c.rotation_deg[0] for c in cameras]
         ),
-        _camera_codes(cameras),
+        camera_codes(cameras),
         np.array(
             [np.nan if c is None or c.rotation_deg is None else c.rotation_deg[1] for c in cameras]
         ),
@@ -129,19 +129,12 @@ def _annotate(
     if "point_kind" in heads:
         _lift(heads, lift_points(scene))
         scene = replace(scene, heads=scene.heads | heads)
-    given = give_boxes(scene, task.options.boxes)
-    if given.fell_back:
-        detail = f"{given.fell_back} frames, rule {task.options.boxes}"
+    fell_back = label(scene, task.options.boxes, task.options.sigma)
+    if fell_back:
+        detail = f"{fell_back} frames, rule {task.options.boxes}"
         record.findings.add("box-rule-fell-back", Where(sequence=captured.name), detail=detail)
-    names = sorted({ORDER[code] for code in np.unique(given.source)})
-    lookup = np.array([names.index(name) if name in names else -1 for name in ORDER], np.int8)
-    heads["box_source"] = lookup[given.source] if len(given.source) else given.source
-    heads["box_error_px"] = given.error_px
-    if names == ["captured"] and "raw_x" not in heads:  # no need to keep the same boxes twice
-        for name in tables.CAPTURED:
-            heads.pop(name, None)
-    for place, name in enumerate(tables.BOX):
-        heads[name] = given.boxes_xyxy[:, place]
+    heads = scene.heads
+    heads.pop("ground_depth_m", None)
     in_frame = _in_upright_frame(heads, taken, captured.size_wh)
     heads["in_frame"] = in_frame
     heads["status"] = task.options.policy.status(
@@ -155,11 +148,10 @@ def _annotate(
         value = f"{heads['x'][first]:g}, {heads['y'][first]:g}"
         example = Finding("head-outside-frame", where, value)
         record.findings.add_many("head-outside-frame", outside, [example])
-    captured.heads = _without_unknown(heads)
-    captured.heads["box_source_names"] = np.array(names, object)
+    captured.heads = without_unknown(heads)
 
 
-def _camera_codes(cameras: list[Camera | None]) -> npt.NDArray[np.int64]:
+def camera_codes(cameras: list[Camera | None]) -> npt.NDArray[np.int64]:
     """Number the cameras; frames whose pose isn't known have one each."""
     codes: dict[Camera, int] = {}
     return np.array(
@@ -191,9 +183,10 @@ def _in_upright_frame(
     return np.asarray((x >= 0) & (x < width) & (y >= 0) & (y < height), np.bool_)
 
 
-def _without_unknown(heads: Columns) -> Columns:
+def without_unknown(heads: Columns) -> Columns:
     """Leave out columns in which nothing is known: the same as columns that aren't there."""
-    needed = ("head_id", "frame_index", "x", "y", "in_frame", "status", "box_source")
+    needed = {"head_id", "frame_index", "x", "y", "in_frame", "status"}
+    needed |= {"box_source", "box_source_names"}
     return {
         name: values
         for name, values in heads.items()

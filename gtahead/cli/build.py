@@ -36,6 +36,14 @@ from gtahead.cli.common import (
     "parameters as knn:k=3.",
 )
 @click.option(
+    "--sigma",
+    default="box",
+    show_default=True,
+    metavar="RULE",
+    help="Sigmas of the Gaussians in maps: box[:ratio=R], fixed:PX, knn[:k=3,beta=0.3], "
+    "radius[:iou=0.7].",
+)
+@click.option(
     "--count-policy",
     default="visible:0.25",
     show_default=True,
@@ -60,6 +68,7 @@ def command(
     out: str,
     reader: str,
     boxes: str,
+    sigma: str,
     count_policy: str,
     images: str,
     every: int,
@@ -90,6 +99,7 @@ def command(
                 out,
                 reader=reader,
                 boxes=boxes,
+                sigma=sigma,
                 count_policy=count_policy,
                 images=images,
                 every=every,

@@ -19,7 +19,7 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import Camera
 
 FRAMES = "frames.parquet"
-_FRAME_HEADS = ["head_id", "x", "y", *tables.BOX, "visibility", "status"]
+_FRAME_HEADS = ["head_id", "x", "y", *tables.BOX, *tables.SIGMA, "visibility", "status"]
 
 
 def heads_file(sequence: str) -> str:
@@ -45,6 +45,7 @@ class Frame:
         head_ids: (N,) int64 ids of the persons.
         points_xy: (N, 2) centres of the visible heads, in pixels.
         boxes_xyxy: (N, 4) boxes in pixels, not clipped; NaN where a head has none.
+        sigmas_xy: (N, 2) sigmas in maps, in pixels along x and y.
         visibility: (N,) visible share, NaN where unknown.
         status: (N,) text: counted, ignored or absent.
     """
@@ -62,6 +63,7 @@ class Frame:
     head_ids: npt.NDArray[np.int64]
     points_xy: npt.NDArray[np.float64]
     boxes_xyxy: npt.NDArray[np.float64]
+    sigmas_xy: npt.NDArray[np.float64]
     visibility: npt.NDArray[np.float64]
     status: npt.NDArray[np.object_]
 
@@ -254,6 +256,7 @@ class Dataset:
             head_ids=heads["head_id"][part],
             points_xy=np.stack([heads["x"][part], heads["y"][part]], axis=1),
             boxes_xyxy=np.stack([heads[name][part] for name in tables.BOX], axis=1),
+            sigmas_xy=np.stack([heads[name][part] for name in tables.SIGMA], axis=1),
             visibility=heads["visibility"][part],
             status=heads["status"][part],
         )

@@ -48,6 +48,8 @@ HEADS_V1 = pa.schema(
         pa.field("box_y1", pa.float64()),
         pa.field("box_source", _WORDS),  # the rule that gave the box
         pa.field("box_error_px", pa.float64()),  # half the 10-90 % range of the side's error
+        pa.field("sigma_x_px", pa.float64()),  # px, of the Gaussian that stands for the head
+        pa.field("sigma_y_px", pa.float64()),
         pa.field("captured_x0", pa.float64()),  # px, the capture's own box where another rule won
         pa.field("captured_y0", pa.float64()),
         pa.field("captured_x1", pa.float64()),
@@ -97,6 +99,7 @@ POINT_KINDS = ("skel-head",)
 
 BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
 CAPTURED = ("captured_x0", "captured_y0", "captured_x1", "captured_y1")
+SIGMA = ("sigma_x_px", "sigma_y_px")
 ROWS_A_GROUP = 131_072
 FRAMES_A_GROUP = 20_000
 

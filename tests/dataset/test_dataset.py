@@ -158,6 +158,7 @@ def test_tables_keep_their_columns() -> None:
         *("depth_m", "world_x_m", "world_y_m", "world_z_m"),
         *("top_x", "top_y", "neck_x", "neck_y", "top_neck_m"),
         *("box_x0", "box_y0", "box_x1", "box_y1", "box_source", "box_error_px"),
+        *("sigma_x_px", "sigma_y_px"),
         *("captured_x0", "captured_y0", "captured_x1", "captured_y1"),
         *("occluded", "self_occluded", "visibility", "ignore", "in_frame", "status"),
     ]

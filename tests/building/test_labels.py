@@ -1,0 +1,39 @@
+"""Boxes and sigmas in a data set that was built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gtahead import Dataset, build, simulate
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("labels") / "capture"
+    simulate(folder, images=False, seed=3)
+    return folder
+
+
+def test_every_head_has_sigmas_by_its_box(capture: Path, tmp_path: Path) -> None:
+    build(capture, tmp_path / "out", images="none")
+    dataset = Dataset.open(tmp_path / "out")
+    assert dataset.manifest.document["options"]["sigma"] == "box:ratio=0.25"
+    frames = list(dataset)
+    assert sum(len(frame.sigmas_xy) for frame in frames) > 100
+    for frame in frames:
+        sizes = frame.boxes_xyxy[:, 2:] - frame.boxes_xyxy[:, :2]
+        wanted = np.maximum(sizes / 4, 0.5)
+        np.testing.assert_allclose(frame.sigmas_xy, wanted, atol=1 / 512)
+
+
+def test_the_sigma_rule_changes_labels_and_nothing_else(capture: Path, tmp_path: Path) -> None:
+    first = build(capture, tmp_path / "a", images="none").manifest["fingerprints"]
+    second = build(capture, tmp_path / "b", images="none", sigma="fixed:7").manifest["fingerprints"]
+    assert first["points"] == second["points"]
+    assert first["pictures"] == second["pictures"]
+    assert first["labels"]["all"] != second["labels"]["all"]
+    frame = next(frame for frame in Dataset.open(tmp_path / "b") if len(frame.head_ids))
+    assert (frame.sigmas_xy == 7).all()
