@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gtahead import storage
-from gtahead.annotation import HeadFrames, depths_over_ground, lift_points
+from gtahead.annotation import lift_points
 from gtahead.building.frames import (
     TakenPicture,
     UnitTask,
@@ -24,7 +23,7 @@ from gtahead.building.frames import (
     set_aside_emptied,
     take_pictures,
 )
-from gtahead.building.labels import label
+from gtahead.building.labels import VFOV_DIGITS, label, scene_of, without_unknown
 from gtahead.building.records import (
     BEGUN,
     RECORDS,
@@ -38,6 +37,7 @@ from gtahead.building.upright import turn_heads, upright_camera, upright_size
 from gtahead.captures import (
     READERS,
     BrokenSequence,
+    CapturedFrame,
     CapturedSequence,
     SequenceSource,
 )
@@ -46,7 +46,7 @@ from gtahead.dataset.fingerprints import sequence_digests
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import CODES, Finding
-from gtahead.geometry import Booleans, Camera, Floats, focal_px
+from gtahead.geometry import Booleans, Camera, Floats
 from gtahead.storage import crash_point
 
 
@@ -109,22 +109,14 @@ def _annotate(
     """Add boxes, in_frame and status to the heads, in the upright pictures' pixels."""
     heads = captured.heads
     turn_heads(heads, [picture.orientation for picture in taken], captured.size_wh)
-    cameras = [frame.camera for frame in captured.frames]
-    ground = [frame.ground_m for frame in captured.frames]
-    scene = HeadFrames(
-        heads | depths_over_ground(heads, cameras, ground, captured.size_wh),
-        len(captured.frames),
-        captured.size_wh,
-        np.array(
-            [np.nan if c is None else focal_px(c.vfov_deg, captured.size_wh[1]) for c in cameras]
-        ),
-        np.array(
-            [np.nan if c is None or c.rotation_deg is None else c.rotation_deg[0] for c in cameras]
-        ),
-        camera_codes(cameras),
-        np.array(
-            [np.nan if c is None or c.rotation_deg is None else c.rotation_deg[1] for c in cameras]
-        ),
+    scene = scene_of(
+        heads,
+        [
+            _upright(frame, captured, picture)
+            for frame, picture in zip(captured.frames, taken, strict=True)
+        ],
+        [frame.ground_m for frame in captured.frames],
+        [upright_size(captured.size_wh, picture.orientation) for picture in taken],
     )
     if "point_kind" in heads:
         _lift(heads, lift_points(scene))
@@ -134,7 +126,6 @@ def _annotate(
         detail = f"{fell_back} frames, rule {task.options.boxes}"
         record.findings.add("box-rule-fell-back", Where(sequence=captured.name), detail=detail)
     heads = scene.heads
-    heads.pop("ground_depth_m", None)
     in_frame = _in_upright_frame(heads, taken, captured.size_wh)
     heads["in_frame"] = in_frame
     heads["status"] = task.options.policy.status(
@@ -151,18 +142,12 @@ def _annotate(
     captured.heads = without_unknown(heads)
 
 
-def camera_codes(cameras: list[Camera | None]) -> npt.NDArray[np.int64]:
-    """Number the cameras; frames whose pose isn't known have one each."""
-    codes: dict[Camera, int] = {}
-    return np.array(
-        [
-            -1 - index
-            if camera is None or camera.position_m is None or camera.rotation_deg is None
-            else codes.setdefault(camera, len(codes))
-            for index, camera in enumerate(cameras)
-        ],
-        np.int64,
-    )
+def _upright(
+    frame: CapturedFrame, captured: CapturedSequence, picture: TakenPicture
+) -> Camera | None:
+    """Give a frame's camera as the table of frames holds it."""
+    camera = upright_camera(frame.camera, captured.size_wh, picture.orientation)
+    return camera and replace(camera, vfov_deg=round(camera.vfov_deg, VFOV_DIGITS))
 
 
 def _lift(heads: Columns, lifted_xy: Floats) -> None:
@@ -183,19 +168,6 @@ def _in_upright_frame(
     return np.asarray((x >= 0) & (x < width) & (y >= 0) & (y < height), np.bool_)
 
 
-def without_unknown(heads: Columns) -> Columns:
-    """Leave out columns in which nothing is known: the same as columns that aren't there."""
-    needed = {"head_id", "frame_index", "x", "y", "in_frame", "status"}
-    needed |= {"box_source", "box_source_names"}
-    return {
-        name: values
-        for name, values in heads.items()
-        if name in needed
-        or (values.dtype.kind == "f" and not np.isnan(values).all())
-        or (values.dtype.kind == "i" and (values >= 0).any())
-    }
-
-
 def _frame_rows(captured: CapturedSequence, taken: list[TakenPicture]) -> dict[str, list[Any]]:
     """Make the sequence's part of the table of frames; the split comes later."""
     index, status = captured.heads["frame_index"], captured.heads["status"]
@@ -204,7 +176,7 @@ def _frame_rows(captured: CapturedSequence, taken: list[TakenPicture]) -> dict[s
     for name, code in (("num_heads", COUNTED), ("num_ignored", IGNORED), ("num_absent", ABSENT)):
         rows[name] = np.bincount(index[status == code], minlength=count).tolist()
     for frame, picture in zip(captured.frames, taken, strict=True):
-        camera = upright_camera(frame.camera, captured.size_wh, picture.orientation)
+        camera = _upright(frame, captured, picture)
         position = (camera and camera.position_m) or (None, None, None)
         rotation = (camera and camera.rotation_deg) or (None, None, None)
         width, height = upright_size(captured.size_wh, picture.orientation)
@@ -218,7 +190,7 @@ def _frame_rows(captured: CapturedSequence, taken: list[TakenPicture]) -> dict[s
             "width": width,
             "height": height,
             "split": None,
-            "vfov_deg": camera and round(camera.vfov_deg, 9),
+            "vfov_deg": camera and camera.vfov_deg,
             **dict(zip(("camera_x_m", "camera_y_m", "camera_z_m"), position, strict=True)),
             **dict(zip(("pitch_deg", "roll_deg", "yaw_deg"), rotation, strict=True)),
             "ground_m": frame.ground_m,
