@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gtahead.building import build
+    from gtahead.building import annotate, build
     from gtahead.dataset import Dataset
     from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError
     from gtahead.overview import info
@@ -20,6 +20,7 @@ _HOMES = {
     "InputError": "gtahead.errors",
     "ResourceError": "gtahead.errors",
     "UsageError": "gtahead.errors",
+    "annotate": "gtahead.building",
     "build": "gtahead.building",
     "info": "gtahead.overview",
     "simulate": "gtahead.simulation",
@@ -31,6 +32,7 @@ __all__ = [
     "InputError",
     "ResourceError",
     "UsageError",
+    "annotate",
     "build",
     "info",
     "simulate",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gtahead.captures import BrokenSequence, choose_reader
-from gtahead.dataset import MANIFEST, WORK, read_manifest
+from gtahead.dataset import ANNOTATING, MANIFEST, WORK, read_manifest
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 
@@ -46,7 +46,7 @@ def info(path: str | Path = "dataset") -> Overview:
             where=Where(str(folder)),
             remedy="give a data set or the folder of a capture",
         )
-    if (folder / MANIFEST).is_file() or (folder / WORK).is_dir():
+    if (folder / MANIFEST).is_file() or any((folder / n).is_dir() for n in (WORK, ANNOTATING)):
         return Overview(folder, "data set", _of_dataset(folder))
     return Overview(folder, "capture", _of_capture(folder))
 

@@ -82,6 +82,12 @@ def test_what_the_package_shows() -> None:
         "InputError": "class",
         "ResourceError": "class",
         "UsageError": "class",
+        "annotate": (
+            "(dataset: 'str | Path' = 'dataset', *, boxes: 'str | None' = None, "
+            "sigma: 'str | None' = None, workers: 'int | None' = None, "
+            "scheduler: 'str | None' = None, on_progress: "
+            "'Callable[[int, int, str], None] | None' = None) -> 'AnnotateReport'"
+        ),
         "build": (
             "(raw: 'str | Path', out: 'str | Path' = 'dataset', *, reader: 'str' = 'auto', "
             "boxes: 'str' = 'auto', sigma: 'str' = 'box', count_policy: 'str' = 'visible', "

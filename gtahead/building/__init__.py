@@ -12,17 +12,18 @@ from typing import Any
 from gtahead import running, storage
 from gtahead.annotation import BoxRule, SigmaRule
 from gtahead.building import target as targets
+from gtahead.building.annotating import AnnotateReport, annotate, recover
 from gtahead.building.finishing import finish
 from gtahead.building.frames import UnitTask
 from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
 from gtahead.building.unit import build_sequence, sorted_sources
 from gtahead.captures import choose_reader
-from gtahead.dataset import CountPolicy
+from gtahead.dataset import ANNOTATING, CountPolicy
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 
-__all__ = ["BuildReport", "BuildStopped", "build"]
+__all__ = ["AnnotateReport", "BuildReport", "BuildStopped", "annotate", "build"]
 
 Progress = Callable[[int, int, str], None]
 """Takes how many sequences are done, how many there are, and the last one's name."""
@@ -139,6 +140,9 @@ def build(
         storage.make_folder(target)
         with storage.locked(target):
             targets.refuse_foreign(target)
+            if fresh:
+                storage.remove_folder(target / ANNOTATING)
+            recover(target)
             first = not targets.is_ours(target)
             ready = targets.prepare(target, options, sources, listed, fresh=fresh)
             records = ready.records

@@ -96,7 +96,7 @@ def finish(
         },
         **{heads_file(name): records[name].table for name in kept},
     }
-    fingerprints = _fingerprints(records, splits)
+    fingerprints = fingerprints_of(records, splits)
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -257,9 +257,10 @@ def _write_frames(target: Path, splits: Mapping[str, str]) -> None:
             writer.close()
 
 
-def _fingerprints(
+def fingerprints_of(
     records: Mapping[str, SequenceRecord], splits: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
+    """Combine the sequences' digests, for the whole and for each split."""
     parts = {
         "all": list(splits),
         **{split: [name for name in splits if splits[name] == split] for split in SPLITS},

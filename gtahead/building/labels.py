@@ -109,7 +109,7 @@ def label(scene: HeadFrames, boxes: BoxRule, sigma: SigmaRule) -> int:
     heads["box_source"] = lookup[given.source] if len(given.source) else given.source
     heads["box_source_names"] = np.array(names, object)
     heads["box_error_px"] = given.error_px
-    if names == ["captured"] and "raw_x" not in heads:
+    if names == ["captured"] and np.isnan(scene.column("raw_x")).all():
         for name in tables.CAPTURED:
             heads.pop(name, None)
     for place, name in enumerate(tables.BOX):

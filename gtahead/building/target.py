@@ -134,7 +134,7 @@ def prepare(
         _refuse_changes(target, begun_with, options)
     names = [source.name for source in sources]
     records = {name: record for name in names if (record := read_record(record_path(target, name)))}
-    from_manifest = _records_of(target, manifest)
+    from_manifest = records_of(target, manifest)
     built = {path.stem for path in (work / RECORDS).glob("*.json")} | set(from_manifest)
     _refuse_missing(target, built, names)
     records = _still_good(target, records, sources, options)
@@ -157,7 +157,12 @@ def prepare(
     return Prepared(good, None)
 
 
-def _records_of(target: Path, manifest: Manifest | None) -> dict[str, SequenceRecord]:
+def records_of(target: Path, manifest: Manifest | None) -> dict[str, SequenceRecord]:
+    """Take the sequences' records out of a manifest; none of no manifest.
+
+    Raises:
+        InputError: they aren't readable.
+    """
     if manifest is None:
         return {}
     rows = [{k: v for k, v in row.items() if k != "reader"} for row in manifest.document["sources"]]

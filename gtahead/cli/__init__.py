@@ -14,6 +14,7 @@ from gtahead import __version__
 from gtahead.errors import GtaheadError
 
 _COMMANDS = {
+    "annotate": "Give a data set other boxes or sigmas.",
     "build": "Build a data set from captures, or go on with one.",
     "info": "Say what a folder holds: a capture or a data set.",
     "simulate": "Draw crowd scenes, as captures to work with.",
@@ -76,6 +77,7 @@ def main() -> None:
     gtahead simulate --out ./captures     make captures to try things on
     gtahead build --raw ./captures        read, check, annotate, split, store
     gtahead info                          what is in ./dataset
+    gtahead annotate --boxes perspective  give it other boxes or sigmas
     """
 
 

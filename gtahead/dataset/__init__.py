@@ -1,7 +1,8 @@
 """The canonical data set: tables of frames and heads, manifest, fingerprints, reading, writing."""
 
-from gtahead.dataset.dataset import FRAMES, Dataset, Frame, heads_file
+from gtahead.dataset.dataset import FRAMES, Dataset, Frame, camera_of, heads_file
 from gtahead.dataset.manifest import (
+    ANNOTATING,
     MANIFEST,
     SPLITS,
     WORK,
@@ -13,6 +14,7 @@ from gtahead.dataset.policy import ABSENT, COUNTED, IGNORED, STATUS_NAMES, Count
 
 __all__ = [
     "ABSENT",
+    "ANNOTATING",
     "COUNTED",
     "FRAMES",
     "IGNORED",
@@ -24,6 +26,7 @@ __all__ = [
     "Dataset",
     "Frame",
     "Manifest",
+    "camera_of",
     "heads_file",
     "read_manifest",
     "write_manifest",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,19 @@ _FRAME_HEADS = ["head_id", "x", "y", *tables.BOX, *tables.SIGMA, "visibility", "
 def heads_file(sequence: str) -> str:
     """Give the path of a sequence's heads, relative to the data set."""
     return f"heads/{sequence}.parquet"
+
+
+def camera_of(row: Mapping[str, Any]) -> Camera | None:
+    """Give the camera that a row of the table of frames tells of; None where it isn't known."""
+    if row["vfov_deg"] is None:
+        return None
+    position = (row["camera_x_m"], row["camera_y_m"], row["camera_z_m"])
+    rotation = (row["pitch_deg"], row["roll_deg"], row["yaw_deg"])
+    return Camera(
+        row["vfov_deg"],
+        None if None in position else position,
+        None if None in rotation else rotation,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,15 +246,6 @@ class Dataset:
                 value=rows["file"],
                 remedy="the data set was tampered with: build it anew with --fresh",
             )
-        position = (rows["camera_x_m"], rows["camera_y_m"], rows["camera_z_m"])
-        rotation = (rows["pitch_deg"], rows["roll_deg"], rows["yaw_deg"])
-        camera = None
-        if rows["vfov_deg"] is not None:
-            camera = Camera(
-                rows["vfov_deg"],
-                None if None in position else position,
-                None if None in rotation else rotation,
-            )
         return Frame(
             frame_id=rows["frame_id"],
             sequence=rows["sequence"],
@@ -249,7 +253,7 @@ class Dataset:
             split=rows["split"],
             picture=None if rows["file"] is None else self.folder / rows["file"],
             size_wh=(rows["width"], rows["height"]),
-            camera=camera,
+            camera=camera_of(rows),
             weather=rows["weather"],
             hour=rows["hour"],
             location=rows["location"],

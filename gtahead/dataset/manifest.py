@@ -16,6 +16,9 @@ MANIFEST = "manifest.json"
 WORK = ".build"
 """Folder of a build in progress, inside the data set."""
 
+ANNOTATING = ".annotate"
+"""Folder of new boxes and sigmas in the making, inside the data set."""
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -58,6 +61,12 @@ def read_manifest(folder: Path) -> Manifest:
             "no such folder", where=Where(str(folder)), remedy="give the folder of a data set"
         )
     if not path.is_file():
+        if (folder / ANNOTATING).is_dir():
+            raise InputError(
+                "an annotation of the data set was interrupted",
+                where=Where(str(folder)),
+                remedy="run the same `gtahead annotate` again: it finishes what it began",
+            )
         if (folder / WORK).is_dir():
             raise InputError(
                 "the data set isn't finished",

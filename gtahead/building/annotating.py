@@ -1,0 +1,326 @@
+"""Give a data set that stands other boxes or sigmas, from its own tables.
+
+All new tables are made aside first; the data set stays what it was until every one is there. Then
+the manifest goes, the tables are put in place, and the new manifest comes. A run that is killed in
+between is finished by the next `annotate` or `build`; one that is killed before leaves nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gtahead import running, storage
+from gtahead.annotation import BoxRule, HeadFrames, SigmaRule
+from gtahead.building.finishing import fingerprints_of
+from gtahead.building.labels import label, scene_of, without_unknown
+from gtahead.building.records import SequenceRecord
+from gtahead.building.target import records_of
+from gtahead.dataset import (
+    ANNOTATING,
+    MANIFEST,
+    STATUS_NAMES,
+    WORK,
+    Dataset,
+    camera_of,
+    heads_file,
+    read_manifest,
+    tables,
+    write_manifest,
+)
+from gtahead.dataset.fingerprints import sequence_digests
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import InputError, ResourceError, UsageError, Where
+from gtahead.findings import Findings
+from gtahead.storage import crash_point
+
+FELL_BACK = "box-rule-fell-back"
+
+
+@dataclass
+class AnnotateReport:
+    """What an annotation came to.
+
+    Attributes:
+        dataset: the data set's folder.
+        before: the `labels` fingerprint as it was.
+        manifest: as it is now.
+        changed: False where the rules were the data set's already: nothing was written.
+        findings: frames that the wanted box rule couldn't serve.
+    """
+
+    dataset: Path
+    before: str
+    manifest: dict[str, Any]
+    changed: bool = True
+    findings: Findings = field(default_factory=Findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the report as one JSON object."""
+        options = self.manifest["options"]
+        return {
+            "dataset": str(self.dataset),
+            "changed": self.changed,
+            "boxes": options["boxes"],
+            "sigma": options["sigma"],
+            "box_sources": self.manifest["statistics"]["box_sources"],
+            "findings": self.findings.as_dict(),
+            "fingerprint_before": self.before,
+            "fingerprint": self.manifest["fingerprint"],
+            "fingerprints": self.manifest["fingerprints"],
+        }
+
+
+@dataclass(frozen=True)
+class _Task:
+    target: Path
+    sequence: str
+    boxes: BoxRule
+    sigma: SigmaRule
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """What one sequence's new table adds to the manifest."""
+
+    digests: dict[str, str]
+    table: dict[str, Any]
+    box_sources: dict[str, int]
+    fell_back: int
+
+
+def annotate(
+    dataset: str | Path = "dataset",
+    *,
+    boxes: str | None = None,
+    sigma: str | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    on_progress: Callable[[int, int, str], None] | None = None,
+) -> AnnotateReport:
+    """Give every head of a data set boxes or sigmas by another rule.
+
+    Points, count flags and pictures stay as they are, and so do their fingerprints; `labels`
+    changes. The result is the same as of a build with these rules.
+
+    Args:
+        dataset: the data set's folder.
+        boxes: pseudo-box rule, such as `camera` or `knn:k=3`; None keeps the data set's.
+        sigma: rule for sigmas, such as `knn:k=3,beta=0.3`; None keeps the data set's.
+        workers: processes; None for one a core, up to 4.
+        scheduler: address of a Dask scheduler, in place of processes of this machine.
+        on_progress: called at the start and after each sequence.
+
+    Raises:
+        UsageError: neither rule is given, or one that doesn't exist.
+        InputError: no data set, an unfinished or a damaged one.
+        ResourceError: disk, rights, or another run in the same folder.
+    """
+    if boxes is None and sigma is None:
+        raise UsageError("nothing to do", remedy="give a rule for boxes or for sigma")
+    box_rule = None if boxes is None else BoxRule.parse(boxes)
+    sigma_rule = None if sigma is None else SigmaRule.parse(sigma)
+    target = Path(dataset)
+    if not (target / ANNOTATING).is_dir():
+        read_manifest(target)  # before a lock is laid into a folder that isn't a data set
+    with storage.naming_os_errors(target), storage.locked(target):
+        recover(target)
+        opened = Dataset.open(target)
+        if (target / WORK).is_dir():
+            raise InputError(
+                "a build is under way in this data set",
+                where=Where(str(target)),
+                remedy="finish it: run its `gtahead build` again",
+            )
+        old = dict(opened.manifest.document)
+        box_rule = box_rule or BoxRule.parse(old["options"]["boxes"])
+        sigma_rule = sigma_rule or SigmaRule.parse(old["options"]["sigma"])
+        options = {**old["options"], "boxes": str(box_rule), "sigma": str(sigma_rule)}
+        report = AnnotateReport(target, old["fingerprint"], old)
+        if options == old["options"]:
+            report.changed = False
+            return report
+        (target / ANNOTATING / "heads").mkdir(parents=True)
+        tasks = [
+            (name, _Task(target.absolute(), name, box_rule, sigma_rule))
+            for name in opened.sequences
+        ]
+        labelled: dict[str, _Labelled] = {}
+        if on_progress is not None:
+            on_progress(0, len(tasks), "")
+        try:
+            results = running.run_units(
+                _label_sequence,
+                tasks,
+                workers=workers or running.default_workers(),
+                scheduler=scheduler,
+            )
+            with closing(results):
+                for name, result in results:
+                    if isinstance(result, running.Crashed):
+                        raise ResourceError(
+                            "a worker process died twice over one sequence",
+                            where=Where(str(target), name),
+                            remedy="give it more memory, or fewer --workers",
+                        )
+                    labelled[name] = result
+                    if on_progress is not None:
+                        on_progress(len(labelled), len(tasks), name)
+            crash_point("labelled")
+            report.manifest = _new_manifest(
+                old, options, records_of(target, opened.manifest), labelled
+            )
+            storage.sync_folder(target / ANNOTATING / "heads")
+            storage.write_json(target / ANNOTATING / MANIFEST, report.manifest)
+        except BaseException:
+            recover(target)
+            raise
+        crash_point("decided")
+        recover(target)
+    _add_fallbacks(report.findings, labelled, box_rule)
+    return report
+
+
+def recover(target: Path) -> None:
+    """Finish an annotation that was decided, discard one that wasn't; for the holder of the lock.
+
+    Raises:
+        InputError: the decided manifest can't be read.
+    """
+    work = target / ANNOTATING
+    if not work.is_dir():
+        return
+    if (work / MANIFEST).is_file():
+        document = dict(read_manifest(work).document)
+        (target / MANIFEST).unlink(missing_ok=True)
+        storage.sync_folder(target)
+        crash_point("manifest-gone")
+        for path in sorted((work / "heads").glob("*.parquet")):
+            path.replace(target / "heads" / path.name)
+            crash_point("heads-replaced")
+        storage.sync_folder(target / "heads")
+        write_manifest(target, document)
+        crash_point("annotated")
+        (work / MANIFEST).unlink()
+    shutil.rmtree(work)
+
+
+def _label_sequence(task: _Task) -> _Labelled:
+    """Write one sequence's new heads aside."""
+    file = heads_file(task.sequence)
+    opened = Dataset.open(task.target)
+    if storage.sha256_of(task.target / file) != opened.manifest.document["tables"][file]["sha256"]:
+        raise InputError(
+            "the table isn't the one that the manifest names",
+            where=Where(str(task.target / file)),
+            remedy="the data set is damaged: build it anew with --fresh",
+        )
+    rows = opened.select(sequences=[task.sequence]).frames()
+    scene = standing_scene(opened, task.sequence)
+    fell_back = label(scene, task.boxes, task.sigma)
+    heads = without_unknown(scene.heads)
+    path = task.target / ANNOTATING / file
+    with storage.replacing(path) as part:
+        tables.write_heads(part, heads, rows["frame_id"])
+    names = heads["box_source_names"]
+    counts = np.bincount(heads["box_source"], minlength=len(names)) if len(names) else ()
+    return _Labelled(
+        sequence_digests(rows, heads),
+        {"sha256": storage.sha256_of(path), "rows": len(heads["head_id"])},
+        {str(name): int(count) for name, count in zip(names, counts, strict=True)},
+        fell_back,
+    )
+
+
+def standing_scene(opened: Dataset, sequence: str) -> HeadFrames:
+    """Give one sequence of a data set as the rules see it, with its captured boxes as they came.
+
+    Raises:
+        InputError: a table is missing or damaged.
+    """
+    rows = opened.select(sequences=[sequence]).frames()
+    cameras = [
+        camera_of(dict(zip(rows, values, strict=True)))
+        for values in zip(*rows.values(), strict=True)
+    ]
+    heads = _as_captured(opened.heads(sequence), rows["frame_id"])
+    sizes = list(zip(rows["width"], rows["height"], strict=True))
+    return scene_of(heads, cameras, rows["ground_m"], sizes)
+
+
+def _as_captured(heads: Columns, frame_ids: list[str]) -> Columns:
+    """Undo what rules added to a sequence's heads; words become codes again."""
+    number = {frame_id: index for index, frame_id in enumerate(frame_ids)}
+    code = {name: index for index, name in enumerate(STATUS_NAMES)}
+    kind = {name: index for index, name in enumerate(tables.POINT_KINDS)}
+    captured = np.stack([heads[name] for name in tables.CAPTURED], axis=1)
+    boxes = np.stack([heads[name] for name in tables.BOX], axis=1)
+    only_there = (heads["box_source"] == "captured") & np.isnan(captured).any(axis=1)
+    captured[only_there] = boxes[only_there]
+    ruled = {*tables.BOX, *tables.SIGMA, "box_error_px", "box_source", "frame_id"}
+    return without_unknown(
+        {
+            **{name: values for name, values in heads.items() if name not in ruled},
+            **{name: captured[:, place] for place, name in enumerate(tables.CAPTURED)},
+            "frame_index": np.array([number[name] for name in heads["frame_id"]], np.int64),
+            "status": np.array([code[name] for name in heads["status"]], np.int8),
+            "point_kind": np.array([kind.get(name, -1) for name in heads["point_kind"]], np.int8),
+        }
+    )
+
+
+def _new_manifest(
+    old: Mapping[str, Any],
+    options: Mapping[str, Any],
+    records: Mapping[str, SequenceRecord],
+    labelled: Mapping[str, _Labelled],
+) -> dict[str, Any]:
+    """Put the new tables' figures in the place of the old ones'."""
+    boxes: Counter[str] = Counter()
+    findings = Findings.from_dict(old["findings"])
+    _forget(findings)
+    rule = BoxRule.parse(options["boxes"])
+    _add_fallbacks(findings, labelled, rule)
+    for name, new in sorted(labelled.items()):
+        record = records[name]
+        record.digests, record.table, record.box_sources = new.digests, new.table, new.box_sources
+        _forget(record.findings)
+        _add_fallbacks(record.findings, {name: new}, rule)
+        boxes.update(new.box_sources)
+    splits = {name: split for split, names in old["splits"]["sequences"].items() for name in names}
+    fingerprints = fingerprints_of(records, splits)
+    return {
+        **old,
+        "options": dict(options),
+        "sources": [
+            {"reader": row["reader"], **records[row["sequence"]].as_dict()}
+            for row in old["sources"]
+        ],
+        "findings": findings.as_dict(),
+        "statistics": {**old["statistics"], "box_sources": dict(sorted(boxes.items()))},
+        "tables": {
+            **old["tables"],
+            **{heads_file(name): new.table for name, new in labelled.items()},
+        },
+        "fingerprint": fingerprints["labels"]["all"],
+        "fingerprints": fingerprints,
+    }
+
+
+def _forget(findings: Findings) -> None:
+    findings.totals.pop(FELL_BACK, None)
+    findings.examples.pop(FELL_BACK, None)
+
+
+def _add_fallbacks(findings: Findings, labelled: Mapping[str, _Labelled], rule: BoxRule) -> None:
+    for name, new in sorted(labelled.items()):
+        if new.fell_back:
+            detail = f"{new.fell_back} frames, rule {rule}"
+            findings.add(FELL_BACK, Where(sequence=name), detail=detail)
