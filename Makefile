@@ -28,6 +28,8 @@ demo: $(VENV)/.core
 	$(BIN)/gtahead build --raw $(DEMO)/captures --out $(DEMO)/dataset
 	$(BIN)/gtahead info $(DEMO)/dataset | tee $(DEMO)/report.txt
 	$(BIN)/python tools/preview.py $(DEMO)/dataset --out $(DEMO)/preview.png
+	$(BIN)/gtahead annotate $(DEMO)/dataset --evaluate --picture $(DEMO)/rules.png | tee -a $(DEMO)/report.txt
+	$(BIN)/gtahead annotate $(DEMO)/dataset --sigma knn:k=3,beta=0.3 | tee -a $(DEMO)/report.txt
 	for tool in jta-mods gcc; do \
 	  $(BIN)/gtahead simulate --out $(DEMO)/$$tool --layout $$tool --quiet && \
 	  $(BIN)/gtahead build --raw $(DEMO)/$$tool --out $(DEMO)/dataset-$$tool --quiet && \

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.dataset import Frame
+from gtahead import storage
+from gtahead.annotation.evaluation import measure_rules
+from gtahead.building.annotating import standing_scene
+from gtahead.building.evaluating import true_boxes
+from gtahead.dataset import COUNTED, Dataset, Frame
 from gtahead.errors import InputError, Where
 
 COLOURS_BGR = {"counted": (90, 220, 60), "ignored": (40, 190, 250), "absent": (60, 60, 230)}
 """Green counts, amber is ignored, red is absent."""
 
 _SUBPIXEL = 4
+_WHITE = (255, 255, 255)
+_TILE_WH = (640, 480)
+_HEAD_PX = 40
+_COLUMNS = 3
 
 
 def draw_boxes(frame: Frame) -> npt.NDArray[np.uint8]:
@@ -24,6 +34,109 @@ def draw_boxes(frame: Frame) -> npt.NDArray[np.uint8]:
     Raises:
         InputError: the data set has no pictures, or the picture doesn't decode.
     """
+    canvas = _picture(frame)
+    thickness = 1 if frame.size_wh[1] < 1500 else 2
+    for box, status in zip(frame.boxes_xyxy, frame.status, strict=True):
+        if np.isfinite(box).all():
+            _rectangle(canvas, box, COLOURS_BGR[status], thickness)
+    return canvas
+
+
+def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
+    """Draw what every box rule makes of one frame, a tile a rule, over the true boxes in white.
+
+    The frame is the one with the median number of heads of those that have any, and tiles show it
+    where most heads are seen at once, magnified.
+
+    Returns:
+        (H, W, 3) uint8 in OpenCV's order of channels, blue first.
+
+    Raises:
+        InputError: the data set has no pictures, or no true boxes in that frame.
+    """
+    counts = np.array(dataset.frames(["num_heads"])["num_heads"])
+    filled = np.flatnonzero(counts)
+    if len(filled) == 0:
+        raise InputError("no frame has heads that count", where=Where(str(dataset.folder)))
+    middle = filled[np.argsort(counts[filled], kind="stable")[len(filled) // 2]]
+    frame = dataset[dataset.frame_ids[middle]]
+    picture = _picture(frame)
+    scene = standing_scene(dataset, frame.sequence)
+    ids = dataset.select(sequences=[frame.sequence]).frame_ids
+    truth, known = true_boxes(scene)
+    shown = (scene.heads["frame_index"] == ids.index(frame.frame_id)) & known
+    shown &= scene.heads["status"] == COUNTED
+    found = measure_rules(scene, truth, shown)
+    if not found:
+        raise InputError(
+            "the frame has no true boxes to draw", where=Where(None, frame=frame.frame_id)
+        )
+    side = float(np.median(truth[shown, 3] - truth[shown, 1]))
+    crop_wh = np.minimum(np.array(_TILE_WH) * max(side, 8.0) / _HEAD_PX, frame.size_wh)
+    points = scene.points_xy[shown]
+    candidates = points[:: 1 + len(points) // 500]
+    near = (np.abs(candidates[:, None] - points) < 0.4 * crop_wh).all(axis=2)
+    centre = candidates[near.sum(axis=1).argmax()]
+    corner = np.clip(centre - crop_wh / 2, 0, np.array(frame.size_wh) - crop_wh)
+    zoom = float(min(_TILE_WH / crop_wh))
+    warp = np.array([[zoom, 0, -zoom * corner[0]], [0, zoom, -zoom * corner[1]]])
+    # OpenCV's places are those of centres of pixels.
+    centred = warp.copy()
+    centred[:, 2] += 0.5 * zoom - 0.5
+    base = cv2.warpAffine(picture, centred, _TILE_WH, flags=cv2.INTER_LINEAR)
+    tiles = []
+    for rule, deviations in found.items():
+        tile = np.array(base, np.uint8)
+        for row, box in zip(deviations.rows, deviations.boxes_xyxy, strict=True):
+            for whole, colour in ((truth[row], _WHITE), (box, COLOURS_BGR["counted"])):
+                corners = (whole.reshape(2, 2) - corner) * zoom
+                _rectangle(tile, corners.ravel(), colour, 2)
+        words = f"{rule}: mean IoU {deviations.iou.mean():.2f} on {len(deviations.rows)} heads"
+        tiles.append(_titled(tile, words))
+    columns = min(_COLUMNS, len(tiles))
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+    rows = [np.hstack(tiles[at : at + columns]) for at in range(0, len(tiles), columns)]
+    return np.ascontiguousarray(np.vstack(rows), np.uint8)
+
+
+def write_png(path: str | Path, picture: npt.NDArray[np.uint8]) -> None:
+    """Write a picture, whole or not at all, as PNG.
+
+    Raises:
+        ResourceError: it can't be written.
+    """
+    _, data = cv2.imencode(".png", picture)
+    with storage.naming_os_errors(Path(path)):
+        storage.write_bytes(Path(path), data.tobytes())
+
+
+def _titled(tile: npt.NDArray[np.uint8], words: str) -> npt.NDArray[np.uint8]:
+    strip = np.full((34, tile.shape[1], 3), 30, np.uint8)
+    cv2.putText(strip, words, (10, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.6, _WHITE, 1, cv2.LINE_AA)
+    return np.vstack([strip, tile])
+
+
+def _rectangle(
+    canvas: npt.NDArray[np.uint8],
+    box_xyxy: npt.NDArray[np.float64],
+    colour: tuple[int, int, int],
+    thickness: int,
+) -> None:
+    # OpenCV counts from the centre of a pixel, we from its corner.
+    corners = np.round((box_xyxy - 0.5) * 2**_SUBPIXEL).astype(int).tolist()
+    cv2.rectangle(
+        canvas,
+        (corners[0], corners[1]),
+        (corners[2], corners[3]),
+        colour,
+        thickness,
+        cv2.LINE_AA,
+        _SUBPIXEL,
+    )
+
+
+def _picture(frame: Frame) -> npt.NDArray[np.uint8]:
+    """Read a frame's picture, (H, W, 3)."""
     where = Where(None if frame.picture is None else str(frame.picture), frame=frame.frame_id)
     if frame.picture is None:
         raise InputError(
@@ -35,19 +148,4 @@ def draw_boxes(frame: Frame) -> npt.NDArray[np.uint8]:
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if decoded is None:
         raise InputError("the picture doesn't decode", where=where, remedy="build again")
-    canvas = np.ascontiguousarray(decoded, np.uint8)
-    thickness = 1 if frame.size_wh[1] < 1500 else 2
-    for box, status in zip(frame.boxes_xyxy, frame.status, strict=True):
-        if np.isfinite(box).all():
-            # OpenCV counts from the centre of a pixel, we from its corner.
-            corners = np.round((box - 0.5) * 2**_SUBPIXEL).astype(int).tolist()
-            cv2.rectangle(
-                canvas,
-                (corners[0], corners[1]),
-                (corners[2], corners[3]),
-                COLOURS_BGR[status],
-                thickness,
-                cv2.LINE_AA,
-                _SUBPIXEL,
-            )
-    return canvas
+    return np.ascontiguousarray(decoded, np.uint8)

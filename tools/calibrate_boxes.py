@@ -12,51 +12,20 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from gtahead.annotation import BoxRule, HeadFrames, depths_over_ground, give_boxes
-from gtahead.annotation.boxes import ORDER
+from gtahead.annotation import HeadFrames, depths_over_ground
+from gtahead.annotation.evaluation import MEASURED, measure_rules, summary
 from gtahead.captures import READERS
 from gtahead.dataset import COUNTED, CountPolicy
 from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Floats, box_iou, focal_px, inside
+from gtahead.geometry import Floats, focal_px, inside
 from gtahead.simulation import simulate
 
 TABLE = Path(__file__).resolve().parents[1] / "gtahead" / "annotation" / "calibration.json"
 PRESET, SEEDS = "small", (100, 101, 102)
-MEASURED = ("joints", "camera", "ground", "joints2d", "perspective", "perspective:knn", "knn")
-HIDDEN = 0.5
-"""Share of heads whose depth is hidden from `perspective`; those are measured."""
-
-FLAT = ("x", "y", "head_id", "frame_index", "top_x", "top_y", "neck_x", "neck_y")
-POINTS = FLAT[:4]
-
-
-def sides(boxes_xyxy: Floats) -> Floats:
-    """Give the root of each box's area."""
-    result: Floats = np.sqrt(np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1))
-    return result
-
-
-WANTED = {"joints2d": "joints", "perspective:knn": "perspective"}
-
-
-def _scene_for(rule: str, scene: HeadFrames) -> tuple[HeadFrames, npt.NDArray[np.bool_]]:
-    """Leave a rule what it is meant for; and say which heads it was shown more of."""
-    shown = np.zeros(len(scene.heads["x"]), np.bool_)
-    if rule == "joints2d":  # only what pixels tell
-        return replace(scene, heads={n: v for n, v in scene.heads.items() if n in FLAT}), shown
-    if rule.startswith("perspective"):
-        heads = {name: values for name, values in scene.heads.items() if name in POINTS}
-        if rule == "perspective":
-            shown = np.random.default_rng(0).random(len(shown)) >= HIDDEN
-            heads["depth_m"] = np.where(shown, scene.heads["depth_m"], np.nan)
-        return replace(scene, heads=heads), shown
-    return scene, shown
 
 
 def measure(folder: Path, errors: dict[str, list[Floats]], ious: dict[str, list[Floats]]) -> None:
@@ -80,13 +49,9 @@ def measure(folder: Path, errors: dict[str, list[Floats]], ious: dict[str, list[
             np.zeros(len(cameras), np.int64),
             np.zeros(len(cameras)),
         )
-        for rule in MEASURED:
-            given, shown = _scene_for(rule, scene)
-            boxes = give_boxes(given, BoxRule(WANTED.get(rule, rule)))
-            mine = (status == COUNTED) & (boxes.source == ORDER.index(rule)) & ~shown
-            estimate, true = sides(boxes.boxes_xyxy[mine]), sides(truth[mine])
-            errors.setdefault(rule, []).append(estimate / true - 1)
-            ious.setdefault(rule, []).append(box_iou(boxes.boxes_xyxy[mine], truth[mine]))
+        for rule, found in measure_rules(scene, truth, status == COUNTED).items():
+            errors.setdefault(rule, []).append(found.error)
+            ious.setdefault(rule, []).append(found.iou)
 
 
 def main() -> None:
@@ -105,9 +70,11 @@ def main() -> None:
     print(f"{'rule':16}{'heads':>9}{'p10':>8}{'median':>8}{'p90':>8}{'mean IoU':>10}")
     for rule in MEASURED:
         values = np.concatenate(errors[rule])
-        p10, median, p90 = (round(float(v), 3) for v in np.quantile(values, [0.1, 0.5, 0.9]))
+        told = summary(values, np.concatenate(ious[rule]))
+        p10, median, p90, iou = (
+            told[key] for key in ("p10_signed", "bias", "p90_signed", "mean_iou")
+        )
         rules[rule] = {"p10": p10, "median": median, "p90": p90, "heads": len(values)}
-        iou = float(np.concatenate(ious[rule]).mean())
         print(f"{rule:16}{len(values):9,}{p10:8.3f}{median:8.3f}{p90:8.3f}{iou:10.3f}")
     if write:
         source = f"simulated: preset {PRESET}, seeds {SEEDS[0]} to {SEEDS[-1]}, counted heads"

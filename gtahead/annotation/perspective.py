@@ -15,8 +15,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 FEWEST_HEADS = 8
-LEAST_SPREAD = 0.2
-"""Rows of the heads must spread over this share of the height (10 to 90 %)."""
+LEAST_SPREAD = 0.1
+"""Rows of the heads must spread over this share of the height (10 to 90 %). Of 23 real pictures
+from SCUT-HEAD a tenth lets 12 be fitted, no worse than `knn`; a fifth let 2."""
 
 HUBER = 1.345
 """Residuals beyond so many robust standard deviations count less; 95 % efficient if normal."""
@@ -51,7 +52,7 @@ def fit_sizes(
 
     Returns:
         The plane; None where it can't be told: fewer than 8 heads, rows that spread over less than
-        a fifth of the height, or sizes that don't grow downwards though the camera is upright.
+        a tenth of the height, or sizes that don't grow downwards though the camera is upright.
     """
     if len(sizes) < FEWEST_HEADS:
         return None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
-from gtahead.cli.common import print_findings, print_json, progress_bar, working_options
+from gtahead.cli.common import print_findings, print_json, progress_bar, table, working_options
 
 
 @click.command("annotate")
@@ -21,14 +24,26 @@ from gtahead.cli.common import print_findings, print_json, progress_bar, working
     help="Sigmas of the Gaussians in maps: box[:ratio=R], fixed:PX, knn[:k=3,beta=0.3], "
     "radius[:iou=0.7].  [default: as they are]",
 )
+@click.option(
+    "--evaluate",
+    is_flag=True,
+    help="Change nothing: compare every box rule with the true boxes of DATASET.",
+)
+@click.option(
+    "--picture",
+    metavar="PNG",
+    help="With --evaluate: draw every rule's boxes over the true ones, on one frame.",
+)
 @working_options
 def command(
     dataset: str,
     boxes: str | None,
     sigma: str | None,
+    picture: str | None,
     workers: int | None,
     scheduler: str | None,
     *,
+    evaluate: bool,
     quiet: bool,
     debug: bool,
     as_json: bool,
@@ -38,8 +53,20 @@ def command(
     Points, count flags and pictures stay as they are, and so do their fingerprints; `labels`
     changes. The result is the same as of a build with these rules. A run that is stopped leaves the
     data set as it was, or is finished by the next one.
+
+    With --evaluate: how far each rule's boxes are from those that the captures brought, on the
+    heads that count. Errors are of the side, the root of a box's area: bias is the median error,
+    median and 90 % are of its absolute value. Rules that served no head are left out.
     """  # noqa: D415
     del debug
+    if evaluate:
+        if boxes is not None or sigma is not None:
+            msg = "--evaluate changes nothing and measures every rule: leave --boxes, --sigma out"
+            raise click.UsageError(msg)
+        return _evaluate(dataset, picture, workers, scheduler, quiet=quiet, as_json=as_json)
+    if picture is not None:
+        msg = "--picture goes with --evaluate"
+        raise click.UsageError(msg)
     from gtahead.building import annotate
 
     with progress_bar("annotating", quiet=quiet or as_json) as show:
@@ -64,3 +91,60 @@ def command(
             click.echo(f"  fingerprint {report.before}, as it was")
         click.echo(f"  fingerprint {told['fingerprint']}")
     return 0
+
+
+def _evaluate(
+    dataset: str,
+    picture: str | None,
+    workers: int | None,
+    scheduler: str | None,
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    from gtahead.building.evaluating import evaluate
+
+    with progress_bar("evaluating", quiet=quiet or as_json) as show:
+        found = evaluate(dataset, workers=workers, scheduler=scheduler, on_progress=show)
+    if picture is not None:
+        from gtahead.dataset import Dataset
+        from gtahead.drawing import draw_rules, write_png
+
+        write_png(picture, draw_rules(Dataset.open(dataset)))
+    if as_json:
+        print_json(found.as_dict())
+    elif not quiet:
+        click.echo(f"{dataset}: {found.heads:,} counted heads with a true box")
+        if found.without:
+            click.echo(f"  {found.without:,} counted heads have none, or one of another point")
+        rows = [["rule", "heads", "bias", "median", "90 %", "mean IoU"]]
+        rows += [_row(rule, told["all"]) for rule, told in found.rules.items()]
+        click.echo(table(rows))
+        for quantity in ("distance", "density", "pitch"):
+            click.echo(_banded(quantity, found.rules))
+        if picture is not None:
+            click.echo(f"  {picture}: what every rule makes of one frame, true boxes in white")
+    return 0
+
+
+def _row(name: str, told: Mapping[str, Any]) -> list[str]:
+    errors = [
+        f"{100 * told['bias']:+.1f} %",
+        *(f"{100 * told[k]:.1f} %" for k in ("median", "p90")),
+    ]
+    return [name, f"{told['heads']:,}", *errors, f"{told['mean_iou']:.3f}"]
+
+
+def _banded(quantity: str, rules: Mapping[str, Any]) -> str:
+    """Lay out mean IoU, a row a rule and a column a band."""
+    from gtahead.building.evaluating import bands_of
+
+    there = {band for told in rules.values() for band in told["by"].get(quantity, ())}
+    bands = [name for name, _, _ in bands_of(quantity) if name in there]
+    if not bands:
+        return f"  mean IoU by {quantity}: not known"
+    rows = [[f"mean IoU by {quantity}", *bands]]
+    for rule, told in rules.items():
+        by = told["by"].get(quantity, {})
+        rows.append([rule, *(f"{by[b]['mean_iou']:.3f}" if b in by else "" for b in bands)])
+    return table(rows)

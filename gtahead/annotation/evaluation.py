@@ -1,0 +1,108 @@
+"""How far pseudo boxes are from true ones, rule by rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.annotation.boxes import ORDER, BoxRule, HeadFrames, give_boxes
+from gtahead.geometry import Booleans, Floats, box_iou
+
+MEASURED = ("joints", "camera", "ground", "joints2d", "perspective", "perspective:knn", "knn")
+"""Rules that are measured, in the order of `auto`."""
+
+HIDDEN = 0.5
+"""Share of heads whose depth is hidden from `perspective`; those are measured."""
+
+_POINTS = ("x", "y", "head_id", "frame_index")
+_FLAT = (*_POINTS, "top_x", "top_y", "neck_x", "neck_y")
+_WANTED = {"joints2d": "joints", "perspective:knn": "perspective"}
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """A rule's boxes against the true ones, for the heads that it served.
+
+    Attributes:
+        rows: (n,) which heads of the scene.
+        boxes_xyxy: (n, 4) the rule's boxes.
+        error: (n,) relative error of the side, (estimate - truth) / truth; a side is the root of a
+            box's area.
+        iou: (n,) overlap with the true box, which also tells of its place and shape.
+    """
+
+    rows: npt.NDArray[np.int64]
+    boxes_xyxy: Floats
+    error: Floats
+    iou: Floats
+
+
+def measure_rules(scene: HeadFrames, truth_xyxy: Floats, wanted: Booleans) -> dict[str, Deviations]:
+    """Give every rule the scene without its boxes, and compare with them.
+
+    Each rule sees what it is meant for: else `joints2d` and both kinds of `perspective` would see
+    depths and lean on a better rule. `perspective` sees the depths of half of the heads, and is
+    measured on the others.
+
+    Args:
+        scene: the heads; captured boxes in it are not shown.
+        truth_xyxy: (N, 4) true boxes.
+        wanted: (N,) which heads to measure.
+
+    Returns:
+        By rule of `MEASURED`; rules that served no such head are left out.
+    """
+    blind = {n: v for n, v in scene.heads.items() if not n.startswith("captured")}
+    found = {}
+    for rule in MEASURED:
+        given, shown = _scene_for(rule, replace(scene, heads=blind))
+        boxes = give_boxes(given, BoxRule(_WANTED.get(rule, rule)))
+        rows = np.flatnonzero(wanted & (boxes.source == ORDER.index(rule)) & ~shown)
+        if len(rows):
+            estimate, truth = boxes.boxes_xyxy[rows], truth_xyxy[rows]
+            error = _sides(estimate) / _sides(truth) - 1
+            found[rule] = Deviations(rows, estimate, error, box_iou(estimate, truth))
+    return found
+
+
+def summary(error: Floats, iou: Floats) -> Mapping[str, Any]:
+    """Sum up deviations of at least one head.
+
+    Returns:
+        `heads`; `bias`, the median of the relative error; `median` and `p90` of its absolute value;
+        `mean_iou`; and `p10_signed`, `p90_signed`, the range that `box_error_px` is taken from.
+    """
+    p10, bias, p90 = np.quantile(error, [0.1, 0.5, 0.9])
+    median_abs, p90_abs = np.quantile(np.abs(error), [0.5, 0.9])
+    return {
+        "heads": len(error),
+        "bias": round(float(bias), 3),
+        "median": round(float(median_abs), 3),
+        "p90": round(float(p90_abs), 3),
+        "mean_iou": round(float(np.mean(iou)), 3),
+        "p10_signed": round(float(p10), 3),
+        "p90_signed": round(float(p90), 3),
+    }
+
+
+def _sides(boxes_xyxy: Floats) -> Floats:
+    sides: Floats = np.sqrt(np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1))
+    return sides
+
+
+def _scene_for(rule: str, scene: HeadFrames) -> tuple[HeadFrames, Booleans]:
+    """Leave a rule what it is meant for; and say which heads it was shown more of."""
+    shown = np.zeros(len(scene.heads["x"]), np.bool_)
+    if rule == "joints2d":  # only what pixels tell
+        return replace(scene, heads={n: v for n, v in scene.heads.items() if n in _FLAT}), shown
+    if rule.startswith("perspective"):
+        heads = {name: values for name, values in scene.heads.items() if name in _POINTS}
+        if rule == "perspective" and "depth_m" in scene.heads:
+            shown = np.random.default_rng(0).random(len(shown)) >= HIDDEN
+            heads["depth_m"] = np.where(shown, scene.heads["depth_m"], np.nan)
+        return replace(scene, heads=heads), shown
+    return scene, shown
