@@ -1,0 +1,86 @@
+"""How far are boxes from joints and depths off on real frames of the game?
+
+    python tools/experiments/rules_on_marks.py FOLDER --draw OUT
+
+FOLDER and the 29 heads marked by eye are those of `measure_lift.py`. The true box is the mark.
+The rules see what JTA's captures give: the joints in space, hence the depth, and SKEL_Head, which
+is lifted to the head's centre. The lift was chosen on these heads, sizes were not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+from measure_lift import CENTRE, FOCAL, MARKS, _joints, _pitch_deg, _pixel
+
+from gtahead.annotation import BoxRule, HeadFrames, give_boxes, lift_points
+from gtahead.annotation.evaluation import summary
+from gtahead.geometry import Floats, box_iou
+
+RULES = ("joints", "camera")
+COLOURS_BGR = {"joints": (90, 220, 60), "camera": (40, 190, 250)}
+
+
+def scene_of(poses: list[list[list[float]]]) -> HeadFrames:
+    """Give a frame's people as the rules see them."""
+    joints = [_joints(pose) for pose in poses]
+    top, neck = (np.array([one[joint] for one in joints]) for joint in (0, 1))
+    middle = (top + neck) / 2
+    xy = np.array([_pixel(point) for point in middle])
+    count = len(joints)
+    size_wh = (int(2 * CENTRE[0]), int(2 * CENTRE[1]))
+    heads = {
+        "head_id": np.arange(count),
+        "frame_index": np.zeros(count, np.int64),
+        "x": xy[:, 0],
+        "y": xy[:, 1],
+        "depth_m": middle[:, 2],
+        "top_neck_m": np.linalg.norm(top - neck, axis=1),
+        "point_kind": np.zeros(count, np.int8),
+    }
+    scene = HeadFrames(heads, 1, size_wh, np.array([FOCAL]), np.array([_pitch_deg(poses)]))
+    heads["x"], heads["y"] = lift_points(scene).T
+    return HeadFrames(heads, 1, size_wh, scene.focal_px, scene.pitch_deg)
+
+
+def main() -> None:
+    """Measure, print, draw on request."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--draw", type=Path, help="folder for pictures")
+    arguments = parser.parse_args()
+    errors: dict[str, list[Floats]] = {rule: [] for rule in RULES}
+    for name, marks in MARKS.items():
+        poses = json.loads((arguments.folder / f"{name}.poses14.json").read_text())["poses"]
+        scene = scene_of(poses)
+        rows = np.array(list(marks)) - 1  # marks count people from 1
+        truth = np.array([(left, up, right, low) for up, low, left, right in marks.values()], float)
+        data = np.fromfile(arguments.folder / f"{name}.jpg", np.uint8)
+        picture = np.array(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+        for box in truth:
+            cv2.rectangle(picture, box[:2].astype(int), box[2:].astype(int), (255, 255, 255), 1)
+        for rule in RULES:
+            boxes = give_boxes(scene, BoxRule(rule)).boxes_xyxy
+            sides = [np.sqrt(np.prod(b[:, 2:] - b[:, :2], axis=1)) for b in (boxes[rows], truth)]
+            errors[rule].append(np.stack([sides[0] / sides[1] - 1, box_iou(boxes[rows], truth)]))
+            for box in boxes:
+                corners = np.round(box).astype(int)
+                cv2.rectangle(picture, corners[:2], corners[2:], COLOURS_BGR[rule], 1)
+        if arguments.draw is not None:
+            arguments.draw.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(arguments.draw / f"{name}.png"), picture)
+    for rule, values in errors.items():
+        error, iou = np.concatenate(values, axis=1)
+        told = summary(error, iou)
+        print(
+            f"{rule:8} {told['heads']} heads  bias {told['bias']:+.3f}  median {told['median']:.3f}"
+            f"  p90 {told['p90']:.3f}  mean IoU {told['mean_iou']:.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
