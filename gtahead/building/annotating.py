@@ -22,7 +22,7 @@ from gtahead.annotation import BoxRule, HeadFrames, SigmaRule
 from gtahead.building.finishing import fingerprints_of
 from gtahead.building.labels import label, scene_of, without_unknown
 from gtahead.building.records import SequenceRecord
-from gtahead.building.target import records_of
+from gtahead.building.target import is_ours, records_of
 from gtahead.dataset import (
     ANNOTATING,
     MANIFEST,
@@ -128,8 +128,8 @@ def annotate(
     box_rule = None if boxes is None else BoxRule.parse(boxes)
     sigma_rule = None if sigma is None else SigmaRule.parse(sigma)
     target = Path(dataset)
-    if not (target / ANNOTATING).is_dir():
-        read_manifest(target)  # before a lock is laid into a folder that isn't a data set
+    if not ((target / ANNOTATING).is_dir() and is_ours(target)):
+        read_manifest(target)  # before anything is touched in a folder that isn't a data set
     with storage.naming_os_errors(target), storage.locked(target):
         recover(target)
         opened = Dataset.open(target)

@@ -172,6 +172,12 @@ def test_what_cannot_be_annotated(target: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a gtahead data set"):
         annotate(empty, boxes="knn")
     assert list(empty.iterdir()) == []
+    other = tmp_path / "other"
+    (other / ".annotate").mkdir(parents=True)
+    (other / ".annotate" / "mine.txt").write_text("not yours", encoding="utf-8")
+    with pytest.raises(InputError):
+        annotate(other, boxes="knn")
+    assert (other / ".annotate" / "mine.txt").exists()
     with pytest.raises(InputError, match="no such folder"):
         annotate(tmp_path / "nowhere", boxes="knn")
 
