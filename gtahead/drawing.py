@@ -103,8 +103,15 @@ def write_png(path: str | Path, picture: npt.NDArray[np.uint8]) -> None:
     """Write a picture, whole or not at all, as PNG.
 
     Raises:
+        InputError: there is no such folder.
         ResourceError: it can't be written.
     """
+    if not Path(path).parent.is_dir():
+        raise InputError(
+            "no such folder for the picture",
+            where=Where(str(path)),
+            remedy="make the folder, or give another path",
+        )
     _, data = cv2.imencode(".png", picture)
     with storage.naming_os_errors(Path(path)):
         storage.write_bytes(Path(path), data.tobytes())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -40,6 +40,8 @@ from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, ResourceError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.storage import crash_point
+
+Rule = TypeVar("Rule", BoxRule, SigmaRule)
 
 FELL_BACK = "box-rule-fell-back"
 
@@ -140,8 +142,8 @@ def annotate(
                 remedy="finish it: run its `gtahead build` again",
             )
         old = dict(opened.manifest.document)
-        box_rule = box_rule or BoxRule.parse(old["options"]["boxes"])
-        sigma_rule = sigma_rule or SigmaRule.parse(old["options"]["sigma"])
+        box_rule = box_rule or _standing_rule(BoxRule, target, old, "boxes")
+        sigma_rule = sigma_rule or _standing_rule(SigmaRule, target, old, "sigma")
         options = {**old["options"], "boxes": str(box_rule), "sigma": str(sigma_rule)}
         report = AnnotateReport(target, old["fingerprint"], old)
         if options == old["options"]:
@@ -188,6 +190,20 @@ def annotate(
     return report
 
 
+def _standing_rule(kind: type[Rule], target: Path, document: Mapping[str, Any], key: str) -> Rule:
+    """Read the rule that a data set was made with."""
+    spec = document["options"].get(key)
+    try:
+        return kind.parse(str(spec))
+    except UsageError as error:
+        raise InputError(
+            f"the manifest names no known rule for {key}",
+            where=Where(str(target / MANIFEST), field=f"/options/{key}"),
+            value=spec,
+            remedy=f"name one: --{key} RULE",
+        ) from error
+
+
 def recover(target: Path) -> None:
     """Finish an annotation that was decided, discard one that wasn't; for the holder of the lock.
 
@@ -216,24 +232,25 @@ def _label_sequence(task: _Task) -> _Labelled:
     """Write one sequence's new heads aside."""
     file = heads_file(task.sequence)
     opened = Dataset.open(task.target)
-    if storage.sha256_of(task.target / file) != opened.manifest.document["tables"][file]["sha256"]:
+    path, named = task.target / file, opened.manifest.document["tables"].get(file, {})
+    if not path.is_file() or storage.sha256_of(path) != named.get("sha256"):
         raise InputError(
-            "the table isn't the one that the manifest names",
-            where=Where(str(task.target / file)),
+            "the table is missing, or isn't the one that the manifest names",
+            where=Where(str(path)),
             remedy="the data set is damaged: build it anew with --fresh",
         )
     rows = opened.select(sequences=[task.sequence]).frames()
     scene = standing_scene(opened, task.sequence)
     fell_back = label(scene, task.boxes, task.sigma)
     heads = without_unknown(scene.heads)
-    path = task.target / ANNOTATING / file
-    with storage.replacing(path) as part:
+    made = task.target / ANNOTATING / file
+    with storage.replacing(made) as part:
         tables.write_heads(part, heads, rows["frame_id"])
     names = heads["box_source_names"]
     counts = np.bincount(heads["box_source"], minlength=len(names)) if len(names) else ()
     return _Labelled(
         sequence_digests(rows, heads),
-        {"sha256": storage.sha256_of(path), "rows": len(heads["head_id"])},
+        {"sha256": storage.sha256_of(made), "rows": len(heads["head_id"])},
         {str(name): int(count) for name, count in zip(names, counts, strict=True)},
         fell_back,
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import gtahead, manifest, spawn_gtahead
 
-from gtahead import Dataset, InputError, UsageError, annotate, build, simulate
+from gtahead import Dataset, InputError, UsageError, annotate, build, simulate, storage
 
 RULES = [
     ("captured", "box:ratio=0.2"),
@@ -202,3 +202,33 @@ def test_help_and_summary(target: Path) -> None:
     assert np.array_equal(frame.sigmas_xy, np.full((len(frame.head_ids), 2), 4.0))
     again = gtahead("annotate", target, "--sigma", "fixed:4")
     assert "nothing to do" in again.out
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_a_table_that_is_gone_is_told_by_name(target: Path, damage: str) -> None:
+    path = target / "heads" / f"{Dataset.open(target).sequences[2]}.parquet"
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:900])
+    was = files(target)
+    refused = gtahead("annotate", target, "--boxes", "knn", "--workers", 1)
+    assert refused.code == 1
+    assert path.name in refused.err
+    assert "build it anew" in refused.err
+    assert files(target) == was
+
+
+@pytest.mark.parametrize("spec", [None, "autoo"])
+def test_a_manifest_without_a_known_rule(target: Path, spec: str | None) -> None:
+    document = manifest(target)
+    del document["options"]["boxes"]
+    if spec is not None:
+        document["options"]["boxes"] = spec
+    storage.write_json(target / "manifest.json", document)
+    refused = gtahead("annotate", target, "--sigma", "fixed:3")
+    assert refused.code == 1
+    assert "/options/boxes" in refused.err
+    assert "--boxes RULE" in refused.err
+    mended = gtahead("annotate", target, "--sigma", "fixed:3", "--boxes", "knn")
+    assert mended.code == 0, mended.err

@@ -114,8 +114,9 @@ def test_the_picture_shows_rules_over_true_boxes(tmp_path: Path) -> None:
     nowhere = gtahead(
         "annotate", tmp_path / "set", "--evaluate", "--picture", tmp_path / "no" / "r.png"
     )
-    assert nowhere.code == 4
-    assert "Traceback" not in nowhere.err
+    assert nowhere.code == 1
+    assert "no such folder for the picture" in nowhere.err
+    assert str(tmp_path / "no" / "r.png") in nowhere.err
 
 
 def test_a_picture_needs_pictures(target: Path, tmp_path: Path) -> None:
