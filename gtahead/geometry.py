@@ -174,6 +174,13 @@ def inside(points_xy: Floats, size_wh: tuple[int, int]) -> Booleans:
     return (x >= 0) & (x < size_wh[0]) & (y >= 0) & (y < size_wh[1])
 
 
+def box_sides(boxes_xyxy: Floats) -> Floats:
+    """Give (N,) sides of the squares that are as large as (N, 4) boxes; NaN for boxes with NaN."""
+    with np.errstate(invalid="ignore"):
+        sides: Floats = np.sqrt(np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1))
+    return sides
+
+
 def box_iou(first_xyxy: Floats, second_xyxy: Floats) -> Floats:
     """Give the intersection over union of (N, 4) boxes pair by pair; 0 where both are empty."""
     low = np.maximum(first_xyxy[:, :2], second_xyxy[:, :2])

@@ -15,13 +15,13 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import Generic, TypeVar
 
-from gtahead.errors import ResourceError
+from gtahead.errors import ResourceError, Where
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -79,6 +79,36 @@ def run_units(
             yield key, function(task)
     else:
         yield from _run_in_pool(function, units, workers)
+
+
+def run_all(
+    function: Callable[[Task], Result],
+    units: Sequence[tuple[str, Task]],
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> Generator[tuple[str, Result], None, None]:
+    """Run `function` on every unit as `run_units` does, where the whole is nothing without each.
+
+    Args:
+        function: as for `run_units`.
+        units: (key, task) pairs; keys are names of sequences.
+        workers: processes on this machine; None for one a core, up to 4.
+        scheduler: address of a Dask scheduler.
+
+    Raises:
+        ResourceError: a unit killed its worker twice; or as `run_units` does.
+    """
+    results = run_units(function, units, workers=workers or default_workers(), scheduler=scheduler)
+    with closing(results):
+        for key, result in results:
+            if isinstance(result, Crashed):
+                raise ResourceError(
+                    "the worker of a sequence died twice",
+                    where=Where(sequence=key),
+                    remedy="out of memory is the usual cause: use fewer --workers",
+                )
+            yield key, result
 
 
 def _die_with_parent(lifeline: Connection) -> None:

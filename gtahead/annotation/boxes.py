@@ -20,7 +20,7 @@ from gtahead.annotation.nearest import nearest_distances
 from gtahead.annotation.perspective import fit_sizes
 from gtahead.annotation.specs import parse_spec, print_spec
 from gtahead.dataset.tabular import Columns
-from gtahead.geometry import Booleans, Floats, boxes_around
+from gtahead.geometry import Booleans, Floats, box_sides, boxes_around
 
 GRID = 256
 """Derived pixels are multiples of 1/256."""
@@ -282,9 +282,7 @@ def _known_sides(scene: HeadFrames) -> Floats:
     everybody = np.ones(len(sides), np.bool_)
     for name in ("captured", "joints", "camera", "ground"):
         boxes = _RULES[name](scene, RULES[name])[1](everybody)
-        with np.errstate(invalid="ignore"):
-            found = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
-        sides = np.where(np.isnan(sides), found, sides)
+        sides = np.where(np.isnan(sides), box_sides(boxes), sides)
     return sides
 
 
@@ -348,7 +346,7 @@ def calibration() -> Mapping[str, Any]:
 def _errors(name: str, boxes_xyxy: Floats) -> Floats:
     """Half the 10-90 % range of the rule's relative error, times the side."""
     row = calibration()["rules"].get(name)
-    sides = np.sqrt(np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1))
+    sides = box_sides(boxes_xyxy)
     if name == "captured":
         return np.zeros(len(sides))
     if row is None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.annotation.boxes import ORDER, BoxRule, HeadFrames, give_boxes
-from gtahead.geometry import Booleans, Floats, box_iou
+from gtahead.geometry import Booleans, Floats, box_iou, box_sides
 
 MEASURED = ("joints", "camera", "ground", "joints2d", "perspective", "perspective:knn", "knn")
 """Rules that are measured, in the order of `auto`."""
@@ -64,7 +64,7 @@ def measure_rules(scene: HeadFrames, truth_xyxy: Floats, wanted: Booleans) -> di
         rows = np.flatnonzero(wanted & (boxes.source == ORDER.index(rule)) & ~shown)
         if len(rows):
             estimate, truth = boxes.boxes_xyxy[rows], truth_xyxy[rows]
-            error = _sides(estimate) / _sides(truth) - 1
+            error = box_sides(estimate) / box_sides(truth) - 1
             found[rule] = Deviations(rows, estimate, error, box_iou(estimate, truth))
     return found
 
@@ -87,11 +87,6 @@ def summary(error: Floats, iou: Floats) -> Mapping[str, Any]:
         "p10_signed": round(float(p10), 3),
         "p90_signed": round(float(p90), 3),
     }
-
-
-def _sides(boxes_xyxy: Floats) -> Floats:
-    sides: Floats = np.sqrt(np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1))
-    return sides
 
 
 def _scene_for(rule: str, scene: HeadFrames) -> tuple[HeadFrames, Booleans]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from gtahead.annotation.boxes import GRID, BoxRule, HeadFrames, give_boxes
-from gtahead.geometry import Floats
+from gtahead.geometry import Floats, box_sides
 
 LIFT_SHARE = 0.54
 """Of the side of a head's box; less by the cosine of the pitch where the camera looks down."""
@@ -30,7 +30,7 @@ def lift_points(scene: HeadFrames) -> Floats:
         (N, 2) pixels, multiples of 1/256.
     """
     boxes = give_boxes(scene, BoxRule()).boxes_xyxy
-    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+    sides = box_sides(boxes)
     pitch = np.where(np.isnan(scene.pitch_deg), 0.0, scene.pitch_deg)[scene.heads["frame_index"]]
     lifted = scene.points_xy
     lifted[:, 1] -= LIFT_SHARE * sides * np.cos(np.radians(pitch))

@@ -37,7 +37,7 @@ from gtahead.dataset import (
 )
 from gtahead.dataset.fingerprints import sequence_digests
 from gtahead.dataset.tabular import Columns
-from gtahead.errors import InputError, ResourceError, UsageError, Where
+from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.storage import crash_point
 
@@ -158,20 +158,9 @@ def annotate(
         if on_progress is not None:
             on_progress(0, len(tasks), "")
         try:
-            results = running.run_units(
-                _label_sequence,
-                tasks,
-                workers=workers or running.default_workers(),
-                scheduler=scheduler,
-            )
+            results = running.run_all(_label_sequence, tasks, workers=workers, scheduler=scheduler)
             with closing(results):
                 for name, result in results:
-                    if isinstance(result, running.Crashed):
-                        raise ResourceError(
-                            "a worker process died twice over one sequence",
-                            where=Where(str(target), name),
-                            remedy="give it more memory, or fewer --workers",
-                        )
                     labelled[name] = result
                     if on_progress is not None:
                         on_progress(len(labelled), len(tasks), name)

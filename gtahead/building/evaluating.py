@@ -17,7 +17,7 @@ from gtahead.annotation.boxes import HeadFrames
 from gtahead.annotation.evaluation import MEASURED, Deviations, measure_rules, summary
 from gtahead.building.annotating import standing_scene
 from gtahead.dataset import COUNTED, Dataset, tables
-from gtahead.errors import InputError, ResourceError, Where
+from gtahead.errors import InputError, Where
 from gtahead.geometry import Booleans, Floats
 
 BANDS: dict[str, tuple[float, ...]] = {
@@ -97,17 +97,9 @@ def evaluate(
     measured: dict[str, _Measured] = {}
     if on_progress is not None:
         on_progress(0, len(tasks), "")
-    results = running.run_units(
-        _measure, tasks, workers=workers or running.default_workers(), scheduler=scheduler
-    )
+    results = running.run_all(_measure, tasks, workers=workers, scheduler=scheduler)
     with closing(results):
         for name, result in results:
-            if isinstance(result, running.Crashed):
-                raise ResourceError(
-                    "a worker process died twice over one sequence",
-                    where=Where(str(opened.folder), name),
-                    remedy="give it more memory, or fewer --workers",
-                )
             measured[name] = result
             if on_progress is not None:
                 on_progress(len(measured), len(tasks), name)

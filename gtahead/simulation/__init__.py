@@ -21,7 +21,7 @@ from gtahead.captures.capture import SIMULATION
 from gtahead.captures.native import SEQUENCE
 from gtahead.dataset import COUNTED, CountPolicy
 from gtahead.dataset.tabular import Columns
-from gtahead.errors import InputError, ResourceError, UsageError, Where
+from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import inside
 from gtahead.simulation.presets import (
     FPS,
@@ -123,20 +123,11 @@ def simulate(
             tasks.sort(key=lambda task: -task[1].plan.heads * task[1].plan.frames)
             if on_progress is not None:
                 on_progress(len(report.sequences), len(plans), "")
-            results = running.run_units(
-                _simulate_sequence,
-                tasks,
-                workers=workers or running.default_workers(),
-                scheduler=scheduler,
+            results = running.run_all(
+                _simulate_sequence, tasks, workers=workers, scheduler=scheduler
             )
             with closing(results):
                 for sequence, result in results:
-                    if isinstance(result, running.Crashed):
-                        raise ResourceError(
-                            "the worker of a sequence died twice",
-                            where=Where(sequence=sequence),
-                            remedy="out of memory is the usual cause: use fewer --workers",
-                        )
                     report.sequences[sequence] = result
                     report.written += 1
                     if on_progress is not None:

@@ -17,7 +17,7 @@ import numpy as np
 from gtahead.annotation import BoxRule, HeadFrames, give_boxes
 from gtahead.annotation.boxes import ORDER
 from gtahead.annotation.evaluation import measure_rules, summary
-from gtahead.geometry import Floats
+from gtahead.geometry import Floats, box_sides
 
 
 def read(path: Path) -> tuple[Floats, tuple[int, int]]:
@@ -68,7 +68,7 @@ def main() -> None:
         unfitted += "perspective:knn" not in told
         knn = give_boxes(scene, BoxRule("knn"))
         if (knn.source == ORDER.index("knn")).all():
-            sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+            sides = box_sides(boxes)
             ratios.append(0.25 * sides / np.ptp(knn.boxes_xyxy[:, [0, 2]], axis=1))
     print(f"{pictures} pictures with heads; {unfitted} in which no plane of sizes fits")
     for title, rows in (("all", found), ("pictures that both serve", together)):

@@ -19,7 +19,7 @@ from measure_lift import CENTRE, FOCAL, MARKS, _joints, _pitch_deg, _pixel
 
 from gtahead.annotation import BoxRule, HeadFrames, give_boxes, lift_points
 from gtahead.annotation.evaluation import summary
-from gtahead.geometry import Floats, box_iou
+from gtahead.geometry import Floats, box_iou, box_sides
 
 RULES = ("joints", "camera")
 COLOURS_BGR = {"joints": (90, 220, 60), "camera": (40, 190, 250)}
@@ -65,7 +65,7 @@ def main() -> None:
             cv2.rectangle(picture, box[:2].astype(int), box[2:].astype(int), (255, 255, 255), 1)
         for rule in RULES:
             boxes = give_boxes(scene, BoxRule(rule)).boxes_xyxy
-            sides = [np.sqrt(np.prod(b[:, 2:] - b[:, :2], axis=1)) for b in (boxes[rows], truth)]
+            sides = [box_sides(boxes[rows]), box_sides(truth)]
             errors[rule].append(np.stack([sides[0] / sides[1] - 1, box_iou(boxes[rows], truth)]))
             for box in boxes:
                 corners = np.round(box).astype(int)
