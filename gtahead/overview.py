@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gtahead.captures import BrokenSequence, choose_reader
 from gtahead.dataset import ANNOTATING, MANIFEST, WORK, read_manifest
+from gtahead.dataset.captured import BrokenSequence
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
+from gtahead.intake import choose_reader
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _of_capture(folder: Path) -> dict[str, Any]:
         except (BrokenSequence, OSError):
             rows.append({"sequence": source.name, "readable": False})
             continue
-        sizes[f"{sequence.size_wh[0]}x{sequence.size_wh[1]}"] += len(sequence.frames)
+        sizes.update(f"{width}x{height}" for width, height in sequence.sizes_wh)
         simulated |= sequence.simulated
         rows.append(
             {

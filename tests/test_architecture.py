@@ -22,12 +22,13 @@ FLOORS = {
     "dataset": 3,
     "annotation": 4,
     "captures": 4,
-    "building": 5,
-    "overview": 5,
-    "simulation": 5,
-    "drawing": 6,
-    "cli": 8,
-    "__main__": 9,
+    "intake": 5,
+    "building": 6,
+    "overview": 6,
+    "simulation": 6,
+    "drawing": 7,
+    "cli": 9,
+    "__main__": 10,
 }
 
 

@@ -18,10 +18,10 @@ import numpy as np
 
 from gtahead.annotation import HeadFrames, depths_over_ground
 from gtahead.annotation.evaluation import MEASURED, measure_rules, summary
-from gtahead.captures import READERS
 from gtahead.dataset import COUNTED, CountPolicy
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Floats, focal_px, inside
+from gtahead.intake import READERS
 from gtahead.simulation import simulate
 
 TABLE = Path(__file__).resolve().parents[1] / "gtahead" / "annotation" / "calibration.json"
@@ -43,7 +43,7 @@ def measure(folder: Path, errors: dict[str, list[Floats]], ious: dict[str, list[
         scene = HeadFrames(
             {n: v for n, v in (heads | ground).items() if not n.startswith("captured")},
             len(cameras),
-            captured.size_wh,
+            np.full(len(cameras), float(captured.size_wh[1])),
             np.array([focal_px(c.vfov_deg, captured.size_wh[1]) for c in cameras if c]),
             np.array([c.rotation_deg[0] for c in cameras if c and c.rotation_deg]),
             np.zeros(len(cameras), np.int64),

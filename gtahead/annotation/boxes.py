@@ -102,7 +102,7 @@ class HeadFrames:
     Attributes:
         heads: columns of (N,) as in the canonical table, with `frame_index`, sorted by it.
         frames: F, how many frames there are; frames without heads count.
-        size_wh: width and height of the pictures, as the heads' pixels mean them.
+        heights_px: (F,) heights of the pictures, as the heads' pixels mean them.
         focal_px: (F,) focal lengths in pixels, NaN where unknown.
         pitch_deg: (F,) the cameras' pitch, NaN where unknown.
         camera: (F,) codes; frames of one camera, that doesn't move, share one. None: each frame
@@ -112,7 +112,7 @@ class HeadFrames:
 
     heads: Columns
     frames: int
-    size_wh: tuple[int, int]
+    heights_px: Floats
     focal_px: Floats
     pitch_deg: Floats
     camera: npt.NDArray[np.int64] | None = None
@@ -222,9 +222,8 @@ def _joints2d(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Boole
     dy = scene.column("top_y") - scene.column("neck_y")
     pitch = np.where(np.isnan(scene.pitch_deg), 0.0, scene.pitch_deg)
     foreshortened = np.maximum(np.cos(np.radians(pitch)), 0.25)[scene.heads["frame_index"]]
-    heights = np.clip(
-        parameters["ratio"] * np.hypot(dx, dy) / foreshortened, None, scene.size_wh[1] / 4
-    )
+    tallest = scene.heights_px[scene.heads["frame_index"]] / 4
+    heights = np.minimum(parameters["ratio"] * np.hypot(dx, dy) / foreshortened, tallest)
     return scene.in_every_head(heights > 0), _tall(scene, heights, parameters["aspect"])
 
 
@@ -257,11 +256,10 @@ def _knn_sides(scene: HeadFrames, parameters: Mapping[str, float], rows: Boolean
     """Give the heads where a mask is true their side by `knn`; lone heads and others have NaN."""
     frame = scene.heads["frame_index"]
     sides = np.full(len(frame), np.nan)
-    ceiling = scene.size_wh[1] / 8
     for index in np.unique(frame[rows]):
         part = slice(*np.searchsorted(frame, [index, index + 1]))
         raw = parameters["scale"] * nearest_distances(scene.points_xy[part], int(parameters["k"]))
-        raw = np.clip(raw, FLOOR_PX, ceiling)
+        raw = np.clip(raw, FLOOR_PX, max(FLOOR_PX, float(scene.heights_px[index]) / 8))
         sides[part] = np.minimum(raw, max(FLOOR_PX, 3 * float(np.median(raw))))
     return sides
 
@@ -290,21 +288,21 @@ def _fitted(scene: HeadFrames, sides: Floats) -> tuple[Booleans, Compute]:
     """Fit a plane of sizes a camera; a camera that can't be fitted serves none of its frames."""
     frame = scene.heads["frame_index"]
     camera = np.arange(scene.frames) if scene.camera is None else scene.camera
-    of_heads = camera[frame]
     fitted = np.full(len(sides), np.nan)
-    usable = np.zeros(scene.frames, np.bool_)
-    for code in np.unique(of_heads):
-        mine = of_heads == code
-        known = mine & np.isfinite(sides)
-        roll = np.nan if scene.roll_deg is None else scene.roll_deg[camera == code][0]
-        plane = fit_sizes(
-            scene.points_xy[known], sides[known], scene.size_wh[1], rolled=abs(roll) > ROLLED_DEG
-        )
+    points, served = scene.points_xy, []
+    order = np.argsort(camera[frame], kind="stable")  # once: there may be a camera a frame
+    codes, starts = np.unique(camera[frame][order], return_index=True)
+    for code, mine in zip(codes, np.split(order, starts[1:]), strict=True):
+        known = mine[np.isfinite(sides[mine])]
+        first = int(frame[mine[0]])
+        roll = np.nan if scene.roll_deg is None else scene.roll_deg[first]
+        height = float(scene.heights_px[first])
+        plane = fit_sizes(points[known], sides[known], height, rolled=abs(roll) > ROLLED_DEG)
         if plane is not None:
-            fitted[mine] = plane.at(scene.points_xy[mine])
-            usable |= camera == code
-    fitted = np.clip(fitted, FLOOR_PX, scene.size_wh[1] / 4)
-    return usable, _square(scene, fitted)
+            fitted[mine] = plane.at(points[mine])
+            served.append(code)
+    highest = np.maximum(FLOOR_PX, scene.heights_px[frame] / 4)
+    return np.isin(camera, served), _square(scene, np.clip(fitted, FLOOR_PX, highest))
 
 
 def _fixed(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:

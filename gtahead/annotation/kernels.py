@@ -106,7 +106,7 @@ def _by_neighbours(scene: HeadFrames, sizes: Floats, rule: SigmaRule) -> Floats:
     for index in np.unique(frame):
         part = slice(*np.searchsorted(frame, [index, index + 1]))
         distances[part] = nearest_distances(scene.points_xy[part], int(rule.number("k")))
-    ceiling = scene.size_wh[1] * CEILING
+    ceiling = np.maximum(FLOOR_PX, scene.heights_px[frame] * CEILING)
     sigmas = np.clip(rule.number("beta") * distances, FLOOR_PX, ceiling)
     alone = np.isnan(sigmas)[:, None]
     return np.where(alone, float(SIGMA_RULES["box"]["ratio"]) * sizes, sigmas[:, None])

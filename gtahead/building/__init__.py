@@ -18,10 +18,10 @@ from gtahead.building.frames import UnitTask
 from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
 from gtahead.building.unit import build_sequence, sorted_sources
-from gtahead.captures import choose_reader
 from gtahead.dataset import ANNOTATING, CountPolicy
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
+from gtahead.intake import choose_reader
 
 __all__ = ["AnnotateReport", "BuildReport", "BuildStopped", "annotate", "build"]
 

@@ -11,9 +11,10 @@ import numpy as np
 from gtahead import pictures, storage
 from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
-from gtahead.captures import CapturedFrame, CapturedSequence, SequenceSource
+from gtahead.dataset.captured import CapturedFrame, CapturedSequence, SequenceSource
 from gtahead.errors import Where
 from gtahead.geometry import Booleans
+from gtahead.intake import READERS
 
 
 @dataclass(frozen=True)
@@ -115,15 +116,15 @@ def _take_picture(
 ) -> TakenPicture:
     file = frame.file or ""
     path = task.source.root / file
-    data = _read_layers(frame, task) if frame.layers else pictures.read_bytes(path)
+    data = _read_picture(frame, task)
     header = pictures.read_header(data)
-    width, height = captured.size_wh
+    width, height = frame.size_wh or captured.size_wh
     if header.size_wh != (width, height) and header.upright_wh != (width, height):
         found = f"{header.size_wh[0]} x {header.size_wh[1]}"
         raise pictures.PictureError("wrong-size", f"{found} instead of {width} x {height}")
     pictures.check_health(data, header)
     prepared = pictures.prepare(data, header)
-    if frame.layers:  # there is no file to link to
+    if frame.layers or frame.row is not None:  # there is no file to link to
         prepared = replace(prepared, new_bytes=prepared.new_bytes or data)
     source_hash = (
         prepared.sha256 if prepared.new_bytes is None else hashlib.sha256(data).hexdigest()
@@ -142,6 +143,15 @@ def _take_picture(
         _place(path, prepared, part / "images" / (frame.frame + prepared.extension), task, record)
         name = f"images/{captured.name}/{frame.frame}{prepared.extension}"
     return TakenPicture(name, prepared.sha256, orientation)
+
+
+def _read_picture(frame: CapturedFrame, task: UnitTask) -> bytes:
+    unpack = READERS[task.source.reader].unpack
+    if frame.row is not None and unpack is not None:
+        return unpack(task.source.root, frame)
+    if frame.layers:
+        return _read_layers(frame, task)
+    return pictures.read_bytes(task.source.root / (frame.file or ""))
 
 
 def _read_layers(frame: CapturedFrame, task: UnitTask) -> bytes:

@@ -36,8 +36,8 @@ def scene_of(
         heads: in the upright pictures' pixels, sorted by `frame_index`.
         cameras: of the upright pictures, one a frame.
         ground_m: height of the ground, one a frame.
-        sizes_wh: of the upright pictures, one a frame. They differ only where pictures were turned,
-            and a turned picture's camera has no rotation.
+        sizes_wh: of the upright pictures, one a frame. They differ only where no camera's rotation
+            is known: a turned picture's isn't, nor that of still pictures.
 
     Returns:
         The scene, with `ground_depth_m` among its heads where the ground tells their depth.
@@ -59,7 +59,7 @@ def scene_of(
     return HeadFrames(
         heads | depths,
         len(cameras),
-        size_wh,
+        np.array([height for _, height in sizes_wh], np.float64),
         np.array(focal),
         turned[:, 0],
         _camera_codes(cameras),

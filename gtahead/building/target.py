@@ -29,11 +29,12 @@ from gtahead.building.records import (
     read_record,
     record_path,
 )
-from gtahead.captures import READERS, SequenceSource, inputs_digest
 from gtahead.dataset import FRAMES, MANIFEST, WORK, Manifest, heads_file, read_manifest, tables
+from gtahead.dataset.captured import SequenceSource, inputs_digest
 from gtahead.dataset.manifest import FORMAT
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
+from gtahead.intake import READERS
 from gtahead.pictures import EXTENSIONS
 from gtahead.storage import crash_point
 

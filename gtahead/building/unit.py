@@ -34,19 +34,14 @@ from gtahead.building.records import (
 )
 from gtahead.building.target import remove_images, remove_sequence, unit_digest
 from gtahead.building.upright import turn_heads, upright_camera, upright_size
-from gtahead.captures import (
-    READERS,
-    BrokenSequence,
-    CapturedFrame,
-    CapturedSequence,
-    SequenceSource,
-)
 from gtahead.dataset import ABSENT, COUNTED, IGNORED, WORK, heads_file, tables
+from gtahead.dataset.captured import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
 from gtahead.dataset.fingerprints import sequence_digests
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import CODES, Finding
 from gtahead.geometry import Booleans, Camera, Floats
+from gtahead.intake import READERS
 from gtahead.storage import crash_point
 
 
@@ -108,15 +103,17 @@ def _annotate(
 ) -> None:
     """Add boxes, in_frame and status to the heads, in the upright pictures' pixels."""
     heads = captured.heads
-    turn_heads(heads, [picture.orientation for picture in taken], captured.size_wh)
+    turn_heads(heads, [picture.orientation for picture in taken], captured.sizes_wh)
     scene = scene_of(
         heads,
         [
-            _upright(frame, captured, picture)
-            for frame, picture in zip(captured.frames, taken, strict=True)
+            _upright(frame, size_wh, picture)
+            for frame, size_wh, picture in zip(
+                captured.frames, captured.sizes_wh, taken, strict=True
+            )
         ],
         [frame.ground_m for frame in captured.frames],
-        [upright_size(captured.size_wh, picture.orientation) for picture in taken],
+        _upright_sizes(captured, taken),
     )
     if "point_kind" in heads:
         _lift(heads, lift_points(scene))
@@ -126,7 +123,7 @@ def _annotate(
         detail = f"{fell_back} frames, rule {task.options.boxes}"
         record.findings.add("box-rule-fell-back", Where(sequence=captured.name), detail=detail)
     heads = scene.heads
-    in_frame = _in_upright_frame(heads, taken, captured.size_wh)
+    in_frame = _in_upright_frame(heads, _upright_sizes(captured, taken))
     heads["in_frame"] = in_frame
     heads["status"] = task.options.policy.status(
         in_frame, heads.get("visibility"), heads.get("occluded"), heads.get("ignore")
@@ -142,11 +139,18 @@ def _annotate(
     captured.heads = without_unknown(heads)
 
 
+def _upright_sizes(captured: CapturedSequence, taken: list[TakenPicture]) -> list[tuple[int, int]]:
+    return [
+        upright_size(size_wh, picture.orientation)
+        for size_wh, picture in zip(captured.sizes_wh, taken, strict=True)
+    ]
+
+
 def _upright(
-    frame: CapturedFrame, captured: CapturedSequence, picture: TakenPicture
+    frame: CapturedFrame, size_wh: tuple[int, int], picture: TakenPicture
 ) -> Camera | None:
     """Give a frame's camera as the table of frames holds it."""
-    camera = upright_camera(frame.camera, captured.size_wh, picture.orientation)
+    camera = upright_camera(frame.camera, size_wh, picture.orientation)
     return camera and replace(camera, vfov_deg=round(camera.vfov_deg, VFOV_DIGITS))
 
 
@@ -158,12 +162,9 @@ def _lift(heads: Columns, lifted_xy: Floats) -> None:
         heads[name] = np.where(moved, lifted_xy[:, place], heads[name])
 
 
-def _in_upright_frame(
-    heads: Columns, taken: list[TakenPicture], size_wh: tuple[int, int]
-) -> Booleans:
+def _in_upright_frame(heads: Columns, sizes_wh: list[tuple[int, int]]) -> Booleans:
     """Say which heads lie in their upright picture."""
-    sizes = np.array([upright_size(size_wh, picture.orientation) for picture in taken])
-    width, height = sizes[heads["frame_index"]].T
+    width, height = np.array(sizes_wh)[heads["frame_index"]].T
     x, y = heads["x"], heads["y"]
     return np.asarray((x >= 0) & (x < width) & (y >= 0) & (y < height), np.bool_)
 
@@ -175,11 +176,11 @@ def _frame_rows(captured: CapturedSequence, taken: list[TakenPicture]) -> dict[s
     rows: dict[str, list[Any]] = {name: [] for name in tables.FRAMES_V1.names}
     for name, code in (("num_heads", COUNTED), ("num_ignored", IGNORED), ("num_absent", ABSENT)):
         rows[name] = np.bincount(index[status == code], minlength=count).tolist()
-    for frame, picture in zip(captured.frames, taken, strict=True):
-        camera = _upright(frame, captured, picture)
+    for frame, size_wh, picture in zip(captured.frames, captured.sizes_wh, taken, strict=True):
+        camera = _upright(frame, size_wh, picture)
         position = (camera and camera.position_m) or (None, None, None)
         rotation = (camera and camera.rotation_deg) or (None, None, None)
-        width, height = upright_size(captured.size_wh, picture.orientation)
+        width, height = upright_size(size_wh, picture.orientation)
         values = {
             "frame_id": f"{captured.name}/{frame.frame}",
             "sequence": captured.name,

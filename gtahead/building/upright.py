@@ -37,17 +37,23 @@ def upright_camera(
     return Camera(vertical_fov_deg(focal, height), camera.position_m, None)
 
 
-def turn_heads(heads: Columns, orientations: Sequence[int], size_wh: tuple[int, int]) -> None:
+def turn_heads(
+    heads: Columns, orientations: Sequence[int], sizes_wh: Sequence[tuple[int, int]]
+) -> None:
     """Move everything in pixels from the pictures as stored to the upright ones.
 
     Args:
         heads: columns with `frame_index`; replaced in place.
         orientations: EXIF orientation of each frame's picture; 1 leaves its heads alone.
-        size_wh: of the pictures as stored.
+        sizes_wh: of each frame's picture as stored.
     """
-    of_heads = np.asarray(orientations, np.int64)[heads["frame_index"]]
-    for orientation in sorted(set(orientations) - {1}):
-        rows = np.flatnonzero(of_heads == orientation)
+    turned = [
+        index for index, pose in enumerate(zip(orientations, sizes_wh, strict=True)) if pose[0] != 1
+    ]
+    poses = {(orientations[index], sizes_wh[index]) for index in turned}
+    for orientation, size_wh in sorted(poses):
+        frames = [i for i in turned if (orientations[i], sizes_wh[i]) == (orientation, size_wh)]
+        rows = np.flatnonzero(np.isin(heads["frame_index"], frames))
         for names, turn in [(n, reorient_points) for n in _POINTS] + [
             (n, reorient_boxes) for n in _BOXES
         ]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gtahead.captures import gcc_part, gcc_scene
-from gtahead.captures.capture import CapturedSequence, Reader, SequenceSource, folders_in
 from gtahead.captures.gcc_part import EYE_INFO, PART, PED_INFO
+from gtahead.dataset.captured import CapturedSequence, Reader, SequenceSource, folders_in
 from gtahead.findings import Findings, Ledger
 
 

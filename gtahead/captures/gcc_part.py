@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.captures.capture import (
+from gtahead.captures.picture_files import MOST_DIGITS, common_size
+from gtahead.dataset.captured import (
     SIMULATION,
     BrokenSequence,
     CapturedFrame,
@@ -27,7 +28,6 @@ from gtahead.captures.capture import (
     mark_simulated,
     settle_heads,
 )
-from gtahead.captures.picture_files import MOST_DIGITS, common_size
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where, printable
 from gtahead.findings import Findings, Ledger

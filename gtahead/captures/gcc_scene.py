@@ -18,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import schemas
-from gtahead.captures.capture import (
+from gtahead.captures.ground_fit import ground_from_polygon
+from gtahead.captures.picture_files import MOST_DIGITS, common_size, numbered_pictures
+from gtahead.dataset.captured import (
     BrokenSequence,
     CapturedFrame,
     CapturedSequence,
@@ -28,8 +30,6 @@ from gtahead.captures.capture import (
     frame_name,
     settle_heads,
 )
-from gtahead.captures.ground_fit import ground_from_polygon
-from gtahead.captures.picture_files import MOST_DIGITS, common_size, numbered_pictures
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger

@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import pictures, schemas
-from gtahead.captures.capture import (
+from gtahead.captures.picture_files import common_size
+from gtahead.dataset.captured import (
     BrokenSequence,
     CapturedFrame,
     CapturedSequence,
@@ -33,7 +34,6 @@ from gtahead.captures.capture import (
     note_gaps,
     settle_heads,
 )
-from gtahead.captures.picture_files import common_size
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where, printable
 from gtahead.findings import Findings, Ledger

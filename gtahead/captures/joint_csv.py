@@ -12,18 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.captures.capture import (
-    FARTHEST_PX,
-    BrokenSequence,
-    CapturedFrame,
-    CapturedSequence,
-    HeadRows,
-    SequenceSource,
-    frame_name,
-    frames_within,
-    note_gaps,
-    settle_heads,
-)
 from gtahead.captures.joint_file import JointCsv, JointFile, cameras_of, joints_of
 from gtahead.captures.joint_views import (
     drop_broken_heads,
@@ -35,6 +23,18 @@ from gtahead.captures.joint_views import (
 )
 from gtahead.captures.joints import Ints, heads_of, persons
 from gtahead.captures.picture_files import common_size
+from gtahead.dataset.captured import (
+    FARTHEST_PX,
+    BrokenSequence,
+    CapturedFrame,
+    CapturedSequence,
+    HeadRows,
+    SequenceSource,
+    frame_name,
+    frames_within,
+    note_gaps,
+    settle_heads,
+)
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import Findings, Ledger

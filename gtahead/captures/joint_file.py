@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.captures.capture import BrokenSequence, frame_name, frames_around
 from gtahead.captures.joints import (
     HEAD_CENTER,
     HEAD_TOP,
@@ -19,6 +18,7 @@ from gtahead.captures.joints import (
     clean_flags,
 )
 from gtahead.captures.picture_files import MOST_DIGITS
+from gtahead.dataset.captured import BrokenSequence, frame_name, frames_around
 from gtahead.dataset.tabular import Columns, Kind, TableRead, read_csv
 from gtahead.errors import InputError, Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gtahead.captures.capture import FARTHEST_PX, frame_name
 from gtahead.captures.joints import HeadJoints, Ints
+from gtahead.dataset.captured import FARTHEST_PX, frame_name
 from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
 from gtahead.geometry import Booleans, Camera, Floats, camera_axes, focal_px, project

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.captures.capture import frame_name
+from gtahead.dataset.captured import frame_name
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger

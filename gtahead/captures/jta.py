@@ -15,7 +15,9 @@ import numpy.typing as npt
 import orjson
 
 from gtahead import schemas
-from gtahead.captures.capture import (
+from gtahead.captures.joints import Joints, clean_flags, heads_of, persons
+from gtahead.captures.picture_files import numbered_pictures
+from gtahead.dataset.captured import (
     BrokenSequence,
     CapturedFrame,
     CapturedSequence,
@@ -28,8 +30,6 @@ from gtahead.captures.capture import (
     note_gaps,
     settle_heads,
 )
-from gtahead.captures.joints import Joints, clean_flags, heads_of, persons
-from gtahead.captures.picture_files import numbered_pictures
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, vertical_fov_deg

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.captures.capture import (
+from gtahead.captures.joint_csv import read_sequence
+from gtahead.captures.joint_file import JointCsv, read_joint_file
+from gtahead.captures.joint_views import printed_step
+from gtahead.captures.joints import Joints
+from gtahead.captures.picture_files import note_strange_pictures, numbered_pictures
+from gtahead.dataset.captured import (
     SIMULATION,
     CapturedSequence,
     Reader,
@@ -20,11 +25,6 @@ from gtahead.captures.capture import (
     folders_in,
     mark_simulated,
 )
-from gtahead.captures.joint_csv import read_sequence
-from gtahead.captures.joint_file import JointCsv, read_joint_file
-from gtahead.captures.joint_views import printed_step
-from gtahead.captures.joints import Joints
-from gtahead.captures.picture_files import note_strange_pictures, numbered_pictures
 from gtahead.dataset.tabular import Columns, write_csv
 from gtahead.errors import Where, printable
 from gtahead.findings import Findings, Ledger

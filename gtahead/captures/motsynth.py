@@ -16,7 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import schemas, storage
-from gtahead.captures.capture import (
+from gtahead.captures.joints import (
+    HEAD_CENTER,
+    HEAD_TOP,
+    JOINTS_A_PERSON,
+    NECK,
+    Joints,
+    heads_of,
+    persons,
+)
+from gtahead.captures.picture_files import MOST_DIGITS
+from gtahead.dataset.captured import (
     BrokenSequence,
     CapturedFrame,
     CapturedSequence,
@@ -28,16 +38,6 @@ from gtahead.captures.capture import (
     note_gaps,
     settle_heads,
 )
-from gtahead.captures.joints import (
-    HEAD_CENTER,
-    HEAD_TOP,
-    JOINTS_A_PERSON,
-    NECK,
-    Joints,
-    heads_of,
-    persons,
-)
-from gtahead.captures.picture_files import MOST_DIGITS
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, vertical_fov_deg

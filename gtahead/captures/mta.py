@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.captures.capture import (
+from gtahead.captures.joint_csv import read_sequence
+from gtahead.captures.joint_file import JointCsv, JointFile, read_joint_file
+from gtahead.captures.picture_files import note_strange_pictures, numbered_pictures
+from gtahead.dataset.captured import (
     CapturedSequence,
     Reader,
     SequenceSource,
     folders_in,
     frame_name,
 )
-from gtahead.captures.joint_csv import read_sequence
-from gtahead.captures.joint_file import JointCsv, JointFile, read_joint_file
-from gtahead.captures.picture_files import note_strange_pictures, numbered_pictures
 from gtahead.dataset.tabular import Kind
 from gtahead.errors import InputError, Where, printable
 from gtahead.findings import Finding, Findings, Ledger

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gtahead import schemas, storage
-from gtahead.captures.capture import (
+from gtahead.dataset.captured import (
     BrokenSequence,
     CapturedFrame,
     CapturedSequence,

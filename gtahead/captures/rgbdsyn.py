@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gtahead.captures import gcc_scene
-from gtahead.captures.capture import CapturedSequence, Reader, SequenceSource
+from gtahead.dataset.captured import CapturedSequence, Reader, SequenceSource
 from gtahead.findings import Findings, Ledger
 
 

@@ -17,9 +17,9 @@ import numpy as np
 import orjson
 
 from gtahead import __version__, running, storage
-from gtahead.captures.capture import SIMULATION
 from gtahead.captures.native import SEQUENCE
 from gtahead.dataset import COUNTED, CountPolicy
+from gtahead.dataset.captured import SIMULATION
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import inside

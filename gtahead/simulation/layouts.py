@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 
 from gtahead import storage
-from gtahead.captures.capture import SIMULATION
 from gtahead.captures.gcc_part import BATCH, write_part_info, write_ped_info
 from gtahead.captures.joints import JOINTS_A_PERSON, Joints
 from gtahead.captures.jta_mods import COORDS, CoordsWriter
 from gtahead.captures.native import write_sequence
+from gtahead.dataset.captured import SIMULATION
 from gtahead.dataset.tabular import Columns
 from gtahead.geometry import Floats, project
 from gtahead.simulation import painting

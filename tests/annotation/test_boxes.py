@@ -23,7 +23,9 @@ def scene(frames: list[list[tuple[float, float]]], **columns: list[float]) -> He
         **{name: np.array(values, np.float64) for name, values in columns.items()},
     }
     count = len(frames)
-    return HeadFrames(heads, count, (1920, 1080), np.full(count, FOCAL), np.full(count, np.nan))
+    return HeadFrames(
+        heads, count, np.full(count, 1080.0), np.full(count, FOCAL), np.full(count, np.nan)
+    )
 
 
 def sources(found: PseudoBoxes) -> list[str]:
@@ -59,7 +61,7 @@ def test_each_rule_by_hand() -> None:
     assert captured.error_px.tolist() == [0, 0]
     del heads.heads["top_neck_m"]
     assert sizes("joints") == [[5.4, 6.75], [10.8, 13.5]]  # 5 and 10 px in the picture
-    tilted = HeadFrames(heads.heads, 1, heads.size_wh, heads.focal_px, np.array([-60.0]))
+    tilted = HeadFrames(heads.heads, 1, heads.heights_px, heads.focal_px, np.array([-60.0]))
     boxes = give_boxes(tilted, BoxRule.parse("joints")).boxes_xyxy
     assert (boxes[:, 3] - boxes[:, 1]).round(2).tolist() == [13.5, 27]  # seen from 60 degrees above
 
@@ -211,7 +213,7 @@ def test_frames_of_one_camera_help_each_other() -> None:
     alone = give_boxes(frames, BoxRule("perspective"))
     assert sources(alone)[-1] == "knn"  # each frame by itself: three heads tell nothing
     together = HeadFrames(
-        frames.heads, 2, frames.size_wh, frames.focal_px, frames.pitch_deg, np.array([5, 5])
+        frames.heads, 2, frames.heights_px, frames.focal_px, frames.pitch_deg, np.array([5, 5])
     )
     found = give_boxes(together, BoxRule("perspective"))
     assert set(sources(found)) == {"perspective"}
@@ -227,7 +229,7 @@ def test_a_rolled_camera_has_sizes_from_left_to_right() -> None:
     depth[:20] = np.nan
     flat = scene([points], depth_m=list(depth))  # type: ignore[list-item]
     rolled = HeadFrames(
-        flat.heads, 1, flat.size_wh, flat.focal_px, flat.pitch_deg, None, np.array([20.0])
+        flat.heads, 1, flat.heights_px, flat.focal_px, flat.pitch_deg, None, np.array([20.0])
     )
     found = give_boxes(rolled, BoxRule("perspective")).boxes_xyxy
     assert found[:, 2] - found[:, 0] == pytest.approx(true, abs=0.02)

@@ -22,7 +22,7 @@ def scene(frames: list[list[tuple[float, float]]]) -> HeadFrames:
         "y": points[:, 1],
     }
     unknown = np.full(len(frames), np.nan)
-    return HeadFrames(heads, len(frames), (1920, 1080), unknown, unknown)
+    return HeadFrames(heads, len(frames), np.full(len(frames), 1080.0), unknown, unknown)
 
 
 def boxes(widths: list[float], heights: list[float]) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 from helpers import gtahead, picture
 from layouts import crowd
 
-from gtahead.captures import READERS
+from gtahead.intake import READERS
 
 
 def refuse(root: Path, *options: str) -> str:

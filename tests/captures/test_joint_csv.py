@@ -16,9 +16,9 @@ from helpers import gtahead, picture
 from layouts import Body, Scene, crowd, read
 
 from gtahead import Dataset
-from gtahead.captures import choose_reader
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera
+from gtahead.intake import choose_reader
 
 COORDS = "seq_0/coords.csv"
 

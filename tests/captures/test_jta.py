@@ -11,8 +11,8 @@ import pytest
 from helpers import gtahead, picture
 
 from gtahead import Dataset
-from gtahead.captures import READERS, choose_reader
 from gtahead.findings import Findings, Ledger
+from gtahead.intake import READERS, choose_reader
 
 FOCAL, CX, CY = 1158.0, 960.0, 540.0
 

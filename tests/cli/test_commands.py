@@ -188,7 +188,7 @@ def test_nothing_depends_on_the_folder_it_runs_in(tmp_path: Path) -> None:
 def test_help_lists_every_kind_and_rule() -> None:
     """Help must not import the library, so its lists are written by hand."""
     from gtahead.annotation.boxes import RULES
-    from gtahead.captures import READERS
+    from gtahead.intake import READERS
 
     text = " ".join(gtahead("build", "--help").out.split())
     assert f"Kind of capture: {', '.join(['auto', *READERS])}." in text

@@ -9,9 +9,9 @@ import pytest
 from helpers import gtahead
 
 import gtahead as library
-from gtahead.captures import READERS
 from gtahead.dataset.tabular import Columns
 from gtahead.findings import Findings, Ledger
+from gtahead.intake import READERS
 from gtahead.simulation import PRESETS, Preset
 from gtahead.simulation.painting import paint_people, visible_shares
 from gtahead.simulation.people import HEAD_M, Seen, gather, look

@@ -42,7 +42,7 @@ def as_scene(boxes_xyxy: Floats, size_wh: tuple[int, int]) -> HeadFrames:
         "x": boxes_xyxy[:, [0, 2]].mean(axis=1),
         "y": boxes_xyxy[:, [1, 3]].mean(axis=1),
     }
-    return HeadFrames(heads, 1, size_wh, unknown, unknown)
+    return HeadFrames(heads, 1, np.array([float(size_wh[1])]), unknown, unknown)
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ def scene_of(poses: list[list[list[float]]]) -> HeadFrames:
     middle = (top + neck) / 2
     xy = np.array([_pixel(point) for point in middle])
     count = len(joints)
-    size_wh = (int(2 * CENTRE[0]), int(2 * CENTRE[1]))
+    heights_px = np.array([2.0 * CENTRE[1]])
     heads = {
         "head_id": np.arange(count),
         "frame_index": np.zeros(count, np.int64),
@@ -42,9 +42,9 @@ def scene_of(poses: list[list[list[float]]]) -> HeadFrames:
         "top_neck_m": np.linalg.norm(top - neck, axis=1),
         "point_kind": np.zeros(count, np.int8),
     }
-    scene = HeadFrames(heads, 1, size_wh, np.array([FOCAL]), np.array([_pitch_deg(poses)]))
+    scene = HeadFrames(heads, 1, heights_px, np.array([FOCAL]), np.array([_pitch_deg(poses)]))
     heads["x"], heads["y"] = lift_points(scene).T
-    return HeadFrames(heads, 1, size_wh, scene.focal_px, scene.pitch_deg)
+    return HeadFrames(heads, 1, heights_px, scene.focal_px, scene.pitch_deg)
 
 
 def main() -> None:

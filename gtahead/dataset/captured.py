@@ -73,6 +73,8 @@ class CapturedFrame:
         ground_m: height of the ground in the world, z, where people stand on one level.
         weather: where it isn't the sequence's.
         hour: likewise.
+        size_wh: of the picture as the heads' pixels mean it, where it isn't the sequence's.
+        row: where the picture lies in `file`, if that is no picture but holds several.
     """
 
     frame: str
@@ -84,6 +86,8 @@ class CapturedFrame:
     ground_m: float | None = None
     weather: str | None = None
     hour: float | None = None
+    size_wh: tuple[int, int] | None = None
+    row: int | None = None
 
 
 @dataclass
@@ -92,7 +96,7 @@ class CapturedSequence:
 
     Attributes:
         name: of the sequence.
-        size_wh: of every picture as stored, in pixels.
+        size_wh: of every picture as stored, in pixels, unless a frame says otherwise.
         frames: sorted by name.
         heads: columns named as the canonical table's, with `frame_index` into `frames`;
             `captured_*` is the capture's own box. Columns that aren't there are unknown.
@@ -115,6 +119,11 @@ class CapturedSequence:
     about: dict[str, Any] = field(default_factory=dict)
     lost_frames: set[int] = field(default_factory=set)
 
+    @property
+    def sizes_wh(self) -> list[tuple[int, int]]:
+        """Sizes of the pictures, one a frame."""
+        return [frame.size_wh or self.size_wh for frame in self.frames]
+
 
 class BrokenSequence(Exception):  # noqa: N818 - a verdict on data, not a fault of the program
     """The sequence is set aside whole; the finding that says why is already noted."""
@@ -130,7 +139,8 @@ class Reader:
         recognise: given a folder, why it is such a capture; None where it isn't.
         list_sequences: the capture's sequences in order; notes what is no sequence.
         read: one sequence; notes findings and keeps the ledger of frames and heads.
-        inputs: the files of a sequence that decide about its labels.
+        inputs: the files of a sequence that decide about its labels, and those that hold pictures.
+        unpack: given the root and a frame with a `row`, the bytes of its picture.
     """
 
     name: str
@@ -139,6 +149,7 @@ class Reader:
     list_sequences: Callable[[Path, Findings], list[SequenceSource]]
     read: Callable[[SequenceSource, Findings, Ledger], CapturedSequence]
     inputs: Callable[[SequenceSource], tuple[list[Path], list[Path]]]
+    unpack: Callable[[Path, CapturedFrame], bytes] | None = None
 
 
 def inputs_digest(
