@@ -11,6 +11,7 @@ import gtahead
 PACKAGE = Path(gtahead.__file__).parent
 
 FLOORS = {
+    "compiling": 0,
     "errors": 0,
     "density": 1,
     "findings": 1,
@@ -22,6 +23,7 @@ FLOORS = {
     "dataset": 3,
     "annotation": 4,
     "captures": 4,
+    "formats": 4,
     "intake": 5,
     "building": 6,
     "overview": 6,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from gtahead.compiling import compiled
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+@compiled
 def _sweep(points_xy: Floats, starts: Ints, k: int, out: Floats) -> None:
     """Fill `out` with mean distances; see `nearest.mean_distances_by_frame`."""
     best = np.empty(k)
@@ -50,11 +50,8 @@ def _sweep(points_xy: Floats, starts: Ints, k: int, out: Floats) -> None:
             out[first + order[mine]] = total / wanted
 
 
-_compiled = numba.njit(cache=True, nogil=True)(_sweep)
-
-
 def sweep(points_xy: Floats, starts: Ints, k: int) -> Floats:
     """Give (N,) mean distances; see `nearest.mean_distances_by_frame`."""
     out = np.empty(len(points_xy))
-    _compiled(points_xy, starts, k, out)
-    return cast("Floats", out)
+    _sweep(points_xy, starts, k, out)
+    return out

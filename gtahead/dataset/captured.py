@@ -280,6 +280,7 @@ class HeadRows:
         columns: as in `CapturedSequence.heads`, and `frame` with the numbers as captured.
         where: file and sequence, for messages.
         lines: (N,) line numbers in the file, or None where a row has none.
+        names: of the frames, by `frame_index`, where they aren't numbers.
         lost_frames: indices of frames that lost heads to a fault.
     """
 
@@ -287,6 +288,7 @@ class HeadRows:
     where: Where
     lines: npt.NDArray[np.int64] | None
     lost_frames: set[int] = field(default_factory=set)
+    names: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.columns["head_id"])
@@ -295,10 +297,14 @@ class HeadRows:
         """Say where a row stands."""
         line = None if self.lines is None else f"line {self.lines[row]}"
         parts = [part for part in (line, field_name) if part]
+        if self.names is None:
+            name = frame_name(int(self.columns["frame"][row]))
+        else:
+            name = self.names[self.columns["frame_index"][row]]
         return Where(
             self.where.file,
             self.where.sequence,
-            frame_name(int(self.columns["frame"][row])),
+            name,
             int(self.columns["head_id"][row]),
             ", ".join(parts) or None,
         )

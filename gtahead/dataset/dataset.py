@@ -167,28 +167,58 @@ class Dataset:
             raise KeyError(sequence)
         return self._read_heads(sequence, columns)
 
-    def _read_heads(self, sequence: str, columns: Sequence[str] | None) -> Columns:
-        file = heads_file(sequence)
-        where = Where(str(self.folder / file))
-        named = self.manifest.document["tables"].get(file)
+    def head_codes(
+        self, sequence: str, columns: Sequence[str], rows: range | None = None
+    ) -> Columns:
+        """Give columns of one sequence's heads, words as codes; see `tables.read_head_codes`.
+
+        Args:
+            sequence: its name.
+            columns: names of `HEADS_V1`.
+            rows: which of the table's rows; None for all.
+
+        Raises:
+            InputError: the table is missing or damaged.
+        """
+        path, named = self._heads_table(sequence)
+        if rows is not None and rows.stop > named["rows"]:
+            raise self._damaged(path, f"{named['rows']} rows")
+        return tables.read_head_codes(path, str(path), columns, rows)
+
+    def rows(self, places: Sequence[int]) -> list[dict[str, Any]]:
+        """Give rows of the table of frames by their places, with all columns."""
+        rows: list[dict[str, Any]] = self._table.take(list(places)).to_pylist()
+        return rows
+
+    def _damaged(self, path: Path, value: str) -> InputError:
+        return InputError(
+            "the table isn't the one that the manifest names",
+            where=Where(str(path)),
+            value=value,
+            remedy="the data set is damaged: build it anew with --fresh",
+        )
+
+    def _heads_table(self, sequence: str) -> tuple[Path, Mapping[str, Any]]:
+        """Find a sequence's table of heads, and what the manifest says of it."""
+        path = self.folder / heads_file(sequence)
+        named = self.manifest.document["tables"].get(heads_file(sequence))
         if named is None or not storage.is_plain_name(sequence):
             raise InputError(
                 "the manifest doesn't name this table",
-                where=where,
+                where=Where(str(path)),
                 remedy="the data set is damaged: build it anew with --fresh",
             )
-        heads = tables.read_heads(self.folder / file, str(self.folder / file), columns)
+        return path, named
+
+    def _read_heads(self, sequence: str, columns: Sequence[str] | None) -> Columns:
+        path, named = self._heads_table(sequence)
+        heads = tables.read_heads(path, str(path), columns)
         rows = len(next(iter(heads.values()))) if heads else named["rows"]
         foreign = "frame_id" in heads and any(
             not frame_id.startswith(f"{sequence}/") for frame_id in set(heads["frame_id"])
         )
         if rows != named["rows"] or foreign:
-            raise InputError(
-                "the table isn't the one that the manifest names",
-                where=where,
-                value=f"{rows} rows",
-                remedy="the data set is damaged: build it anew with --fresh",
-            )
+            raise self._damaged(path, f"{rows} rows")
         return heads
 
     def select(

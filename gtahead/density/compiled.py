@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from gtahead.compiling import compiled
 
 Floats = npt.NDArray[np.float64]
 Map = npt.NDArray[np.float32]
@@ -16,15 +15,8 @@ Map = npt.NDArray[np.float32]
 TINY = 1e-150
 """Sigmas below have no square."""
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def _compiled(function: F) -> F:
-    """Compile at the first call, and keep the result on disk; numba itself has no types."""
-    return cast("F", numba.njit(cache=True, nogil=True)(function))
-
-
-@_compiled
+@compiled
 def _weights(
     place: float, sigma: float, extent: int, stride: int, cut: float, mass: Floats
 ) -> tuple[int, int, float]:
@@ -42,7 +34,7 @@ def _weights(
     return first, last + 1 - first, total
 
 
-@_compiled
+@compiled
 def _density(
     points: Floats,
     sigmas: Floats,
@@ -82,7 +74,7 @@ def density(
     _density(points, sigmas, size_wh[0], size_wh[1], stride, renormalise, cut, out)
 
 
-@_compiled
+@compiled
 def _falling(sigma: float, reach: int, values: Map) -> None:
     """Fill `values` with exp(-d^2 / (2 sigma^2)) for d = 0, 1 ... reach: one exponential in all."""
     step = math.exp(-1.0 / (2.0 * sigma * sigma)) if sigma > TINY else 0.0
@@ -94,7 +86,7 @@ def _falling(sigma: float, reach: int, values: Map) -> None:
         step *= twice
 
 
-@_compiled
+@compiled
 def heatmap(points: Floats, sigmas: Floats, stride: int, cut: float, out: Map) -> None:
     """Raise `out` to every head's Gaussian; sigmas are in cells."""
     rows, columns = out.shape
@@ -125,7 +117,7 @@ def heatmap(points: Floats, sigmas: Floats, stride: int, cut: float, out: Map) -
                 line[j] = value if value > line[j] else line[j]
 
 
-@_compiled
+@compiled
 def fidt(points: Floats, stride: int, values: Map, out: Map) -> None:
     """Raise the cells around each head to what their squared distance, in cells, looks up."""
     rows, columns = out.shape

@@ -1,0 +1,269 @@
+"""Tables as the Hugging Face hub likes them: a row a picture, its heads as lists, one schema.
+
+Written by pyarrow with an explicit schema and without the `datasets` library's own key, so that
+every version of that library reads them; what its features are stands in the card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import InputError, Where
+
+_FLOATS = pa.list_(pa.float32())
+_HEADS = pa.struct(
+    [
+        pa.field("id", pa.list_(pa.int64())),
+        pa.field("bbox", pa.list_(_FLOATS)),  # COCO's: x, y, width, height in pixels
+        pa.field("point", pa.list_(_FLOATS)),  # x, y in pixels
+        pa.field("category", pa.list_(pa.int64())),  # 0: head
+        pa.field("occluded", pa.list_(pa.bool_())),  # null where unknown
+        pa.field("visibility", pa.list_(pa.float32())),  # visible share, null where unknown
+        pa.field("track_id", pa.list_(pa.int64())),  # the person, within a sequence
+    ]
+)
+
+FRAME_FIELDS = [
+    pa.field("image_id", pa.int64(), nullable=False),
+    pa.field("file_name", pa.string(), nullable=False),
+    pa.field("sequence", pa.string(), nullable=False),
+    pa.field("frame", pa.string(), nullable=False),
+    pa.field("width", pa.int32(), nullable=False),
+    pa.field("height", pa.int32(), nullable=False),
+    pa.field("num_heads", pa.int32(), nullable=False),
+    pa.field("density_level", pa.string(), nullable=False),
+    pa.field("weather", pa.string()),
+    pa.field("hour", pa.float32()),
+    pa.field("location", pa.string()),
+    pa.field("fps", pa.float32()),
+    pa.field("vfov_deg", pa.float64()),
+    pa.field("camera_m", pa.list_(pa.float64())),
+    pa.field("pitch_roll_yaw_deg", pa.list_(pa.float64())),
+    pa.field("objects", _HEADS, nullable=False),
+    pa.field("ignored", _HEADS, nullable=False),
+]
+_IMAGE = pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+
+LABELS = pa.schema(FRAME_FIELDS)
+WITH_PICTURES = pa.schema([_IMAGE, *FRAME_FIELDS])
+
+GROUP_ROWS = 100
+GROUP_BYTES = 64_000_000
+"""Largest row group: the hub's viewer refuses larger ones."""
+
+
+class HubWriter:
+    """Writes rows a group at a time, so that a shard never is in memory."""
+
+    def __init__(self, path: Path, *, pictures: bool) -> None:
+        self._schema = WITH_PICTURES if pictures else LABELS
+        self._writer = parquet.ParquetWriter(
+            path,
+            self._schema,
+            compression=dict.fromkeys(_leaves(LABELS), "zstd") | dict.fromkeys(_PICTURE, "none"),
+            use_dictionary=["sequence", "weather", "location", "density_level"],
+            write_page_index=True,
+        )
+
+    def write(
+        self,
+        frames: Mapping[str, Sequence[Any]],
+        heads: Mapping[str, Columns],
+        bounds: Mapping[str, Any],
+        pictures: Sequence[tuple[bytes | None, str]] | None,
+    ) -> None:
+        """Write one row group.
+
+        Args:
+            frames: columns of `FRAME_FIELDS` but for the heads'.
+            heads: `objects` and `ignored`, each with the columns of the struct; `bbox` (N, 4) and
+                `point` (N, 2); `occluded` -1 and `visibility` NaN where unknown.
+            bounds: of both, (F + 1,): heads of frame i are rows `bounds[i]` to `bounds[i + 1]`.
+            pictures: bytes and path of each frame's picture, where the schema has them.
+        """
+        arrays = []
+        for field in self._schema:
+            if field.name == "image":
+                assert pictures is not None
+                rows = [{"bytes": data, "path": path} for data, path in pictures]
+                arrays.append(pa.array(rows, field.type))
+            elif field.name in heads:
+                arrays.append(_structs(heads[field.name], bounds[field.name]))
+            else:
+                arrays.append(pa.array(frames[field.name], field.type))
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+
+    def close(self) -> None:
+        """Write the file's end."""
+        if not self._writer.is_open:
+            return
+        self._writer.close()
+
+
+_PICTURE = ("image.bytes", "image.path")
+
+
+def _leaves(schema: Any) -> list[str]:  # noqa: ANN401 - Arrow
+    """Give the paths of all columns, as Parquet names them."""
+
+    def below(name: str, kind: Any) -> Iterator[str]:  # noqa: ANN401 - Arrow
+        if pa.types.is_struct(kind):
+            for child in kind:
+                yield from below(f"{name}.{child.name}", child.type)
+        elif pa.types.is_list(kind):
+            yield from below(f"{name}.list.element", kind.value_type)
+        else:
+            yield name
+
+    return [leaf for field in schema for leaf in below(field.name, field.type)]
+
+
+def _structs(heads: Columns, bounds: Any) -> Any:  # noqa: ANN401 - Arrow
+    """Give one struct of lists a frame."""
+    offsets = pa.array(np.asarray(bounds, np.int32))
+    arrays = []
+    for field in _HEADS:
+        values = heads[field.name]
+        kind = field.type.value_type
+        if pa.types.is_list(kind):
+            width = values.shape[1]
+            flat = pa.array(np.ascontiguousarray(values, np.float32).reshape(-1))
+            inner = pa.array(np.arange(len(values) + 1, dtype=np.int32) * np.int32(width))
+            items = pa.ListArray.from_arrays(inner, flat)
+        elif pa.types.is_boolean(kind):
+            items = pa.array(values > 0, kind, mask=values < 0)
+        elif pa.types.is_floating(kind):
+            items = pa.array(values.astype(np.float32), kind, mask=np.isnan(values))
+        else:
+            items = pa.array(values, kind)
+        arrays.append(pa.ListArray.from_arrays(offsets, items))
+    return pa.StructArray.from_arrays(arrays, fields=list(_HEADS))
+
+
+def write_table(path: Path, frames: Mapping[str, Sequence[Any]], first: str) -> None:
+    """Write frames' columns alone, with `first` (text) before them: metadata of plain files."""
+    schema = pa.schema([pa.field(first, pa.string(), nullable=False), *FRAME_FIELDS[2:-2]])
+    arrays = [pa.array(frames[field.name], field.type) for field in schema]
+    parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="zstd")
+
+
+def read_frames_of(
+    path: Path, file: str, columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Read the rows of a hub table, without pictures and heads.
+
+    Raises:
+        InputError: unreadable, or another table.
+    """
+    with _opened(path, file) as source:
+        there = source.schema_arrow.names
+        wanted = [n for n in columns or there if n in there and n not in ("image", *_STRUCTS)]
+        rows: list[dict[str, Any]] = source.read(columns=wanted, use_threads=False).to_pylist()
+        return rows
+
+
+_STRUCTS = ("objects", "ignored")
+
+
+def column_names(path: Path, file: str) -> list[str]:
+    """Give the names of a Parquet file's columns.
+
+    Raises:
+        InputError: unreadable.
+    """
+    with _opened(path, file) as source:
+        names: list[str] = source.schema_arrow.names
+        return names
+
+
+def _opened(path: Path, file: str) -> Any:  # noqa: ANN401 - Arrow
+    try:
+        return parquet.ParquetFile(path)
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise InputError(
+            "the Parquet file can't be read",
+            where=Where(file),
+            value=str(error).splitlines()[0],
+            remedy="copy or export it again",
+        ) from error
+
+
+def read_heads_of(path: Path, file: str, name: str) -> tuple[Columns, Any]:
+    """Read a hub table's heads.
+
+    Args:
+        path: of the file.
+        file: its name in messages.
+        name: of the struct of lists, `objects` or `ignored`.
+
+    Returns:
+        Columns of (N,), `bbox` (N, 4) and `point` (N, 2) where they are there; and (F + 1,) bounds.
+
+    Raises:
+        InputError: unreadable, or lists of another shape.
+    """
+    with _opened(path, file) as source:
+        if name not in source.schema_arrow.names:
+            return {}, np.zeros(source.metadata.num_rows + 1, np.int64)
+        column = source.read(columns=[name], use_threads=False).column(name)
+    kind = column.type
+    out: Columns = {}
+    bounds = None
+    for place, child in enumerate(kind):
+        lists = pa.chunked_array([chunk.field(place) for chunk in column.chunks], child.type)
+        lengths = pa.compute.list_value_length(lists).fill_null(0).to_numpy()
+        mine = np.concatenate([[0], np.cumsum(lengths)])
+        items = pa.compute.list_flatten(lists).combine_chunks()
+        if bounds is not None and (len(mine) != len(bounds) or (mine != bounds).any()):
+            raise InputError(
+                "lists of one row differ in length",
+                where=Where(file, field=f"{name}.{child.name}"),
+                remedy="each head needs one value in each list",
+            )
+        bounds = mine
+        out[child.name] = _values(items, Where(file, field=f"{name}.{child.name}"))
+    assert bounds is not None
+    return out, bounds
+
+
+def _values(items: Any, where: Where) -> Any:  # noqa: ANN401 - Arrow
+    kind = items.type
+    if pa.types.is_list(kind):
+        lengths = np.unique(pa.compute.list_value_length(items).to_numpy(zero_copy_only=False))
+        if len(lengths) > 1:
+            raise InputError("lists of different lengths", where=where, value=list(lengths))
+        width = int(lengths[0]) if len(lengths) else 4
+        return items.flatten().to_numpy(zero_copy_only=False).astype(np.float64).reshape(-1, width)
+    if pa.types.is_boolean(kind):
+        return items.cast(pa.int8()).fill_null(-1).to_numpy(zero_copy_only=False)
+    if pa.types.is_floating(kind):
+        return items.to_numpy(zero_copy_only=False).astype(np.float64)
+    return items.to_numpy(zero_copy_only=False)
+
+
+def read_picture(path: Path, file: str, row: int) -> bytes:
+    """Read one row's picture; only its row group is read.
+
+    Raises:
+        InputError: unreadable, no such row, or no bytes there.
+    """
+    with _opened(path, file) as source:
+        first = 0
+        for group in range(source.metadata.num_row_groups):
+            size = source.metadata.row_group(group).num_rows
+            if row < first + size:
+                column = source.read_row_group(group, columns=["image"], use_threads=False)
+                value = column.column("image")[row - first].as_py()
+                if value is None or value.get("bytes") is None:
+                    break
+                data: bytes = value["bytes"]
+                return data
+            first += size
+    raise InputError("the row holds no picture", where=Where(file, field=f"row {row}"))

@@ -1,0 +1,291 @@
+"""From a data set to batches: frames of one split, with the heads that an export has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gtahead import storage
+from gtahead.dataset import (
+    ABSENT,
+    COUNTED,
+    FRAMES,
+    IGNORED,
+    SPLITS,
+    STATUS_NAMES,
+    Dataset,
+    heads_file,
+    tables,
+)
+from gtahead.errors import InputError, Where
+from gtahead.formats.format import Batch, ExportFrame, Format, HeadColumns, Options
+from gtahead.formats.textrows import Ints
+from gtahead.geometry import Floats
+
+SHARD_BYTES = 500_000_000
+"""Most bytes of pictures in a shard."""
+
+BATCH_HEADS = 100_000
+"""Heads from which on a batch takes no more frames: bounds memory, whatever a sequence holds."""
+
+BATCH_FRAMES = 500
+
+_COLUMNS = ("head_id", "x", "y", *tables.BOX, "visibility", "occluded", "status")
+_COUNTS = ("num_heads", "num_ignored", "num_absent")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One batch to write; small, to be sent to a worker.
+
+    Attributes:
+        split: of all its frames.
+        rows: of the table of frames, in order.
+        first: number of its first frame in the split, from 1.
+        frames: how many frames the split has.
+        chunk: name whose order is the batches' order.
+        shard: its number and how many the split has.
+    """
+
+    split: str
+    rows: tuple[int, ...]
+    first: int
+    frames: int
+    chunk: str
+    shard: tuple[int, int]
+
+
+def plan_batches(
+    dataset: Dataset, kind: Format, splits: Sequence[str], options: Options
+) -> list[Plan]:
+    """Cut the frames of some splits into batches; a split without frames has one without frames."""
+    columns = dataset.frames(["split", "file", *_COUNTS])
+    heads: Ints = np.sum(np.array([columns[name] for name in _COUNTS], np.int64), axis=0)
+    plans: list[Plan] = []
+    for split in splits:
+        rows = [
+            row
+            for row, (one, count) in enumerate(
+                zip(columns["split"], columns["num_heads"], strict=True)
+            )
+            if one == split and not (options.drop_empty and count == 0)
+        ]
+        if kind.shards:
+            limits = {"bytes": SHARD_BYTES, "heads": 10 * BATCH_HEADS}
+        else:
+            limits = {"heads": BATCH_HEADS, "frames": BATCH_FRAMES}
+        sizes = {"heads": heads, "frames": np.ones_like(heads), "bytes": np.zeros_like(heads)}
+        if kind.shards and options.images != "none":
+            sizes["bytes"] = _picture_bytes(dataset.folder, rows, columns["file"])
+        parts = _cut(rows, [(sizes[name], most) for name, most in limits.items()])
+        first = 1
+        for number, part in enumerate(parts):
+            chunk = f"{SPLITS.index(split)}-{number:08d}"
+            plans.append(Plan(split, tuple(part), first, len(rows), chunk, (number, len(parts))))
+            first += len(part)
+    return plans
+
+
+def _cut(rows: list[int], limits: Sequence[tuple[Ints, int]]) -> list[list[int]]:
+    """Cut rows into runs, none of which is larger than a limit unless it's a single row."""
+    parts: list[list[int]] = [[]]
+    sums = [0] * len(limits)
+    for row in rows:
+        sums = [total + int(sizes[row]) for total, (sizes, _) in zip(sums, limits, strict=True)]
+        if parts[-1] and any(s > most for s, (_, most) in zip(sums, limits, strict=True)):
+            parts.append([])
+            sums = [int(sizes[row]) for sizes, _ in limits]
+        parts[-1].append(row)
+    return parts
+
+
+def _picture_bytes(folder: Path, rows: list[int], files: Sequence[str | None]) -> Ints:
+    sizes = np.zeros(len(files), np.int64)
+    for row in rows:
+        file = files[row]
+        if file is not None:
+            try:
+                sizes[row] = (folder / file).stat().st_size
+            except FileNotFoundError as error:
+                raise missing_picture(folder / file) from error
+    return sizes
+
+
+def missing_picture(path: Path) -> InputError:
+    """Say that a picture of the data set isn't there."""
+    return InputError(
+        "the picture is missing",
+        where=Where(str(path)),
+        remedy="the data set is damaged: run its `gtahead build` again",
+    )
+
+
+@lru_cache(maxsize=2)
+def _opened(folder: Path, fingerprint: str) -> Dataset:
+    """Open a data set once a process; another fingerprint is another data set."""
+    del fingerprint
+    return Dataset.open(folder)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the heads of every frame stand.
+
+    Attributes:
+        first_ids: by sequence, the id of its first head: heads are numbered in the order of
+            sequence, frame, person.
+        starts: (F,) first row in the sequence's table, by row of the table of frames.
+        counts: (F,) how many there are.
+    """
+
+    first_ids: Mapping[str, int]
+    starts: Ints
+    counts: Ints
+
+
+@lru_cache(maxsize=2)
+def _places(folder: Path, fingerprint: str) -> _Places:
+    opened = _opened(folder, fingerprint)
+    columns = opened.frames(["sequence", *_COUNTS])
+    counts: Ints = np.sum(np.array([columns[name] for name in _COUNTS], np.int64), axis=0)
+    before = np.cumsum(counts) - counts
+    first_ids, starts = {}, np.empty_like(counts)
+    number = 1
+    for sequence, group in groupby(range(len(counts)), key=lambda row: columns["sequence"][row]):
+        rows = np.array(list(group))
+        starts[rows] = before[rows] - before[rows[0]]
+        first_ids[sequence] = number
+        number += int(counts[rows].sum())
+    return _Places(first_ids, starts, counts)
+
+
+def load_batch(
+    folder: Path,
+    fingerprint: str,
+    plan: Plan,
+    target: Path,
+    options: Options,
+    *,
+    sigmas: bool = False,
+) -> tuple[Batch, int]:
+    """Read a batch; `sigmas_xy` only where they're wanted.
+
+    Returns:
+        The batch, and how many heads are absent from its frames.
+
+    Raises:
+        InputError: a table is missing or damaged.
+    """
+    opened = _opened(folder, fingerprint)
+    frames = list(frames_in(opened, plan, options))
+    parts: list[tuple[HeadColumns, Ints]] = []
+    absent = 0
+    for _, group in groupby(frames, key=lambda frame: frame.sequence):
+        heads, counts, missing = _heads_of(opened, fingerprint, list(group), sigmas)
+        parts.append((heads, counts))
+        absent += missing
+    heads = _joined([heads for heads, _ in parts])
+    counts = np.concatenate([np.zeros(1, np.int64), *(counts for _, counts in parts)])
+    bounds = np.cumsum(counts)
+    return (
+        Batch(plan.split, frames, heads, bounds, target, plan.chunk, plan.shard, options),
+        absent,
+    )
+
+
+def frames_in(opened: Dataset, plan: Plan, options: Options) -> Iterator[ExportFrame]:
+    """Go through a batch's frames, without their heads."""
+    rows = zip(plan.rows, opened.rows(plan.rows), strict=True)
+    for number, (row, about) in enumerate(rows, plan.first):
+        yield _frame(opened.folder, row, about, plan, number, options)
+
+
+def _frame(
+    folder: Path, row: int, about: dict[str, Any], plan: Plan, number: int, options: Options
+) -> ExportFrame:
+    file = about["file"]
+    if file is not None and not storage.is_safe_relative(file):
+        raise InputError(
+            "the picture's path leaves the data set",
+            where=Where(str(folder / FRAMES), frame=about["frame_id"], field="file"),
+            value=file,
+            remedy="the data set was tampered with: build it anew with --fresh",
+        )
+    return ExportFrame(
+        row=row,
+        number=number,
+        digits=len(str(plan.frames)),
+        frame_id=about["frame_id"],
+        sequence=about["sequence"],
+        frame=about["frame"],
+        size_wh=(about["width"], about["height"]),
+        picture=folder / file if file and options.images != "none" else None,
+        extension=Path(file).suffix if file else ".jpg",
+        about=about,
+    )
+
+
+def _heads_of(
+    opened: Dataset, fingerprint: str, frames: list[ExportFrame], sigmas: bool
+) -> tuple[HeadColumns, Ints, int]:
+    """Give the heads of some frames of one sequence, how many each has, and how many are absent."""
+    places = _places(opened.folder, fingerprint)
+    rows = np.array([frame.row for frame in frames])
+    starts, counts = places.starts[rows], places.counts[rows]
+    first, last = int(starts[0]), int(starts[-1] + counts[-1])
+    names = [*_COLUMNS, *(tables.SIGMA if sigmas else ())]
+    table = opened.head_codes(frames[0].sequence, names, range(first, last))
+    here = np.repeat(starts - first - (np.cumsum(counts) - counts), counts)
+    here += np.arange(len(here))
+    kinds = np.array([STATUS_NAMES.index(name) for name in table["status_names"]] or [0], np.int8)
+    status = kinds[table["status"]][here]
+    index = np.repeat(np.arange(len(frames)), counts)
+    counted = np.bincount(index[status == COUNTED], minlength=len(frames))
+    if (counted != [frame.about["num_heads"] for frame in frames]).any():
+        raise InputError(
+            "the table of heads doesn't hold what the table of frames says",
+            where=Where(str(opened.folder / heads_file(frames[0].sequence))),
+            remedy="the data set is damaged: build it anew with --fresh",
+        )
+    keep = status != ABSENT
+    chosen = here[keep]
+    heads = HeadColumns(
+        ids=places.first_ids[frames[0].sequence] + first + chosen,
+        head_ids=table["head_id"][chosen],
+        points_xy=_stack(table, ("x", "y"), chosen),
+        boxes_xyxy=_stack(table, tables.BOX, chosen),
+        sigmas_xy=_stack(table, tables.SIGMA, chosen) if sigmas else np.empty((len(chosen), 2)),
+        visibility=table["visibility"][chosen],
+        occluded=table["occluded"][chosen],
+        ignored=status[keep] == IGNORED,
+    )
+    return heads, np.bincount(index[keep], minlength=len(frames)), int((~keep).sum())
+
+
+def _stack(table: Mapping[str, Any], names: Sequence[str], rows: Ints) -> Floats:
+    out = np.empty((len(rows), len(names)))
+    for place, name in enumerate(names):
+        out[:, place] = table[name][rows]
+    return out
+
+
+def _joined(parts: Sequence[HeadColumns]) -> HeadColumns:
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        nothing = np.empty(0)
+        whole = np.empty(0, np.int64)
+        flags = np.empty(0, np.int8)
+        pairs = np.empty((0, 2))
+        boxes = np.empty((0, 4))
+        return HeadColumns(whole, whole, pairs, boxes, pairs, nothing, flags, np.empty(0, np.bool_))
+    names = HeadColumns.__dataclass_fields__
+    return HeadColumns(
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    )

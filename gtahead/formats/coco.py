@@ -1,0 +1,203 @@
+"""COCO: one JSON a split, boxes as x, y, width, height; more about heads is under `gtahead`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import orjson
+
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
+from gtahead.formats.joining import join
+from gtahead.formats.textrows import Engine, Ints, fixed, fixed_within, worth_compiling
+from gtahead.geometry import Booleans
+
+CATEGORY = {"id": 1, "name": "head", "supercategory": "person"}
+PRECISION_PX = 0.005
+SHARE_DECIMALS = 4
+
+_CONDITIONS = ("weather", "hour", "location", "fps", "vfov_deg")
+_POSITION = ("camera_x_m", "camera_y_m", "camera_z_m")
+_ROTATION = ("pitch_deg", "roll_deg", "yaw_deg")
+
+
+def labels_file(split: str) -> str:
+    """Give the file of a split's labels."""
+    return f"annotations/instances_{SPLIT_WORDS[split]}.json"
+
+
+def conditions(frame: ExportFrame) -> dict[str, Any]:
+    """Give what is known of a frame beside its size, for formats with room for it."""
+    known = {name: frame.about[name] for name in _CONDITIONS if frame.about[name] is not None}
+    for name, columns in (("camera_m", _POSITION), ("pitch_roll_yaw_deg", _ROTATION)):
+        values = [frame.about[column] for column in columns]
+        if None not in values:
+            known[name] = values
+    return known
+
+
+def image_row(frame: ExportFrame) -> dict[str, Any]:
+    """Give a frame as COCO's images have it."""
+    width, height = frame.size_wh
+    about = {"sequence": frame.sequence, "frame": frame.frame, **conditions(frame)}
+    return {
+        "id": frame.row + 1,
+        "file_name": frame.nested_name,
+        "width": width,
+        "height": height,
+        "gtahead": about,
+    }
+
+
+def _columns(batch: Batch) -> tuple[Ints, ...]:
+    """Give annotations as whole numbers: hundredths of pixels, and what they belong to."""
+    heads, index = batch.heads, batch.frame_of_heads
+    images = np.array([frame.row + 1 for frame in batch.frames], np.int64)[index]
+    corners = fixed(heads.boxes_xyxy, 2)
+    bbox = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    area = (bbox[:, 2] * bbox[:, 3] + 50) // 100
+    limits = batch.sizes_wh[index]
+    points = [fixed_within(heads.points_xy[:, k], limits[:, k], 2) for k in (0, 1)]
+    shares = fixed(np.where(np.isnan(heads.visibility), -1.0, heads.visibility), SHARE_DECIMALS)
+    return (
+        heads.ids,
+        images,
+        bbox,
+        area,
+        heads.ignored.astype(np.int64),
+        heads.head_ids,
+        np.stack(points, axis=1),
+        shares,
+        heads.occluded.astype(np.int64),
+    )
+
+
+def with_boxes(batch: Batch) -> Batch:
+    """Leave out heads that have no box, or one that rounding leaves no area."""
+    boxes = batch.heads.boxes_xyxy
+    known = np.asarray(np.isfinite(boxes).all(axis=1))
+    sides = np.rint(boxes[:, 2:] * 100) - np.rint(boxes[:, :2] * 100)
+    fine: Booleans = known & (sides > 0).all(axis=1)
+    if fine.all():
+        return batch
+    batch.note("no-box", int((~known).sum()))
+    batch.note("box-without-area", int((known & ~fine).sum()))
+    return batch.where(fine)
+
+
+def annotation_rows(columns: tuple[Ints, ...], engine: Engine = "auto") -> Iterator[bytes]:
+    """Write annotations, each on a line that begins with a comma.
+
+    Args:
+        columns: ids, images, boxes, areas, ignored, persons, points, visible shares (-1 where
+            unknown), occlusion flags (-1 where unknown).
+        engine: "plain" goes row by row; "compiled" is a loop of numba's.
+    """
+    count = len(columns[0])
+    if engine == "plain" or (engine == "auto" and not worth_compiling(count)):
+        yield _plain_rows(columns)
+        return
+    try:
+        from gtahead.formats.compiled import LONGEST_COCO_ROW, ROWS_AT_ONCE, coco_rows
+    except ImportError:
+        if engine == "compiled":
+            raise
+        yield _plain_rows(columns)
+        return
+    out = np.empty(LONGEST_COCO_ROW * ROWS_AT_ONCE, np.uint8)
+    columns = tuple(
+        np.require(column, np.int64, ["C", "W"]) for column in columns
+    )  # compiled for these
+    for first in range(0, count, ROWS_AT_ONCE):
+        size = coco_rows(out, *(column[first : first + ROWS_AT_ONCE] for column in columns))
+        yield out[:size].tobytes()
+
+
+def _plain_rows(columns: tuple[Ints, ...]) -> bytes:
+    rows = []
+    for number, image, bbox, area, crowd, head, point, share, occluded in zip(
+        *(column.tolist() for column in columns), strict=True
+    ):
+        box = ",".join(map(_cents, bbox))
+        more = f',"visibility":{share / 10**SHARE_DECIMALS:.{SHARE_DECIMALS}f}' * (share >= 0)
+        more += f',"occluded":{occluded}' * (occluded >= 0)
+        rows.append(
+            f',\n{{"id":{number},"image_id":{image},"category_id":1,"bbox":[{box}]'
+            f',"area":{_cents(area)},"iscrowd":{crowd},"gtahead":{{"head":{head}'
+            f',"point":[{_cents(point[0])},{_cents(point[1])}]{more}}}}}'
+        )
+    return "".join(rows).encode()
+
+
+def _cents(value: int) -> str:
+    return f"{'-' * (value < 0)}{abs(value) // 100}.{abs(value) % 100:02d}"
+
+
+def write_chunk(batch: Batch, file: str, rows: Iterable[bytes]) -> None:
+    """Write a batch's part of a joined file."""
+    with batch.chunk_path(file).open("wb", buffering=0) as out:
+        for some in rows:
+            out.write(some)
+
+
+def _write(batch: Batch) -> None:
+    file = labels_file(batch.split)
+    images = b"".join(b",\n" + orjson.dumps(image_row(frame)) for frame in batch.frames)
+    write_chunk(batch, f"{file}/images", [images])
+    write_chunk(batch, f"{file}/annotations", annotation_rows(_columns(with_boxes(batch))))
+
+
+def about_export(summary: Summary) -> dict[str, Any]:
+    """Say where an export comes from, without a date: the same data, the same bytes."""
+    document = summary.manifest
+    return {
+        "description": "Heads, exported by gtahead",
+        "simulated": document["simulated"],
+        "count_policy": document["policy"],
+        "visibility": document["visibility"],
+        "fingerprint": document["fingerprint"],
+    }
+
+
+def _finish(summary: Summary) -> None:
+    finish_with(summary, [CATEGORY], labels_file)
+
+
+def finish_with(summary: Summary, categories: list[dict[str, Any]], name: Any) -> None:  # noqa: ANN401
+    """Join each split's JSON."""
+    for split in summary.splits:
+        file = name(split)
+        join(
+            summary.folder / file,
+            [
+                b'{"info":' + orjson.dumps(about_export(summary)) + b',\n"licenses":[]',
+                b',\n"categories":' + orjson.dumps(categories),
+                b',\n"images":[',
+                summary.chunks(f"{file}/images"),
+                b'],\n"annotations":[',
+                summary.chunks(f"{file}/annotations"),
+                b"]}\n",
+            ],
+        )
+
+
+def picture_file(split: str, frame: ExportFrame) -> str:
+    """Give the place of a picture: sequences are folders, whatever the split."""
+    del split
+    return f"images/{frame.nested_name}"
+
+
+COCO = Format(
+    name="coco",
+    title="COCO, instances_*.json",
+    kind="boxes",
+    origin="0-based, at the top-left corner of the top-left pixel",
+    precision_px=PRECISION_PX,
+    holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
+    checked_with="pycocotools, torchvision",
+    write=_write,
+    finish=_finish,
+    picture=picture_file,
+    index=False,
+)

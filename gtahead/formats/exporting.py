@@ -1,0 +1,537 @@
+"""From a data set to files that others read: all or nothing, and nothing lost in silence.
+
+Everything is written into a folder beside the target and renamed at the end. A run that is stopped
+leaves the target as it was; the next one begins anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gtahead import __version__, running, storage
+from gtahead.dataset import SPLITS, Dataset, heads_file, tables
+from gtahead.errors import InputError, ResourceError, UsageError, Where
+from gtahead.findings import Ledger
+from gtahead.formats import FORMATS
+from gtahead.formats.batches import Plan, frames_in, load_batch, plan_batches
+from gtahead.formats.format import ASPECTS, CHUNKS, Batch, ExportFrame, Format, Options, Summary
+from gtahead.storage import crash_point
+
+MARKER = "export.json"
+"""Says that a folder is an export of ours, and of what."""
+
+INDEX = "frames.csv"
+"""Says which file is which frame, where a format's own files can't."""
+
+INDEX_COLUMNS = (
+    *("frame_id", "split", "width", "height", "weather", "hour", "location", "fps", "vfov_deg"),
+    *("camera_x_m", "camera_y_m", "camera_z_m", "pitch_deg", "roll_deg", "yaw_deg"),
+)
+
+BY_PRODUCTS = ("raw_x", "depth_m", "world_x_m", "top_x", "neck_x", "top_neck_m", "box_error_px")
+"""What only the data set keeps: how points and boxes came about. It's told, not refused."""
+
+
+@dataclass
+class ExportReport:
+    """What an export came to.
+
+    Attributes:
+        out: its folder.
+        format: name in `FORMATS`.
+        ledger: frames and heads that came and that were left out, by reason.
+        lost: what the format can't hold, by aspect: how many values.
+        left: by-products that stay in the data set: how many values.
+        seen: other counts, such as boxes cut at the picture's border.
+        files: how many files there are.
+        bytes: and how large they are.
+    """
+
+    out: Path
+    format: str
+    ledger: Ledger = field(default_factory=Ledger)
+    lost: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    files: int = 0
+    bytes: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the report as one JSON object."""
+        return {
+            "out": str(self.out),
+            "format": self.format,
+            "ledger": self.ledger.as_dict(),
+            "lost": self.lost,
+            "left": self.left,
+            "seen": self.seen,
+            "files": self.files,
+            "bytes": self.bytes,
+        }
+
+
+def export(
+    dataset: str | Path = "dataset",
+    out: str | Path | None = None,
+    *,
+    format: str,
+    split: str | Sequence[str] | None = None,
+    images: str = "link",
+    allow_lossy: bool = False,
+    drop_empty: bool = False,
+    overwrite: bool = False,
+    stride: int = 8,
+    dtype: str = "float32",
+    border: str = "renormalise",
+    store: str = "npz",
+    workers: int | None = None,
+    scheduler: str | None = None,
+    on_progress: Callable[[int, int, str], None] | None = None,
+) -> ExportReport:
+    """Write a data set in a format that other programs read.
+
+    Args:
+        dataset: the data set's folder.
+        out: the export's folder, `./exports/FORMAT` if it isn't given.
+        format: a name that `gtahead formats` lists.
+        split: train, validation, test, or several; all that have frames if it isn't given.
+        images: `link` (hard links, copies where that can't be), `copy`, or `none`.
+        allow_lossy: go on though the format can't hold everything.
+        drop_empty: leave out frames in which no head counts.
+        overwrite: replace an export of gtahead's that stands there.
+        stride: pixels a cell, of maps.
+        dtype: `float32` or `float16`, of maps.
+        border: `renormalise` or `clip`, of density maps.
+        store: `npz` or `h5`, of maps.
+        workers: processes; None for one a core, up to 4.
+        scheduler: address of a Dask scheduler, in place of processes of this machine.
+        on_progress: called at the start and after each part.
+
+    Returns:
+        What was written, and what wasn't.
+
+    Raises:
+        UsageError: an unknown format, split or option value.
+        InputError: no data set, something at `out`, two frames of one name, or what the format
+            can't hold without `allow_lossy`.
+        ResourceError: disk, rights, a missing extra, or another export to the same folder.
+    """
+    kind = _format(format)
+    options = Options(images, drop_empty, stride, dtype, border, store)
+    _check_options(options)
+    opened = Dataset.open(dataset)
+    target = Path(out) if out is not None else Path("exports") / kind.name
+    splits = _splits(opened, split)
+    selected = [row for row in opened.frames(["split"])["split"] if row in splits]
+    if not selected:
+        raise UsageError("no frame is in these splits", value=", ".join(splits))
+    _refuse_overlap(target, opened.folder)
+    report = ExportReport(target, kind.name)
+    _survey(opened, kind, splits, report)
+    if report.lost and not allow_lossy:
+        raise _lossy(kind, report.lost)
+    plans = plan_batches(opened, kind, splits, options)
+    frames = [(plan.split, frame) for plan in plans for frame in frames_in(opened, plan, options)]
+    _refuse_collisions(opened, kind, frames)
+    with storage.naming_os_errors(target):
+        _refuse_target(target, overwrite=overwrite)
+        _refuse_too_large(target, kind, [frame for _, frame in frames], options)
+        part = _aside(target)
+        storage.make_folder(part)
+        with storage.locked(part):
+            _empty(part)
+            _write_all(opened, kind, plans, part, options, report, workers, scheduler, on_progress)
+            summary = Summary(
+                part,
+                {split: sum(len(p.rows) for p in plans if p.split == split) for split in splits},
+                _sequences(opened, splits),
+                opened.manifest.document,
+                options,
+            )
+            kind.finish(summary)
+            if kind.index:
+                _write_index(kind, frames, part)
+            shutil.rmtree(part / CHUNKS, ignore_errors=True)
+            _mark(opened, kind, splits, options, report, part)
+            crash_point("exported")
+        _put_in_place(part, target)
+    return report
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        import difflib
+
+        close = difflib.get_close_matches(name, FORMATS, n=1)
+        remedy = f"did you mean {close[0]}? " if close else ""
+        raise UsageError(
+            "unknown format", value=name, remedy=f"{remedy}`gtahead formats` lists them"
+        )
+    return FORMATS[name]
+
+
+def _check_options(options: Options) -> None:
+    allowed: Mapping[str, Collection[str]] = {
+        "images": ("link", "copy", "none"),
+        "dtype": ("float32", "float16"),
+        "border": ("renormalise", "clip"),
+        "store": ("npz", "h5"),
+    }
+    for name, values in allowed.items():
+        if getattr(options, name) not in values:
+            remedy = f"one of {', '.join(values)}"
+            raise UsageError(f"unknown {name}", value=getattr(options, name), remedy=remedy)
+    if options.stride < 1:
+        raise UsageError("the stride must be 1 or more", value=options.stride)
+
+
+def _splits(opened: Dataset, wanted: str | Sequence[str] | None) -> list[str]:
+    there = set(opened.frames(["split"])["split"])
+    names = (
+        [wanted] if isinstance(wanted, str) else list(wanted or [s for s in SPLITS if s in there])
+    )
+    for name in names:
+        if name not in SPLITS:
+            raise UsageError("no such split", value=name, remedy=f"one of {', '.join(SPLITS)}")
+    return [name for name in SPLITS if name in names]
+
+
+def _sequences(opened: Dataset, splits: Sequence[str]) -> dict[str, list[str]]:
+    columns = opened.frames(["sequence", "split"])
+    found: dict[str, dict[str, None]] = {split: {} for split in splits}
+    for sequence, split in zip(columns["sequence"], columns["split"], strict=True):
+        if split in found:
+            found[split][sequence] = None
+    return {split: list(names) for split, names in found.items()}
+
+
+def _refuse_overlap(target: Path, dataset: Path) -> None:
+    here, there = target.resolve(), dataset.resolve()
+    if here == there or there in here.parents or here in there.parents:
+        raise UsageError(
+            "the export and the data set can't lie in one another",
+            where=Where(str(target)),
+            remedy="choose another --out",
+        )
+
+
+def _survey(opened: Dataset, kind: Format, splits: Sequence[str], report: ExportReport) -> None:
+    """Count what the format has no place for, before anything is written."""
+    known: Counter[str] = Counter()
+    ignored = aside = 0
+    statuses = {row["sequence"]: row["counts"] for row in opened.manifest.document["sources"]}
+    for sequence in sorted({s for names in _sequences(opened, splits).values() for s in names}):
+        path = opened.folder / heads_file(sequence)
+        known.update(tables.known_values(path, str(path)))
+        ignored += statuses.get(sequence, {}).get("ignored", 0)
+        if "boxes" in kind.holds and "points" not in kind.holds:
+            aside += _points_aside(opened, sequence)
+    counts = {
+        "boxes": known["box_x0"],
+        "points": aside,
+        "ids": known["head_id"],
+        "ignored": ignored,
+        "occluded": known["occluded"],
+        "visibility": known["visibility"],
+    }
+    report.lost = {name: counts[name] for name in kind.loses if counts[name]}
+    report.left = {name: known[name] for name in BY_PRODUCTS if known[name]}
+
+
+def _points_aside(opened: Dataset, sequence: str) -> int:
+    """Count heads whose point isn't the middle of their box."""
+    heads = opened.head_codes(sequence, ["frame_id", "x", "y", *tables.BOX])
+    x = (heads["box_x0"] + heads["box_x1"]) / 2
+    y = (heads["box_y0"] + heads["box_y1"]) / 2
+    off = np.hypot(x - heads["x"], y - heads["y"])
+    return int((off > 0.01).sum())
+
+
+def _lossy(kind: Format, lost: Mapping[str, int]) -> InputError:
+    what = ", ".join(f"{ASPECTS[name]} ({count:,})" for name, count in lost.items())
+    return InputError(
+        f"{kind.name} can't hold everything that the data set says: {what}",
+        remedy="add --allow-lossy to leave it out, or choose a format that holds it "
+        "(`gtahead formats`)",
+    )
+
+
+def _refuse_collisions(
+    opened: Dataset, kind: Format, frames: Sequence[tuple[str, ExportFrame]]
+) -> None:
+    """Refuse two frames whose pictures, or labels, would have one name."""
+    if kind.picture is None:
+        return
+    seen: dict[str, str] = {}
+    for split, frame in frames:
+        file = kind.picture(split, frame).removesuffix(frame.extension)
+        if file in seen:
+            raise InputError(
+                f"two frames would have the name {file}",
+                where=Where(str(opened.folder), frame=frame.frame_id),
+                value=seen[file],
+                remedy=f"{kind.name} can't tell them apart: rename a sequence, or choose a format "
+                "with folders",
+            )
+        seen[file] = frame.frame_id
+
+
+def _is_ours(target: Path) -> bool:
+    return _marker(target).get("format") == "gtahead-export"
+
+
+def _marker(target: Path) -> dict[str, Any]:
+    import orjson
+
+    try:
+        document = orjson.loads((target / MARKER).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _refuse_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse to write over anything but an export of ours, with everything in it ours."""
+    if not target.exists():
+        return
+    place = Where(str(target))
+    if not target.is_dir():
+        raise InputError("a file stands where the export goes", where=place, remedy="remove it")
+    if not any(target.iterdir()):
+        return
+    if not _is_ours(target):
+        raise InputError(
+            "the folder holds something that isn't an export of gtahead's",
+            where=place,
+            value=sorted(path.name for path in target.iterdir())[0],
+            remedy="choose an empty folder for --out",
+        )
+    if not overwrite:
+        raise InputError(
+            "an export stands there already",
+            where=place,
+            remedy="add --overwrite to replace it, or choose another --out",
+        )
+    listed = set(_marker(target).get("files", ()))
+    for path in sorted(target.rglob("*")):
+        name = path.relative_to(target).as_posix()
+        if (path.is_file() or path.is_symlink()) and name != MARKER and name not in listed:
+            raise InputError(
+                "the export holds a file that isn't of it",
+                where=place,
+                value=name,
+                remedy="move it away: --overwrite removes exports, nothing else",
+            )
+
+
+def _refuse_too_large(
+    target: Path, kind: Format, frames: Sequence[ExportFrame], options: Options
+) -> None:
+    """Refuse what the disk has no room for, before anything is written."""
+    needed = kind.estimate([frame.size_wh for frame in frames], options)
+    if options.images != "none" and (kind.holds_pictures or options.images == "copy"):
+        needed += sum(frame.picture.stat().st_size for frame in frames if frame.picture is not None)
+    parent = target.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    free = shutil.disk_usage(parent).free
+    if needed > free:
+        raise ResourceError(
+            f"the export needs about {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free",
+            where=Where(str(target)),
+            remedy="free space, choose a larger --stride or float16 for maps, or another --out",
+        )
+
+
+def _aside(target: Path) -> Path:
+    """Give the folder in which an export of this name is made."""
+    return target.absolute().with_name(f"{storage.ASIDE}{target.name}"[:200])
+
+
+def _empty(part: Path) -> None:
+    """Remove what a run that was stopped has left; the lock stays."""
+    for path in part.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != ".lock":
+            path.unlink()
+
+
+@dataclass(frozen=True)
+class _Task:
+    dataset: Path
+    fingerprint: str
+    format: str
+    plan: Plan
+    folder: Path
+    options: Options
+
+
+@dataclass(frozen=True)
+class _Done:
+    frames: int
+    heads: int
+    absent: int
+    seen: dict[str, int]
+    copied: int
+
+
+def _write_all(
+    opened: Dataset,
+    kind: Format,
+    plans: Sequence[Plan],
+    part: Path,
+    options: Options,
+    report: ExportReport,
+    workers: int | None,
+    scheduler: str | None,
+    on_progress: Callable[[int, int, str], None] | None,
+) -> None:
+    folder, fingerprint = opened.folder.absolute(), opened.manifest.fingerprint
+    tasks = [
+        (plan.chunk, _Task(folder, fingerprint, kind.name, plan, part, options)) for plan in plans
+    ]
+    if len(tasks) == 1:
+        workers = 1
+    if on_progress is not None:
+        on_progress(0, len(tasks), "")
+    done = 0
+    ledger = report.ledger
+    seen: Counter[str] = Counter()
+    results = running.run_all(_write_batch, tasks, workers=workers, scheduler=scheduler)
+    with closing(results):
+        for name, result in results:
+            done += 1
+            seen.update(result.seen)
+            ledger.frames.came += result.frames
+            ledger.heads.came += result.heads
+            ledger.heads.drop("absent", result.absent)
+            crash_point("batch-written")
+            if on_progress is not None:
+                on_progress(done, len(tasks), name)
+    for reason in ("ignored", "no-box", "box-without-area"):
+        ledger.heads.drop(reason, seen.pop(reason, 0))
+    _book_dropped_frames(opened, plans, ledger)
+    report.seen = dict(sorted(seen.items()))
+
+
+def _book_dropped_frames(opened: Dataset, plans: Sequence[Plan], ledger: Ledger) -> None:
+    """Book frames that were left out on request, with the heads that they have all the same."""
+    splits = {plan.split for plan in plans}
+    kept = {row for plan in plans for row in plan.rows}
+    columns = opened.frames(["split", "num_heads", "num_ignored", "num_absent"])
+    for row, split in enumerate(columns["split"]):
+        if split in splits and row not in kept:
+            heads = sum(columns[n][row] for n in ("num_heads", "num_ignored", "num_absent"))
+            ledger.frames.came += 1
+            ledger.frames.drop("drop-empty")
+            ledger.heads.came += heads
+            ledger.heads.drop("drop-empty", heads)
+
+
+def _write_batch(task: _Task) -> _Done:
+    """Write one batch: its pictures, and what the format makes of it."""
+    kind = FORMATS[task.format]
+    place = (task.dataset, task.fingerprint, task.plan, task.folder, task.options)
+    batch, absent = load_batch(*place, sigmas=kind.kind == "maps")
+    heads = len(batch.heads) + absent
+    copied = _place_pictures(batch, kind)
+    if "ignored" not in kind.holds:
+        batch.note("ignored", int(batch.heads.ignored.sum()))
+        batch = batch.counted()
+    kind.write(batch)
+    return _Done(len(batch.frames), heads, absent, batch.seen, copied)
+
+
+def _place_pictures(batch: Batch, kind: Format) -> int:
+    """Link or copy a batch's pictures; give how many had to be copied."""
+    if kind.picture is None:
+        return 0
+    copied, made = 0, set()
+    for frame in batch.frames:
+        if frame.picture is None:
+            continue
+        to = batch.folder / kind.picture(batch.split, frame)
+        if to.parent not in made:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            made.add(to.parent)
+        to.unlink(missing_ok=True)  # a unit may run twice
+        try:
+            linked = storage.link_or_copy(frame.picture, to, link=batch.options.images == "link")
+        except FileNotFoundError as error:
+            raise InputError(
+                "the picture is missing",
+                where=Where(str(frame.picture), frame=frame.frame_id),
+                remedy="the data set is damaged: run its `gtahead build` again",
+            ) from error
+        copied += not linked
+    return copied
+
+
+def _write_index(kind: Format, frames: Sequence[tuple[str, ExportFrame]], part: Path) -> None:
+    """Write which file is which frame."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["file", *INDEX_COLUMNS])
+    for split, frame in frames:
+        file = kind.picture(split, frame) if kind.picture else frame.nested_name
+        values = [frame.about[name] for name in INDEX_COLUMNS]
+        rows.writerow([file, *("" if value is None else value for value in values)])
+    (part / INDEX).write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def _mark(
+    opened: Dataset,
+    kind: Format,
+    splits: Sequence[str],
+    options: Options,
+    report: ExportReport,
+    part: Path,
+) -> None:
+    """Write what this export is, and which files are its own; sum up their bytes."""
+    files = sorted(path for path in part.rglob("*") if path.is_file() and path.name != ".lock")
+    names = [path.relative_to(part).as_posix() for path in files]
+    report.files, report.bytes = len(files) + 1, sum(path.stat().st_size for path in files)
+    document = opened.manifest.document
+    told = {"images": options.images, "drop_empty": options.drop_empty}
+    if kind.kind == "maps":
+        keys = ("stride", "dtype", "border", "store")
+        told |= {key: getattr(options, key) for key in keys}
+    storage.write_json(
+        part / MARKER,
+        {
+            "format": "gtahead-export",
+            "version": 1,
+            "name": kind.name,
+            "gtahead": __version__,
+            "simulated": document["simulated"],
+            "count_policy": document["policy"],
+            "fingerprints": {
+                name: {split: values[split] for split in splits}
+                for name, values in document["fingerprints"].items()
+            },
+            "options": told,
+            "ledger": {k: v for k, v in report.ledger.as_dict().items() if k != "sequences"},
+            "lost": report.lost,
+            "left": report.left,
+            "seen": report.seen,
+            "files": names,
+        },
+    )
+
+
+def _put_in_place(part: Path, target: Path) -> None:
+    """Give the finished export its name; an older one, which is ours, goes."""
+    (part / ".lock").unlink(missing_ok=True)
+    storage.make_folder(target.absolute().parent)
+    storage.replace_folder(part, target.absolute())

@@ -1,0 +1,257 @@
+"""The hub's own layout: Parquet shards with pictures inside, and a card that says what they hold.
+
+`datasets.load_dataset(FOLDER)` reads it, plain and streaming; so does the hub's viewer. A second
+configuration, `annotations`, has the labels alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from gtahead.dataset.hub_tables import GROUP_BYTES, GROUP_ROWS, HubWriter
+from gtahead.dataset.tabular import Columns
+from gtahead.formats.batches import missing_picture
+from gtahead.formats.coco import conditions, with_boxes
+from gtahead.formats.format import Batch, ExportFrame, Format, Summary
+
+DENSITY_LEVELS = ((0, "0"), (100, "1-100"), (500, "101-500"), (5000, "501-5000"))
+"""NWPU's levels: the most heads of each, and its name."""
+
+
+def shard_file(folder: str, split: str, shard: tuple[int, int]) -> str:
+    """Name a shard as the hub does."""
+    return f"{folder}/{split}-{shard[0]:05d}-of-{shard[1]:05d}.parquet"
+
+
+def density_level(heads: int) -> str:
+    """Name the density level of a frame.
+
+    Example:
+        >>> density_level(340)
+        '101-500'
+    """
+    return next((name for most, name in DENSITY_LEVELS if heads <= most), ">5000")
+
+
+def frame_columns(frames: Sequence[ExportFrame]) -> dict[str, list[Any]]:
+    """Give what hub tables say of frames."""
+    rows = []
+    for frame in frames:
+        known = conditions(frame)
+        heads = int(frame.about["num_heads"])
+        rows.append(
+            {
+                "image_id": frame.row + 1,
+                "file_name": frame.nested_name,
+                "sequence": frame.sequence,
+                "frame": frame.frame,
+                "width": frame.size_wh[0],
+                "height": frame.size_wh[1],
+                "num_heads": heads,
+                "density_level": density_level(heads),
+                **{name: known.get(name) for name in _OPTIONAL},
+            }
+        )
+    names = rows[0] if rows else ()
+    return {name: [row[name] for row in rows] for name in names}
+
+
+_OPTIONAL = (
+    *("weather", "hour", "location", "fps", "vfov_deg"),
+    *("camera_m", "pitch_roll_yaw_deg"),
+)
+
+
+def head_columns(batch: Batch) -> Columns:
+    """Give what hub tables say of heads."""
+    heads = batch.heads
+    boxes = heads.boxes_xyxy
+    limits = batch.sizes_wh[batch.frame_of_heads]
+    inside = (heads.points_xy >= 0) & (heads.points_xy < limits)
+    last = np.nextafter(limits.astype(np.float32), np.float32(0))  # what's in the picture stays so
+    points = heads.points_xy.astype(np.float32)
+    return {
+        "id": heads.ids,
+        "bbox": np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
+        "point": np.where(inside, np.minimum(points, last), points),
+        "category": np.zeros(len(heads), np.int64),
+        "occluded": heads.occluded,
+        "visibility": heads.visibility,
+        "track_id": heads.head_ids,
+    }
+
+
+def _groups(batch: Batch, *, pictures: bool) -> Iterator[tuple[int, int, list[bytes | None]]]:
+    """Cut a shard into row groups: first frame, the one behind the last, and their pictures."""
+    first, size = 0, 0
+    held: list[bytes | None] = []
+    for index, frame in enumerate(batch.frames):
+        data = None
+        if pictures and frame.picture is not None:
+            try:
+                data = frame.picture.read_bytes()
+            except FileNotFoundError as error:
+                raise missing_picture(frame.picture) from error
+        length = len(data or b"")
+        if held and (len(held) == GROUP_ROWS or size + length > GROUP_BYTES):
+            yield first, index, held
+            first, size, held = index, 0, []
+        held.append(data)
+        size += length
+    if held:
+        yield first, len(batch.frames), held
+
+
+def _write(batch: Batch) -> None:
+    batch = with_boxes(batch)
+    parts = {
+        "objects": batch.where(~batch.heads.ignored),
+        "ignored": batch.where(batch.heads.ignored),
+    }
+    columns = {name: head_columns(part) for name, part in parts.items()}
+    frames = frame_columns(batch.frames)
+    kinds = [("annotations", False)]
+    if batch.options.images != "none":
+        kinds.append(("data", True))
+    for folder, pictures in kinds:
+        path = batch.path(shard_file(folder, batch.split, batch.shard))
+        writer = HubWriter(path, pictures=pictures)
+        try:
+            for first, last, data in _groups(batch, pictures=pictures):
+                bounds = {name: part.bounds[first : last + 1] for name, part in parts.items()}
+                heads = {
+                    name: {
+                        key: values[bounds[name][0] : bounds[name][-1]]
+                        for key, values in columns[name].items()
+                    }
+                    for name in parts
+                }
+                names = frames["file_name"][first:last]
+                writer.write(
+                    {name: values[first:last] for name, values in frames.items()},
+                    heads,
+                    {name: edges - edges[0] for name, edges in bounds.items()},
+                    list(zip(data, names, strict=True)) if pictures else None,
+                )
+        finally:
+            writer.close()
+
+
+_HEADS_YAML = """\
+    struct:
+    - {name: id, list: int64}
+    - {name: bbox, list: {list: float32}}
+    - {name: point, list: {list: float32}}
+    - name: category
+      list:
+        class_label: {names: {'0': head}}
+    - {name: occluded, list: bool}
+    - {name: visibility, list: float32}
+    - {name: track_id, list: int64}
+"""
+
+_FRAME_YAML = """\
+  - {name: image_id, dtype: int64}
+  - {name: file_name, dtype: string}
+  - {name: sequence, dtype: string}
+  - {name: frame, dtype: string}
+  - {name: width, dtype: int32}
+  - {name: height, dtype: int32}
+  - {name: num_heads, dtype: int32}
+  - {name: density_level, dtype: string}
+  - {name: weather, dtype: string}
+  - {name: hour, dtype: float32}
+  - {name: location, dtype: string}
+  - {name: fps, dtype: float32}
+  - {name: vfov_deg, dtype: float64}
+  - {name: camera_m, list: float64}
+  - {name: pitch_roll_yaw_deg, list: float64}
+"""
+
+
+def _features(name: str, *, pictures: bool) -> str:
+    image = "  - {name: image, dtype: image}\n" * pictures
+    heads = "".join(f"  - name: {struct}\n{_HEADS_YAML}" for struct in ("objects", "ignored"))
+    return f"- config_name: {name}\n  features:\n{image}{_FRAME_YAML}{heads}"
+
+
+def _configuration(name: str, folder: str, splits: Sequence[str], *, default: bool) -> str:
+    files = "".join(f"  - {{split: {s}, path: {folder}/{s}-*.parquet}}\n" for s in splits)
+    first = "  default: true\n" * default
+    return f"- config_name: {name}\n{first}  data_files:\n{files}"
+
+
+def card(summary: Summary) -> str:
+    """Write the card: what `load_dataset` needs to know, and what a reader should."""
+    splits = list(summary.splits)
+    pictures = summary.options.images != "none"
+    configurations = [("default", "data", True)] if pictures else []
+    configurations.append(("annotations", "annotations", not pictures))
+    frames = sum(summary.splits.values())
+    sizes = ((1000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
+    size = next((name for most, name in sizes if frames < most), "1M<n<10M")
+    document = summary.manifest
+    simulated = "Drawn by gtahead's simulator: no picture or head comes from a game.\n\n"
+    counts = "\n".join(f"| {split} | {number:,} |" for split, number in summary.splits.items())
+    parts = [
+        "---\n"
+        "annotations_creators: [machine-generated]\n"
+        f"size_categories: ['{size}']\n"
+        "task_categories: [object-detection]\n"
+        "tags: [synthetic, crowd-counting, head-detection, gtahead]\n"
+        "configs:\n",
+        *(_configuration(name, f, splits, default=first) for name, f, first in configurations),
+        "dataset_info:\n",
+        *(_features(name, pictures=f == "data") for name, f, _ in configurations),
+        "---\n\n# Heads in crowds\n\n",
+        simulated * bool(document["simulated"]),
+        _BODY.format(
+            policy=document["policy"],
+            fingerprint=document["fingerprint"],
+            split=splits[0],
+            counts=counts,
+        ),
+    ]
+    return "".join(parts)
+
+
+_BODY = """\
+Exported by gtahead from the data set `{fingerprint}`; count policy `{policy}`.
+
+```python
+from datasets import load_dataset
+
+frames = load_dataset(".", split="{split}")
+```
+
+`objects` are the heads that count: `bbox` is x, y, width, height and `point` is x, y, in pixels from
+the top-left corner of the picture; `category` 0 is `head`. `ignored` are heads that are neither to be
+found nor missed. A frame without heads has empty lists.
+
+| split | frames |
+|---|---|
+{counts}
+"""
+
+
+def _finish(summary: Summary) -> None:
+    (summary.folder / "README.md").write_text(card(summary), encoding="utf-8")
+
+
+HUGGINGFACE = Format(
+    name="huggingface",
+    title="Hugging Face hub, Parquet shards with pictures",
+    kind="data sets",
+    origin="0-based, at the top-left corner of the top-left pixel",
+    precision_px=0.001,
+    holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
+    checked_with="datasets 3.6 and 5",
+    write=_write,
+    finish=_finish,
+    holds_pictures=True,
+    shards=True,
+    index=False,
+)
