@@ -75,6 +75,9 @@ CODES: Mapping[str, Code] = {
     "unknown-key": _warning(
         None, "unknown key", "it is kept under `extra` where it isn't large; is it misspelt?"
     ),
+    "bad-labels-file": _error(
+        "sequence", "the labels can't be read", "mend the file, or get it again"
+    ),
     "no-frames": _error(
         "sequence", "the sequence has no frames", "it needs one at least: pictures or labels"
     ),
@@ -110,6 +113,25 @@ CODES: Mapping[str, Code] = {
         "run with `--workers 1 --debug` to see it happen; out of memory is the usual cause",
     ),
     # Frames and pictures
+    "bad-frame-name": _error(
+        "frame",
+        "the picture's name can't name a frame",
+        "rename it: valid Unicode, no folders, at most 200 bytes of UTF-8",
+    ),
+    "size-guessed": _warning(
+        None,
+        "nobody says how large the picture is",
+        "taken as far as its heads reach; put the picture beside its labels",
+    ),
+    "size-differs": _warning(
+        None,
+        "the labels say another size than the picture has",
+        "the picture is believed; were the labels made on a resized copy?",
+    ),
+    "other-class": _info("objects that aren't heads were left out", "fine if that was meant"),
+    "class-taken-as-head": _warning(
+        None, "an unknown class name was taken as head", "mend the labels if it isn't one"
+    ),
     "duplicate-frame": _error(
         "frame", "the frame is listed twice", "the first one is kept; number frames uniquely"
     ),

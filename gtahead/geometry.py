@@ -174,6 +174,13 @@ def inside(points_xy: Floats, size_wh: tuple[int, int]) -> Booleans:
     return (x >= 0) & (x < size_wh[0]) & (y >= 0) & (y < size_wh[1])
 
 
+def clipped(boxes_xyxy: Floats, limits_wh: Floats) -> Floats:
+    """Cut (N, 4) boxes at the borders of their pictures, (N, 2) widths and heights."""
+    limits = np.concatenate([limits_wh, limits_wh], axis=1)
+    cut: Floats = np.clip(boxes_xyxy, 0.0, limits)
+    return cut
+
+
 def box_sides(boxes_xyxy: Floats) -> Floats:
     """Give (N,) sides of the squares that are as large as (N, 4) boxes; NaN for boxes with NaN."""
     with np.errstate(invalid="ignore"):

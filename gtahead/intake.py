@@ -8,8 +8,13 @@ from pathlib import Path
 from gtahead.captures import BY_NAME, CAPTURES, Headless, explain
 from gtahead.dataset.captured import Reader
 from gtahead.errors import InputError, UsageError, Where
+from gtahead.formats import FORMATS
 
-READERS: Mapping[str, Reader] = {**CAPTURES}
+FORMAT_READERS: Mapping[str, Reader] = {
+    name: one.reader for name, one in FORMATS.items() if one.reader is not None
+}
+
+READERS: Mapping[str, Reader] = {**CAPTURES, **FORMAT_READERS}
 """Readers by the name that `--from` takes."""
 
 
@@ -50,7 +55,7 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
                 remedy="try --from auto, or see the captures page of the docs",
             )
         return READERS[wanted], reason
-    claims = {name: reason for name, r in READERS.items() if (reason := r.recognise(root))}
+    claims = _claims(root, CAPTURES) or _claims(root, FORMAT_READERS)
     if not claims and (found := explain(root)) is not None:
         raise _refusal(found[0], place, found[1])
     if not claims:
@@ -68,6 +73,11 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         )
     name, reason = next(iter(claims.items()))
     return READERS[name], reason
+
+
+def _claims(root: Path, readers: Mapping[str, Reader]) -> dict[str, str]:
+    """Ask readers whether a folder is theirs: name and reason of those that say so."""
+    return {name: reason for name, r in readers.items() if (reason := r.recognise(root))}
 
 
 def _refusal(kind: Headless, place: Where, seen: str | None = None) -> InputError:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from gtahead.dataset.tabular import Columns
@@ -100,10 +101,12 @@ class HubWriter:
                 arrays.append(pa.array(frames[field.name], field.type))
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
 
+    def append(self, table: Any) -> None:  # noqa: ANN401 - Arrow
+        """Write a row group that another of these writers wrote."""
+        self._writer.write_table(table)
+
     def close(self) -> None:
         """Write the file's end."""
-        if not self._writer.is_open:
-            return
         self._writer.close()
 
 
@@ -147,11 +150,17 @@ def _structs(heads: Columns, bounds: Any) -> Any:  # noqa: ANN401 - Arrow
     return pa.StructArray.from_arrays(arrays, fields=list(_HEADS))
 
 
-def write_table(path: Path, frames: Mapping[str, Sequence[Any]], first: str) -> None:
-    """Write frames' columns alone, with `first` (text) before them: metadata of plain files."""
-    schema = pa.schema([pa.field(first, pa.string(), nullable=False), *FRAME_FIELDS[2:-2]])
-    arrays = [pa.array(frames[field.name], field.type) for field in schema]
-    parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="zstd")
+def concatenate(parts: Sequence[Path], target: Path) -> None:
+    """Write tables of labels behind one another, a row group at a time; the parts are removed."""
+    writer = HubWriter(target, pictures=False)
+    try:
+        for path in parts:
+            with parquet.ParquetFile(path) as source:
+                for group in range(source.metadata.num_row_groups):
+                    writer.append(source.read_row_group(group, use_threads=False))
+            path.unlink()
+    finally:
+        writer.close()
 
 
 def read_frames_of(
@@ -218,9 +227,9 @@ def read_heads_of(path: Path, file: str, name: str) -> tuple[Columns, Any]:
     bounds = None
     for place, child in enumerate(kind):
         lists = pa.chunked_array([chunk.field(place) for chunk in column.chunks], child.type)
-        lengths = pa.compute.list_value_length(lists).fill_null(0).to_numpy()
+        lengths = pc.list_value_length(lists).fill_null(0).to_numpy()
         mine = np.concatenate([[0], np.cumsum(lengths)])
-        items = pa.compute.list_flatten(lists).combine_chunks()
+        items = pc.list_flatten(lists).combine_chunks()
         if bounds is not None and (len(mine) != len(bounds) or (mine != bounds).any()):
             raise InputError(
                 "lists of one row differ in length",
@@ -228,18 +237,23 @@ def read_heads_of(path: Path, file: str, name: str) -> tuple[Columns, Any]:
                 remedy="each head needs one value in each list",
             )
         bounds = mine
-        out[child.name] = _values(items, Where(file, field=f"{name}.{child.name}"))
+        width = _WIDTHS.get(child.name, 1)
+        out[child.name] = _values(items, width, Where(file, field=f"{name}.{child.name}"))
     assert bounds is not None
     return out, bounds
 
 
-def _values(items: Any, where: Where) -> Any:  # noqa: ANN401 - Arrow
+_WIDTHS = {"bbox": 4, "point": 2}
+
+
+def _values(items: Any, width: int, where: Where) -> Any:  # noqa: ANN401 - Arrow
     kind = items.type
     if pa.types.is_list(kind):
-        lengths = np.unique(pa.compute.list_value_length(items).to_numpy(zero_copy_only=False))
-        if len(lengths) > 1:
-            raise InputError("lists of different lengths", where=where, value=list(lengths))
-        width = int(lengths[0]) if len(lengths) else 4
+        lengths = np.unique(pc.list_value_length(items).to_numpy(zero_copy_only=False))
+        if len(lengths) and list(lengths) != [width]:
+            raise InputError(
+                f"not lists of {width} numbers", where=where, remedy="export the table again"
+            )
         return items.flatten().to_numpy(zero_copy_only=False).astype(np.float64).reshape(-1, width)
     if pa.types.is_boolean(kind):
         return items.cast(pa.int8()).fill_null(-1).to_numpy(zero_copy_only=False)

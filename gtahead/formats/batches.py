@@ -48,6 +48,7 @@ class Plan:
         split: of all its frames.
         rows: of the table of frames, in order.
         first: number of its first frame in the split, from 1.
+        places: of its frames in their sequences, from 1.
         frames: how many frames the split has.
         chunk: name whose order is the batches' order.
         shard: its number and how many the split has.
@@ -56,6 +57,7 @@ class Plan:
     split: str
     rows: tuple[int, ...]
     first: int
+    places: tuple[int, ...]
     frames: int
     chunk: str
     shard: tuple[int, int]
@@ -65,7 +67,7 @@ def plan_batches(
     dataset: Dataset, kind: Format, splits: Sequence[str], options: Options
 ) -> list[Plan]:
     """Cut the frames of some splits into batches; a split without frames has one without frames."""
-    columns = dataset.frames(["split", "file", *_COUNTS])
+    columns = dataset.frames(["sequence", "split", "file", *_COUNTS])
     heads: Ints = np.sum(np.array([columns[name] for name in _COUNTS], np.int64), axis=0)
     plans: list[Plan] = []
     for split in splits:
@@ -84,12 +86,20 @@ def plan_batches(
         if kind.shards and options.images != "none":
             sizes["bytes"] = _picture_bytes(dataset.folder, rows, columns["file"])
         parts = _cut(rows, [(sizes[name], most) for name, most in limits.items()])
+        places = _places_in_sequences([columns["sequence"][row] for row in rows])
         first = 1
         for number, part in enumerate(parts):
             chunk = f"{SPLITS.index(split)}-{number:08d}"
-            plans.append(Plan(split, tuple(part), first, len(rows), chunk, (number, len(parts))))
+            mine = tuple(places[first - 1 : first - 1 + len(part)])
+            shard = (number, len(parts))
+            plans.append(Plan(split, tuple(part), first, mine, len(rows), chunk, shard))
             first += len(part)
     return plans
+
+
+def _places_in_sequences(names: Sequence[str]) -> list[int]:
+    """Count frames, from 1, anew in each sequence."""
+    return [place for _, group in groupby(names) for place, _ in enumerate(group, 1)]
 
 
 def _cut(rows: list[int], limits: Sequence[tuple[Ints, int]]) -> list[list[int]]:
@@ -194,7 +204,17 @@ def load_batch(
     counts = np.concatenate([np.zeros(1, np.int64), *(counts for _, counts in parts)])
     bounds = np.cumsum(counts)
     return (
-        Batch(plan.split, frames, heads, bounds, target, plan.chunk, plan.shard, options),
+        Batch(
+            plan.split,
+            frames,
+            heads,
+            bounds,
+            target,
+            plan.chunk,
+            plan.shard,
+            options,
+            str(opened.manifest.document["options"].get("sigma", "")),
+        ),
         absent,
     )
 
@@ -220,6 +240,7 @@ def _frame(
     return ExportFrame(
         row=row,
         number=number,
+        place=plan.places[number - plan.first],
         digits=len(str(plan.frames)),
         frame_id=about["frame_id"],
         sequence=about["sequence"],

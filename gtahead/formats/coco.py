@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from gtahead.formats.coco_reading import COCO_READER
 from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
 from gtahead.formats.joining import join
 from gtahead.formats.textrows import Engine, Ints, fixed, fixed_within, worth_compiling
@@ -50,7 +51,7 @@ def image_row(frame: ExportFrame) -> dict[str, Any]:
     }
 
 
-def _columns(batch: Batch) -> tuple[Ints, ...]:
+def annotation_columns(batch: Batch) -> tuple[Ints, ...]:
     """Give annotations as whole numbers: hundredths of pixels, and what they belong to."""
     heads, index = batch.heads, batch.frame_of_heads
     images = np.array([frame.row + 1 for frame in batch.frames], np.int64)[index]
@@ -145,7 +146,9 @@ def _write(batch: Batch) -> None:
     file = labels_file(batch.split)
     images = b"".join(b",\n" + orjson.dumps(image_row(frame)) for frame in batch.frames)
     write_chunk(batch, f"{file}/images", [images])
-    write_chunk(batch, f"{file}/annotations", annotation_rows(_columns(with_boxes(batch))))
+    write_chunk(
+        batch, f"{file}/annotations", annotation_rows(annotation_columns(with_boxes(batch)))
+    )
 
 
 def about_export(summary: Summary) -> dict[str, Any]:
@@ -200,4 +203,5 @@ COCO = Format(
     finish=_finish,
     picture=picture_file,
     index=False,
+    reader=COCO_READER,
 )

@@ -25,13 +25,9 @@ from gtahead.findings import Ledger
 from gtahead.formats import FORMATS
 from gtahead.formats.batches import Plan, frames_in, load_batch, plan_batches
 from gtahead.formats.format import ASPECTS, CHUNKS, Batch, ExportFrame, Format, Options, Summary
+from gtahead.formats.reading import INDEX, MARKER, marker_of
+from gtahead.geometry import clipped
 from gtahead.storage import crash_point
-
-MARKER = "export.json"
-"""Says that a folder is an export of ours, and of what."""
-
-INDEX = "frames.csv"
-"""Says which file is which frame, where a format's own files can't."""
 
 INDEX_COLUMNS = (
     *("frame_id", "split", "width", "height", "weather", "hour", "location", "fps", "vfov_deg"),
@@ -235,7 +231,7 @@ def _survey(opened: Dataset, kind: Format, splits: Sequence[str], report: Export
         known.update(tables.known_values(path, str(path)))
         ignored += statuses.get(sequence, {}).get("ignored", 0)
         if "boxes" in kind.holds and "points" not in kind.holds:
-            aside += _points_aside(opened, sequence)
+            aside += _points_aside(opened, sequence, clips=kind.clips)
     counts = {
         "boxes": known["box_x0"],
         "points": aside,
@@ -248,13 +244,21 @@ def _survey(opened: Dataset, kind: Format, splits: Sequence[str], report: Export
     report.left = {name: known[name] for name in BY_PRODUCTS if known[name]}
 
 
-def _points_aside(opened: Dataset, sequence: str) -> int:
-    """Count heads whose point isn't the middle of their box."""
-    heads = opened.head_codes(sequence, ["frame_id", "x", "y", *tables.BOX])
-    x = (heads["box_x0"] + heads["box_x1"]) / 2
-    y = (heads["box_y0"] + heads["box_y1"]) / 2
-    off = np.hypot(x - heads["x"], y - heads["y"])
-    return int((off > 0.01).sum())
+def _points_aside(opened: Dataset, sequence: str, *, clips: bool) -> int:
+    """Count heads whose point isn't the middle of their box, as the format will have it."""
+    heads = opened.head_codes(sequence, ["frame_id", "x", "y", "status", *tables.BOX])
+    boxes = np.stack([heads[name] for name in tables.BOX], axis=1)
+    if clips:
+        frames = opened.select(sequences=[sequence]).frames(["frame_id", "width", "height"])
+        pairs = zip(frames["width"], frames["height"], strict=True)
+        sizes = dict(zip(frames["frame_id"], pairs, strict=True))
+        names = heads["frame_id_names"]
+        limits = np.array([sizes.get(name, (0, 0)) for name in names], np.float64).reshape(-1, 2)
+        boxes = clipped(boxes, limits[heads["frame_id"]])
+    off = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - np.stack([heads["x"], heads["y"]], axis=1))
+    absent = [i for i, name in enumerate(heads["status_names"]) if name == "absent"]
+    there = ~np.isin(heads["status"], absent)
+    return int(((off > 0.01).any(axis=1) & there).sum())
 
 
 def _lossy(kind: Format, lost: Mapping[str, int]) -> InputError:
@@ -286,20 +290,6 @@ def _refuse_collisions(
         seen[file] = frame.frame_id
 
 
-def _is_ours(target: Path) -> bool:
-    return _marker(target).get("format") == "gtahead-export"
-
-
-def _marker(target: Path) -> dict[str, Any]:
-    import orjson
-
-    try:
-        document = orjson.loads((target / MARKER).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
 def _refuse_target(target: Path, *, overwrite: bool) -> None:
     """Refuse to write over anything but an export of ours, with everything in it ours."""
     if not target.exists():
@@ -309,7 +299,7 @@ def _refuse_target(target: Path, *, overwrite: bool) -> None:
         raise InputError("a file stands where the export goes", where=place, remedy="remove it")
     if not any(target.iterdir()):
         return
-    if not _is_ours(target):
+    if not marker_of(target):
         raise InputError(
             "the folder holds something that isn't an export of gtahead's",
             where=place,
@@ -322,7 +312,7 @@ def _refuse_target(target: Path, *, overwrite: bool) -> None:
             where=place,
             remedy="add --overwrite to replace it, or choose another --out",
         )
-    listed = set(_marker(target).get("files", ()))
+    listed = set(marker_of(target).get("files", ()))
     for path in sorted(target.rglob("*")):
         name = path.relative_to(target).as_posix()
         if (path.is_file() or path.is_symlink()) and name != MARKER and name not in listed:

@@ -61,6 +61,7 @@ class ExportFrame:
         row: in the data set's table of frames, from 0. `row + 1` is its id in formats that want
             numbers: the same for every split and selection.
         number: its place in its split, from 1, for formats that count files.
+        place: its place in its sequence, from 1, for formats that count frames.
         digits: how many digits the last number of its split has.
         picture: the data set's picture; None where there is none or none is wanted.
         extension: of the picture's file, `.jpg` where there is none.
@@ -69,6 +70,7 @@ class ExportFrame:
 
     row: int
     number: int
+    place: int
     digits: int
     frame_id: str
     sequence: str
@@ -137,6 +139,7 @@ class Batch:
         chunk: name for this batch's part of a joined file; parts are joined in the names' order.
         shard: its number and how many the split has.
         options: of the export.
+        sigma_rule: by which the heads have their sigmas.
         seen: counts that the report shows, by what they are.
     """
 
@@ -148,6 +151,7 @@ class Batch:
     chunk: str
     shard: tuple[int, int]
     options: Options
+    sigma_rule: str = ""
     seen: dict[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[tuple[ExportFrame, HeadColumns]]:
@@ -176,6 +180,7 @@ class Batch:
             self.chunk,
             self.shard,
             self.options,
+            self.sigma_rule,
             self.seen,
         )
 
@@ -255,6 +260,7 @@ class Format:
         holds_pictures: whether pictures lie inside the format's own files.
         shards: whether a batch is a shard of a split, not a sequence.
         index: whether `frames.csv` says which file is which frame.
+        clips: whether boxes are cut at the picture's border.
         estimate: bytes that maps of these sizes will take.
         reader: None where it can't be read back.
     """
@@ -272,6 +278,7 @@ class Format:
     holds_pictures: bool = False
     shards: bool = False
     index: bool = True
+    clips: bool = False
     estimate: Callable[[Iterable[tuple[int, int]], Options], int] = no_estimate
     reader: Reader | None = None
 

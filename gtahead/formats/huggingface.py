@@ -7,6 +7,8 @@ configuration, `annotations`, has the labels alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from gtahead.dataset.tabular import Columns
 from gtahead.formats.batches import missing_picture
 from gtahead.formats.coco import conditions, with_boxes
 from gtahead.formats.format import Batch, ExportFrame, Format, Summary
+from gtahead.formats.hub_reading import HUGGINGFACE_READER
+from gtahead.formats.textrows import Ints
 
 DENSITY_LEVELS = ((0, "0"), (100, "1-100"), (500, "101-500"), (5000, "501-5000"))
 """NWPU's levels: the most heads of each, and its name."""
@@ -105,39 +109,66 @@ def _groups(batch: Batch, *, pictures: bool) -> Iterator[tuple[int, int, list[by
         yield first, len(batch.frames), held
 
 
-def _write(batch: Batch) -> None:
-    batch = with_boxes(batch)
+@dataclass
+class HubRows:
+    """A batch as a hub table has it.
+
+    Attributes:
+        frames: columns of (F,).
+        heads: `objects` and `ignored`, each columns of (N,).
+        bounds: of both, (F + 1,).
+    """
+
+    frames: dict[str, list[Any]]
+    heads: dict[str, Columns]
+    bounds: dict[str, Ints]
+
+
+def hub_rows(batch: Batch) -> HubRows:
+    """Turn a batch into rows of a hub table."""
     parts = {
         "objects": batch.where(~batch.heads.ignored),
         "ignored": batch.where(batch.heads.ignored),
     }
-    columns = {name: head_columns(part) for name, part in parts.items()}
-    frames = frame_columns(batch.frames)
-    kinds = [("annotations", False)]
-    if batch.options.images != "none":
-        kinds.append(("data", True))
-    for folder, pictures in kinds:
-        path = batch.path(shard_file(folder, batch.split, batch.shard))
-        writer = HubWriter(path, pictures=pictures)
-        try:
-            for first, last, data in _groups(batch, pictures=pictures):
-                bounds = {name: part.bounds[first : last + 1] for name, part in parts.items()}
-                heads = {
-                    name: {
-                        key: values[bounds[name][0] : bounds[name][-1]]
-                        for key, values in columns[name].items()
-                    }
-                    for name in parts
+    return HubRows(
+        frame_columns(batch.frames),
+        {name: head_columns(part) for name, part in parts.items()},
+        {name: part.bounds for name, part in parts.items()},
+    )
+
+
+def write_groups(path: Path, batch: Batch, rows: HubRows, *, pictures: bool) -> None:
+    """Write a table, a row group at a time."""
+    writer = HubWriter(path, pictures=pictures)
+    try:
+        for first, last, data in _groups(batch, pictures=pictures):
+            bounds = {name: edges[first : last + 1] for name, edges in rows.bounds.items()}
+            heads = {
+                name: {
+                    key: values[bounds[name][0] : bounds[name][-1]]
+                    for key, values in columns.items()
                 }
-                names = frames["file_name"][first:last]
-                writer.write(
-                    {name: values[first:last] for name, values in frames.items()},
-                    heads,
-                    {name: edges - edges[0] for name, edges in bounds.items()},
-                    list(zip(data, names, strict=True)) if pictures else None,
-                )
-        finally:
-            writer.close()
+                for name, columns in rows.heads.items()
+            }
+            names = rows.frames["file_name"][first:last]
+            writer.write(
+                {name: values[first:last] for name, values in rows.frames.items()},
+                heads,
+                {name: edges - edges[0] for name, edges in bounds.items()},
+                list(zip(data, names, strict=True)) if pictures else None,
+            )
+    finally:
+        writer.close()
+
+
+def _write(batch: Batch) -> None:
+    batch = with_boxes(batch)
+    rows = hub_rows(batch)
+    labels = batch.path(shard_file("annotations", batch.split, batch.shard))
+    write_groups(labels, batch, rows, pictures=False)
+    if batch.options.images != "none":
+        path = batch.path(shard_file("data", batch.split, batch.shard))
+        write_groups(path, batch, rows, pictures=True)
 
 
 _HEADS_YAML = """\
@@ -227,9 +258,9 @@ from datasets import load_dataset
 frames = load_dataset(".", split="{split}")
 ```
 
-`objects` are the heads that count: `bbox` is x, y, width, height and `point` is x, y, in pixels from
-the top-left corner of the picture; `category` 0 is `head`. `ignored` are heads that are neither to be
-found nor missed. A frame without heads has empty lists.
+`objects` are the heads that count: `bbox` is x, y, width, height and `point` is x, y, in pixels
+from the top-left corner of the picture; `category` 0 is `head`. `ignored` are heads that are
+neither to be found nor missed. A frame without heads has empty lists.
 
 | split | frames |
 |---|---|
@@ -254,4 +285,5 @@ HUGGINGFACE = Format(
     holds_pictures=True,
     shards=True,
     index=False,
+    reader=HUGGINGFACE_READER,
 )

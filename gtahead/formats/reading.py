@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -147,6 +148,8 @@ def reader_of(
     def scanned(root: Path, state: tuple[Any, ...]) -> tuple[Listing, dict[str, Any]]:
         del state
         listing = scan(root)
+        if marker_of(root).get("simulated") is True:
+            listing.about["simulated"] = True
         return listing, listing.by_sequence
 
     def current(root: Path) -> tuple[Listing, dict[str, list[LabelledPicture]]]:
@@ -190,31 +193,45 @@ def reader_of(
     return Reader(name, title, recognised, list_sequences, read, inputs, unpack)
 
 
+_LISTING_SUFFIXES = {".json", ".jsonl", ".csv", ".txt", ".odgt", ".parquet", ".yaml", ".tar"}
+
+
 def _state(root: Path) -> tuple[Any, ...]:
-    """Give what changes when a folder does: names, sizes and times of what is in it, and below."""
-    found = []
-    folders = [root]
-    for depth in range(2):
-        inner: list[Path] = []
-        for folder in folders:
-            for path in sorted(folder.iterdir()):
-                told = path.stat(follow_symlinks=depth == 0) if path.exists() else None
-                if told is not None:
+    """Give what changes when a folder does: its folders' times, and files that may list pictures.
+
+    Files of single pictures are read each time; only that they are there is remembered.
+    """
+    found: list[tuple[str, int, int]] = []
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        found.append((folder, 0, Path(folder).stat().st_mtime_ns))
+        if len(files) <= MOST_LISTINGS:
+            for name in sorted(files):
+                path = Path(folder, name)
+                if path.suffix.lower() in _LISTING_SUFFIXES and path.is_file():
+                    told = path.stat()
                     found.append((str(path), told.st_size, told.st_mtime_ns))
-                    if path.is_dir():
-                        inner.append(path)
-        folders = inner
     return tuple(found)
+
+
+MOST_LISTINGS = 500
+"""Folders of more files hold pictures or labels of single pictures."""
+
+
+def marker_of(root: Path) -> dict[str, Any]:
+    """Read what an export of ours says of itself; empty where it is none."""
+    try:
+        document = orjson.loads((root / MARKER).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    ours = isinstance(document, dict) and document.get("format") == "gtahead-export"
+    return document if ours else {}
 
 
 def exported_as(root: Path) -> str | None:
     """Say as what format a folder was exported by gtahead; None where it wasn't."""
-    try:
-        document = orjson.loads((root / MARKER).read_bytes())
-    except (OSError, ValueError):
-        return None
-    ours = isinstance(document, dict) and document.get("format") == "gtahead-export"
-    return str(document.get("name")) if ours else None
+    name = marker_of(root).get("name")
+    return None if name is None else str(name)
 
 
 @dataclass(frozen=True)

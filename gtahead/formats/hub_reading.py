@@ -1,0 +1,216 @@
+"""Hub tables back into sequences: shards with pictures inside, or plain files beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gtahead.dataset import hub_tables
+from gtahead.dataset.captured import CapturedFrame, Reader
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings, Ledger
+from gtahead.formats.coco_reading import as_heads
+from gtahead.formats.reading import (
+    HeadsRead,
+    LabelledPicture,
+    Listing,
+    reader_of,
+    sequence_of,
+    split_word,
+)
+from gtahead.pictures import PictureError
+
+Load = Callable[[Sequence[LabelledPicture], Findings, Ledger, Where], HeadsRead]
+
+_SHARDS = ("data", "annotations", ".")
+_TRIPLES = {
+    "camera_m": ("camera_x_m", "camera_y_m", "camera_z_m"),
+    "pitch_roll_yaw_deg": ("pitch_deg", "roll_deg", "yaw_deg"),
+}
+
+
+def _shards(root: Path) -> list[Path]:
+    """Find the shards: those with pictures, where there are some."""
+    for name in _SHARDS:
+        found = sorted((root / name).glob("*.parquet")) if (root / name).is_dir() else []
+        found = [path for path in found if split_word(path.name) is not None]
+        if found:
+            return found
+    return []
+
+
+def _recognise_shards(root: Path) -> str | None:
+    shards = _shards(root)
+    if not shards:
+        return None
+    try:
+        names = hub_tables.column_names(shards[0], shards[0].name)
+    except InputError:
+        return None
+    there = "objects" in names and "width" in names
+    return f"{shards[0].relative_to(root).as_posix()} has heads" if there else None
+
+
+def _scan_shards(root: Path) -> Listing:
+    shards = _shards(root)
+    if not shards:
+        raise InputError(
+            "no Parquet shard is there",
+            where=Where(str(root)),
+            remedy="shards are data/<split>-00000-of-00001.parquet",
+        )
+    pictures = []
+    for path in shards:
+        file = path.relative_to(root).as_posix()
+        with_pictures = "image" in hub_tables.column_names(path, file)
+        for row, values in enumerate(hub_tables.read_frames_of(path, file)):
+            split = split_word(path.name)
+            place = file if with_pictures else None
+            pictures.append(picture_of(values, file, row, split, place, inside=with_pictures))
+    return Listing(pictures, shards, loader(root), {"tool": "Hugging Face"})
+
+
+def picture_of(
+    values: dict[str, Any],
+    file: str,
+    row: int,
+    split: str | None,
+    picture: str | None,
+    *,
+    inside: bool = False,
+) -> LabelledPicture:
+    """Give one row's picture its names.
+
+    Args:
+        values: of the row.
+        file: the table.
+        row: in it.
+        split: of the table.
+        picture: its file, or the table where the picture lies inside; None where there is none.
+        inside: whether it does.
+
+    Raises:
+        InputError: it lacks its size.
+    """
+    width, height = values.get("width"), values.get("height")
+    if not (isinstance(width, int) and isinstance(height, int) and min(width, height) > 0):
+        raise InputError(
+            "width or height isn't a positive whole number",
+            where=Where(file, field=f"row {row}"),
+            value=f"{width} x {height}",
+            remedy="the table needs the columns width and height, in pixels",
+        )
+    name = str(values.get("file_name") or f"{row:06d}.jpg")
+    folder, _, stem = name.rpartition("/")
+    about = {key: value for key, value in values.items() if isinstance(value, str | int | float)}
+    for key, names in _TRIPLES.items():
+        triple = values.get(key)
+        if isinstance(triple, list) and len(triple) == 3:
+            about |= dict(zip(names, triple, strict=True))
+    return LabelledPicture(
+        sequence=str(values.get("sequence") or sequence_of(folder, Path(file).stem)),
+        frame=str(values.get("frame") or Path(stem).stem),
+        split=split,
+        file=picture,
+        size_wh=(width, height),
+        key=(file, row),
+        about=about,
+        row=row if inside else None,
+    )
+
+
+def loader(root: Path) -> Load:
+    """Make what reads the heads of some rows; files are read once a process."""
+    read: dict[str, list[tuple[Columns, Any, bool]]] = {}
+
+    def of(file: str) -> list[tuple[Columns, Any, bool]]:
+        if file not in read:
+            path = root / file
+            read[file] = [
+                (*hub_tables.read_heads_of(path, file, name), name == "ignored")
+                for name in ("objects", "ignored")
+            ]
+        return read[file]
+
+    def load(
+        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+    ) -> HeadsRead:
+        del findings, where
+        parts: list[tuple[Columns, int, bool]] = []
+        for index, picture in enumerate(wanted):
+            file, row = picture.key
+            for columns, bounds, ignored in of(file):
+                mine = slice(int(bounds[row]), int(bounds[row + 1]))
+                part = {name: values[mine] for name, values in columns.items()}
+                parts.append((part, index, ignored))
+        together = together_from(parts)
+        ledger.heads.came += len(together["x"])
+        return HeadsRead(together)
+
+    return load
+
+
+def together_from(parts: Sequence[tuple[Columns, int, bool]]) -> Columns:
+    """Put heads of single pictures behind one another.
+
+    Args:
+        parts: columns as a hub table has them, index of the picture, and whether they're ignored.
+    """
+    found = [_part(*part) for part in parts]
+    together = {
+        name: np.concatenate([empty, *(part[name] for part in found)])
+        for name, empty in _NOTHING.items()
+    }
+    return as_heads(together)
+
+
+_NOTHING: Columns = {
+    "frame_index": np.empty(0, np.int64),
+    "bbox": np.empty((0, 4)),
+    "point": np.empty((0, 2)),
+    "crowd": np.empty(0, np.int8),
+    "occluded": np.empty(0, np.int8),
+    "visibility": np.empty(0),
+    "head_id": np.empty(0, np.int64),
+}
+
+
+def _part(columns: Columns, index: int, ignored: bool) -> Columns:
+    count = len(next(iter(columns.values()))) if columns else 0
+    unknown = {
+        "bbox": np.full((count, 4), np.nan),
+        "point": np.full((count, 2), np.nan),
+        "occluded": np.full(count, -1, np.int8),
+        "visibility": np.full(count, np.nan),
+        "track_id": np.full(count, -1, np.int64),
+    }
+    found = {
+        name: np.asarray(columns[name], default.dtype) if name in columns else default
+        for name, default in unknown.items()
+    }
+    found["head_id"] = found.pop("track_id")
+    found["frame_index"] = np.full(count, index, np.int64)
+    found["crowd"] = np.full(count, ignored, np.int8)
+    return found
+
+
+def _unpack(root: Path, frame: CapturedFrame) -> bytes:
+    assert frame.file is not None
+    assert frame.row is not None
+    try:
+        return hub_tables.read_picture(root / frame.file, frame.file, frame.row)
+    except InputError as error:
+        raise PictureError("picture-unreadable", error.what) from error
+
+
+HUGGINGFACE_READER: Reader = reader_of(
+    "huggingface",
+    "Hugging Face hub (data/<split>-*.parquet)",
+    _recognise_shards,
+    _scan_shards,
+    _unpack,
+)

@@ -1,0 +1,81 @@
+"""Plain files that `datasets` reads by itself: pictures in folders, and a table beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gtahead.dataset import hub_tables
+from gtahead.errors import InputError, Where
+from gtahead.formats.coco import with_boxes
+from gtahead.formats.format import Batch, ExportFrame, Format, Summary
+from gtahead.formats.hub_reading import loader, picture_of
+from gtahead.formats.huggingface import hub_rows, write_groups
+from gtahead.formats.reading import Listing, reader_of, split_word
+
+TABLE = "metadata.parquet"
+
+
+def _picture(split: str, frame: ExportFrame) -> str:
+    return f"{split}/images/{frame.nested_name}"
+
+
+def _write(batch: Batch) -> None:
+    batch = with_boxes(batch)
+    path = batch.chunk_path(f"{batch.split}/{TABLE}")
+    rows = hub_rows(batch)
+    rows.frames["file_name"] = [f"images/{name}" for name in rows.frames["file_name"]]
+    write_groups(path, batch, rows, pictures=False)
+
+
+def _finish(summary: Summary) -> None:
+    for split in summary.splits:
+        file = f"{split}/{TABLE}"
+        (summary.folder / split).mkdir(exist_ok=True)
+        hub_tables.concatenate(summary.chunks(file), summary.folder / file)
+
+
+def _tables(root: Path) -> list[Path]:
+    found = [path for path in sorted(root.glob(f"*/{TABLE}")) if path.is_file()]
+    return found or [path for path in (root / TABLE,) if path.is_file()]
+
+
+def _recognise(root: Path) -> str | None:
+    tables = _tables(root)
+    return f"{tables[0].relative_to(root).as_posix()} is there" if tables else None
+
+
+def _scan(root: Path) -> Listing:
+    pictures = []
+    tables = _tables(root)
+    if not tables:
+        raise InputError(
+            f"no {TABLE} is there",
+            where=Where(str(root)),
+            remedy="it stands in the folder of each split",
+        )
+    for path in tables:
+        file = path.relative_to(root).as_posix()
+        home = path.parent.relative_to(root).as_posix()
+        split = split_word(path.parent.name)
+        for row, values in enumerate(hub_tables.read_frames_of(path, file)):
+            name = str(values.get("file_name") or "")
+            place = f"{home}/{name}" if home != "." else name
+            picture = picture_of(values, file, row, split, place)
+            pictures.append(picture)
+    return Listing(pictures, tables, loader(root), {"tool": "image folder"})
+
+
+IMAGEFOLDER = Format(
+    name="imagefolder",
+    title="image folder of datasets, metadata.parquet a split",
+    kind="data sets",
+    origin="0-based, at the top-left corner of the top-left pixel",
+    precision_px=0.001,
+    holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
+    checked_with="datasets",
+    write=_write,
+    finish=_finish,
+    picture=_picture,
+    index=False,
+    reader=reader_of("imagefolder", f"image folder ({TABLE})", _recognise, _scan),
+)

@@ -1,0 +1,149 @@
+"""Density maps and heatmaps on disk, a file a picture: .npz, or .h5 as CSRNet's loaders read it.
+
+Maps are cheap to render on demand; stored ones are for programs that can't. Each says what it is:
+kind, stride, border, rule of the sigmas, and how many heads it was rendered from.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.density import count_of, map_shape, render_density, render_heatmap
+from gtahead.errors import ResourceError
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, HeadColumns, Options
+from gtahead.storage import json_bytes
+
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)
+"""The date of everything in a .npz: the same bytes on another day."""
+
+FILE_BYTES = 2_000
+"""Of a map's file beside its cells."""
+
+
+def _picture(split: str, frame: ExportFrame) -> str:
+    return f"{SPLIT_WORDS[split]}/images/{frame.nested_name}"
+
+
+def _estimate(sizes_wh: Iterable[tuple[int, int]], options: Options) -> int:
+    """Give the bytes of uncompressed maps; .npz files end up smaller."""
+    size = np.dtype(options.dtype).itemsize
+    shapes = (map_shape(size_wh, options.stride) for size_wh in sizes_wh)
+    return sum(rows * columns * size + FILE_BYTES for rows, columns in shapes)
+
+
+def _write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write what `numpy.load` reads, without the day's date."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, values in arrays.items():
+            out = io.BytesIO()
+            np.lib.format.write_array(out, np.ascontiguousarray(values), allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", _LONG_AGO)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, out.getvalue(), compresslevel=1)
+
+
+def _write_h5(path: Path, name: str, values: npt.NDArray[Any], about: Mapping[str, Any]) -> None:
+    """Write one dataset with its attributes, without times.
+
+    Raises:
+        ResourceError: h5py isn't installed.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise ResourceError(
+            "--store h5 needs h5py", remedy="install it: pip install 'gtahead[hdf5]'"
+        ) from error
+    with h5py.File(path, "w") as file:
+        out = file.create_dataset(
+            name, data=values, compression="gzip", compression_opts=1, track_times=False
+        )
+        for key, value in about.items():
+            out.attrs[key] = value
+
+
+def _store(batch: Batch, frame: ExportFrame, name: str, values: Any, heads: int) -> None:  # noqa: ANN401
+    options = batch.options
+    about: dict[str, Any] = {
+        "kind": name,
+        "stride": options.stride,
+        "sigma": batch.sigma_rule,
+        "heads": heads,
+        "width": frame.size_wh[0],
+        "height": frame.size_wh[1],
+    }
+    if name == "density":
+        about["border"] = options.border
+    stored = values.astype(options.dtype)
+    if name == "density":
+        off = abs(count_of(stored) - heads) / max(1, heads)
+        batch.note("maps whose sum is off by more than 0.1 %", int(off > 1e-3))
+    folder = batch.folder / SPLIT_WORDS[batch.split] / "ground_truth" / frame.sequence
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{frame.frame}.{options.store}"
+    if options.store == "npz":
+        text = np.frombuffer(json_bytes(about), np.uint8)
+        _write_npz(path, {name: stored, "about": text})
+    else:
+        _write_h5(path, name, stored, about)
+
+
+def _in_picture(frame: ExportFrame, heads: HeadColumns) -> int:
+    inside = (heads.points_xy >= 0) & (heads.points_xy < np.array(frame.size_wh))
+    return int(inside.all(axis=1).sum())
+
+
+def _write_density(batch: Batch) -> None:
+    for frame, heads in batch:
+        values = render_density(
+            heads.points_xy,
+            heads.sigmas_xy,
+            frame.size_wh,
+            stride=batch.options.stride,
+            border="clip" if batch.options.border == "clip" else "renormalise",
+        )
+        _store(batch, frame, "density", values, _in_picture(frame, heads))
+
+
+def _write_heatmap(batch: Batch) -> None:
+    for frame, heads in batch:
+        values = render_heatmap(
+            heads.points_xy, heads.sigmas_xy, frame.size_wh, stride=batch.options.stride
+        )
+        _store(batch, frame, "heatmap", values, _in_picture(frame, heads))
+
+
+_ORIGIN = "cell (i, j) covers j s <= x < (j + 1) s, 0 at the picture's top-left corner"
+
+DENSITY = Format(
+    name="density",
+    title="density maps, .npz or .h5 a picture",
+    kind="maps",
+    origin=_ORIGIN,
+    precision_px=float("inf"),
+    holds=frozenset(),
+    checked_with="numpy, h5py",
+    write=_write_density,
+    picture=_picture,
+    estimate=_estimate,
+)
+
+HEATMAP = Format(
+    name="heatmap",
+    title="heatmaps with a peak of 1 a head, .npz or .h5 a picture",
+    kind="maps",
+    origin=_ORIGIN,
+    precision_px=float("inf"),
+    holds=frozenset(),
+    checked_with="numpy, h5py",
+    write=_write_heatmap,
+    picture=_picture,
+    estimate=_estimate,
+)

@@ -1,0 +1,265 @@
+"""Tar shards as `webdataset` streams them: a picture and a JSON under one key."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from gtahead import schemas
+from gtahead.dataset.captured import CapturedFrame
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings, Ledger
+from gtahead.formats.batches import missing_picture
+from gtahead.formats.coco import conditions, with_boxes
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format
+from gtahead.formats.hub_reading import together_from
+from gtahead.formats.points import point_cents, slices_of
+from gtahead.formats.reading import HeadsRead, LabelledPicture, Listing, reader_of, split_word
+from gtahead.formats.textrows import RowFormat, fixed
+from gtahead.pictures import PICTURE_SUFFIXES, PictureError
+
+_LISTS = {
+    "bbox": RowFormat("[", 2, ",", 2, ",", 2, ",", 2, "],"),
+    "point": RowFormat("[", 2, ",", 2, "],"),
+    "id": RowFormat(0, ","),
+    "track_id": RowFormat(0, ","),
+    "occluded": RowFormat(0, ","),
+    "visibility": RowFormat(4, ","),
+}
+
+
+def _key(frame: ExportFrame) -> str:
+    """Name a sample by its number: keys end at the first dot, and names may hold several."""
+    return f"{frame.row + 1:08d}"
+
+
+def _heads_json(batch: Batch) -> list[bytes]:
+    """Write each frame's heads as an object of lists; -1 stands for unknown."""
+    heads = batch.heads
+    corners = fixed(heads.boxes_xyxy, 2)
+    sides = corners[:, 2:] - corners[:, :2]
+    shares = fixed(np.where(np.isnan(heads.visibility), -1.0, heads.visibility), 4)
+    columns = {
+        "bbox": [corners[:, 0], corners[:, 1], *sides.T],
+        "point": point_cents(batch),
+        "id": [heads.ids],
+        "track_id": [heads.head_ids],
+        "occluded": [heads.occluded.astype(np.int64)],
+        "visibility": [shares],
+    }
+    lists = []
+    for name, values in columns.items():
+        text, starts = _LISTS[name].render(values)
+        lists.append(
+            [
+                b'"%b":[%b]' % (name.encode(), row[:-1])
+                for row in slices_of(text, starts, batch.bounds)
+            ]
+        )
+    return [b"{%b}" % b",".join(parts) for parts in zip(*lists, strict=True)]
+
+
+def shard_file(split: str, number: int) -> str:
+    """Name a shard."""
+    return f"{SPLIT_WORDS[split]}-{number:06d}.tar"
+
+
+def _write(batch: Batch) -> None:
+    batch = with_boxes(batch)
+    counted = _heads_json(batch.where(~batch.heads.ignored))
+    ignored = _heads_json(batch.where(batch.heads.ignored))
+    path = batch.path(shard_file(batch.split, batch.shard[0]))
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        for frame, own, others in zip(batch.frames, counted, ignored, strict=True):
+            about = {
+                "frame_id": frame.frame_id,
+                "sequence": frame.sequence,
+                "frame": frame.frame,
+                "file_name": frame.nested_name,
+                "width": frame.size_wh[0],
+                "height": frame.size_wh[1],
+                "num_heads": int(frame.about["num_heads"]),
+                **conditions(frame),
+            }
+            text = orjson.dumps(about)[:-1] + b',"objects":%b,"ignored":%b}\n' % (own, others)
+            if frame.picture is not None:
+                try:
+                    data = frame.picture.read_bytes()
+                except FileNotFoundError as error:
+                    raise missing_picture(frame.picture) from error
+                _add(archive, f"{_key(frame)}{frame.extension}", data)
+            _add(archive, f"{_key(frame)}.json", text)
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    """Append a member that says nothing of day, user or machine."""
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    member.mode = 0o644
+    archive.addfile(member, io.BytesIO(data))
+
+
+def _shards(root: Path) -> list[Path]:
+    return [path for path in sorted(root.glob("*.tar")) if split_word(path.stem)]
+
+
+def _recognise(root: Path) -> str | None:
+    shards = _shards(root)
+    return f"{shards[0].name} is there" if shards else None
+
+
+@lru_cache(maxsize=64)
+def _members(path: Path, size: int, time: int) -> list[tuple[str, int, int]]:
+    """Give name, place and size of a tar's files.
+
+    Raises:
+        InputError: not a tar, or cut short.
+    """
+    del time
+    try:
+        with tarfile.open(path, "r:") as archive:
+            found = [(m.name, m.offset_data, m.size) for m in archive if m.isfile()]
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        raise _bad_shard(path, str(error)) from error
+    if found and found[-1][1] + found[-1][2] > size:
+        raise _bad_shard(path, "it ends within a file")
+    return found
+
+
+def _bad_shard(path: Path, what: str) -> InputError:
+    remedy = "copy or export it again"
+    return InputError("the tar can't be read", where=Where(path.name), value=what, remedy=remedy)
+
+
+def _members_of(path: Path) -> list[tuple[str, int, int]]:
+    told = path.stat()
+    return _members(path, told.st_size, told.st_mtime_ns)
+
+
+def _scan(root: Path) -> Listing:
+    pictures = []
+    shards = _shards(root)
+    for path in shards:
+        members = _members_of(path)
+        keys = {
+            name.partition(".")[0]: number
+            for number, (name, _, _) in enumerate(members)
+            if Path(name).suffix.lower() in PICTURE_SUFFIXES
+        }
+        with path.open("rb") as file:
+            for name, place, size in members:
+                if not name.endswith(".json"):
+                    continue
+                file.seek(place)
+                where = f"{path.name} > {name}"
+                document = schemas.parse_json(file.read(size), where)
+                row = keys.get(name.partition(".")[0])
+                pictures.append(_listed(document, path, where, row))
+    return Listing(pictures, shards, _load, {"tool": "webdataset"})
+
+
+def _listed(document: Any, path: Path, where: str, row: int | None) -> LabelledPicture:  # noqa: ANN401
+    """Give one sample's picture its names.
+
+    Raises:
+        InputError: it isn't a frame with heads.
+    """
+    whole = isinstance(document, dict) and isinstance(document.get("objects"), dict)
+    size = (document.get("width"), document.get("height")) if whole else (None, None)
+    if not whole or not all(isinstance(side, int) and side > 0 for side in size):
+        remedy = "a sample's JSON has width, height and objects"
+        raise InputError("not a frame with heads", where=Where(where), remedy=remedy)
+    about = {key: value for key, value in document.items() if isinstance(value, str | int | float)}
+    for key, names in (
+        ("camera_m", ("camera_x_m", "camera_y_m", "camera_z_m")),
+        ("pitch_roll_yaw_deg", ("pitch_deg", "roll_deg", "yaw_deg")),
+    ):
+        triple = document.get(key)
+        if isinstance(triple, list) and len(triple) == 3:
+            about |= dict(zip(names, triple, strict=True))
+    return LabelledPicture(
+        sequence=str(document.get("sequence") or path.stem),
+        frame=str(document.get("frame") or Path(where).stem),
+        split=split_word(path.stem),
+        file=path.name if row is not None else None,
+        size_wh=size,  # type: ignore[arg-type]
+        key=(where, document["objects"], document.get("ignored") or {}),
+        about=about,
+        row=row,
+    )
+
+
+def _load(
+    wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+) -> HeadsRead:
+    parts, faults = [], {}
+    for index, picture in enumerate(wanted):
+        file, objects, ignored = picture.key
+        try:
+            for lists, flag in ((objects, False), (ignored, True)):
+                parts.append((_columns(lists), index, flag))
+        except (TypeError, ValueError) as error:
+            place = Where(file, where.sequence, picture.frame)
+            findings.add("bad-frame-labels", place, detail=str(error))
+            faults[index] = "bad-frame-labels"
+    together = together_from(parts)
+    ledger.heads.came += len(together["x"])
+    return HeadsRead(together, faults)
+
+
+def _columns(lists: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """Turn an object of lists into columns.
+
+    Raises:
+        ValueError: lists of different lengths, or no numbers.
+    """
+    if not isinstance(lists, dict):
+        msg = "heads are no object of lists"
+        raise TypeError(msg)
+    shapes = {"bbox": (-1, 4), "point": (-1, 2)}
+    found = {
+        name: np.asarray(lists[name], np.float64).reshape(shapes.get(name, (-1,)))
+        for name in ("bbox", "point", "track_id", "occluded", "visibility")
+        if name in lists
+    }
+    if len({len(values) for values in found.values()}) > 1:
+        msg = "lists of heads differ in length"
+        raise ValueError(msg)
+    if "visibility" in found:
+        found["visibility"] = np.where(found["visibility"] < 0, np.nan, found["visibility"])
+    return found
+
+
+def _unpack(root: Path, frame: CapturedFrame) -> bytes:
+    assert frame.file is not None
+    assert frame.row is not None
+    try:
+        _, place, size = _members_of(root / frame.file)[frame.row]
+        with (root / frame.file).open("rb") as file:
+            file.seek(place)
+            return file.read(size)
+    except (OSError, InputError, IndexError) as error:
+        raise PictureError("picture-unreadable", str(error)) from error
+
+
+WEBDATASET = Format(
+    name="webdataset",
+    title="webdataset, tar shards of pictures and JSON",
+    kind="data sets",
+    origin="0-based, at the top-left corner of the top-left pixel",
+    precision_px=0.005,
+    holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
+    checked_with="webdataset",
+    write=_write,
+    holds_pictures=True,
+    shards=True,
+    index=False,
+    reader=reader_of("webdataset", "webdataset (<split>-*.tar)", _recognise, _scan, _unpack),
+)
