@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from gtahead.building import annotate, build
     from gtahead.dataset import Dataset
     from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError
+    from gtahead.formats.exporting import export
     from gtahead.overview import info
     from gtahead.simulation import simulate
 
@@ -22,6 +23,7 @@ _HOMES = {
     "UsageError": "gtahead.errors",
     "annotate": "gtahead.building",
     "build": "gtahead.building",
+    "export": "gtahead.formats.exporting",
     "info": "gtahead.overview",
     "simulate": "gtahead.simulation",
 }
@@ -34,6 +36,7 @@ __all__ = [
     "UsageError",
     "annotate",
     "build",
+    "export",
     "info",
     "simulate",
 ]

@@ -98,6 +98,14 @@ def test_what_the_package_shows() -> None:
             "strict: 'bool' = False, fresh: 'bool' = False, "
             "on_progress: 'Progress | None' = None) -> 'BuildReport'"
         ),
+        "export": (
+            "(dataset: 'str | Path' = 'dataset', out: 'str | Path | None' = None, *, format: 'str', "
+            "split: 'str | Sequence[str] | None' = None, images: 'str' = 'link', "
+            "allow_lossy: 'bool' = False, drop_empty: 'bool' = False, overwrite: 'bool' = False, "
+            "stride: 'int' = 8, dtype: 'str' = 'float32', border: 'str' = 'renormalise', "
+            "store: 'str' = 'npz', workers: 'int | None' = None, scheduler: 'str | None' = None, "
+            "on_progress: 'Callable[[int, int, str], None] | None' = None) -> 'ExportReport'"
+        ),
         "info": "(path: 'str | Path' = 'dataset') -> 'Overview'",
         "simulate": (
             "(out: 'str | Path' = 'captures', *, preset: 'str | Preset' = 'tiny', seed: 'int' = 0, "

@@ -15,7 +15,9 @@ from gtahead.errors import GtaheadError
 
 _COMMANDS = {
     "annotate": "Give a data set other boxes or sigmas.",
-    "build": "Build a data set from captures, or go on with one.",
+    "build": "Build a data set from captures or other data sets.",
+    "export": "Write a data set in a format that others read.",
+    "formats": "List the formats, and what each holds and loses.",
     "info": "Say what a folder holds: a capture or a data set.",
     "simulate": "Draw crowd scenes, as captures to work with.",
 }
@@ -78,6 +80,7 @@ def main() -> None:
     gtahead build --raw ./captures        read, check, annotate, split, store
     gtahead info                          what is in ./dataset
     gtahead annotate --boxes perspective  give it other boxes or sigmas
+    gtahead export --format coco          for programs that read COCO
     """
 
 

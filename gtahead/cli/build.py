@@ -17,7 +17,12 @@ from gtahead.cli.common import (
 
 
 @click.command("build")
-@click.option("--raw", required=True, metavar="DIR", help="Folder that holds the captures.")
+@click.option(
+    "--raw",
+    required=True,
+    metavar="DIR",
+    help="Folder that holds the captures, or another data set.",
+)
 @click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="The data set.")
 @click.option(
     "--from",
@@ -25,7 +30,8 @@ from gtahead.cli.common import (
     default="auto",
     show_default=True,
     metavar="KIND",
-    help="Kind of capture: auto, native, jta, jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event.",
+    help="Kind of capture: auto, native, jta, jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event; or "
+    "a format that `gtahead formats` says is read.",
 )
 @click.option(
     "--boxes",
@@ -126,7 +132,7 @@ def _summary(report: Any) -> None:  # noqa: ANN401 - a BuildReport; naming it wo
     document = report.manifest
     statistics = document["statistics"]
     heads = statistics["heads"]
-    click.echo(f"{report.out}: a data set of {report.reader} captures ({report.reason})")
+    click.echo(f"{report.out}: a data set made of {report.reader} ({report.reason})")
     if document["simulated"]:
         click.echo("  simulated: no picture or head of it comes from a game")
     click.echo(f"  {report.built} sequences built now, {report.reused} there before")

@@ -14,6 +14,9 @@ from numba import uint64
 
 from gtahead.compiling import compiled
 from gtahead.formats.textrows import DIGITS, Bytes, Ints
+from gtahead.geometry import Floats
+
+Flags = npt.NDArray[np.int8]
 
 Whole = Any
 """numba's uint64 or int64: places count without a sign, so that no index wraps around."""
@@ -203,3 +206,407 @@ def coco_rows(
             place += uint64(1)
         place = _put(out, place, _END)
     return int(place)
+
+
+# Reading COCO
+
+_QUOTE, _BACKSLASH, _COLON = 34, 92, 58
+MOST_EXACT = 2**53
+"""Whole numbers beyond aren't exact as they are read here."""
+
+_BLANK = 32
+"""Blanks are no larger; a call of `_after_blanks` costs more than this comparison."""
+
+_OPEN_LIST, _CLOSE_LIST, _OPEN_OBJECT, _CLOSE_OBJECT = 91, 93, 123, 125
+
+ODD = -1
+"""Where the loop meets what it doesn't expect: the plain way reads the file instead."""
+
+
+def _code(key: str) -> Whole:
+    """Give what `_key` gives for a key: its last eight bytes, and its length.
+
+    Unknown keys may have a known one's code; none that any program writes does.
+    """
+    code = 0
+    for byte in key.encode():
+        code = (code << 8 | byte) & (2**64 - 1)
+    return np.uint64(code ^ (len(key) << 56) & (2**64 - 1))
+
+
+_IMAGE_ID, _CATEGORY_ID = _code("image_id"), _code("category_id")
+_BBOX, _KEYPOINTS = _code("bbox"), _code("keypoints")
+_ISCROWD, _IGNORE = _code("iscrowd"), _code("ignore")
+_OURS, _HEAD_KEY, _POINT_KEY = _code("gtahead"), _code("head"), _code("point")
+_VISIBILITY_KEY, _OCCLUDED_KEY = _code("visibility"), _code("occluded")
+_TRUE, _FALSE, _NULL = _text("true"), _text("false"), _text("null")
+
+_TENS = np.array([10.0**n for n in range(23)])
+
+
+@compiled
+def _after_blanks(data: Bytes, place: Whole) -> Whole:
+    end = uint64(len(data))
+    while place < end:
+        byte = data[place]
+        if byte != 32 and byte != 10 and byte != 13 and byte != 9:
+            break
+        place += uint64(1)
+    return place
+
+
+@compiled
+def _is_word(data: Bytes, place: Whole, word: Bytes) -> bool:
+    if place + uint64(len(word)) > uint64(len(data)):
+        return False
+    for at in range(len(word)):
+        if data[place + uint64(at)] != word[at]:
+            return False
+    return True
+
+
+@compiled
+def _after_string(data: Bytes, place: Whole) -> Whole:
+    """Give the place behind a string that begins here; 0 where it never ends."""
+    end = uint64(len(data))
+    place += uint64(1)
+    while place < end:
+        byte = data[place]
+        if byte == _QUOTE:
+            return place + uint64(1)
+        place += uint64(2) if byte == _BACKSLASH else uint64(1)
+    return uint64(0)
+
+
+@compiled
+def after_value(data: Bytes, place: Whole) -> Whole:
+    """Give the place behind a value that begins here; 0 where it's none, or never ends."""
+    end = uint64(len(data))
+    byte = data[place]
+    if byte == _QUOTE:
+        return _after_string(data, place)
+    if byte <= _ZERO + 9:
+        return _number(data, place)[1]
+    if byte == _OPEN_LIST or byte == _OPEN_OBJECT:
+        depth = 0
+        while place < end:
+            byte = data[place]
+            if byte == _QUOTE:
+                place = _after_string(data, place)
+                if place == uint64(0):
+                    return place
+                continue
+            if byte == _OPEN_LIST or byte == _OPEN_OBJECT:
+                depth += 1
+            elif byte == _CLOSE_LIST or byte == _CLOSE_OBJECT:
+                depth -= 1
+                if depth == 0:
+                    return place + uint64(1)
+            place += uint64(1)
+        return uint64(0)
+    if _is_word(data, place, _TRUE) or _is_word(data, place, _NULL):
+        return place + uint64(4)
+    if _is_word(data, place, _FALSE):
+        return place + uint64(5)
+    return uint64(0)
+
+
+@compiled
+def _long_number(data: Bytes, place: Whole) -> tuple[float, Whole, bool]:
+    """As `_number`, for numbers with an exponent or more digits than fit."""
+    end = uint64(len(data))
+    negative = data[place] == _MINUS
+    if negative:
+        place += uint64(1)
+    first = place
+    mantissa = uint64(0)
+    digits = 0
+    dropped = 0
+    while place < end and data[place] >= _ZERO and data[place] <= _ZERO + 9:
+        if digits < 18:
+            mantissa = mantissa * uint64(10) + uint64(data[place] - _ZERO)
+            digits += 1
+        else:
+            dropped += 1
+        place += uint64(1)
+    if place == first or (data[first] == _ZERO and place > first + uint64(1)):
+        return 0.0, uint64(0), False
+    scale = dropped
+    whole = True
+    if place < end and data[place] == _DOT:
+        whole = False
+        place += uint64(1)
+        after = place
+        while place < end and data[place] >= _ZERO and data[place] <= _ZERO + 9:
+            if digits < 18:
+                mantissa = mantissa * uint64(10) + uint64(data[place] - _ZERO)
+                digits += 1
+                scale -= 1
+            place += uint64(1)
+        if place == after:
+            return 0.0, uint64(0), False
+    if place < end and (data[place] == 101 or data[place] == 69):
+        whole = False
+        place += uint64(1)
+        down = False
+        if place < end and (data[place] == 43 or data[place] == _MINUS):
+            down = data[place] == _MINUS
+            place += uint64(1)
+        after = place
+        power = 0
+        while place < end and data[place] >= _ZERO and data[place] <= _ZERO + 9:
+            power = power * 10 + int(data[place] - _ZERO) if power < 10_000 else power
+            place += uint64(1)
+        if place == after:
+            return 0.0, uint64(0), False
+        scale += -power if down else power
+    value = float(mantissa)
+    while scale < 0:
+        step = min(-scale, 22)
+        value /= _TENS[step]
+        scale += step
+        if value == 0.0:
+            break
+    while scale > 0:
+        step = min(scale, 22)
+        value *= _TENS[step]
+        scale -= step
+        if value > 1e300:
+            return 0.0, uint64(0), False
+    return -value if negative else value, place, whole
+
+
+@compiled
+def _number(data: Bytes, place: Whole) -> tuple[float, Whole, bool]:
+    """Read a number: its value to the last digit or the one before, the place behind, if whole.
+
+    The place is 0 where it's no number by JSON's grammar.
+    """
+    begin = place
+    negative = data[place] == _MINUS
+    if negative:
+        place += uint64(1)
+    first = place
+    mantissa = uint64(0)
+    digit = uint64(data[place]) - uint64(_ZERO)
+    while digit < uint64(10):  # what is less than "0" is very large without a sign
+        mantissa = mantissa * uint64(10) + digit
+        place += uint64(1)
+        digit = uint64(data[place]) - uint64(_ZERO)
+    if place == first or (data[first] == _ZERO and place > first + uint64(1)):
+        return 0.0, uint64(0), False
+    decimals = uint64(0)
+    if data[place] == _DOT:
+        place += uint64(1)
+        after = place
+        digit = uint64(data[place]) - uint64(_ZERO)
+        while digit < uint64(10):
+            mantissa = mantissa * uint64(10) + digit
+            place += uint64(1)
+            digit = uint64(data[place]) - uint64(_ZERO)
+        decimals = place - after
+        if decimals == uint64(0):
+            return 0.0, uint64(0), False
+    if place - first > uint64(18) or data[place] == 101 or data[place] == 69:
+        return _long_number(data, begin)
+    value = float(mantissa) / _TENS[decimals]
+    return -value if negative else value, place, decimals == uint64(0)
+
+
+@compiled
+def _numbers(data: Bytes, place: Whole, out: Floats, row: int, count: int, more: bool) -> Whole:
+    """Read a list of `count` numbers, or of `more`, into a row; 0 where it's something else.
+
+    What stands behind the first `count` has to be numbers too.
+    """
+    end = uint64(len(data))
+    if data[place] != _OPEN_LIST:
+        return uint64(0)
+    place += uint64(1)
+    if place < end and data[place] <= _BLANK:
+        place = _after_blanks(data, place)
+    index = 0
+    while True:
+        if place >= uint64(len(data)):
+            return uint64(0)
+        value, place, _ = _number(data, place)
+        if place == uint64(0):
+            return place
+        if index < count:
+            out[row, index] = value
+        index += 1
+        if place < end and data[place] <= _BLANK:
+            place = _after_blanks(data, place)
+        if place >= uint64(len(data)):
+            return uint64(0)
+        if data[place] == _CLOSE_LIST:
+            fine = index == count or (more and index > count)
+            return place + uint64(1) if fine else uint64(0)
+        if data[place] != _COMMA:
+            return uint64(0)
+        place += uint64(1)
+        if place < end and data[place] <= _BLANK:
+            place = _after_blanks(data, place)
+
+
+@compiled
+def _flag(data: Bytes, place: Whole) -> tuple[int, Whole]:
+    """Read true, false, null or a number as a flag."""
+    if data[place] <= _ZERO + 9:
+        value, place, _ = _number(data, place)
+        return int(value != 0), place
+    if _is_word(data, place, _TRUE):
+        return 1, place + uint64(4)
+    if _is_word(data, place, _FALSE):
+        return 0, place + uint64(5)
+    if _is_word(data, place, _NULL):
+        return 0, place + uint64(4)
+    return 0, uint64(0)
+
+
+@compiled
+def _key(data: Bytes, place: Whole) -> tuple[Whole, Whole]:
+    """Give the code of a key that begins here, and the place of its value; 0 where it's odd."""
+    end = uint64(len(data))
+    if place >= end or data[place] != _QUOTE:
+        return uint64(0), uint64(0)
+    place += uint64(1)
+    first = place
+    code = uint64(0)
+    while place < end:
+        byte = uint64(data[place])
+        if byte == uint64(_QUOTE):
+            break
+        if byte == uint64(_BACKSLASH):
+            return uint64(0), uint64(0)
+        code = code << uint64(8) | byte
+        place += uint64(1)
+    code ^= (place - first) << uint64(56)
+    place += uint64(1)
+    if place < end and data[place] <= _BLANK:
+        place = _after_blanks(data, place)
+    if place >= end or data[place] != _COLON:
+        return uint64(0), uint64(0)
+    place += uint64(1)
+    if place < end and data[place] <= _BLANK:
+        place = _after_blanks(data, place)
+    return code, place if place < end else uint64(0)
+
+
+@compiled
+def read_annotations(
+    data: Bytes,
+    place: Whole,
+    images: Ints,
+    categories: Ints,
+    crowd: Flags,
+    heads: Ints,
+    visibility: Floats,
+    occluded: Flags,
+    bbox: Floats,
+    points: Floats,
+) -> tuple[int, Whole, bool]:
+    """Read annotations of a list, from the place of one, until the arrays are full.
+
+    Returns:
+        How many were read (`ODD` where one isn't as expected), the place behind, and whether the
+        list ended there.
+    """
+    end = uint64(len(data))  # the file ends with a brace: no number reaches its end
+    row = 0
+    while row < len(images):
+        if place < end and data[place] <= _BLANK:
+            place = _after_blanks(data, place)
+        if place >= end or data[place] != _OPEN_OBJECT:
+            return ODD, place, False
+        place += uint64(1)
+        if place < end and data[place] <= _BLANK:
+            place = _after_blanks(data, place)
+        seen = 0
+        crowd[row], heads[row], visibility[row], occluded[row] = 0, -1, np.nan, -1
+        for side in range(4):
+            bbox[row, side] = np.nan
+        points[row, 0], points[row, 1] = np.nan, np.nan
+        ours = False  # within what gtahead adds: an object that is read as if it were flat
+        while True:
+            key, place = _key(data, place)
+            if place == uint64(0):
+                return ODD, place, False
+            if ours:
+                if key == _POINT_KEY:
+                    place = _numbers(data, place, points, row, 2, False)
+                elif key == _HEAD_KEY:
+                    value, place, whole = _number(data, place)
+                    if not whole or abs(value) > MOST_EXACT:
+                        return ODD, place, False
+                    heads[row] = int(value)
+                elif key == _VISIBILITY_KEY:
+                    value, place, whole = _number(data, place)
+                    visibility[row] = value
+                elif key == _OCCLUDED_KEY:
+                    occluded[row], place = _flag(data, place)
+                else:
+                    place = after_value(data, place)
+            elif key == _BBOX:
+                if data[place] == _OPEN_LIST:
+                    place = _numbers(data, place, bbox, row, 4, False)
+                else:
+                    place = place + uint64(4) if _is_word(data, place, _NULL) else uint64(0)
+            elif key == _IMAGE_ID or key == _CATEGORY_ID:
+                value, place, whole = _number(data, place)
+                if not whole or abs(value) > MOST_EXACT:
+                    return ODD, place, False
+                if key == _IMAGE_ID:
+                    images[row] = int(value)
+                    seen |= 1
+                else:
+                    categories[row] = int(value)
+                    seen |= 2
+            elif key == _ISCROWD or key == _IGNORE:
+                flag, place = _flag(data, place)
+                crowd[row] |= flag
+            elif key == _KEYPOINTS:
+                place = _numbers(data, place, points, row, 2, True)
+            elif key == _OURS and data[place] == _OPEN_OBJECT:
+                ours = True
+                place += uint64(1)
+                if place < end and data[place] <= _BLANK:
+                    place = _after_blanks(data, place)
+                if place < end and data[place] == _QUOTE:
+                    continue
+            elif data[place] <= _ZERO + 9 and data[place] != _QUOTE:
+                value, place, whole = _number(data, place)
+            else:
+                place = after_value(data, place)
+            if place == uint64(0):
+                return ODD, place, False
+            if place < end and data[place] <= _BLANK:
+                place = _after_blanks(data, place)
+            if ours and place < end and data[place] == _CLOSE_OBJECT:
+                ours = False
+                place += uint64(1)
+                if place < end and data[place] <= _BLANK:
+                    place = _after_blanks(data, place)
+            if place >= end:
+                return ODD, place, False
+            if data[place] == _CLOSE_OBJECT:
+                place += uint64(1)
+                break
+            if data[place] != _COMMA:
+                return ODD, place, False
+            place += uint64(1)
+            if place < end and data[place] <= _BLANK:
+                place = _after_blanks(data, place)
+        if seen != 3:
+            return ODD, place, False
+        row += 1
+        if place < end and data[place] <= _BLANK:
+            place = _after_blanks(data, place)
+        if place >= end:
+            return ODD, place, False
+        if data[place] == _CLOSE_LIST:
+            return row, place + uint64(1), True
+        if data[place] != _COMMA:
+            return ODD, place, False
+        place += uint64(1)
+    return row, place, False

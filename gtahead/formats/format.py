@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,21 @@ class Format:
     clips: bool = False
     estimate: Callable[[Iterable[tuple[int, int]], Options], int] = no_estimate
     reader: Reader | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give what `gtahead formats` lists, as JSON-ready values."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "kind": self.kind,
+            "writes": True,
+            "reads": self.reader is not None,
+            "holds": [name for name in ASPECTS if name in self.holds],
+            "loses": self.loses,
+            "origin": self.origin,
+            "precision_px": self.precision_px if isfinite(self.precision_px) else None,
+            "checked_with": self.checked_with,
+        }
 
     @property
     def loses(self) -> list[str]:

@@ -313,7 +313,7 @@ def split_word(*names: str) -> str | None:
     """
     for name in reversed(names):
         words = "".join(c if c.isalpha() else " " for c in name.lower()).split()
-        for word in words:
+        for word in reversed(words):
             if word in SPLITS_BY_WORD:
                 return SPLITS_BY_WORD[word]
     return None

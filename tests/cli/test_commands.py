@@ -188,8 +188,8 @@ def test_nothing_depends_on_the_folder_it_runs_in(tmp_path: Path) -> None:
 def test_help_lists_every_kind_and_rule() -> None:
     """Help must not import the library, so its lists are written by hand."""
     from gtahead.annotation.boxes import RULES
-    from gtahead.intake import READERS
+    from gtahead.captures import CAPTURES
 
     text = " ".join(gtahead("build", "--help").out.split())
-    assert f"Kind of capture: {', '.join(['auto', *READERS])}." in text
+    assert f"Kind of capture: {', '.join(['auto', *CAPTURES])};" in text
     assert f"Pseudo boxes: {', '.join(RULES)};" in text

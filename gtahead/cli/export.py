@@ -1,0 +1,139 @@
+"""`gtahead export`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gtahead.cli.common import as_size, print_json, progress_bar, table, working_options
+
+if TYPE_CHECKING:
+    from gtahead.formats.exporting import ExportReport
+
+
+@click.command("export")
+@click.argument("dataset", default="./dataset")
+@click.option(
+    "--format", "format_", required=True, metavar="NAME", help="As `gtahead formats` lists them."
+)
+@click.option("--out", metavar="DIR", help="Where to.  [default: ./exports/NAME]")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="SPLIT",
+    help="train, validation or test; may be given several times.  [default: all]",
+)
+@click.option(
+    "--images",
+    type=click.Choice(["link", "copy", "none"]),
+    default="link",
+    show_default=True,
+    help="Hard-link pictures (copy where that can't be), copy them, or leave them out.",
+)
+@click.option("--allow-lossy", is_flag=True, help="Leave out what the format can't hold.")
+@click.option("--drop-empty", is_flag=True, help="Leave out frames in which no head counts.")
+@click.option("--overwrite", is_flag=True, help="Replace an export of gtahead's at --out.")
+@click.option(
+    "--stride",
+    type=click.IntRange(1, 1024),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Maps: pixels a cell.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Maps: type of a cell.",
+)
+@click.option(
+    "--border",
+    type=click.Choice(["renormalise", "clip"]),
+    default="renormalise",
+    show_default=True,
+    help="Density maps: keep a head's mass in the picture, or lose what lies beyond.",
+)
+@click.option(
+    "--store",
+    type=click.Choice(["npz", "h5"]),
+    default="npz",
+    show_default=True,
+    help="Maps: kind of file.",
+)
+@working_options
+def command(
+    dataset: str,
+    format_: str,
+    out: str | None,
+    splits: tuple[str, ...],
+    images: str,
+    stride: int,
+    dtype: str,
+    border: str,
+    store: str,
+    workers: int | None,
+    scheduler: str | None,
+    *,
+    allow_lossy: bool,
+    drop_empty: bool,
+    overwrite: bool,
+    quiet: bool,
+    debug: bool,
+    as_json: bool,
+) -> int:
+    """Write DATASET in a format that other programs read.  [default: ./dataset]
+
+    Heads that count are exported; ignored ones where the format can mark them; absent ones never.
+    Frames without heads are exported as any other. What the format can't hold is listed, and
+    nothing is written without --allow-lossy. The same data set gives the same bytes.
+    """  # noqa: D415
+    del debug
+    from gtahead.formats.exporting import export
+
+    with progress_bar("exporting", quiet=quiet or as_json) as show:
+        report = export(
+            dataset,
+            out,
+            format=format_,
+            split=splits or None,
+            images=images,
+            allow_lossy=allow_lossy,
+            drop_empty=drop_empty,
+            overwrite=overwrite,
+            stride=stride,
+            dtype=dtype,
+            border=border,
+            store=store,
+            workers=workers,
+            scheduler=scheduler,
+            on_progress=show,
+        )
+    if as_json:
+        print_json(report.as_dict())
+    elif not quiet:
+        _print(report)
+    return 0
+
+
+def _print(report: ExportReport) -> None:
+    from gtahead.formats.format import ASPECTS
+
+    click.echo(f"{report.out}: {report.format}, {report.files:,} files, {as_size(report.bytes)}")
+    rows = [["", "in", "left out", "out"]]
+    for unit, flow in (("frames", report.ledger.frames), ("heads", report.ledger.heads)):
+        dropped = sum(flow.dropped.values())
+        rows.append([unit, f"{flow.came:,}", f"{dropped:,}", f"{flow.kept:,}"])
+        rows += [[f"  {why}", "", f"{count:,}", ""] for why, count in sorted(flow.dropped.items())]
+    click.echo(table(rows))
+    for what, count in report.seen.items():
+        click.echo(f"  {what}: {count:,}")
+    if report.lost:
+        lost = ", ".join(f"{ASPECTS[name]} {count:,}" for name, count in report.lost.items())
+        click.echo(f"  not in this format: {lost}")
+    if report.left:
+        left = ", ".join(f"{name} {count:,}" for name, count in report.left.items())
+        click.echo(f"  only in the data set: {left}")

@@ -1,0 +1,35 @@
+"""`gtahead formats`."""
+
+from __future__ import annotations
+
+import click
+
+from gtahead.cli.common import print_json
+
+
+@click.command("formats")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def command(*, debug: bool, as_json: bool) -> int:
+    """List the formats that `gtahead export` writes and `gtahead build` reads.
+
+    Holds and loses: boxes; points that aren't the centre of their box; ids of persons; ignored
+    heads; flags of occlusion; visible shares. Origin: how the format counts pixels.
+    """
+    del debug
+    from gtahead.formats import FORMATS
+
+    rows = [one.as_dict() for one in FORMATS.values()]
+    if as_json:
+        print_json({"formats": rows})
+        return 0
+    for row in rows:
+        reads = "written and read" if row["reads"] else "written"
+        click.echo(f"{row['name']}: {row['title']} ({row['kind']}; {reads})")
+        click.echo(f"  holds   {', '.join(row['holds']) or 'counts alone'}")
+        click.echo(f"  loses   {', '.join(row['loses']) or 'nothing of these'}")
+        error = row["precision_px"]
+        exact = "exact" if error == 0 else f"to {error:g} px" if error is not None else "in cells"
+        click.echo(f"  pixels  {row['origin']}; {exact}")
+        click.echo(f"  read by {row['checked_with']}")
+    return 0
