@@ -31,7 +31,7 @@ from gtahead.formats.reading import (
     sequence_of,
     split_word,
 )
-from gtahead.formats.textrows import Ints, RowFormat, fixed
+from gtahead.formats.textrows import Ints, RowFormat, fixed, fixed_within
 from gtahead.geometry import Floats, clipped
 
 _CORNERS = ("x0", "y0", "x1", "y1")
@@ -50,6 +50,27 @@ def _inside(batch: Batch) -> tuple[Batch, Floats]:
     batch.note("boxes cut at the border", int((cut & there).sum()))
     batch.note("box-outside", int((~there).sum()))
     return (batch, boxes) if there.all() else (batch.where(there), boxes[there])
+
+
+def _corners(batch: Batch) -> Ints:
+    """Give (N, 4) corners in hundredths of pixels, whose middle is in the picture if the point is.
+
+    Where rounding moved it out, the corner that was moved farthest goes back by a hundredth.
+    """
+    exact = batch.heads.boxes_xyxy * 100
+    corners = fixed(batch.heads.boxes_xyxy, 2)
+    limits = batch.sizes_wh[batch.frame_of_heads] * 100
+    for axis in (0, 1):
+        pair = corners[:, axis::2]
+        moved = pair - exact[:, axis::2]
+        middle, true = pair.sum(axis=1), exact[:, axis::2].sum(axis=1)
+        high = (middle >= 2 * limits[:, axis]) & (true < 2 * limits[:, axis])
+        low = (middle < 0) & (true >= 0)
+        rows = np.flatnonzero(high)
+        corners[rows, axis + 2 * moved[rows].argmax(axis=1)] -= 1
+        rows = np.flatnonzero(low)
+        corners[rows, axis + 2 * moved[rows].argmin(axis=1)] += 1
+    return corners
 
 
 def _columns(boxes: Floats, ids: Sequence[int] | None = None, **more: Any) -> Columns:  # noqa: ANN401
@@ -143,8 +164,9 @@ def _write_yolo(batch: Batch) -> None:
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2 / limits
     sides = (boxes[:, 2:] - boxes[:, :2]) / limits
     sides = np.maximum(sides, 1e-6)
-    columns = fixed(np.concatenate([centre, sides], axis=1), 6)
-    text, starts = _YOLO_ROW.render([columns[:, k] for k in range(4)])
+    one = np.ones(len(centre), np.int64)
+    columns = [fixed_within(centre[:, k], one, 6) for k in (0, 1)] + list(fixed(sides, 6).T)
+    text, starts = _YOLO_ROW.render(columns)
     made: set[Path] = set()
     for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
         path = batch.folder / "labels" / SPLIT_WORDS[batch.split] / f"{frame.frame_id}.txt"
@@ -343,7 +365,8 @@ def _scan_voc(root: Path) -> Listing:
         split = split_word(path.stem)
         if split is not None and path.stem in ("train", "val", "test"):
             splits |= {line.split()[0]: split for line in _text(path).splitlines() if line.split()}
-    folder = next((n for n in ("JPEGImages", "images") if (root / n).is_dir()), "")
+    beside = "JPEGImages" if (root / "Annotations").is_dir() else ""
+    folder = next((n for n in ("JPEGImages", "images") if (root / n).is_dir()), beside)
     there = pictures_below(root / folder)
     prefix = f"{folder}/" if folder else ""
     labels = {path.stem: path.relative_to(root).as_posix() for path in _voc_labels(root)}
@@ -456,7 +479,7 @@ _ODGT = RowFormat('{"tag":"person","hbox":[', 2, ",", 2, ",", 2, ",", 2, "],")
 def _write_crowdhuman(batch: Batch) -> None:
     batch = with_boxes(batch)
     heads = batch.heads
-    corners = fixed(heads.boxes_xyxy, 2)
+    corners = _corners(batch)
     columns = [corners[:, 0], corners[:, 1], *(corners[:, 2:] - corners[:, :2]).T]
     text, starts = _ODGT.render(columns)
     rows = slices_of(text, starts, np.arange(len(heads) + 1))
@@ -572,7 +595,7 @@ _HEADHUNTER_ROW = RowFormat(2, ", ", 2, ", ", 2, ", ", 2, "\n")
 
 def _write_headhunter(batch: Batch) -> None:
     batch = with_boxes(batch)
-    corners = fixed(batch.heads.boxes_xyxy, 2)
+    corners = _corners(batch)
     text, starts = _HEADHUNTER_ROW.render([corners[:, k] for k in range(4)])
     lines = [
         f"# {_headhunter_picture(batch.split, frame)}\n".encode() + rows
@@ -654,7 +677,7 @@ def _write_mot(batch: Batch) -> None:
     batch = with_boxes(batch)
     heads = batch.heads
     places = np.array([frame.place for frame in batch.frames], np.int64)[batch.frame_of_heads]
-    corners = fixed(heads.boxes_xyxy, 2)
+    corners = _corners(batch)
     sides = corners[:, 2:] - corners[:, :2]
     shares = fixed(np.where(np.isnan(heads.visibility), -1.0, heads.visibility), 4)
     counted = (~heads.ignored).astype(np.int64)
@@ -774,7 +797,7 @@ YOLO = Format(
     title="YOLO, .txt a picture",
     kind="boxes",
     origin="shares of the picture's width and height, 0 at its top-left corner",
-    precision_px=0.005,
+    precision_px=0.01,
     holds=frozenset({"boxes"}),
     checked_with="globox",
     write=_write_yolo,
@@ -804,7 +827,7 @@ CROWDHUMAN = Format(
     title="CrowdHuman, .odgt a split",
     kind="boxes",
     origin=_ORIGIN,
-    precision_px=0.005,
+    precision_px=0.01,
     holds=frozenset({"boxes", "ids", "ignored"}),
     checked_with="json, line by line",
     write=_write_crowdhuman,
@@ -818,7 +841,7 @@ HEADHUNTER = Format(
     title="HeadHunter, a list of boxes a split",
     kind="boxes",
     origin=_ORIGIN,
-    precision_px=0.005,
+    precision_px=0.01,
     holds=frozenset({"boxes"}),
     checked_with="numpy",
     write=_write_headhunter,
@@ -834,7 +857,7 @@ MOT = Format(
     title="MOT, gt.txt a sequence",
     kind="boxes",
     origin="1-based: the top-left corner of the top-left pixel is (1, 1)",
-    precision_px=0.005,
+    precision_px=0.01,
     holds=frozenset({"boxes", "ids", "ignored", "visibility"}),
     checked_with="motmetrics",
     write=_write_mot,

@@ -15,7 +15,7 @@ from gtahead.formats.textrows import Engine, Ints, fixed, fixed_within, worth_co
 from gtahead.geometry import Booleans
 
 CATEGORY = {"id": 1, "name": "head", "supercategory": "person"}
-PRECISION_PX = 0.005
+PRECISION_PX = 0.01
 SHARE_DECIMALS = 4
 
 _CONDITIONS = ("weather", "hour", "location", "fps", "vfov_deg")
