@@ -187,7 +187,7 @@ class Dataset:
 
     def rows(self, places: Sequence[int]) -> list[dict[str, Any]]:
         """Give rows of the table of frames by their places, with all columns."""
-        rows: list[dict[str, Any]] = self._table.take(list(places)).to_pylist()
+        rows: list[dict[str, Any]] = self._table.take(np.asarray(places, np.int64)).to_pylist()
         return rows
 
     def _damaged(self, path: Path, value: str) -> InputError:

@@ -26,6 +26,7 @@ from gtahead.formats.reading import (
     LabelledPicture,
     Listing,
     gathered,
+    listing_text,
     pictures_below,
     reader_of,
     sequence_of,
@@ -255,10 +256,10 @@ def _yolo_class(root: Path) -> int | None:
     names: list[str] = []
     for path in (root / "classes.txt", root / "labels" / "classes.txt"):
         if path.is_file():
-            names = [line.strip() for line in _text(path).splitlines() if line.strip()]
+            names = [line.strip() for line in listing_text(path, root).splitlines() if line.strip()]
     for path in (root / "data.yaml", root / "data.yml", root / "dataset.yaml"):
         if path.is_file() and not names:
-            names = _yaml_names(_text(path))
+            names = _yaml_names(listing_text(path, root))
     if len(names) < 2:
         return None
     for number, name in enumerate(names):
@@ -364,7 +365,8 @@ def _scan_voc(root: Path) -> Listing:
     for path in sorted((root / "ImageSets" / "Main").glob("*.txt")):
         split = split_word(path.stem)
         if split is not None and path.stem in ("train", "val", "test"):
-            splits |= {line.split()[0]: split for line in _text(path).splitlines() if line.split()}
+            lines = listing_text(path, root).splitlines()
+            splits |= {line.split()[0]: split for line in lines if line.split()}
     beside = "JPEGImages" if (root / "Annotations").is_dir() else ""
     folder = next((n for n in ("JPEGImages", "images") if (root / n).is_dir()), beside)
     there = pictures_below(root / folder)
@@ -631,11 +633,7 @@ def _scan_headhunter(root: Path) -> Listing:
     pictures = []
     for path in files:
         split = split_word(path.stem)
-        try:
-            lines = _text(path).splitlines()
-        except ValueError as error:
-            remedy = "save it as UTF-8"
-            raise InputError("not UTF-8 text", where=Where(path.name), remedy=remedy) from error
+        lines = listing_text(path, root).splitlines()
         starts = [number for number, line in enumerate(lines) if line.lstrip().startswith("#")]
         for first, last in zip(starts, [*starts[1:], len(lines)], strict=True):
             file = lines[first].lstrip()[1:].strip().replace("\\", "/").lstrip("/")

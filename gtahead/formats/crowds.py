@@ -29,6 +29,7 @@ from gtahead.formats.reading import (
     LabelledPicture,
     Listing,
     gathered,
+    listing_text,
     pictures_below,
     reader_of,
     split_word,
@@ -279,7 +280,7 @@ def _nwpu_splits(root: Path) -> dict[str, str]:
     for word in ("train", "val", "test"):
         path = root / f"{word}.txt"
         if path.is_file():
-            for line in path.read_bytes().decode("utf-8-sig", "replace").splitlines():
+            for line in listing_text(path, root).splitlines():
                 if line.split():
                     found[Path(line.split()[0]).stem] = split_word(word) or ""
     return found

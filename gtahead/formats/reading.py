@@ -319,6 +319,23 @@ def split_word(*names: str) -> str | None:
     return None
 
 
+def listing_text(path: Path, root: Path) -> str:
+    """Read text that lists pictures or classes; it may begin with a byte order mark.
+
+    Raises:
+        InputError: unreadable, or not UTF-8.
+    """
+    name = path.relative_to(root).as_posix()
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = Where(name, field=f"byte {error.start}")
+        raise InputError("not UTF-8 text", where=where, remedy="save it as UTF-8") from error
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise InputError("the file can't be read", where=Where(name), value=what) from error
+
+
 def pictures_below(folder: Path) -> dict[str, str]:
     """Give the pictures below a folder, relative to it, by their path without extension."""
     if not folder.is_dir():

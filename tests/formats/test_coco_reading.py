@@ -35,7 +35,7 @@ annotation = st.fixed_dictionaries(
         "keypoints": st.one_of(st.just([]), st.lists(number, min_size=3, max_size=6)),
         "segmentation": st.lists(st.lists(number, max_size=4), max_size=2),
         "area": extra,
-        "caption \\ \"odd": extra,
+        'caption \\ "odd': extra,
         "é": extra,
         "gtahead": st.one_of(
             st.none(),

@@ -165,7 +165,9 @@ def test_globox_reads_boxes(export: Any, frames: list[Any], name: str) -> None:
         expected = np.clip(frame.boxes_xyxy[there], 0, limits)
         first = 1 if name == "voc" else 0  # VOC counts from 1
         off = 0.51 if name == "voc" else 0.01
-        assert low == [pytest.approx((x, y), abs=off) for x, y in sorted((expected[:, :2] + first).tolist())]
+        assert low == [
+            pytest.approx((x, y), abs=off) for x, y in sorted((expected[:, :2] + first).tolist())
+        ]
         assert {box.label for box in boxes} <= {"head", "0"}
 
 
@@ -211,18 +213,25 @@ def test_webdataset_streams_samples(export: Any, frames: list[Any]) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("stride", [1, 4])
-def test_maps_sum_to_the_count(
-    export: Any, frames: list[Any], dtype: str, stride: int
-) -> None:
+def test_maps_sum_to_the_count(export: Any, frames: list[Any], dtype: str, stride: int) -> None:
     out = export("density", stride=stride, dtype=dtype)
     for frame in frames:
         word = {"validation": "val"}.get(frame.split, frame.split)
         stored = np.load(out / word / "ground_truth" / f"{frame.frame_id}.npz")
         about = json.loads(bytes(stored["about"]))
         assert stored["density"].dtype == dtype
-        assert stored["density"].shape == (-(-frame.size_wh[1] // stride), -(-frame.size_wh[0] // stride))
-        assert abs(stored["density"].sum(dtype=np.float64) - frame.count) <= 1e-3 * max(1, frame.count)
-        assert (about["heads"], about["stride"], about["sigma"]) == (frame.count, stride, "box:ratio=0.25")
+        assert stored["density"].shape == (
+            -(-frame.size_wh[1] // stride),
+            -(-frame.size_wh[0] // stride),
+        )
+        assert abs(stored["density"].sum(dtype=np.float64) - frame.count) <= 1e-3 * max(
+            1, frame.count
+        )
+        assert (about["heads"], about["stride"], about["sigma"]) == (
+            frame.count,
+            stride,
+            "box:ratio=0.25",
+        )
 
 
 def test_h5py_reads_maps_where_csrnet_looks(export: Any, frames: list[Any]) -> None:
@@ -263,7 +272,9 @@ def test_plain_parsers_read_the_lists(export: Any, frames: list[Any]) -> None:
     assert people[0]["gtboxes"][0]["hbox"] == [0, 0, 1, 1]
     jhu = export("jhu") / "train" / "gt" / "0001.txt"
     assert np.loadtxt(jhu, dtype=int)[:, :4].tolist()[0] == [0, 0, 1, 1]
-    listed = re.split(r"^# (.*)\n", (export("headhunter") / "train.txt").read_text("utf-8"), flags=re.M)
+    listed = re.split(
+        r"^# (.*)\n", (export("headhunter") / "train.txt").read_text("utf-8"), flags=re.M
+    )
     assert [Path(name).suffix for name in listed[1::2]] == [".jpg"] * len(mine)
     first = np.loadtxt(io.StringIO(listed[2]), delimiter=",")
     assert first == pytest.approx(mine[0].boxes_xyxy[mine[0].counted], abs=0.01)
@@ -275,9 +286,7 @@ def test_torchvision_reads_coco(export: Any, frames: list[Any]) -> None:
 
     out = export("coco")
     with contextlib.redirect_stdout(io.StringIO()):
-        data = CocoDetection(
-            str(out / "images"), str(out / "annotations" / "instances_train.json")
-        )
+        data = CocoDetection(str(out / "images"), str(out / "annotations" / "instances_train.json"))
     mine = [frame for frame in frames if frame.split == "train"]
     assert len(data) == len(mine)
     for (picture, rows), frame in zip(data, mine, strict=True):

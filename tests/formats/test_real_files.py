@@ -93,9 +93,7 @@ def test_real_pictures_go_on_into_other_formats(
     shared_data: Path, tmp_path: Path, name: str
 ) -> None:
     built(shared_data / "scut_head", tmp_path / "dataset")
-    gtahead.export(
-        tmp_path / "dataset", tmp_path / "out", format=name, allow_lossy=True, workers=1
-    )
+    gtahead.export(tmp_path / "dataset", tmp_path / "out", format=name, allow_lossy=True, workers=1)
     _, back = built(tmp_path / "out", tmp_path / "back")
     old = {frame.frame_id: frame for frame in Dataset.open(tmp_path / "dataset")}
     for frame in back:

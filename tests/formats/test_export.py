@@ -1,0 +1,219 @@
+"""`gtahead export` as people use it: targets, losses, splits, damage, kills."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import gtahead, spawn_gtahead
+
+import gtahead as library
+from gtahead import InputError, ResourceError, UsageError
+from gtahead.formats import FORMATS
+
+from .conftest import make_captures
+from .test_round_trips import digest
+
+
+def test_losses_are_listed_and_refused(small_dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = gtahead("export", small_dataset, "--format", "shanghaitech", "--out", out)
+    assert done.code == 1
+    assert "boxes of heads (9), persons' ids (9), ignored heads (1), visible shares (9)" in done.err
+    assert "--allow-lossy" in done.err
+    assert not out.exists()
+    done = gtahead(
+        "export", small_dataset, "--format", "shanghaitech", "--out", out, "--allow-lossy"
+    )
+    assert done.code == 0
+    assert ["ignored", "1"] in [line.split() for line in done.out.splitlines()]
+    assert "not in this format: boxes of heads 9" in done.out
+
+
+def test_points_beside_their_boxes_are_a_loss_for_box_formats(tmp_path: Path) -> None:
+    from helpers import edit_sequence  # noqa: F401 - the fixture's neighbour
+
+    heads = [(1, 20.0, 20.0, 8.0, 1.0)]
+    make_captures(tmp_path / "captures", {"a": {"split": "train", "frames": [heads]}})
+    path = tmp_path / "captures" / "a" / "heads.csv"
+    if path.exists():
+        text = path.read_text().replace("16", "15", 1)
+        path.write_text(text)
+    library.build(tmp_path / "captures", tmp_path / "dataset", workers=1)
+    report = library.export(
+        tmp_path / "dataset", tmp_path / "yolo", format="yolo", allow_lossy=True, workers=1
+    )
+    border = library.export(tmp_path / "dataset", tmp_path / "coco", format="coco", workers=1)
+    assert border.lost == {}
+    assert "ids" in report.lost
+
+
+def test_the_default_places(small_dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_dataset, tmp_path / "dataset")
+    done = spawn_gtahead("export", "--format", "coco", cwd=tmp_path)
+    assert done.code == 0
+    assert (tmp_path / "exports" / "coco" / "annotations" / "instances_train.json").is_file()
+    again = spawn_gtahead("export", "--format", "coco", cwd=tmp_path)
+    assert again.code == 1
+    assert "an export stands there already; add --overwrite" in again.err
+
+
+def test_overwriting_replaces_ours_and_keeps_what_is_foreign(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    library.export(small_dataset, out, format="coco", workers=1)
+    before = digest(out)
+    library.export(small_dataset, out, format="coco", overwrite=True, workers=1)
+    assert digest(out) == before
+    (out / "images" / "mine.txt").write_text("precious")
+    with pytest.raises(InputError, match="holds a file that isn't of it"):
+        library.export(small_dataset, out, format="coco", overwrite=True, workers=1)
+    assert (out / "images" / "mine.txt").read_text() == "precious"
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.tex").write_text("precious")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="isn't an export of gtahead's"):
+            library.export(small_dataset, foreign, format="coco", overwrite=overwrite, workers=1)
+    assert (foreign / "thesis.tex").read_text() == "precious"
+
+
+def test_an_export_can_t_lie_in_its_data_set(small_dataset: Path) -> None:
+    with pytest.raises(UsageError, match="can't lie in one another"):
+        library.export(small_dataset, small_dataset / "images" / "out", format="coco")
+
+
+def test_splits_can_be_chosen(small_dataset: Path, tmp_path: Path) -> None:
+    done = gtahead(
+        "export",
+        small_dataset,
+        "--format",
+        "coco",
+        "--out",
+        tmp_path / "out",
+        "--split",
+        "test",
+        "--split",
+        "validation",
+        "--json",
+    )
+    assert done.json["ledger"]["frames"]["in"] == 3
+    names = sorted(path.name for path in (tmp_path / "out" / "annotations").iterdir())
+    assert names == ["instances_test.json", "instances_val.json"]
+    done = gtahead("export", small_dataset, "--format", "coco", "--split", "dev")
+    assert done.code == 2
+    assert "no such split (got 'dev')" in done.err
+
+
+def test_empty_frames_go_only_on_request(small_dataset: Path, tmp_path: Path) -> None:
+    report = library.export(
+        small_dataset, tmp_path / "out", format="coco", drop_empty=True, workers=1
+    )
+    assert report.ledger.frames.as_dict()["dropped"] == {"drop-empty": 4}
+    assert json.loads((tmp_path / "out" / "export.json").read_text())["options"]["drop_empty"]
+    text = (tmp_path / "out" / "annotations" / "instances_test.json").read_text()
+    assert json.loads(text)["images"] == []
+
+
+def test_names_that_flat_formats_would_confuse(tmp_path: Path) -> None:
+    frames = [[(1, 5.0, 5.0, 2.0, 1.0)]]
+    root = make_captures(
+        tmp_path / "captures",
+        {
+            "a": {"split": "train", "frames": frames},
+            "a__000000": {"split": "train", "frames": frames},
+        },
+    )
+    (root / "a__000000" / "frames" / "000000.jpg").rename(root / "a__000000" / "frames" / "x.jpg")
+    library.build(root, tmp_path / "dataset", workers=1)
+    report = library.export(tmp_path / "dataset", tmp_path / "coco", format="coco", workers=1)
+    assert report.files
+
+
+def test_a_data_set_without_pictures(tmp_path: Path) -> None:
+    frames = [[(1, 5.0, 5.0, 2.0, 1.0)], []]
+    make_captures(tmp_path / "captures", {"a": {"split": "train", "frames": frames}})
+    library.build(tmp_path / "captures", tmp_path / "dataset", images="none", workers=1)
+    for name in FORMATS:
+        library.export(
+            tmp_path / "dataset", tmp_path / name, format=name, allow_lossy=True, workers=1
+        )
+        assert not list((tmp_path / name).rglob("*.jpg")), name
+
+
+def test_a_missing_picture_is_named(small_dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_dataset, tmp_path / "dataset")
+    (tmp_path / "dataset" / "images" / "alpha" / "000001.jpg").unlink()
+    for name in ("coco", "huggingface", "webdataset"):
+        with pytest.raises(InputError, match="the picture is missing"):
+            library.export(tmp_path / "dataset", tmp_path / name, format=name, workers=1)
+        assert not (tmp_path / name).exists()
+
+
+def test_a_damaged_table_is_named(small_dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_dataset, tmp_path / "dataset")
+    path = tmp_path / "dataset" / "heads" / "alpha.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    done = gtahead("export", tmp_path / "dataset", "--format", "coco", "--out", tmp_path / "out")
+    assert done.code == 1
+    assert "alpha.parquet" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_doesn_t_fit_isn_t_begun(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**6, 10**6 - 20_000, 20_000))
+    with pytest.raises(ResourceError, match=r"needs about 0\.0 GB, and 0\.0 GB are free"):
+        library.export(
+            small_dataset, tmp_path / "out", format="density", stride=1, allow_lossy=True
+        )
+    assert not (tmp_path / "out").exists()
+    library.export(small_dataset, tmp_path / "coco", format="coco", workers=1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("point", ["batch-written", "exported"])
+def test_a_killed_export_leaves_nothing_half(
+    small_dataset: Path, tmp_path: Path, point: str, workers: int
+) -> None:
+    out = tmp_path / "out"
+    arguments = ("export", small_dataset, "--format", "coco", "--out", out, "--workers", workers)
+    killed = spawn_gtahead(*arguments, env={"GTAHEAD_CRASH_AT": point})
+    assert killed.code == -9
+    assert not out.exists()
+    assert spawn_gtahead(*arguments).code == 0
+    library.export(small_dataset, tmp_path / "clean", format="coco", workers=1)
+    assert digest(out) == digest(tmp_path / "clean")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clean", "out"]
+
+
+def test_formats_are_listed_with_what_they_hold() -> None:
+    listed = {row["name"]: row for row in gtahead("formats", "--json").json["formats"]}
+    assert list(listed) == list(FORMATS)
+    assert listed["coco"]["loses"] == []
+    assert listed["density"]["reads"] is False
+    text = gtahead("formats").out
+    assert all(f"{name}: " in text for name in FORMATS)
+
+
+def test_an_unknown_format_names_the_nearest(small_dataset: Path) -> None:
+    done = gtahead("export", small_dataset, "--format", "pascal-voc")
+    assert done.code == 2
+    assert "unknown format (got 'pascal-voc')" in done.err
+
+
+def test_a_store_that_isn_t_installed_says_how_to_get_it(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "h5py", None)
+    options: dict[str, Any] = {"format": "density", "store": "h5", "allow_lossy": True}
+    with pytest.raises(ResourceError, match=r"pip install 'gtahead\[hdf5\]'"):
+        library.export(small_dataset, tmp_path / "out", workers=1, **options)
