@@ -7,6 +7,7 @@ every version of that library reads them; what its features are stands in the ca
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -192,14 +193,17 @@ def column_names(path: Path, file: str) -> list[str]:
         return names
 
 
-def _opened(path: Path, file: str) -> Any:  # noqa: ANN401 - Arrow
+@contextmanager
+def _opened(path: Path, file: str) -> Iterator[Any]:
+    """Open a Parquet file to read; whatever turns out to be damaged is an error with its name."""
     try:
-        return parquet.ParquetFile(path)
+        with parquet.ParquetFile(path) as source:
+            yield source
     except (OSError, pa.ArrowException, ValueError) as error:
         raise InputError(
             "the Parquet file can't be read",
             where=Where(file),
-            value=str(error).splitlines()[0],
+            value=str(error).splitlines()[0] if str(error) else type(error).__name__,
             remedy="copy or export it again",
         ) from error
 
@@ -222,24 +226,27 @@ def read_heads_of(path: Path, file: str, name: str) -> tuple[Columns, Any]:
         if name not in source.schema_arrow.names:
             return {}, np.zeros(source.metadata.num_rows + 1, np.int64)
         column = source.read(columns=[name], use_threads=False).column(name)
-    kind = column.type
+        return _lists(column, file, name)
+
+
+def _lists(column: Any, file: str, name: str) -> tuple[Columns, Any]:  # noqa: ANN401 - Arrow
+    """Take a struct of lists apart."""
     out: Columns = {}
-    bounds = None
-    for place, child in enumerate(kind):
+    bounds = np.zeros(len(column) + 1, np.int64)
+    for place, child in enumerate(column.type):
+        where = Where(file, field=f"{name}.{child.name}")
         lists = pa.chunked_array([chunk.field(place) for chunk in column.chunks], child.type)
         lengths = pc.list_value_length(lists).fill_null(0).to_numpy()
         mine = np.concatenate([[0], np.cumsum(lengths)])
         items = pc.list_flatten(lists).combine_chunks()
-        if bounds is not None and (len(mine) != len(bounds) or (mine != bounds).any()):
+        if place and (mine != bounds).any():
             raise InputError(
                 "lists of one row differ in length",
-                where=Where(file, field=f"{name}.{child.name}"),
+                where=where,
                 remedy="each head needs one value in each list",
             )
         bounds = mine
-        width = _WIDTHS.get(child.name, 1)
-        out[child.name] = _values(items, width, Where(file, field=f"{name}.{child.name}"))
-    assert bounds is not None
+        out[child.name] = _values(items, _WIDTHS.get(child.name, 1), where)
     return out, bounds
 
 

@@ -23,6 +23,7 @@ from gtahead.dataset import (
     heads_file,
     tables,
 )
+from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.formats.format import Batch, ExportFrame, Format, HeadColumns, Options
 from gtahead.formats.textrows import Ints
@@ -31,10 +32,10 @@ from gtahead.geometry import Floats
 SHARD_BYTES = 500_000_000
 """Most bytes of pictures in a shard."""
 
-BATCH_HEADS = 100_000
+BATCH_HEADS = 40_000
 """Heads from which on a batch takes no more frames: bounds memory, whatever a sequence holds."""
 
-BATCH_FRAMES = 500
+BATCH_FRAMES = 250
 
 _COLUMNS = ("head_id", "x", "y", *tables.BOX, "visibility", "occluded", "status")
 _COUNTS = ("num_heads", "num_ignored", "num_absent")
@@ -79,7 +80,7 @@ def plan_batches(
             if one == split and not (options.drop_empty and count == 0)
         ]
         if kind.shards:
-            limits = {"bytes": SHARD_BYTES, "heads": 10 * BATCH_HEADS}
+            limits = {"bytes": SHARD_BYTES, "heads": 25 * BATCH_HEADS}
         else:
             limits = {"heads": BATCH_HEADS, "frames": BATCH_FRAMES}
         sizes = {"heads": heads, "frames": np.ones_like(heads), "bytes": np.zeros_like(heads)}
@@ -150,11 +151,13 @@ class _Places:
     Attributes:
         first_ids: by sequence, the id of its first head: heads are numbered in the order of
             sequence, frame, person.
+        rows: by sequence, how many heads it has.
         starts: (F,) first row in the sequence's table, by row of the table of frames.
         counts: (F,) how many there are.
     """
 
     first_ids: Mapping[str, int]
+    rows: Mapping[str, int]
     starts: Ints
     counts: Ints
 
@@ -165,14 +168,15 @@ def _places(folder: Path, fingerprint: str) -> _Places:
     columns = opened.frames(["sequence", *_COUNTS])
     counts: Ints = np.sum(np.array([columns[name] for name in _COUNTS], np.int64), axis=0)
     before = np.cumsum(counts) - counts
-    first_ids, starts = {}, np.empty_like(counts)
+    first_ids, totals, starts = {}, {}, np.empty_like(counts)
     number = 1
     for sequence, group in groupby(range(len(counts)), key=lambda row: columns["sequence"][row]):
         rows = np.array(list(group))
         starts[rows] = before[rows] - before[rows[0]]
         first_ids[sequence] = number
-        number += int(counts[rows].sum())
-    return _Places(first_ids, starts, counts)
+        totals[sequence] = int(counts[rows].sum())
+        number += totals[sequence]
+    return _Places(first_ids, totals, starts, counts)
 
 
 def load_batch(
@@ -252,6 +256,13 @@ def _frame(
     )
 
 
+@lru_cache(maxsize=1)
+def _groups(folder: Path, fingerprint: str, sequence: str, rows: range, sigmas: bool) -> Columns:
+    """Read whole groups of a sequence's heads; the next batch often wants the same."""
+    names = [*_COLUMNS, *(tables.SIGMA if sigmas else ())]
+    return _opened(folder, fingerprint).head_codes(sequence, names, rows)
+
+
 def _heads_of(
     opened: Dataset, fingerprint: str, frames: list[ExportFrame], sigmas: bool
 ) -> tuple[HeadColumns, Ints, int]:
@@ -260,9 +271,11 @@ def _heads_of(
     rows = np.array([frame.row for frame in frames])
     starts, counts = places.starts[rows], places.counts[rows]
     first, last = int(starts[0]), int(starts[-1] + counts[-1])
-    names = [*_COLUMNS, *(tables.SIGMA if sigmas else ())]
-    table = opened.head_codes(frames[0].sequence, names, range(first, last))
-    here = np.repeat(starts - first - (np.cumsum(counts) - counts), counts)
+    sequence = frames[0].sequence
+    begin = first // tables.ROWS_A_GROUP * tables.ROWS_A_GROUP
+    end = min(-(-last // tables.ROWS_A_GROUP) * tables.ROWS_A_GROUP, places.rows[sequence])
+    table = _groups(opened.folder, fingerprint, sequence, range(begin, max(end, last)), sigmas)
+    here = np.repeat(starts - begin - (np.cumsum(counts) - counts), counts)
     here += np.arange(len(here))
     kinds = np.array([STATUS_NAMES.index(name) for name in table["status_names"]] or [0], np.int8)
     status = kinds[table["status"]][here]
@@ -271,13 +284,13 @@ def _heads_of(
     if (counted != [frame.about["num_heads"] for frame in frames]).any():
         raise InputError(
             "the table of heads doesn't hold what the table of frames says",
-            where=Where(str(opened.folder / heads_file(frames[0].sequence))),
+            where=Where(str(opened.folder / heads_file(sequence))),
             remedy="the data set is damaged: build it anew with --fresh",
         )
     keep = status != ABSENT
     chosen = here[keep]
     heads = HeadColumns(
-        ids=places.first_ids[frames[0].sequence] + first + chosen,
+        ids=places.first_ids[sequence] + begin + chosen,
         head_ids=table["head_id"][chosen],
         points_xy=_stack(table, ("x", "y"), chosen),
         boxes_xyxy=_stack(table, tables.BOX, chosen),

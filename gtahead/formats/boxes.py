@@ -574,7 +574,8 @@ def _odgt_heads(picture: LabelledPicture, findings: Findings, place: Where) -> C
         boxes.append(box)
         ignored.append(int(mask or attributes.get("ignore") == 1 or extra.get("ignore") == 1))
         own = extra.get("box_id")
-        ids.append(own if isinstance(own, int) else place_in_line)
+        fine = isinstance(own, int) and 0 <= own < 2**53
+        ids.append(int(own) if fine else place_in_line)  # type: ignore[arg-type]
     if without:
         findings.add("other-class", place, detail=f"{without} boxes without a head")
     corners = np.array(boxes, np.float64).reshape(-1, 4)

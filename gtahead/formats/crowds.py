@@ -197,7 +197,11 @@ def _numbers_in(line: bytes) -> Ints:
         return np.array([int(word) for word in words], np.int64)
     except (ValueError, OverflowError):
         values = np.array([float(word) for word in words])  # "12.0" is a whole number too
-        return values.astype(np.int64) if np.isfinite(values).all() else _not_whole(line)
+        fine = (np.abs(values) < MOST_EXACT).all()  # not of NaN either
+        return values.astype(np.int64) if fine else _not_whole(line)
+
+
+MOST_EXACT = 2**53
 
 
 def _not_whole(line: bytes) -> Ints:

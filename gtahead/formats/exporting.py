@@ -10,7 +10,7 @@ import csv
 import io
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,11 +137,16 @@ def export(
     if report.lost and not allow_lossy:
         raise _lossy(kind, report.lost)
     plans = plan_batches(opened, kind, splits, options)
-    frames = [(plan.split, frame) for plan in plans for frame in frames_in(opened, plan, options)]
-    _refuse_collisions(opened, kind, frames)
+
+    def frames() -> Iterator[tuple[str, ExportFrame]]:
+        for plan in plans:
+            for frame in frames_in(opened, plan, options):
+                yield plan.split, frame
+
+    _refuse_collisions(opened, kind, frames())
     with storage.naming_os_errors(target):
         _refuse_target(target, overwrite=overwrite)
-        _refuse_too_large(target, kind, [frame for _, frame in frames], options)
+        _refuse_too_large(target, kind, frames, options)
         part = _aside(target)
         storage.make_folder(part)
         with storage.locked(part):
@@ -156,7 +161,7 @@ def export(
             )
             kind.finish(summary)
             if kind.index:
-                _write_index(kind, frames, part)
+                _write_index(kind, frames(), part)
             shutil.rmtree(part / CHUNKS, ignore_errors=True)
             _mark(opened, kind, splits, options, report, part)
             crash_point("exported")
@@ -271,7 +276,7 @@ def _lossy(kind: Format, lost: Mapping[str, int]) -> InputError:
 
 
 def _refuse_collisions(
-    opened: Dataset, kind: Format, frames: Sequence[tuple[str, ExportFrame]]
+    opened: Dataset, kind: Format, frames: Iterable[tuple[str, ExportFrame]]
 ) -> None:
     """Refuse two frames whose pictures, or labels, would have one name."""
     if kind.picture is None:
@@ -325,12 +330,19 @@ def _refuse_target(target: Path, *, overwrite: bool) -> None:
 
 
 def _refuse_too_large(
-    target: Path, kind: Format, frames: Sequence[ExportFrame], options: Options
+    target: Path,
+    kind: Format,
+    frames: Callable[[], Iterable[tuple[str, ExportFrame]]],
+    options: Options,
 ) -> None:
     """Refuse what the disk has no room for, before anything is written."""
-    needed = kind.estimate([frame.size_wh for frame in frames], options)
+    needed = 0
+    if kind.kind == "maps":
+        needed += kind.estimate((frame.size_wh for _, frame in frames()), options)
     if options.images != "none" and (kind.holds_pictures or options.images == "copy"):
-        needed += sum(frame.picture.stat().st_size for frame in frames if frame.picture is not None)
+        needed += sum(
+            frame.picture.stat().st_size for _, frame in frames() if frame.picture is not None
+        )
     parent = target.absolute().parent
     while not parent.exists():
         parent = parent.parent
@@ -468,7 +480,7 @@ def _place_pictures(batch: Batch, kind: Format) -> int:
     return copied
 
 
-def _write_index(kind: Format, frames: Sequence[tuple[str, ExportFrame]], part: Path) -> None:
+def _write_index(kind: Format, frames: Iterable[tuple[str, ExportFrame]], part: Path) -> None:
     """Write which file is which frame."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import posixpath
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -162,7 +163,7 @@ def _json_picture(line: bytes, name: str, number: int) -> LabelledPicture:
     if not isinstance(row, dict) or not isinstance(row.get("points"), list):
         raise InputError("no frame with points", where=place, remedy="each line is one frame")
     file = str(row.get("file") or row.get("frame_id") or f"{number:06d}.jpg")
-    folder, _, frame = str(row.get("frame_id") or Path(file).with_suffix("")).rpartition("/")
+    folder, _, frame = str(row.get("frame_id") or posixpath.splitext(file)[0]).rpartition("/")
     lists = []
     for key in ("points", "ignored_points"):
         values = row.get(key, [])
@@ -251,7 +252,7 @@ def _scan_csv(root: Path) -> Listing:
         pictures[picture.split or "", stem] = picture
     for path in files:
         for number, cells in _csv_rows(path):
-            stem = str(Path(cells["file"]).with_suffix(""))
+            stem = posixpath.splitext(cells["file"])[0]
             if stem not in index.rows:
                 folder, _, frame = (cells.get("frame_id") or stem).rpartition("/")
                 split = split_word(path.stem)

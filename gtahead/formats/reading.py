@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -252,15 +253,14 @@ class Index:
             return cls({})
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = list(csv.DictReader(file))
-            return cls({_stem(row["file"]): row for row in rows})
-        except (UnicodeDecodeError, csv.Error, KeyError, AttributeError, TypeError) as error:
-            raise InputError(
-                "the index can't be read",
-                where=Where(INDEX),
-                value=str(error),
-                remedy="export the data set again",
-            ) from error
+                reader = csv.DictReader(file)
+                rows = [(reader.line_num, row) for row in reader]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise _bad_index(str(error)) from error
+        for line, row in rows:
+            if not row.get("file") or "/" not in (row.get("frame_id") or ""):
+                raise _bad_index(f"line {line} names no file or no frame")
+        return cls({_stem(row["file"]): row for _, row in rows})
 
     def picture(
         self,
@@ -286,8 +286,13 @@ class Index:
         )
 
 
+def _bad_index(what: str) -> InputError:
+    remedy = "export the data set again"
+    return InputError("the index can't be read", where=Where(INDEX), value=what, remedy=remedy)
+
+
 def _stem(file: str) -> str:
-    return str(PurePosixPath(file).with_suffix(""))
+    return posixpath.splitext(file)[0]
 
 
 def _size(width: object, height: object) -> tuple[int, int] | None:
