@@ -18,7 +18,7 @@ from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.coco import with_boxes, write_chunk
 from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
-from gtahead.formats.joining import join
+from gtahead.formats.joining import join, write_small
 from gtahead.formats.points import slices_of
 from gtahead.formats.reading import (
     HeadsRead,
@@ -168,13 +168,11 @@ def _write_yolo(batch: Batch) -> None:
     one = np.ones(len(centre), np.int64)
     columns = [fixed_within(centre[:, k], one, 6) for k in (0, 1)] + list(fixed(sides, 6).T)
     text, starts = _YOLO_ROW.render(columns)
-    made: set[Path] = set()
+    folder = batch.path("labels", SPLIT_WORDS[batch.split], "0").parent
+    for sequence in {frame.sequence for frame in batch.frames}:
+        (folder / sequence).mkdir(exist_ok=True)
     for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
-        path = batch.folder / "labels" / SPLIT_WORDS[batch.split] / f"{frame.frame_id}.txt"
-        if path.parent not in made:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            made.add(path.parent)
-        path.write_bytes(rows)
+        write_small(f"{folder}/{frame.frame_id}.txt", rows)
 
 
 def _finish_yolo(summary: Summary) -> None:
@@ -336,8 +334,8 @@ def _write_voc(batch: Batch) -> None:
             f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>\n"
             f"  <segmented>0</segmented>\n"
         )
-        path = folder / f"{frame.flat_name}.xml"
-        path.write_bytes(head.encode() + objects + b"</annotation>\n")
+        path = f"{folder}/{frame.flat_name}.xml"
+        write_small(path, head.encode() + objects + b"</annotation>\n")
     names = [f"{frame.flat_name}\n".encode() for frame in batch.frames]
     write_chunk(batch, f"ImageSets/Main/{SPLIT_WORDS[batch.split]}.txt", names)
 

@@ -77,6 +77,8 @@ def annotation_columns(batch: Batch) -> tuple[Ints, ...]:
 def with_boxes(batch: Batch) -> Batch:
     """Leave out heads that have no box, or one that rounding leaves no area."""
     boxes = batch.heads.boxes_xyxy
+    if (boxes[:, 2:] - boxes[:, :2] > 0.02).all():  # nearly always, and cheap to see
+        return batch
     known = np.asarray(np.isfinite(boxes).all(axis=1))
     sides = np.rint(boxes[:, 2:] * 100) - np.rint(boxes[:, :2] * 100)
     fine: Booleans = known & (sides > 0).all(axis=1)
@@ -87,32 +89,58 @@ def with_boxes(batch: Batch) -> Batch:
     return batch.where(fine)
 
 
-def annotation_rows(columns: tuple[Ints, ...], engine: Engine = "auto") -> Iterator[bytes]:
-    """Write annotations, each on a line that begins with a comma.
+def annotation_rows(batch: Batch, engine: Engine = "auto") -> Iterator[bytes | memoryview]:
+    """Write a batch's annotations, each on a line that begins with a comma.
 
     Args:
-        columns: ids, images, boxes, areas, ignored, persons, points, visible shares (-1 where
-            unknown), occlusion flags (-1 where unknown).
+        batch: whose heads all have boxes.
         engine: "plain" goes row by row; "compiled" is a loop of numba's.
+
+    Yields:
+        Some rows at a time; a view holds until the next one is asked for.
     """
-    count = len(columns[0])
-    if engine == "plain" or (engine == "auto" and not worth_compiling(count)):
-        yield _plain_rows(columns)
+    count = len(batch.heads)
+    if engine == "plain" or (engine == "auto" and not worth_compiling(4 * count)):
+        yield _plain_rows(annotation_columns(batch))
         return
     try:
         from gtahead.formats.compiled import LONGEST_COCO_ROW, ROWS_AT_ONCE, coco_rows
     except ImportError:
         if engine == "compiled":
             raise
-        yield _plain_rows(columns)
+        yield _plain_rows(annotation_columns(batch))
         return
-    out = np.empty(LONGEST_COCO_ROW * ROWS_AT_ONCE, np.uint8)
-    columns = tuple(
-        np.require(column, np.int64, ["C", "W"]) for column in columns
-    )  # compiled for these
+    heads = batch.heads
+    if (
+        not (np.abs(heads.boxes_xyxy) < MOST_PX).all()
+        or not (np.abs(heads.points_xy) < MOST_PX).all()
+    ):
+        msg = "a coordinate to be written isn't finite, or too large"
+        raise ValueError(msg)
+    out = np.empty(LONGEST_COCO_ROW * min(ROWS_AT_ONCE, count), np.uint8)
+    image_ids = np.array([frame.row + 1 for frame in batch.frames], np.int64)
+    sizes = np.ascontiguousarray(batch.sizes_wh)
+    frames = batch.frame_of_heads
+    ignored = heads.ignored.view(np.int8)
     for first in range(0, count, ROWS_AT_ONCE):
-        size = coco_rows(out, *(column[first : first + ROWS_AT_ONCE] for column in columns))
-        yield out[:size].tobytes()
+        some = slice(first, first + ROWS_AT_ONCE)
+        size = coco_rows(
+            out,
+            heads.ids[some],
+            frames[some],
+            image_ids,
+            sizes,
+            heads.boxes_xyxy[some],
+            ignored[some],
+            heads.head_ids[some],
+            heads.points_xy[some],
+            heads.visibility[some],
+            heads.occluded[some],
+        )
+        yield out[:size].data
+
+
+MOST_PX = 1e12
 
 
 def _plain_rows(columns: tuple[Ints, ...]) -> bytes:
@@ -135,7 +163,7 @@ def _cents(value: int) -> str:
     return f"{'-' * (value < 0)}{abs(value) // 100}.{abs(value) % 100:02d}"
 
 
-def write_chunk(batch: Batch, file: str, rows: Iterable[bytes]) -> None:
+def write_chunk(batch: Batch, file: str, rows: Iterable[bytes | memoryview]) -> None:
     """Write a batch's part of a joined file."""
     with batch.chunk_path(file).open("wb", buffering=0) as out:
         for some in rows:
@@ -146,9 +174,7 @@ def _write(batch: Batch) -> None:
     file = labels_file(batch.split)
     images = b"".join(b",\n" + orjson.dumps(image_row(frame)) for frame in batch.frames)
     write_chunk(batch, f"{file}/images", [images])
-    write_chunk(
-        batch, f"{file}/annotations", annotation_rows(annotation_columns(with_boxes(batch)))
-    )
+    write_chunk(batch, f"{file}/annotations", annotation_rows(with_boxes(batch)))
 
 
 def about_export(summary: Summary) -> dict[str, Any]:

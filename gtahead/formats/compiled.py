@@ -26,7 +26,10 @@ _POWERS = np.array([10**n for n in range(10)], np.uint64)
 _ZERO, _MINUS, _DOT = 48, 45, 46
 
 ROWS_AT_ONCE = 20_000
-"""So that a buffer stays in the processor's cache."""
+"""Of COCO, so that a buffer stays in the processor's cache."""
+
+BUFFER_BYTES = 32_000_000
+"""Of rows in general: a batch's, with few exceptions."""
 
 
 @compiled
@@ -119,12 +122,13 @@ def render(
     values = np.stack([np.asarray(column, np.int64) for column in columns])
     widest = int(starts[-1]) + DIGITS * len(decimals)
     count = values.shape[1]
-    out = np.empty(widest * min(count, ROWS_AT_ONCE), np.uint8)
+    at_once = max(1, BUFFER_BYTES // widest)
+    out = np.empty(widest * min(count, at_once), np.uint8)
     ends = np.zeros(count + 1, np.int64)
     pieces = []
     kinds = np.array(decimals, np.int64)
-    for first in range(0, count, ROWS_AT_ONCE):
-        some = np.ascontiguousarray(values[:, first : first + ROWS_AT_ONCE])
+    for first in range(0, count, at_once):
+        some = np.ascontiguousarray(values[:, first : first + at_once])
         lengths = ends[first + 1 : first + 1 + some.shape[1]]
         size = _rows(out, joined, starts, kinds, some, lengths)
         pieces.append(out[:size].tobytes())
@@ -160,46 +164,71 @@ def _put(out: Bytes, place: Whole, words: Bytes) -> Whole:
 
 
 @compiled
+def _cents(value: float) -> int:
+    return int(np.rint(value * 100.0))
+
+
+@compiled
+def _cents_within(value: float, limit: int) -> int:
+    """As `fixed_within`: what is in the picture stays there."""
+    rounded = int(np.rint(value * 100.0))
+    if value >= 0.0 and value < limit:
+        rounded = min(max(rounded, 0), limit * 100 - 1)
+    return rounded
+
+
+@compiled
 def coco_rows(
     out: Bytes,
     ids: Ints,
-    images: Ints,
-    bbox: Ints,
-    area: Ints,
-    crowd: Ints,
+    frames: Ints,
+    image_ids: Ints,
+    sizes: Ints,
+    boxes: Floats,
+    ignored: Flags,
     heads: Ints,
-    points: Ints,
-    visibility: Ints,
-    occluded: Ints,
+    points: Floats,
+    visibility: Floats,
+    occluded: Flags,
 ) -> int:
-    """Write annotations behind one another; give how many bytes they are."""
+    """Write annotations behind one another; give how many bytes they are.
+
+    `frames` says for each head which of `image_ids` and `sizes` are its picture's.
+    """
     place: Whole = uint64(0)
     for row in range(len(ids)):
+        frame = frames[row]
+        left, top = _cents(boxes[row, 0]), _cents(boxes[row, 1])
+        width, height = _cents(boxes[row, 2]) - left, _cents(boxes[row, 3]) - top
         place = _put(out, place, _ID)
         place = put_fixed(out, place, ids[row], 0)
         place = _put(out, place, _IMAGE)
-        place = put_fixed(out, place, images[row], 0)
+        place = put_fixed(out, place, image_ids[frame], 0)
         place = _put(out, place, _BOX)
-        for side in range(4):
-            if side > 0:
-                out[place] = _COMMA
-                place += uint64(1)
-            place = put_fixed(out, place, bbox[row, side], 2)
+        place = put_fixed(out, place, left, 2)
+        out[place] = _COMMA
+        place = put_fixed(out, place + uint64(1), top, 2)
+        out[place] = _COMMA
+        place = put_fixed(out, place + uint64(1), width, 2)
+        out[place] = _COMMA
+        place = put_fixed(out, place + uint64(1), height, 2)
         place = _put(out, place, _AREA)
-        place = put_fixed(out, place, area[row], 2)
+        place = put_fixed(out, place, (width * height + 50) // 100, 2)
         place = _put(out, place, _CROWD)
-        out[place] = _ZERO + crowd[row]
+        out[place] = _ZERO + ignored[row]
         place += uint64(1)
         place = _put(out, place, _HEAD)
         place = put_fixed(out, place, heads[row], 0)
         place = _put(out, place, _POINT)
-        place = put_fixed(out, place, points[row, 0], 2)
+        place = put_fixed(out, place, _cents_within(points[row, 0], sizes[frame, 0]), 2)
         out[place] = _COMMA
-        place = put_fixed(out, place + uint64(1), points[row, 1], 2)
+        place += uint64(1)
+        place = put_fixed(out, place, _cents_within(points[row, 1], sizes[frame, 1]), 2)
         place = _put(out, place, _CLOSED)
-        if visibility[row] >= 0:
+        share = visibility[row]
+        if not np.isnan(share):
             place = _put(out, place, _VISIBILITY)
-            place = put_fixed(out, place, visibility[row], 4)
+            place = put_fixed(out, place, int(np.rint(share * 10_000.0)), 4)
         if occluded[row] >= 0:
             place = _put(out, place, _OCCLUDED)
             out[place] = _ZERO + occluded[row]
@@ -532,42 +561,67 @@ def read_annotations(
             key, place = _key(data, place)
             if place == uint64(0):
                 return ODD, place, False
-            if ours:
-                if key == _POINT_KEY:
-                    place = _numbers(data, place, points, row, 2, False)
-                elif key == _HEAD_KEY:
-                    value, place, whole = _number(data, place)
-                    if not whole or abs(value) > MOST_EXACT:
-                        return ODD, place, False
-                    heads[row] = int(value)
-                elif key == _VISIBILITY_KEY:
-                    value, place, whole = _number(data, place)
-                    visibility[row] = value
-                elif key == _OCCLUDED_KEY:
-                    occluded[row], place = _flag(data, place)
+            wanted = (ours and (key == _HEAD_KEY or key == _OCCLUDED_KEY)) or (
+                not ours
+                and (key == _IMAGE_ID or key == _CATEGORY_ID or key == _ISCROWD or key == _IGNORE)
+            )
+            digit = uint64(data[place]) - uint64(_ZERO)
+            if wanted and digit < uint64(10):
+                # Read here and not in `_number`: calls are what this loop's time is made of.
+                begin, number = place, uint64(0)
+                while digit < uint64(10):
+                    number = number * uint64(10) + digit
+                    place += uint64(1)
+                    digit = uint64(data[place]) - uint64(_ZERO)
+                if place - begin > uint64(15) or (
+                    data[begin] == _ZERO and place - begin > uint64(1)
+                ):
+                    return ODD, place, False
+                byte = data[place]
+                if byte == _DOT or byte == 101 or byte == 69:
+                    return ODD, place, False
+                if ours:
+                    if key == _HEAD_KEY:
+                        heads[row] = number
+                    else:
+                        occluded[row] = number != uint64(0)
+                elif key == _IMAGE_ID:
+                    images[row] = number
+                    seen |= 1
+                elif key == _CATEGORY_ID:
+                    categories[row] = number
+                    seen |= 2
                 else:
-                    place = after_value(data, place)
-            elif key == _BBOX:
-                if data[place] == _OPEN_LIST:
-                    place = _numbers(data, place, bbox, row, 4, False)
-                else:
-                    place = place + uint64(4) if _is_word(data, place, _NULL) else uint64(0)
-            elif key == _IMAGE_ID or key == _CATEGORY_ID:
+                    crowd[row] |= number != uint64(0)
+            elif wanted and (key == _ISCROWD or key == _IGNORE):
+                flag, place = _flag(data, place)
+                crowd[row] |= flag
+            elif wanted and key == _OCCLUDED_KEY:
+                occluded[row], place = _flag(data, place)
+            elif wanted:
                 value, place, whole = _number(data, place)
                 if not whole or abs(value) > MOST_EXACT:
                     return ODD, place, False
-                if key == _IMAGE_ID:
+                if ours:
+                    heads[row] = int(value)
+                elif key == _IMAGE_ID:
                     images[row] = int(value)
                     seen |= 1
                 else:
                     categories[row] = int(value)
                     seen |= 2
-            elif key == _ISCROWD or key == _IGNORE:
-                flag, place = _flag(data, place)
-                crowd[row] |= flag
-            elif key == _KEYPOINTS:
+            elif ours and key == _POINT_KEY:
+                place = _numbers(data, place, points, row, 2, False)
+            elif ours and key == _VISIBILITY_KEY:
+                visibility[row], place, whole = _number(data, place)
+            elif not ours and key == _BBOX:
+                if data[place] == _OPEN_LIST:
+                    place = _numbers(data, place, bbox, row, 4, False)
+                else:
+                    place = place + uint64(4) if _is_word(data, place, _NULL) else uint64(0)
+            elif not ours and key == _KEYPOINTS:
                 place = _numbers(data, place, points, row, 2, True)
-            elif key == _OURS and data[place] == _OPEN_OBJECT:
+            elif not ours and key == _OURS and data[place] == _OPEN_OBJECT:
                 ours = True
                 place += uint64(1)
                 if place < end and data[place] <= _BLANK:

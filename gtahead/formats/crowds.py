@@ -20,7 +20,7 @@ from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.coco import write_chunk
 from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
-from gtahead.formats.joining import join
+from gtahead.formats.joining import join, write_small
 from gtahead.formats.numbered import padded
 from gtahead.formats.points import point_cents, slices_of
 from gtahead.formats.reading import (
@@ -113,9 +113,8 @@ def _write_nwpu(batch: Batch) -> None:
         first, last = batch.bounds[index], batch.bounds[index + 1]
         about = {"img_id": f"{_nwpu_name(frame)}{frame.extension}", "human_num": int(last - first)}
         kept = squares[:-1] if whole[first:last].all() else b""
-        (folder / f"{_nwpu_name(frame)}.json").write_bytes(
-            orjson.dumps(about)[:-1] + b',"points":[%b],"boxes":[%b]}\n' % (mine[:-1], kept)
-        )
+        text = orjson.dumps(about)[:-1] + b',"points":[%b],"boxes":[%b]}\n' % (mine[:-1], kept)
+        write_small(f"{folder}/{_nwpu_name(frame)}.json", text)
     word = SPLIT_WORDS[batch.split]
     names = [f"{_nwpu_name(frame)}\n".encode() for frame in batch.frames]
     write_chunk(batch, f"{word}.txt", names)
@@ -168,7 +167,7 @@ def _write_jhu(batch: Batch) -> None:
     folder = batch.path(word, "gt", "0").parent
     labels = []
     for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
-        (folder / f"{padded(frame)}.txt").write_bytes(rows)
+        write_small(f"{folder}/{padded(frame)}.txt", rows)
         weather = frame.about["weather"] or "normal"
         count = rows.count(b"\n")
         labels.append(f"{padded(frame)},{count},crowd,{weather},0\n".encode())

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gtahead.formats.coco import annotation_rows
+from gtahead.formats.format import Batch, ExportFrame, HeadColumns, Options
 from gtahead.formats.textrows import RowFormat, fixed, fixed_within
 
-whole = st.integers(-(2**53), 2**53)
+whole = st.integers(-(2**52), 2**52)
 
 
 @given(st.lists(st.tuples(whole, whole, whole), max_size=20), st.integers(0, 6))
 def test_compiled_rows_are_plain_rows(rows: list[tuple[int, int, int]], decimals: int) -> None:
     columns = list(np.array(rows, np.int64).reshape(-1, 3).T)
-    form = RowFormat("é[", 0, ",", decimals, "", 2, "]\n")
+    form = RowFormat("é%d%%[", 0, ",", decimals, "", 2, "]\n")
     plain, compiled = (form.render(columns, engine=e) for e in ("plain", "compiled"))  # type: ignore[arg-type]
     assert plain[0] == compiled[0]
     assert plain[1].tolist() == compiled[1].tolist()
@@ -29,7 +32,7 @@ def test_rows_are_numbers_as_people_write_them() -> None:
 
 
 def test_many_rows_cross_the_compiled_loops_pieces() -> None:
-    columns = [np.arange(45_000), np.arange(45_000) * 7]
+    columns = [np.arange(900_000), np.arange(900_000) * 7]
     form = RowFormat(0, " ", 3, "\n")
     plain, compiled = (form.render(columns, engine=e) for e in ("plain", "compiled"))  # type: ignore[arg-type]
     assert plain[0] == compiled[0]
@@ -56,16 +59,25 @@ def test_rounding_moves_nothing_across_the_border(
 @given(st.integers(0, 50), st.integers(0, 2**32 - 1))
 def test_compiled_annotations_are_plain_annotations(count: int, seed: int) -> None:
     random = np.random.default_rng(seed)
-    columns = (
-        random.integers(1, 10**9, count),
-        random.integers(1, 10**6, count),
-        random.integers(-(10**6), 10**6, (count, 4)),
-        random.integers(0, 10**10, count),
-        random.integers(0, 2, count),
-        random.integers(-(10**12), 10**12, count),
-        random.integers(-(10**6), 10**6, (count, 2)),
-        random.choice([-10_000, 0, 1, 5000, 10_000], count),
-        random.integers(-1, 2, count),
+    frames = [
+        ExportFrame(row, 1, 1, 1, "", "", "", size, None, ".jpg", {})
+        for row, size in enumerate([(64, 48), (1920, 1080), (1, 1)])
+    ]
+    bounds = np.sort(random.integers(0, count + 1, 4))
+    bounds[0], bounds[-1] = 0, count
+    points = random.choice([0.0, 0.994, 0.995, 63.999, 1919.9951, -3.005, 1e6 / 3], (count, 2))
+    heads = HeadColumns(
+        ids=random.integers(1, 10**9, count),
+        head_ids=random.integers(-(10**12), 10**12, count),
+        points_xy=points,
+        boxes_xyxy=random.uniform(-2000, 2000, (count, 4)).round(random.integers(0, 5)),
+        sigmas_xy=points,
+        visibility=random.choice([np.nan, 0.0, 0.24996, 0.25, 1.0], count),
+        occluded=random.integers(-1, 2, count).astype(np.int8),
+        ignored=random.integers(0, 2, count).astype(np.bool_),
     )
-    plain, compiled = (b"".join(annotation_rows(columns, e)) for e in ("plain", "compiled"))  # type: ignore[arg-type]
+    batch = Batch("train", frames, heads, bounds, Path(), "", (0, 1), Options())
+    plain, compiled = (
+        b"".join(map(bytes, annotation_rows(batch, e))) for e in ("plain", "compiled")
+    )  # type: ignore[arg-type]
     assert plain == compiled

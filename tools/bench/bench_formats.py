@@ -1,0 +1,309 @@
+"""How fast are the formats, beside what people use today?
+
+    pip install hotcoco
+    python tools/bench/bench_formats.py
+    python tools/bench/bench_formats.py --data DIR   # built before, of the preset gta-head
+
+Peers: orjson, hotcoco, pycocotools and globox, from PyPI; each runs in a process of its own, on the
+same records, and prints the CPU time of what is compared and how far the memory's peak rose.
+Medians of `--repeat` runs. The data set is simulated in the shape of GTA_Head.
+
+Goals: writing COCO <= 1/5 of orjson.dumps of the same records, <= 1/2 of hotcoco's writer, <= 100
+MiB extra; reading COCO into columns <= 1/8 of pycocotools, <= 0.8 x hotcoco, whatever the order of
+the keys; on a tenth of it YOLO and VOC <= 1/10 of globox; `huggingface` on 500 JPEG frames <= 1.5 x
+copying and hashing the bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import gtahead
+from gtahead.dataset import Dataset
+
+PRELUDE = """
+import contextlib, io, json, resource, sys, time
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def told(begun, before, **more):
+    print(json.dumps({"cpu": time.process_time() - begun, "extra": peak() - before, **more}))
+quiet = contextlib.redirect_stdout(io.StringIO())
+"""
+
+OURS_WRITE = """
+from pathlib import Path
+import numpy as np
+from gtahead.dataset import Dataset
+from gtahead.formats import FORMATS
+from gtahead.formats.batches import load_batch, plan_batches
+from gtahead.formats.coco import annotation_rows, with_boxes
+from gtahead.formats.format import Options, Summary
+from gtahead.formats.textrows import RowFormat, worth_compiling
+data, out, kind = Path(sys.argv[1]), Path(sys.argv[2]), FORMATS[sys.argv[3]]
+dataset = Dataset.open(data)
+splits = ["train", "validation", "test"]
+options = Options(images="none")
+plans = plan_batches(dataset, kind, splits, options)
+worth_compiling(10**6)
+batches = [load_batch(data, dataset.manifest.fingerprint, plan, out, options)[0] for plan in plans]
+list(annotation_rows(with_boxes(batches[0])))  # numba loads its loops
+RowFormat(2, 6).render([np.arange(9)] * 2, engine="compiled")
+before, begun = peak(), time.process_time()
+size = 0
+if kind.name == "coco":
+    for batch in batches:
+        for part in annotation_rows(with_boxes(batch)):
+            size += len(part)
+in_memory = time.process_time() - begun
+begun = time.process_time()
+for batch in batches:
+    kind.write(batch)
+counts = {split: sum(len(p.rows) for p in plans if p.split == split) for split in splits}
+kind.finish(Summary(out, counts, {}, dataset.manifest.document, options))
+told(begun, before, in_memory=in_memory, size=size)
+"""
+
+OURS_EXPORT = """
+import gtahead
+from gtahead.formats.exporting import export
+from gtahead.dataset import Dataset
+from gtahead.formats.textrows import RowFormat, worth_compiling
+import numpy as np
+RowFormat(2, 6).render([np.arange(9)] * 2, engine="compiled")  # numba loads its loops
+Dataset.open(sys.argv[1])
+before, begun = peak(), time.process_time()
+data, out, name, images = sys.argv[1:]
+export(data, out, format=name, images=images, allow_lossy=True, workers=1)
+told(begun, before)
+"""
+
+OURS_READ = """
+from pathlib import Path
+from gtahead.formats.coco_reading import read_coco
+for path in sys.argv[2:]:  # numba loads its loops
+    read_coco(Path(sys.argv[1]), engine="compiled")
+before, begun = peak(), time.process_time()
+for path in sys.argv[2:]:
+    rows = len(read_coco(Path(path), engine="compiled").annotations["image_id"])
+told(begun, before, rows=rows)
+"""
+
+ORJSON = """
+import gc, orjson
+documents = [orjson.loads(open(path, "rb").read()) for path in sys.argv[1:]]
+orjson.dumps(documents[0]["images"])
+gc.collect(); gc.disable()
+[orjson.dumps(document) for document in documents]  # memory is warm from here on
+before, begun = peak(), time.process_time()
+size = sum(len(orjson.dumps(document)) for document in documents)
+told(begun, before, size=size)
+"""
+
+HOTCOCO_WRITE = """
+from hotcoco import COCO
+with quiet:
+    sets = [COCO(path) for path in sys.argv[2:]]
+before, begun = peak(), time.process_time()
+for number, one in enumerate(sets):
+    one.save(f"{sys.argv[1]}/{number}.json")
+told(begun, before)
+"""
+
+READ = """
+from {module} import COCO
+before, begun = peak(), time.process_time()
+with quiet:
+    sets = [COCO(path) for path in sys.argv[1:]]
+told(begun, before)
+"""
+
+GLOBOX = """
+from pathlib import Path
+from globox import AnnotationSet
+out = Path(sys.argv[1])
+sets = [AnnotationSet.from_coco(Path(path)) for path in sys.argv[3:]]
+before, begun = peak(), time.process_time()
+for number, one in enumerate(sets):
+    folder = out / str(number)
+    for name in {Path(annotation.image_id).parent for annotation in one}:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    if sys.argv[2] == "yolo":
+        one.save_yolo_v5(folder, label_to_id={{"head": 0}})
+    else:
+        one.save_pascal_voc(folder)
+told(begun, before)
+""".replace("{{", "{").replace("}}", "}")
+
+COPY = """
+import hashlib, shutil
+from pathlib import Path
+files = sorted(Path(sys.argv[1]).rglob("*.jpg"))
+out = Path(sys.argv[2]); out.mkdir()
+before, begun = peak(), time.process_time()
+for number, path in enumerate(files):
+    data = path.read_bytes()
+    hashlib.sha256(data).hexdigest()
+    (out / f"{number}.jpg").write_bytes(data)
+told(begun, before)
+"""
+
+
+def measure(
+    code: str, *arguments: object, repeat: int, clean: Path | None = None
+) -> dict[str, float]:
+    """Run code in fresh processes and give the medians of what it prints."""
+    found: list[dict[str, float]] = []
+    for _ in range(repeat):
+        if clean is not None:
+            shutil.rmtree(clean, ignore_errors=True)
+        done = subprocess.run(
+            [sys.executable, "-c", PRELUDE + code, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            sys.exit(done.stderr)
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    return {key: statistics.median(one[key] for one in found) for key in found[0]}
+
+
+def line(what: str, ours: float, theirs: float, goal: float) -> None:
+    """Print one comparison."""
+    ratio = ours / theirs
+    verdict = "reached" if ratio <= goal else "NOT reached"
+    print(f"  {what:<52} {ours:7.3f} s  {theirs:7.3f} s  {ratio:6.3f}  goal {goal:.3f}  {verdict}")
+
+
+def shuffled(paths: Iterable[Path], folder: Path) -> list[Path]:
+    """Write COCO files again with their keys in another order."""
+    folder.mkdir()
+    found = []
+    for path in paths:
+        document = json.loads(path.read_bytes())
+        document = dict(reversed(document.items()))
+        document["annotations"] = [dict(reversed(row.items())) for row in document["annotations"]]
+        found.append(folder / path.name)
+        found[-1].write_text(json.dumps(document, separators=(",", ":")))
+    return found
+
+
+def street(folder: Path) -> Path:
+    """Make 500 JPEG frames with 340 heads each, and the data set of them."""
+    random = np.random.default_rng(0)
+    frames = folder / "captures" / "street" / "frames"
+    frames.mkdir(parents=True)
+    rows = ["frame,ped_id,x,y,depth_m"]
+    listed = []
+    for number in range(500):
+        small = random.integers(0, 255, (135, 240, 3)).astype(np.uint8)
+        pixels = cv2.resize(small, (1920, 1080), interpolation=cv2.INTER_CUBIC)
+        noise = random.integers(0, 12, pixels.shape)
+        pixels = np.clip(np.asarray(pixels) + noise, 0, 255).astype(np.uint8)
+        name = f"frames/{number:06d}.jpg"
+        (frames.parent / name).write_bytes(bytes(cv2.imencode(".jpg", pixels)[1]))
+        listed.append({"frame": number, "file": name})
+        points = random.uniform(0, [1920, 1080], (340, 2))
+        rows += [f"{number},{k},{x:.2f},{y:.2f},20" for k, (x, y) in enumerate(points)]
+    document = {
+        "format": "gtahead-capture",
+        "version": 1,
+        "width": 1920,
+        "height": 1080,
+        "camera": {"vfov_deg": 50},
+        "frames": listed,
+    }
+    (frames.parent / "sequence.json").write_text(json.dumps(document))
+    (frames.parent / "heads.csv").write_text("\n".join(rows) + "\n")
+    gtahead.build(folder / "captures", folder / "street", workers=2)
+    return folder / "street"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Formats beside their peers")
+    parser.add_argument("--data", type=Path, help="a data set of the preset gta-head")
+    parser.add_argument("--repeat", type=int, default=3)
+    options = parser.parse_args()
+    repeat = options.repeat
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = options.data
+        if data is None:
+            gtahead.simulate(folder / "raw", preset="gta-head", images=False)
+            gtahead.build(folder / "raw", folder / "data")
+            data = folder / "data"
+        print(Dataset.open(data))
+        print(f"  {'':<52} {'ours':>9}  {'theirs':>9}  {'ratio':>6}")
+        out = folder / "coco"
+        whole = measure(OURS_EXPORT, data, out, "coco", "none", repeat=repeat, clean=out)
+        labels = sorted((out / "annotations").iterdir())
+        ours = measure(OURS_WRITE, data, folder / "w", "coco", repeat=repeat, clean=folder / "w")
+        theirs = measure(ORJSON, *labels, repeat=repeat)
+        line("COCO, columns to text: orjson.dumps", ours["in_memory"], theirs["cpu"], 1 / 5)
+        line("COCO, columns to finished files: orjson.dumps", ours["cpu"], theirs["cpu"], 1 / 5)
+        (folder / "hot").mkdir()
+        hot = measure(HOTCOCO_WRITE, folder / "hot", *labels, repeat=repeat)
+        line("COCO, columns to finished files: hotcoco's save", ours["cpu"], hot["cpu"], 1 / 2)
+        line("COCO, whole export from Parquet: hotcoco's save", whole["cpu"], hot["cpu"], 1 / 2)
+        print(f"  extra memory: writer {ours['extra']:.0f}, whole export {whole['extra']:.0f} MiB;")
+        print(f"  orjson.dumps {theirs['extra']:.0f}, hotcoco {hot['extra']:.0f}; goal 100")
+        small = min(labels, key=lambda path: path.stat().st_size)
+        for order, files in (("ours", labels), ("other", shuffled(labels, folder / "shuffled"))):
+            ours = measure(OURS_READ, small, *files, repeat=repeat)
+            for module, goal in (("pycocotools.coco", 1 / 8), ("hotcoco", 0.8)):
+                theirs = measure(READ.replace("{module}", module), *files, repeat=repeat)
+                what = f"reading COCO, keys in {order} order: {module.split('.')[0]}"
+                line(what, ours["cpu"], theirs["cpu"], goal)
+            print(f"  extra memory: {ours['extra']:.0f} MiB, {theirs['extra']:.0f} MiB of hotcoco")
+        tenth(data, folder, repeat)
+        street_set = street(folder)
+        hub = folder / "hub"
+        ours = measure(
+            OURS_EXPORT, street_set, hub, "huggingface", "link", repeat=repeat, clean=hub
+        )
+        copy = folder / "copy"
+        theirs = measure(COPY, street_set / "images", copy, repeat=repeat, clean=copy)
+        line("huggingface, 500 JPEG frames: copying and hashing", ours["cpu"], theirs["cpu"], 1.5)
+
+
+def tenth(data: Path, folder: Path, repeat: int) -> None:
+    """Compare YOLO and VOC on every tenth frame."""
+    gtahead.export(data, folder / "all", format="coco", images="none")
+    parts = folder / "tenth"
+    parts.mkdir()
+    kept = []
+    for path in sorted((folder / "all" / "annotations").iterdir()):
+        document = json.loads(path.read_bytes())
+        document["images"] = document["images"][::10]
+        ids = {image["id"] for image in document["images"]}
+        document["annotations"] = [
+            a for a in document["annotations"] if a["image_id"] in ids and not a["iscrowd"]
+        ]
+        kept.append(parts / path.name)
+        kept[-1].write_text(json.dumps(document))
+    (folder / "tenth_raw").mkdir()
+    gtahead.build(parts, folder / "tenth_data", reader="coco")
+    print(f"  a tenth: {Dataset.open(folder / 'tenth_data')}")
+    for name in ("yolo", "voc"):
+        out, theirs_out = folder / f"our_{name}", folder / f"their_{name}"
+        theirs = measure(GLOBOX, theirs_out, name, *kept, repeat=repeat, clean=theirs_out)
+        made = folder / "tenth_data"
+        ours = measure(OURS_WRITE, made, out, name, repeat=repeat, clean=out)
+        line(f"{name}, a tenth, columns to files: globox's save", ours["cpu"], theirs["cpu"], 0.1)
+        ours = measure(OURS_EXPORT, made, out, name, "none", repeat=repeat, clean=out)
+        line(f"{name}, a tenth, whole export: globox's save", ours["cpu"], theirs["cpu"], 0.1)
+
+
+if __name__ == "__main__":
+    main()
