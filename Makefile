@@ -30,6 +30,11 @@ demo: $(VENV)/.core
 	$(BIN)/python tools/preview.py $(DEMO)/dataset --out $(DEMO)/preview.png
 	$(BIN)/gtahead annotate $(DEMO)/dataset --evaluate --picture $(DEMO)/rules.png | tee -a $(DEMO)/report.txt
 	$(BIN)/gtahead annotate $(DEMO)/dataset --sigma knn:k=3,beta=0.3 | tee -a $(DEMO)/report.txt
+	for format in coco huggingface; do \
+	  $(BIN)/gtahead export $(DEMO)/dataset --format $$format --out $(DEMO)/exports/$$format | tee -a $(DEMO)/report.txt || exit 1; \
+	done
+	$(BIN)/gtahead export $(DEMO)/dataset --format shanghaitech --allow-lossy --out $(DEMO)/exports/shanghaitech | tee -a $(DEMO)/report.txt
+	$(BIN)/gtahead build --raw $(DEMO)/exports/coco --out $(DEMO)/dataset-coco | tee -a $(DEMO)/report.txt
 	for tool in jta-mods gcc; do \
 	  $(BIN)/gtahead simulate --out $(DEMO)/$$tool --layout $$tool --quiet && \
 	  $(BIN)/gtahead build --raw $(DEMO)/$$tool --out $(DEMO)/dataset-$$tool --quiet && \
@@ -38,7 +43,7 @@ demo: $(VENV)/.core
 	$(BIN)/python tools/preview.py $(DEMO)/dataset-gcc --out $(DEMO)/preview-gcc.png
 	@echo
 	@echo "demo: captures simulated, in gtahead's format and as JTA-Mods and GCC leave them, and data sets"
-	@echo "built of them; no picture or head comes from a game"
+	@echo "built of them; exported, and one of the exports built again; no picture or head comes from a game"
 	@echo "report: $(DEMO)/report.txt   picture: $(DEMO)/preview.png"
 
 lint: $(VENV)/.dev

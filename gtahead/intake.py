@@ -29,7 +29,7 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         The reader, and why it fits, in words.
 
     Raises:
-        InputError: no such folder, an empty one, or no capture that gtahead knows.
+        InputError: no such folder, an empty one, or no capture or data set that gtahead knows.
         UsageError: an unknown reader, or a folder that several readers claim.
     """
     place = Where(str(root))
@@ -60,9 +60,10 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         raise _refusal(found[0], place, found[1])
     if not claims:
         raise InputError(
-            "no capture that gtahead knows",
+            "no capture or data set that gtahead knows",
             where=place,
-            remedy=f"known kinds: {', '.join(READERS)}; see the captures page of the docs",
+            remedy=f"known kinds: {', '.join(CAPTURES)}, and what `gtahead formats` says is read; "
+            "see the captures page of the docs",
         )
     if len(claims) > 1:
         reasons = ", ".join(f"{name} ({reason})" for name, reason in claims.items())

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from math import isfinite
 from pathlib import Path
 
 import click
 
 from gtahead.cli import main as group
 from gtahead.findings import CODES
+from gtahead.formats import FORMATS, Format
+from gtahead.formats.format import ASPECTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -55,13 +58,85 @@ def commands_page() -> str:
     return "\n".join(lines)
 
 
+FORMATS_INTRO = """# Formats
+
+`gtahead export --format NAME` writes a data set in a format that other programs read; `gtahead
+build --raw DIR` makes a data set of one, ours or anybody's (`--from NAME` where it isn't
+recognised). `gtahead formats` prints this table.
+
+- **Frames without heads are there**, in every format.
+- **Heads that count are exported; ignored ones where the format can mark them; absent ones
+  never.**
+- **Nothing is lost in silence.** What a format has no place for is listed with counts, and
+  nothing is written without `--allow-lossy`. By-products (depths, joints, how boxes came about)
+  stay in the data set; that's told too.
+- **Ids** start at 1, are unique in the data set, and the same in every split and every rebuild.
+- **All or nothing.** An export is written aside and renamed; `--overwrite` replaces an export of
+  gtahead's and nothing else.
+- **The same bytes** for any number of workers and on any day.
+- `export.json` says of what data set, under which count policy, with what left out. `frames.csv`
+  says which file is which frame where names don't, with size, split, weather, hour and camera.
+
+Inside gtahead pixels are continuous and 0-based, with the origin at the top-left corner of the
+top-left pixel. A format counts as it always did; *error* is the most that a coordinate is off
+after going out and coming back. A head in its picture stays in it.
+
+| format | | holds | loses | error | read back by |
+|---|---|---|---|---|---|
+"""
+
+
+def formats_page() -> str:
+    """Make the page that lists the formats."""
+    rows = []
+    for name, one in FORMATS.items():
+        cells = (
+            f"[`{name}`](formats/{name}.md)",
+            one.title,
+            ", ".join(sorted(one.holds)) or "counts alone",
+            ", ".join(one.loses) or "–",
+            _error_of(one),
+            one.checked_with,
+        )
+        rows.append("| " + " | ".join(cells) + " |")
+    aspects = [f"- *{name}*: {what}" for name, what in ASPECTS.items()]
+    return FORMATS_INTRO + "\n".join([*rows, "", *aspects]) + "\n"
+
+
+def _error_of(one: Format) -> str:
+    if not isfinite(one.precision_px):
+        return "in cells"
+    return f"{one.precision_px:g} px" if one.precision_px else "none"
+
+
+def format_page(one: Format) -> str:
+    """Make one format's page."""
+    command = f"gtahead export --format {one.name}" + " --allow-lossy" * bool(one.loses)
+    reads = f"    gtahead build --raw ./exports/{one.name} --out ./back\n"
+    return (
+        f"# {one.name}\n\n{one.title[0].upper() + one.title[1:]}.\n\n"
+        f"    {command}\n" + reads * (one.reader is not None) + "\n"
+        "```text\n" + one.layout + "\n```\n\n" + one.notes + "\n\n"
+        "| | |\n|---|---|\n"
+        f"| holds | {', '.join(sorted(one.holds)) or 'counts alone'} |\n"
+        f"| loses | {', '.join(one.loses) or 'nothing of what [formats](../formats.md) lists'} |\n"
+        f"| pixels | {one.origin} |\n"
+        f"| error | {_error_of(one)} |\n"
+        f"| read back in the tests by | {one.checked_with} |\n"
+    )
+
+
 def main() -> None:
     """Write or check the pages."""
     parser = argparse.ArgumentParser(description="Write the docs pages that are made from code")
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     behind = []
-    for name, text in (("findings.md", findings_page()), ("commands.md", commands_page())):
+    pages = {"findings.md": findings_page(), "commands.md": commands_page()}
+    pages |= {"formats.md": formats_page()}
+    pages |= {f"formats/{name}.md": format_page(one) for name, one in FORMATS.items()}
+    (DOCS / "formats").mkdir(exist_ok=True)
+    for name, text in pages.items():
         path = DOCS / name
         if check and (not path.exists() or path.read_text(encoding="utf-8") != text):
             behind.append(name)

@@ -796,6 +796,18 @@ YOLO = Format(
     origin="shares of the picture's width and height, 0 at its top-left corner",
     precision_px=0.01,
     holds=frozenset({"boxes"}),
+    layout=(
+        "data.yaml\n"
+        "images/<train|val|test>/<sequence>/<frame>.jpg\n"
+        "labels/<train|val|test>/<sequence>/<frame>.txt   a line a head: 0 x y width height\n"
+        "frames.csv"
+    ),
+    notes=(
+        "Values are shares of the picture, six decimals, centre first; boxes are cut at "
+        "the border. A frame without heads has an empty file. Read too: several classes "
+        "(the one called `head` in `data.yaml` or `classes.txt`), and pictures without a "
+        "file, which by YOLO's convention have no heads."
+    ),
     checked_with="globox",
     write=_write_yolo,
     finish=_finish_yolo,
@@ -811,6 +823,19 @@ VOC = Format(
     origin="1-based, whole pixels, the last one is part of the box",
     precision_px=0.5,
     holds=frozenset({"boxes", "ignored"}),
+    layout=(
+        "Annotations/<sequence>__<frame>.xml\n"
+        "JPEGImages/<sequence>__<frame>.jpg\n"
+        "ImageSets/Main/<train|val|test>.txt\n"
+        "frames.csv"
+    ),
+    notes=(
+        "`xmin` of the leftmost pixel is 1, and `xmax` is part of the box; numbers are "
+        "whole. Ignored heads are `difficult`; boxes are cut at the border and then "
+        "`truncated`. Read too: SCUT-HEAD. A class that only begins with `head` is kept "
+        "and reported; sizes are the picture's own, whatever the file says; declared "
+        "entities are refused."
+    ),
     checked_with="globox",
     write=_write_voc,
     finish=_finish_voc,
@@ -826,6 +851,17 @@ CROWDHUMAN = Format(
     origin=_ORIGIN,
     precision_px=0.01,
     holds=frozenset({"boxes", "ids", "ignored"}),
+    layout=(
+        "annotation_<train|val|test>.odgt   a line a frame\n"
+        "Images/<sequence>__<frame>.jpg\n"
+        "frames.csv"
+    ),
+    notes=(
+        "Heads are `hbox`; `fbox` and `vbox` aren't written, for nobody knows them. "
+        "`head_attr.ignore` marks ignored heads, `extra.box_id` is the person. Read too: "
+        "regions tagged `mask`, as ignored heads. A head that is `occ` counts all the "
+        "same, as in CrowdHuman."
+    ),
     checked_with="json, line by line",
     write=_write_crowdhuman,
     finish=_finish_crowdhuman,
@@ -840,6 +876,12 @@ HEADHUNTER = Format(
     origin=_ORIGIN,
     precision_px=0.01,
     holds=frozenset({"boxes"}),
+    layout=(
+        '<train|val|test>.txt   "# picture", then a line a head: x1, y1, x2, y2\n'
+        "images/<sequence>/<frame>.jpg\n"
+        "frames.csv"
+    ),
+    notes=("A frame without heads is its `#` line alone."),
     checked_with="numpy",
     write=_write_headhunter,
     finish=_finish_headhunter,
@@ -856,6 +898,17 @@ MOT = Format(
     origin="1-based: the top-left corner of the top-left pixel is (1, 1)",
     precision_px=0.01,
     holds=frozenset({"boxes", "ids", "ignored", "visibility"}),
+    layout=(
+        "<train|val|test>/<sequence>/gt/gt.txt   "
+        "frame, id, left, top, width, height, conf, class, visibility\n"
+        "<train|val|test>/<sequence>/seqinfo.ini\n"
+        "<train|val|test>/<sequence>/img1/000001.jpg\n"
+        "frames.csv"
+    ),
+    notes=(
+        "Frames count from 1 in each sequence; `seqLength` counts those without heads. "
+        "`conf` 0 marks ignored heads; `visibility` -1 is unknown."
+    ),
     checked_with="motmetrics",
     write=_write_mot,
     finish=_finish_mot,

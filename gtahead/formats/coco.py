@@ -224,6 +224,20 @@ COCO = Format(
     origin="0-based, at the top-left corner of the top-left pixel",
     precision_px=PRECISION_PX,
     holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
+    layout=(
+        "annotations/instances_train.json, instances_val.json, instances_test.json\n"
+        "images/<sequence>/<frame>.jpg"
+    ),
+    notes=(
+        "`file_name` is relative to `images/`. `category_id` 1 is `head`; ids start at 1 "
+        "and are ranks in the whole data set: the same in every split and every rebuild. "
+        "An ignored head has `iscrowd` 1, so that COCO's evaluation neither wants nor "
+        "punishes it. What COCO has no word for stands under `gtahead`: of a head `head` "
+        "(the person), `point`, `visibility`, `occluded`; of an image sequence, frame, "
+        "weather, hour, location and camera. Read are other people's files too, with "
+        "their keys in any order: heads are the category `head`, or the only one there "
+        "is; pictures are looked for in `images/`, beside the file, and one folder down."
+    ),
     checked_with="pycocotools, torchvision",
     write=_write,
     finish=_finish,

@@ -88,6 +88,12 @@ COCO_KEYPOINTS = Format(
     origin="0-based, at the top-left corner of the top-left pixel",
     precision_px=0.01,
     holds=frozenset({"boxes", "points", "ids", "ignored"}),
+    layout=("annotations/person_keypoints_<train|val|test>.json\nimages/<sequence>/<frame>.jpg"),
+    notes=(
+        "A head is a person with the one keypoint `head`, `v` 2 where it is seen and 1 "
+        "where it is occluded, and its box. `COCOeval` wants the keypoint's sigma: "
+        "`params.kpt_oks_sigmas = np.array([0.05])`, say."
+    ),
     checked_with="pycocotools",
     write=_write,
     finish=_finish,

@@ -506,6 +506,19 @@ NWPU = Format(
     origin="0-based, at the top-left corner of the top-left pixel; whole pixels in the lists",
     precision_px=0.01,
     holds=frozenset({"boxes", "points"}),
+    layout=(
+        "images/0001.jpg\n"
+        "jsons/0001.json   img_id, human_num, points, boxes\n"
+        "<train|val|test>.txt   numbers of the pictures\n"
+        "<train|val|test>_gt_loc.txt   id n, then x y sigma_s sigma_l level a head\n"
+        "frames.csv"
+    ),
+    notes=(
+        "Pictures are numbered through all splits. In the lists numbers are whole: the "
+        "pixel that holds the point, half the box's shorter side and half its diagonal, "
+        "and NWPU's level of its area. Read too: NWPU's own lists without pictures; sizes "
+        "are then guessed."
+    ),
     checked_with="json, as NWPU's sample code",
     write=_write_nwpu,
     finish=_finish_nwpu,
@@ -520,6 +533,15 @@ FIDTM = Format(
     origin=_TEXT_ORIGIN,
     precision_px=1.0,
     holds=frozenset({"points"}),
+    layout=(
+        "<train|val|test>_gt.txt   id n, then x y 4 8 1 a head\n"
+        "<train|val|test>/images/IMG_0001.jpg\n"
+        "frames.csv"
+    ),
+    notes=(
+        "Ids count the pictures of a split in the order of their names as text. Read too: "
+        "FIDTM's own lists; points outside their picture are kept as absent heads."
+    ),
     checked_with="its grammar, as FIDTM's evaluator",
     write=_write_fidtm,
     finish=_finish_fidtm,
@@ -534,6 +556,18 @@ JHU = Format(
     origin=_TEXT_ORIGIN,
     precision_px=1.5,
     holds=frozenset({"boxes"}),
+    layout=(
+        "<train|val|test>/images/0001.jpg\n"
+        "<train|val|test>/gt/0001.txt   a line a head: x y w h occlusion blur\n"
+        "<train|val|test>/image_labels.txt\n"
+        "frames.csv"
+    ),
+    notes=(
+        "Whole numbers: the pixel that holds the point, and the box around it. "
+        "`occlusion` is 2 where a head is occluded, else 1; it isn't read, since JHU "
+        "counts occluded heads. The fields of `image_labels.txt` follow the data set's "
+        "description; no file of it was seen."
+    ),
     checked_with="numpy, as IIM's loaders do",
     write=_write_jhu,
     finish=_finish_jhu,

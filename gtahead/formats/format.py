@@ -254,6 +254,8 @@ class Format:
         origin: how its pixels are counted.
         precision_px: the largest error of a coordinate, of a picture up to 4,096 px wide.
         holds: names in `ASPECTS`.
+        layout: its files, a line each.
+        notes: what else its page says.
         checked_with: programs that aren't ours and read it in our tests.
         write: one batch.
         finish: what is left once all batches are there.
@@ -272,6 +274,8 @@ class Format:
     origin: str
     precision_px: float
     holds: frozenset[str]
+    layout: str
+    notes: str
     checked_with: str
     write: Callable[[Batch], None]
     finish: Callable[[Summary], None] = _nothing

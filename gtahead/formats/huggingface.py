@@ -279,6 +279,17 @@ HUGGINGFACE = Format(
     origin="0-based, at the top-left corner of the top-left pixel",
     precision_px=0.001,
     holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
+    layout=(
+        "README.md   the card: configurations, features\n"
+        "data/<split>-00000-of-00001.parquet   with pictures\n"
+        "annotations/<split>-00000-of-00001.parquet   labels alone"
+    ),
+    notes=(
+        "`datasets.load_dataset(FOLDER)`, plain and streaming; `load_dataset(FOLDER, "
+        '"annotations")` for labels alone. `objects` are the heads that count, `ignored` '
+        "the others. Shards have at most 500 MB of pictures, row groups at most 100 rows "
+        "and 64 MB. Pictures keep their bytes."
+    ),
     checked_with="datasets 3.6 and 5",
     write=_write,
     finish=_finish,

@@ -129,6 +129,18 @@ DENSITY = Format(
     origin=_ORIGIN,
     precision_px=float("inf"),
     holds=frozenset(),
+    layout=(
+        "<train|val|test>/images/<sequence>/<frame>.jpg\n"
+        "<train|val|test>/ground_truth/<sequence>/<frame>.npz   density, about\n"
+        "frames.csv"
+    ),
+    notes=(
+        "With `--store h5` a file has the dataset `density`, where CSRNet's loaders look "
+        "for it (they want `--stride 1`). A map sums to its count within 0.1 %; `--border "
+        "clip` gives the map of the papers, that loses what lies beyond the border. "
+        "`about` says kind, stride, border, rule of the sigmas, heads and the picture's "
+        "size. What doesn't fit on the disk isn't begun."
+    ),
     checked_with="numpy, h5py",
     write=_write_density,
     picture=_picture,
@@ -142,6 +154,15 @@ HEATMAP = Format(
     origin=_ORIGIN,
     precision_px=float("inf"),
     holds=frozenset(),
+    layout=(
+        "<train|val|test>/images/<sequence>/<frame>.jpg\n"
+        "<train|val|test>/ground_truth/<sequence>/<frame>.npz   heatmap, about\n"
+        "frames.csv"
+    ),
+    notes=(
+        "Exactly 1 at each head's cell, the maximum where kernels meet. With `--store h5` "
+        "the dataset is `heatmap`."
+    ),
     checked_with="numpy, h5py",
     write=_write_heatmap,
     picture=_picture,

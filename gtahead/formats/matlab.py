@@ -279,6 +279,17 @@ SHANGHAITECH = Format(
     origin=_ORIGIN,
     precision_px=0.0,
     holds=frozenset({"points"}),
+    layout=(
+        "<train|val|test>_data/images/IMG_1.jpg\n"
+        "<train|val|test>_data/ground-truth/GT_IMG_1.mat   image_info{1,1}.location, .number\n"
+        "frames.csv"
+    ),
+    notes=(
+        "MAT v5 files without date and platform. Read too: part A and part B as they are, "
+        "grey pictures, and `image_info` however MATLAB nested it. Nobody says whether "
+        "the points count from 0 or from 1: they are taken as they stand, as every loader "
+        "does."
+    ),
     checked_with="scipy, as CSRNet's loaders do",
     write=_write_shanghaitech,
     picture=_shanghaitech_picture,
@@ -292,6 +303,10 @@ QNRF = Format(
     origin=_ORIGIN,
     precision_px=0.0,
     holds=frozenset({"points"}),
+    layout=(
+        "<Train|Val|Test>/img_0001.jpg\n<Train|Val|Test>/img_0001_ann.mat   annPoints\nframes.csv"
+    ),
+    notes=("Points are taken as they stand, as every loader does."),
     checked_with="scipy, as IIM's loaders do",
     write=_write_qnrf,
     picture=_qnrf_picture,

@@ -327,6 +327,12 @@ POINTS_JSON = Format(
     origin=_ORIGIN,
     precision_px=0.01,
     holds=_HOLDS,
+    layout=("<train|val|test>.jsonl   a line a frame\nimages/<sequence>/<frame>.jpg"),
+    notes=(
+        "A line has `frame_id`, `file`, `width`, `height`, `count`, what is known of the "
+        "frame, `points` as `[x, y]` with their persons' `ids`, and `ignored_points` with "
+        "`ignored_ids`. "
+    ),
     checked_with="pandas",
     write=_write_json,
     finish=_finish_json,
@@ -342,6 +348,12 @@ POINTS_CSV = Format(
     origin=_ORIGIN,
     precision_px=0.01,
     holds=_HOLDS,
+    layout=(
+        "<train|val|test>.csv   file, frame_id, head_id, x, y, ignored\n"
+        "images/<sequence>/<frame>.jpg\n"
+        "frames.csv"
+    ),
+    notes=("A line a head. Frames without heads stand in `frames.csv` only, as all frames do."),
     checked_with="pandas",
     write=_write_csv,
     finish=_finish_csv,

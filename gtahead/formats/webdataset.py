@@ -256,6 +256,12 @@ WEBDATASET = Format(
     origin="0-based, at the top-left corner of the top-left pixel",
     precision_px=0.01,
     holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
+    layout=("<train|val|test>-000000.tar   00000001.jpg, 00000001.json, ..."),
+    notes=(
+        "Keys are the frames' numbers; the JSON has `frame_id`, size, what is known of "
+        "the frame, `objects` and `ignored` as lists; -1 stands for unknown. Shards have "
+        "at most 500 MB of pictures."
+    ),
     checked_with="webdataset",
     write=_write,
     holds_pictures=True,

@@ -454,8 +454,9 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", tmp_path / "empty", "--out", tmp_path / "dataset")
     assert done.code == 1
     assert done.err == (
-        f"error: {tmp_path}/empty: no capture that gtahead knows; known kinds: native, jta, "
-        "jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event; see the captures page of the docs\n"
+        f"error: {tmp_path}/empty: no capture or data set that gtahead knows; known kinds: "
+        "native, jta, jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event, and what `gtahead formats` "
+        "says is read; see the captures page of the docs\n"
     )
     done = gtahead(
         "build", "--raw", tmp_path / "empty" / "notes.txt", "--out", tmp_path / "dataset"

@@ -10,7 +10,8 @@ import pytest
 from helpers import gtahead, picture
 from layouts import crowd
 
-from gtahead.intake import READERS
+from gtahead.captures import CAPTURES
+from gtahead.intake import choose_reader
 
 
 def refuse(root: Path, *options: str) -> str:
@@ -110,14 +111,15 @@ WRITERS = {
 
 
 def test_every_reader_has_a_writer_here() -> None:
-    assert set(WRITERS) == set(READERS)
+    assert set(WRITERS) == set(CAPTURES)
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_each_kind_is_recognised_by_one_reader_alone(name: str, tmp_path: Path) -> None:
     root = WRITERS[name](tmp_path, crowd(frames=2))
-    claims = {reader: kind.recognise(root) for reader, kind in READERS.items()}
+    claims = {reader: kind.recognise(root) for reader, kind in CAPTURES.items()}
     assert [reader for reader, reason in claims.items() if reason] == [name]
+    assert choose_reader(root)[0].name == name  # whatever formats would say of it
     other = "jta" if name != "jta" else "native"
     done = gtahead("build", "--raw", root, "--out", tmp_path / "set", "--from", other)
     assert done.code == 1
