@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gtahead.formats.boxes import CROWDHUMAN, HEADHUNTER, MOT, VOC, YOLO
 from gtahead.formats.coco import COCO
 from gtahead.formats.coco_keypoints import COCO_KEYPOINTS
-from gtahead.formats.crowds import FIDTM, JHU, NWPU
+from gtahead.formats.crowdhuman import CROWDHUMAN
+from gtahead.formats.fidtm import FIDTM
 from gtahead.formats.format import Format
+from gtahead.formats.headhunter import HEADHUNTER
 from gtahead.formats.huggingface import HUGGINGFACE
 from gtahead.formats.imagefolder import IMAGEFOLDER
+from gtahead.formats.jhu import JHU
 from gtahead.formats.maps import DENSITY, HEATMAP
-from gtahead.formats.matlab import QNRF, SHANGHAITECH
-from gtahead.formats.points import POINTS_CSV, POINTS_JSON
+from gtahead.formats.mot import MOT
+from gtahead.formats.nwpu import NWPU
+from gtahead.formats.points_csv import POINTS_CSV
+from gtahead.formats.points_json import POINTS_JSON
+from gtahead.formats.qnrf import QNRF
+from gtahead.formats.shanghaitech import SHANGHAITECH
+from gtahead.formats.voc import VOC
 from gtahead.formats.webdataset import WEBDATASET
+from gtahead.formats.yolo import YOLO
 
 FORMATS: Mapping[str, Format] = {
     one.name: one

@@ -11,8 +11,8 @@ import pytest
 
 import gtahead
 from gtahead import Dataset
-from gtahead.formats.crowds import localisation_list
-from gtahead.formats.matlab import shanghaitech_points
+from gtahead.formats.localisation import localisation_list
+from gtahead.formats.shanghaitech import shanghaitech_points
 from gtahead.pictures import read_header
 
 

@@ -1,0 +1,157 @@
+"""What the formats of boxes in text share: boxes cut and rounded, and files of numbers read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import Where
+from gtahead.findings import Findings, Ledger
+from gtahead.formats.coco import with_boxes
+from gtahead.formats.format import Batch
+from gtahead.formats.reading import (
+    HeadsRead,
+    LabelledPicture,
+    gathered,
+)
+from gtahead.formats.textrows import Ints, fixed
+from gtahead.geometry import Floats, clipped
+
+CORNERS = ("x0", "y0", "x1", "y1")
+
+ORIGIN = "0-based, at the top-left corner of the top-left pixel"
+
+Load = Callable[[Sequence[LabelledPicture], Findings, Ledger, Where], HeadsRead]
+
+
+def boxes_inside(batch: Batch) -> tuple[Batch, Floats]:
+    """Cut boxes at the border; leave out heads of which nothing is left."""
+    batch = with_boxes(batch)
+    limits = batch.sizes_wh[batch.frame_of_heads].astype(np.float64)
+    boxes = clipped(batch.heads.boxes_xyxy, limits)
+    cut = np.asarray((boxes != batch.heads.boxes_xyxy).any(axis=1))
+    there = np.asarray((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+    batch.note("boxes cut at the border", int((cut & there).sum()))
+    batch.note("box-outside", int((~there).sum()))
+    return (batch, boxes) if there.all() else (batch.where(there), boxes[there])
+
+
+def corner_cents(batch: Batch) -> Ints:
+    """Give (N, 4) corners in hundredths of pixels, whose middle is in the picture if the point is.
+
+    Where rounding moved it out, the corner that was moved farthest goes back by a hundredth.
+    """
+    exact = batch.heads.boxes_xyxy * 100
+    corners = fixed(batch.heads.boxes_xyxy, 2)
+    limits = batch.sizes_wh[batch.frame_of_heads] * 100
+    for axis in (0, 1):
+        pair = corners[:, axis::2]
+        moved = pair - exact[:, axis::2]
+        middle, true = pair.sum(axis=1), exact[:, axis::2].sum(axis=1)
+        high = (middle >= 2 * limits[:, axis]) & (true < 2 * limits[:, axis])
+        low = (middle < 0) & (true >= 0)
+        rows = np.flatnonzero(high)
+        corners[rows, axis + 2 * moved[rows].argmax(axis=1)] -= 1
+        rows = np.flatnonzero(low)
+        corners[rows, axis + 2 * moved[rows].argmin(axis=1)] += 1
+    return corners
+
+
+def box_columns(boxes: Floats, ids: Sequence[int] | None = None, **more: Any) -> Columns:  # noqa: ANN401
+    """Give heads as columns: their boxes, ids where there are some, and whatever else is known."""
+    found: Columns = {f"captured_{n}": boxes[:, k] for k, n in enumerate(CORNERS)}
+    found |= {name: np.asarray(values) for name, values in more.items()}
+    if ids is not None:
+        found["head_id"] = np.asarray(ids, np.int64)
+    return found
+
+
+BOX_COLUMNS = tuple(f"captured_{name}" for name in CORNERS)
+
+
+def load_boxes(
+    read: Callable[[LabelledPicture, Findings, Where], Columns], names: Sequence[str]
+) -> Load:
+    """Make what reads boxes a picture; labels that can't be read set their frame aside.
+
+    Args:
+        read: one picture's columns; raises ValueError or OSError with what is wrong.
+        names: of the columns.
+    """
+
+    def load(
+        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+    ) -> HeadsRead:
+        parts, faults = [], {}
+        for index, picture in enumerate(wanted):
+            place = Where(picture.labels or where.file, where.sequence, picture.frame)
+            columns = {name: np.empty(0) for name in names}
+            try:
+                columns = read(picture, findings, place)
+            except FileNotFoundError:
+                findings.add("labels-missing", place)
+                faults[index] = "labels-missing"
+            except (ValueError, OSError) as error:
+                findings.add("bad-frame-labels", place, detail=str(error))
+                faults[index] = "bad-frame-labels"
+            parts.append((index, columns))
+        found = gathered(parts, names)
+        ledger.heads.came += len(found["frame_index"])
+        return HeadsRead(found, faults)
+
+    return load
+
+
+def own_text(path: Path) -> str:
+    """Read text that may begin with a byte order mark.
+
+    Raises:
+        ValueError: not UTF-8.
+        OSError: unreadable.
+    """
+    return path.read_bytes().decode("utf-8-sig")
+
+
+def rows_of_numbers(lines: Iterable[str], widths: Sequence[int], separator: str | None) -> Floats:
+    """Read lines of numbers.
+
+    Raises:
+        ValueError: a line is something else, with its number.
+    """
+    rows = []
+    for number, line in enumerate(lines, 1):
+        words = [word for word in line.strip().split(separator) if word.strip()]
+        if not words:
+            continue
+        if len(words) not in widths:
+            msg = f"line {number}: {len(words)} numbers instead of {widths[0]}"
+            raise ValueError(msg)
+        try:
+            rows.append([float(word) for word in words[: widths[0]]])
+        except ValueError as error:
+            msg = f"line {number}: {error}"
+            raise ValueError(msg) from error
+    return np.array(rows, np.float64).reshape(-1, widths[0])
+
+
+def believed_size(root: Path, picture: LabelledPicture) -> tuple[int, int]:
+    """Give the size that shares of a picture's sides are of.
+
+    Raises:
+        ValueError: nobody tells it.
+    """
+    from gtahead.pictures import PictureError, read_bytes, read_header
+
+    if picture.file is not None and (root / picture.file).is_file():
+        try:
+            return read_header(read_bytes(root / picture.file)).size_wh
+        except PictureError:
+            pass
+    if picture.size_wh is None:
+        msg = "boxes are shares of the picture's size, and there is no picture to tell it"
+        raise ValueError(msg)
+    return picture.size_wh

@@ -1,0 +1,173 @@
+"""CrowdHuman: a JSON line a picture; heads are `hbox`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from gtahead import schemas
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings
+from gtahead.formats.box_files import BOX_COLUMNS, ORIGIN, box_columns, corner_cents, load_boxes
+from gtahead.formats.coco import with_boxes, write_chunk
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
+from gtahead.formats.joining import join
+from gtahead.formats.points import slices_of
+from gtahead.formats.reading import (
+    Index,
+    LabelledPicture,
+    Listing,
+    pictures_below,
+    reader_of,
+    split_word,
+)
+from gtahead.formats.textrows import RowFormat
+
+
+def _labels_file(split: str) -> str:
+    return f"annotation_{SPLIT_WORDS[split]}.odgt"
+
+
+def _picture(split: str, frame: ExportFrame) -> str:
+    del split
+    return f"Images/{frame.flat_name}{frame.extension}"
+
+
+_ROW = RowFormat('{"tag":"person","hbox":[', 2, ",", 2, ",", 2, ",", 2, "],")
+
+
+def _write(batch: Batch) -> None:
+    batch = with_boxes(batch)
+    heads = batch.heads
+    corners = corner_cents(batch)
+    columns = [corners[:, 0], corners[:, 1], *(corners[:, 2:] - corners[:, :2]).T]
+    text, starts = _ROW.render(columns)
+    rows = slices_of(text, starts, np.arange(len(heads) + 1))
+    words = []
+    for row, ignored, occluded, head in zip(
+        rows,
+        heads.ignored.tolist(),
+        heads.occluded.tolist(),
+        heads.head_ids.tolist(),
+        strict=True,
+    ):
+        known = b'"occ":%d,' % occluded if occluded >= 0 else b""
+        words.append(
+            b'%b"head_attr":{"ignore":%d,%b"unsure":0},"extra":{"box_id":%d}}'
+            % (row, ignored, known, head)
+        )
+    lines = []
+    for index, frame in enumerate(batch.frames):
+        mine = b",".join(words[batch.bounds[index] : batch.bounds[index + 1]])
+        lines.append(b'{"ID":%b,"gtboxes":[%b]}\n' % (orjson.dumps(frame.flat_name), mine))
+    write_chunk(batch, _labels_file(batch.split), lines)
+
+
+def _finish(summary: Summary) -> None:
+    for split in summary.splits:
+        join(summary.folder / _labels_file(split), [summary.chunks(_labels_file(split))])
+
+
+def _recognise(root: Path) -> str | None:
+    files = sorted(root.glob("*.odgt"))
+    return f"{files[0].name} is there" if files else None
+
+
+def _scan(root: Path) -> Listing:
+    index = Index.of(root)
+    there = pictures_below(root / "Images") | pictures_below(root / "images")
+    folder = "Images" if (root / "Images").is_dir() or not (root / "images").is_dir() else "images"
+    files = sorted(root.glob("*.odgt"))
+    pictures = []
+    for path in files:
+        split = split_word(path.stem)
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+            if line.strip():
+                row = _row(line, path.name, number)
+                file = f"{folder}/{there.get(row['ID'], row['ID'] + '.jpg')}"
+                key = (path.name, number, row.get("gtboxes"))
+                pictures.append(index.picture(file, split or path.stem, split=split, key=key))
+    load = load_boxes(_heads, (*BOX_COLUMNS, "ignore", "head_id"))
+    return Listing(pictures, files, load, {"tool": "CrowdHuman"})
+
+
+def _row(line: bytes, name: str, number: int) -> dict[str, Any]:
+    place = Where(name, field=f"line {number}")
+    remedy = "each line is one JSON object with ID and gtboxes"
+    try:
+        row = schemas.parse_json(line, name)
+    except InputError as error:
+        raise InputError(error.what, where=place, value=error.value, remedy=remedy) from error
+    if not isinstance(row, dict) or not isinstance(row.get("ID"), str):
+        raise InputError("no picture with an ID", where=place, remedy=remedy)
+    return row
+
+
+def _heads(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+    """Read one line's heads; regions to be ignored (`mask`) are heads that are ignored.
+
+    A head that is occluded is to be found all the same: CrowdHuman says `ignore` where it isn't.
+    """
+    _, number, rows = picture.key
+    if not isinstance(rows, list):
+        msg = f"line {number}: gtboxes is no list"
+        raise ValueError(msg)
+    boxes, ignored, ids = [], [], []
+    without = 0
+    for place_in_line, row in enumerate(rows):
+        row = row if isinstance(row, dict) else {}  # noqa: PLW2901 - a broken row has nothing
+        mask = row.get("tag") == "mask"
+        values = row.get("hbox", row.get("fbox") if mask else None)
+        if values is None:
+            without += 1
+            continue
+        box = np.asarray(values, np.float64) if isinstance(values, list) else np.empty(0)
+        if box.shape != (4,):
+            msg = f"line {number}: hbox of {place_in_line} isn't four numbers"
+            raise ValueError(msg)
+        attributes = row.get("head_attr") if isinstance(row.get("head_attr"), dict) else {}
+        extra = row.get("extra") if isinstance(row.get("extra"), dict) else {}
+        assert attributes is not None
+        assert extra is not None
+        boxes.append(box)
+        ignored.append(int(mask or attributes.get("ignore") == 1 or extra.get("ignore") == 1))
+        own = extra.get("box_id")
+        fine = isinstance(own, int) and 0 <= own < 2**53
+        ids.append(int(own) if fine else place_in_line)  # type: ignore[arg-type]
+    if without:
+        findings.add("other-class", place, detail=f"{without} boxes without a head")
+    corners = np.array(boxes, np.float64).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    if len(set(ids)) < len(ids):
+        ids = list(range(len(ids)))
+    return box_columns(corners, ids, ignore=ignored)
+
+
+CROWDHUMAN = Format(
+    name="crowdhuman",
+    title="CrowdHuman, .odgt a split",
+    kind="boxes",
+    origin=ORIGIN,
+    precision_px=0.01,
+    holds=frozenset({"boxes", "ids", "ignored"}),
+    layout=(
+        "annotation_<train|val|test>.odgt   a line a frame\n"
+        "Images/<sequence>__<frame>.jpg\n"
+        "frames.csv"
+    ),
+    notes=(
+        "Heads are `hbox`; `fbox` and `vbox` aren't written, for nobody knows them. "
+        "`head_attr.ignore` marks ignored heads, `extra.box_id` is the person. Read too: "
+        "regions tagged `mask`, as ignored heads. A head that is `occ` counts all the "
+        "same, as in CrowdHuman."
+    ),
+    checked_with="json, line by line",
+    write=_write,
+    finish=_finish,
+    picture=_picture,
+    reader=reader_of("crowdhuman", "CrowdHuman (*.odgt)", _recognise, _scan),
+)

@@ -1,0 +1,77 @@
+"""FIDTM's lists of points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from gtahead.dataset.captured import Reader
+from gtahead.formats.coco import write_chunk
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
+from gtahead.formats.joining import join
+from gtahead.formats.localisation import (
+    LIST_ORIGIN,
+    lists_in,
+    localisation_lines,
+    pixel_of,
+    scan_lists,
+)
+from gtahead.formats.numbered import padded
+from gtahead.formats.reading import (
+    Listing,
+    reader_of,
+)
+
+
+def _picture(split: str, frame: ExportFrame) -> str:
+    return f"{SPLIT_WORDS[split]}/images/IMG_{padded(frame)}{frame.extension}"
+
+
+def _write(batch: Batch) -> None:
+    count = len(batch.heads)
+    constants = [np.full(count, value, np.int64) for value in (4, 8, 1)]
+    numbers = [frame.number for frame in batch.frames]
+    lines = localisation_lines(batch, numbers, [*pixel_of(batch), *constants])
+    write_chunk(batch, f"{SPLIT_WORDS[batch.split]}_gt.txt", lines)
+
+
+def _finish(summary: Summary) -> None:
+    for split in summary.splits:
+        file = f"{SPLIT_WORDS[split]}_gt.txt"
+        join(summary.folder / file, [summary.chunks(file)])
+
+
+def _recognise(root: Path) -> str | None:
+    lists = lists_in(root, "*_gt.txt")
+    return f"{lists[0].name} is there" if lists else None
+
+
+def _scan(root: Path) -> Listing:
+    return scan_lists(root, "*_gt.txt", "FIDTM")
+
+
+FIDTM_READER: Reader = reader_of("fidtm", "FIDTM (*_gt.txt)", _recognise, _scan)
+
+FIDTM = Format(
+    name="fidtm",
+    title="FIDTM, a list of points a split",
+    kind="points",
+    origin=LIST_ORIGIN,
+    precision_px=1.0,
+    holds=frozenset({"points"}),
+    layout=(
+        "<train|val|test>_gt.txt   id n, then x y 4 8 1 a head\n"
+        "<train|val|test>/images/IMG_0001.jpg\n"
+        "frames.csv"
+    ),
+    notes=(
+        "Ids count the pictures of a split in the order of their names as text. Read too: "
+        "FIDTM's own lists; points outside their picture are kept as absent heads."
+    ),
+    checked_with="its grammar, as FIDTM's evaluator",
+    write=_write,
+    finish=_finish,
+    picture=_picture,
+    reader=FIDTM_READER,
+)

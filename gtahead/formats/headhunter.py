@@ -1,0 +1,122 @@
+"""HeadHunter's lists: a line that names a picture, then a line a head."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import Where
+from gtahead.findings import Findings
+from gtahead.formats.box_files import (
+    BOX_COLUMNS,
+    ORIGIN,
+    box_columns,
+    corner_cents,
+    load_boxes,
+    rows_of_numbers,
+)
+from gtahead.formats.coco import with_boxes, write_chunk
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
+from gtahead.formats.joining import join
+from gtahead.formats.points import slices_of
+from gtahead.formats.reading import (
+    Index,
+    LabelledPicture,
+    Listing,
+    listing_text,
+    reader_of,
+    sequence_of,
+    split_word,
+)
+from gtahead.formats.textrows import RowFormat
+
+
+def _picture(split: str, frame: ExportFrame) -> str:
+    del split
+    return f"images/{frame.nested_name}"
+
+
+_ROW = RowFormat(2, ", ", 2, ", ", 2, ", ", 2, "\n")
+
+
+def _write(batch: Batch) -> None:
+    batch = with_boxes(batch)
+    corners = corner_cents(batch)
+    text, starts = _ROW.render([corners[:, k] for k in range(4)])
+    lines = [
+        f"# {_picture(batch.split, frame)}\n".encode() + rows
+        for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True)
+    ]
+    write_chunk(batch, f"{SPLIT_WORDS[batch.split]}.txt", lines)
+
+
+def _finish(summary: Summary) -> None:
+    for split in summary.splits:
+        file = f"{SPLIT_WORDS[split]}.txt"
+        join(summary.folder / file, [summary.chunks(file)])
+
+
+def _files(root: Path) -> list[Path]:
+    found = []
+    for path in sorted(root.glob("*.txt")):
+        with path.open("rb") as file:
+            line = file.readline(4096).removeprefix(b"\xef\xbb\xbf").strip()
+        if line.startswith(b"#") and Path(line.decode(errors="replace")).suffix:
+            found.append(path)
+    return found
+
+
+def _recognise(root: Path) -> str | None:
+    files = _files(root)
+    return f"{files[0].name} lists pictures after #" if files else None
+
+
+def _scan(root: Path) -> Listing:
+    index = Index.of(root)
+    files = _files(root)
+    pictures = []
+    for path in files:
+        split = split_word(path.stem)
+        lines = listing_text(path, root).splitlines()
+        starts = [number for number, line in enumerate(lines) if line.lstrip().startswith("#")]
+        for first, last in zip(starts, [*starts[1:], len(lines)], strict=True):
+            file = lines[first].lstrip()[1:].strip().replace("\\", "/").lstrip("/")
+            if not (root / file).is_file() and (root / "images" / file).is_file():
+                file = f"images/{file}"
+            folder = str(PurePosixPath(file).parent).removeprefix("images").lstrip("/")
+            name = sequence_of(folder, split or path.stem)
+            key = (first + 1, lines[first + 1 : last])
+            pictures.append(index.picture(file, name, split=split, key=key))
+
+    def read(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+        del findings, place
+        line, rows = picture.key
+        try:
+            return box_columns(rows_of_numbers(rows, (4, 5), ","))
+        except ValueError as error:
+            msg = f"after line {line}: {error}"
+            raise ValueError(msg) from error
+
+    load = load_boxes(read, BOX_COLUMNS)
+    return Listing(pictures, files, load, {"tool": "HeadHunter"})
+
+
+HEADHUNTER = Format(
+    name="headhunter",
+    title="HeadHunter, a list of boxes a split",
+    kind="boxes",
+    origin=ORIGIN,
+    precision_px=0.01,
+    holds=frozenset({"boxes"}),
+    layout=(
+        '<train|val|test>.txt   "# picture", then a line a head: x1, y1, x2, y2\n'
+        "images/<sequence>/<frame>.jpg\n"
+        "frames.csv"
+    ),
+    notes=("A frame without heads is its `#` line alone."),
+    checked_with="numpy",
+    write=_write,
+    finish=_finish,
+    picture=_picture,
+    reader=reader_of("headhunter", "HeadHunter (*.txt with # lines)", _recognise, _scan),
+)

@@ -1,0 +1,175 @@
+"""Lists of points as crowd counting programs keep them: a line a picture, whole pixels.
+
+A point is given by the pixel that holds it, so it may be off by up to a pixel, and a head at the
+last pixel of its picture stays in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings, Ledger
+from gtahead.formats.format import Batch
+from gtahead.formats.points import slices_of
+from gtahead.formats.reading import (
+    HeadsRead,
+    Index,
+    LabelledPicture,
+    Listing,
+    gathered,
+    pictures_below,
+    split_word,
+)
+from gtahead.formats.textrows import Ints, RowFormat
+from gtahead.geometry import Floats
+
+LIST_ORIGIN = "0-based, of the pixel that holds the point"
+
+
+def pixel_of(batch: Batch) -> list[Ints]:
+    """Give the pixels that hold the points."""
+    return [np.floor(batch.heads.points_xy[:, k]).astype(np.int64) for k in (0, 1)]
+
+
+_FIVE = RowFormat(" ", 0, " ", 0, " ", 0, " ", 0, " ", 0)
+
+
+def localisation_lines(
+    batch: Batch, numbers: Sequence[int], columns: Sequence[Ints]
+) -> list[bytes]:
+    """Write a line a frame: its number, how many heads, and five numbers a head."""
+    text, starts = _FIVE.render(columns)
+    rows = slices_of(text, starts, batch.bounds)
+    return [
+        b"%d %d%b\n" % (number, count, row)
+        for number, count, row in zip(numbers, np.diff(batch.bounds).tolist(), rows, strict=True)
+    ]
+
+
+Load = Callable[[Sequence[LabelledPicture], Findings, Ledger, Where], HeadsRead]
+
+
+def _numbers_in(line: bytes) -> Ints:
+    """Read whole numbers between blanks.
+
+    Raises:
+        ValueError: something else is there.
+    """
+    words = line.split()
+    try:
+        return np.array([int(word) for word in words], np.int64)
+    except (ValueError, OverflowError):
+        values = np.array([float(word) for word in words])  # "12.0" is a whole number too
+        fine = (np.abs(values) < MOST_EXACT).all()  # not of NaN either
+        return values.astype(np.int64) if fine else _not_whole(line)
+
+
+MOST_EXACT = 2**53
+
+
+def _not_whole(line: bytes) -> Ints:
+    msg = f"not a number: {line[:40].decode(errors='replace')}"
+    raise ValueError(msg)
+
+
+def localisation_list(path: Path, name: str) -> Iterator[tuple[int, str, Floats | None, str]]:
+    """Read lines of `id n` and n groups of `x y sigma_s sigma_l level`.
+
+    Yields:
+        Line number, the picture's id, (n, 2) points, and "". Where a line is wrong its id (as far
+        as it can be told), None, and what is wrong.
+
+    Raises:
+        InputError: not text.
+    """
+    try:
+        data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        data.decode("ascii")
+    except UnicodeDecodeError as error:
+        where = Where(name, field=f"byte {error.start}")
+        raise InputError("not plain text", where=where, remedy="get the list again") from error
+    for number, line in enumerate(data.replace(b"\r\n", b"\n").split(b"\n"), 1):
+        if not line.strip():
+            continue
+        key = line.split(None, 1)[0].decode()
+        try:
+            values = _numbers_in(line)
+        except ValueError as error:
+            yield number, key, None, str(error)
+            continue
+        if len(values) < 2 or values[1] < 0 or len(values) != 2 + 5 * values[1]:
+            count = int(values[1]) if len(values) > 1 else 0
+            yield number, key, None, f"{len(values)} numbers instead of {2 + 5 * count}"
+            continue
+        groups = values[2:].reshape(-1, 5)
+        yield number, key, groups[:, :2].astype(np.float64), ""
+
+
+def _load_lists() -> Load:
+    """Make what gives the points that stand in the pictures' keys."""
+
+    def load(
+        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+    ) -> HeadsRead:
+        parts, faults = [], {}
+        for index, picture in enumerate(wanted):
+            line, points, wrong = picture.key
+            place = Where(where.file, where.sequence, picture.frame, field=f"line {line}")
+            if points is None and wrong is None:
+                findings.add("labels-missing", Where(where.file, where.sequence, picture.frame))
+                faults[index] = "labels-missing"
+            elif points is None:
+                findings.add("bad-frame-labels", place, detail=wrong)
+                faults[index] = "bad-frame-labels"
+            xy = np.empty((0, 2)) if points is None else points
+            parts.append((index, {"x": xy[:, 0], "y": xy[:, 1]}))
+        found = gathered(parts, ["x", "y"])
+        ledger.heads.came += len(found["x"])
+        return HeadsRead(found, faults)
+
+    return load
+
+
+def lists_in(root: Path, pattern: str) -> list[Path]:
+    """Find the files of a folder whose names fit a pattern."""
+    return sorted(path for path in root.glob(pattern) if path.is_file())
+
+
+CORNERS = ("x0", "y0", "x1", "y1")
+
+
+def scan_lists(root: Path, pattern: str, tool: str) -> Listing:
+    """List the pictures of localisation lists: by number, or by the order of their names."""
+    index = Index.of(root)
+    pictures = []
+    files = lists_in(root, pattern)
+    for path in files:
+        split = split_word(path.stem)
+        prefix, there = _pictures_of_list(root, path)
+        in_order = sorted(there)
+        for line, key, points, wrong in localisation_list(path, path.name):
+            stem = key
+            if tool == "FIDTM" and key.isdigit() and 0 < int(key) <= len(in_order):
+                stem = in_order[int(key) - 1]
+            file = f"{prefix}/{there.get(stem, f'{stem}.jpg')}"
+            if tool == "FIDTM" and not there:
+                word = path.stem.removesuffix("_gt")
+                file = f"{word}/images/IMG_{stem.zfill(4)}.jpg"
+            known = (line, points, wrong or None)
+            pictures.append(index.picture(file, path.stem, split=split, key=known))
+    about = {"tool": tool}
+    return Listing(pictures, files, _load_lists(), about)
+
+
+def _pictures_of_list(root: Path, path: Path) -> tuple[str, dict[str, str]]:
+    """Find the pictures of a list: in a folder of its split, or in `images`."""
+    word = path.name.split("_")[0]
+    for folder in (root / word / "images", root / "images" / word, root / "images"):
+        there = pictures_below(folder)
+        if there:
+            return folder.relative_to(root).as_posix(), there
+    return "images", {}

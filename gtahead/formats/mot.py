@@ -1,0 +1,190 @@
+"""MOT: boxes and persons of a sequence; frames and pixels count from 1."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+import numpy as np
+
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings
+from gtahead.formats.box_files import (
+    BOX_COLUMNS,
+    box_columns,
+    corner_cents,
+    load_boxes,
+    own_text,
+    rows_of_numbers,
+)
+from gtahead.formats.coco import with_boxes, write_chunk
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
+from gtahead.formats.joining import join
+from gtahead.formats.points import slices_of
+from gtahead.formats.reading import (
+    Index,
+    LabelledPicture,
+    Listing,
+    pictures_below,
+    reader_of,
+    split_word,
+)
+from gtahead.formats.textrows import Ints, RowFormat, fixed
+from gtahead.geometry import Floats
+
+
+def _folder(split: str, sequence: str) -> str:
+    return f"{SPLIT_WORDS[split]}/{sequence}"
+
+
+def _picture(split: str, frame: ExportFrame) -> str:
+    return f"{_folder(split, frame.sequence)}/img1/{frame.place:06d}{frame.extension}"
+
+
+_ROW = RowFormat(0, ",", 0, ",", 2, ",", 2, ",", 2, ",", 2, ",", 0, ",1,", 4, "\n")
+
+
+def _write(batch: Batch) -> None:
+    batch = with_boxes(batch)
+    heads = batch.heads
+    places = np.array([frame.place for frame in batch.frames], np.int64)[batch.frame_of_heads]
+    corners = corner_cents(batch)
+    sides = corners[:, 2:] - corners[:, :2]
+    shares = fixed(np.where(np.isnan(heads.visibility), -1.0, heads.visibility), 4)
+    counted = (~heads.ignored).astype(np.int64)
+    first = corners[:, :2] + 100  # the first pixel is 1
+    columns = [places, heads.head_ids, *first.T, *sides.T, counted, shares]
+    text, starts = _ROW.render(columns)
+    rows = list(slices_of(text, starts, batch.bounds))
+    for sequence in dict.fromkeys(frame.sequence for frame in batch.frames):
+        folder = _folder(batch.split, sequence)
+        mine = [i for i, frame in enumerate(batch.frames) if frame.sequence == sequence]
+        write_chunk(batch, f"{folder}/gt/gt.txt", [rows[i] for i in mine])
+        last = batch.frames[mine[-1]]
+        about = {
+            "name": sequence,
+            "imDir": "img1",
+            "frameRate": f"{last.about['fps'] or 1:g}",
+            "seqLength": str(last.place),
+            "imWidth": str(last.size_wh[0]),
+            "imHeight": str(last.size_wh[1]),
+            "imExt": last.extension,
+        }
+        lines = "".join(f"{key}={value}\n" for key, value in about.items())
+        write_chunk(batch, f"{folder}/seqinfo.ini", [f"[Sequence]\n{lines}".encode()])
+
+
+def _finish(summary: Summary) -> None:
+    for split, sequences in summary.sequences.items():
+        for sequence in sequences:
+            folder = _folder(split, sequence)
+            parts = summary.chunks(f"{folder}/gt/gt.txt")
+            if parts:
+                join(summary.folder / folder / "gt" / "gt.txt", [parts])
+                infos = summary.chunks(f"{folder}/seqinfo.ini")
+                (summary.folder / folder / "seqinfo.ini").write_bytes(infos[-1].read_bytes())
+
+
+def _sequences(root: Path) -> list[Path]:
+    found = []
+    for pattern in ("*/gt/gt.txt", "*/*/gt/gt.txt"):
+        found += [path.parent.parent for path in sorted(root.glob(pattern))]
+    return found
+
+
+def _recognise(root: Path) -> str | None:
+    found = _sequences(root)
+    return f"{found[0].relative_to(root).as_posix()}/gt/gt.txt is there" if found else None
+
+
+def _scan(root: Path) -> Listing:
+    index = Index.of(root)
+    pictures = []
+    files = []
+    for folder in _sequences(root):
+        name = folder.relative_to(root).as_posix()
+        split = split_word(*folder.relative_to(root).parts[:-1]) or split_word(root.name)
+        about = _seqinfo(folder / "seqinfo.ini")
+        images = str(about.get("imdir") or "img1")
+        there = pictures_below(folder / images)
+        files.append(folder / "gt" / "gt.txt")
+        numbers = {int(stem): stem for stem in there if stem.isdigit()}
+        length = about.get("seqlength", "")
+        last = int(length) if length.isdigit() else max([0, *numbers])
+        frames = _rows(files[-1], f"{name}/gt/gt.txt")
+        last = max([last, *frames]) if not there else last
+        size = about.get("imwidth", ""), about.get("imheight", "")
+        size_wh = (int(size[0]), int(size[1])) if size[0].isdigit() and size[1].isdigit() else None
+        for number in sorted({*range(1, last + 1), *numbers, *frames}):
+            stem = numbers.get(number, f"{number:06d}")
+            file = f"{name}/{images}/{there.get(stem, stem + '.jpg')}"
+            key = frames.get(number, np.empty((0, 9)))
+            pictures.append(index.picture(file, folder.name, split=split, size_wh=size_wh, key=key))
+    columns = (*BOX_COLUMNS, "head_id", "ignore", "visibility")
+    return Listing(pictures, files, load_boxes(_heads, columns), {"tool": "MOT"})
+
+
+def _seqinfo(path: Path) -> dict[str, str]:
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(own_text(path))
+        return dict(parser["Sequence"])
+    except (OSError, ValueError, configparser.Error, KeyError):
+        return {}
+
+
+def _rows(path: Path, name: str) -> dict[int, Floats]:
+    try:
+        rows = rows_of_numbers(own_text(path).splitlines(), (9, 10), ",")
+    except (ValueError, OSError) as error:
+        raise InputError(
+            "the boxes can't be read",
+            where=Where(name),
+            value=str(error),
+            remedy="a line is frame, id, left, top, width, height, conf, class, visibility",
+        ) from error
+    order = np.argsort(rows[:, 0], kind="stable")
+    numbers, starts = np.unique(rows[order, 0], return_index=True)
+    parts = np.split(rows[order], starts[1:]) if len(numbers) else []
+    return {int(number): part for number, part in zip(numbers, parts, strict=True)}
+
+
+def _heads(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+    del findings, place
+    rows: Ints | Floats = picture.key
+    low = rows[:, 2:4] - 1
+    boxes = np.concatenate([low, low + rows[:, 4:6]], axis=1)
+    shares = np.where((rows[:, 8] >= 0) & (rows[:, 8] <= 1), rows[:, 8], np.nan)
+    return box_columns(
+        boxes,
+        rows[:, 1].astype(np.int64).tolist(),
+        ignore=(rows[:, 6] == 0).astype(np.int8),
+        visibility=shares,
+    )
+
+
+MOT = Format(
+    name="mot",
+    title="MOT, gt.txt a sequence",
+    kind="boxes",
+    origin="1-based: the top-left corner of the top-left pixel is (1, 1)",
+    precision_px=0.01,
+    holds=frozenset({"boxes", "ids", "ignored", "visibility"}),
+    layout=(
+        "<train|val|test>/<sequence>/gt/gt.txt   "
+        "frame, id, left, top, width, height, conf, class, visibility\n"
+        "<train|val|test>/<sequence>/seqinfo.ini\n"
+        "<train|val|test>/<sequence>/img1/000001.jpg\n"
+        "frames.csv"
+    ),
+    notes=(
+        "Frames count from 1 in each sequence; `seqLength` counts those without heads. "
+        "`conf` 0 marks ignored heads; `visibility` -1 is unknown."
+    ),
+    checked_with="motmetrics",
+    write=_write,
+    finish=_finish,
+    picture=_picture,
+    reader=reader_of("mot", "MOT (gt/gt.txt)", _recognise, _scan),
+)

@@ -1,0 +1,232 @@
+"""NWPU-Crowd: a JSON a picture, and lists for localisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from gtahead import schemas
+from gtahead.dataset.captured import Reader
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings, Ledger
+from gtahead.formats.coco import write_chunk
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
+from gtahead.formats.joining import join, write_small
+from gtahead.formats.localisation import (
+    CORNERS,
+    Load,
+    lists_in,
+    localisation_lines,
+    pixel_of,
+    scan_lists,
+)
+from gtahead.formats.points import point_cents, slices_of
+from gtahead.formats.reading import (
+    HeadsRead,
+    Index,
+    LabelledPicture,
+    Listing,
+    gathered,
+    listing_text,
+    pictures_below,
+    reader_of,
+    split_word,
+)
+from gtahead.formats.textrows import Ints, RowFormat, fixed
+from gtahead.geometry import Floats
+
+LEVELS = 5
+"""NWPU's levels of a box's area: 0 up to 10 square pixels, then a level for each power of ten."""
+
+
+def _box_sigmas(batch: Batch) -> tuple[Ints, Ints, Ints]:
+    """Give NWPU's two radii and level of each head; 4, 8 and 1 where it has no box."""
+    boxes = batch.heads.boxes_xyxy
+    sides = boxes[:, 2:] - boxes[:, :2]
+    known = np.asarray(np.isfinite(sides).all(axis=1))
+    sides = np.where(known[:, None], sides, 8.0)
+    small = np.maximum(1, np.rint(sides.min(axis=1) / 2)).astype(np.int64)
+    large = np.maximum(1, np.rint(np.hypot(sides[:, 0], sides[:, 1]) / 2)).astype(np.int64)
+    area = np.maximum(sides[:, 0] * sides[:, 1], 1.0)
+    level = np.minimum(np.floor(np.log10(area)), LEVELS).astype(np.int64)
+    return (
+        np.where(known, small, 4),
+        np.where(known, large, 8),
+        np.where(known, level, 1),
+    )
+
+
+def _name(frame: ExportFrame) -> str:
+    """Number a frame through all splits, as NWPU does."""
+    return f"{frame.row + 1:04d}"
+
+
+def _picture(split: str, frame: ExportFrame) -> str:
+    del split
+    return f"images/{_name(frame)}{frame.extension}"
+
+
+_PAIR = RowFormat("[", 2, ",", 2, "],")
+
+_BOX = RowFormat("[", 2, ",", 2, ",", 2, ",", 2, "],")
+
+
+def _write(batch: Batch) -> None:
+    boxes = batch.heads.boxes_xyxy
+    whole = np.asarray(np.isfinite(boxes).all(axis=1))
+    batch.note("no-box-in-json", int((~whole).sum()))
+    points, point_starts = _PAIR.render(point_cents(batch))
+    corners = fixed(np.where(whole[:, None], boxes, 0.0), 2)
+    rows, box_starts = _BOX.render([corners[:, k] for k in range(4)])
+    folder = batch.path("jsons", "0").parent
+    for index, (frame, mine, squares) in enumerate(
+        zip(
+            batch.frames,
+            slices_of(points, point_starts, batch.bounds),
+            slices_of(rows, box_starts, batch.bounds),
+            strict=True,
+        )
+    ):
+        first, last = batch.bounds[index], batch.bounds[index + 1]
+        about = {"img_id": f"{_name(frame)}{frame.extension}", "human_num": int(last - first)}
+        kept = squares[:-1] if whole[first:last].all() else b""
+        text = orjson.dumps(about)[:-1] + b',"points":[%b],"boxes":[%b]}\n' % (mine[:-1], kept)
+        write_small(f"{folder}/{_name(frame)}.json", text)
+    word = SPLIT_WORDS[batch.split]
+    names = [f"{_name(frame)}\n".encode() for frame in batch.frames]
+    write_chunk(batch, f"{word}.txt", names)
+    numbers = [frame.row + 1 for frame in batch.frames]
+    lines = localisation_lines(batch, numbers, [*pixel_of(batch), *_box_sigmas(batch)])
+    write_chunk(batch, f"{word}_gt_loc.txt", lines)
+
+
+def _finish(summary: Summary) -> None:
+    for split in summary.splits:
+        for file in (f"{SPLIT_WORDS[split]}.txt", f"{SPLIT_WORDS[split]}_gt_loc.txt"):
+            join(summary.folder / file, [summary.chunks(file)])
+
+
+def _recognise(root: Path) -> str | None:
+    if (root / "jsons").is_dir() and any((root / "jsons").glob("*.json")):
+        return "jsons/ holds a file a picture"
+    lists = lists_in(root, "*gt_loc*.txt")
+    return f"{lists[0].name} is there" if lists else None
+
+
+def _splits(root: Path) -> dict[str, str]:
+    """Read which picture is in which split."""
+    found = {}
+    for word in ("train", "val", "test"):
+        path = root / f"{word}.txt"
+        if path.is_file():
+            for line in listing_text(path, root).splitlines():
+                if line.split():
+                    found[Path(line.split()[0]).stem] = split_word(word) or ""
+    return found
+
+
+def _scan(root: Path) -> Listing:
+    index = Index.of(root)
+    there = pictures_below(root / "images")
+    splits = _splits(root)
+    if not (root / "jsons").is_dir():
+        return scan_lists(root, "*gt_loc*.txt", "NWPU-Crowd")
+    labels = {path.stem: f"jsons/{path.name}" for path in sorted((root / "jsons").glob("*.json"))}
+    pictures = []
+    for stem in sorted(set(labels) | set(there)):
+        split = splits.get(stem)
+        if stem not in labels and split == "test":
+            continue  # NWPU keeps the labels of its test split to itself
+        file = f"images/{there.get(stem, stem + '.jpg')}"
+        own = labels.get(stem)
+        pictures.append(index.picture(file, split or root.name, split=split, labels=own))
+    return Listing(pictures, [], _load_nwpu(root), {"tool": "NWPU-Crowd"})
+
+
+def _load_nwpu(root: Path) -> Load:
+    def load(
+        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+    ) -> HeadsRead:
+        parts, faults = [], {}
+        for index, picture in enumerate(wanted):
+            place = Where(picture.labels, where.sequence, picture.frame)
+            points, boxes = np.empty((0, 2)), np.empty((0, 4))
+            if picture.labels is None:
+                findings.add("labels-missing", place)
+                faults[index] = "labels-missing"
+            else:
+                try:
+                    points, boxes = _json(root / picture.labels, picture.labels)
+                except InputError as error:
+                    findings.add("bad-frame-labels", place, detail=error.what)
+                    faults[index] = "bad-frame-labels"
+            columns: Columns = {"x": points[:, 0], "y": points[:, 1]}
+            columns |= {f"captured_{n}": boxes[:, k] for k, n in enumerate(CORNERS)}
+            parts.append((index, columns))
+        found = gathered(parts, ["x", "y", *(f"captured_{name}" for name in CORNERS)])
+        ledger.heads.came += len(found["x"])
+        return HeadsRead(found, faults)
+
+    return load
+
+
+def _json(path: Path, name: str) -> tuple[Floats, Floats]:
+    """Read points and boxes; no box where there isn't one a point."""
+    try:
+        document = schemas.parse_json(path.read_bytes(), name)
+    except OSError as error:
+        raise InputError(error.strerror or "it can't be read", where=Where(name)) from error
+    if not isinstance(document, dict) or "points" not in document:
+        raise InputError("there are no points", where=Where(name))
+    points = _table(document["points"], 2, name)
+    boxes = _table(document.get("boxes") or [], 4, name)
+    if len(boxes) != len(points):
+        boxes = np.full((len(points), 4), np.nan)
+    return points, boxes
+
+
+def _table(values: Any, width: int, name: str) -> Floats:  # noqa: ANN401 - JSON
+    try:
+        table = np.array(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"not lists of {width} numbers", where=Where(name)) from error
+    if table.size == 0:
+        return np.empty((0, width))
+    if table.ndim != 2 or table.shape[1] != width:
+        raise InputError(f"not lists of {width} numbers", where=Where(name))
+    return table
+
+
+NWPU_READER: Reader = reader_of("nwpu", "NWPU-Crowd (jsons/, or *_gt_loc.txt)", _recognise, _scan)
+
+NWPU = Format(
+    name="nwpu",
+    title="NWPU-Crowd, .json a picture and lists for localisation",
+    kind="points",
+    origin="0-based, at the top-left corner of the top-left pixel; whole pixels in the lists",
+    precision_px=0.01,
+    holds=frozenset({"boxes", "points"}),
+    layout=(
+        "images/0001.jpg\n"
+        "jsons/0001.json   img_id, human_num, points, boxes\n"
+        "<train|val|test>.txt   numbers of the pictures\n"
+        "<train|val|test>_gt_loc.txt   id n, then x y sigma_s sigma_l level a head\n"
+        "frames.csv"
+    ),
+    notes=(
+        "Pictures are numbered through all splits. In the lists numbers are whole: the "
+        "pixel that holds the point, half the box's shorter side and half its diagonal, "
+        "and NWPU's level of its area. Read too: NWPU's own lists without pictures; sizes "
+        "are then guessed."
+    ),
+    checked_with="json, as NWPU's sample code",
+    write=_write,
+    finish=_finish,
+    picture=_picture,
+    reader=NWPU_READER,
+)

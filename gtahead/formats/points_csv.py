@@ -1,0 +1,174 @@
+"""Points as CSV: a line a head."""
+
+from __future__ import annotations
+
+import csv
+import io
+import posixpath
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gtahead.dataset.captured import Reader
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings, Ledger
+from gtahead.formats.coco import write_chunk
+from gtahead.formats.format import SPLIT_WORDS, Batch, Format, Summary
+from gtahead.formats.joining import join
+from gtahead.formats.points import HOLDS, ORIGIN, picture_of, point_cents, slices_of
+from gtahead.formats.reading import (
+    HeadsRead,
+    Index,
+    LabelledPicture,
+    Listing,
+    gathered,
+    reader_of,
+    sequence_of,
+    split_word,
+)
+from gtahead.formats.textrows import RowFormat
+
+CSV_COLUMNS = ("file", "frame_id", "head_id", "x", "y", "ignored")
+
+
+def _write_csv(batch: Batch) -> None:
+    heads = batch.heads
+    columns = [heads.head_ids, *point_cents(batch), heads.ignored.astype(np.int64)]
+    text, starts = RowFormat(",", 0, ",", 2, ",", 2, ",", 0, "\n").render(columns)
+    lines = []
+    for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
+        if rows:
+            prefix = _csv_cells([picture_of(batch.split, frame), frame.frame_id])
+            lines.append(prefix + rows[:-1].replace(b"\n", b"\n" + prefix) + b"\n")
+    write_chunk(batch, f"{SPLIT_WORDS[batch.split]}.csv", lines)
+
+
+def _csv_cells(cells: Sequence[str]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow(cells)
+    return out.getvalue().encode()
+
+
+def _finish_csv(summary: Summary) -> None:
+    head = (",".join(CSV_COLUMNS) + "\n").encode()
+    for split in summary.splits:
+        file = f"{SPLIT_WORDS[split]}.csv"
+        join(summary.folder / file, [head, summary.chunks(file)])
+
+
+def _csv_files(root: Path) -> list[Path]:
+    return [path for path in sorted(root.glob("*.csv")) if split_word(path.stem)]
+
+
+def _recognise_csv(root: Path) -> str | None:
+    for path in _csv_files(root):
+        with path.open("rb") as file:
+            names = file.readline(4096).decode("utf-8-sig", "replace").strip().split(",")
+        if {"file", "x", "y"} <= set(names):
+            return f"{path.name} has points"
+    return None
+
+
+def _scan_csv(root: Path) -> Listing:
+    """List frames: those of `frames.csv` where it's there, else those that have heads."""
+    index = Index.of(root)
+    pictures: dict[tuple[str, str], LabelledPicture] = {}
+    rows: dict[str, tuple[str, list[tuple[int, list[str]]]]] = {}
+    files = _csv_files(root)
+    if not files:
+        remedy = "points stand in train.csv, val.csv and test.csv"
+        raise InputError("no file of points is there", where=Where(str(root)), remedy=remedy)
+    for stem, row in index.rows.items():
+        picture = index.picture(row["file"], "", key=stem)
+        pictures[picture.split or "", stem] = picture
+    for path in files:
+        for number, cells in _csv_rows(path):
+            stem = posixpath.splitext(cells["file"])[0]
+            if stem not in index.rows:
+                folder, _, frame = (cells.get("frame_id") or stem).rpartition("/")
+                split = split_word(path.stem)
+                pictures.setdefault(
+                    (split or "", stem),
+                    LabelledPicture(
+                        sequence_of(folder, path.stem), frame, split, cells["file"], key=stem
+                    ),
+                )
+            values = [cells.get(name, "") for name in ("head_id", "x", "y", "ignored")]
+            rows.setdefault(stem, (path.name, []))[1].append((number, values))
+
+    def load(
+        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+    ) -> HeadsRead:
+        parts = []
+        for number, picture in enumerate(wanted):
+            file, mine = rows.get(picture.key, ("", []))
+            place = Where(file, where.sequence, picture.frame)
+            parts.append((number, _csv_heads(mine, place, findings, ledger)))
+        known = all((part["head_id"] >= 0).all() for _, part in parts)
+        return HeadsRead(gathered(parts, ["x", "y", "ignore", *(["head_id"] if known else [])]))
+
+    return Listing(list(pictures.values()), files, load, {"tool": "points"})
+
+
+def _csv_rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            for row in reader:
+                if row.get("file"):
+                    yield reader.line_num, {k: v or "" for k, v in row.items() if k is not None}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            "the CSV can't be read",
+            where=Where(path.name),
+            value=str(error),
+            remedy="save it as UTF-8 with commas",
+        ) from error
+
+
+def _csv_heads(
+    rows: Sequence[tuple[int, list[str]]], where: Where, findings: Findings, ledger: Ledger
+) -> Columns:
+    """Read one frame's heads; a row whose x or y is no number is set aside."""
+    found = []
+    ledger.heads.came += len(rows)
+    for line, (head, x, y, ignored) in rows:
+        try:
+            xy = float(x), float(y)
+        except ValueError:
+            place = Where(where.file, where.sequence, where.frame, field=f"line {line}")
+            findings.add("bad-number", place, f"{x}, {y}")
+            ledger.heads.drop("bad-number")
+            continue
+        fine = head.lstrip("-").isdigit() and len(head) < 19
+        found.append((*xy, int(head) if fine else -1, int(ignored == "1")))
+    columns = np.array(found, np.float64).reshape(-1, 4)
+    ids = np.array([row[2] for row in found], np.int64)
+    return {"x": columns[:, 0], "y": columns[:, 1], "head_id": ids, "ignore": columns[:, 3]}
+
+
+POINTS_CSV_READER: Reader = reader_of(
+    "points-csv", "points, CSV (<split>.csv)", _recognise_csv, _scan_csv
+)
+
+POINTS_CSV = Format(
+    name="points-csv",
+    title="points, CSV",
+    kind="points",
+    origin=ORIGIN,
+    precision_px=0.01,
+    holds=HOLDS,
+    layout=(
+        "<train|val|test>.csv   file, frame_id, head_id, x, y, ignored\n"
+        "images/<sequence>/<frame>.jpg\n"
+        "frames.csv"
+    ),
+    notes=("A line a head. Frames without heads stand in `frames.csv` only, as all frames do."),
+    checked_with="pandas",
+    write=_write_csv,
+    finish=_finish_csv,
+    picture=picture_of,
+    reader=POINTS_CSV_READER,
+)

@@ -1,0 +1,100 @@
+"""UCF-QNRF: a .mat a picture, `annPoints`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gtahead.dataset.captured import Reader
+from gtahead.formats.format import Batch, ExportFrame, Format
+from gtahead.formats.matlab import (
+    MATLAB_ORIGIN,
+    as_doubles,
+    as_points,
+    load_points,
+    read_variable,
+    save_mat,
+)
+from gtahead.formats.numbered import padded
+from gtahead.formats.reading import (
+    Index,
+    Listing,
+    pictures_below,
+    reader_of,
+    split_word,
+)
+from gtahead.formats.shanghaitech import _unwrapped
+from gtahead.geometry import Floats
+
+_FOLDERS = {"train": "Train", "validation": "Val", "test": "Test"}
+
+
+def _write(batch: Batch) -> None:
+    for frame, heads in batch:
+        path = batch.path(_FOLDERS[batch.split], f"img_{padded(frame)}_ann.mat")
+        save_mat(path, {"annPoints": as_doubles(heads.points_xy, frame.size_wh)})
+
+
+def _picture(split: str, frame: ExportFrame) -> str:
+    return f"{_FOLDERS[split]}/img_{padded(frame)}{frame.extension}"
+
+
+def qnrf_points(path: Path) -> Floats:
+    """Read the (N, 2) heads of a UCF-QNRF file.
+
+    Raises:
+        ValueError: it can't be read, with the reason.
+    """
+    return as_points(_unwrapped(read_variable(path, "annPoints")))
+
+
+_NAME = re.compile(r"(.+)_ann\.mat")
+
+
+def _folders(root: Path) -> list[Path]:
+    folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
+    return [f for f in folders if any(_NAME.fullmatch(path.name) for path in f.iterdir())]
+
+
+def _recognise(root: Path) -> str | None:
+    folders = _folders(root)
+    if not folders:
+        return None
+    return f"{folders[0].relative_to(root).as_posix()} holds *_ann.mat"
+
+
+def _scan(root: Path) -> Listing:
+    index = Index.of(root)
+    pictures = []
+    for folder in _folders(root):
+        name = folder.relative_to(root).as_posix()
+        prefix = "" if name == "." else f"{name}/"
+        split = split_word(root.name, folder.name)
+        there = pictures_below(folder)
+        labels = {m[1]: path.name for path in folder.iterdir() if (m := _NAME.fullmatch(path.name))}
+        for stem in sorted(set(labels) | {s for s in there if "/" not in s}):
+            file = f"{prefix}{there.get(stem, stem + '.jpg')}"
+            own = f"{prefix}{labels[stem]}" if stem in labels else None
+            sequence = root.name if name == "." else name
+            pictures.append(index.picture(file, sequence, split=split, labels=own))
+    return Listing(pictures, [], load_points(root, qnrf_points), {"tool": "UCF-QNRF"})
+
+
+QNRF_READER: Reader = reader_of("qnrf", "UCF-QNRF (*_ann.mat)", _recognise, _scan)
+
+QNRF = Format(
+    name="qnrf",
+    title="UCF-QNRF, .mat a picture",
+    kind="points",
+    origin=MATLAB_ORIGIN,
+    precision_px=0.0,
+    holds=frozenset({"points"}),
+    layout=(
+        "<Train|Val|Test>/img_0001.jpg\n<Train|Val|Test>/img_0001_ann.mat   annPoints\nframes.csv"
+    ),
+    notes=("Points are taken as they stand, as every loader does."),
+    checked_with="scipy, as IIM's loaders do",
+    write=_write,
+    picture=_picture,
+    reader=QNRF_READER,
+)

@@ -1,0 +1,146 @@
+"""ShanghaiTech: a .mat a picture, `image_info` in a cell as its own program left it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gtahead.dataset.captured import Reader
+from gtahead.formats.format import Batch, ExportFrame, Format
+from gtahead.formats.matlab import (
+    MATLAB_ORIGIN,
+    as_doubles,
+    as_points,
+    load_points,
+    read_variable,
+    save_mat,
+)
+from gtahead.formats.reading import (
+    Index,
+    Listing,
+    pictures_below,
+    reader_of,
+    split_word,
+)
+from gtahead.geometry import Floats
+
+_FOLDERS = {"train": "train_data", "validation": "val_data", "test": "test_data"}
+
+
+def _write(batch: Batch) -> None:
+    for frame, heads in batch:
+        points = as_doubles(heads.points_xy, frame.size_wh)
+        info = np.empty((1, 1), object)
+        struct = np.empty((1, 1), dtype=[("location", object), ("number", object)])
+        struct[0, 0] = (points, np.array([[float(len(points))]]))
+        info[0, 0] = struct
+        folder = _FOLDERS[batch.split]
+        path = batch.path(folder, "ground-truth", f"GT_IMG_{frame.number}.mat")
+        save_mat(path, {"image_info": info})
+
+
+def _picture(split: str, frame: ExportFrame) -> str:
+    return f"{_FOLDERS[split]}/images/IMG_{frame.number}{frame.extension}"
+
+
+def _unwrapped(value: Any) -> Any:  # noqa: ANN401 - whatever MATLAB wrote
+    """Open cells and structs of one element, however they are nested, down to the locations."""
+    for _ in range(10):
+        if not isinstance(value, np.ndarray | np.void):
+            break
+        names = value.dtype.names
+        if names and "location" in names:
+            value = value["location"]
+        elif value.dtype == object and value.size == 1:
+            value = value.reshape(-1)[0]
+        else:
+            break
+    return value
+
+
+def shanghaitech_points(path: Path) -> Floats:
+    """Read the (N, 2) heads of a ShanghaiTech file.
+
+    Raises:
+        ValueError: it can't be read, with the reason.
+    """
+    return as_points(_unwrapped(read_variable(path, "image_info")))
+
+
+_NAME = re.compile(r"GT_(.+)\.mat")
+
+_GROUND_TRUTH = ("ground-truth", "ground_truth")
+
+
+def _folders(root: Path) -> list[Path]:
+    """Find folders of labels, at most three levels down: the set, a part, or a split of it."""
+    found = []
+    for pattern in ("", "*/", "*/*/"):
+        for name in _GROUND_TRUTH:
+            found += [path for path in sorted(root.glob(f"{pattern}{name}")) if path.is_dir()]
+    return found
+
+
+def _recognise(root: Path) -> str | None:
+    for folder in _folders(root):
+        if any(_NAME.fullmatch(path.name) for path in folder.iterdir()):
+            return f"{folder.relative_to(root).as_posix()} holds GT_*.mat"
+    return None
+
+
+def _scan(root: Path) -> Listing:
+    index = Index.of(root)
+    pictures = []
+    for folder in _folders(root):
+        home = folder.parent
+        parts = [root.name, *home.relative_to(root).parts]
+        split = split_word(*parts)
+        sequence = "__".join(home.relative_to(root).parts) or root.name
+        there = pictures_below(home / "images")
+        prefix = (home / "images").relative_to(root).as_posix()
+        labels = {
+            match[1]: path.relative_to(root).as_posix()
+            for path in sorted(folder.iterdir())
+            if (match := _NAME.fullmatch(path.name))
+        }
+        for stem in sorted(set(labels) | set(there)):
+            file = f"{prefix}/{there.get(stem, stem + '.jpg')}"
+            labels_file = labels.get(stem)
+            pictures.append(index.picture(file, sequence, split=split, labels=labels_file))
+    about = {"tool": "ShanghaiTech"}
+    return Listing(pictures, [], load_points(root, shanghaitech_points), about)
+
+
+SHANGHAITECH_READER: Reader = reader_of(
+    "shanghaitech",
+    "ShanghaiTech (ground-truth/GT_*.mat)",
+    _recognise,
+    _scan,
+)
+
+SHANGHAITECH = Format(
+    name="shanghaitech",
+    title="ShanghaiTech, .mat a picture",
+    kind="points",
+    origin=MATLAB_ORIGIN,
+    precision_px=0.0,
+    holds=frozenset({"points"}),
+    layout=(
+        "<train|val|test>_data/images/IMG_1.jpg\n"
+        "<train|val|test>_data/ground-truth/GT_IMG_1.mat   image_info{1,1}.location, .number\n"
+        "frames.csv"
+    ),
+    notes=(
+        "MAT v5 files without date and platform. Read too: part A and part B as they are, "
+        "grey pictures, and `image_info` however MATLAB nested it. Nobody says whether "
+        "the points count from 0 or from 1: they are taken as they stand, as every loader "
+        "does."
+    ),
+    checked_with="scipy, as CSRNet's loaders do",
+    write=_write,
+    picture=_picture,
+    reader=SHANGHAITECH_READER,
+)

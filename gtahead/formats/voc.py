@@ -1,0 +1,235 @@
+"""Pascal VOC: an XML a picture, whole pixels counted from 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.parsers import expat
+
+import numpy as np
+
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import Where
+from gtahead.findings import Findings
+from gtahead.formats.box_files import (
+    BOX_COLUMNS,
+    believed_size,
+    box_columns,
+    boxes_inside,
+    load_boxes,
+)
+from gtahead.formats.coco import write_chunk
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
+from gtahead.formats.joining import join, write_small
+from gtahead.formats.points import slices_of
+from gtahead.formats.reading import (
+    Index,
+    LabelledPicture,
+    Listing,
+    listing_text,
+    pictures_below,
+    reader_of,
+    split_word,
+)
+from gtahead.formats.textrows import RowFormat
+
+_OBJECT = RowFormat(
+    "  <object>\n    <name>head</name>\n    <pose>Unspecified</pose>\n    <truncated>",
+    0,
+    "</truncated>\n    <difficult>",
+    0,
+    "</difficult>\n    <bndbox>\n      <xmin>",
+    0,
+    "</xmin>\n      <ymin>",
+    0,
+    "</ymin>\n      <xmax>",
+    0,
+    "</xmax>\n      <ymax>",
+    0,
+    "</ymax>\n    </bndbox>\n  </object>\n",
+)
+
+
+def _picture(split: str, frame: ExportFrame) -> str:
+    del split
+    return f"JPEGImages/{frame.flat_name}{frame.extension}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _write(batch: Batch) -> None:
+    whole = batch.heads.boxes_xyxy
+    batch, boxes = boxes_inside(batch)
+    del whole
+    cut = (boxes != batch.heads.boxes_xyxy).any(axis=1).astype(np.int64)
+    limits = batch.sizes_wh[batch.frame_of_heads]
+    # Pixels count from 1, and the last one is part of the box.
+    low = np.minimum(np.rint(boxes[:, :2]).astype(np.int64), limits - 1) + 1
+    high = np.maximum(np.rint(boxes[:, 2:]).astype(np.int64), low)
+    columns = [cut, batch.heads.ignored.astype(np.int64), *low.T, *high.T]
+    text, starts = _OBJECT.render(columns)
+    folder = batch.path("Annotations", "0").parent
+    for frame, objects in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
+        name = _escaped(f"{frame.flat_name}{frame.extension}")
+        width, height = frame.size_wh
+        head = (
+            f"<annotation>\n  <folder>JPEGImages</folder>\n  <filename>{name}</filename>\n"
+            f"  <source><database>gtahead</database></source>\n"
+            f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>\n"
+            f"  <segmented>0</segmented>\n"
+        )
+        path = f"{folder}/{frame.flat_name}.xml"
+        write_small(path, head.encode() + objects + b"</annotation>\n")
+    names = [f"{frame.flat_name}\n".encode() for frame in batch.frames]
+    write_chunk(batch, f"ImageSets/Main/{SPLIT_WORDS[batch.split]}.txt", names)
+
+
+def _finish(summary: Summary) -> None:
+    for split in summary.splits:
+        file = f"ImageSets/Main/{SPLIT_WORDS[split]}.txt"
+        join(summary.folder / file, [summary.chunks(file)])
+
+
+def _labels(root: Path) -> list[Path]:
+    folder = root / "Annotations"
+    folder = folder if folder.is_dir() else root
+    return sorted(folder.glob("*.xml"))
+
+
+def _recognise(root: Path) -> str | None:
+    labels = _labels(root)
+    return f"{labels[0].relative_to(root).as_posix()} is there" if labels else None
+
+
+def _scan(root: Path) -> Listing:
+    index = Index.of(root)
+    splits: dict[str, str] = {}
+    for path in sorted((root / "ImageSets" / "Main").glob("*.txt")):
+        split = split_word(path.stem)
+        if split is not None and path.stem in ("train", "val", "test"):
+            lines = listing_text(path, root).splitlines()
+            splits |= {line.split()[0]: split for line in lines if line.split()}
+    beside = "JPEGImages" if (root / "Annotations").is_dir() else ""
+    folder = next((n for n in ("JPEGImages", "images") if (root / n).is_dir()), beside)
+    there = pictures_below(root / folder)
+    prefix = f"{folder}/" if folder else ""
+    labels = {path.stem: path.relative_to(root).as_posix() for path in _labels(root)}
+    pictures = []
+    for stem in sorted(set(labels) | {name for name in there if "/" not in name}):
+        file = f"{prefix}{there.get(stem, stem + '.jpg')}"
+        split = splits.get(stem)
+        own = labels.get(stem, f"Annotations/{stem}.xml")
+        pictures.append(index.picture(file, split or root.name, split=split, labels=own))
+
+    def read(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+        return _heads(root, picture, findings, place)
+
+    load = load_boxes(read, (*BOX_COLUMNS, "ignore"))
+    return Listing(pictures, [], load, {"tool": "Pascal VOC"})
+
+
+def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]]:
+    """Read a Pascal VOC file: the size that it tells, and its objects' texts by tag.
+
+    Entities beyond XML's own are refused: nothing is ever expanded or fetched.
+
+    Raises:
+        ValueError: not XML, with line and column.
+    """
+    parser = expat.ParserCreate()
+    path: list[str] = []
+    size: dict[str, str] = {}
+    objects: list[dict[str, str]] = []
+    texts: list[str] = []
+
+    def begin(name: str, _: dict[str, str]) -> None:
+        path.append(name)
+        texts.clear()
+        if path[1:] == ["object"]:
+            objects.append({})
+
+    def end(name: str) -> None:
+        text = "".join(texts).strip()
+        if path[1:2] == ["size"]:
+            size[name] = text
+        elif path[1:2] == ["object"] and (len(path) == 3 or path[2:3] == ["bndbox"]):
+            objects[-1].setdefault(name, text)
+        texts.clear()
+        path.pop()
+
+    def refuse(*_: object) -> None:
+        msg = "it declares entities"
+        raise ValueError(msg)
+
+    parser.StartElementHandler = begin
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = texts.append
+    parser.EntityDeclHandler = refuse
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as error:
+        raise ValueError(str(error)) from error
+    try:
+        sides = int(float(size["width"])), int(float(size["height"]))
+    except (KeyError, ValueError, OverflowError):
+        return None, objects
+    return (sides if min(sides) > 0 else None), objects
+
+
+def _heads(root: Path, picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+    """Read one file: heads and mistyped heads; others are left out."""
+    told, objects = parse_voc((root / str(picture.labels)).read_bytes())
+    boxes, ignored = [], []
+    others = 0
+    for number, one in enumerate(objects, 1):
+        name = one.get("name", "").strip().lower()
+        if not name.startswith("head"):
+            others += 1
+            continue
+        if name not in ("head", "heads"):
+            findings.add("class-taken-as-head", place, one["name"], f"object {number}")
+        try:
+            boxes.append([float(one[tag]) for tag in ("xmin", "ymin", "xmax", "ymax")])
+        except (KeyError, ValueError) as error:
+            msg = f"object {number}: its box can't be read ({error})"
+            raise ValueError(msg) from error
+        ignored.append(int(one.get("difficult") == "1"))
+    if others:
+        findings.add("other-class", place, detail=f"{others} objects")
+    if told is not None and picture.file and (root / picture.file).is_file():
+        own = believed_size(root, picture)
+        if told not in (own, own[::-1]):
+            findings.add("size-differs", place, f"{told[0]} x {told[1]}", f"{own[0]} x {own[1]}")
+    corners = np.array(boxes, np.float64).reshape(-1, 4)
+    corners[:, :2] -= 1
+    return box_columns(corners, ignore=np.array(ignored, np.int8))
+
+
+VOC = Format(
+    name="voc",
+    title="Pascal VOC, .xml a picture",
+    kind="boxes",
+    origin="1-based, whole pixels, the last one is part of the box",
+    precision_px=0.5,
+    holds=frozenset({"boxes", "ignored"}),
+    layout=(
+        "Annotations/<sequence>__<frame>.xml\n"
+        "JPEGImages/<sequence>__<frame>.jpg\n"
+        "ImageSets/Main/<train|val|test>.txt\n"
+        "frames.csv"
+    ),
+    notes=(
+        "`xmin` of the leftmost pixel is 1, and `xmax` is part of the box; numbers are "
+        "whole. Ignored heads are `difficult`; boxes are cut at the border and then "
+        "`truncated`. Read too: SCUT-HEAD. A class that only begins with `head` is kept "
+        "and reported; sizes are the picture's own, whatever the file says; declared "
+        "entities are refused."
+    ),
+    checked_with="globox",
+    write=_write,
+    finish=_finish,
+    picture=_picture,
+    clips=True,
+    reader=reader_of("voc", "Pascal VOC (Annotations/*.xml)", _recognise, _scan),
+)

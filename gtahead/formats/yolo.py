@@ -1,0 +1,176 @@
+"""YOLO: a text file a picture, boxes as shares of its sides."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings
+from gtahead.formats.box_files import (
+    BOX_COLUMNS,
+    believed_size,
+    box_columns,
+    boxes_inside,
+    load_boxes,
+    own_text,
+    rows_of_numbers,
+)
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
+from gtahead.formats.joining import write_small
+from gtahead.formats.points import slices_of
+from gtahead.formats.reading import (
+    Index,
+    LabelledPicture,
+    Listing,
+    listing_text,
+    pictures_below,
+    reader_of,
+    sequence_of,
+    split_word,
+)
+from gtahead.formats.textrows import RowFormat, fixed, fixed_within
+
+_ROW = RowFormat("0 ", 6, " ", 6, " ", 6, " ", 6, "\n")
+
+
+def _picture(split: str, frame: ExportFrame) -> str:
+    return f"images/{SPLIT_WORDS[split]}/{frame.nested_name}"
+
+
+def _write(batch: Batch) -> None:
+    batch, boxes = boxes_inside(batch)
+    limits = batch.sizes_wh[batch.frame_of_heads]
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 / limits
+    sides = (boxes[:, 2:] - boxes[:, :2]) / limits
+    sides = np.maximum(sides, 1e-6)
+    one = np.ones(len(centre), np.int64)
+    columns = [fixed_within(centre[:, k], one, 6) for k in (0, 1)] + list(fixed(sides, 6).T)
+    text, starts = _ROW.render(columns)
+    folder = batch.path("labels", SPLIT_WORDS[batch.split], "0").parent
+    for sequence in {frame.sequence for frame in batch.frames}:
+        (folder / sequence).mkdir(exist_ok=True)
+    for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
+        write_small(f"{folder}/{frame.frame_id}.txt", rows)
+
+
+def _finish(summary: Summary) -> None:
+    lines = [f"{SPLIT_WORDS[s]}: images/{SPLIT_WORDS[s]}\n" for s in summary.splits]
+    text = "# Relative to this file.\npath: .\n" + "".join(lines) + "names:\n  0: head\n"
+    (summary.folder / "data.yaml").write_text(text, encoding="utf-8")
+
+
+def _labels(root: Path) -> list[Path]:
+    folder = root / "labels"
+    return sorted(p for p in folder.rglob("*.txt") if p.is_file()) if folder.is_dir() else []
+
+
+def _recognise(root: Path) -> str | None:
+    labels = _labels(root)
+    if not labels:
+        return None
+    return f"{labels[0].relative_to(root).as_posix()} beside data.yaml or images/"
+
+
+def _scan(root: Path) -> Listing:
+    index = Index.of(root)
+    there = pictures_below(root / "images")
+    labels = {
+        path.relative_to(root / "labels").with_suffix("").as_posix(): path
+        for path in _labels(root)
+        if path.name != "classes.txt"
+    }
+    pictures = []
+    for stem in sorted(set(labels) | set(there)):
+        folder = str(PurePosixPath(stem).parent)
+        split = split_word(*PurePosixPath(folder).parts) or split_word(root.name)
+        parts = [part for part in PurePosixPath(folder).parts if split_word(part) is None]
+        name = sequence_of("/".join(parts), split or root.name)
+        file = f"images/{there.get(stem, stem + '.jpg')}"
+        own = f"labels/{stem}.txt"
+        picture = index.picture(file, name, split=split, labels=own, key=stem in labels)
+        pictures.append(picture)
+    wanted = _class(root)
+
+    def read(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+        rows = np.empty((0, 5))
+        if picture.key:  # YOLO's own convention: a picture without labels has no objects
+            lines = own_text(root / str(picture.labels)).splitlines()
+            rows = rows_of_numbers(lines, (5, 6), None)
+        others = rows[:, 0] != wanted
+        if wanted is not None and others.any():
+            findings.add("other-class", place, detail=f"{int(others.sum())} boxes")
+            rows = rows[~others]
+        width, height = believed_size(root, picture)
+        scale = np.array([width, height])
+        centre, sides = rows[:, 1:3] * scale, rows[:, 3:5] * scale
+        return box_columns(np.concatenate([centre - sides / 2, centre + sides / 2], axis=1))
+
+    return Listing(pictures, [], load_boxes(read, BOX_COLUMNS), {"tool": "YOLO"})
+
+
+def _class(root: Path) -> int | None:
+    """Find the class that heads have; None where there is only one, whatever it's called."""
+    names: list[str] = []
+    for path in (root / "classes.txt", root / "labels" / "classes.txt"):
+        if path.is_file():
+            names = [line.strip() for line in listing_text(path, root).splitlines() if line.strip()]
+    for path in (root / "data.yaml", root / "data.yml", root / "dataset.yaml"):
+        if path.is_file() and not names:
+            names = _yaml_names(listing_text(path, root))
+    if len(names) < 2:
+        return None
+    for number, name in enumerate(names):
+        if name.lower() in ("head", "heads"):
+            return number
+    raise InputError(
+        "no class is called head",
+        where=Where("data.yaml", field="names"),
+        value=", ".join(names),
+        remedy="name one `head`, or leave only one",
+    )
+
+
+def _yaml_names(text: str) -> list[str]:
+    """Take the names out of a YOLO file: `names: [a, b]`, `- a` or `0: a`; no YAML beyond that."""
+    match = re.search(r"^names:[ \t]*\[([^\]]*)\]", text, re.M)
+    if match:
+        return [word.strip().strip("'\"") for word in match[1].split(",") if word.strip()]
+    match = re.search(r"^names:[ \t]*\{([^}]*)\}", text, re.M)
+    if match:
+        pairs = [word.split(":", 1) for word in match[1].split(",") if ":" in word]
+        return [value.strip().strip("'\"") for _, value in pairs]
+    match = re.search(r"^names:[ \t]*\n((?:[ \t]*(?:-|\d+:).*\n?)+)", text, re.M)
+    lines = match[1].splitlines() if match else []
+    return [re.sub(r"^[ \t]*(?:-|\d+:)[ \t]*", "", line).strip().strip("'\"") for line in lines]
+
+
+YOLO = Format(
+    name="yolo",
+    title="YOLO, .txt a picture",
+    kind="boxes",
+    origin="shares of the picture's width and height, 0 at its top-left corner",
+    precision_px=0.01,
+    holds=frozenset({"boxes"}),
+    layout=(
+        "data.yaml\n"
+        "images/<train|val|test>/<sequence>/<frame>.jpg\n"
+        "labels/<train|val|test>/<sequence>/<frame>.txt   a line a head: 0 x y width height\n"
+        "frames.csv"
+    ),
+    notes=(
+        "Values are shares of the picture, six decimals, centre first; boxes are cut at "
+        "the border. A frame without heads has an empty file. Read too: several classes "
+        "(the one called `head` in `data.yaml` or `classes.txt`), and pictures without a "
+        "file, which by YOLO's convention have no heads."
+    ),
+    checked_with="globox",
+    write=_write,
+    finish=_finish,
+    picture=_picture,
+    clips=True,
+    reader=reader_of("yolo", "YOLO (labels/*.txt)", _recognise, _scan),
+)
