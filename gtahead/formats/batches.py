@@ -23,7 +23,6 @@ from gtahead.dataset import (
     heads_file,
     tables,
 )
-from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.formats.format import Batch, ExportFrame, Format, HeadColumns, Options
 from gtahead.formats.textrows import Ints
@@ -137,11 +136,22 @@ def missing_picture(path: Path) -> InputError:
     )
 
 
-@lru_cache(maxsize=2)
+_open: dict[tuple[Path, str], Dataset] = {}
+
+
+def adopt(opened: Dataset) -> tuple[Path, str]:
+    """Keep a data set that is open already for this process's batches; give what names it."""
+    key = opened.folder.absolute(), opened.manifest.fingerprint
+    _open.clear()
+    _open[key] = opened
+    return key
+
+
 def _opened(folder: Path, fingerprint: str) -> Dataset:
     """Open a data set once a process; another fingerprint is another data set."""
-    del fingerprint
-    return Dataset.open(folder)
+    if (folder, fingerprint) not in _open:
+        adopt(Dataset.open(folder))
+    return _open[folder, fingerprint]
 
 
 @dataclass(frozen=True)
@@ -151,13 +161,11 @@ class _Places:
     Attributes:
         first_ids: by sequence, the id of its first head: heads are numbered in the order of
             sequence, frame, person.
-        rows: by sequence, how many heads it has.
         starts: (F,) first row in the sequence's table, by row of the table of frames.
         counts: (F,) how many there are.
     """
 
     first_ids: Mapping[str, int]
-    rows: Mapping[str, int]
     starts: Ints
     counts: Ints
 
@@ -168,15 +176,14 @@ def _places(folder: Path, fingerprint: str) -> _Places:
     columns = opened.frames(["sequence", *_COUNTS])
     counts: Ints = np.sum(np.array([columns[name] for name in _COUNTS], np.int64), axis=0)
     before = np.cumsum(counts) - counts
-    first_ids, totals, starts = {}, {}, np.empty_like(counts)
+    first_ids, starts = {}, np.empty_like(counts)
     number = 1
     for sequence, group in groupby(range(len(counts)), key=lambda row: columns["sequence"][row]):
         rows = np.array(list(group))
         starts[rows] = before[rows] - before[rows[0]]
         first_ids[sequence] = number
-        totals[sequence] = int(counts[rows].sum())
-        number += totals[sequence]
-    return _Places(first_ids, totals, starts, counts)
+        number += int(counts[rows].sum())
+    return _Places(first_ids, starts, counts)
 
 
 def load_batch(
@@ -256,13 +263,6 @@ def _frame(
     )
 
 
-@lru_cache(maxsize=1)
-def _groups(folder: Path, fingerprint: str, sequence: str, rows: range, sigmas: bool) -> Columns:
-    """Read whole groups of a sequence's heads; the next batch often wants the same."""
-    names = [*_COLUMNS, *(tables.SIGMA if sigmas else ())]
-    return _opened(folder, fingerprint).head_codes(sequence, names, rows)
-
-
 def _heads_of(
     opened: Dataset, fingerprint: str, frames: list[ExportFrame], sigmas: bool
 ) -> tuple[HeadColumns, Ints, int]:
@@ -272,10 +272,9 @@ def _heads_of(
     starts, counts = places.starts[rows], places.counts[rows]
     first, last = int(starts[0]), int(starts[-1] + counts[-1])
     sequence = frames[0].sequence
-    begin = first // tables.ROWS_A_GROUP * tables.ROWS_A_GROUP
-    end = min(-(-last // tables.ROWS_A_GROUP) * tables.ROWS_A_GROUP, places.rows[sequence])
-    table = _groups(opened.folder, fingerprint, sequence, range(begin, max(end, last)), sigmas)
-    here = np.repeat(starts - begin - (np.cumsum(counts) - counts), counts)
+    names = [*_COLUMNS, *(tables.SIGMA if sigmas else ())]
+    table = opened.head_codes(sequence, names, range(first, last))
+    here = np.repeat(starts - first - (np.cumsum(counts) - counts), counts)
     here += np.arange(len(here))
     kinds = np.array([STATUS_NAMES.index(name) for name in table["status_names"]] or [0], np.int8)
     status = kinds[table["status"]][here]
@@ -290,7 +289,7 @@ def _heads_of(
     keep = status != ABSENT
     chosen = here[keep]
     heads = HeadColumns(
-        ids=places.first_ids[sequence] + begin + chosen,
+        ids=places.first_ids[sequence] + first + chosen,
         head_ids=table["head_id"][chosen],
         points_xy=_stack(table, ("x", "y"), chosen),
         boxes_xyxy=_stack(table, tables.BOX, chosen),

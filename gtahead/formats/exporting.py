@@ -23,7 +23,7 @@ from gtahead.dataset import SPLITS, Dataset, heads_file, tables
 from gtahead.errors import InputError, ResourceError, UsageError, Where
 from gtahead.findings import Ledger
 from gtahead.formats import FORMATS
-from gtahead.formats.batches import Plan, frames_in, load_batch, plan_batches
+from gtahead.formats.batches import Plan, adopt, frames_in, load_batch, plan_batches
 from gtahead.formats.format import ASPECTS, CHUNKS, Batch, ExportFrame, Format, Options, Summary
 from gtahead.formats.reading import INDEX, MARKER, marker_of
 from gtahead.geometry import clipped
@@ -279,7 +279,7 @@ def _refuse_collisions(
     opened: Dataset, kind: Format, frames: Iterable[tuple[str, ExportFrame]]
 ) -> None:
     """Refuse two frames whose pictures, or labels, would have one name."""
-    if kind.picture is None:
+    if kind.picture is None or not kind.index:  # names are the frames' ids: unique already
         return
     seen: dict[str, str] = {}
     for split, frame in frames:
@@ -399,7 +399,7 @@ def _write_all(
     scheduler: str | None,
     on_progress: Callable[[int, int, str], None] | None,
 ) -> None:
-    folder, fingerprint = opened.folder.absolute(), opened.manifest.fingerprint
+    folder, fingerprint = adopt(opened)
     tasks = [
         (plan.chunk, _Task(folder, fingerprint, kind.name, plan, part, options)) for plan in plans
     ]
