@@ -49,6 +49,21 @@ class Where:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
+def as_size(count: int) -> str:
+    """Write a number of bytes for people.
+
+    Example:
+        >>> as_size(3_200_000)
+        '3.2 MB'
+    """
+    size = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
 def quoted(value: object) -> str:
     """Show a value in a message: on one line, and cut where it is long.
 

@@ -50,7 +50,7 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         reason = READERS[wanted].recognise(root)
         if reason is None:
             raise InputError(
-                f"not a capture of the kind {wanted}: {READERS[wanted].title}",
+                f"not what --from {wanted} reads: {READERS[wanted].title}",
                 where=place,
                 remedy="try --from auto, or see the captures page of the docs",
             )

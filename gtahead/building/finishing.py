@@ -24,15 +24,22 @@ from gtahead.annotation.splits import groups_of
 from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord, frames_path
 from gtahead.building.target import remove_orphans
-from gtahead.dataset import FRAMES, MANIFEST, SPLITS, WORK, heads_file, tables, write_manifest
+from gtahead.dataset import (
+    DENSITY_LEVELS,
+    FRAMES,
+    MANIFEST,
+    SPLITS,
+    WORK,
+    density_level,
+    heads_file,
+    tables,
+    write_manifest,
+)
 from gtahead.dataset.fingerprints import KINDS, combined
 from gtahead.dataset.manifest import FORMAT, VERSION
 from gtahead.errors import Where
 from gtahead.findings import Findings, Ledger
 from gtahead.storage import crash_point
-
-DENSITY_LEVELS = ((0, 0), (1, 100), (101, 500), (501, 5000), (5001, 2**62))
-"""Heads a frame, both ends included: NWPU-Crowd's levels."""
 
 STANDPOINT_M = 1.0
 """Cameras that stood at most so far apart, in each axis, count as one."""
@@ -287,6 +294,7 @@ def _statistics(
     boxes: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     weather: Counter[str] = Counter()
+    levels = Counter(density_level(count) for count in counts.tolist())
     for sequence, record in zip(sequences, records, strict=True):
         totals.update(record.counts)
         boxes.update(record.box_sources)
@@ -304,10 +312,7 @@ def _statistics(
             "mean": round(float(counts.mean()), 2),
             "most": int(counts.max()),
         },
-        "frames_by_density": {
-            _level(low, high): int(((counts >= low) & (counts <= high)).sum())
-            for low, high in DENSITY_LEVELS
-        },
+        "frames_by_density": {name: levels[name] for name in DENSITY_LEVELS},
         "sizes": dict(sorted(sizes.items())),
         "box_sources": dict(sorted(boxes.items())),
         "splits": {split: _split_row(sequences, splits, split) for split in SPLITS},
@@ -315,11 +320,6 @@ def _statistics(
         "pictures": sum(sequence.files for sequence in sequences),
         "picture_bytes": sum(record.picture_bytes for record in records),
     }
-
-
-def _level(low: int, high: int) -> str:
-    """Name a density level."""
-    return f"{low}" if low == high else f">{low - 1}" if high > 10**6 else f"{low}-{high}"
 
 
 def _split_row(sequences: list[_Sequence], splits: Mapping[str, str], split: str) -> dict[str, int]:

@@ -122,18 +122,3 @@ def splits_table(statistics: Mapping[str, Any]) -> str:
         for name, row in statistics["splits"].items()
     ]
     return table(rows)
-
-
-def as_size(count: int) -> str:
-    """Write a number of bytes for people.
-
-    Example:
-        >>> as_size(3_200_000)
-        '3.2 MB'
-    """
-    size = float(count)
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gtahead.cli.common import as_size, print_json, progress_bar, table, working_options
+from gtahead.cli.common import print_json, progress_bar, table, working_options
+from gtahead.errors import as_size
 
 if TYPE_CHECKING:
     from gtahead.formats.exporting import ExportReport
@@ -120,7 +121,7 @@ def command(
 
 
 def _print(report: ExportReport) -> None:
-    from gtahead.formats.format import ASPECTS
+    from gtahead.formats.format import LOSSES
 
     click.echo(f"{report.out}: {report.format}, {report.files:,} files, {as_size(report.bytes)}")
     rows = [["", "in", "left out", "out"]]
@@ -132,7 +133,7 @@ def _print(report: ExportReport) -> None:
     for what, count in report.seen.items():
         click.echo(f"  {what}: {count:,}")
     if report.lost:
-        lost = ", ".join(f"{ASPECTS[name]} {count:,}" for name, count in report.lost.items())
+        lost = ", ".join(f"{LOSSES[name]} {count:,}" for name, count in report.lost.items())
         click.echo(f"  not in this format: {lost}")
     if report.left:
         left = ", ".join(f"{name} {count:,}" for name, count in report.left.items())

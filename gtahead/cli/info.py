@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from gtahead.cli.common import as_size, print_json, splits_table, table
+from gtahead.cli.common import print_json, splits_table, table
+from gtahead.errors import as_size
 
 
 @click.command("info")
@@ -83,9 +84,13 @@ def _splits_line(splits: Mapping[str, Any]) -> str:
 
 
 def _print_capture(path: str, details: Mapping[str, Any]) -> None:
+    from gtahead.captures import CAPTURES
+
     statistics = details["statistics"]
     simulated = ", simulated" if details["simulated"] else ""
-    click.echo(f"{path}: a {details['reader']} capture{simulated} ({details['reason']})")
+    reader = details["reader"]
+    kind = f"a {reader} capture" if reader in CAPTURES else f"a data set in the format {reader}"
+    click.echo(f"{path}: {kind}{simulated} ({details['reason']})")
     sizes = ", ".join(f"{k} ({v:,})" for k, v in statistics["sizes"].items())
     click.echo(
         f"  {statistics['sequences']:,} sequences, {statistics['frames']:,} frames, "

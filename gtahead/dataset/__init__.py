@@ -10,12 +10,21 @@ from gtahead.dataset.manifest import (
     read_manifest,
     write_manifest,
 )
-from gtahead.dataset.policy import ABSENT, COUNTED, IGNORED, STATUS_NAMES, CountPolicy
+from gtahead.dataset.policy import (
+    ABSENT,
+    COUNTED,
+    DENSITY_LEVELS,
+    IGNORED,
+    STATUS_NAMES,
+    CountPolicy,
+    density_level,
+)
 
 __all__ = [
     "ABSENT",
     "ANNOTATING",
     "COUNTED",
+    "DENSITY_LEVELS",
     "FRAMES",
     "IGNORED",
     "MANIFEST",
@@ -27,6 +36,7 @@ __all__ = [
     "Frame",
     "Manifest",
     "camera_of",
+    "density_level",
     "heads_file",
     "read_manifest",
     "write_manifest",

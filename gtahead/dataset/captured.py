@@ -14,6 +14,7 @@ import numpy.typing as npt
 import orjson
 
 from gtahead import storage
+from gtahead.dataset.tables import CAPTURED
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Flow, Ledger
@@ -33,6 +34,7 @@ class SequenceSource:
         name: the sequence's name, unique in the capture.
         path: of its labels, relative to the root: a folder or a file.
         split: the split that the capture gives it, if any.
+        state: what was there when the capture was listed, for readers that list it only once.
     """
 
     reader: str
@@ -40,6 +42,7 @@ class SequenceSource:
     name: str
     path: str
     split: str | None = None
+    state: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -464,7 +467,6 @@ FARTHEST_PX = 1e7
 _ANYWHERE = (-FARTHEST_PX, FARTHEST_PX)
 _RANGES = {"visibility": (0.0, 1.0), "top_neck_m": (1e-3, 10.0), "depth_m": (1e-3, 1e6)}
 _FLAGS = ("occluded", "self_occluded", "ignore")
-_CAPTURED = ("captured_x0", "captured_y0", "captured_x1", "captured_y1")
 
 
 def _clear_impossible(rows: HeadRows, findings: Findings) -> None:
@@ -489,12 +491,12 @@ def _clear_impossible(rows: HeadRows, findings: Findings) -> None:
             rows.columns[name] = np.where(wrong, -1 if name in _FLAGS else np.nan, values).astype(
                 values.dtype
             )
-    if all(name in rows.columns for name in _CAPTURED):
+    if all(name in rows.columns for name in CAPTURED):
         _clear_bad_boxes(rows, findings)
 
 
 def _clear_bad_boxes(rows: HeadRows, findings: Findings) -> None:
-    x0, y0, x1, y1 = (rows.columns[name] for name in _CAPTURED)
+    x0, y0, x1, y1 = (rows.columns[name] for name in CAPTURED)
     x, y = rows.columns["x"], rows.columns["y"]
     given = ~(np.isnan(x0) & np.isnan(y0) & np.isnan(x1) & np.isnan(y1))
     fine = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1) & (x0 < x1) & (y0 < y1)
@@ -508,5 +510,5 @@ def _clear_bad_boxes(rows: HeadRows, findings: Findings) -> None:
             None,
             lambda shown: {row: ", ".join(f"{v:g}" for v in boxes[row]) for row in shown},
         )
-        for name in _CAPTURED:
+        for name in CAPTURED:
             rows.columns[name] = np.where(wrong, np.nan, rows.columns[name])

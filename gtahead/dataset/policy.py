@@ -5,7 +5,9 @@ It is stored in the manifest and named in every export and score. The tables kee
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -95,3 +97,23 @@ class CountPolicy:
         if ignore is not None:
             status[(status == COUNTED) & (ignore == 1)] = IGNORED
         return status
+
+
+DENSITY_LEVELS: Mapping[str, float] = {
+    "0": 0,
+    "1-100": 100,
+    "101-500": 500,
+    "501-5000": 5000,
+    ">5000": inf,
+}
+"""NWPU-Crowd's levels of a frame's density, and the most heads of each."""
+
+
+def density_level(heads: int) -> str:
+    """Name the density level of a frame.
+
+    Example:
+        >>> density_level(340)
+        '101-500'
+    """
+    return next(name for name, most in DENSITY_LEVELS.items() if heads <= most)

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gtahead.dataset.tables import CAPTURED
 from gtahead.dataset.tabular import Columns
-from gtahead.errors import Where
-from gtahead.findings import Findings, Ledger
-from gtahead.formats.coco import with_boxes
 from gtahead.formats.format import Batch
-from gtahead.formats.reading import (
-    HeadsRead,
-    LabelledPicture,
-    gathered,
-)
+from gtahead.formats.reading import LabelledPicture
 from gtahead.formats.textrows import Ints, fixed
 from gtahead.geometry import Floats, clipped
-
-CORNERS = ("x0", "y0", "x1", "y1")
-
-ORIGIN = "0-based, at the top-left corner of the top-left pixel"
-
-Load = Callable[[Sequence[LabelledPicture], Findings, Ledger, Where], HeadsRead]
+from gtahead.pictures import PictureError, read_bytes, read_header
 
 
 def boxes_inside(batch: Batch) -> tuple[Batch, Floats]:
     """Cut boxes at the border; leave out heads of which nothing is left."""
-    batch = with_boxes(batch)
+    batch = batch.boxed()
     limits = batch.sizes_wh[batch.frame_of_heads].astype(np.float64)
     boxes = clipped(batch.heads.boxes_xyxy, limits)
     cut = np.asarray((boxes != batch.heads.boxes_xyxy).any(axis=1))
@@ -63,47 +52,11 @@ def corner_cents(batch: Batch) -> Ints:
 
 def box_columns(boxes: Floats, ids: Sequence[int] | None = None, **more: Any) -> Columns:  # noqa: ANN401
     """Give heads as columns: their boxes, ids where there are some, and whatever else is known."""
-    found: Columns = {f"captured_{n}": boxes[:, k] for k, n in enumerate(CORNERS)}
+    found: Columns = {name: boxes[:, k] for k, name in enumerate(CAPTURED)}
     found |= {name: np.asarray(values) for name, values in more.items()}
     if ids is not None:
         found["head_id"] = np.asarray(ids, np.int64)
     return found
-
-
-BOX_COLUMNS = tuple(f"captured_{name}" for name in CORNERS)
-
-
-def load_boxes(
-    read: Callable[[LabelledPicture, Findings, Where], Columns], names: Sequence[str]
-) -> Load:
-    """Make what reads boxes a picture; labels that can't be read set their frame aside.
-
-    Args:
-        read: one picture's columns; raises ValueError or OSError with what is wrong.
-        names: of the columns.
-    """
-
-    def load(
-        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
-    ) -> HeadsRead:
-        parts, faults = [], {}
-        for index, picture in enumerate(wanted):
-            place = Where(picture.labels or where.file, where.sequence, picture.frame)
-            columns = {name: np.empty(0) for name in names}
-            try:
-                columns = read(picture, findings, place)
-            except FileNotFoundError:
-                findings.add("labels-missing", place)
-                faults[index] = "labels-missing"
-            except (ValueError, OSError) as error:
-                findings.add("bad-frame-labels", place, detail=str(error))
-                faults[index] = "bad-frame-labels"
-            parts.append((index, columns))
-        found = gathered(parts, names)
-        ledger.heads.came += len(found["frame_index"])
-        return HeadsRead(found, faults)
-
-    return load
 
 
 def own_text(path: Path) -> str:
@@ -144,8 +97,6 @@ def believed_size(root: Path, picture: LabelledPicture) -> tuple[int, int]:
     Raises:
         ValueError: nobody tells it.
     """
-    from gtahead.pictures import PictureError, read_bytes, read_header
-
     if picture.file is not None and (root / picture.file).is_file():
         try:
             return read_header(read_bytes(root / picture.file)).size_wh

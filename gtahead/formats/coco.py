@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import orjson
 
-from gtahead.formats.coco_reading import COCO_READER
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
-from gtahead.formats.joining import join
+from gtahead.formats.coco_reading import INSTANCES, coco_reader
+from gtahead.formats.format import (
+    ORIGIN,
+    SPLIT_WORDS,
+    Batch,
+    ExportFrame,
+    Format,
+    Summary,
+    nested_picture,
+)
+from gtahead.formats.joining import join, write_chunk
 from gtahead.formats.textrows import Engine, Ints, fixed, fixed_within, worth_compiling
-from gtahead.geometry import Booleans
 
 CATEGORY = {"id": 1, "name": "head", "supercategory": "person"}
 PRECISION_PX = 0.01
-SHARE_DECIMALS = 4
 
-_CONDITIONS = ("weather", "hour", "location", "fps", "vfov_deg")
-_POSITION = ("camera_x_m", "camera_y_m", "camera_z_m")
-_ROTATION = ("pitch_deg", "roll_deg", "yaw_deg")
+MOST_PX = 1e7
+"""Beyond, the area in hundredths of a pixel would be no whole number of 64 bits."""
+
+SHARE_DECIMALS = 4
 
 
 def labels_file(split: str) -> str:
@@ -28,20 +35,10 @@ def labels_file(split: str) -> str:
     return f"annotations/instances_{SPLIT_WORDS[split]}.json"
 
 
-def conditions(frame: ExportFrame) -> dict[str, Any]:
-    """Give what is known of a frame beside its size, for formats with room for it."""
-    known = {name: frame.about[name] for name in _CONDITIONS if frame.about[name] is not None}
-    for name, columns in (("camera_m", _POSITION), ("pitch_roll_yaw_deg", _ROTATION)):
-        values = [frame.about[column] for column in columns]
-        if None not in values:
-            known[name] = values
-    return known
-
-
 def image_row(frame: ExportFrame) -> dict[str, Any]:
     """Give a frame as COCO's images have it."""
     width, height = frame.size_wh
-    about = {"sequence": frame.sequence, "frame": frame.frame, **conditions(frame)}
+    about = {"sequence": frame.sequence, "frame": frame.frame, **frame.conditions}
     return {
         "id": frame.row + 1,
         "file_name": frame.nested_name,
@@ -74,21 +71,6 @@ def annotation_columns(batch: Batch) -> tuple[Ints, ...]:
     )
 
 
-def with_boxes(batch: Batch) -> Batch:
-    """Leave out heads that have no box, or one that rounding leaves no area."""
-    boxes = batch.heads.boxes_xyxy
-    if (boxes[:, 2:] - boxes[:, :2] > 0.02).all():  # nearly always, and cheap to see
-        return batch
-    known = np.asarray(np.isfinite(boxes).all(axis=1))
-    sides = np.rint(boxes[:, 2:] * 100) - np.rint(boxes[:, :2] * 100)
-    fine: Booleans = known & (sides > 0).all(axis=1)
-    if fine.all():
-        return batch
-    batch.note("no-box", int((~known).sum()))
-    batch.note("box-without-area", int((known & ~fine).sum()))
-    return batch.where(fine)
-
-
 def annotation_rows(batch: Batch, engine: Engine = "auto") -> Iterator[bytes | memoryview]:
     """Write a batch's annotations, each on a line that begins with a comma.
 
@@ -100,6 +82,10 @@ def annotation_rows(batch: Batch, engine: Engine = "auto") -> Iterator[bytes | m
         Some rows at a time; a view holds until the next one is asked for.
     """
     count = len(batch.heads)
+    for values in (batch.heads.boxes_xyxy, batch.heads.points_xy):
+        if not (np.abs(values) < MOST_PX).all():  # not of NaN either
+            msg = "a coordinate to be written isn't finite, or too large"
+            raise ValueError(msg)
     if engine == "plain" or (engine == "auto" and not worth_compiling(4 * count)):
         yield _plain_rows(annotation_columns(batch))
         return
@@ -111,12 +97,6 @@ def annotation_rows(batch: Batch, engine: Engine = "auto") -> Iterator[bytes | m
         yield _plain_rows(annotation_columns(batch))
         return
     heads = batch.heads
-    if (
-        not (np.abs(heads.boxes_xyxy) < MOST_PX).all()
-        or not (np.abs(heads.points_xy) < MOST_PX).all()
-    ):
-        msg = "a coordinate to be written isn't finite, or too large"
-        raise ValueError(msg)
     out = np.empty(LONGEST_COCO_ROW * min(ROWS_AT_ONCE, count), np.uint8)
     image_ids = np.array([frame.row + 1 for frame in batch.frames], np.int64)
     sizes = np.ascontiguousarray(batch.sizes_wh)
@@ -140,9 +120,6 @@ def annotation_rows(batch: Batch, engine: Engine = "auto") -> Iterator[bytes | m
         yield out[:size].data
 
 
-MOST_PX = 1e12
-
-
 def _plain_rows(columns: tuple[Ints, ...]) -> bytes:
     rows = []
     for number, image, bbox, area, crowd, head, point, share, occluded in zip(
@@ -163,18 +140,11 @@ def _cents(value: int) -> str:
     return f"{'-' * (value < 0)}{abs(value) // 100}.{abs(value) % 100:02d}"
 
 
-def write_chunk(batch: Batch, file: str, rows: Iterable[bytes | memoryview]) -> None:
-    """Write a batch's part of a joined file."""
-    with batch.chunk_path(file).open("wb", buffering=0) as out:
-        for some in rows:
-            out.write(some)
-
-
 def _write(batch: Batch) -> None:
     file = labels_file(batch.split)
     images = b"".join(b",\n" + orjson.dumps(image_row(frame)) for frame in batch.frames)
     write_chunk(batch, f"{file}/images", [images])
-    write_chunk(batch, f"{file}/annotations", annotation_rows(with_boxes(batch)))
+    write_chunk(batch, f"{file}/annotations", annotation_rows(batch.boxed()))
 
 
 def about_export(summary: Summary) -> dict[str, Any]:
@@ -193,7 +163,9 @@ def _finish(summary: Summary) -> None:
     finish_with(summary, [CATEGORY], labels_file)
 
 
-def finish_with(summary: Summary, categories: list[dict[str, Any]], name: Any) -> None:  # noqa: ANN401
+def finish_with(
+    summary: Summary, categories: list[dict[str, Any]], name: Callable[[str], str]
+) -> None:
     """Join each split's JSON."""
     for split in summary.splits:
         file = name(split)
@@ -211,17 +183,11 @@ def finish_with(summary: Summary, categories: list[dict[str, Any]], name: Any) -
         )
 
 
-def picture_file(split: str, frame: ExportFrame) -> str:
-    """Give the place of a picture: sequences are folders, whatever the split."""
-    del split
-    return f"images/{frame.nested_name}"
-
-
 COCO = Format(
     name="coco",
     title="COCO, instances_*.json",
     kind="boxes",
-    origin="0-based, at the top-left corner of the top-left pixel",
+    origin=ORIGIN,
     precision_px=PRECISION_PX,
     holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
     layout=(
@@ -241,7 +207,8 @@ COCO = Format(
     checked_with="pycocotools, torchvision",
     write=_write,
     finish=_finish,
-    picture=picture_file,
+    picture=nested_picture,
     index=False,
-    reader=COCO_READER,
+    boxed=True,
+    reader=coco_reader("coco", "COCO (instances_*.json)", INSTANCES),
 )

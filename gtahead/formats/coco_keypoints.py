@@ -11,12 +11,10 @@ from gtahead.formats.coco import (
     annotation_columns,
     finish_with,
     image_row,
-    picture_file,
-    with_boxes,
-    write_chunk,
 )
 from gtahead.formats.coco_reading import coco_reader
-from gtahead.formats.format import SPLIT_WORDS, Batch, Format, Summary
+from gtahead.formats.format import ORIGIN, SPLIT_WORDS, Batch, Format, Summary, nested_picture
+from gtahead.formats.joining import write_chunk
 from gtahead.formats.textrows import RowFormat
 
 CATEGORY = {
@@ -74,7 +72,7 @@ def _write(batch: Batch) -> None:
     file = labels_file(batch.split)
     images = b"".join(b",\n" + orjson.dumps(image_row(frame)) for frame in batch.frames)
     write_chunk(batch, f"{file}/images", [images])
-    write_chunk(batch, f"{file}/annotations", _rows(with_boxes(batch)))
+    write_chunk(batch, f"{file}/annotations", _rows(batch.boxed()))
 
 
 def _finish(summary: Summary) -> None:
@@ -85,7 +83,7 @@ COCO_KEYPOINTS = Format(
     name="coco-keypoints",
     title="COCO keypoints, person_keypoints_*.json",
     kind="points",
-    origin="0-based, at the top-left corner of the top-left pixel",
+    origin=ORIGIN,
     precision_px=0.01,
     holds=frozenset({"boxes", "points", "ids", "ignored"}),
     layout=("annotations/person_keypoints_<train|val|test>.json\nimages/<sequence>/<frame>.jpg"),
@@ -97,7 +95,8 @@ COCO_KEYPOINTS = Format(
     checked_with="pycocotools",
     write=_write,
     finish=_finish,
-    picture=picture_file,
+    picture=nested_picture,
     index=False,
+    boxed=True,
     reader=coco_reader("coco-keypoints", "COCO keypoints (person_keypoints_*.json)", "person_"),
 )

@@ -16,6 +16,7 @@ import numpy as np
 
 from gtahead import schemas
 from gtahead.dataset.captured import Reader
+from gtahead.dataset.tables import CAPTURED
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
@@ -23,6 +24,7 @@ from gtahead.formats.reading import (
     HeadsRead,
     LabelledPicture,
     Listing,
+    about_of,
     reader_of,
     sequence_of,
     split_word,
@@ -264,7 +266,7 @@ def _scan(root: Path, files: list[Path]) -> Listing:
         file = path.relative_to(root).as_posix()
         coco = read_coco(path, file)
         simulated |= coco.info.get("simulated") is True
-        base = _pictures_base(root, path, [image["file_name"] for image in coco.images])
+        base = _pictures_base(root, [image["file_name"] for image in coco.images])
         for image in coco.images:
             pictures.append(_picture(image, base, path, number))
         keys = [picture for picture in pictures if picture.key[0] == number]
@@ -284,15 +286,6 @@ def _picture(image: Mapping[str, Any], base: str, path: Path, number: int) -> La
     file_name = image["file_name"].replace("\\", "/")
     ours = image.get("gtahead")
     ours = ours if isinstance(ours, dict) else {}
-    about = {name: value for name, value in ours.items() if isinstance(value, str | int | float)}
-    triples = {
-        "camera_m": ("camera_x_m", "camera_y_m", "camera_z_m"),
-        "pitch_roll_yaw_deg": ("pitch_deg", "roll_deg", "yaw_deg"),
-    }
-    for key, names in triples.items():
-        values = ours.get(key)
-        if isinstance(values, list) and len(values) == 3:
-            about |= dict(zip(names, values, strict=True))
     folder, _, name = file_name.rpartition("/")
     size = image.get("width"), image.get("height")
     whole = all(_is_id(side) and 0 < side < 10**6 for side in size)  # type: ignore[operator]
@@ -303,11 +296,11 @@ def _picture(image: Mapping[str, Any], base: str, path: Path, number: int) -> La
         file=f"{base}{file_name}",
         size_wh=size if whole else None,  # type: ignore[arg-type]
         key=(number, int(image["id"])),
-        about=about,
+        about=about_of(ours),
     )
 
 
-def _pictures_base(root: Path, path: Path, names: Sequence[str]) -> str:
+def _pictures_base(root: Path, names: Sequence[str]) -> str:
     """Find what to put before the file names: pictures lie in many places."""
     folders = ["", "images/"]
     folders += [f"{p.name}/" for p in sorted(root.iterdir()) if p.is_dir() and p.name != "images"]
@@ -317,7 +310,6 @@ def _pictures_base(root: Path, path: Path, names: Sequence[str]) -> str:
     some = [name.replace("\\", "/") for name in names[:: max(1, len(names) // 5)]]
     hits = {folder: sum((root / (folder + name)).is_file() for name in some) for folder in folders}
     best = max(folders, key=lambda folder: (hits[folder], folder == "images/"))
-    del path
     return best if hits[best] else "images/"
 
 
@@ -395,12 +387,9 @@ def as_heads(columns: Columns) -> Columns:
         "ignore": columns["crowd"].astype(np.int8),
         "occluded": columns["occluded"],
         "visibility": columns["visibility"],
-        **{f"captured_{name}": corners[:, k] for k, name in enumerate(("x0", "y0", "x1", "y1"))},
+        **{name: corners[:, k] for k, name in enumerate(CAPTURED)},
     }
     ids = columns["head_id"]
     if len(ids) and (ids >= 0).all():
         found["head_id"] = ids
     return found
-
-
-COCO_READER: Reader = coco_reader("coco", "COCO (instances_*.json)", INSTANCES)

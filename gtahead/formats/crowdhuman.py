@@ -9,18 +9,19 @@ import numpy as np
 import orjson
 
 from gtahead import schemas
+from gtahead.dataset.tables import CAPTURED
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
-from gtahead.formats.box_files import BOX_COLUMNS, ORIGIN, box_columns, corner_cents, load_boxes
-from gtahead.formats.coco import with_boxes, write_chunk
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
-from gtahead.formats.joining import join
+from gtahead.formats.box_files import box_columns, corner_cents
+from gtahead.formats.format import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
+from gtahead.formats.joining import join_each_split, write_chunk
 from gtahead.formats.points import slices_of
 from gtahead.formats.reading import (
     Index,
     LabelledPicture,
     Listing,
+    load_each,
     pictures_below,
     reader_of,
     split_word,
@@ -41,7 +42,7 @@ _ROW = RowFormat('{"tag":"person","hbox":[', 2, ",", 2, ",", 2, ",", 2, "],")
 
 
 def _write(batch: Batch) -> None:
-    batch = with_boxes(batch)
+    batch = batch.boxed()
     heads = batch.heads
     corners = corner_cents(batch)
     columns = [corners[:, 0], corners[:, 1], *(corners[:, 2:] - corners[:, :2]).T]
@@ -67,11 +68,6 @@ def _write(batch: Batch) -> None:
     write_chunk(batch, _labels_file(batch.split), lines)
 
 
-def _finish(summary: Summary) -> None:
-    for split in summary.splits:
-        join(summary.folder / _labels_file(split), [summary.chunks(_labels_file(split))])
-
-
 def _recognise(root: Path) -> str | None:
     files = sorted(root.glob("*.odgt"))
     return f"{files[0].name} is there" if files else None
@@ -91,7 +87,7 @@ def _scan(root: Path) -> Listing:
                 file = f"{folder}/{there.get(row['ID'], row['ID'] + '.jpg')}"
                 key = (path.name, number, row.get("gtboxes"))
                 pictures.append(index.picture(file, split or path.stem, split=split, key=key))
-    load = load_boxes(_heads, (*BOX_COLUMNS, "ignore", "head_id"))
+    load = load_each(_heads, (*CAPTURED, "ignore", "head_id"))
     return Listing(pictures, files, load, {"tool": "CrowdHuman"})
 
 
@@ -165,9 +161,10 @@ CROWDHUMAN = Format(
         "regions tagged `mask`, as ignored heads. A head that is `occ` counts all the "
         "same, as in CrowdHuman."
     ),
-    checked_with="json, line by line",
+    checked_with="json; no program of CrowdHuman's",
     write=_write,
-    finish=_finish,
+    finish=join_each_split(_labels_file),
     picture=_picture,
+    boxed=True,
     reader=reader_of("crowdhuman", "CrowdHuman (*.odgt)", _recognise, _scan),
 )

@@ -7,11 +7,13 @@ leaves the target as it was; the next one begins anew.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,18 @@ import numpy as np
 
 from gtahead import __version__, running, storage
 from gtahead.dataset import SPLITS, Dataset, heads_file, tables
-from gtahead.errors import InputError, ResourceError, UsageError, Where
+from gtahead.errors import InputError, ResourceError, UsageError, Where, as_size
 from gtahead.findings import Ledger
 from gtahead.formats import FORMATS
-from gtahead.formats.batches import Plan, adopt, frames_in, load_batch, plan_batches
-from gtahead.formats.format import ASPECTS, CHUNKS, Batch, ExportFrame, Format, Options, Summary
+from gtahead.formats.batches import (
+    Plan,
+    adopt,
+    frames_in,
+    load_batch,
+    missing_picture,
+    plan_batches,
+)
+from gtahead.formats.format import CHUNKS, LOSSES, Batch, ExportFrame, Format, Options, Summary
 from gtahead.formats.reading import INDEX, MARKER, marker_of
 from gtahead.geometry import clipped
 from gtahead.storage import crash_point
@@ -46,7 +55,7 @@ class ExportReport:
         out: its folder.
         format: name in `FORMATS`.
         ledger: frames and heads that came and that were left out, by reason.
-        lost: what the format can't hold, by aspect: how many values.
+        lost: what the format can't hold, by its key in `LOSSES`: how many values.
         left: by-products that stay in the data set: how many values.
         seen: other counts, such as boxes cut at the picture's border.
         files: how many files there are.
@@ -149,7 +158,7 @@ def export(
         _refuse_too_large(target, kind, frames, options)
         part = _aside(target)
         storage.make_folder(part)
-        with storage.locked(part):
+        with storage.locked(part), _gone_on_error(part):
             _empty(part)
             _write_all(opened, kind, plans, part, options, report, workers, scheduler, on_progress)
             summary = Summary(
@@ -229,14 +238,15 @@ def _refuse_overlap(target: Path, dataset: Path) -> None:
 def _survey(opened: Dataset, kind: Format, splits: Sequence[str], report: ExportReport) -> None:
     """Count what the format has no place for, before anything is written."""
     known: Counter[str] = Counter()
-    ignored = aside = 0
+    ignored = aside = boxless = 0
     statuses = {row["sequence"]: row["counts"] for row in opened.manifest.document["sources"]}
     for sequence in sorted({s for names in _sequences(opened, splits).values() for s in names}):
         path = opened.folder / heads_file(sequence)
         known.update(tables.known_values(path, str(path)))
         ignored += statuses.get(sequence, {}).get("ignored", 0)
-        if "boxes" in kind.holds and "points" not in kind.holds:
-            aside += _points_aside(opened, sequence, clips=kind.clips)
+        if kind.boxed:
+            off, none = _beside_boxes(opened, sequence, clips=kind.clips)
+            aside, boxless = aside + off, boxless + none
     counts = {
         "boxes": known["box_x0"],
         "points": aside,
@@ -246,11 +256,16 @@ def _survey(opened: Dataset, kind: Format, splits: Sequence[str], report: Export
         "visibility": known["visibility"],
     }
     report.lost = {name: counts[name] for name in kind.loses if counts[name]}
+    if boxless:
+        report.lost["boxless"] = boxless
     report.left = {name: known[name] for name in BY_PRODUCTS if known[name]}
 
 
-def _points_aside(opened: Dataset, sequence: str, *, clips: bool) -> int:
-    """Count heads whose point isn't the middle of their box, as the format will have it."""
+def _beside_boxes(opened: Dataset, sequence: str, *, clips: bool) -> tuple[int, int]:
+    """Count heads whose point isn't the middle of their box as it will be, and those without one.
+
+    Absent heads are in no export.
+    """
     heads = opened.head_codes(sequence, ["frame_id", "x", "y", "status", *tables.BOX])
     boxes = np.stack([heads[name] for name in tables.BOX], axis=1)
     if clips:
@@ -263,11 +278,12 @@ def _points_aside(opened: Dataset, sequence: str, *, clips: bool) -> int:
     off = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - np.stack([heads["x"], heads["y"]], axis=1))
     absent = [i for i, name in enumerate(heads["status_names"]) if name == "absent"]
     there = ~np.isin(heads["status"], absent)
-    return int(((off > 0.01).any(axis=1) & there).sum())
+    boxed = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return int(((off > 0.01).any(axis=1) & there & boxed).sum()), int((there & ~boxed).sum())
 
 
 def _lossy(kind: Format, lost: Mapping[str, int]) -> InputError:
-    what = ", ".join(f"{ASPECTS[name]} ({count:,})" for name, count in lost.items())
+    what = ", ".join(f"{LOSSES[name]} ({count:,})" for name, count in lost.items())
     return InputError(
         f"{kind.name} can't hold everything that the data set says: {what}",
         remedy="add --allow-lossy to leave it out, or choose a format that holds it "
@@ -337,7 +353,7 @@ def _refuse_too_large(
 ) -> None:
     """Refuse what the disk has no room for, before anything is written."""
     needed = 0
-    if kind.kind == "maps":
+    if kind.estimate is not None:
         needed += kind.estimate((frame.size_wh for _, frame in frames()), options)
     if options.images != "none" and (kind.holds_pictures or options.images == "copy"):
         needed += sum(
@@ -349,15 +365,26 @@ def _refuse_too_large(
     free = shutil.disk_usage(parent).free
     if needed > free:
         raise ResourceError(
-            f"the export needs about {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free",
+            f"the export needs about {as_size(needed)}, and {as_size(free)} are free",
             where=Where(str(target)),
             remedy="free space, choose a larger --stride or float16 for maps, or another --out",
         )
 
 
 def _aside(target: Path) -> Path:
-    """Give the folder in which an export of this name is made."""
-    return target.absolute().with_name(f"{storage.ASIDE}{target.name}"[:200])
+    """Give the folder in which an export of this name is made: the same one in every run."""
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()
+    return target.absolute().with_name(f"{storage.ASIDE}{digest[:16]}")
+
+
+@contextmanager
+def _gone_on_error(part: Path) -> Iterator[None]:
+    """Remove an unfinished export; only a run that is killed leaves it, until the next one."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
 
 
 def _empty(part: Path) -> None:
@@ -385,7 +412,6 @@ class _Done:
     heads: int
     absent: int
     seen: dict[str, int]
-    copied: int
 
 
 def _write_all(
@@ -421,7 +447,7 @@ def _write_all(
             crash_point("batch-written")
             if on_progress is not None:
                 on_progress(done, len(tasks), name)
-    for reason in ("ignored", "no-box", "box-without-area"):
+    for reason in ("ignored", "no-box", "box-without-area", "box-outside"):
         ledger.heads.drop(reason, seen.pop(reason, 0))
     _book_dropped_frames(opened, plans, ledger)
     report.seen = dict(sorted(seen.items()))
@@ -447,18 +473,18 @@ def _write_batch(task: _Task) -> _Done:
     place = (task.dataset, task.fingerprint, task.plan, task.folder, task.options)
     batch, absent = load_batch(*place, sigmas=kind.kind == "maps")
     heads = len(batch.heads) + absent
-    copied = _place_pictures(batch, kind)
+    _place_pictures(batch, kind)
     if "ignored" not in kind.holds:
         batch.note("ignored", int(batch.heads.ignored.sum()))
         batch = batch.counted()
     kind.write(batch)
-    return _Done(len(batch.frames), heads, absent, batch.seen, copied)
+    return _Done(len(batch.frames), heads, absent, batch.seen)
 
 
-def _place_pictures(batch: Batch, kind: Format) -> int:
-    """Link or copy a batch's pictures; give how many had to be copied."""
+def _place_pictures(batch: Batch, kind: Format) -> None:
+    """Link or copy a batch's pictures."""
     if kind.picture is None:
-        return 0
+        return
     copied, made = 0, set()
     for frame in batch.frames:
         if frame.picture is None:
@@ -471,13 +497,10 @@ def _place_pictures(batch: Batch, kind: Format) -> int:
         try:
             linked = storage.link_or_copy(frame.picture, to, link=batch.options.images == "link")
         except FileNotFoundError as error:
-            raise InputError(
-                "the picture is missing",
-                where=Where(str(frame.picture), frame=frame.frame_id),
-                remedy="the data set is damaged: run its `gtahead build` again",
-            ) from error
+            raise missing_picture(frame.picture) from error
         copied += not linked
-    return copied
+    if batch.options.images == "link":
+        batch.note("pictures copied, since they can't be linked", copied)
 
 
 def _write_index(kind: Format, frames: Iterable[tuple[str, ExportFrame]], part: Path) -> None:

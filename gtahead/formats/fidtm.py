@@ -6,10 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.dataset.captured import Reader
-from gtahead.formats.coco import write_chunk
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
-from gtahead.formats.joining import join
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format
+from gtahead.formats.joining import join_each_split, write_chunk
 from gtahead.formats.localisation import (
     LIST_ORIGIN,
     lists_in,
@@ -17,7 +15,6 @@ from gtahead.formats.localisation import (
     pixel_of,
     scan_lists,
 )
-from gtahead.formats.numbered import padded
 from gtahead.formats.reading import (
     Listing,
     reader_of,
@@ -25,7 +22,11 @@ from gtahead.formats.reading import (
 
 
 def _picture(split: str, frame: ExportFrame) -> str:
-    return f"{SPLIT_WORDS[split]}/images/IMG_{padded(frame)}{frame.extension}"
+    return f"{SPLIT_WORDS[split]}/images/IMG_{frame.padded_number}{frame.extension}"
+
+
+def _labels_file(split: str) -> str:
+    return f"{SPLIT_WORDS[split]}_gt.txt"
 
 
 def _write(batch: Batch) -> None:
@@ -33,13 +34,7 @@ def _write(batch: Batch) -> None:
     constants = [np.full(count, value, np.int64) for value in (4, 8, 1)]
     numbers = [frame.number for frame in batch.frames]
     lines = localisation_lines(batch, numbers, [*pixel_of(batch), *constants])
-    write_chunk(batch, f"{SPLIT_WORDS[batch.split]}_gt.txt", lines)
-
-
-def _finish(summary: Summary) -> None:
-    for split in summary.splits:
-        file = f"{SPLIT_WORDS[split]}_gt.txt"
-        join(summary.folder / file, [summary.chunks(file)])
+    write_chunk(batch, _labels_file(batch.split), lines)
 
 
 def _recognise(root: Path) -> str | None:
@@ -50,8 +45,6 @@ def _recognise(root: Path) -> str | None:
 def _scan(root: Path) -> Listing:
     return scan_lists(root, "*_gt.txt", "FIDTM")
 
-
-FIDTM_READER: Reader = reader_of("fidtm", "FIDTM (*_gt.txt)", _recognise, _scan)
 
 FIDTM = Format(
     name="fidtm",
@@ -69,9 +62,9 @@ FIDTM = Format(
         "Ids count the pictures of a split in the order of their names as text. Read too: "
         "FIDTM's own lists; points outside their picture are kept as absent heads."
     ),
-    checked_with="its grammar, as FIDTM's evaluator",
+    checked_with="numpy; no program of FIDTM's",
     write=_write,
-    finish=_finish,
+    finish=join_each_split(_labels_file),
     picture=_picture,
-    reader=FIDTM_READER,
+    reader=reader_of("fidtm", "FIDTM (*_gt.txt)", _recognise, _scan),
 )

@@ -8,7 +8,7 @@ written in any order, by several processes, and the bytes are the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,17 @@ from gtahead.geometry import Booleans, Floats
 SPLIT_WORDS = {"train": "train", "validation": "val", "test": "test"}
 """Splits as most formats call them."""
 
+ORIGIN = "0-based, at the top-left corner of the top-left pixel"
+
+CONDITIONS = ("weather", "hour", "location", "fps", "vfov_deg")
+"""Columns of the table of frames that formats with room for it keep under their names."""
+
+TRIPLES: Mapping[str, tuple[str, str, str]] = {
+    "camera_m": ("camera_x_m", "camera_y_m", "camera_z_m"),
+    "pitch_roll_yaw_deg": ("pitch_deg", "roll_deg", "yaw_deg"),
+}
+"""Columns of the table of frames that such formats keep as one list of three."""
+
 ASPECTS: Mapping[str, str] = {
     "boxes": "boxes of heads",
     "points": "points that aren't the centre of their box",
@@ -31,6 +42,9 @@ ASPECTS: Mapping[str, str] = {
     "visibility": "visible shares",
 }
 """What a format may hold of a head, and what it's called where it's lost."""
+
+LOSSES: Mapping[str, str] = {**ASPECTS, "boxless": "heads without a box in the picture"}
+"""What an export may lose, by the keys of its report."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,30 @@ class ExportFrame:
     def flat_name(self) -> str:
         """`<sequence>__<frame>`: a name without folders and extension."""
         return f"{self.sequence}__{self.frame}"
+
+    @property
+    def padded_number(self) -> str:
+        """Its number in its split, with four digits or as many as the split needs.
+
+        The width is the same throughout a split, so that the order of names is that of frames.
+        """
+        return f"{self.number:0{max(4, self.digits)}d}"
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What is known of it beside its size, for formats with room for it."""
+        known = {name: self.about[name] for name in CONDITIONS if self.about[name] is not None}
+        for name, columns in TRIPLES.items():
+            values = [self.about[column] for column in columns]
+            if None not in values:
+                known[name] = values
+        return known
+
+
+def nested_picture(split: str, frame: ExportFrame) -> str:
+    """Give the place of a picture in a folder a sequence, whatever the split."""
+    del split
+    return f"images/{frame.nested_name}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,22 +210,25 @@ class Batch:
     def where(self, keep: Booleans) -> Batch:
         """Give the batch with some of its heads only."""
         kept = np.concatenate([[0], np.cumsum(keep)])[self.bounds]
-        return Batch(
-            self.split,
-            self.frames,
-            self.heads.take(keep),
-            kept,
-            self.folder,
-            self.chunk,
-            self.shard,
-            self.options,
-            self.sigma_rule,
-            self.seen,
-        )
+        return replace(self, heads=self.heads.take(keep), bounds=kept)
 
     def counted(self) -> Batch:
         """Give the batch without ignored heads."""
         return self.where(~self.heads.ignored) if self.heads.ignored.any() else self
+
+    def boxed(self) -> Batch:
+        """Give the batch without heads that have no box, or one that rounding leaves no area."""
+        boxes = self.heads.boxes_xyxy
+        if (boxes[:, 2:] - boxes[:, :2] > 0.02).all():  # nearly always, and cheap to see
+            return self
+        known = np.asarray(np.isfinite(boxes).all(axis=1))
+        sides = np.rint(boxes[:, 2:] * 100) - np.rint(boxes[:, :2] * 100)
+        fine: Booleans = known & (sides > 0).all(axis=1)
+        if fine.all():
+            return self
+        self.note("no-box", int((~known).sum()))
+        self.note("box-without-area", int((known & ~fine).sum()))
+        return self.where(fine)
 
     def note(self, what: str, count: int) -> None:
         """Count something for the report."""
@@ -218,7 +259,6 @@ class Summary:
         sequences: by split.
         manifest: of the data set.
         options: of the export.
-        columns: of the frames' table that hold something.
     """
 
     folder: Path
@@ -235,12 +275,6 @@ class Summary:
 
 def _nothing(summary: Summary) -> None:
     del summary
-
-
-def no_estimate(frames: Iterable[tuple[int, int]], options: Options) -> int:
-    """Estimate nothing: labels are small beside the data set itself."""
-    del frames, options
-    return 0
 
 
 @dataclass(frozen=True)
@@ -264,7 +298,9 @@ class Format:
         shards: whether a batch is a shard of a split, not a sequence.
         index: whether `frames.csv` says which file is which frame.
         clips: whether boxes are cut at the picture's border.
-        estimate: bytes that maps of these sizes will take.
+        boxed: whether it has no place for heads without a box.
+        estimate: bytes that maps of these sizes will take; None where labels are small beside the
+            data set itself.
         reader: None where it can't be read back.
     """
 
@@ -284,7 +320,8 @@ class Format:
     shards: bool = False
     index: bool = True
     clips: bool = False
-    estimate: Callable[[Iterable[tuple[int, int]], Options], int] = no_estimate
+    boxed: bool = False
+    estimate: Callable[[Iterable[tuple[int, int]], Options], int] | None = None
     reader: Reader | None = None
 
     def as_dict(self) -> dict[str, Any]:

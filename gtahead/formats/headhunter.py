@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from gtahead.dataset.tables import CAPTURED
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import Findings
 from gtahead.formats.box_files import (
-    BOX_COLUMNS,
-    ORIGIN,
     box_columns,
     corner_cents,
-    load_boxes,
     rows_of_numbers,
 )
-from gtahead.formats.coco import with_boxes, write_chunk
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
-from gtahead.formats.joining import join
+from gtahead.formats.format import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
+from gtahead.formats.joining import join_each_split, write_chunk
 from gtahead.formats.points import slices_of
 from gtahead.formats.reading import (
     Index,
     LabelledPicture,
     Listing,
     listing_text,
+    load_each,
     reader_of,
     sequence_of,
     split_word,
@@ -31,29 +29,22 @@ from gtahead.formats.reading import (
 from gtahead.formats.textrows import RowFormat
 
 
-def _picture(split: str, frame: ExportFrame) -> str:
-    del split
-    return f"images/{frame.nested_name}"
+def _labels_file(split: str) -> str:
+    return f"{SPLIT_WORDS[split]}.txt"
 
 
 _ROW = RowFormat(2, ", ", 2, ", ", 2, ", ", 2, "\n")
 
 
 def _write(batch: Batch) -> None:
-    batch = with_boxes(batch)
+    batch = batch.boxed()
     corners = corner_cents(batch)
     text, starts = _ROW.render([corners[:, k] for k in range(4)])
     lines = [
-        f"# {_picture(batch.split, frame)}\n".encode() + rows
+        f"# {nested_picture(batch.split, frame)}\n".encode() + rows
         for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True)
     ]
-    write_chunk(batch, f"{SPLIT_WORDS[batch.split]}.txt", lines)
-
-
-def _finish(summary: Summary) -> None:
-    for split in summary.splits:
-        file = f"{SPLIT_WORDS[split]}.txt"
-        join(summary.folder / file, [summary.chunks(file)])
+    write_chunk(batch, _labels_file(batch.split), lines)
 
 
 def _files(root: Path) -> list[Path]:
@@ -97,7 +88,7 @@ def _scan(root: Path) -> Listing:
             msg = f"after line {line}: {error}"
             raise ValueError(msg) from error
 
-    load = load_boxes(read, BOX_COLUMNS)
+    load = load_each(read, CAPTURED)
     return Listing(pictures, files, load, {"tool": "HeadHunter"})
 
 
@@ -114,9 +105,10 @@ HEADHUNTER = Format(
         "frames.csv"
     ),
     notes=("A frame without heads is its `#` line alone."),
-    checked_with="numpy",
+    checked_with="numpy; no program of HeadHunter's",
     write=_write,
-    finish=_finish,
-    picture=_picture,
+    finish=join_each_split(_labels_file),
+    picture=nested_picture,
+    boxed=True,
     reader=reader_of("headhunter", "HeadHunter (*.txt with # lines)", _recognise, _scan),
 )

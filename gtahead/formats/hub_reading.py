@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gtahead.dataset import hub_tables
-from gtahead.dataset.captured import CapturedFrame, Reader
+from gtahead.dataset.captured import CapturedFrame
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
@@ -18,19 +18,14 @@ from gtahead.formats.reading import (
     HeadsRead,
     LabelledPicture,
     Listing,
-    reader_of,
+    Load,
+    about_of,
     sequence_of,
     split_word,
 )
 from gtahead.pictures import PictureError
 
-Load = Callable[[Sequence[LabelledPicture], Findings, Ledger, Where], HeadsRead]
-
 _SHARDS = ("data", "annotations", ".")
-_TRIPLES = {
-    "camera_m": ("camera_x_m", "camera_y_m", "camera_z_m"),
-    "pitch_roll_yaw_deg": ("pitch_deg", "roll_deg", "yaw_deg"),
-}
 
 
 def _shards(root: Path) -> list[Path]:
@@ -43,7 +38,8 @@ def _shards(root: Path) -> list[Path]:
     return []
 
 
-def _recognise_shards(root: Path) -> str | None:
+def recognise_shards(root: Path) -> str | None:
+    """Say why a folder is a data set of the hub's; None where it isn't."""
     shards = _shards(root)
     if not shards:
         return None
@@ -55,7 +51,12 @@ def _recognise_shards(root: Path) -> str | None:
     return f"{shards[0].relative_to(root).as_posix()} has heads" if there else None
 
 
-def _scan_shards(root: Path) -> Listing:
+def scan_shards(root: Path) -> Listing:
+    """List the pictures of all shards.
+
+    Raises:
+        InputError: no shard, or one that can't be read.
+    """
     shards = _shards(root)
     if not shards:
         raise InputError(
@@ -70,11 +71,11 @@ def _scan_shards(root: Path) -> Listing:
         for row, values in enumerate(hub_tables.read_frames_of(path, file)):
             split = split_word(path.name)
             place = file if with_pictures else None
-            pictures.append(picture_of(values, file, row, split, place, inside=with_pictures))
+            pictures.append(row_picture(values, file, row, split, place, inside=with_pictures))
     return Listing(pictures, shards, loader(root), {"tool": "Hugging Face"})
 
 
-def picture_of(
+def row_picture(
     values: dict[str, Any],
     file: str,
     row: int,
@@ -106,11 +107,6 @@ def picture_of(
         )
     name = str(values.get("file_name") or f"{row:06d}.jpg")
     folder, _, stem = name.rpartition("/")
-    about = {key: value for key, value in values.items() if isinstance(value, str | int | float)}
-    for key, names in _TRIPLES.items():
-        triple = values.get(key)
-        if isinstance(triple, list) and len(triple) == 3:
-            about |= dict(zip(names, triple, strict=True))
     return LabelledPicture(
         sequence=str(values.get("sequence") or sequence_of(folder, Path(file).stem)),
         frame=str(values.get("frame") or Path(stem).stem),
@@ -118,7 +114,7 @@ def picture_of(
         file=picture,
         size_wh=(width, height),
         key=(file, row),
-        about=about,
+        about=about_of(values),
         row=row if inside else None,
     )
 
@@ -198,19 +194,15 @@ def _part(columns: Columns, index: int, ignored: bool) -> Columns:
     return found
 
 
-def _unpack(root: Path, frame: CapturedFrame) -> bytes:
+def unpack(root: Path, frame: CapturedFrame) -> bytes:
+    """Give the bytes of a picture inside a shard.
+
+    Raises:
+        PictureError: they can't be had.
+    """
     assert frame.file is not None
     assert frame.row is not None
     try:
         return hub_tables.read_picture(root / frame.file, frame.file, frame.row)
     except InputError as error:
         raise PictureError("picture-unreadable", error.what) from error
-
-
-HUGGINGFACE_READER: Reader = reader_of(
-    "huggingface",
-    "Hugging Face hub (data/<split>-*.parquet)",
-    _recognise_shards,
-    _scan_shards,
-    _unpack,
-)

@@ -13,16 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from gtahead.dataset import density_level
 from gtahead.dataset.hub_tables import GROUP_BYTES, GROUP_ROWS, HubWriter
 from gtahead.dataset.tabular import Columns
 from gtahead.formats.batches import missing_picture
-from gtahead.formats.coco import conditions, with_boxes
-from gtahead.formats.format import Batch, ExportFrame, Format, Summary
-from gtahead.formats.hub_reading import HUGGINGFACE_READER
+from gtahead.formats.format import CONDITIONS, ORIGIN, TRIPLES, Batch, ExportFrame, Format, Summary
+from gtahead.formats.hub_reading import recognise_shards, scan_shards, unpack
+from gtahead.formats.reading import reader_of
 from gtahead.formats.textrows import Ints
-
-DENSITY_LEVELS = ((0, "0"), (100, "1-100"), (500, "101-500"), (5000, "501-5000"))
-"""NWPU's levels: the most heads of each, and its name."""
 
 
 def shard_file(folder: str, split: str, shard: tuple[int, int]) -> str:
@@ -30,21 +28,11 @@ def shard_file(folder: str, split: str, shard: tuple[int, int]) -> str:
     return f"{folder}/{split}-{shard[0]:05d}-of-{shard[1]:05d}.parquet"
 
 
-def density_level(heads: int) -> str:
-    """Name the density level of a frame.
-
-    Example:
-        >>> density_level(340)
-        '101-500'
-    """
-    return next((name for most, name in DENSITY_LEVELS if heads <= most), ">5000")
-
-
 def frame_columns(frames: Sequence[ExportFrame]) -> dict[str, list[Any]]:
     """Give what hub tables say of frames."""
     rows = []
     for frame in frames:
-        known = conditions(frame)
+        known = frame.conditions
         heads = int(frame.about["num_heads"])
         rows.append(
             {
@@ -63,10 +51,7 @@ def frame_columns(frames: Sequence[ExportFrame]) -> dict[str, list[Any]]:
     return {name: [row[name] for row in rows] for name in names}
 
 
-_OPTIONAL = (
-    *("weather", "hour", "location", "fps", "vfov_deg"),
-    *("camera_m", "pitch_roll_yaw_deg"),
-)
+_OPTIONAL = (*CONDITIONS, *TRIPLES)
 
 
 def head_columns(batch: Batch) -> Columns:
@@ -162,7 +147,7 @@ def write_groups(path: Path, batch: Batch, rows: HubRows, *, pictures: bool) -> 
 
 
 def _write(batch: Batch) -> None:
-    batch = with_boxes(batch)
+    batch = batch.boxed()
     rows = hub_rows(batch)
     labels = batch.path(shard_file("annotations", batch.split, batch.shard))
     write_groups(labels, batch, rows, pictures=False)
@@ -276,7 +261,7 @@ HUGGINGFACE = Format(
     name="huggingface",
     title="Hugging Face hub, Parquet shards with pictures",
     kind="data sets",
-    origin="0-based, at the top-left corner of the top-left pixel",
+    origin=ORIGIN,
     precision_px=0.001,
     holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
     layout=(
@@ -296,5 +281,12 @@ HUGGINGFACE = Format(
     holds_pictures=True,
     shards=True,
     index=False,
-    reader=HUGGINGFACE_READER,
+    boxed=True,
+    reader=reader_of(
+        "huggingface",
+        "Hugging Face hub (data/<split>-*.parquet)",
+        recognise_shards,
+        scan_shards,
+        unpack,
+    ),
 )

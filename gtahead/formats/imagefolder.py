@@ -6,9 +6,8 @@ from pathlib import Path
 
 from gtahead.dataset import hub_tables
 from gtahead.errors import InputError, Where
-from gtahead.formats.coco import with_boxes
-from gtahead.formats.format import Batch, ExportFrame, Format, Summary
-from gtahead.formats.hub_reading import loader, picture_of
+from gtahead.formats.format import ORIGIN, Batch, ExportFrame, Format, Summary
+from gtahead.formats.hub_reading import loader, row_picture
 from gtahead.formats.huggingface import hub_rows, write_groups
 from gtahead.formats.reading import Listing, reader_of, split_word
 
@@ -20,7 +19,7 @@ def _picture(split: str, frame: ExportFrame) -> str:
 
 
 def _write(batch: Batch) -> None:
-    batch = with_boxes(batch)
+    batch = batch.boxed()
     path = batch.chunk_path(f"{batch.split}/{TABLE}")
     rows = hub_rows(batch)
     rows.frames["file_name"] = [f"images/{name}" for name in rows.frames["file_name"]]
@@ -60,8 +59,7 @@ def _scan(root: Path) -> Listing:
         for row, values in enumerate(hub_tables.read_frames_of(path, file)):
             name = str(values.get("file_name") or "")
             place = f"{home}/{name}" if home != "." else name
-            picture = picture_of(values, file, row, split, place)
-            pictures.append(picture)
+            pictures.append(row_picture(values, file, row, split, place))
     return Listing(pictures, tables, loader(root), {"tool": "image folder"})
 
 
@@ -69,7 +67,7 @@ IMAGEFOLDER = Format(
     name="imagefolder",
     title="image folder of datasets, metadata.parquet a split",
     kind="data sets",
-    origin="0-based, at the top-left corner of the top-left pixel",
+    origin=ORIGIN,
     precision_px=0.001,
     holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
     layout=("<split>/metadata.parquet\n<split>/images/<sequence>/<frame>.jpg"),
@@ -79,5 +77,6 @@ IMAGEFOLDER = Format(
     finish=_finish,
     picture=_picture,
     index=False,
+    boxed=True,
     reader=reader_of("imagefolder", f"image folder ({TABLE})", _recognise, _scan),
 )

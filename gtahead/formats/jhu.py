@@ -2,46 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from gtahead.dataset.captured import Reader
+from gtahead.dataset.tables import CAPTURED
+from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
-from gtahead.findings import Findings, Ledger
-from gtahead.formats.coco import write_chunk
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
-from gtahead.formats.joining import join, write_small
-from gtahead.formats.localisation import CORNERS, LIST_ORIGIN, Load, pixel_of
-from gtahead.formats.numbered import padded
+from gtahead.findings import Findings
+from gtahead.formats.box_files import box_columns, own_text, rows_of_numbers
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format
+from gtahead.formats.joining import join_each_split, write_chunk, write_small
+from gtahead.formats.localisation import LIST_ORIGIN, pixel_of
 from gtahead.formats.points import slices_of
 from gtahead.formats.reading import (
-    HeadsRead,
     Index,
     LabelledPicture,
     Listing,
-    gathered,
+    load_each,
+    own_labels,
     pictures_below,
     reader_of,
     split_word,
 )
 from gtahead.formats.textrows import RowFormat
-from gtahead.geometry import Floats
 
 _ROW = RowFormat(0, " ", 0, " ", 0, " ", 0, " ", 0, " 0\n")
 
 
 def _picture(split: str, frame: ExportFrame) -> str:
-    return f"{SPLIT_WORDS[split]}/images/{padded(frame)}{frame.extension}"
+    return f"{SPLIT_WORDS[split]}/images/{frame.padded_number}{frame.extension}"
+
+
+def _pictures_file(split: str) -> str:
+    return f"{SPLIT_WORDS[split]}/image_labels.txt"
 
 
 def _write(batch: Batch) -> None:
     boxes = batch.heads.boxes_xyxy
     known = np.asarray(np.isfinite(boxes).all(axis=1))
     batch.note("no-box-in-text", int((~known).sum()))
-    sides = np.where(known[:, None], boxes[:, 2:] - boxes[:, :2], 1.0)
-    whole = np.maximum(1, np.rint(sides)).astype(np.int64)
+    sides = np.maximum(1, np.rint(np.where(known[:, None], boxes[:, 2:] - boxes[:, :2], 1.0)))
+    whole = np.where(known[:, None], sides, 0).astype(np.int64)  # 0 x 0 where nobody knows
     occlusion = np.where(batch.heads.occluded == 1, 2, 1)
     columns = [*pixel_of(batch), whole[:, 0], whole[:, 1], occlusion]
     text, starts = _ROW.render(columns)
@@ -49,17 +51,11 @@ def _write(batch: Batch) -> None:
     folder = batch.path(word, "gt", "0").parent
     labels = []
     for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
-        write_small(f"{folder}/{padded(frame)}.txt", rows)
+        write_small(f"{folder}/{frame.padded_number}.txt", rows)
         weather = frame.about["weather"] or "normal"
         count = rows.count(b"\n")
-        labels.append(f"{padded(frame)},{count},crowd,{weather},0\n".encode())
-    write_chunk(batch, f"{word}/image_labels.txt", labels)
-
-
-def _finish(summary: Summary) -> None:
-    for split in summary.splits:
-        file = f"{SPLIT_WORDS[split]}/image_labels.txt"
-        join(summary.folder / file, [summary.chunks(file)])
+        labels.append(f"{frame.padded_number},{count},crowd,{weather},0\n".encode())
+    write_chunk(batch, _pictures_file(batch.split), labels)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -89,67 +85,19 @@ def _scan(root: Path) -> Listing:
             own = labels.get(stem)
             name = folder.name
             pictures.append(index.picture(file, name, split=split, labels=own))
-    return Listing(pictures, [], _load_jhu(root), {"tool": "JHU-Crowd++"})
 
+    def read(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+        del findings, place
+        lines = own_text(own_labels(root, picture)).splitlines()
+        rows = rows_of_numbers(lines, (6,), None)
+        points, sides = rows[:, :2], rows[:, 2:4]
+        boxes = np.concatenate([points - sides / 2, points + sides / 2], axis=1)
+        boxes[(sides == 0).all(axis=1)] = np.nan
+        return {"x": points[:, 0], "y": points[:, 1], **box_columns(boxes)}
 
-def _load_jhu(root: Path) -> Load:
-    def load(
-        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
-    ) -> HeadsRead:
-        parts, faults = [], {}
-        for index, picture in enumerate(wanted):
-            place = Where(picture.labels, where.sequence, picture.frame)
-            values = np.empty((0, 6))
-            if picture.labels is None:
-                findings.add("labels-missing", place)
-                faults[index] = "labels-missing"
-            else:
-                try:
-                    values = _rows(root / picture.labels)
-                except (ValueError, OSError) as error:
-                    findings.add("bad-frame-labels", place, detail=str(error))
-                    faults[index] = "bad-frame-labels"
-            x, y, width, height = values[:, :4].T
-            columns = {
-                "x": x,
-                "y": y,
-                "captured_x0": x - width / 2,
-                "captured_y0": y - height / 2,
-                "captured_x1": x + width / 2,
-                "captured_y1": y + height / 2,
-            }
-            parts.append((index, columns))
-        found = gathered(parts, ["x", "y", *(f"captured_{name}" for name in CORNERS)])
-        ledger.heads.came += len(found["x"])
-        return HeadsRead(found, faults)
+    load = load_each(read, ["x", "y", *CAPTURED])
+    return Listing(pictures, [], load, {"tool": "JHU-Crowd++"})
 
-    return load
-
-
-def _rows(path: Path) -> Floats:
-    """Read `x y w h occlusion blur` a line.
-
-    Raises:
-        ValueError: a line is something else.
-    """
-    text = path.read_bytes().decode("utf-8-sig")
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.split()
-        if not words:
-            continue
-        if len(words) != 6:
-            msg = f"line {number}: {len(words)} numbers instead of 6"
-            raise ValueError(msg)
-        try:
-            rows.append([float(word) for word in words])
-        except ValueError as error:
-            msg = f"line {number}: {error}"
-            raise ValueError(msg) from error
-    return np.array(rows, np.float64).reshape(-1, 6)
-
-
-JHU_READER: Reader = reader_of("jhu", "JHU-Crowd++ (gt/*.txt)", _recognise, _scan)
 
 JHU = Format(
     name="jhu",
@@ -165,14 +113,15 @@ JHU = Format(
         "frames.csv"
     ),
     notes=(
-        "Whole numbers: the pixel that holds the point, and the box around it. "
+        "Whole numbers: the pixel that holds the point, and the box around it, 0 0 where "
+        "there is none. "
         "`occlusion` is 2 where a head is occluded, else 1; it isn't read, since JHU "
         "counts occluded heads. The fields of `image_labels.txt` follow the data set's "
         "description; no file of it was seen."
     ),
-    checked_with="numpy, as IIM's loaders do",
+    checked_with="numpy; no program of JHU's",
     write=_write,
-    finish=_finish,
+    finish=join_each_split(_pictures_file),
     picture=_picture,
-    reader=JHU_READER,
+    reader=reader_of("jhu", "JHU-Crowd++ (gt/*.txt)", _recognise, _scan),
 )

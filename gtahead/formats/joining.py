@@ -4,11 +4,36 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from gtahead import storage
+from gtahead.formats.format import Batch, Summary
+
+
+def write_chunk(batch: Batch, file: str, rows: Iterable[bytes | memoryview]) -> None:
+    """Write a batch's part of a joined file."""
+    with batch.chunk_path(file).open("wb", buffering=0) as out:
+        for some in rows:
+            out.write(some)
+
+
+def join_each_split(*names: Callable[[str], str], head: bytes = b"") -> Callable[[Summary], None]:
+    """Make what joins the files of each split.
+
+    Args:
+        names: of the files, given a split.
+        head: what each file begins with.
+    """
+
+    def finish(summary: Summary) -> None:
+        for split in summary.splits:
+            for name in names:
+                file = name(split)
+                join(summary.folder / file, [head, summary.chunks(file)])
+
+    return finish
 
 
 def join(target: Path, pieces: Sequence[bytes | Sequence[Path]]) -> None:

@@ -6,21 +6,21 @@ last pixel of its picture stays in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
-from gtahead.findings import Findings, Ledger
+from gtahead.findings import Findings
 from gtahead.formats.format import Batch
 from gtahead.formats.points import slices_of
 from gtahead.formats.reading import (
-    HeadsRead,
     Index,
     LabelledPicture,
     Listing,
-    gathered,
+    load_each,
     pictures_below,
     split_word,
 )
@@ -50,9 +50,6 @@ def localisation_lines(
     ]
 
 
-Load = Callable[[Sequence[LabelledPicture], Findings, Ledger, Where], HeadsRead]
-
-
 def _numbers_in(line: bytes) -> Ints:
     """Read whole numbers between blanks.
 
@@ -64,11 +61,8 @@ def _numbers_in(line: bytes) -> Ints:
         return np.array([int(word) for word in words], np.int64)
     except (ValueError, OverflowError):
         values = np.array([float(word) for word in words])  # "12.0" is a whole number too
-        fine = (np.abs(values) < MOST_EXACT).all()  # not of NaN either
+        fine = (np.abs(values) < 2**53).all()  # not of NaN either
         return values.astype(np.int64) if fine else _not_whole(line)
-
-
-MOST_EXACT = 2**53
 
 
 def _not_whole(line: bytes) -> Ints:
@@ -109,37 +103,19 @@ def localisation_list(path: Path, name: str) -> Iterator[tuple[int, str, Floats 
         yield number, key, groups[:, :2].astype(np.float64), ""
 
 
-def _load_lists() -> Load:
-    """Make what gives the points that stand in the pictures' keys."""
-
-    def load(
-        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
-    ) -> HeadsRead:
-        parts, faults = [], {}
-        for index, picture in enumerate(wanted):
-            line, points, wrong = picture.key
-            place = Where(where.file, where.sequence, picture.frame, field=f"line {line}")
-            if points is None and wrong is None:
-                findings.add("labels-missing", Where(where.file, where.sequence, picture.frame))
-                faults[index] = "labels-missing"
-            elif points is None:
-                findings.add("bad-frame-labels", place, detail=wrong)
-                faults[index] = "bad-frame-labels"
-            xy = np.empty((0, 2)) if points is None else points
-            parts.append((index, {"x": xy[:, 0], "y": xy[:, 1]}))
-        found = gathered(parts, ["x", "y"])
-        ledger.heads.came += len(found["x"])
-        return HeadsRead(found, faults)
-
-    return load
+def _heads(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+    """Give the points that stand in a picture's key."""
+    del findings, place
+    line, points, wrong = picture.key
+    if wrong:
+        msg = f"line {line}: {wrong}"
+        raise ValueError(msg)
+    return {"x": points[:, 0], "y": points[:, 1]}
 
 
 def lists_in(root: Path, pattern: str) -> list[Path]:
     """Find the files of a folder whose names fit a pattern."""
     return sorted(path for path in root.glob(pattern) if path.is_file())
-
-
-CORNERS = ("x0", "y0", "x1", "y1")
 
 
 def scan_lists(root: Path, pattern: str, tool: str) -> Listing:
@@ -159,10 +135,9 @@ def scan_lists(root: Path, pattern: str, tool: str) -> Listing:
             if tool == "FIDTM" and not there:
                 word = path.stem.removesuffix("_gt")
                 file = f"{word}/images/IMG_{stem.zfill(4)}.jpg"
-            known = (line, points, wrong or None)
+            known = (line, points, wrong)
             pictures.append(index.picture(file, path.stem, split=split, key=known))
-    about = {"tool": tool}
-    return Listing(pictures, files, _load_lists(), about)
+    return Listing(pictures, files, load_each(_heads, ["x", "y"]), {"tool": tool})
 
 
 def _pictures_of_list(root: Path, path: Path) -> tuple[str, dict[str, str]]:

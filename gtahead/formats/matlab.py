@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
-from gtahead.findings import Findings, Ledger
-from gtahead.formats.reading import (
-    HeadsRead,
-    LabelledPicture,
-    gathered,
-)
+from gtahead.findings import Findings
+from gtahead.formats.reading import LabelledPicture, Load, load_each, own_labels
 from gtahead.geometry import Floats
 
 _HEADER = b"MATLAB 5.0 MAT-file, written by gtahead".ljust(116)
@@ -26,6 +23,10 @@ MATLAB_ORIGIN = (
 )
 
 
+_OF_DAMAGE = (TypeError, KeyError, IndexError, NotImplementedError, OverflowError, MemoryError)
+"""What scipy raises of damaged files; their headers may ask for arrays beyond all memory."""
+
+
 def save_mat(path: Path, variables: dict[str, Any]) -> None:
     """Write a MAT v5 file without the date and the platform that scipy puts into it."""
     from scipy.io import savemat
@@ -33,12 +34,6 @@ def save_mat(path: Path, variables: dict[str, Any]) -> None:
     out = io.BytesIO()
     savemat(out, variables, format="5", do_compression=True)
     path.write_bytes(_HEADER + out.getvalue()[len(_HEADER) :])
-
-
-def as_doubles(points_xy: Floats, size_wh: tuple[int, int]) -> Floats:
-    """Give (N, 2) doubles as they are; empty ones keep their two columns."""
-    del size_wh
-    return np.ascontiguousarray(points_xy, np.float64).reshape(-1, 2)
 
 
 def read_variable(path: Path, name: str) -> Any:  # noqa: ANN401 - whatever MATLAB wrote
@@ -59,14 +54,29 @@ def read_variable(path: Path, name: str) -> Any:  # noqa: ANN401 - whatever MATL
             msg = "MATLAB 7.3 files (HDF5) aren't read: save it with -v7"
             raise ValueError(msg)
         found = loadmat(io.BytesIO(data), variable_names=[name])
-    except (OSError, MatReadError, TypeError, KeyError, IndexError, zlib.error) as error:
-        raise ValueError(str(error) or type(error).__name__) from error
-    except (NotImplementedError, MemoryError, OverflowError) as error:
+    except FileNotFoundError:
+        raise
+    except (OSError, MatReadError, zlib.error, *_OF_DAMAGE) as error:
         raise ValueError(str(error) or type(error).__name__) from error
     if name not in found:
         msg = f"there is no variable {name}"
         raise ValueError(msg)
     return found[name]
+
+
+def unwrapped(value: Any) -> Any:  # noqa: ANN401 - whatever MATLAB wrote
+    """Open cells and structs of one element, however they are nested, down to the locations."""
+    for _ in range(10):
+        if not isinstance(value, np.ndarray | np.void):
+            break
+        names = value.dtype.names
+        if names and "location" in names:
+            value = value["location"]
+        elif value.dtype == object and value.size == 1:
+            value = value.reshape(-1)[0]
+        else:
+            break
+    return value
 
 
 def as_points(value: Any) -> Floats:  # noqa: ANN401 - whatever MATLAB wrote
@@ -88,30 +98,12 @@ def as_points(value: Any) -> Floats:  # noqa: ANN401 - whatever MATLAB wrote
     return points[:, :2]
 
 
-def load_points(
-    root: Path, read: Callable[[Path], Floats]
-) -> Callable[[Sequence[LabelledPicture], Findings, Ledger, Where], HeadsRead]:
-    """Make what reads a file of points a picture; a file that can't be read sets it aside."""
+def load_points(root: Path, read: Callable[[Path], Floats]) -> Load:
+    """Make what reads a file of (N, 2) points a picture."""
 
-    def load(
-        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
-    ) -> HeadsRead:
-        parts, faults = [], {}
-        for index, picture in enumerate(wanted):
-            points = np.empty((0, 2))
-            place = Where(picture.labels, where.sequence, picture.frame)
-            if picture.labels is None or not (root / picture.labels).is_file():
-                findings.add("labels-missing", place)
-                faults[index] = "labels-missing"
-            else:
-                try:
-                    points = read(root / picture.labels)
-                except (ValueError, OSError) as error:
-                    findings.add("bad-frame-labels", place, detail=str(error))
-                    faults[index] = "bad-frame-labels"
-            parts.append((index, {"x": points[:, 0], "y": points[:, 1]}))
-        found = gathered(parts, ["x", "y"])
-        ledger.heads.came += len(found["x"])
-        return HeadsRead(found, faults)
+    def one(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+        del findings, place
+        points = read(own_labels(root, picture))
+        return {"x": points[:, 0], "y": points[:, 1]}
 
-    return load
+    return load_each(one, ["x", "y"])

@@ -7,25 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
+from gtahead.dataset.tables import CAPTURED
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.box_files import (
-    BOX_COLUMNS,
     box_columns,
     corner_cents,
-    load_boxes,
     own_text,
     rows_of_numbers,
 )
-from gtahead.formats.coco import with_boxes, write_chunk
 from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
-from gtahead.formats.joining import join
+from gtahead.formats.joining import join, write_chunk
 from gtahead.formats.points import slices_of
 from gtahead.formats.reading import (
     Index,
     LabelledPicture,
     Listing,
+    load_each,
     pictures_below,
     reader_of,
     split_word,
@@ -46,7 +45,7 @@ _ROW = RowFormat(0, ",", 0, ",", 2, ",", 2, ",", 2, ",", 2, ",", 0, ",1,", 4, "\
 
 
 def _write(batch: Batch) -> None:
-    batch = with_boxes(batch)
+    batch = batch.boxed()
     heads = batch.heads
     places = np.array([frame.place for frame in batch.frames], np.int64)[batch.frame_of_heads]
     corners = corner_cents(batch)
@@ -121,8 +120,8 @@ def _scan(root: Path) -> Listing:
             file = f"{name}/{images}/{there.get(stem, stem + '.jpg')}"
             key = frames.get(number, np.empty((0, 9)))
             pictures.append(index.picture(file, folder.name, split=split, size_wh=size_wh, key=key))
-    columns = (*BOX_COLUMNS, "head_id", "ignore", "visibility")
-    return Listing(pictures, files, load_boxes(_heads, columns), {"tool": "MOT"})
+    columns = (*CAPTURED, "head_id", "ignore", "visibility")
+    return Listing(pictures, files, load_each(_heads, columns), {"tool": "MOT"})
 
 
 def _seqinfo(path: Path) -> dict[str, str]:
@@ -186,5 +185,6 @@ MOT = Format(
     write=_write,
     finish=_finish,
     picture=_picture,
+    boxed=True,
     reader=reader_of("mot", "MOT (gt/gt.txt)", _recognise, _scan),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,14 @@ import numpy as np
 import orjson
 
 from gtahead import schemas
-from gtahead.dataset.captured import Reader
+from gtahead.dataset.tables import CAPTURED
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
-from gtahead.findings import Findings, Ledger
-from gtahead.formats.coco import write_chunk
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
-from gtahead.formats.joining import join, write_small
+from gtahead.findings import Findings
+from gtahead.formats.box_files import box_columns
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format
+from gtahead.formats.joining import join_each_split, write_chunk, write_small
 from gtahead.formats.localisation import (
-    CORNERS,
-    Load,
     lists_in,
     localisation_lines,
     pixel_of,
@@ -27,12 +24,12 @@ from gtahead.formats.localisation import (
 )
 from gtahead.formats.points import point_cents, slices_of
 from gtahead.formats.reading import (
-    HeadsRead,
     Index,
     LabelledPicture,
     Listing,
-    gathered,
     listing_text,
+    load_each,
+    own_labels,
     pictures_below,
     reader_of,
     split_word,
@@ -71,6 +68,14 @@ def _picture(split: str, frame: ExportFrame) -> str:
     return f"images/{_name(frame)}{frame.extension}"
 
 
+def _names_file(split: str) -> str:
+    return f"{SPLIT_WORDS[split]}.txt"
+
+
+def _points_file(split: str) -> str:
+    return f"{SPLIT_WORDS[split]}_gt_loc.txt"
+
+
 _PAIR = RowFormat("[", 2, ",", 2, "],")
 
 _BOX = RowFormat("[", 2, ",", 2, ",", 2, ",", 2, "],")
@@ -97,18 +102,11 @@ def _write(batch: Batch) -> None:
         kept = squares[:-1] if whole[first:last].all() else b""
         text = orjson.dumps(about)[:-1] + b',"points":[%b],"boxes":[%b]}\n' % (mine[:-1], kept)
         write_small(f"{folder}/{_name(frame)}.json", text)
-    word = SPLIT_WORDS[batch.split]
     names = [f"{_name(frame)}\n".encode() for frame in batch.frames]
-    write_chunk(batch, f"{word}.txt", names)
+    write_chunk(batch, _names_file(batch.split), names)
     numbers = [frame.row + 1 for frame in batch.frames]
     lines = localisation_lines(batch, numbers, [*pixel_of(batch), *_box_sigmas(batch)])
-    write_chunk(batch, f"{word}_gt_loc.txt", lines)
-
-
-def _finish(summary: Summary) -> None:
-    for split in summary.splits:
-        for file in (f"{SPLIT_WORDS[split]}.txt", f"{SPLIT_WORDS[split]}_gt_loc.txt"):
-            join(summary.folder / file, [summary.chunks(file)])
+    write_chunk(batch, _points_file(batch.split), lines)
 
 
 def _recognise(root: Path) -> str | None:
@@ -145,42 +143,19 @@ def _scan(root: Path) -> Listing:
         file = f"images/{there.get(stem, stem + '.jpg')}"
         own = labels.get(stem)
         pictures.append(index.picture(file, split or root.name, split=split, labels=own))
-    return Listing(pictures, [], _load_nwpu(root), {"tool": "NWPU-Crowd"})
 
+    def read(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+        del findings, place
+        points, boxes = _json(own_labels(root, picture), str(picture.labels))
+        return {"x": points[:, 0], "y": points[:, 1], **box_columns(boxes)}
 
-def _load_nwpu(root: Path) -> Load:
-    def load(
-        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
-    ) -> HeadsRead:
-        parts, faults = [], {}
-        for index, picture in enumerate(wanted):
-            place = Where(picture.labels, where.sequence, picture.frame)
-            points, boxes = np.empty((0, 2)), np.empty((0, 4))
-            if picture.labels is None:
-                findings.add("labels-missing", place)
-                faults[index] = "labels-missing"
-            else:
-                try:
-                    points, boxes = _json(root / picture.labels, picture.labels)
-                except InputError as error:
-                    findings.add("bad-frame-labels", place, detail=error.what)
-                    faults[index] = "bad-frame-labels"
-            columns: Columns = {"x": points[:, 0], "y": points[:, 1]}
-            columns |= {f"captured_{n}": boxes[:, k] for k, n in enumerate(CORNERS)}
-            parts.append((index, columns))
-        found = gathered(parts, ["x", "y", *(f"captured_{name}" for name in CORNERS)])
-        ledger.heads.came += len(found["x"])
-        return HeadsRead(found, faults)
-
-    return load
+    load = load_each(read, ["x", "y", *CAPTURED])
+    return Listing(pictures, [], load, {"tool": "NWPU-Crowd"})
 
 
 def _json(path: Path, name: str) -> tuple[Floats, Floats]:
     """Read points and boxes; no box where there isn't one a point."""
-    try:
-        document = schemas.parse_json(path.read_bytes(), name)
-    except OSError as error:
-        raise InputError(error.strerror or "it can't be read", where=Where(name)) from error
+    document = schemas.parse_json(path.read_bytes(), name)
     if not isinstance(document, dict) or "points" not in document:
         raise InputError("there are no points", where=Where(name))
     points = _table(document["points"], 2, name)
@@ -202,8 +177,6 @@ def _table(values: Any, width: int, name: str) -> Floats:  # noqa: ANN401 - JSON
     return table
 
 
-NWPU_READER: Reader = reader_of("nwpu", "NWPU-Crowd (jsons/, or *_gt_loc.txt)", _recognise, _scan)
-
 NWPU = Format(
     name="nwpu",
     title="NWPU-Crowd, .json a picture and lists for localisation",
@@ -224,9 +197,9 @@ NWPU = Format(
         "and NWPU's level of its area. Read too: NWPU's own lists without pictures; sizes "
         "are then guessed."
     ),
-    checked_with="json, as NWPU's sample code",
+    checked_with="json; no program of NWPU's",
     write=_write,
-    finish=_finish,
+    finish=join_each_split(_names_file, _points_file),
     picture=_picture,
-    reader=NWPU_READER,
+    reader=reader_of("nwpu", "NWPU-Crowd (jsons/, or *_gt_loc.txt)", _recognise, _scan),
 )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from gtahead.formats.format import Batch, ExportFrame
+from gtahead.formats.format import Batch
 from gtahead.formats.textrows import Ints, fixed_within
 
 HOLDS = frozenset({"points", "ids", "ignored"})
-
-ORIGIN = "0-based, at the top-left corner of the top-left pixel"
 
 
 def point_cents(batch: Batch, decimals: int = 2) -> list[Ints]:
@@ -24,9 +22,3 @@ def slices_of(text: bytes, starts: Ints, bounds: Ints) -> Iterable[bytes]:
     """Cut rows into one piece a frame."""
     for first, last in pairwise(starts[bounds].tolist()):
         yield text[first:last]
-
-
-def picture_of(split: str, frame: ExportFrame) -> str:
-    """Give the place of a picture: a folder a sequence."""
-    del split
-    return f"images/{frame.nested_name}"

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.dataset.captured import Reader
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.formats.coco import write_chunk
-from gtahead.formats.format import SPLIT_WORDS, Batch, Format, Summary
-from gtahead.formats.joining import join
-from gtahead.formats.points import HOLDS, ORIGIN, picture_of, point_cents, slices_of
+from gtahead.formats.format import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
+from gtahead.formats.joining import join_each_split, write_chunk
+from gtahead.formats.points import HOLDS, point_cents, slices_of
 from gtahead.formats.reading import (
     HeadsRead,
     Index,
@@ -33,6 +31,10 @@ from gtahead.formats.textrows import RowFormat
 CSV_COLUMNS = ("file", "frame_id", "head_id", "x", "y", "ignored")
 
 
+def _labels_file(split: str) -> str:
+    return f"{SPLIT_WORDS[split]}.csv"
+
+
 def _write_csv(batch: Batch) -> None:
     heads = batch.heads
     columns = [heads.head_ids, *point_cents(batch), heads.ignored.astype(np.int64)]
@@ -40,22 +42,15 @@ def _write_csv(batch: Batch) -> None:
     lines = []
     for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
         if rows:
-            prefix = _csv_cells([picture_of(batch.split, frame), frame.frame_id])
+            prefix = _csv_cells([nested_picture(batch.split, frame), frame.frame_id])
             lines.append(prefix + rows[:-1].replace(b"\n", b"\n" + prefix) + b"\n")
-    write_chunk(batch, f"{SPLIT_WORDS[batch.split]}.csv", lines)
+    write_chunk(batch, _labels_file(batch.split), lines)
 
 
 def _csv_cells(cells: Sequence[str]) -> bytes:
     out = io.StringIO()
     csv.writer(out, lineterminator="").writerow(cells)
     return out.getvalue().encode()
-
-
-def _finish_csv(summary: Summary) -> None:
-    head = (",".join(CSV_COLUMNS) + "\n").encode()
-    for split in summary.splits:
-        file = f"{SPLIT_WORDS[split]}.csv"
-        join(summary.folder / file, [head, summary.chunks(file)])
 
 
 def _csv_files(root: Path) -> list[Path]:
@@ -149,10 +144,6 @@ def _csv_heads(
     return {"x": columns[:, 0], "y": columns[:, 1], "head_id": ids, "ignore": columns[:, 3]}
 
 
-POINTS_CSV_READER: Reader = reader_of(
-    "points-csv", "points, CSV (<split>.csv)", _recognise_csv, _scan_csv
-)
-
 POINTS_CSV = Format(
     name="points-csv",
     title="points, CSV",
@@ -168,7 +159,7 @@ POINTS_CSV = Format(
     notes=("A line a head. Frames without heads stand in `frames.csv` only, as all frames do."),
     checked_with="pandas",
     write=_write_csv,
-    finish=_finish_csv,
-    picture=picture_of,
-    reader=POINTS_CSV_READER,
+    finish=join_each_split(_labels_file, head=(",".join(CSV_COLUMNS) + "\n").encode()),
+    picture=nested_picture,
+    reader=reader_of("points-csv", "points, CSV (<split>.csv)", _recognise_csv, _scan_csv),
 )

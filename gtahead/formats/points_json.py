@@ -11,24 +11,27 @@ import numpy as np
 import orjson
 
 from gtahead import schemas
-from gtahead.dataset.captured import Reader
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.formats.coco import conditions, write_chunk
-from gtahead.formats.format import SPLIT_WORDS, Batch, Format, Summary
-from gtahead.formats.joining import join
-from gtahead.formats.points import HOLDS, ORIGIN, picture_of, point_cents, slices_of
+from gtahead.formats.format import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
+from gtahead.formats.joining import join_each_split, write_chunk
+from gtahead.formats.points import HOLDS, point_cents, slices_of
 from gtahead.formats.reading import (
     HeadsRead,
     LabelledPicture,
     Listing,
+    about_of,
     gathered,
     reader_of,
     sequence_of,
     split_word,
 )
 from gtahead.formats.textrows import Ints, RowFormat
+
+
+def _labels_file(split: str) -> str:
+    return f"{SPLIT_WORDS[split]}.jsonl"
 
 
 def _list_of(rows: RowFormat, batch: Batch, columns: Sequence[Ints]) -> list[bytes]:
@@ -53,24 +56,18 @@ def _write_json(batch: Batch) -> None:
     for frame, own, others in zip(batch.frames, counted, ignored, strict=True):
         about = {
             "frame_id": frame.frame_id,
-            "file": picture_of(batch.split, frame),
+            "file": nested_picture(batch.split, frame),
             "width": frame.size_wh[0],
             "height": frame.size_wh[1],
             "count": int(frame.about["num_heads"]),
-            **conditions(frame),
+            **frame.conditions,
         }
         lines.append(
             orjson.dumps(about)[:-1]
             + b',"points":[%b],"ids":[%b],"ignored_points":[%b],"ignored_ids":[%b]}\n'
             % (*own, *others)
         )
-    write_chunk(batch, f"{SPLIT_WORDS[batch.split]}.jsonl", lines)
-
-
-def _finish_json(summary: Summary) -> None:
-    for split in summary.splits:
-        file = f"{SPLIT_WORDS[split]}.jsonl"
-        join(summary.folder / file, [summary.chunks(file)])
+    write_chunk(batch, _labels_file(batch.split), lines)
 
 
 def _lines_files(root: Path) -> list[Path]:
@@ -123,11 +120,6 @@ def _json_picture(line: bytes, name: str, number: int) -> LabelledPicture:
         whole = isinstance(ids, list) and len(ids) == len(points)
         whole = whole and all(isinstance(one, int) for one in ids)
         lists.append((points, np.array(ids, np.int64) if whole else None))
-    about = {key: value for key, value in row.items() if isinstance(value, str | int | float)}
-    for key, names in _TRIPLES.items():
-        triple = row.get(key)
-        if isinstance(triple, list) and len(triple) == 3:
-            about |= dict(zip(names, triple, strict=True))
     size = row.get("width"), row.get("height")
     known = all(isinstance(side, int) and side > 0 for side in size)
     return LabelledPicture(
@@ -137,16 +129,11 @@ def _json_picture(line: bytes, name: str, number: int) -> LabelledPicture:
         file,
         size_wh=size if known else None,  # type: ignore[arg-type]
         key=lists,
-        about=about,
+        about=about_of(row),
     )
 
 
 _NO_POINTS = np.empty((0, 2))
-
-_TRIPLES = {
-    "camera_m": ("camera_x_m", "camera_y_m", "camera_z_m"),
-    "pitch_roll_yaw_deg": ("pitch_deg", "roll_deg", "yaw_deg"),
-}
 
 
 def _load_json(
@@ -167,10 +154,6 @@ def _load_json(
     return HeadsRead(found)
 
 
-POINTS_JSON_READER: Reader = reader_of(
-    "points-json", "points, JSON Lines (<split>.jsonl)", _recognise_json, _scan_json
-)
-
 POINTS_JSON = Format(
     name="points-json",
     title="points, JSON Lines",
@@ -182,12 +165,14 @@ POINTS_JSON = Format(
     notes=(
         "A line has `frame_id`, `file`, `width`, `height`, `count`, what is known of the "
         "frame, `points` as `[x, y]` with their persons' `ids`, and `ignored_points` with "
-        "`ignored_ids`. "
+        "`ignored_ids`."
     ),
     checked_with="pandas",
     write=_write_json,
-    finish=_finish_json,
-    picture=picture_of,
+    finish=join_each_split(_labels_file),
+    picture=nested_picture,
     index=False,
-    reader=POINTS_JSON_READER,
+    reader=reader_of(
+        "points-json", "points, JSON Lines (<split>.jsonl)", _recognise_json, _scan_json
+    ),
 )

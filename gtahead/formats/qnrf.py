@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gtahead.dataset.captured import Reader
 from gtahead.formats.format import Batch, ExportFrame, Format
 from gtahead.formats.matlab import (
     MATLAB_ORIGIN,
-    as_doubles,
     as_points,
     load_points,
     read_variable,
     save_mat,
+    unwrapped,
 )
-from gtahead.formats.numbered import padded
 from gtahead.formats.reading import (
     Index,
     Listing,
@@ -23,7 +21,6 @@ from gtahead.formats.reading import (
     reader_of,
     split_word,
 )
-from gtahead.formats.shanghaitech import _unwrapped
 from gtahead.geometry import Floats
 
 _FOLDERS = {"train": "Train", "validation": "Val", "test": "Test"}
@@ -31,12 +28,12 @@ _FOLDERS = {"train": "Train", "validation": "Val", "test": "Test"}
 
 def _write(batch: Batch) -> None:
     for frame, heads in batch:
-        path = batch.path(_FOLDERS[batch.split], f"img_{padded(frame)}_ann.mat")
-        save_mat(path, {"annPoints": as_doubles(heads.points_xy, frame.size_wh)})
+        path = batch.path(_FOLDERS[batch.split], f"img_{frame.padded_number}_ann.mat")
+        save_mat(path, {"annPoints": heads.points_xy})
 
 
 def _picture(split: str, frame: ExportFrame) -> str:
-    return f"{_FOLDERS[split]}/img_{padded(frame)}{frame.extension}"
+    return f"{_FOLDERS[split]}/img_{frame.padded_number}{frame.extension}"
 
 
 def qnrf_points(path: Path) -> Floats:
@@ -45,7 +42,7 @@ def qnrf_points(path: Path) -> Floats:
     Raises:
         ValueError: it can't be read, with the reason.
     """
-    return as_points(_unwrapped(read_variable(path, "annPoints")))
+    return as_points(unwrapped(read_variable(path, "annPoints")))
 
 
 _NAME = re.compile(r"(.+)_ann\.mat")
@@ -80,8 +77,6 @@ def _scan(root: Path) -> Listing:
     return Listing(pictures, [], load_points(root, qnrf_points), {"tool": "UCF-QNRF"})
 
 
-QNRF_READER: Reader = reader_of("qnrf", "UCF-QNRF (*_ann.mat)", _recognise, _scan)
-
 QNRF = Format(
     name="qnrf",
     title="UCF-QNRF, .mat a picture",
@@ -93,8 +88,8 @@ QNRF = Format(
         "<Train|Val|Test>/img_0001.jpg\n<Train|Val|Test>/img_0001_ann.mat   annPoints\nframes.csv"
     ),
     notes=("Points are taken as they stand, as every loader does."),
-    checked_with="scipy, as IIM's loaders do",
+    checked_with="scipy",
     write=_write,
     picture=_picture,
-    reader=QNRF_READER,
+    reader=reader_of("qnrf", "UCF-QNRF (*_ann.mat)", _recognise, _scan),
 )

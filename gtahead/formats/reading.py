@@ -33,6 +33,7 @@ from gtahead.dataset.captured import (
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
+from gtahead.formats.format import TRIPLES
 from gtahead.geometry import Camera
 from gtahead.pictures import PICTURE_SUFFIXES, PictureError, read_bytes, read_header
 
@@ -90,11 +91,60 @@ class HeadsRead:
             centres they then are; and what else there is: `head_id`, `visibility`, `occluded`,
             `ignore`.
         faults: by picture, the code of a finding, already noted, that sets it aside.
-        extents: by picture, how far its labels reach, for sizes that nobody tells.
     """
 
     columns: Columns
     faults: dict[int, str] = field(default_factory=dict)
+
+
+Load = Callable[[Sequence[LabelledPicture], Findings, Ledger, Where], HeadsRead]
+"""Reads the heads of some pictures, and books how many came."""
+
+ReadOne = Callable[[LabelledPicture, Findings, Where], Columns]
+"""Reads one picture's heads; raises ValueError, OSError or InputError with what is wrong."""
+
+
+def load_each(read: ReadOne, names: Sequence[str]) -> Load:
+    """Make what reads heads picture by picture; labels that can't be read set their frame aside.
+
+    Args:
+        read: one picture's columns, all of one length. FileNotFoundError says that there are none.
+        names: of the columns.
+    """
+
+    def load(
+        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+    ) -> HeadsRead:
+        parts, faults = [], {}
+        for index, picture in enumerate(wanted):
+            place = Where(picture.labels or where.file, where.sequence, picture.frame)
+            columns: Columns = {name: np.empty(0) for name in names}
+            try:
+                columns = read(picture, findings, place)
+            except FileNotFoundError:
+                findings.add("labels-missing", place)
+                faults[index] = "labels-missing"
+            except (ValueError, OSError, InputError) as error:
+                detail = error.what if isinstance(error, InputError) else str(error)
+                findings.add("bad-frame-labels", place, detail=detail)
+                faults[index] = "bad-frame-labels"
+            parts.append((index, columns))
+        found = gathered(parts, names)
+        ledger.heads.came += len(found["frame_index"])
+        return HeadsRead(found, faults)
+
+    return load
+
+
+def own_labels(root: Path, picture: LabelledPicture) -> Path:
+    """Give the file of a picture's own labels.
+
+    Raises:
+        FileNotFoundError: it has none.
+    """
+    if picture.labels is None:
+        raise FileNotFoundError
+    return root / picture.labels
 
 
 @dataclass
@@ -110,7 +160,7 @@ class Listing:
 
     pictures: list[LabelledPicture]
     label_files: list[Path]
-    load: Callable[[Sequence[LabelledPicture], Findings, Ledger, Where], HeadsRead]
+    load: Load
     about: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -141,7 +191,7 @@ def reader_of(
         name: of the format.
         title: in a few words.
         recognise: why a folder is one; None where it isn't.
-        scan: lists a folder. Called once a process as long as nothing there changes.
+        scan: lists a folder. Called once a process for all its sequences.
         unpack: gives a picture that lies inside another file.
     """
 
@@ -153,28 +203,26 @@ def reader_of(
             listing.about["simulated"] = True
         return listing, listing.by_sequence
 
-    def current(root: Path) -> tuple[Listing, dict[str, list[LabelledPicture]]]:
-        return scanned(root, _state(root))
-
     def recognised(root: Path) -> str | None:
         if exported_as(root) == name:
             return f"{MARKER} says so"
         return None if exported_as(root) else recognise(root)
 
     def list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
-        _, sequences = current(root)
+        state = _state(root)
+        _, sequences = scanned(root, state)
         sources = []
         for sequence, pictures in sorted(sequences.items()):
             if can_name_a_sequence(sequence) and storage.is_plain_name(sequence):
                 split = pictures[0].split
-                sources.append(SequenceSource(name, root, sequence, ".", split))
+                sources.append(SequenceSource(name, root, sequence, ".", split, state))
             else:
                 findings.add("bad-name", Where(sequence=sequence))
         return sources
 
     def read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
         try:
-            listing, sequences = current(source.root)
+            listing, sequences = scanned(source.root, source.state)
         except InputError as error:
             place = error.where or Where()
             where = Where(place.file, source.name, field=place.field)
@@ -183,7 +231,7 @@ def reader_of(
         return _captured(source, listing, sequences[source.name], findings, ledger)
 
     def inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
-        listing, sequences = current(source.root)
+        listing, sequences = scanned(source.root, source.state)
         pictures = sequences.get(source.name, [])
         own = [source.root / picture.labels for picture in pictures if picture.labels]
         files = sorted({source.root / picture.file for picture in pictures if picture.file})
@@ -193,6 +241,9 @@ def reader_of(
 
     return Reader(name, title, recognised, list_sequences, read, inputs, unpack)
 
+
+MOST_LISTINGS = 500
+"""Folders of more files hold pictures or labels of single pictures."""
 
 _LISTING_SUFFIXES = {".json", ".jsonl", ".csv", ".txt", ".odgt", ".parquet", ".yaml", ".tar"}
 
@@ -213,10 +264,6 @@ def _state(root: Path) -> tuple[Any, ...]:
                     told = path.stat()
                     found.append((str(path), told.st_size, told.st_mtime_ns))
     return tuple(found)
-
-
-MOST_LISTINGS = 500
-"""Folders of more files hold pictures or labels of single pictures."""
 
 
 def marker_of(root: Path) -> dict[str, Any]:
@@ -303,6 +350,16 @@ def _size(width: object, height: object) -> tuple[int, int] | None:
     return size if min(size) > 0 else None
 
 
+def about_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what a JSON row says of its frame: values under their names, lists of three apart."""
+    about = {name: value for name, value in row.items() if isinstance(value, str | int | float)}
+    for key, names in TRIPLES.items():
+        triple = row.get(key)
+        if isinstance(triple, list) and len(triple) == 3:
+            about |= dict(zip(names, triple, strict=True))
+    return about
+
+
 def sequence_of(folder: str, otherwise: str) -> str:
     """Name the sequence of a picture by the folder that it is in."""
     parts = [part for part in PurePosixPath(folder).parts if part not in (".", "/")]
@@ -363,7 +420,16 @@ def _captured(
     """Put one sequence together from its pictures and their heads."""
     where = Where(pictures[0].labels or _first_label(listing, source.root), source.name)
     ledger.frames.came += len(pictures)
-    pictures = _once_each(sorted(pictures, key=lambda one: one.frame), where, findings, ledger)
+    pictures, dropped = _once_each(sorted(pictures, key=lambda one: one.frame), where, findings)
+    for reason, those in dropped.items():
+        ledger.frames.drop(reason, len(those))
+        theirs = Ledger()
+        listing.load(those, findings, theirs, where)
+        theirs.heads.drop(reason, theirs.heads.kept)
+        ledger.add(theirs)
+    if not pictures:
+        findings.add("no-frames", where)
+        raise BrokenSequence
     read = listing.load(pictures, findings, ledger, where)
     columns = read.columns
     _complete(columns)
@@ -410,24 +476,26 @@ def _first_label(listing: Listing, root: Path) -> str | None:
 
 
 def _once_each(
-    pictures: Sequence[LabelledPicture], where: Where, findings: Findings, ledger: Ledger
-) -> list[LabelledPicture]:
-    """Keep the first of several pictures of one name; set aside names that can't be a frame's."""
+    pictures: Sequence[LabelledPicture], where: Where, findings: Findings
+) -> tuple[list[LabelledPicture], dict[str, list[LabelledPicture]]]:
+    """Keep the first of several pictures of one name; set aside names that can't be a frame's.
+
+    Returns:
+        Those that are kept, and by reason those that aren't.
+    """
     kept: dict[str, LabelledPicture] = {}
+    dropped: dict[str, list[LabelledPicture]] = {}
     for picture in pictures:
         place = Where(picture.labels or where.file, where.sequence, picture.frame)
         if picture.frame in kept:
             findings.add("duplicate-frame", place, detail=picture.file or "")
-            ledger.frames.drop("duplicate-frame")
+            dropped.setdefault("duplicate-frame", []).append(picture)
         elif not (storage.is_plain_name(picture.frame) and can_name_a_sequence(picture.frame)):
             findings.add("bad-frame-name", place)
-            ledger.frames.drop("bad-frame-name")
+            dropped.setdefault("bad-frame-name", []).append(picture)
         else:
             kept[picture.frame] = picture
-    if not kept:
-        findings.add("no-frames", where)
-        raise BrokenSequence
-    return list(kept.values())
+    return list(kept.values()), dropped
 
 
 def _complete(columns: Columns) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from gtahead.dataset.captured import Reader
 from gtahead.formats.format import Batch, ExportFrame, Format
 from gtahead.formats.matlab import (
     MATLAB_ORIGIN,
-    as_doubles,
     as_points,
     load_points,
     read_variable,
     save_mat,
+    unwrapped,
 )
 from gtahead.formats.reading import (
     Index,
@@ -32,10 +30,9 @@ _FOLDERS = {"train": "train_data", "validation": "val_data", "test": "test_data"
 
 def _write(batch: Batch) -> None:
     for frame, heads in batch:
-        points = as_doubles(heads.points_xy, frame.size_wh)
         info = np.empty((1, 1), object)
         struct = np.empty((1, 1), dtype=[("location", object), ("number", object)])
-        struct[0, 0] = (points, np.array([[float(len(points))]]))
+        struct[0, 0] = (heads.points_xy, np.array([[float(len(heads))]]))
         info[0, 0] = struct
         folder = _FOLDERS[batch.split]
         path = batch.path(folder, "ground-truth", f"GT_IMG_{frame.number}.mat")
@@ -46,28 +43,13 @@ def _picture(split: str, frame: ExportFrame) -> str:
     return f"{_FOLDERS[split]}/images/IMG_{frame.number}{frame.extension}"
 
 
-def _unwrapped(value: Any) -> Any:  # noqa: ANN401 - whatever MATLAB wrote
-    """Open cells and structs of one element, however they are nested, down to the locations."""
-    for _ in range(10):
-        if not isinstance(value, np.ndarray | np.void):
-            break
-        names = value.dtype.names
-        if names and "location" in names:
-            value = value["location"]
-        elif value.dtype == object and value.size == 1:
-            value = value.reshape(-1)[0]
-        else:
-            break
-    return value
-
-
 def shanghaitech_points(path: Path) -> Floats:
     """Read the (N, 2) heads of a ShanghaiTech file.
 
     Raises:
         ValueError: it can't be read, with the reason.
     """
-    return as_points(_unwrapped(read_variable(path, "image_info")))
+    return as_points(unwrapped(read_variable(path, "image_info")))
 
 
 _NAME = re.compile(r"GT_(.+)\.mat")
@@ -114,13 +96,6 @@ def _scan(root: Path) -> Listing:
     return Listing(pictures, [], load_points(root, shanghaitech_points), about)
 
 
-SHANGHAITECH_READER: Reader = reader_of(
-    "shanghaitech",
-    "ShanghaiTech (ground-truth/GT_*.mat)",
-    _recognise,
-    _scan,
-)
-
 SHANGHAITECH = Format(
     name="shanghaitech",
     title="ShanghaiTech, .mat a picture",
@@ -139,8 +114,8 @@ SHANGHAITECH = Format(
         "the points count from 0 or from 1: they are taken as they stand, as every loader "
         "does."
     ),
-    checked_with="scipy, as CSRNet's loaders do",
+    checked_with="scipy",
     write=_write,
     picture=_picture,
-    reader=SHANGHAITECH_READER,
+    reader=reader_of("shanghaitech", "ShanghaiTech (ground-truth/GT_*.mat)", _recognise, _scan),
 )

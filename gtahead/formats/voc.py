@@ -7,25 +7,24 @@ from xml.parsers import expat
 
 import numpy as np
 
+from gtahead.dataset.tables import CAPTURED
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import Findings
 from gtahead.formats.box_files import (
-    BOX_COLUMNS,
     believed_size,
     box_columns,
     boxes_inside,
-    load_boxes,
 )
-from gtahead.formats.coco import write_chunk
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
-from gtahead.formats.joining import join, write_small
+from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format
+from gtahead.formats.joining import join_each_split, write_chunk, write_small
 from gtahead.formats.points import slices_of
 from gtahead.formats.reading import (
     Index,
     LabelledPicture,
     Listing,
     listing_text,
+    load_each,
     pictures_below,
     reader_of,
     split_word,
@@ -54,14 +53,16 @@ def _picture(split: str, frame: ExportFrame) -> str:
     return f"JPEGImages/{frame.flat_name}{frame.extension}"
 
 
+def _names_file(split: str) -> str:
+    return f"ImageSets/Main/{SPLIT_WORDS[split]}.txt"
+
+
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _write(batch: Batch) -> None:
-    whole = batch.heads.boxes_xyxy
     batch, boxes = boxes_inside(batch)
-    del whole
     cut = (boxes != batch.heads.boxes_xyxy).any(axis=1).astype(np.int64)
     limits = batch.sizes_wh[batch.frame_of_heads]
     # Pixels count from 1, and the last one is part of the box.
@@ -82,13 +83,7 @@ def _write(batch: Batch) -> None:
         path = f"{folder}/{frame.flat_name}.xml"
         write_small(path, head.encode() + objects + b"</annotation>\n")
     names = [f"{frame.flat_name}\n".encode() for frame in batch.frames]
-    write_chunk(batch, f"ImageSets/Main/{SPLIT_WORDS[batch.split]}.txt", names)
-
-
-def _finish(summary: Summary) -> None:
-    for split in summary.splits:
-        file = f"ImageSets/Main/{SPLIT_WORDS[split]}.txt"
-        join(summary.folder / file, [summary.chunks(file)])
+    write_chunk(batch, _names_file(batch.split), names)
 
 
 def _labels(root: Path) -> list[Path]:
@@ -125,7 +120,7 @@ def _scan(root: Path) -> Listing:
     def read(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
         return _heads(root, picture, findings, place)
 
-    load = load_boxes(read, (*BOX_COLUMNS, "ignore"))
+    load = load_each(read, (*CAPTURED, "ignore"))
     return Listing(pictures, [], load, {"tool": "Pascal VOC"})
 
 
@@ -228,8 +223,9 @@ VOC = Format(
     ),
     checked_with="globox",
     write=_write,
-    finish=_finish,
+    finish=join_each_split(_names_file),
     picture=_picture,
     clips=True,
+    boxed=True,
     reader=reader_of("voc", "Pascal VOC (Annotations/*.xml)", _recognise, _scan),
 )

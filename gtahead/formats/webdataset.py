@@ -17,11 +17,17 @@ from gtahead.dataset.captured import CapturedFrame
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.batches import missing_picture
-from gtahead.formats.coco import conditions, with_boxes
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format
+from gtahead.formats.format import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.hub_reading import together_from
 from gtahead.formats.points import point_cents, slices_of
-from gtahead.formats.reading import HeadsRead, LabelledPicture, Listing, reader_of, split_word
+from gtahead.formats.reading import (
+    HeadsRead,
+    LabelledPicture,
+    Listing,
+    about_of,
+    reader_of,
+    split_word,
+)
 from gtahead.formats.textrows import RowFormat, fixed
 from gtahead.pictures import PICTURE_SUFFIXES, PictureError
 
@@ -72,7 +78,7 @@ def shard_file(split: str, number: int) -> str:
 
 
 def _write(batch: Batch) -> None:
-    batch = with_boxes(batch)
+    batch = batch.boxed()
     counted = _heads_json(batch.where(~batch.heads.ignored))
     ignored = _heads_json(batch.where(batch.heads.ignored))
     path = batch.path(shard_file(batch.split, batch.shard[0]))
@@ -86,7 +92,7 @@ def _write(batch: Batch) -> None:
                 "width": frame.size_wh[0],
                 "height": frame.size_wh[1],
                 "num_heads": int(frame.about["num_heads"]),
-                **conditions(frame),
+                **frame.conditions,
             }
             text = orjson.dumps(about)[:-1] + b',"objects":%b,"ignored":%b}\n' % (own, others)
             if frame.picture is not None:
@@ -176,14 +182,6 @@ def _listed(document: Any, path: Path, where: str, row: int | None) -> LabelledP
     if not whole or not all(isinstance(side, int) and side > 0 for side in size):
         remedy = "a sample's JSON has width, height and objects"
         raise InputError("not a frame with heads", where=Where(where), remedy=remedy)
-    about = {key: value for key, value in document.items() if isinstance(value, str | int | float)}
-    for key, names in (
-        ("camera_m", ("camera_x_m", "camera_y_m", "camera_z_m")),
-        ("pitch_roll_yaw_deg", ("pitch_deg", "roll_deg", "yaw_deg")),
-    ):
-        triple = document.get(key)
-        if isinstance(triple, list) and len(triple) == 3:
-            about |= dict(zip(names, triple, strict=True))
     return LabelledPicture(
         sequence=str(document.get("sequence") or path.stem),
         frame=str(document.get("frame") or Path(where).stem),
@@ -191,7 +189,7 @@ def _listed(document: Any, path: Path, where: str, row: int | None) -> LabelledP
         file=path.name if row is not None else None,
         size_wh=size,  # type: ignore[arg-type]
         key=(where, document["objects"], document.get("ignored") or {}),
-        about=about,
+        about=about_of(document),
         row=row,
     )
 
@@ -253,7 +251,7 @@ WEBDATASET = Format(
     name="webdataset",
     title="webdataset, tar shards of pictures and JSON",
     kind="data sets",
-    origin="0-based, at the top-left corner of the top-left pixel",
+    origin=ORIGIN,
     precision_px=0.01,
     holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
     layout=("<train|val|test>-000000.tar   00000001.jpg, 00000001.json, ..."),
@@ -267,5 +265,6 @@ WEBDATASET = Format(
     holds_pictures=True,
     shards=True,
     index=False,
+    boxed=True,
     reader=reader_of("webdataset", "webdataset (<split>-*.tar)", _recognise, _scan, _unpack),
 )

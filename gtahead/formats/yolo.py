@@ -7,15 +7,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from gtahead.dataset.tables import CAPTURED
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.box_files import (
-    BOX_COLUMNS,
     believed_size,
     box_columns,
     boxes_inside,
-    load_boxes,
     own_text,
     rows_of_numbers,
 )
@@ -27,6 +26,7 @@ from gtahead.formats.reading import (
     LabelledPicture,
     Listing,
     listing_text,
+    load_each,
     pictures_below,
     reader_of,
     sequence_of,
@@ -109,7 +109,7 @@ def _scan(root: Path) -> Listing:
         centre, sides = rows[:, 1:3] * scale, rows[:, 3:5] * scale
         return box_columns(np.concatenate([centre - sides / 2, centre + sides / 2], axis=1))
 
-    return Listing(pictures, [], load_boxes(read, BOX_COLUMNS), {"tool": "YOLO"})
+    return Listing(pictures, [], load_each(read, CAPTURED), {"tool": "YOLO"})
 
 
 def _class(root: Path) -> int | None:
@@ -172,5 +172,6 @@ YOLO = Format(
     finish=_finish,
     picture=_picture,
     clips=True,
+    boxed=True,
     reader=reader_of("yolo", "YOLO (labels/*.txt)", _recognise, _scan),
 )

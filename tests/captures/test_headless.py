@@ -123,7 +123,7 @@ def test_each_kind_is_recognised_by_one_reader_alone(name: str, tmp_path: Path) 
     other = "jta" if name != "jta" else "native"
     done = gtahead("build", "--raw", root, "--out", tmp_path / "set", "--from", other)
     assert done.code == 1
-    assert done.err.startswith(f"error: {root}: not a capture of the kind {other}")
+    assert done.err.startswith(f"error: {root}: not what --from {other} reads")
 
 
 def test_two_kinds_in_one_folder(tmp_path: Path) -> None:

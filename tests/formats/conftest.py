@@ -19,13 +19,15 @@ def make_captures(root: Path, sequences: dict[str, dict[str, Any]]) -> Path:
 
     Args:
         root: their folder.
-        sequences: by name; `frames`: heads by frame, each (id, x, y, side, visibility); `split`.
+        sequences: by name; `frames`: heads by frame, each (id, x, y, side, visibility); `split`;
+            `size`; `shift` of the boxes against their points, in pixels to the right.
     """
     seed = 0
     for name, sequence in sequences.items():
         folder = root / name
         frames = sequence["frames"]
         size = sequence.get("size", (64, 48))
+        shift = sequence.get("shift", 0.0)
         (folder / "frames").mkdir(parents=True)
         listed = []
         for number in range(len(frames)):
@@ -39,9 +41,9 @@ def make_captures(root: Path, sequences: dict[str, dict[str, Any]]) -> Path:
             "ped_id": [row[1] for row in rows],
             "x": [float(row[2]) for row in rows],
             "y": [float(row[3]) for row in rows],
-            "box_x0": [row[2] - row[4] / 2 for row in rows],
+            "box_x0": [row[2] - row[4] / 2 + shift for row in rows],
             "box_y0": [row[3] - row[4] / 2 for row in rows],
-            "box_x1": [row[2] + row[4] / 2 for row in rows],
+            "box_x1": [row[2] + row[4] / 2 + shift for row in rows],
             "box_y1": [row[3] + row[4] / 2 for row in rows],
             "visibility": [float(row[5]) for row in rows],
         }

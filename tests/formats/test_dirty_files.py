@@ -105,7 +105,7 @@ def test_lists_with_crlf_strays_and_a_broken_line(tmp_path: Path) -> None:
     assert list(frames) == ["IMG_1", "IMG_10"]  # IMG_10 is the second name as text
     assert frames["IMG_1"].status.tolist() == ["counted", "absent"]
     assert report.findings.totals["bad-frame-labels"] == 1
-    assert "line 3: the frame's labels can't be read: 7 numbers instead of 12" in str(
+    assert "the frame's labels can't be read: line 3: 7 numbers instead of 12" in str(
         [str(finding) for finding in report.findings]
     )
 
@@ -240,3 +240,14 @@ def test_empty_and_missing_files(small_dataset: Path, tmp_path: Path, name: str)
         with contextlib.suppress(GtaheadError):
             gtahead.build(tmp_path / "out", tmp_path / "dataset", reader=name, workers=1)
         path.write_bytes(whole)
+
+
+def test_heads_of_a_picture_that_is_listed_twice_are_booked(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    lines = ["# a/x.jpg", "1,2,9,12", "# a/x.png", "3,4,9,9", "4,4,9,9"]
+    raw.mkdir()
+    (raw / "train.txt").write_text("\n".join(lines))
+    report, _ = built(raw, "headhunter")
+    assert report.ledger.frames.dropped == {"duplicate-frame": 1}
+    assert report.ledger.heads.came == 3
+    assert report.ledger.heads.dropped == {"duplicate-frame": 2}

@@ -7,11 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from helpers import gtahead, spawn_gtahead
+from helpers import gtahead, picture, spawn_gtahead
+from pyarrow import parquet
 
 import gtahead as library
 from gtahead import InputError, ResourceError, UsageError
+from gtahead.dataset import heads_file, tables
 from gtahead.formats import FORMATS
 
 from .conftest import make_captures
@@ -34,21 +37,63 @@ def test_losses_are_listed_and_refused(small_dataset: Path, tmp_path: Path) -> N
 
 
 def test_points_beside_their_boxes_are_a_loss_for_box_formats(tmp_path: Path) -> None:
-    from helpers import edit_sequence  # noqa: F401 - the fixture's neighbour
+    heads = [(1, 20.0, 20.0, 8.0, 1.0), (2, 40.0, 20.0, 8.0, 1.0)]
+    sequences = {"a": {"split": "train", "frames": [heads], "shift": 2.0}}
+    make_captures(tmp_path / "captures", sequences)
+    dataset = tmp_path / "dataset"
+    library.build(tmp_path / "captures", dataset, workers=1)
+    with pytest.raises(InputError, match=r"points that aren't the centre of their box \(2\)"):
+        library.export(dataset, tmp_path / "yolo", format="yolo", workers=1)
+    report = library.export(dataset, tmp_path / "yolo", format="yolo", allow_lossy=True, workers=1)
+    assert report.lost["points"] == 2
+    assert library.export(dataset, tmp_path / "coco", format="coco", workers=1).lost == {}
 
-    heads = [(1, 20.0, 20.0, 8.0, 1.0)]
-    make_captures(tmp_path / "captures", {"a": {"split": "train", "frames": [heads]}})
-    path = tmp_path / "captures" / "a" / "heads.csv"
-    if path.exists():
-        text = path.read_text().replace("16", "15", 1)
-        path.write_text(text)
-    library.build(tmp_path / "captures", tmp_path / "dataset", workers=1)
-    report = library.export(
-        tmp_path / "dataset", tmp_path / "yolo", format="yolo", allow_lossy=True, workers=1
-    )
-    border = library.export(tmp_path / "dataset", tmp_path / "coco", format="coco", workers=1)
-    assert border.lost == {}
-    assert "ids" in report.lost
+
+def with_box(dataset: Path, sequence: str, row: int, box: list[float | None]) -> None:
+    """Give one head of a data set another box."""
+    path = dataset / heads_file(sequence)
+    table = parquet.read_table(path)
+    for name, value in zip(tables.BOX, box, strict=True):
+        place = table.schema.get_field_index(name)
+        values = table[name].to_pylist()
+        values[row] = value
+        field = table.schema.field(place)
+        table = table.set_column(place, field, pa.array(values, field.type))
+    parquet.write_table(table, path)
+
+
+def test_heads_without_a_box_are_a_loss_for_box_formats(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    dataset = tmp_path / "dataset"
+    shutil.copytree(small_dataset, dataset)
+    with_box(dataset, "beta", 0, [None] * 4)
+    with pytest.raises(InputError, match=r"heads without a box in the picture \(1\)"):
+        library.export(dataset, tmp_path / "out", format="coco", workers=1)
+    report = library.export(dataset, tmp_path / "out", format="coco", allow_lossy=True, workers=1)
+    assert report.ledger.heads.dropped == {"no-box": 1}
+    points = library.export(dataset, tmp_path / "nwpu", format="nwpu", allow_lossy=True, workers=1)
+    assert points.ledger.heads.dropped == {"ignored": 1}
+    library.export(dataset, tmp_path / "jhu", format="jhu", allow_lossy=True, workers=1)
+    assert (tmp_path / "jhu" / "val" / "gt" / "0001.txt").read_text() == "10 10 0 0 1 0\n"
+    library.build(tmp_path / "jhu", tmp_path / "again", workers=1)
+    sources = library.Dataset.open(tmp_path / "again").manifest.document["statistics"][
+        "box_sources"
+    ]
+    assert (sources.pop("captured"), sum(sources.values())) == (
+        7,
+        1,
+    )  # the ignored head stayed behind
+
+
+def test_boxes_outside_are_a_loss_where_boxes_are_cut(small_dataset: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset"
+    shutil.copytree(small_dataset, dataset)
+    with_box(dataset, "beta", 0, [70.0, 10.0, 75.0, 15.0])
+    assert library.export(dataset, tmp_path / "coco", format="coco", workers=1).lost == {}
+    report = library.export(dataset, tmp_path / "out", format="voc", allow_lossy=True, workers=1)
+    assert report.lost["boxless"] == 1
+    assert report.ledger.heads.dropped == {"box-outside": 1}
 
 
 def test_the_default_places(small_dataset: Path, tmp_path: Path) -> None:
@@ -120,18 +165,21 @@ def test_empty_frames_go_only_on_request(small_dataset: Path, tmp_path: Path) ->
 
 
 def test_names_that_flat_formats_would_confuse(tmp_path: Path) -> None:
-    frames = [[(1, 5.0, 5.0, 2.0, 1.0)]]
-    root = make_captures(
-        tmp_path / "captures",
-        {
-            "a": {"split": "train", "frames": frames},
-            "a__000000": {"split": "train", "frames": frames},
-        },
-    )
-    (root / "a__000000" / "frames" / "000000.jpg").rename(root / "a__000000" / "frames" / "x.jpg")
-    library.build(root, tmp_path / "dataset", workers=1)
-    report = library.export(tmp_path / "dataset", tmp_path / "coco", format="coco", workers=1)
-    assert report.files
+    raw = tmp_path / "raw"
+    images = []
+    for number, file in enumerate(("a/b__c.jpg", "a__b/c.jpg"), 1):
+        (raw / "images" / file).parent.mkdir(parents=True)
+        (raw / "images" / file).write_bytes(picture(number))
+        images.append({"id": number, "file_name": file, "width": 64, "height": 48})
+    coco = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "head"}]}
+    (raw / "instances_train.json").write_text(json.dumps(coco))
+    library.build(raw, tmp_path / "dataset", workers=1)
+    for name in ("voc", "crowdhuman"):
+        with pytest.raises(InputError, match=r"two frames would have the name .*a__b__c"):
+            library.export(tmp_path / "dataset", tmp_path / "out", format=name, workers=1)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", "raw"]
+    report = library.export(tmp_path / "dataset", tmp_path / "out", format="coco", workers=1)
+    assert report.ledger.frames.kept == 2
 
 
 def test_a_data_set_without_pictures(tmp_path: Path) -> None:
@@ -151,7 +199,7 @@ def test_a_missing_picture_is_named(small_dataset: Path, tmp_path: Path) -> None
     for name in ("coco", "huggingface", "webdataset"):
         with pytest.raises(InputError, match="the picture is missing"):
             library.export(tmp_path / "dataset", tmp_path / name, format=name, workers=1)
-        assert not (tmp_path / name).exists()
+        assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
 
 
 def test_a_damaged_table_is_named(small_dataset: Path, tmp_path: Path) -> None:
@@ -171,7 +219,7 @@ def test_what_doesn_t_fit_isn_t_begun(
 
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**6, 10**6 - 20_000, 20_000))
-    with pytest.raises(ResourceError, match=r"needs about 0\.0 GB, and 0\.0 GB are free"):
+    with pytest.raises(ResourceError, match=r"needs about \d+\.\d kB, and 20\.0 kB are free"):
         library.export(
             small_dataset, tmp_path / "out", format="density", stride=1, allow_lossy=True
         )
