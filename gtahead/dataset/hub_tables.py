@@ -6,6 +6,7 @@ every version of that library reads them; what its features are stands in the ca
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,57 @@ GROUP_BYTES = 64_000_000
 """Largest row group: the hub's viewer refuses larger ones."""
 
 
+PICTURES_AT_ONCE = 16
+"""Rows after which Parquet may begin a page: with all of a group at once, it's twice in memory."""
+
+
+class PictureGroup:
+    """Pictures of a row group, read behind one another into memory that each group uses again."""
+
+    def __init__(self) -> None:
+        self._data = np.empty(GROUP_BYTES, np.uint8)  # touched only as far as it's used
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin the next group."""
+        self._ends = [0]
+        self._missing: list[bool] = []
+
+    def __len__(self) -> int:
+        return len(self._missing)
+
+    def add(self, path: Path | None) -> bool:
+        """Read a picture, or none; False, and nothing is read, where the group is full.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        if len(self) == GROUP_ROWS:
+            return False
+        begin = end = self._ends[-1]
+        if path is not None:
+            with path.open("rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                if begin and begin + size > GROUP_BYTES:
+                    return False
+                if begin + size > len(self._data):  # alone in its group, whatever its size
+                    self._data = np.empty(size, np.uint8)
+                view = self._data.data[begin : begin + size]
+                while end < begin + size and (count := file.readinto(view[end - begin :])):
+                    end += count
+        self._ends.append(end)
+        self._missing.append(path is None)
+        return True
+
+    def as_arrow(self, names: Sequence[str]) -> Any:  # noqa: ANN401 - Arrow
+        """Give the pictures under their names; good until the group is cleared."""
+        valid = pa.array(np.array(self._missing) == 0).buffers()[1] if any(self._missing) else None
+        ends = np.array(self._ends, np.int32)
+        buffers = [valid, pa.py_buffer(ends), pa.py_buffer(self._data)]
+        data = pa.Array.from_buffers(pa.binary(), len(self), buffers)
+        return pa.StructArray.from_arrays([data, pa.array(names)], names=["bytes", "path"])
+
+
 class HubWriter:
     """Writes rows a group at a time, so that a shard never is in memory."""
 
@@ -72,6 +124,7 @@ class HubWriter:
             compression=dict.fromkeys(_leaves(LABELS), "zstd") | dict.fromkeys(_PICTURE, "none"),
             use_dictionary=["sequence", "weather", "location", "density_level"],
             write_page_index=True,
+            write_batch_size=PICTURES_AT_ONCE if pictures else None,
         )
 
     def write(
@@ -79,7 +132,7 @@ class HubWriter:
         frames: Mapping[str, Sequence[Any]],
         heads: Mapping[str, Columns],
         bounds: Mapping[str, Any],
-        pictures: Sequence[tuple[bytes | None, str]] | None,
+        pictures: PictureGroup | None,
     ) -> None:
         """Write one row group.
 
@@ -88,14 +141,13 @@ class HubWriter:
             heads: `objects` and `ignored`, each with the columns of the struct; `bbox` (N, 4) and
                 `point` (N, 2); `occluded` -1 and `visibility` NaN where unknown.
             bounds: of both, (F + 1,): heads of frame i are rows `bounds[i]` to `bounds[i + 1]`.
-            pictures: bytes and path of each frame's picture, where the schema has them.
+            pictures: of the frames, where the schema has them.
         """
         arrays = []
         for field in self._schema:
             if field.name == "image":
                 assert pictures is not None
-                rows = [{"bytes": data, "path": path} for data, path in pictures]
-                arrays.append(pa.array(rows, field.type))
+                arrays.append(pictures.as_arrow(frames["file_name"]))
             elif field.name in heads:
                 arrays.append(_structs(heads[field.name], bounds[field.name]))
             else:

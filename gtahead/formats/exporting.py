@@ -244,7 +244,9 @@ def _survey(opened: Dataset, kind: Format, splits: Sequence[str], report: Export
         path = opened.folder / heads_file(sequence)
         known.update(tables.known_values(path, str(path)))
         ignored += statuses.get(sequence, {}).get("ignored", 0)
-        if kind.boxed:
+        if kind.boxed and (
+            kind.clips or "points" not in kind.holds or known["box_x0"] < known["x"]
+        ):
             off, none = _beside_boxes(opened, sequence, clips=kind.clips)
             aside, boxless = aside + off, boxless + none
     counts = {

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gtahead.dataset import density_level
-from gtahead.dataset.hub_tables import GROUP_BYTES, GROUP_ROWS, HubWriter
+from gtahead.dataset.hub_tables import GROUP_ROWS, HubWriter, PictureGroup
 from gtahead.dataset.tabular import Columns
 from gtahead.formats.batches import missing_picture
 from gtahead.formats.format import CONDITIONS, ORIGIN, TRIPLES, Batch, ExportFrame, Format, Summary
@@ -73,25 +73,30 @@ def head_columns(batch: Batch) -> Columns:
     }
 
 
-def _groups(batch: Batch, *, pictures: bool) -> Iterator[tuple[int, int, list[bytes | None]]]:
-    """Cut a shard into row groups: first frame, the one behind the last, and their pictures."""
-    first, size = 0, 0
-    held: list[bytes | None] = []
+def _groups(batch: Batch, held: PictureGroup | None) -> Iterator[tuple[int, int]]:
+    """Cut a shard into row groups: first frame, and the one behind the last.
+
+    Args:
+        batch: the shard.
+        held: filled with the pictures of each group; None where they aren't wanted.
+    """
+    first = 0
     for index, frame in enumerate(batch.frames):
-        data = None
-        if pictures and frame.picture is not None:
-            try:
-                data = frame.picture.read_bytes()
-            except FileNotFoundError as error:
-                raise missing_picture(frame.picture) from error
-        length = len(data or b"")
-        if held and (len(held) == GROUP_ROWS or size + length > GROUP_BYTES):
-            yield first, index, held
-            first, size, held = index, 0, []
-        held.append(data)
-        size += length
-    if held:
-        yield first, len(batch.frames), held
+        if not (index - first < GROUP_ROWS if held is None else _added(held, frame)):
+            yield first, index
+            first = index
+            if held is not None:
+                held.clear()
+                _added(held, frame)
+    if first < len(batch.frames):
+        yield first, len(batch.frames)
+
+
+def _added(held: PictureGroup, frame: ExportFrame) -> bool:
+    try:
+        return held.add(frame.picture)
+    except FileNotFoundError as error:
+        raise missing_picture(frame.picture or Path()) from error
 
 
 @dataclass
@@ -125,8 +130,9 @@ def hub_rows(batch: Batch) -> HubRows:
 def write_groups(path: Path, batch: Batch, rows: HubRows, *, pictures: bool) -> None:
     """Write a table, a row group at a time."""
     writer = HubWriter(path, pictures=pictures)
+    held = PictureGroup() if pictures else None
     try:
-        for first, last, data in _groups(batch, pictures=pictures):
+        for first, last in _groups(batch, held):
             bounds = {name: edges[first : last + 1] for name, edges in rows.bounds.items()}
             heads = {
                 name: {
@@ -135,12 +141,11 @@ def write_groups(path: Path, batch: Batch, rows: HubRows, *, pictures: bool) -> 
                 }
                 for name, columns in rows.heads.items()
             }
-            names = rows.frames["file_name"][first:last]
             writer.write(
                 {name: values[first:last] for name, values in rows.frames.items()},
                 heads,
                 {name: edges - edges[0] for name, edges in bounds.items()},
-                list(zip(data, names, strict=True)) if pictures else None,
+                held,
             )
     finally:
         writer.close()

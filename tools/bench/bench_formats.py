@@ -46,7 +46,7 @@ import numpy as np
 from gtahead.dataset import Dataset
 from gtahead.formats import FORMATS
 from gtahead.formats.batches import load_batch, plan_batches
-from gtahead.formats.coco import annotation_rows, with_boxes
+from gtahead.formats.coco import annotation_rows
 from gtahead.formats.format import Options, Summary
 from gtahead.formats.textrows import RowFormat, worth_compiling
 data, out, kind = Path(sys.argv[1]), Path(sys.argv[2]), FORMATS[sys.argv[3]]
@@ -56,13 +56,13 @@ options = Options(images="none")
 plans = plan_batches(dataset, kind, splits, options)
 worth_compiling(10**6)
 batches = [load_batch(data, dataset.manifest.fingerprint, plan, out, options)[0] for plan in plans]
-list(annotation_rows(with_boxes(batches[0])))  # numba loads its loops
+list(annotation_rows(batches[0].boxed()))  # numba loads its loops
 RowFormat(2, 6).render([np.arange(9)] * 2, engine="compiled")
 before, begun = peak(), time.process_time()
 size = 0
 if kind.name == "coco":
     for batch in batches:
-        for part in annotation_rows(with_boxes(batch)):
+        for part in annotation_rows(batch.boxed()):
             size += len(part)
 in_memory = time.process_time() - begun
 begun = time.process_time()
