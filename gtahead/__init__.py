@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gtahead.formats.exporting import export
     from gtahead.overview import info
     from gtahead.simulation import simulate
+    from gtahead.validation import validate
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ _HOMES = {
     "export": "gtahead.formats.exporting",
     "info": "gtahead.overview",
     "simulate": "gtahead.simulation",
+    "validate": "gtahead.validation",
 }
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "export",
     "info",
     "simulate",
+    "validate",
 ]
 
 

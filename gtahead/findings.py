@@ -307,6 +307,136 @@ CODES: Mapping[str, Code] = {
         "the captured box isn't finite, has no area or doesn't hold its head",
         "its frame gets pseudo boxes; mend the row",
     ),
+    # Files that are checked
+    "file-unreadable": _error(None, "the file can't be read", "mend it, or get it again"),
+    "breaks-schema": _error(
+        None, "breaks the schema", "`gtahead schema show NAME` prints it; write the file again"
+    ),
+    "duplicate-id": _error(
+        None,
+        "the id was given before",
+        "number them uniquely: whoever looks up an id finds one of them only",
+    ),
+    "ids-per-image": _error(
+        None,
+        "ids of annotations begin anew in each image",
+        "number annotations through the whole file: COCO's evaluation keeps one of each id",
+    ),
+    "id-missing": _error(
+        None, "there is no id, or it's no whole number", "give each its own number, from 1"
+    ),
+    "id-zero": _warning(
+        None,
+        "an annotation has the id 0",
+        "count from 1: COCO's evaluation takes a hit on id 0 as a miss",
+    ),
+    "category-zero": _warning(
+        None, "a category has the id 0", "count from 1: many programs take 0 as background"
+    ),
+    "reference-to-nothing": _error(
+        None, "it refers to what isn't there", "add what it refers to, or drop it"
+    ),
+    "coco-keys-missing": _warning(
+        None,
+        "annotations lack `area` or `iscrowd`",
+        "write both: COCO's evaluation fails without them",
+    ),
+    "size-unknown": _warning(
+        None, "the size of the picture isn't said", "write width and height, in pixels"
+    ),
+    "no-box": _warning(None, "the head has no box", "`gtahead annotate` gives boxes to points"),
+    "box-without-area": _error(None, "the box has no area", "drop it, or give it its width"),
+    "box-outside-frame": _error(
+        None, "the box lies outside the picture", "is it of another picture, or of another size?"
+    ),
+    "box-over-border": _info("the box reaches over the border", "fine where boxes are whole"),
+    "boxes-from-one": _warning(
+        None,
+        "boxes seem to count pixels from 1",
+        "COCO counts from 0: take 1 from x and y, or every box is off by a pixel",
+    ),
+    "point-outside-box": _error(
+        None, "the head's box doesn't hold its point", "one of the two is wrong: mend it"
+    ),
+    "box-size-odd": _warning(
+        None,
+        "the box is far from the size that its distance predicts",
+        "is it of another person, or of more than the head?",
+    ),
+    "exif-left": _warning(
+        None,
+        "the picture carries EXIF data",
+        "remove it before you publish: it may tell place, device and person",
+    ),
+    "table-missing": _error(
+        None, "a table that the manifest names isn't there", "build the data set anew with --fresh"
+    ),
+    "table-changed": _error(
+        None,
+        "the file isn't the one that the manifest names",
+        "who changed it? build the data set anew with --fresh",
+    ),
+    "unlisted-file": _warning(
+        None, "the file belongs to no sequence of the manifest", "move it out of the data set"
+    ),
+    "count-differs": _error(
+        None,
+        "two places give different counts",
+        "one of them was changed, or its writer is wrong: write both again",
+    ),
+    "flag-differs": _error(
+        None, "a flag isn't what the values say", "build the data set anew with --fresh"
+    ),
+    "out-of-order": _error(
+        None, "rows aren't sorted by frame and head", "build the data set anew with --fresh"
+    ),
+    "fingerprint-differs": _error(
+        None,
+        "the fingerprint isn't that of the tables",
+        "scores would be booked on other data: build the data set anew with --fresh",
+    ),
+    "sequence-in-two-splits": _error(
+        None, "frames of one sequence are in two splits", "split by sequence: neighbours are alike"
+    ),
+    "near-duplicate": _warning(
+        None,
+        "nearly the same picture is in two splits",
+        "scores on it flatter; give both sequences one split",
+    ),
+    "map-unreadable": _error(None, "the map can't be read", "export it again"),
+    "map-shape-differs": _error(
+        None, "the map has another shape than its picture and stride", "export it again"
+    ),
+    "map-sum-differs": _error(None, "the map's sum isn't the count", "export it again"),
+    "map-peaks-differ": _error(None, "the map's peaks aren't the heads", "export it again"),
+    "speed-impossible": _warning(
+        None,
+        "a person moves faster than any person runs",
+        "are ids used again for others, or frames missing?",
+    ),
+    "count-jump": _warning(
+        None,
+        "the number of heads jumps from one frame to the next",
+        "did the game remove people, or does a frame have another's labels?",
+    ),
+    "label-lag": _error(
+        None,
+        "labels fit the pictures of other frames better",
+        "shift the labels by that many frames; the capture tool writes them late or early",
+    ),
+    "heads-on-flat-picture": _error(
+        None,
+        "the picture is of one colour, yet heads are labelled in it",
+        "a loading screen was captured: drop the frame",
+    ),
+    "differs-from-dataset": _error(
+        None, "the export doesn't hold what its data set holds", "export it again"
+    ),
+    "moved-against-dataset": _error(
+        None,
+        "coordinates are off by more than the format's precision",
+        "export it again; was the export edited, or the data set annotated anew?",
+    ),
     # The data set
     "box-rule-fell-back": _info(
         "frames lack what the box rule needs", "their boxes come from the next rule of `auto`"
@@ -404,6 +534,25 @@ class Findings:
 
     def __len__(self) -> int:
         return sum(self.totals.values())
+
+    def by_code(self) -> Iterator[tuple[str, list[Finding]]]:
+        """Give each code's examples, in the order of `CODES`."""
+        for code in CODES:
+            if code in self.totals:
+                yield code, self.examples.get(code, [])
+
+    def by_severity(self) -> dict[str, int]:
+        """Count findings by severity."""
+        counts = {severity.value: 0 for severity in Severity}
+        for code, total in self.totals.items():
+            counts[CODES[code].severity.value] += total
+        return counts
+
+    def reach(self, level: str) -> bool:
+        """Say whether there is a finding of this severity, or a worse one."""
+        order = [severity.value for severity in Severity]
+        counts = self.by_severity()
+        return any(counts[name] for name in order[: order.index(level) + 1])
 
     @property
     def anything_set_aside(self) -> bool:

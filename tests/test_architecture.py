@@ -29,6 +29,7 @@ FLOORS = {
     "overview": 6,
     "simulation": 6,
     "drawing": 7,
+    "validation": 7,
     "cli": 9,
     "__main__": 10,
 }
@@ -112,6 +113,12 @@ def test_what_the_package_shows() -> None:
             "images: 'bool' = True, layout: 'str' = 'native', workers: 'int | None' = None, "
             "scheduler: 'str | None' = None, overwrite: 'bool' = False, on_progress: "
             "'Callable[[int, int, str], None] | None' = None) -> 'SimulationReport'"
+        ),
+        "validate": (
+            "(path: 'str | Path' = 'dataset', *, reader: 'str' = 'auto', images: 'str' = 'quick', "
+            "against: 'str | Path | None' = None, workers: 'int | None' = None, scheduler: "
+            "'str | None' = None, on_progress: 'Callable[[int, int, str], None] | None' = None) "
+            "-> 'Validation'"
         ),
     }
 

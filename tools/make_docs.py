@@ -1,6 +1,6 @@
 """Write the pages of the docs that are made from the code: findings and commands.
 
-python tools/make_docs.py          # writes docs/findings.md and docs/commands.md
+python tools/make_docs.py          # writes findings, commands, schemas and formats
 python tools/make_docs.py --check  # exit 1 where they have fallen behind
 """
 
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import click
 
+from gtahead import schemas
 from gtahead.cli import main as group
 from gtahead.findings import CODES
 from gtahead.formats import FORMATS, Format
@@ -126,6 +129,58 @@ def format_page(one: Format) -> str:
     )
 
 
+def schemas_page() -> str:
+    """Make the page of schemas, field by field."""
+    lines = [
+        "# Schemas",
+        "",
+        "JSON Schemas, draft 2020-12, of the files that gtahead reads and writes. `gtahead schema",
+        "list` names them, `gtahead schema show NAME` prints one; they travel with the package.",
+    ]
+    for name in schemas.names():
+        schema = schemas.load(name)
+        lines += ["", f"## {name}", "", f"{schema['title']}. {schema['description']}", ""]
+        lines += [f"`{schema['$id']}`", "", "| field | type | what |", "|---|---|---|"]
+        lines += [f"| {' | '.join(row)} |" for row in _fields(schema, schema, "")]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(
+    schema: Mapping[str, Any], whole: Mapping[str, Any], prefix: str
+) -> Iterator[tuple[str, str, str]]:
+    """Give a row for each field, those within objects and lists after it."""
+    needed = schema.get("required", ())
+    for name, given in schema.get("properties", {}).items():
+        kinds = given.get("anyOf", [given])
+        kind = (
+            {**whole["$defs"][kinds[0]["$ref"].rpartition("/")[2]], **kinds[0]}
+            if ("$ref" in kinds[0])
+            else kinds[0]
+        )
+        what = given.get("description", kind.get("description", ""))
+        star = "" if name in needed else " (optional)"
+        yield f"`{prefix}{name}`{star}", _type_of(kind), what.replace("|", "\\|")
+        inner = kind.get("items", kind)
+        if isinstance(inner, dict) and inner.get("properties"):
+            yield from _fields(inner, whole, f"{prefix}{name}{'[]' * ('items' in kind)}.")
+
+
+def _type_of(kind: Mapping[str, Any]) -> str:
+    if "const" in kind:
+        return f"`{kind['const']}`"
+    if "enum" in kind:
+        return ", ".join(f"`{value}`" for value in kind["enum"] if value is not None)
+    types = kind.get("type", "object")
+    name = types if isinstance(types, str) else next(one for one in types if one != "null")
+    if name == "array":
+        count = kind.get("minItems")
+        return f"list of {count}" if count and count == kind.get("maxItems") else "list"
+    low, high = kind.get("minimum", kind.get("exclusiveMinimum")), kind.get("maximum")
+    edge = "" if low is None else f", from {low:g}"
+    edge += "" if high is None else f", to {high:g}"
+    return {"integer": "whole number", "string": "text"}.get(name, name) + edge
+
+
 def main() -> None:
     """Write or check the pages."""
     parser = argparse.ArgumentParser(description="Write the docs pages that are made from code")
@@ -133,6 +188,7 @@ def main() -> None:
     check = parser.parse_args().check
     behind = []
     pages = {"findings.md": findings_page(), "commands.md": commands_page()}
+    pages["schemas.md"] = schemas_page()
     pages |= {"formats.md": formats_page()}
     pages |= {f"formats/{name}.md": format_page(one) for name, one in FORMATS.items()}
     (DOCS / "formats").mkdir(exist_ok=True)

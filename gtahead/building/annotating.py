@@ -20,7 +20,7 @@ import numpy as np
 from gtahead import running, storage
 from gtahead.annotation import BoxRule, HeadFrames, SigmaRule
 from gtahead.building.finishing import fingerprints_of
-from gtahead.building.labels import label, scene_of, without_unknown
+from gtahead.building.labels import label, scene_of
 from gtahead.building.records import SequenceRecord
 from gtahead.building.target import is_ours, records_of
 from gtahead.dataset import (
@@ -35,7 +35,7 @@ from gtahead.dataset import (
     tables,
     write_manifest,
 )
-from gtahead.dataset.fingerprints import sequence_digests
+from gtahead.dataset.fingerprints import sequence_digests, without_unknown
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings

@@ -81,19 +81,6 @@ def _camera_codes(cameras: Sequence[Camera | None]) -> npt.NDArray[np.int64]:
     )
 
 
-def without_unknown(heads: Columns) -> Columns:
-    """Leave out columns in which nothing is known: the same as columns that aren't there."""
-    needed = {"head_id", "frame_index", "x", "y", "in_frame", "status"}
-    needed |= {"box_source", "box_source_names"}
-    return {
-        name: values
-        for name, values in heads.items()
-        if name in needed
-        or (values.dtype.kind == "f" and not np.isnan(values).all())
-        or (values.dtype.kind == "i" and (values >= 0).any())
-    }
-
-
 def label(scene: HeadFrames, boxes: BoxRule, sigma: SigmaRule) -> int:
     """Add boxes and sigmas to a scene's heads, in place; what only the rules need goes.
 

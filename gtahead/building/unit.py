@@ -23,7 +23,7 @@ from gtahead.building.frames import (
     set_aside_emptied,
     take_pictures,
 )
-from gtahead.building.labels import VFOV_DIGITS, label, scene_of, without_unknown
+from gtahead.building.labels import VFOV_DIGITS, label, scene_of
 from gtahead.building.records import (
     BEGUN,
     RECORDS,
@@ -36,7 +36,7 @@ from gtahead.building.target import remove_images, remove_sequence, unit_digest
 from gtahead.building.upright import turn_heads, upright_camera, upright_size
 from gtahead.dataset import ABSENT, COUNTED, IGNORED, WORK, heads_file, tables
 from gtahead.dataset.captured import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
-from gtahead.dataset.fingerprints import sequence_digests
+from gtahead.dataset.fingerprints import sequence_digests, without_unknown
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import CODES, Finding

@@ -19,7 +19,9 @@ _COMMANDS = {
     "export": "Write a data set in a format that others read.",
     "formats": "List the formats, and what each holds and loses.",
     "info": "Say what a folder holds: a capture or a data set.",
+    "schema": "List or print the JSON Schemas of gtahead's files.",
     "simulate": "Draw crowd scenes, as captures to work with.",
+    "validate": "Check a capture, a data set, an export or other people's labels.",
 }
 """Commands and their one-line helps: the group's help imports none of them."""
 
@@ -81,6 +83,7 @@ def main() -> None:
     gtahead info                          what is in ./dataset
     gtahead annotate --boxes perspective  give it other boxes or sigmas
     gtahead export --format coco          for programs that read COCO
+    gtahead validate                      is all of it as it should be?
     """
 
 

@@ -65,6 +65,19 @@ def sequence_digests(frames: Mapping[str, Sequence[Any]], heads: Columns) -> dic
     return {kind: one.hexdigest() for kind, one in zip(KINDS, hashes, strict=True)}
 
 
+def without_unknown(heads: Columns) -> Columns:
+    """Leave out columns in which nothing is known: the same as columns that aren't there."""
+    needed = {"head_id", "frame_index", "x", "y", "in_frame", "status"}
+    needed |= {"box_source", "box_source_names"}
+    return {
+        name: values
+        for name, values in heads.items()
+        if name in needed
+        or (values.dtype.kind == "f" and not np.isnan(values).all())
+        or (values.dtype.kind == "i" and (values >= 0).any())
+    }
+
+
 def combined(digests: Iterable[tuple[str, str]]) -> str:
     """Hash (sequence, digest) pairs, in sorted order, to one fingerprint."""
     total = hashlib.sha256(b"gtahead data set 1\n")

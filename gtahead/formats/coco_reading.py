@@ -37,6 +37,12 @@ SNIFFED = 65_536
 MOST_COMPILED = 2**33
 """Files beyond are read the plain way, or rather not at all: 8 GB."""
 
+HAS_AREA, HAS_ISCROWD = 1, 2
+"""Keys that an annotation has, which COCO's own evaluation can't do without."""
+
+NO_ID = -(2**62)
+"""Stands for an annotation's id that isn't there, or is no whole number."""
+
 _REMEDY = "mend the file, or export it again"
 
 
@@ -48,8 +54,9 @@ class CocoFile:
         images: as they stand.
         categories: as they stand.
         info: as it stands; empty where there is none.
-        annotations: columns of (N,): `image_id`, `category_id`, `crowd`, `head_id` (-1 where there
-            is none), `visibility` (NaN), `occluded` (-1); `bbox` (N, 4) as x, y, width, height and
+        annotations: columns of (N,): `id` (`NO_ID` where it's no whole number), `image_id`,
+            `category_id`, `keys` (`HAS_AREA`, `HAS_ISCROWD`), `crowd`, `head_id` (-1 where there is
+            none), `visibility` (NaN), `occluded` (-1); `bbox` (N, 4) as x, y, width, height and
             `point` (N, 2), NaN where there is none.
     """
 
@@ -128,8 +135,10 @@ def _is_id(value: object) -> bool:
 def _plain_columns(rows: list[dict[str, Any]], name: str) -> Columns:
     count = len(rows)
     out: Columns = {
+        "id": np.full(count, NO_ID),
         "image_id": np.empty(count, np.int64),
         "category_id": np.empty(count, np.int64),
+        "keys": np.zeros(count, np.int8),
         "crowd": np.zeros(count, np.int8),
         "head_id": np.full(count, -1, np.int64),
         "visibility": np.full(count, np.nan),
@@ -147,6 +156,9 @@ def _plain_columns(rows: list[dict[str, Any]], name: str) -> Columns:
                     remedy=_REMEDY,
                 )
             out[key][index] = row[key]
+        if _is_id(row.get("id")):
+            out["id"][index] = row["id"]
+        out["keys"][index] = HAS_AREA * ("area" in row) | HAS_ISCROWD * ("iscrowd" in row)
         out["crowd"][index] = bool(row.get("iscrowd") or row.get("ignore"))
         if row.get("bbox") is not None:
             out["bbox"][index] = _numbers(row["bbox"], 4, name, f"/annotations/{index}/bbox")
@@ -187,17 +199,18 @@ def _numbers(values: Any, count: int, name: str, place: str) -> list[float]:  # 
     return [float(value) for value in values]
 
 
-def _files(root: Path, prefix: str) -> list[Path]:
+def coco_files(root: Path, prefix: str) -> list[Path]:
     """Find COCO files; those whose name begins with `prefix` alone, where there are some."""
     found = []
     for folder in (root / "annotations", root):
         if folder.is_dir():
-            found += [path for path in sorted(folder.glob("*.json")) if _looks_like_coco(path)]
+            found += [path for path in sorted(folder.glob("*.json")) if looks_like_coco(path)]
     wanted = [path for path in found if path.name.startswith(prefix)]
     return wanted or (found if prefix == INSTANCES else [])
 
 
-def _looks_like_coco(path: Path) -> bool:
+def looks_like_coco(path: Path) -> bool:
+    """Say whether a file has the keys of a COCO file near its ends."""
     try:
         with path.open("rb") as file:
             ends = file.read(SNIFFED)
@@ -215,11 +228,11 @@ def coco_reader(name: str, title: str, prefix: str) -> Reader:
     """Make a reader of COCO files whose names begin with `prefix`."""
 
     def recognise(root: Path) -> str | None:
-        files = _files(root, prefix)
+        files = coco_files(root, prefix)
         return f"{files[0].relative_to(root).as_posix()} is a COCO file" if files else None
 
     def scan(root: Path) -> Listing:
-        return _scan(root, _files(root, prefix))
+        return _scan(root, coco_files(root, prefix))
 
     return reader_of(name, title, recognise, scan)
 

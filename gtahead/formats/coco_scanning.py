@@ -96,8 +96,10 @@ def _annotations(body: bytes, view: Any, place: int) -> tuple[Columns, int] | No
 def _block(rows: int) -> Columns:
     """Make arrays for so many annotations."""
     return {
+        "id": np.empty(rows, np.int64),
         "image_id": np.empty(rows, np.int64),
         "category_id": np.empty(rows, np.int64),
+        "keys": np.empty(rows, np.int8),
         "crowd": np.empty(rows, np.int8),
         "head_id": np.empty(rows, np.int64),
         "visibility": np.empty(rows),

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numba import uint64
 
 from gtahead.compiling import compiled
+from gtahead.formats.coco_reading import HAS_AREA, HAS_ISCROWD, NO_ID
 from gtahead.formats.textrows import DIGITS, Bytes, Ints
 from gtahead.geometry import Floats
 
@@ -263,7 +264,8 @@ def _code(key: str) -> Whole:
     return np.uint64(code ^ (len(key) << 56) & (2**64 - 1))
 
 
-_IMAGE_ID, _CATEGORY_ID = _code("image_id"), _code("category_id")
+_ID_KEY, _IMAGE_ID, _CATEGORY_ID = _code("id"), _code("image_id"), _code("category_id")
+_AREA_KEY = _code("area")
 _BBOX, _KEYPOINTS = _code("bbox"), _code("keypoints")
 _ISCROWD, _IGNORE = _code("iscrowd"), _code("ignore")
 _OURS, _HEAD_KEY, _POINT_KEY = _code("gtahead"), _code("head"), _code("point")
@@ -526,8 +528,10 @@ def _key(data: Bytes, place: Whole) -> tuple[Whole, Whole]:
 def read_annotations(
     data: Bytes,
     place: Whole,
+    ids: Ints,
     images: Ints,
     categories: Ints,
+    keys: Flags,
     crowd: Flags,
     heads: Ints,
     visibility: Floats,
@@ -552,6 +556,7 @@ def read_annotations(
         if place < end and data[place] <= _BLANK:
             place = _after_blanks(data, place)
         seen = 0
+        ids[row], keys[row] = NO_ID, 0
         crowd[row], heads[row], visibility[row], occluded[row] = 0, -1, np.nan, -1
         for side in range(4):
             bbox[row, side] = np.nan
@@ -563,8 +568,19 @@ def read_annotations(
                 return ODD, place, False
             wanted = (ours and (key == _HEAD_KEY or key == _OCCLUDED_KEY)) or (
                 not ours
-                and (key == _IMAGE_ID or key == _CATEGORY_ID or key == _ISCROWD or key == _IGNORE)
+                and (
+                    key == _ID_KEY
+                    or key == _IMAGE_ID
+                    or key == _CATEGORY_ID
+                    or key == _ISCROWD
+                    or key == _IGNORE
+                )
             )
+            if not ours:
+                if key == _AREA_KEY:
+                    keys[row] |= HAS_AREA
+                elif key == _ISCROWD:
+                    keys[row] |= HAS_ISCROWD
             digit = uint64(data[place]) - uint64(_ZERO)
             if wanted and digit < uint64(10):
                 # Read here and not in `_number`: calls are what this loop's time is made of.
@@ -585,6 +601,8 @@ def read_annotations(
                         heads[row] = number
                     else:
                         occluded[row] = number != uint64(0)
+                elif key == _ID_KEY:
+                    ids[row] = number
                 elif key == _IMAGE_ID:
                     images[row] = number
                     seen |= 1
@@ -604,6 +622,8 @@ def read_annotations(
                     return ODD, place, False
                 if ours:
                     heads[row] = int(value)
+                elif key == _ID_KEY:
+                    ids[row] = int(value)
                 elif key == _IMAGE_ID:
                     images[row] = int(value)
                     seen |= 1

@@ -33,8 +33,10 @@ import gtahead
 from gtahead.dataset import Dataset
 
 PRELUDE = """
-import contextlib, io, json, resource, sys, time
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+import contextlib, io, json, sys, time
+def peak():  # not ru_maxrss, which a process inherits from the one that started it
+    with open("/proc/self/status") as file:
+        return next(int(row.split()[1]) for row in file if row.startswith("VmHWM")) / 1024
 def told(begun, before, **more):
     print(json.dumps({"cpu": time.process_time() - begun, "extra": peak() - before, **more}))
 quiet = contextlib.redirect_stdout(io.StringIO())

@@ -1,0 +1,141 @@
+"""`gtahead validate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gtahead.cli.common import print_json, progress_bar, working_options
+from gtahead.errors import UsageError
+from gtahead.findings import CODES, Severity
+
+if TYPE_CHECKING:
+    from gtahead.findings import Findings
+    from gtahead.validation import Validation
+
+INFOS_SHOWN = 3
+"""Of each code that is nobody's fault."""
+
+
+@click.command("validate")
+@click.argument("path", default="./dataset")
+@click.option(
+    "--from",
+    "reader",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="What PATH is: auto, capture, dataset, predictions, or a name that `build --from` takes.",
+)
+@click.option(
+    "--images",
+    type=click.Choice(["quick", "full", "none"]),
+    default="quick",
+    show_default=True,
+    help="Pictures: read headers; decode them, and look for twins in two splits; or neither.",
+)
+@click.option("--against", metavar="DATASET", help="PATH is an export: does it hold the same?")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning"]),
+    default="error",
+    show_default=True,
+    help="Exit with 1 where there is a finding of this severity or worse.",
+)
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    help="What --json printed earlier: findings that it knows don't count.",
+)
+@click.option("--html", metavar="FILE", help="Write the report as a page, too.")
+@click.option("--explain", metavar="CODE", help="Say what a finding's code means, and stop.")
+@working_options
+def command(
+    path: str,
+    reader: str,
+    images: str,
+    against: str | None,
+    fail_on: str,
+    baseline: str | None,
+    html: str | None,
+    explain: str | None,
+    workers: int | None,
+    scheduler: str | None,
+    *,
+    quiet: bool,
+    debug: bool,
+    as_json: bool,
+) -> int:
+    """Check what PATH holds: a capture, data set, export, or labels.  [default: ./dataset]
+
+    Everything is checked before the verdict: exit 0 where nothing is wrong, 1 where something is.
+    At most 20 findings of a kind are printed; totals are always exact.
+    """  # noqa: D415
+    del debug
+    if explain is not None:
+        click.echo(_explanation(explain))
+        return 0
+    from gtahead.validation import validate
+    from gtahead.validation.baseline import read_baseline, without_known
+
+    known = None if baseline is None else read_baseline(Path(baseline))
+    with progress_bar("checking", quiet=quiet or as_json) as show:
+        checked = validate(
+            path,
+            reader=reader,
+            images=images,
+            against=against,
+            workers=workers,
+            scheduler=scheduler,
+            on_progress=show,
+        )
+        found = checked.finish()
+    if known is not None:
+        found = without_known(found, known)
+    report = checked.as_dict()
+    if known is not None:
+        report["new"] = found.as_dict()
+    if html is not None:
+        from gtahead.validation.page import write_page
+
+        write_page(Path(html), checked, found)
+    if as_json:
+        print_json(report)
+    elif not quiet:
+        _print(checked, found, known is not None)
+    return 1 if found.reach(fail_on) else 0
+
+
+def _explanation(code: str) -> str:
+    """Say what a code means."""
+    if code not in CODES:
+        import difflib
+
+        close = difflib.get_close_matches(code, CODES, n=1)
+        remedy = f"did you mean {close[0]}?" if close else "the findings page of the docs has all"
+        raise UsageError("no such code", value=code, remedy=remedy)
+    kind = CODES[code]
+    away = f"; a build sets the {kind.sets_aside} aside" if kind.sets_aside else ""
+    return f"{code}: {kind.severity}{away}\n  what: {kind.what}\n  remedy: {kind.remedy}"
+
+
+def _print(checked: Validation, found: Findings, baseline: bool) -> None:
+    click.echo(f"{checked.path}: {checked.described}")
+    if checked.largest_error_px is not None:
+        click.echo(f"  largest coordinate error: {checked.largest_error_px:.4f} px")
+    order = list(Severity)
+    for code, kept in sorted(found.by_code(), key=lambda one: order.index(CODES[one[0]].severity)):
+        total = found.totals[code]
+        examples = kept[:INFOS_SHOWN] if CODES[code].severity is Severity.INFO else kept
+        for finding in examples:
+            click.echo(str(finding))
+        if total > len(examples):
+            click.echo(f"  … {total - len(examples):,} more of {code}: {total:,} in all")
+    counts: dict[str, Any] = found.by_severity()
+    parts = [f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items() if count]
+    if parts:
+        click.echo("new: " * baseline + ", ".join(parts))
+    else:
+        click.echo("nothing new" if baseline else "nothing found")

@@ -1,0 +1,136 @@
+"""Captures, and data sets in formats that gtahead reads: one sequence at a time, in any process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead import pictures
+from gtahead.dataset.captured import (
+    BrokenSequence,
+    CapturedFrame,
+    CapturedSequence,
+    SequenceSource,
+)
+from gtahead.errors import Where
+from gtahead.findings import Findings, Ledger
+from gtahead.intake import READERS
+from gtahead.validation.motion import LagEvidence, check_counts, check_speeds, lag_evidence
+
+
+@dataclass(frozen=True)
+class SequenceTask:
+    """What a worker needs to check one sequence; `images` is quick, full or none."""
+
+    source: SequenceSource
+    images: str
+
+
+@dataclass
+class SequenceChecked:
+    """What came of it."""
+
+    findings: Findings = field(default_factory=Findings)
+    ledger: Ledger = field(default_factory=Ledger)
+    lag: LagEvidence = field(default_factory=LagEvidence)
+
+
+def check_sequence(task: SequenceTask) -> SequenceChecked:
+    """Read one sequence as a build would, and check its pictures and its course in time."""
+    done = SequenceChecked()
+    source = task.source
+    try:
+        captured = READERS[source.reader].read(source, done.findings, done.ledger)
+    except BrokenSequence:
+        return done
+    except OSError as error:
+        where = Where(str(error.filename or source.path), source.name)
+        done.findings.add("labels-unreadable", where, detail=error.strerror or str(error))
+        return done
+    sizes = np.array(captured.sizes_wh, np.float64).reshape(-1, 2)
+    points = np.stack([captured.heads["x"], captured.heads["y"]], axis=1)
+    here = sizes[captured.heads["frame_index"]]
+    inside = np.asarray(((points >= 0) & (points < here)).all(axis=1), np.bool_)
+    _note_outside(captured, points, inside, done.findings)
+    check_speeds(captured, done.findings)
+    if source.reader not in _PLAIN_PICTURES:
+        check_counts(captured, inside, done.findings)
+    if task.images != "none" and captured.pictures:
+        _check_pictures(captured, task, inside, done.findings)
+        done.lag = lag_evidence(captured, lambda frame: _grey(frame, source))
+    return done
+
+
+_PLAIN_PICTURES = ("shanghaitech", "qnrf", "jhu", "nwpu", "fidtm", "crowdhuman", "voc", "yolo")
+"""Formats of pictures that don't follow one another, unless gtahead wrote them."""
+
+
+def _note_outside(
+    captured: CapturedSequence,
+    points: npt.NDArray[np.float64],
+    inside: npt.NDArray[np.bool_],
+    findings: Findings,
+) -> None:
+    for row in np.flatnonzero(~inside)[:20].tolist():
+        frame = captured.frames[int(captured.heads["frame_index"][row])].frame
+        place = Where(None, captured.name, frame, int(captured.heads["head_id"][row]))
+        value = f"{points[row, 0]:g}, {points[row, 1]:g}"
+        findings.add("head-outside-frame", place, value)
+    findings.add_many("head-outside-frame", max(0, int((~inside).sum()) - 20), ())
+
+
+def _check_pictures(
+    captured: CapturedSequence,
+    task: SequenceTask,
+    inside: npt.NDArray[np.bool_],
+    findings: Findings,
+) -> None:
+    """Look at every picture's header, or decode it."""
+    counts = np.bincount(captured.heads["frame_index"][inside], minlength=len(captured.frames))
+    for index, frame in enumerate(captured.frames):
+        if (
+            frame.fault is not None
+            or frame.layers
+            or (frame.row is not None and task.images != "full")
+        ):
+            continue
+        where = Where(frame.file, captured.name, frame.frame)
+        width, height = frame.size_wh or captured.size_wh
+        try:
+            if task.images == "full":
+                data = _bytes_of(frame, task.source)
+                header = pictures.read_header(data)
+                pictures.check_health(data, header)
+            else:
+                header = pictures.peek(task.source.root / (frame.file or ""))
+        except pictures.PictureError as fault:
+            code = fault.code
+            if code == "flat-picture" and counts[index]:
+                code = "heads-on-flat-picture"
+            findings.add(code, where, detail=fault.detail)
+            continue
+        if (width, height) not in (header.size_wh, header.upright_wh):
+            told = f"{header.size_wh[0]} x {header.size_wh[1]} instead of {width} x {height}"
+            findings.add("wrong-size", where, detail=told)
+
+
+def _bytes_of(frame: CapturedFrame, source: SequenceSource) -> bytes:
+    unpack = READERS[source.reader].unpack
+    if frame.row is not None and unpack is not None:
+        return unpack(source.root, frame)
+    return pictures.read_bytes(source.root / Path(frame.file or ""))
+
+
+def _grey(frame: CapturedFrame, source: SequenceSource) -> npt.NDArray[np.uint8] | None:
+    """Decode a picture in grey; None where it can't be."""
+    if frame.fault is not None or frame.layers:
+        return None
+    try:
+        data = _bytes_of(frame, source)
+        pictures.read_header(data)  # refuses what is too large to decode
+        return pictures.decode_grey(data)
+    except pictures.PictureError:
+        return None

@@ -1,0 +1,293 @@
+"""One way in: what stands at a path, and which checks it gets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from gtahead import running
+from gtahead.captures import CAPTURES
+from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset
+from gtahead.dataset.captured import Reader
+from gtahead.errors import GtaheadError, InputError, UsageError, Where
+from gtahead.findings import Finding, Findings, Ledger
+from gtahead.formats.coco_reading import coco_files
+from gtahead.formats.reading import exported_as
+from gtahead.intake import READERS, choose_reader
+from gtahead.validation.captures import SequenceChecked, SequenceTask, check_sequence
+from gtahead.validation.coco import check_coco
+from gtahead.validation.dataset import check_dataset, open_dataset
+from gtahead.validation.documents import check_file, kind_of
+from gtahead.validation.motion import LagEvidence
+from gtahead.validation.released import check_near_duplicates, check_pictures, picture_tasks
+
+IMAGES = ("quick", "full", "none")
+
+MAPS = ("density", "heatmap")
+"""Formats of maps: nothing reads them back, but they can be held against their heads."""
+
+Progress = Callable[[int, int, str], None]
+
+
+def validate(
+    path: str | Path = "dataset",
+    *,
+    reader: str = "auto",
+    images: str = "quick",
+    against: str | Path | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    on_progress: Callable[[int, int, str], None] | None = None,
+) -> Validation:
+    """Check a capture, a data set, an export, other people's labels, or a single file.
+
+    Args:
+        path: a folder or a file.
+        reader: `auto`, `capture`, `dataset`, `predictions`, or a name that `--from` takes.
+        images: `quick` reads each picture's header, `full` decodes it and looks for pictures that
+            nearly are in two splits, `none` leaves them alone.
+        against: a data set; then `path` is an export, and it's checked that it holds the same.
+        workers: processes; None for one a core, up to 4.
+        scheduler: address of a Dask scheduler, in place of processes of this machine.
+        on_progress: called at the start and after each part.
+
+    Returns:
+        What yields findings as they come. At most 20 of a kind are given word for word;
+        `Validation.findings.totals` counts all of them.
+
+    Raises:
+        UsageError: an unknown option value.
+        InputError: nothing is there, or nothing that gtahead knows.
+        ResourceError: an extra is missing.
+
+    Example:
+        >>> for finding in gtahead.validate("dataset"):  # doctest: +SKIP
+        ...     print(finding)
+    """
+    if against is not None and (Path(path) / MANIFEST).is_file():
+        raise UsageError(
+            "--against is for exports", where=Where(str(path)), remedy="give the export as PATH"
+        )
+    if images not in IMAGES:
+        remedy = f"one of {', '.join(IMAGES)}"
+        raise UsageError("unknown images", value=images, remedy=remedy)
+    place = Path(path)
+    if not place.exists():
+        raise InputError(
+            "no such file or folder",
+            where=Where(str(place)),
+            remedy="give a data set, a capture, an export or a file of labels",
+        )
+    compared = None if against is None else Path(against)
+    how = _How(images, workers, scheduler, on_progress)
+    return Validation(place, *_kind(place, reader), how, compared)
+
+
+class _How:
+    """How to go about it."""
+
+    def __init__(
+        self, images: str, workers: int | None, scheduler: str | None, progress: Progress | None
+    ) -> None:
+        self.images = images
+        self.workers = workers
+        self.scheduler = scheduler
+        self.progress = progress
+
+    def run(
+        self, function: Callable[[Any], Any], tasks: list[tuple[str, Any]]
+    ) -> Iterator[tuple[str, Any]]:
+        """Work on tasks and give their names and results as they come."""
+        show = self.progress or (lambda done, total, name: None)
+        show(0, len(tasks), "")
+        workers = 1 if len(tasks) < 2 else self.workers
+        found = running.run_all(function, tasks, workers=workers, scheduler=self.scheduler)
+        with closing(found) as results:
+            for done, (name, result) in enumerate(results, 1):
+                yield name, result
+                show(done, len(tasks), name)
+
+
+def _kind(path: Path, wanted: str) -> tuple[str, str]:
+    """Say what stands at a path, and why.
+
+    Raises:
+        UsageError: an unknown kind.
+        InputError: it isn't that, or nothing that gtahead knows.
+    """
+    known = ("auto", "capture", "dataset", "predictions", *MAPS, *READERS)
+    if wanted not in known:
+        raise UsageError("unknown kind", value=wanted, remedy=f"one of {', '.join(known)}")
+    if path.is_file():
+        if wanted == "predictions":
+            return "file", "predictions"
+        return "file", kind_of(path)
+    unfinished = any((path / name).is_dir() for name in (WORK, ANNOTATING))
+    if wanted == "dataset" or (wanted == "auto" and ((path / MANIFEST).is_file() or unfinished)):
+        return "dataset", f"{MANIFEST} is there"
+    exported = exported_as(path)
+    if exported in MAPS and wanted in ("auto", exported):
+        return str(exported), "export.json says so"
+    if wanted in ("predictions", *MAPS):
+        raise InputError(f"no {wanted} are there", where=Where(str(path)), remedy="give the file")
+    reader, reason = choose_reader(path, "auto" if wanted == "capture" else wanted)
+    if wanted == "capture" and reader.name not in CAPTURES:
+        raise InputError(
+            "not a capture", where=Where(str(path)), value=reader.name, remedy="use --from auto"
+        )
+    return reader.name, reason
+
+
+_TOLD_WITH_PLACES = ("head-outside-frame", "head-without-frame", "duplicate-frame", "not-finite")
+"""What a reader finds in COCO files, and the file's own check with the places in it."""
+
+
+class Validation:
+    """A check that is under way: iterate over it for findings.
+
+    Attributes:
+        path: as given.
+        kind: `dataset`, `file`, `density`, `heatmap`, or the name of a reader.
+        reason: why it's taken for that.
+        findings: so far; totals are exact.
+        ledger: frames and heads that were read, where a reader read them.
+        largest_error_px: of a coordinate against the data set, where one is given.
+    """
+
+    def __init__(self, path: Path, kind: str, reason: str, how: _How, against: Path | None) -> None:
+        self.path = path
+        self.kind = kind
+        self.reason = reason
+        self.findings = Findings()
+        self.ledger = Ledger()
+        self.largest_error_px: float | None = None
+        self._how = how
+        self._against = against
+
+    def __iter__(self) -> Iterator[Finding]:
+        for part in self._parts():
+            known = {code: len(kept) for code, kept in self.findings.examples.items()}
+            self.findings.merge(part)
+            for code, kept in self.findings.examples.items():
+                yield from kept[known.get(code, 0) :]
+
+    def finish(self) -> Findings:
+        """Go through all of it and give what was found."""
+        for _ in self:
+            pass
+        return self.findings
+
+    @property
+    def described(self) -> str:
+        """What was checked, in words."""
+        kinds = {"dataset": "a data set", "file": f"a file of the kind {self.reason}"}
+        what = kinds.get(self.kind, f"{self.kind} ({self.reason})")
+        frames, heads = self.ledger.frames.kept, self.ledger.heads.kept
+        return f"{what}, {frames:,} frames, {heads:,} heads" if frames else what
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the report as one JSON object."""
+        return {
+            "path": str(self.path),
+            "kind": self.kind,
+            "reason": self.reason,
+            "ledger": self.ledger.as_dict(),
+            "largest_error_px": self.largest_error_px,
+            "severities": self.findings.by_severity(),
+            "findings": self.findings.as_dict(),
+        }
+
+    def _parts(self) -> Iterator[Findings]:
+        if self.kind == "file":
+            part = Findings()
+            check_file(self.path, self.reason, part)
+            yield part
+        elif self.kind == "dataset":
+            yield from self._dataset()
+        elif self.kind in MAPS:
+            from gtahead.validation.maps import check_maps
+
+            yield from check_maps(self.path, self.kind, self._against)
+            return
+        else:
+            if self.kind.startswith("coco"):
+                yield from self._coco()
+            yield from self._sequences(READERS[self.kind])
+        if self._against is not None:
+            yield from self._compared(self._against)
+
+    def _dataset(self) -> Iterator[Findings]:
+        part = Findings()
+        opened = open_dataset(self.path, part)
+        yield part
+        if opened is None:
+            return
+        self.ledger = Ledger.from_dict(opened.manifest.document["ledger"])
+        part = Findings()
+        for _ in check_dataset(opened, part):
+            yield part
+            part.totals, part.examples = {}, {}
+        yield part
+        if self._how.images == "none":
+            return
+        hashes: dict[str, int] = {}
+        tasks = list(picture_tasks(opened, self._how.images))
+        for _, (found, more) in self._how.run(check_pictures, tasks):
+            hashes |= more
+            yield found
+        part = Findings()
+        check_near_duplicates(opened, hashes, part)
+        yield part
+
+    def _coco(self) -> Iterator[Findings]:
+        prefix = "person_" if self.kind == "coco-keypoints" else "instances"
+        for path in coco_files(self.path, prefix):
+            part = Findings()
+            check_coco(path, path.relative_to(self.path).as_posix(), part)
+            yield part
+
+    def _sequences(self, reader: Reader) -> Iterator[Findings]:
+        part = Findings()
+        try:
+            sources = reader.list_sequences(Path(os.path.realpath(self.path)), part)
+        except InputError as error:
+            if not any(self.findings.totals.values()):  # else the reason is told already
+                place = error.where or Where(str(self.path))
+                part.add("file-unreadable", place, error.value, error.what)
+            sources = []
+        yield part
+        lag = LagEvidence()
+        tasks = [(one.name, SequenceTask(one, self._how.images)) for one in sources]
+        for _, done in self._how.run(check_sequence, tasks):
+            assert isinstance(done, SequenceChecked)
+            self.ledger.add(done.ledger)
+            lag.add(done.lag)
+            for code in _TOLD_WITH_PLACES if self.kind.startswith("coco") else ():
+                done.findings.totals.pop(code, None)
+                done.findings.examples.pop(code, None)
+            yield done.findings
+        part = Findings()
+        verdict = lag.verdict()
+        if verdict is not None:
+            shift, best, none = verdict
+            when = "late" if shift > 0 else "early"
+            frames = f"{abs(shift)} frame{'s' * (abs(shift) > 1)} {when}"
+            detail = f"correlation {best:.2f} instead of {none:.2f}"
+            part.add("label-lag", Where(str(self.path)), frames, detail)
+        yield part
+
+    def _compared(self, dataset: Path) -> Iterator[Findings]:
+        from gtahead.validation.comparing import compare
+
+        part = Findings()
+        try:
+            opened = Dataset.open(dataset)
+        except GtaheadError as error:
+            raise InputError(
+                error.what, where=error.where, value=error.value, remedy=error.remedy
+            ) from error
+        self.largest_error_px = compare(self.path, self.kind, opened, part)
+        yield part

@@ -1,0 +1,279 @@
+"""COCO files: what no schema can say, over columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead import schemas
+from gtahead.errors import InputError, Where
+from gtahead.findings import Finding, Findings
+from gtahead.formats.coco_reading import HAS_AREA, HAS_ISCROWD, NO_ID, CocoFile, read_coco
+from gtahead.geometry import Floats
+from gtahead.validation.noting import note_rows, repeated
+
+TOLERANCE_PX = 0.02
+"""Twice what COCO files of ours round to: corners and points are rounded each by itself."""
+
+FARTHEST_PX = 1e7
+"""Coordinates beyond are no place of anything."""
+
+SCHEMA_BYTES = 16_000_000
+"""Files up to this size are held against the schema word by word; the loop that reads larger ones
+refuses what isn't COCO, and then they are too."""
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Heads:
+    """Annotations with what their images say of them.
+
+    Attributes:
+        columns: as `CocoFile` has them.
+        sizes_wh: (N, 2) of their pictures, NaN where unknown.
+    """
+
+    file: str
+    columns: Mapping[str, Any]
+    sizes_wh: Floats
+
+    def at(self, row: int, key: str) -> Where:
+        return Where(self.file, field=f"/annotations/{row}/{key}")
+
+    def box(self, row: int) -> str:
+        return ", ".join(f"{value:g}" for value in self.columns["bbox"][row])
+
+
+def check_coco(path: Path, file: str, findings: Findings) -> CocoFile | None:
+    """Check a COCO file.
+
+    Args:
+        path: of the file.
+        file: its name in findings.
+        findings: takes what is found.
+
+    Returns:
+        The file, read; None where it can't be.
+    """
+    faults = len(findings)
+    if path.stat().st_size <= SCHEMA_BYTES:
+        _check_schema(path, file, findings)
+    try:
+        coco = read_coco(path, file)
+    except InputError as error:
+        if len(findings) == faults:  # else the schema has said so already
+            _check_schema(path, file, findings)
+        if len(findings) == faults:
+            findings.add("file-unreadable", error.where or Where(file), error.value, error.what)
+        return None
+    sizes = _check_images(coco, file, findings)
+    _check_categories(coco, file, findings)
+    _check_annotations(coco, file, sizes, findings)
+    return coco
+
+
+def _check_schema(path: Path, file: str, findings: Findings) -> None:
+    try:
+        document = schemas.parse_json(path.read_bytes(), file)
+    except InputError as error:
+        findings.add("file-unreadable", error.where or Where(file), error.value, error.what)
+        return
+    for pointer, message in schemas.faults(document, "coco-plain"):
+        findings.add("breaks-schema", Where(file, field=pointer), detail=message)
+
+
+def _check_images(coco: CocoFile, file: str, findings: Findings) -> Floats:
+    """Check images; give their sizes, NaN where nobody says them."""
+    ids = np.array([image["id"] for image in coco.images], np.int64)
+    rows, firsts = repeated(ids)
+    first_of = dict(zip(rows.tolist(), firsts.tolist(), strict=True))
+    note_rows(
+        findings,
+        "duplicate-id",
+        rows,
+        lambda row: Finding(
+            "duplicate-id",
+            Where(file, field=f"/images/{row}/id"),
+            int(ids[row]),
+            f"first at /images/{first_of[row]}/id",
+        ),
+    )
+    seen: dict[str, int] = {}
+    sizes = np.full((len(ids), 2), np.nan)
+    for index, image in enumerate(coco.images):
+        name = image["file_name"]
+        if name in seen:
+            place = Where(file, field=f"/images/{index}/file_name")
+            findings.add("duplicate-frame", place, name, f"first at /images/{seen[name]}/file_name")
+        seen.setdefault(name, index)
+        size = image.get("width"), image.get("height")
+        if all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in size):
+            sizes[index] = size
+        else:
+            findings.add("size-unknown", Where(file, field=f"/images/{index}"))
+    return sizes
+
+
+def _check_categories(coco: CocoFile, file: str, findings: Findings) -> None:
+    seen: dict[object, int] = {}
+    for index, category in enumerate(coco.categories):
+        key = category.get("id")
+        place = Where(file, field=f"/categories/{index}/id")
+        if key in seen:
+            findings.add("duplicate-id", place, key, f"first at /categories/{seen[key]}/id")
+        seen.setdefault(key, index)
+        if key == 0:
+            findings.add("category-zero", place, detail=str(category.get("name", "")))
+
+
+def _check_annotations(coco: CocoFile, file: str, sizes: Floats, findings: Findings) -> None:
+    columns = coco.annotations
+    if not len(columns["image_id"]):
+        return
+    _check_ids(columns, file, findings)
+    image_ids = np.array([image["id"] for image in coco.images], np.int64)
+    index, known = _find(columns["image_id"], image_ids)
+    none = np.full((1, 2), np.nan)
+    heads = _Heads(file, columns, np.concatenate([sizes, none])[np.where(known, index, -1)])
+    _check_references(heads, "image_id", ~known, findings)
+    categories = [c["id"] for c in coco.categories if isinstance(c.get("id"), int)]
+    _, known = _find(columns["category_id"], np.array(categories, np.int64))
+    _check_references(heads, "category_id", ~known, findings)
+    _check_boxes(heads, findings)
+    _check_points(heads, findings)
+
+
+def _find(values: Ints, among: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Give the first place of each value, and whether it's there at all."""
+    if not len(among):
+        return np.zeros(len(values), np.int64), np.zeros(len(values), np.bool_)
+    order = np.argsort(among, kind="stable")
+    place = np.minimum(np.searchsorted(among[order], values), len(among) - 1)
+    found = order[place]
+    return found, among[found] == values
+
+
+def _check_references(
+    heads: _Heads, key: str, bad: npt.NDArray[np.bool_], findings: Findings
+) -> None:
+    note_rows(
+        findings,
+        "reference-to-nothing",
+        bad,
+        lambda row: Finding(
+            "reference-to-nothing", heads.at(row, key), int(heads.columns[key][row])
+        ),
+    )
+
+
+def _check_ids(columns: Mapping[str, Any], file: str, findings: Findings) -> None:
+    ids: Ints = columns["id"]
+
+    def at(row: int) -> Where:
+        return Where(file, field=f"/annotations/{row}/id")
+
+    missing = ids == NO_ID
+    note_rows(findings, "id-missing", missing, lambda row: Finding("id-missing", at(row)))
+    note_rows(findings, "id-zero", ids == 0, lambda row: Finding("id-zero", at(row), 0))
+    rows, firsts = repeated(ids)
+    rows, firsts = rows[~missing[rows]], firsts[~missing[rows]]
+    images = columns["image_id"]
+    order = np.lexsort((ids[rows], images[rows]))
+    pairs = np.stack([images[rows], ids[rows]], axis=1)[order]
+    unique_within = not (np.diff(pairs, axis=0) == 0).all(axis=1).any()
+    unique_within &= not (images[rows] == images[firsts]).any()
+    if unique_within and len(rows) > len(ids) // 2 and len(np.unique(images)) > 2:
+        findings.add("ids-per-image", at(int(rows[0])), int(ids[rows[0]]), f"{len(rows):,} ids")
+    else:
+        first_of = dict(zip(rows.tolist(), firsts.tolist(), strict=True))
+        note_rows(
+            findings,
+            "duplicate-id",
+            rows,
+            lambda row: Finding(
+                "duplicate-id", at(row), int(ids[row]), f"first at /annotations/{first_of[row]}/id"
+            ),
+        )
+    lacking = columns["keys"] != HAS_AREA | HAS_ISCROWD
+    note_rows(
+        findings,
+        "coco-keys-missing",
+        lacking,
+        lambda row: Finding("coco-keys-missing", Where(file, field=f"/annotations/{row}")),
+    )
+
+
+def _check_boxes(heads: _Heads, findings: Findings) -> None:
+    box: Floats = heads.columns["bbox"]
+    missing = np.isnan(box[:, 0])
+
+    def noted(code: str, bad: npt.NDArray[np.bool_]) -> None:
+        note_rows(
+            findings,
+            code,
+            bad,
+            lambda row: Finding(code, heads.at(row, "bbox"), heads.box(row)),
+        )
+
+    note_rows(findings, "no-box", missing, lambda row: Finding("no-box", heads.at(row, "bbox")))
+    absurd = np.asarray((np.abs(box) > FARTHEST_PX).any(axis=1))
+    noted("not-finite", absurd)
+    x, y, width, height = box.T
+    flat = ((width <= 0) | (height <= 0)) & ~absurd
+    noted("box-without-area", flat)
+    over = (x < -TOLERANCE_PX) | (y < -TOLERANCE_PX)
+    right, bottom = x + width, y + height
+    limit_x, limit_y = heads.sizes_wh.T
+    over |= (right > limit_x + TOLERANCE_PX) | (bottom > limit_y + TOLERANCE_PX)
+    over &= ~(flat | absurd)
+    outside = over & ((x >= limit_x) | (y >= limit_y) | (right <= 0) | (bottom <= 0))
+    noted("box-outside-frame", outside)
+    noted("box-over-border", over & ~outside)
+    _check_origin(heads, findings)
+
+
+def _check_origin(heads: _Heads, findings: Findings) -> None:
+    """Look for boxes that count from 1: whole numbers that begin at 1 and end one too far."""
+    box = heads.columns["bbox"]
+    if len(box) < 2 or not (box[:, :2] >= 1).all() or (box != np.floor(box)).any():
+        return
+    beyond = box[:, :2] + box[:, 2:] - heads.sizes_wh
+    beyond = beyond[np.isfinite(beyond).all(axis=1)]
+    if len(beyond) and beyond.max() == 1 and (box[:, :2].min(axis=0) == 1).any():
+        row = int(np.flatnonzero((box[:, :2] == 1).any(axis=1))[0])
+        findings.add("boxes-from-one", heads.at(row, "bbox"), heads.box(row))
+
+
+def _check_points(heads: _Heads, findings: Findings) -> None:
+    points: Floats = heads.columns["point"]
+    given = ~np.isnan(points[:, 0])
+    if not given.any():
+        return
+    box = heads.columns["bbox"]
+
+    def told(row: int) -> str:
+        return f"{points[row, 0]:g}, {points[row, 1]:g}"
+
+    low, high = box[:, :2] - TOLERANCE_PX, box[:, :2] + box[:, 2:] + TOLERANCE_PX
+    beside = given & ((points < low) | (points > high)).any(axis=1)
+    note_rows(
+        findings,
+        "point-outside-box",
+        beside,
+        lambda row: Finding(
+            "point-outside-box", heads.at(row, "gtahead/point"), told(row), f"box {heads.box(row)}"
+        ),
+    )
+    outside = given & ((points < 0) | (points >= heads.sizes_wh)).any(axis=1)
+    note_rows(
+        findings,
+        "head-outside-frame",
+        outside,
+        lambda row: Finding("head-outside-frame", heads.at(row, "gtahead/point"), told(row)),
+    )

@@ -1,0 +1,132 @@
+"""Exports against the data set that they were made of: the same frames, heads and coordinates."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from gtahead.dataset import Dataset, Frame
+from gtahead.dataset.captured import BrokenSequence
+from gtahead.dataset.tables import CAPTURED
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings, Ledger
+from gtahead.formats import FORMATS
+from gtahead.formats.format import Format
+from gtahead.formats.reading import marker_of
+from gtahead.geometry import Floats, clipped
+
+SLACK_PX = 1e-3
+"""Beyond a format's own precision: what adding and halving doubles costs."""
+
+
+def compare(folder: Path, name: str, opened: Dataset, findings: Findings) -> float | None:
+    """Read an export back and hold it against its data set.
+
+    Args:
+        folder: the export's.
+        name: of its format.
+        opened: the data set.
+        findings: takes what differs.
+
+    Returns:
+        The largest error of a coordinate, in pixels; None where no head could be compared.
+
+    Raises:
+        InputError: not an export that can be read back.
+    """
+    kind = FORMATS.get(name)
+    if kind is None or kind.reader is None:
+        raise InputError(
+            "not an export that can be held against a data set",
+            where=Where(str(folder)),
+            value=name,
+            remedy="give what `gtahead export` wrote",
+        )
+    marker = marker_of(folder)
+    splits = set((marker.get("fingerprints") or {}).get("labels") or ())
+    no_empty = bool((marker.get("options") or {}).get("drop_empty"))
+    wanted = {
+        frame.frame_id: frame
+        for frame in opened
+        if (not splits or frame.split in splits) and not (no_empty and frame.count == 0)
+    }
+    largest: list[float] = []
+    seen: set[str] = set()
+    for frame_id, heads in _frames_of(folder, kind, findings):
+        sequence, _, frame_name = frame_id.rpartition("/")
+        place = Where(None, sequence, frame_name)
+        if frame_id not in wanted:
+            findings.add("differs-from-dataset", place, detail="the data set has no such frame")
+            continue
+        seen.add(frame_id)
+        own = _exported(wanted[frame_id], kind)
+        if len(own) != len(heads):
+            told = f"the data set has {len(own)} heads for {kind.name}"
+            findings.add("differs-from-dataset", place, len(heads), told)
+        elif len(own):
+            error = _error(own, heads)
+            largest.append(error)
+            if error > kind.precision_px + SLACK_PX:
+                told = f"{kind.name} keeps {kind.precision_px:g} px"
+                findings.add("moved-against-dataset", place, f"{error:.3f} px", told)
+    for frame_id in sorted(set(wanted) - seen):
+        sequence, _, frame_name = frame_id.rpartition("/")
+        place = Where(None, sequence, frame_name)
+        findings.add("differs-from-dataset", place, detail="the frame is missing from the export")
+    return max(largest, default=None)
+
+
+def _frames_of(folder: Path, kind: Format, findings: Findings) -> list[tuple[str, Floats]]:
+    """Read an export: for each frame its heads' coordinates, as `_exported` gives them."""
+    assert kind.reader is not None
+    found = []
+    quiet = Findings()  # what a reader finds is told by the check of the export itself
+    for source in kind.reader.list_sequences(Path(os.path.realpath(folder)), quiet):
+        try:
+            captured = kind.reader.read(source, quiet, Ledger())
+        except BrokenSequence:
+            findings.add("differs-from-dataset", Where(sequence=source.name), detail="unreadable")
+            continue
+        heads = captured.heads
+        names = ("x", "y") if _by_points(kind) else CAPTURED
+        values = np.stack([heads[name] for name in names], axis=1)
+        ends = np.searchsorted(heads["frame_index"], np.arange(len(captured.frames) + 1))
+        for index, frame in enumerate(captured.frames):
+            part = values[ends[index] : ends[index + 1]]
+            found.append((f"{source.name}/{frame.frame}", part))
+    return found
+
+
+def _by_points(kind: Format) -> bool:
+    return "points" in kind.holds
+
+
+def _exported(frame: Frame, kind: Format) -> Floats:
+    """Give the coordinates of the heads that a format is given: points, or boxes."""
+    keep = frame.status != "absent"
+    if "ignored" not in kind.holds:
+        keep &= frame.status != "ignored"
+    if _by_points(kind) and not kind.boxed:
+        return np.asarray(frame.points_xy[keep])
+    boxes = frame.boxes_xyxy
+    if kind.clips:
+        boxes = clipped(boxes, np.array([frame.size_wh], np.float64))
+    if kind.boxed:
+        keep &= (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return np.asarray((frame.points_xy if _by_points(kind) else boxes)[keep])
+
+
+def _error(own: Floats, heads: Floats) -> float:
+    """Give the largest error of a coordinate, each head against the nearest one of the other."""
+    known = np.isfinite(own).all(axis=1), np.isfinite(heads).all(axis=1)
+    if not (known[0].any() and known[1].any()):
+        return 0.0
+    from scipy.spatial import cKDTree
+
+    largest = 0.0
+    for one, other in ((own[known[0]], heads[known[1]]), (heads[known[1]], own[known[0]])):
+        distance, _ = cKDTree(other).query(one, p=np.inf)
+        largest = max(largest, float(distance.max()))
+    return largest

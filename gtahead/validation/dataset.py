@@ -1,0 +1,439 @@
+"""Data sets: the tables against the manifest, against one another, and against the policy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead import storage
+from gtahead.dataset import FRAMES, SPLITS, STATUS_NAMES, CountPolicy, Dataset, heads_file, tables
+from gtahead.dataset.fingerprints import KINDS, combined, sequence_digests, without_unknown
+from gtahead.dataset.tabular import Columns
+from gtahead.errors import GtaheadError, InputError, Where
+from gtahead.findings import Finding, Findings
+from gtahead.geometry import Floats
+from gtahead.validation.noting import note_rows
+
+ODD_RATIO = 4.0
+"""Heads are of much the same size: a box so many times larger or smaller than its distance makes
+the others is of something else."""
+
+ENOUGH_HEADS = 30
+"""Of a sequence, to know what size heads have there."""
+
+BORDER_PX = 1 / 256
+"""To which derived coordinates are rounded on disk."""
+
+
+@dataclass
+class _Tally:
+    """Sums over sequences, to be held against the manifest."""
+
+    digests: dict[str, dict[str, str]] = field(default_factory=dict)
+    split_of: dict[str, str] = field(default_factory=dict)
+    heads: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
+    split_heads: Counter[str] = field(default_factory=Counter)
+    split_frames: Counter[str] = field(default_factory=Counter)
+
+
+def check_dataset(opened: Dataset, findings: Findings) -> Iterator[str]:
+    """Check a data set's tables; a stop after each sequence, which is named.
+
+    Pictures are looked at elsewhere.
+    """
+    _check_files(opened, findings)
+    frames = opened.frames()
+    policy = CountPolicy.parse(opened.manifest.policy)
+    _check_frames(frames, findings)
+    tally = _Tally()
+    places: dict[str, list[int]] = {}
+    for row, sequence in enumerate(frames["sequence"]):
+        places.setdefault(sequence, []).append(row)
+    for sequence, rows in places.items():
+        mine = {name: [values[row] for row in rows] for name, values in frames.items()}
+        splits = set(mine["split"])
+        if len(splits) > 1:
+            findings.add(
+                "sequence-in-two-splits", Where(FRAMES, sequence), ", ".join(map(str, splits))
+            )
+        try:
+            _check_sequence(opened, sequence, mine, policy, tally, findings)
+        except InputError as error:
+            findings.add(
+                "file-unreadable", error.where or Where(sequence=sequence), detail=error.what
+            )
+        for split, count in zip(mine["split"], mine["num_heads"], strict=True):
+            tally.split_of[sequence] = str(split)
+            tally.split_heads[str(split)] += count
+            tally.split_frames[str(split)] += 1
+        yield sequence
+    _check_manifest(opened, frames, tally, findings)
+
+
+def _check_files(opened: Dataset, findings: Findings) -> None:
+    """Hold the files against the manifest: there, unchanged, and no others."""
+    named = opened.manifest.document["tables"]
+    for file, row in named.items():
+        path = opened.folder / file
+        if not storage.is_safe_relative(file) or not path.is_file():
+            findings.add("table-missing", Where(file))
+            continue
+        with path.open("rb") as source:
+            digest = hashlib.file_digest(source, "sha256").hexdigest()
+        if digest != row["sha256"]:
+            findings.add("table-changed", Where(file), detail=f"sha256 {digest[:12]}…")
+    for path in sorted((opened.folder / "heads").glob("*")):
+        if f"heads/{path.name}" not in named:
+            findings.add("unlisted-file", Where(f"heads/{path.name}"))
+
+
+def _check_frames(frames: Mapping[str, list[Any]], findings: Findings) -> None:
+    seen: dict[str, int] = {}
+    for row, frame_id in enumerate(frames["frame_id"]):
+        sequence, frame = frames["sequence"][row], frames["frame"][row]
+        place = Where(FRAMES, sequence, frame, field=f"row {row}")
+        if frame_id in seen:
+            findings.add("duplicate-frame", place, frame_id, f"first in row {seen[frame_id]}")
+        seen.setdefault(frame_id, row)
+        if frame_id != f"{sequence}/{frame}":
+            findings.add("flag-differs", place, frame_id, "frame_id isn't sequence/frame")
+        if frames["width"][row] < 1 or frames["height"][row] < 1:
+            size = f"{frames['width'][row]} x {frames['height'][row]}"
+            findings.add("size-unknown", place, size)
+        if frames["split"][row] not in SPLITS:
+            findings.add("bad-value", place, frames["split"][row], "no such split")
+        file = frames["file"][row]
+        if file is not None and not storage.is_safe_relative(file):
+            findings.add("unsafe-path", place, file)
+
+
+def _check_sequence(
+    opened: Dataset,
+    sequence: str,
+    frames: Mapping[str, list[Any]],
+    policy: CountPolicy,
+    tally: _Tally,
+    findings: Findings,
+) -> None:
+    """Check one sequence's heads against its frames and the policy."""
+    file = heads_file(sequence)
+    if not (opened.folder / file).is_file():
+        return  # it's missing, and that has been noted
+    heads = opened.head_codes(sequence, tables.HEADS_V1.names)
+    ids = {frame_id: place for place, frame_id in enumerate(frames["frame_id"])}
+    names = heads["frame_id_names"]
+    place_of = np.array([ids.get(name, -1) for name in names] or [-1], np.int64)
+    index = place_of[heads["frame_id"]]
+    at = _At(file, sequence, names, heads)
+    rows = opened.manifest.document["tables"][file]["rows"]
+    if len(index) != rows:
+        findings.add("count-differs", Where(file), len(index), f"the manifest says {rows}")
+    lost = index < 0
+    note_rows(
+        findings,
+        "head-without-frame",
+        lost,
+        lambda row: Finding("head-without-frame", at(row), str(names[heads["frame_id"][row]])),
+    )
+    _check_order(index, heads, at, findings)
+    sizes = np.stack([frames["width"], frames["height"]], axis=1).astype(np.float64)[index]
+    points = np.stack([heads["x"], heads["y"]], axis=1)
+    _check_places(points, sizes, heads, at, findings)
+    status = _check_flags(points, sizes, heads, policy, at, findings)
+    _check_boxes(points, sizes, heads, at, findings)
+    _check_sizes(index, heads, frames, at, findings)
+    tally.heads.update(
+        {name: int((status == code).sum()) for code, name in enumerate(STATUS_NAMES)}
+    )
+    if "box_source_names" in heads:
+        sources = heads["box_source"]
+        for code, name in enumerate(heads["box_source_names"]):
+            tally.sources[str(name)] += int((sources == code).sum())
+    for column, code in (("num_heads", 2), ("num_ignored", 1), ("num_absent", 0)):
+        there = np.bincount(index[(status == code) & ~lost], minlength=len(frames["frame"]))
+        said = np.array(frames[column])
+        note_rows(
+            findings,
+            "count-differs",
+            there != said,
+            lambda row, column=column, there=there, said=said: Finding(  # type: ignore[misc]
+                "count-differs",
+                Where(FRAMES, sequence, frames["frame"][row], field=column),
+                int(said[row]),
+                f"the table of heads has {there[row]}",
+            ),
+        )
+    tally.digests[sequence] = _digests(frames, heads, index, status)
+
+
+@dataclass(frozen=True, eq=False)
+class _At:
+    """Says where a row of a table of heads stands."""
+
+    file: str
+    sequence: str
+    names: npt.NDArray[np.object_]
+    heads: Columns
+
+    def __call__(self, row: int, column: str | None = None) -> Where:
+        name = str(self.names[self.heads["frame_id"][row]]).rpartition("/")[2]
+        return Where(self.file, self.sequence, name, int(self.heads["head_id"][row]), column)
+
+
+def _check_order(index: npt.NDArray[np.int64], heads: Columns, at: _At, findings: Findings) -> None:
+    """Look for heads that are twice in a frame, and for rows out of order."""
+    ids = heads["head_id"]
+    same_frame = index[1:] == index[:-1]
+    down = (index[1:] < index[:-1]) | (same_frame & (ids[1:] < ids[:-1]))
+    note_rows(
+        findings,
+        "out-of-order",
+        np.flatnonzero(down) + 1,
+        lambda row: Finding("out-of-order", at(row), detail=f"row {row}"),
+    )
+    order = np.lexsort((ids, index)) if down.any() else np.arange(len(ids))
+    again = (np.diff(index[order]) == 0) & (np.diff(ids[order]) == 0)
+    note_rows(
+        findings,
+        "duplicate-head",
+        np.sort(order[1:][again]),
+        lambda row: Finding("duplicate-head", at(row), detail=f"row {row}"),
+    )
+
+
+def _check_places(
+    points: Floats, sizes: Floats, heads: Columns, at: _At, findings: Findings
+) -> None:
+    note_rows(
+        findings,
+        "not-finite",
+        np.asarray(~np.isfinite(points).all(axis=1)),
+        lambda row: Finding("not-finite", at(row, "x, y")),
+    )
+    inside = np.asarray(((points >= 0) & (points < sizes)).all(axis=1), np.bool_)
+    note_rows(
+        findings,
+        "flag-differs",
+        np.asarray(heads["in_frame"], np.bool_) != inside,
+        lambda row: Finding(
+            "flag-differs",
+            at(row, "in_frame"),
+            bool(heads["in_frame"][row]),
+            "x and y say otherwise",
+        ),
+    )
+    for name, low, high in (("visibility", 0.0, 1.0), ("depth_m", 0.0, np.inf)):
+        values = heads[name]
+        bad = ~np.isnan(values) & ~((values >= low) & (values <= high))
+        note_rows(
+            findings,
+            "bad-value",
+            bad,
+            lambda row, name=name, values=values: Finding(  # type: ignore[misc]
+                "bad-value", at(row, name), float(values[row])
+            ),
+        )
+
+
+def _check_flags(
+    points: Floats,
+    sizes: Floats,
+    heads: Columns,
+    policy: CountPolicy,
+    at: _At,
+    findings: Findings,
+) -> npt.NDArray[np.int8]:
+    """Compare each status with what the policy gives; return the codes that the table has."""
+    names = {name: code for code, name in enumerate(STATUS_NAMES)}
+    kinds = np.array([names.get(name, -1) for name in heads["status_names"]] or [-1], np.int8)
+    status = kinds[heads["status"]]
+    inside = np.asarray(((points >= 0) & (points < sizes)).all(axis=1), np.bool_)
+    wanted = policy.status(inside, heads["visibility"], heads["occluded"], heads["ignore"])
+    note_rows(
+        findings,
+        "flag-differs",
+        status != wanted,
+        lambda row: Finding(
+            "flag-differs",
+            at(row, "status"),
+            str(heads["status_names"][heads["status"][row]]),
+            f"{policy} makes it {STATUS_NAMES[wanted[row]]}",
+        ),
+    )
+    return status
+
+
+def _check_boxes(
+    points: Floats, sizes: Floats, heads: Columns, at: _At, findings: Findings
+) -> None:
+    boxes = np.stack([heads[name] for name in tables.BOX], axis=1)
+    known = np.isfinite(boxes)
+    there = known.any(axis=1)
+    # An absent head may have no box, and one whose box is elsewhere is absent for that reason.
+    counts = np.array([name != "absent" for name in heads["status_names"]] or [True])
+    counts = counts[heads["status"]]
+
+    def noted(code: str, bad: npt.NDArray[np.bool_]) -> None:
+        note_rows(
+            findings,
+            code,
+            bad & counts,
+            lambda row: Finding(code, at(row, "box"), ", ".join(f"{v:g}" for v in boxes[row])),
+        )
+
+    noted("no-box", ~there)
+    flat = there & ~(known.all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+    noted("box-without-area", flat)
+    fine = there & ~flat
+    outside = fine & ((boxes[:, 2:] <= 0) | (boxes[:, :2] >= sizes)).any(axis=1)
+    noted("box-outside-frame", outside)
+    low, high = boxes[:, :2] - BORDER_PX, boxes[:, 2:] + BORDER_PX
+    beside = fine & ((points < low) | (points > high)).any(axis=1)
+    noted("point-outside-box", beside & ~outside)
+    sigmas = np.stack([heads[name] for name in tables.SIGMA], axis=1)
+    note_rows(
+        findings,
+        "bad-value",
+        np.asarray((sigmas <= 0).any(axis=1)),
+        lambda row: Finding("bad-value", at(row, "sigma"), float(sigmas[row].min())),
+    )
+
+
+def _check_sizes(
+    index: npt.NDArray[np.int64],
+    heads: Columns,
+    frames: Mapping[str, list[Any]],
+    at: _At,
+    findings: Findings,
+) -> None:
+    """Look for boxes far from the size in metres that the sequence's others have."""
+    vfov = np.array([np.nan if v is None else v for v in frames["vfov_deg"]], np.float64)
+    focal = np.array(frames["height"]) / 2 / np.tan(np.radians(vfov) / 2)
+    sides = np.stack([heads["box_x1"] - heads["box_x0"], heads["box_y1"] - heads["box_y0"]], axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        metres = np.sqrt(np.prod(sides, axis=1)) * heads["depth_m"] / focal[index]
+    known = np.isfinite(metres) & (metres > 0)
+    if known.sum() < ENOUGH_HEADS:
+        return
+    usual = float(np.median(metres[known]))
+    off = known & ((metres > ODD_RATIO * usual) | (metres < usual / ODD_RATIO))
+    note_rows(
+        findings,
+        "box-size-odd",
+        off,
+        lambda row: Finding(
+            "box-size-odd",
+            at(row, "box"),
+            f"{sides[row, 0]:.1f} x {sides[row, 1]:.1f} px",
+            f"{metres[row]:.2f} m at {heads['depth_m'][row]:.1f} m; usual here {usual:.2f} m",
+        ),
+    )
+
+
+def _digests(
+    frames: Mapping[str, list[Any]],
+    heads: Columns,
+    index: npt.NDArray[np.int64],
+    status: npt.NDArray[np.int8],
+) -> dict[str, str]:
+    """Hash one sequence's columns as they are read."""
+    columns = {
+        name: values
+        for name, values in heads.items()
+        if name not in ("frame_id", "frame_id_names", "status_names", "point_kind_names")
+    }
+    kinds = [tables.POINT_KINDS.index(name) for name in heads["point_kind_names"]]
+    columns |= {
+        "frame_index": index,
+        "status": status,
+        "box_source": heads["box_source"].astype(np.int8),
+        "point_kind": np.array([*kinds, -1], np.int8)[heads["point_kind"]],
+    }
+    return sequence_digests(frames, without_unknown(columns))
+
+
+def _check_manifest(
+    opened: Dataset, frames: Mapping[str, list[Any]], tally: _Tally, findings: Findings
+) -> None:
+    """Hold what the manifest says of the whole against what the tables hold."""
+    document = opened.manifest.document
+    statistics = document["statistics"]
+    found: dict[str, tuple[object, object]] = {
+        "statistics/frames": (statistics["frames"], len(frames["frame_id"])),
+        "statistics/sequences": (statistics["sequences"], len(tally.split_of)),
+        "statistics/frames_without_heads": (
+            statistics["frames_without_heads"],
+            frames["num_heads"].count(0),
+        ),
+        "ledger/frames/out": (document["ledger"]["frames"]["out"], len(frames["frame_id"])),
+        "ledger/sequences/out": (document["ledger"]["sequences"]["out"], len(tally.split_of)),
+    }
+    whole = len(tally.digests) == len(tally.split_of)
+    if whole:
+        heads = {name: tally.heads[name] for name in ("counted", "ignored", "absent")}
+        found["statistics/heads"] = (statistics["heads"], heads)
+        found["ledger/heads/out"] = (document["ledger"]["heads"]["out"], sum(heads.values()))
+    for split, row in statistics["splits"].items():
+        there = {
+            "sequences": sum(one == split for one in tally.split_of.values()),
+            "frames": tally.split_frames[split],
+            "heads": tally.split_heads[split],
+        }
+        found[f"statistics/splits/{split}"] = (row, there)
+    for key, (said, is_) in found.items():
+        if said != is_:
+            place = Where("manifest.json", field=f"/{key}")
+            findings.add("count-differs", place, str(said), f"the tables have {is_}")
+    _check_ledger(document["ledger"], findings)
+    for split, names in document["splits"]["sequences"].items():
+        there_too = sorted(name for name, one in tally.split_of.items() if one == split)
+        if sorted(names) != there_too:
+            odd = sorted(set(names) ^ set(there_too))
+            place = Where("manifest.json", field=f"/splits/sequences/{split}")
+            findings.add("flag-differs", place, ", ".join(odd[:3]), "the table of frames differs")
+    if whole:
+        _check_fingerprints(document["fingerprints"], tally, findings)
+
+
+def _check_ledger(ledger: Mapping[str, Any], findings: Findings) -> None:
+    for name, flow in ledger.items():
+        if flow["in"] != flow["out"] + sum(flow["dropped"].values()):
+            place = Where("manifest.json", field=f"/ledger/{name}")
+            dropped = sum(flow["dropped"].values())
+            findings.add(
+                "count-differs", place, flow["in"], f"{flow['out']} out and {dropped} dropped"
+            )
+
+
+def _check_fingerprints(said: Mapping[str, Any], tally: _Tally, findings: Findings) -> None:
+    for kind in KINDS:
+        for part, digest in said[kind].items():
+            mine = [
+                (sequence, digests[kind])
+                for sequence, digests in tally.digests.items()
+                if part in ("all", tally.split_of[sequence])
+            ]
+            if combined(mine) != digest:
+                place = Where("manifest.json", field=f"/fingerprints/{kind}/{part}")
+                findings.add("fingerprint-differs", place, f"{digest[:12]}…")
+
+
+def open_dataset(folder: Path, findings: Findings) -> Dataset | None:
+    """Open a data set; what is in the way is a finding."""
+    try:
+        return Dataset.open(folder)
+    except GtaheadError as error:
+        findings.add(
+            "file-unreadable",
+            getattr(error, "where", None) or Where(str(folder)),
+            detail=error.what,
+        )
+        return None

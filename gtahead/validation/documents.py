@@ -1,0 +1,110 @@
+"""Single files: told apart by what stands in them, and held against their schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gtahead import schemas
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings
+from gtahead.formats.coco_reading import looks_like_coco
+from gtahead.validation.coco import check_coco
+
+SCHEMA_OF_FORMAT = {
+    "gtahead-capture": "capture-sequence",
+    "gtahead-dataset": "manifest",
+    "gtahead-export": "export",
+    "gtahead-predictions": "predictions",
+}
+"""Schemas by the key `format` that a file of gtahead's begins with."""
+
+LARGEST_JSON = 1_000_000_000
+"""Bytes of a document that is read whole; COCO files may be larger."""
+
+
+def kind_of(path: Path) -> str:
+    """Say what a file is: `coco`, `points`, or the name of a schema.
+
+    Raises:
+        InputError: nothing that gtahead knows.
+    """
+    if path.suffix.lower() == ".jsonl":
+        return "points"
+    if path.suffix.lower() == ".json":
+        if looks_like_coco(path):
+            return "coco"
+        document = _read(path, path.name)
+        if isinstance(document, dict):
+            if document.get("format") in SCHEMA_OF_FORMAT:
+                return SCHEMA_OF_FORMAT[document["format"]]
+            if "points" in document:
+                return "nwpu"
+            if "predictions" in document:
+                return "predictions"
+    raise InputError(
+        "no kind of file that gtahead checks",
+        where=Where(str(path)),
+        remedy="give a folder, or a JSON file that `gtahead schema list` has a schema of",
+    )
+
+
+def _read(path: Path, file: str) -> Any:  # noqa: ANN401 - JSON
+    try:
+        if path.stat().st_size > LARGEST_JSON:
+            raise InputError(
+                "the file is too large to be read whole",
+                where=Where(file),
+                value=f"{path.stat().st_size:,} bytes",
+                remedy="cut it into parts",
+            )
+        return schemas.parse_json(path.read_bytes(), file)
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise InputError("the file can't be read", where=Where(file), value=what) from error
+
+
+def check_file(path: Path, kind: str, findings: Findings) -> None:
+    """Check one file."""
+    if kind == "coco":
+        check_coco(path, path.name, findings)
+        return
+    for document, place in _documents(path, kind, findings):
+        for pointer, message in schemas.faults(document, kind):
+            field = f"{place}, {pointer}" if place else pointer
+            findings.add("breaks-schema", Where(path.name, field=field), detail=message)
+        if kind == "nwpu" and isinstance(document, dict):
+            _check_nwpu(document, path.name, findings)
+
+
+def _documents(path: Path, kind: str, findings: Findings) -> Iterator[tuple[Any, str]]:
+    """Give a file's documents: one, or one a line; what can't be read is a finding."""
+    if kind != "points":
+        try:
+            yield _read(path, path.name), ""
+        except InputError as error:
+            findings.add("file-unreadable", error.where or Where(path.name), detail=error.what)
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    yield schemas.parse_json(line, path.name), f"line {number}"
+                except InputError as error:
+                    place = Where(path.name, field=f"line {number}")
+                    findings.add("file-unreadable", place, detail=error.what)
+
+
+def _check_nwpu(document: dict[str, Any], file: str, findings: Findings) -> None:
+    """Compare the counts that a file of NWPU's gives."""
+    points, boxes = document.get("points"), document.get("boxes")
+    if not isinstance(points, list):
+        return
+    said = document.get("human_num")
+    if isinstance(said, int) and said != len(points):
+        place = Where(file, field="/human_num")
+        findings.add("count-differs", place, said, f"there are {len(points)} points")
+    if isinstance(boxes, list) and boxes and len(boxes) != len(points):
+        place = Where(file, field="/boxes")
+        findings.add("boxes-differ", place, len(boxes), f"there are {len(points)} points")

@@ -1,0 +1,235 @@
+"""Captures over time: speeds, jumps of the count, and labels that lag behind the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.dataset.captured import CapturedFrame, CapturedSequence
+from gtahead.dataset.tables import CAPTURED
+from gtahead.errors import Where
+from gtahead.findings import Finding, Findings
+from gtahead.geometry import Floats
+from gtahead.validation.noting import note_rows
+
+FASTEST_M_S = 15.0
+"""No person runs faster: the world record's top speed is 12.4 m/s."""
+
+JUMP_SHARE, JUMP_HEADS = 0.5, 30
+"""A count jumps where it changes by more than this share of the larger one and so many heads."""
+
+LAGS = range(-3, 4)
+
+MOST_FRAMES = 40
+"""Pictures of a sequence that are looked at for a lag: consecutive ones, from its middle."""
+
+MOST_PAIRS = 3000
+FEWEST_PAIRS = 30
+"""Heads that were followed from one picture to the next, for a lag to be told."""
+
+FEWEST_FRAMES = 6
+
+BETTER = 0.08
+"""By how much the correlation must be better with another lag than without; and by three times its
+standard error."""
+
+Picture = npt.NDArray[np.uint8]
+
+
+def numbers_of(frames: Sequence[CapturedFrame]) -> npt.NDArray[np.int64] | None:
+    """Read the frames' numbers; None where names aren't numbers, or don't rise."""
+    if not all(frame.frame.isdigit() and len(frame.frame) < 16 for frame in frames):
+        return None
+    numbers = np.array([int(frame.frame) for frame in frames], np.int64)
+    return numbers if len(numbers) and (np.diff(numbers) > 0).all() else None
+
+
+def _pairs(
+    captured: CapturedSequence,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Give rows of the same person in a frame and in the next one."""
+    frame, head = captured.heads["frame_index"], captured.heads["head_id"]
+    order = np.lexsort((frame, head))
+    same = (np.diff(head[order]) == 0) & (np.diff(frame[order]) == 1)
+    return order[:-1][same], order[1:][same]
+
+
+def check_speeds(captured: CapturedSequence, findings: Findings) -> None:
+    """Look for persons that move faster than any person runs; needs places in the world and fps."""
+    heads = captured.heads
+    numbers = numbers_of(captured.frames)
+    names = ("world_x_m", "world_y_m", "world_z_m")
+    if not captured.fps or numbers is None or not all(name in heads for name in names):
+        return
+    before, after = _pairs(captured)
+    world = np.stack([heads[name] for name in names], axis=1)
+    metres = np.sqrt(((world[after] - world[before]) ** 2).sum(axis=1))
+    seconds = np.diff(numbers)[heads["frame_index"][before]] / captured.fps
+    with np.errstate(invalid="ignore"):
+        speed = metres / seconds
+    fast = np.flatnonzero(speed > FASTEST_M_S)
+
+    def tell(row: int) -> Finding:
+        pair = int(after[row])
+        name = captured.frames[int(heads["frame_index"][pair])].frame
+        place = Where(None, captured.name, name, int(heads["head_id"][pair]))
+        return Finding("speed-impossible", place, f"{speed[row]:.0f} m/s")
+
+    note_rows(findings, "speed-impossible", fast, tell)
+
+
+def check_counts(
+    captured: CapturedSequence, in_frame: npt.NDArray[np.bool_], findings: Findings
+) -> None:
+    """Look for jumps of the number of heads between neighbouring frames."""
+    numbers = numbers_of(captured.frames)
+    if numbers is None or len(numbers) < 3:
+        return
+    index = captured.heads["frame_index"][in_frame]
+    counts = np.bincount(index, minlength=len(numbers))
+    step = np.abs(np.diff(counts))
+    limit = np.maximum(JUMP_HEADS, JUMP_SHARE * np.maximum(counts[1:], counts[:-1]))
+    usual = np.diff(numbers) == np.median(np.diff(numbers))  # over a gap anything may happen
+    note_rows(
+        findings,
+        "count-jump",
+        (step > limit) & usual,
+        lambda row: Finding(
+            "count-jump",
+            Where(None, captured.name, captured.frames[row + 1].frame),
+            int(counts[row + 1]),
+            f"{counts[row]} in the frame before",
+        ),
+    )
+
+
+@dataclass
+class LagEvidence:
+    """How well heads are followed through the pictures, for each lag of the labels.
+
+    Attributes:
+        correlations: for each of `LAGS`, the correlation of each head's patch in one picture with
+            that in the next, where the labels say the head went.
+    """
+
+    correlations: dict[int, list[float]] = field(default_factory=lambda: {lag: [] for lag in LAGS})
+
+    def add(self, other: LagEvidence) -> None:
+        """Take another sequence's."""
+        for lag, values in other.correlations.items():
+            self.correlations[lag] += values
+
+    def verdict(self) -> tuple[int, float, float] | None:
+        """Give the lag that fits better than none, its correlation, and that of none."""
+        means = {lag: float(np.mean(v)) for lag, v in self.correlations.items() if v}
+        least = min((len(v) for v in self.correlations.values()), default=0)
+        if least < FEWEST_PAIRS or 0 not in means:
+            return None
+        best = max(means, key=lambda lag: means[lag])
+        error = np.sqrt(
+            sum(np.var(self.correlations[lag]) / len(self.correlations[lag]) for lag in (0, best))
+        )
+        if best == 0 or means[best] - means[0] < max(BETTER, 3 * float(error)):
+            return None
+        return best, means[best], means[0]
+
+
+def lag_evidence(
+    captured: CapturedSequence, read: Callable[[CapturedFrame], Picture | None]
+) -> LagEvidence:
+    """Follow heads through consecutive pictures, with labels of frames before and after.
+
+    Args:
+        captured: the sequence.
+        read: gives a frame's picture in grey, None where it can't be read.
+    """
+    evidence = LagEvidence()
+    numbers = numbers_of(captured.frames)
+    if numbers is None or len(numbers) < FEWEST_FRAMES or not captured.pictures:
+        return evidence
+    first = max(0, (len(numbers) - MOST_FRAMES) // 2)
+    shown = range(first, min(len(numbers), first + MOST_FRAMES))
+    before, after = _moving(captured)
+    if len(before) < FEWEST_PAIRS // 3:
+        return evidence
+    frame = captured.heads["frame_index"][before]
+    step = np.diff(numbers)
+    usual = int(np.median(step))
+    regular = step == usual
+    random = np.random.default_rng(0)
+    last: Picture | None = None
+    share = max(1, MOST_PAIRS // max(1, len(shown)))
+    for index in shown:
+        picture = read(captured.frames[index])
+        if last is not None and picture is not None and last.shape == picture.shape:
+            for lag in LAGS:
+                source = index - 1 + lag
+                low, high = min(source, index - 1), max(source, index - 1) + 1
+                if source < 0 or high > len(regular) or not regular[low:high].all():
+                    continue
+                rows = np.flatnonzero(frame == source)
+                if len(rows) > share:
+                    rows = random.choice(rows, share, replace=False)
+                evidence.correlations[lag] += _followed(
+                    captured, last, picture, before[rows], after[rows]
+                )
+        last = picture
+    return evidence
+
+
+def _moving(captured: CapturedSequence) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Give pairs of rows of persons that move enough to tell one frame from the next."""
+    heads = captured.heads
+    before, after = _pairs(captured)
+    if "visibility" in heads:
+        seen = ~(heads["visibility"] < 0.5)
+        fine = seen[before] & seen[after]
+        before, after = before[fine], after[fine]
+    points = np.stack([heads["x"], heads["y"]], axis=1)
+    moved = np.sqrt(((points[after] - points[before]) ** 2).sum(axis=1))
+    far = moved >= np.maximum(2.0, 0.3 * _sides(heads)[before])
+    return before[far], after[far]
+
+
+def _sides(heads: dict[str, Any]) -> Floats:
+    """Give the heads' sides in pixels, 12 where nobody says them."""
+    if not all(name in heads for name in CAPTURED):
+        return np.full(len(heads["x"]), 12.0)
+    x0, y0, x1, y1 = (heads[name] for name in CAPTURED)
+    with np.errstate(invalid="ignore"):
+        sides = np.sqrt((x1 - x0) * (y1 - y0))
+    return np.where(np.isfinite(sides) & (sides > 0), sides, 12.0)
+
+
+def _followed(
+    captured: CapturedSequence,
+    last: Picture,
+    picture: Picture,
+    before: npt.NDArray[np.int64],
+    after: npt.NDArray[np.int64],
+) -> list[float]:
+    """Correlate each head's patch in one picture with that at its next place in the next one."""
+    import cv2
+
+    heads = captured.heads
+    sides = _sides(heads)
+    height, width = picture.shape
+    found = []
+    for one, other in zip(before.tolist(), after.tolist(), strict=True):
+        side = int(np.clip(round(sides[one]), 7, 33))
+        places = [(float(heads["x"][row]), float(heads["y"][row])) for row in (one, other)]
+        half = side / 2
+        if not all(half <= x < width - half and half <= y < height - half for x, y in places):
+            continue
+        patches = [
+            cv2.getRectSubPix(image, (side, side), (x - 0.5, y - 0.5)).astype(np.float64)
+            for image, (x, y) in zip((last, picture), places, strict=True)
+        ]
+        centred = [patch - patch.mean() for patch in patches]
+        spread = float(np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
+        found.append(float((centred[0] * centred[1]).sum()) / spread if spread > side else 0.0)
+    return found
