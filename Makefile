@@ -2,6 +2,10 @@
 # make test   a fresh machine: environment, install, lint, types, the fast tests
 # make test-slow   many kills, full size: run before a release
 
+# A step whose output goes through tee fails all the same.
+SHELL = /bin/bash
+.SHELLFLAGS = -o pipefail -c
+
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -34,6 +38,9 @@ demo: $(VENV)/.core
 	  $(BIN)/gtahead export $(DEMO)/dataset --format $$format --out $(DEMO)/exports/$$format | tee -a $(DEMO)/report.txt || exit 1; \
 	done
 	$(BIN)/gtahead export $(DEMO)/dataset --format shanghaitech --allow-lossy --out $(DEMO)/exports/shanghaitech | tee -a $(DEMO)/report.txt
+	$(BIN)/gtahead validate $(DEMO)/captures --fail-on warning | tee -a $(DEMO)/report.txt
+	$(BIN)/gtahead validate $(DEMO)/dataset --images full --html $(DEMO)/validation.html | tee -a $(DEMO)/report.txt
+	$(BIN)/gtahead validate $(DEMO)/exports/coco --against $(DEMO)/dataset | tee -a $(DEMO)/report.txt
 	$(BIN)/gtahead build --raw $(DEMO)/exports/coco --out $(DEMO)/dataset-coco | tee -a $(DEMO)/report.txt
 	for tool in jta-mods gcc; do \
 	  $(BIN)/gtahead simulate --out $(DEMO)/$$tool --layout $$tool --quiet && \
@@ -43,7 +50,7 @@ demo: $(VENV)/.core
 	$(BIN)/python tools/preview.py $(DEMO)/dataset-gcc --out $(DEMO)/preview-gcc.png
 	@echo
 	@echo "demo: captures simulated, in gtahead's format and as JTA-Mods and GCC leave them, and data sets"
-	@echo "built of them; exported, and one of the exports built again; no picture or head comes from a game"
+	@echo "built of them; exported, checked, and one of the exports built again; no picture or head comes from a game"
 	@echo "report: $(DEMO)/report.txt   picture: $(DEMO)/preview.png"
 
 lint: $(VENV)/.dev

@@ -536,10 +536,11 @@ class Findings:
         return sum(self.totals.values())
 
     def by_code(self) -> Iterator[tuple[str, list[Finding]]]:
-        """Give each code's examples, in the order of `CODES`."""
-        for code in CODES:
-            if code in self.totals:
-                yield code, self.examples.get(code, [])
+        """Give each code's examples: errors, then warnings, then notes."""
+        severities = list(Severity)
+        codes = [code for code in CODES if code in self.totals]
+        for code in sorted(codes, key=lambda one: severities.index(CODES[one].severity)):
+            yield code, self.examples.get(code, [])
 
     def by_severity(self) -> dict[str, int]:
         """Count findings by severity."""
@@ -547,6 +548,14 @@ class Findings:
         for code, total in self.totals.items():
             counts[CODES[code].severity.value] += total
         return counts
+
+    @property
+    def summed(self) -> str:
+        """How many there are, in words."""
+        words = {"error": "error", "warning": "warning", "info": "note"}
+        counts = self.by_severity()
+        parts = [f"{n:,} {words[name]}{'s' * (n != 1)}" for name, n in counts.items() if n]
+        return ", ".join(parts) or "nothing found"
 
     def reach(self, level: str) -> bool:
         """Say whether there is a finding of this severity, or a worse one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -125,17 +125,14 @@ def _print(checked: Validation, found: Findings, baseline: bool) -> None:
     click.echo(f"{checked.path}: {checked.described}")
     if checked.largest_error_px is not None:
         click.echo(f"  largest coordinate error: {checked.largest_error_px:.4f} px")
-    order = list(Severity)
-    for code, kept in sorted(found.by_code(), key=lambda one: order.index(CODES[one[0]].severity)):
+    for code, kept in found.by_code():
         total = found.totals[code]
         examples = kept[:INFOS_SHOWN] if CODES[code].severity is Severity.INFO else kept
         for finding in examples:
             click.echo(str(finding))
         if total > len(examples):
             click.echo(f"  … {total - len(examples):,} more of {code}: {total:,} in all")
-    counts: dict[str, Any] = found.by_severity()
-    parts = [f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items() if count]
-    if parts:
-        click.echo("new: " * baseline + ", ".join(parts))
+    if found.totals:
+        click.echo("new: " * baseline + found.summed)
     else:
-        click.echo("nothing new" if baseline else "nothing found")
+        click.echo("nothing new" if baseline else found.summed)

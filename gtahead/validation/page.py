@@ -21,7 +21,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin: 2rem 0 .25rem }
 code, .place { font-family: ui-monospace, monospace; font-size: .9em; overflow-wrap: anywhere }
 .error { color: var(--error) } .warning { color: var(--warning) } .info { color: var(--info) }
-table { border-collapse: collapse; width: 100% }
+table { border-collapse: collapse; width: 100%; table-layout: fixed }
+th:nth-child(2) { width: 18% } th:nth-child(3) { width: 35% }
 td, th { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top }
 """
@@ -29,9 +30,7 @@ td, th { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px soli
 
 def write_page(target: Path, checked: Validation, found: Findings) -> None:
     """Write the page; everything that comes from data is escaped."""
-    counts = found.by_severity()
-    parts = [f"{n:,} {name}{'s' * (n != 1)}" for name, n in counts.items() if n]
-    verdict = ", ".join(parts) or "nothing found"
+    verdict = found.summed
     sections = "".join(_section(code, found) for code, _ in found.by_code())
     body = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
