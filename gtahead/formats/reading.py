@@ -120,9 +120,11 @@ def load_each(read: ReadOne, names: Sequence[str]) -> Load:
             place = Where(picture.labels or where.file, where.sequence, picture.frame)
             columns: Columns = {name: np.empty(0) for name in names}
             try:
-                columns = read(picture, findings, place)
+                with np.errstate(invalid="ignore", over="ignore"):  # not-finite is told of heads
+                    columns = read(picture, findings, place)
             except FileNotFoundError:
-                findings.add("labels-missing", place)
+                missing = Where(picture.labels or picture.file, where.sequence, picture.frame)
+                findings.add("labels-missing", missing)
                 faults[index] = "labels-missing"
             except (ValueError, OSError, InputError) as error:
                 detail = error.what if isinstance(error, InputError) else str(error)
@@ -501,8 +503,9 @@ def _once_each(
 def _complete(columns: Columns) -> None:
     """Add what can be said without being there: points from boxes, running ids."""
     if "x" not in columns:
-        for name in "xy":
-            columns[name] = (columns[f"captured_{name}0"] + columns[f"captured_{name}1"]) / 2
+        with np.errstate(invalid="ignore", over="ignore"):  # not-finite is told of heads
+            for name in "xy":
+                columns[name] = (columns[f"captured_{name}0"] + columns[f"captured_{name}1"]) / 2
     if "head_id" not in columns:
         frame = columns["frame_index"]
         starts = np.searchsorted(frame, np.arange(int(frame.max()) + 1 if len(frame) else 0))

@@ -1,4 +1,7 @@
-"""Bad input as folders: each holds an input, and the exact report that it gets."""
+"""Bad input as folders: each holds an input, and the exact report that it gets.
+
+A folder is named by a finding's code, and may hold `options.txt` for the command.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ CASES = sorted(path.name for path in BAD.iterdir())
 def test_what_is_wrong_is_said(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(BAD / code)
     (given,) = (path.name for path in Path().iterdir() if path.stem == "input")
-    done = gtahead("validate", given)
+    options = Path("options.txt").read_text().split() if Path("options.txt").exists() else []
+    done = gtahead("validate", given, "--workers", "1", *options)
     expected = Path("report.txt").read_text(encoding="utf-8")
     assert done.out == expected
     assert done.code == (1 if "\nerror " in expected else 0)
