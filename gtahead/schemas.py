@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from gtahead.errors import InputError, Where
+from gtahead.errors import InputError, Where, shortened
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
 
 _SUFFIX = ".schema.json"
+
+MOST_FAULTS = 10_000
+"""Of a document, that are told; a file of another kind breaks a schema in every line."""
 
 
 def _folder() -> Path:
@@ -52,9 +55,19 @@ def _validator(name: str) -> Draft202012Validator:
 
 
 def faults(document: object, name: str) -> Iterator[tuple[str, str]]:
-    """Yield what in a document breaks a schema, as (JSON pointer, message)."""
-    for error in _validator(name).iter_errors(document):
-        yield "/" + "/".join(str(part) for part in error.instance_path), error.message
+    """Yield what in a document breaks a schema, as (JSON pointer, message), at most `MOST_FAULTS`.
+
+    A message quotes a little of what is wrong.
+    """
+    try:
+        for count, error in enumerate(_validator(name).iter_errors(document)):
+            pointer = "/" + "/".join(str(part) for part in error.instance_path)
+            if count == MOST_FAULTS:
+                yield pointer, f"here the check stopped, after {MOST_FAULTS:,} faults"
+                return
+            yield pointer, shortened(error.message)
+    except ValueError:  # its own limit
+        yield "/", "it's nested too deeply to be checked"
 
 
 def parse_json(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON is any of its types

@@ -22,6 +22,7 @@ from gtahead.formats import FORMATS, Format
 from gtahead.formats.format import ASPECTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+BAD = DOCS.parent / "tests" / "bad"
 
 
 def findings_page() -> str:
@@ -38,6 +39,14 @@ def findings_page() -> str:
     for code, kind in CODES.items():
         cells = (f"`{code}`", kind.severity.value, kind.sets_aside or "–", kind.what, kind.remedy)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    lines += ["", "## As they are printed", ""]
+    lines += ["By `gtahead validate`, of the inputs under `tests/bad/`.", "", "```text"]
+    for code in CODES:
+        report = BAD / code / "report.txt"
+        if report.is_file():
+            said = report.read_text(encoding="utf-8").splitlines()
+            lines.append(next(line for line in said if f" {code}: " in line))
+    lines.append("```")
     return "\n".join(lines) + "\n"
 
 

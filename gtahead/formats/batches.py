@@ -149,9 +149,10 @@ def adopt(opened: Dataset) -> tuple[Path, str]:
 
 def _opened(folder: Path, fingerprint: str) -> Dataset:
     """Open a data set once a process; another fingerprint is another data set."""
-    if (folder, fingerprint) not in _open:
+    key = folder.absolute(), fingerprint
+    if key not in _open:
         adopt(Dataset.open(folder))
-    return _open[folder, fingerprint]
+    return _open[key]
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,15 @@ class _Places:
 def _places(folder: Path, fingerprint: str) -> _Places:
     opened = _opened(folder, fingerprint)
     columns = opened.frames(["sequence", *_COUNTS])
-    counts: Ints = np.sum(np.array([columns[name] for name in _COUNTS], np.int64), axis=0)
+    parts = np.array([columns[name] for name in _COUNTS], np.int64)
+    if (parts < 0).any():
+        raise InputError(
+            "a frame has less than no heads",
+            where=Where(str(folder / FRAMES)),
+            value=int(parts.min()),
+            remedy="the data set is damaged: build it anew with --fresh",
+        )
+    counts: Ints = np.sum(parts, axis=0)
     before = np.cumsum(counts) - counts
     first_ids, starts = {}, np.empty_like(counts)
     number = 1
@@ -274,6 +283,8 @@ def _heads_of(
     sequence = frames[0].sequence
     names = [*_COLUMNS, *(tables.SIGMA if sigmas else ())]
     table = opened.head_codes(sequence, names, range(first, last))
+    if len(table["x"]) != last - first:
+        raise _other_heads(opened, sequence)
     here = np.repeat(starts - first - (np.cumsum(counts) - counts), counts)
     here += np.arange(len(here))
     kinds = np.array([STATUS_NAMES.index(name) for name in table["status_names"]] or [0], np.int8)
@@ -281,11 +292,7 @@ def _heads_of(
     index = np.repeat(np.arange(len(frames)), counts)
     counted = np.bincount(index[status == COUNTED], minlength=len(frames))
     if (counted != [frame.about["num_heads"] for frame in frames]).any():
-        raise InputError(
-            "the table of heads doesn't hold what the table of frames says",
-            where=Where(str(opened.folder / heads_file(sequence))),
-            remedy="the data set is damaged: build it anew with --fresh",
-        )
+        raise _other_heads(opened, sequence)
     keep = status != ABSENT
     chosen = here[keep]
     heads = HeadColumns(
@@ -299,6 +306,14 @@ def _heads_of(
         ignored=status[keep] == IGNORED,
     )
     return heads, np.bincount(index[keep], minlength=len(frames)), int((~keep).sum())
+
+
+def _other_heads(opened: Dataset, sequence: str) -> InputError:
+    return InputError(
+        "the table of heads doesn't hold what the table of frames says",
+        where=Where(str(opened.folder / heads_file(sequence))),
+        remedy="the data set is damaged: build it anew with --fresh",
+    )
 
 
 def _stack(table: Mapping[str, Any], names: Sequence[str], rows: Ints) -> Floats:

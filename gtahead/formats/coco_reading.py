@@ -7,6 +7,7 @@ the plain way, which also says what is wrong and where.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from gtahead.formats.reading import (
     LabelledPicture,
     Listing,
     about_of,
+    is_safe_name,
     reader_of,
     sequence_of,
     split_word,
@@ -35,7 +37,10 @@ SNIFFED = 65_536
 """Bytes at either end of a file in which the keys of a COCO file are looked for."""
 
 MOST_COMPILED = 2**33
-"""Files beyond are read the plain way, or rather not at all: 8 GB."""
+"""Bytes of the largest file that is read at all."""
+
+MOST_PLAIN = 10**9
+"""Bytes of the largest file that is read the plain way, which takes ten times as much memory."""
 
 HAS_AREA, HAS_ISCROWD = 1, 2
 """Keys that an annotation has, which COCO's own evaluation can't do without."""
@@ -83,8 +88,11 @@ def read_coco(path: Path, file: str | None = None, *, engine: Engine = "auto") -
     except OSError as error:
         what = error.strerror or str(error)
         raise InputError("the file can't be read", where=Where(name), value=what) from error
+    if len(data) > MOST_COMPILED:
+        remedy = "cut it into parts"
+        raise InputError("the file is too large", where=Where(name), remedy=remedy)
     large = len(data) > 4_000_000
-    if engine == "compiled" or (engine == "auto" and large and len(data) < MOST_COMPILED):
+    if engine == "compiled" or (engine == "auto" and large):
         try:
             from gtahead.formats.coco_scanning import scan
         except ImportError:
@@ -98,6 +106,13 @@ def read_coco(path: Path, file: str | None = None, *, engine: Engine = "auto") -
             if engine == "compiled":
                 msg = "the compiled loop doesn't take this file"
                 raise ValueError(msg)
+    if len(data) > MOST_PLAIN:
+        raise InputError(
+            "something in the file isn't as COCO has it, and it's too large to be searched for it",
+            where=Where(name),
+            value=f"{len(data):,} bytes",
+            remedy="cut it into parts of less than 1 GB, or mend its writer",
+        )
     return _checked(schemas.parse_json(data, name), name, None)
 
 
@@ -279,6 +294,15 @@ def _scan(root: Path, files: list[Path]) -> Listing:
         file = path.relative_to(root).as_posix()
         coco = read_coco(path, file)
         simulated |= coco.info.get("simulated") is True
+        ids = Counter(image["id"] for image in coco.images)
+        twice = [one for one, count in ids.items() if count > 1]
+        if twice:
+            raise InputError(
+                "two images have one id: nobody knows whose heads they are",
+                where=Where(file, field="/images"),
+                value=twice[0],
+                remedy="number images uniquely; `gtahead validate` lists all such ids",
+            )
         base = _pictures_base(root, [image["file_name"] for image in coco.images])
         for image in coco.images:
             pictures.append(_picture(image, base, path, number))
@@ -306,7 +330,7 @@ def _picture(image: Mapping[str, Any], base: str, path: Path, number: int) -> La
         sequence=str(ours.get("sequence") or sequence_of(folder, path.stem)),
         frame=str(ours.get("frame") or Path(name).stem),
         split=split_word(path.stem),
-        file=f"{base}{file_name}",
+        file=f"{base}{file_name}" if is_safe_name(file_name) else file_name,
         size_wh=size if whole else None,  # type: ignore[arg-type]
         key=(number, int(image["id"])),
         about=about_of(ours),
@@ -321,6 +345,7 @@ def _pictures_base(root: Path, names: Sequence[str]) -> str:
     if images.is_dir():
         folders += [f"images/{p.name}/" for p in sorted(images.iterdir()) if p.is_dir()]
     some = [name.replace("\\", "/") for name in names[:: max(1, len(names) // 5)]]
+    some = [name for name in some if is_safe_name(name)]
     hits = {folder: sum((root / (folder + name)).is_file() for name in some) for folder in folders}
     best = max(folders, key=lambda folder: (hits[folder], folder == "images/"))
     return best if hits[best] else "images/"

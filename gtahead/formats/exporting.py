@@ -315,9 +315,14 @@ def _refuse_collisions(
 
 def _refuse_target(target: Path, *, overwrite: bool) -> None:
     """Refuse to write over anything but an export of ours, with everything in it ours."""
+    place = Where(str(target))
+    if target.is_symlink() and not target.exists():
+        remedy = "remove it, or choose another --out"
+        raise InputError(
+            "a link to nowhere stands where the export goes", where=place, remedy=remedy
+        )
     if not target.exists():
         return
-    place = Where(str(target))
     if not target.is_dir():
         raise InputError("a file stands where the export goes", where=place, remedy="remove it")
     if not any(target.iterdir()):
@@ -479,7 +484,15 @@ def _write_batch(task: _Task) -> _Done:
     if "ignored" not in kind.holds:
         batch.note("ignored", int(batch.heads.ignored.sum()))
         batch = batch.counted()
-    kind.write(batch)
+    try:
+        kind.write(batch)
+    except ValueError as error:
+        first, last = batch.frames[0].frame_id, batch.frames[-1].frame_id
+        raise InputError(
+            f"{kind.name} can't be written: {error}",
+            where=Where(str(task.dataset), frame=f"{first} to {last}"),
+            remedy="the data set is damaged: `gtahead validate` says where",
+        ) from error
     return _Done(len(batch.frames), heads, absent, batch.seen)
 
 

@@ -20,6 +20,7 @@ from gtahead.formats.reading import (
     Index,
     LabelledPicture,
     Listing,
+    is_safe_name,
     listing_text,
     load_each,
     reader_of,
@@ -72,7 +73,8 @@ def _scan(root: Path) -> Listing:
         starts = [number for number, line in enumerate(lines) if line.lstrip().startswith("#")]
         for first, last in zip(starts, [*starts[1:], len(lines)], strict=True):
             file = lines[first].lstrip()[1:].strip().replace("\\", "/").lstrip("/")
-            if not (root / file).is_file() and (root / "images" / file).is_file():
+            beside = is_safe_name(file) and (root / file).is_file()
+            if is_safe_name(file) and not beside and (root / "images" / file).is_file():
                 file = f"images/{file}"
             folder = str(PurePosixPath(file).parent).removeprefix("images").lstrip("/")
             name = sequence_of(folder, split or path.stem)

@@ -67,12 +67,29 @@ def scan_shards(root: Path) -> Listing:
     pictures = []
     for path in shards:
         file = path.relative_to(root).as_posix()
-        with_pictures = "image" in hub_tables.column_names(path, file)
+        with_pictures = "image" in columns_of(path, file)
         for row, values in enumerate(hub_tables.read_frames_of(path, file)):
             split = split_word(path.name)
             place = file if with_pictures else None
             pictures.append(row_picture(values, file, row, split, place, inside=with_pictures))
     return Listing(pictures, shards, loader(root), {"tool": "Hugging Face"})
+
+
+def columns_of(path: Path, file: str) -> list[str]:
+    """Give the names of a table's columns.
+
+    Raises:
+        InputError: unreadable, or without heads.
+    """
+    names = hub_tables.column_names(path, file)
+    if "objects" not in names:
+        raise InputError(
+            "the table has no heads",
+            where=Where(file),
+            value=", ".join(names[:5]),
+            remedy="it needs the column objects, a struct of lists; export it again",
+        )
+    return names
 
 
 def row_picture(

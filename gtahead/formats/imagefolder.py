@@ -7,7 +7,7 @@ from pathlib import Path
 from gtahead.dataset import hub_tables
 from gtahead.errors import InputError, Where
 from gtahead.formats.format import ORIGIN, Batch, ExportFrame, Format, Summary
-from gtahead.formats.hub_reading import loader, row_picture
+from gtahead.formats.hub_reading import columns_of, loader, row_picture
 from gtahead.formats.huggingface import hub_rows, write_groups
 from gtahead.formats.reading import Listing, reader_of, split_word
 
@@ -56,6 +56,7 @@ def _scan(root: Path) -> Listing:
         file = path.relative_to(root).as_posix()
         home = path.parent.relative_to(root).as_posix()
         split = split_word(path.parent.name)
+        columns_of(path, file)
         for row, values in enumerate(hub_tables.read_frames_of(path, file)):
             name = str(values.get("file_name") or "")
             place = f"{home}/{name}" if home != "." else name

@@ -7,7 +7,7 @@ last pixel of its picture stays in it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -126,7 +126,10 @@ def scan_lists(root: Path, pattern: str, tool: str) -> Listing:
     for path in files:
         split = split_word(path.stem)
         prefix, there = _pictures_of_list(root, path)
-        in_order = sorted(there)
+        # Of an export of ours all names are known, even those of pictures that are lost.
+        ours = [PurePosixPath(stem) for stem in index.rows]
+        own = [stem.name for stem in ours if stem.parent.as_posix() == prefix]
+        in_order = sorted(own or there)
         for line, key, points, wrong in localisation_list(path, path.name):
             stem = key
             if tool == "FIDTM" and key.isdigit() and 0 < int(key) <= len(in_order):

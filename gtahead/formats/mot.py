@@ -24,6 +24,7 @@ from gtahead.formats.reading import (
     Index,
     LabelledPicture,
     Listing,
+    is_safe_name,
     load_each,
     pictures_below,
     reader_of,
@@ -85,6 +86,10 @@ def _finish(summary: Summary) -> None:
                 (summary.folder / folder / "seqinfo.ini").write_bytes(infos[-1].read_bytes())
 
 
+MOST_EMPTY = 10_000
+"""Frames that nothing but `seqLength` tells of, at the end of a sequence."""
+
+
 def _sequences(root: Path) -> list[Path]:
     found = []
     for pattern in ("*/gt/gt.txt", "*/*/gt/gt.txt"):
@@ -106,13 +111,15 @@ def _scan(root: Path) -> Listing:
         split = split_word(*folder.relative_to(root).parts[:-1]) or split_word(root.name)
         about = _seqinfo(folder / "seqinfo.ini")
         images = str(about.get("imdir") or "img1")
-        there = pictures_below(folder / images)
+        there = pictures_below(folder / images) if is_safe_name(images) else {}
         files.append(folder / "gt" / "gt.txt")
         numbers = {int(stem): stem for stem in there if stem.isdigit()}
         length = about.get("seqlength", "")
-        last = int(length) if length.isdigit() else max([0, *numbers])
         frames = _rows(files[-1], f"{name}/gt/gt.txt")
-        last = max([last, *frames]) if not there else last
+        last = max([0, *numbers, *frames])
+        if length.isdigit() and len(length) < 10:
+            # Frames without heads and pictures are only counted: a few thousand are believed.
+            last = max(last, min(int(length), last + MOST_EMPTY))
         size = about.get("imwidth", ""), about.get("imheight", "")
         size_wh = (int(size[0]), int(size[1])) if size[0].isdigit() and size[1].isdigit() else None
         for number in sorted({*range(1, last + 1), *numbers, *frames}):

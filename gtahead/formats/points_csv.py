@@ -111,6 +111,13 @@ def _csv_rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
+            if not {"file", "x", "y"} <= set(reader.fieldnames or ()):
+                raise InputError(
+                    "the CSV has no columns file, x and y",
+                    where=Where(path.name),
+                    value=", ".join(reader.fieldnames or ()),
+                    remedy="its first line names them; export it again",
+                )
             for row in reader:
                 if row.get("file"):
                     yield reader.line_num, {k: v or "" for k, v in row.items() if k is not None}

@@ -11,7 +11,7 @@ import math
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -69,6 +69,7 @@ class LabelledPicture:
         key: by which the format finds its heads again.
         about: weather and the like, by the table of frames' names.
         row: where the picture lies in `file`, if that holds several.
+        unsafe: what the data set names in place of a file within its folder.
     """
 
     sequence: str
@@ -80,6 +81,7 @@ class LabelledPicture:
     key: Any = None
     about: Mapping[str, Any] = field(default_factory=dict)
     row: int | None = None
+    unsafe: str | None = None
 
 
 @dataclass
@@ -201,6 +203,7 @@ def reader_of(
     def scanned(root: Path, state: tuple[Any, ...]) -> tuple[Listing, dict[str, Any]]:
         del state
         listing = scan(root)
+        listing.pictures = [_kept_inside(picture) for picture in listing.pictures]
         if marker_of(root).get("simulated") is True:
             listing.about["simulated"] = True
         return listing, listing.by_sequence
@@ -212,7 +215,8 @@ def reader_of(
 
     def list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
         state = _state(root)
-        _, sequences = scanned(root, state)
+        listing, sequences = scanned(root, state)
+        _check_marker(root, listing, findings)
         sources = []
         for sequence, pictures in sorted(sequences.items()):
             if can_name_a_sequence(sequence) and storage.is_plain_name(sequence):
@@ -242,6 +246,40 @@ def reader_of(
         ]
 
     return Reader(name, title, recognised, list_sequences, read, inputs, unpack)
+
+
+def _kept_inside(picture: LabelledPicture) -> LabelledPicture:
+    """Take away a file that isn't within the data set's folder, or that no file can be called."""
+    if picture.file is None or is_safe_name(picture.file):
+        return picture
+    home = picture.split or "unsafe"  # a folder of such a path names no sequence
+    return replace(picture, file=None, unsafe=picture.file, sequence=home)
+
+
+def is_safe_name(file: str) -> bool:
+    """Say whether a data set may name this file: relative, below its folder, of usual length."""
+    short = all(len(os.fsencode(part)) < 256 for part in file.split("/"))
+    return short and len(file) < 4096 and "\0" not in file and storage.is_safe_relative(file)
+
+
+def _check_marker(root: Path, listing: Listing, findings: Findings) -> None:
+    """Hold an export of ours against what it says of itself: no file and no frame may be lost."""
+    marker = marker_of(root)
+    files = marker.get("files")
+    for name in files if isinstance(files, list) else ():
+        path = root / str(name)
+        picture = path.suffix.lower() in PICTURE_SUFFIXES
+        if not picture and is_safe_name(str(name)) and not path.is_file():
+            findings.add(
+                "bad-labels-file", Where(name), detail="the export lists it, it is missing"
+            )
+    try:
+        frames = int(marker["ledger"]["frames"]["out"])
+    except (KeyError, TypeError, ValueError):
+        return
+    if frames > len(listing.pictures):
+        told = f"the export had {frames:,} frames, {len(listing.pictures):,} are left"
+        findings.add("bad-labels-file", Where(MARKER), detail=told)
 
 
 MOST_LISTINGS = 500
@@ -420,7 +458,7 @@ def _captured(
     ledger: Ledger,
 ) -> CapturedSequence:
     """Put one sequence together from its pictures and their heads."""
-    where = Where(pictures[0].labels or _first_label(listing, source.root), source.name)
+    where = Where(pictures[0].labels or _label_of(listing, pictures[0], source), source.name)
     ledger.frames.came += len(pictures)
     pictures, dropped = _once_each(sorted(pictures, key=lambda one: one.frame), where, findings)
     for reason, those in dropped.items():
@@ -473,8 +511,15 @@ def _captured(
     )
 
 
-def _first_label(listing: Listing, root: Path) -> str | None:
-    return listing.label_files[0].relative_to(root).as_posix() if listing.label_files else None
+def _label_of(listing: Listing, picture: LabelledPicture, source: SequenceSource) -> str | None:
+    """Name the file that lists a picture: that of its sequence, or of its split."""
+    names = [path.relative_to(source.root).as_posix() for path in listing.label_files]
+
+    def fits(name: str) -> tuple[bool, bool]:
+        parts = PurePosixPath(name).parts
+        return picture.sequence in parts, split_word(*parts) == picture.split
+
+    return max(names, key=fits, default=None)  # the first one of those that fit best
 
 
 def _once_each(
@@ -489,7 +534,10 @@ def _once_each(
     dropped: dict[str, list[LabelledPicture]] = {}
     for picture in pictures:
         place = Where(picture.labels or where.file, where.sequence, picture.frame)
-        if picture.frame in kept:
+        if picture.unsafe is not None:
+            findings.add("unsafe-path", place, picture.unsafe)
+            dropped.setdefault("unsafe-path", []).append(picture)
+        elif picture.frame in kept:
             findings.add("duplicate-frame", place, detail=picture.file or "")
             dropped.setdefault("duplicate-frame", []).append(picture)
         elif not (storage.is_plain_name(picture.frame) and can_name_a_sequence(picture.frame)):

@@ -159,6 +159,11 @@ def _scan(root: Path) -> Listing:
             for number, (name, _, _) in enumerate(members)
             if Path(name).suffix.lower() in PICTURE_SUFFIXES
         }
+        told = {name.partition(".")[0] for name, _, _ in members if name.endswith(".json")}
+        for key in sorted(set(keys) - told):
+            split = split_word(path.stem)
+            one = LabelledPicture(path.stem, key, split, path.name, row=keys[key])
+            pictures.append(one)
         with path.open("rb") as file:
             for name, place, size in members:
                 if not name.endswith(".json"):
@@ -199,6 +204,10 @@ def _load(
 ) -> HeadsRead:
     parts, faults = [], {}
     for index, picture in enumerate(wanted):
+        if picture.key is None:
+            findings.add("labels-missing", Where(picture.file, where.sequence, picture.frame))
+            faults[index] = "labels-missing"
+            continue
         file, objects, ignored = picture.key
         try:
             for lists, flag in ((objects, False), (ignored, True)):

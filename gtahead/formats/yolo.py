@@ -113,7 +113,7 @@ def _scan(root: Path) -> Listing:
 
 
 def _class(root: Path) -> int | None:
-    """Find the class that heads have; None where there is only one, whatever it's called."""
+    """Find the class that heads have; None where nobody names classes: then all are heads."""
     names: list[str] = []
     for path in (root / "classes.txt", root / "labels" / "classes.txt"):
         if path.is_file():
@@ -122,7 +122,7 @@ def _class(root: Path) -> int | None:
         if path.is_file() and not names:
             names = _yaml_names(listing_text(path, root))
     if len(names) < 2:
-        return None
+        return 0 if names else None
     for number, name in enumerate(names):
         if name.lower() in ("head", "heads"):
             return number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,14 @@ import numpy.typing as npt
 from gtahead import schemas
 from gtahead.errors import InputError, Where
 from gtahead.findings import Finding, Findings
-from gtahead.formats.coco_reading import HAS_AREA, HAS_ISCROWD, NO_ID, CocoFile, read_coco
+from gtahead.formats.coco_reading import (
+    HAS_AREA,
+    HAS_ISCROWD,
+    MOST_PLAIN,
+    NO_ID,
+    CocoFile,
+    read_coco,
+)
 from gtahead.geometry import Floats
 from gtahead.validation.noting import note_rows, repeated
 
@@ -26,6 +33,9 @@ FARTHEST_PX = 1e7
 SCHEMA_BYTES = 16_000_000
 """Files up to this size are held against the schema word by word; the loop that reads larger ones
 refuses what isn't COCO, and then they are too."""
+
+AT_ONCE = 1000
+"""Annotations that are held against the schema at once."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -67,8 +77,8 @@ def check_coco(path: Path, file: str, findings: Findings) -> CocoFile | None:
     try:
         coco = read_coco(path, file)
     except InputError as error:
-        if len(findings) == faults:  # else the schema has said so already
-            _check_schema(path, file, findings)
+        if len(findings) == faults and path.stat().st_size <= MOST_PLAIN:
+            _check_schema(path, file, findings)  # else the schema has said so already
         if len(findings) == faults:
             findings.add("file-unreadable", error.where or Where(file), error.value, error.what)
         return None
@@ -84,8 +94,28 @@ def _check_schema(path: Path, file: str, findings: Findings) -> None:
     except InputError as error:
         findings.add("file-unreadable", error.where or Where(file), error.value, error.what)
         return
-    for pointer, message in schemas.faults(document, "coco-plain"):
+    for count, (pointer, message) in enumerate(_schema_faults(document)):
         findings.add("breaks-schema", Where(file, field=pointer), detail=message)
+        if count == schemas.MOST_FAULTS:  # it's something else; nobody reads more
+            return
+
+
+def _schema_faults(document: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - JSON
+    """Hold a document against the schema, some annotations at a time.
+
+    The validator gathers all faults before it gives the first.
+    """
+    rows = document.get("annotations") if isinstance(document, dict) else None
+    if not isinstance(rows, list):
+        yield from schemas.faults(document, "coco-plain")
+        return
+    yield from schemas.faults({**document, "annotations": []}, "coco-plain")
+    for first in range(0, len(rows), AT_ONCE):
+        part = {"images": [], "categories": [], "annotations": rows[first : first + AT_ONCE]}
+        for pointer, message in schemas.faults(part, "coco-plain"):
+            head, _, rest = pointer.removeprefix("/annotations/").partition("/")
+            index = first + int(head) if head.isdigit() else first
+            yield f"/annotations/{index}" + f"/{rest}" * bool(rest), message
 
 
 def _check_images(coco: CocoFile, file: str, findings: Findings) -> Floats:

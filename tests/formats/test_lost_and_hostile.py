@@ -1,0 +1,189 @@
+"""What must not go unsaid: files that are lost, names that leave the folder, ids that are twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import picture, spawn_gtahead
+from pyarrow import parquet
+
+import gtahead as library
+from gtahead import InputError
+from gtahead.building import BuildReport
+
+
+def exported(dataset: Path, out: Path, name: str, images: str = "copy") -> Path:
+    library.export(dataset, out, format=name, allow_lossy=True, images=images, workers=1)
+    return out
+
+
+def built(raw: Path) -> BuildReport:
+    return library.build(raw, raw.parent / "again", workers=1)
+
+
+def test_relative_data_sets_are_exported_by_one_process(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(small_dataset, tmp_path / "dataset")
+    done = spawn_gtahead("export", "--format", "coco", "--workers", "1", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("coco", "annotations/instances_train.json"),
+        ("crowdhuman", "annotation_train.odgt"),
+        ("points-json", "train.jsonl"),
+        ("points-csv", "train.csv"),
+        ("fidtm", "train_gt.txt"),
+        ("headhunter", "train.txt"),
+        ("mot", "train/alpha/gt/gt.txt"),
+        ("imagefolder", "train/metadata.parquet"),
+        ("huggingface", "data/train-00000-of-00001.parquet"),
+        ("webdataset", "train-000000.tar"),
+    ],
+)
+@pytest.mark.parametrize("damage", ["removed", "emptied"])
+def test_a_lost_file_of_labels_is_told(
+    small_dataset: Path, tmp_path: Path, name: str, file: str, damage: str
+) -> None:
+    if (name, damage) == ("mot", "emptied"):
+        pytest.skip("a file without rows is a sequence without heads")
+    out = exported(small_dataset, tmp_path / "out", name)
+    if damage == "removed":
+        (out / file).unlink()
+    else:
+        (out / file).write_bytes(b"")
+    try:
+        report = built(out)
+    except InputError:
+        return
+    assert report.findings.anything_set_aside
+    assert "bad-labels-file" in report.findings.totals or name == "mot"
+
+
+def test_one_lost_picture_moves_no_labels(small_dataset: Path, tmp_path: Path) -> None:
+    out = exported(small_dataset, tmp_path / "out", "fidtm")
+    whole = library.Dataset.open(built(out).out)
+    counts = {frame.frame_id: frame.count for frame in whole}
+    (out / "train" / "images" / "IMG_0001.jpg").unlink()
+    shutil.rmtree(tmp_path / "again")
+    left = library.Dataset.open(built(out).out)
+    assert len(left) == len(whole) - 1
+    assert all(counts[frame.frame_id] == frame.count for frame in left)
+
+
+def test_tables_without_heads_are_refused(small_dataset: Path, tmp_path: Path) -> None:
+    out = exported(small_dataset, tmp_path / "out", "imagefolder")
+    path = out / "train" / "metadata.parquet"
+    parquet.write_table(parquet.read_table(path).drop_columns(["objects"]), path)
+    with pytest.raises(InputError, match="the table has no heads"):
+        built(out)
+
+
+UNSAFE = [
+    "../../outside.jpg",
+    "/etc/passwd",
+    "a\0b.jpg",
+    "n" * 5000 + ".jpg",
+    "file:///etc/passwd",
+    "C:\\x.jpg",
+]
+
+
+@pytest.mark.parametrize("file", UNSAFE, ids=["up", "absolute", "nul", "long", "scheme", "drive"])
+@pytest.mark.parametrize("name", ["coco", "points-json", "crowdhuman", "headhunter"])
+def test_names_that_leave_the_folder(tmp_path: Path, name: str, file: str) -> None:
+    raw = tmp_path / "deep" / "raw"
+    (raw / "images").mkdir(parents=True)
+    (raw / "images" / "good.jpg").write_bytes(picture(1))
+    (tmp_path / "outside.jpg").write_bytes(picture(2))
+    names = ["good.jpg", file]
+    if name == "coco":
+        images = [
+            {"id": n, "file_name": one, "width": 64, "height": 48} for n, one in enumerate(names, 1)
+        ]
+        rows = [{"id": n, "image_id": n, "category_id": 1, "bbox": [5, 5, 4, 4]} for n in (1, 2)]
+        document: dict[str, Any] = {"images": images, "annotations": rows}
+        document["categories"] = [{"id": 1, "name": "head"}]
+        (raw / "instances_train.json").write_text(json.dumps(document))
+    elif name == "points-json":
+        lines = [
+            json.dumps(
+                {"file": one if n else f"images/{one}", "frame_id": f"a/{n}", "points": [[5, 5]]}
+            )
+            for n, one in enumerate(names)
+        ]
+        (raw / "train.jsonl").write_text("\n".join(lines))
+    elif name == "crowdhuman":
+        boxes = [{"tag": "person", "hbox": [5, 5, 4, 4]}]
+        stems = ["good", file.removesuffix(".jpg")]
+        lines = [json.dumps({"ID": one, "gtboxes": boxes}) for one in stems]
+        (raw / "train.odgt").write_text("\n".join(lines))
+    else:
+        (raw / "train.txt").write_text("".join(f"# {one}\n5,5,9,9\n" for one in names))
+    report = library.build(raw, tmp_path / "dataset", reader=name, workers=1)
+    frames = library.Dataset.open(tmp_path / "dataset")
+    assert len(frames) == 1
+    assert report.ledger.frames.came == 2
+    heads = report.ledger.heads
+    assert (heads.came, heads.kept) == (2, 1)
+    assert b"root:" not in b"".join(p.read_bytes() for p in (tmp_path / "dataset").rglob("*.jpg"))
+
+
+def test_two_images_of_one_id_are_refused(tmp_path: Path) -> None:
+    images = [{"id": 1, "file_name": f"{n}.jpg", "width": 64, "height": 48} for n in (1, 2)]
+    document = {"images": images, "annotations": [], "categories": []}
+    (tmp_path / "instances_train.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="two images have one id"):
+        library.build(tmp_path, tmp_path.with_name("out"), workers=1)
+
+
+def test_findings_name_the_file_that_lists_the_frame(small_dataset: Path, tmp_path: Path) -> None:
+    out = exported(small_dataset, tmp_path / "out", "headhunter", "none")
+    path = out / "train.txt"
+    path.write_text(path.read_text().replace("26.25", "wide", 1))
+    report = built(out)
+    (finding,) = report.findings.examples["bad-frame-labels"]
+    assert finding.where.file == "train.txt"
+
+
+def test_a_sequence_of_a_million_frames_that_nobody_saw(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    out = exported(small_dataset, tmp_path / "out", "mot", "none")
+    path = out / "train" / "alpha" / "seqinfo.ini"
+    path.write_text(path.read_text().replace("seqLength=3", "seqLength=100000000"))
+    assert built(out).ledger.frames.came < 20_000
+
+
+def test_damaged_tables_are_said_in_one_line(small_dataset: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset"
+    shutil.copytree(small_dataset, dataset)
+    path = dataset / "heads" / "alpha.parquet"
+    table = parquet.read_table(path)
+    parquet.write_table(table.slice(0, 2), path)
+    with pytest.raises(InputError):
+        library.export(dataset, tmp_path / "out", format="coco", workers=1)
+    place = table.schema.get_field_index("x")
+    values = table["x"].to_pylist()
+    values[0] = float("nan")
+    import pyarrow as pa
+
+    column = pa.array(values, pa.float64())
+    parquet.write_table(table.set_column(place, table.schema.field(place), column), path)
+    with pytest.raises(InputError, match="can't be written"):
+        library.export(dataset, tmp_path / "out", format="points-csv", allow_lossy=True, workers=1)
+    assert [one.name for one in tmp_path.iterdir()] == ["dataset"]
+
+
+def test_a_link_to_nowhere_is_no_target(small_dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "nowhere" / "deep")
+    with pytest.raises(InputError, match="a link to nowhere"):
+        library.export(small_dataset, tmp_path / "out", format="coco", workers=1)
+    assert [one.name for one in tmp_path.iterdir()] == ["out"]
