@@ -475,6 +475,7 @@ def _captured(
     _complete(columns)
     has_pictures = any(_is_there(source.root, one) for one in listing.pictures)
     sizes = [_size_of(source.root, one, has_pictures) for one in pictures]
+    _compare_sizes(pictures, sizes, where, findings)
     if None in sizes:
         _guess_sizes(sizes, columns, pictures, where, findings, guess=not has_pictures)
     size_wh = next((size for size in sizes if size is not None), (1, 1))
@@ -573,6 +574,21 @@ def _size_of(root: Path, picture: LabelledPicture, has_pictures: bool) -> tuple[
     except PictureError:
         return picture.size_wh  # whoever takes the picture says what is wrong with it
     return header.upright_wh if picture.size_wh == header.upright_wh else header.size_wh
+
+
+def _compare_sizes(
+    pictures: Sequence[LabelledPicture],
+    sizes: Sequence[tuple[int, int] | None],
+    where: Where,
+    findings: Findings,
+) -> None:
+    """Tell where labels give another size than the picture has."""
+    for picture, size in zip(pictures, sizes, strict=True):
+        told = picture.size_wh
+        if told is not None and size is not None and told not in (size, size[::-1]):
+            place = Where(picture.labels or where.file, where.sequence, picture.frame)
+            text = f"{told[0]} x {told[1]}"
+            findings.add("size-differs", place, text, f"{size[0]} x {size[1]}")
 
 
 def _guess_sizes(

@@ -187,3 +187,19 @@ def test_a_link_to_nowhere_is_no_target(small_dataset: Path, tmp_path: Path) -> 
     with pytest.raises(InputError, match="a link to nowhere"):
         library.export(small_dataset, tmp_path / "out", format="coco", workers=1)
     assert [one.name for one in tmp_path.iterdir()] == ["out"]
+
+
+def test_another_size_than_the_picture_has_is_told(small_dataset: Path, tmp_path: Path) -> None:
+    out = exported(small_dataset, tmp_path / "out", "coco")
+    path = out / "annotations" / "instances_train.json"
+    document = json.loads(path.read_text())
+    document["images"][0]["width"] = 640
+    path.write_text(json.dumps(document))
+    report = built(out)
+    (finding,) = report.findings.examples["size-differs"]
+    assert (finding.where.file, finding.value) == (
+        "annotations/instances_train.json",
+        "640 x 48",
+    )
+    sizes = {frame.size_wh for frame in library.Dataset.open(report.out)}
+    assert sizes == {(64, 48), (40, 56)}
