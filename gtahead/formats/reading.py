@@ -249,11 +249,17 @@ def reader_of(
 
 
 def _kept_inside(picture: LabelledPicture) -> LabelledPicture:
-    """Take away a file that isn't within the data set's folder, or that no file can be called."""
-    if picture.file is None or is_safe_name(picture.file):
-        return picture
-    home = picture.split or "unsafe"  # a folder of such a path names no sequence
-    return replace(picture, file=None, unsafe=picture.file, sequence=home)
+    """Take away a file that isn't within the data set's folder, or that no file can be called.
+
+    A name that can't be a sequence's is treated likewise: its frames are booked where others are.
+    """
+    home = picture.split or "unsafe"
+    if picture.file is not None and not is_safe_name(picture.file):
+        return replace(picture, file=None, unsafe=picture.file, sequence=home)
+    name = picture.sequence
+    if not (can_name_a_sequence(name) and storage.is_plain_name(name)):
+        return replace(picture, unsafe=f"{name}/{picture.frame}", sequence=home)
+    return picture
 
 
 def is_safe_name(file: str) -> bool:

@@ -203,3 +203,16 @@ def test_another_size_than_the_picture_has_is_told(small_dataset: Path, tmp_path
     )
     sizes = {frame.size_wh for frame in library.Dataset.open(report.out)}
     assert sizes == {(64, 48), (40, 56)}
+
+
+def test_frames_of_a_sequence_that_can_t_be_named_are_booked(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    lines = [
+        json.dumps({"frame_id": f"{one}/0", "width": 64, "height": 48, "points": [[5, 5]] * 3})
+        for one in ("good", "a\0b", "n" * 300)
+    ]
+    (raw / "train.jsonl").write_text("\n".join(lines))
+    ledger = built(raw).ledger
+    assert (ledger.frames.came, ledger.frames.dropped) == (3, {"unsafe-path": 2})
+    assert (ledger.heads.came, ledger.heads.kept) == (9, 3)
