@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gtahead.dataset import ANNOTATING, MANIFEST, WORK, read_manifest
+from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset, read_manifest
 from gtahead.dataset.captured import BrokenSequence
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
@@ -54,6 +54,14 @@ def info(path: str | Path = "dataset") -> Overview:
 
 def _of_dataset(folder: Path) -> dict[str, Any]:
     document = read_manifest(folder).document
+    missing = [name for name in document["tables"] if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            "a table that the manifest names isn't there",
+            where=Where(str(folder / missing[0])),
+            remedy="the data set is damaged: build it anew with --fresh",
+        )
+    Dataset.open(folder)  # says what is wrong with the table of frames
     keys = ("simulated", "policy", "visibility", "options", "splits", "statistics", "fingerprint")
     details = {key: document[key] for key in keys}
     files = [folder / name for name in document["tables"]]

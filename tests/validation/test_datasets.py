@@ -245,3 +245,17 @@ def test_codes_explain_themselves() -> None:
     assert done.code == 0
     assert "labels fit the pictures of other frames better" in done.out
     assert gtahead("validate", "--explain", "label-lak").code == 2
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated"])
+@pytest.mark.parametrize("file", [FRAMES, "heads"])
+def test_info_doesn_t_praise_what_is_damaged(dataset: Path, file: str, damage: str) -> None:
+    path = dataset / FRAMES if file == FRAMES else heads_of(dataset)
+    data = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(b"" if damage == "empty" else data[: len(data) // 2])
+    done = gtahead("info", dataset)
+    said = (done.code, done.err.startswith(f"error: {path}"))
+    # What stands in a table of heads is validate's to say: info doesn't open it.
+    assert said == ((0, False) if file == "heads" and damage != "missing" else (1, True))
