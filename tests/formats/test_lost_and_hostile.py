@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +218,18 @@ def test_frames_of_a_sequence_that_can_t_be_named_are_booked(tmp_path: Path) -> 
     ledger = built(raw).ledger
     assert (ledger.frames.came, ledger.frames.dropped) == (3, {"unsafe-path": 2})
     assert (ledger.heads.came, ledger.heads.kept) == (9, 3)
+
+
+def test_a_sample_without_its_json_is_told(small_dataset: Path, tmp_path: Path) -> None:
+    out = exported(small_dataset, tmp_path / "out", "webdataset")
+    path = out / "train-000000.tar"
+    with tarfile.open(path) as archive:
+        members = [(one, archive.extractfile(one)) for one in archive]
+        kept = [(one, file.read()) for one, file in members if file is not None]
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        for member, data in kept:
+            if member.name != "00000001.json":
+                archive.addfile(member, io.BytesIO(data))
+    report = built(out)
+    assert report.findings.totals["labels-missing"] == 1
+    assert report.ledger.frames.came == len(library.Dataset.open(small_dataset))
