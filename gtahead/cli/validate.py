@@ -80,6 +80,9 @@ def command(
     from gtahead.validation import validate
     from gtahead.validation.baseline import read_baseline, without_known
 
+    if html is not None and not Path(html).absolute().parent.is_dir():
+        remedy = "make it, or choose another"
+        raise UsageError("no such folder for the page", value=html, remedy=remedy)
     known = None if baseline is None else read_baseline(Path(baseline))
     with progress_bar("checking", quiet=quiet or as_json) as show:
         checked = validate(

@@ -22,7 +22,10 @@ def read_baseline(path: Path) -> Findings:
     except OSError as error:
         what = error.strerror or str(error)
         raise InputError(
-            "the baseline can't be read", where=Where(str(path)), value=what
+            "the baseline can't be read",
+            where=Where(str(path)),
+            value=what,
+            remedy="make one with `gtahead validate PATH --json > FILE`",
         ) from error
     found = document.get("findings") if isinstance(document, dict) else None
     if not isinstance(found, Mapping) or not _whole(found):

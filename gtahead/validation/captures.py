@@ -16,9 +16,10 @@ from gtahead.dataset.captured import (
     SequenceSource,
 )
 from gtahead.errors import Where
-from gtahead.findings import Findings, Ledger
+from gtahead.findings import Finding, Findings, Ledger
 from gtahead.intake import READERS
 from gtahead.validation.motion import LagEvidence, check_counts, check_speeds, lag_evidence
+from gtahead.validation.noting import note_rows
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,12 @@ def _note_outside(
     inside: npt.NDArray[np.bool_],
     findings: Findings,
 ) -> None:
-    for row in np.flatnonzero(~inside)[:20].tolist():
+    def tell(row: int) -> Finding:
         frame = captured.frames[int(captured.heads["frame_index"][row])].frame
         place = Where(None, captured.name, frame, int(captured.heads["head_id"][row]))
-        value = f"{points[row, 0]:g}, {points[row, 1]:g}"
-        findings.add("head-outside-frame", place, value)
-    findings.add_many("head-outside-frame", max(0, int((~inside).sum()) - 20), ())
+        return Finding("head-outside-frame", place, f"{points[row, 0]:g}, {points[row, 1]:g}")
+
+    note_rows(findings, "head-outside-frame", ~inside, tell)
 
 
 def _check_pictures(

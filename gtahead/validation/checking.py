@@ -12,7 +12,7 @@ from gtahead import running
 from gtahead.captures import CAPTURES
 from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset
 from gtahead.dataset.captured import Reader
-from gtahead.errors import GtaheadError, InputError, UsageError, Where
+from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.formats.coco_reading import coco_files
 from gtahead.formats.reading import exported_as
@@ -283,11 +283,5 @@ class Validation:
         from gtahead.validation.comparing import compare
 
         part = Findings()
-        try:
-            opened = Dataset.open(dataset)
-        except GtaheadError as error:
-            raise InputError(
-                error.what, where=error.where, value=error.value, remedy=error.remedy
-            ) from error
-        self.largest_error_px = compare(self.path, self.kind, opened, part)
+        self.largest_error_px = compare(self.path, self.kind, Dataset.open(dataset), part)
         yield part

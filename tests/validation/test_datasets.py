@@ -259,3 +259,10 @@ def test_info_doesn_t_praise_what_is_damaged(dataset: Path, file: str, damage: s
     said = (done.code, done.err.startswith(f"error: {path}"))
     # What stands in a table of heads is validate's to say: info doesn't open it.
     assert said == ((0, False) if file == "heads" and damage != "missing" else (1, True))
+
+
+def test_files_beside_are_looked_at_before_the_work(dataset: Path, tmp_path: Path) -> None:
+    for option, code in (("--html", 2), ("--baseline", 1)):
+        done = gtahead("validate", dataset, option, tmp_path / "nowhere" / "file")
+        assert (done.code, done.out) == (code, "")
+        assert "nowhere" in done.err
