@@ -213,7 +213,9 @@ CODES: Mapping[str, Code] = {
     ),
     "picture-missing": _error("frame", "the picture doesn't exist", "add it or drop its record"),
     "picture-without-record": _warning(
-        None, "the picture isn't listed in sequence.json", "list it under `frames`, or remove it"
+        None,
+        "no list of frames names the picture",
+        "list it, with or without heads, or move it away",
     ),
     "picture-empty": _error("frame", "the picture has 0 bytes", "capture it again"),
     "not-a-picture": _error("frame", "not a picture in a known format", "save it as JPEG or PNG"),

@@ -9,6 +9,7 @@ from gtahead.captures import BY_NAME, CAPTURES, Headless, explain
 from gtahead.dataset.captured import Reader
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.formats import FORMATS
+from gtahead.formats.reading import exported_as
 
 FORMAT_READERS: Mapping[str, Reader] = {
     name: one.reader for name, one in FORMATS.items() if one.reader is not None
@@ -58,6 +59,13 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
     claims = _claims(root, CAPTURES) or _claims(root, FORMAT_READERS)
     if not claims and (found := explain(root)) is not None:
         raise _refusal(found[0], place, found[1])
+    if not claims and (export := exported_as(root)) is not None:
+        known = "maps can't be read back" if export in FORMATS else "this gtahead doesn't know it"
+        raise InputError(
+            f"an export as {export}: {known}",
+            where=place,
+            remedy="give the data set that it was made of, or an export as another format",
+        )
     if not claims:
         raise InputError(
             "no capture or data set that gtahead knows",

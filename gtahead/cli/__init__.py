@@ -114,10 +114,10 @@ def _exit_code(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted: run the same command again to go on")
+        _complain("interrupted: run the same command again")
         return 130
     except _Terminated:
-        _complain("terminated: run the same command again to go on")
+        _complain("terminated: run the same command again")
         return 143
     except SystemExit:  # click leaves so where the reader of our output has gone, as `head` does
         return 0

@@ -87,7 +87,7 @@ def command(
     debug: bool,
     as_json: bool,
 ) -> int:
-    """Build a data set from captures.
+    """Build a data set from captures, or from another data set's labels and pictures.
 
     Reads and checks every sequence, gives each head a box, splits by sequence and place, links the
     pictures and writes tables, manifest and fingerprints. A build that was stopped goes on where it

@@ -90,7 +90,11 @@ def command(
 
     Heads that count are exported; ignored ones where the format can mark them; absent ones never.
     Frames without heads are exported as any other. What the format can't hold is listed, and
-    nothing is written without --allow-lossy. The same data set gives the same bytes.
+    nothing is written without --allow-lossy. The same data set gives the same bytes. An export
+    that was stopped leaves what stood at --out as it was, and begins anew.
+
+    Exit 0: written. 1: no or damaged data set, or what the format can't hold. 2: wrong options. 4:
+    disk, lock or a missing extra.
     """  # noqa: D415
     del debug
     from gtahead.formats.exporting import export

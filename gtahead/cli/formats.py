@@ -14,7 +14,8 @@ def command(*, debug: bool, as_json: bool) -> int:
     """List the formats that `gtahead export` writes and `gtahead build` reads.
 
     Holds and loses: boxes; points that aren't the centre of their box; ids of persons; ignored
-    heads; flags of occlusion; visible shares. Origin: how the format counts pixels.
+    heads; flags of occlusion; visible shares. Pixels: how the format counts them, and the largest
+    error of a coordinate.
     """
     del debug
     from gtahead.formats import FORMATS

@@ -133,9 +133,12 @@ def export(
     """
     kind = _format(format)
     options = Options(images, drop_empty, stride, dtype, border, store)
-    _check_options(options)
+    _check_options(kind, options)
+    if out is not None and not str(out):
+        raise UsageError("no folder to export to", value="--out ''", remedy="name one")
     opened = Dataset.open(dataset)
     target = Path(out) if out is not None else Path("exports") / kind.name
+    _check_frames(opened)
     splits = _splits(opened, split)
     selected = [row for row in opened.frames(["split"])["split"] if row in splits]
     if not selected:
@@ -190,7 +193,7 @@ def _format(name: str) -> Format:
     return FORMATS[name]
 
 
-def _check_options(options: Options) -> None:
+def _check_options(kind: Format, options: Options) -> None:
     allowed: Mapping[str, Collection[str]] = {
         "images": ("link", "copy", "none"),
         "dtype": ("float32", "float16"),
@@ -201,8 +204,26 @@ def _check_options(options: Options) -> None:
         if getattr(options, name) not in values:
             remedy = f"one of {', '.join(values)}"
             raise UsageError(f"unknown {name}", value=getattr(options, name), remedy=remedy)
+    for name in ("stride", "dtype", "border", "store"):
+        if kind.kind != "maps" and getattr(options, name) != getattr(Options, name):
+            remedy = "leave it out, or choose density or heatmap"
+            raise UsageError(f"{kind.name} has no {name}: only maps have", remedy=remedy)
     if options.stride < 1:
         raise UsageError("the stride must be 1 or more", value=options.stride)
+
+
+def _check_frames(opened: Dataset) -> None:
+    """Refuse a table of frames that would drop frames, or boxes, without a word."""
+    columns = opened.frames(["frame_id", "split", "width", "height"])
+    rows = zip(*columns.values(), strict=True)
+    for frame, split, width, height in rows:
+        if split not in SPLITS or min(width or 0, height or 0) < 1:
+            raise InputError(
+                "the table of frames is damaged",
+                where=Where(str(opened.folder), frame=frame),
+                value=f"split {split}, size {width} x {height}",
+                remedy="`gtahead validate` says what else is; build it anew with --fresh",
+            )
 
 
 def _splits(opened: Dataset, wanted: str | Sequence[str] | None) -> list[str]:

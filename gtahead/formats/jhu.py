@@ -62,7 +62,9 @@ def _folders(root: Path) -> list[Path]:
     return [
         folder
         for folder in [root, *sorted(path for path in root.iterdir() if path.is_dir())]
-        if (folder / "gt").is_dir() and any((folder / "gt").glob("*.txt"))
+        if (folder / "gt").is_dir()
+        and any((folder / "gt").glob("*.txt"))
+        and not (folder / "gt" / "gt.txt").exists()  # that's MOT's
     ]
 
 

@@ -163,7 +163,11 @@ POINTS_CSV = Format(
         "images/<sequence>/<frame>.jpg\n"
         "frames.csv"
     ),
-    notes=("A line a head. Frames without heads stand in `frames.csv` only, as all frames do."),
+    notes=(
+        "A line a head. Frames without heads stand in `frames.csv` only, as all frames do: in "
+        "other people's files, which have none, a picture without a line is named "
+        "(`picture-without-record`) and isn't a frame."
+    ),
     checked_with="pandas",
     write=_write_csv,
     finish=join_each_split(_labels_file, head=(",".join(CSV_COLUMNS) + "\n").encode()),

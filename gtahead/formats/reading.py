@@ -32,7 +32,7 @@ from gtahead.dataset.captured import (
 )
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
-from gtahead.findings import Findings, Ledger
+from gtahead.findings import Finding, Findings, Ledger
 from gtahead.formats.format import TRIPLES
 from gtahead.geometry import Camera
 from gtahead.pictures import PICTURE_SUFFIXES, PictureError, read_bytes, read_header
@@ -217,6 +217,7 @@ def reader_of(
         state = _state(root)
         listing, sequences = scanned(root, state)
         _check_marker(root, listing, findings)
+        _tell_unlisted(root, listing, findings)
         sources = []
         for sequence, pictures in sorted(sequences.items()):
             if can_name_a_sequence(sequence) and storage.is_plain_name(sequence):
@@ -286,6 +287,16 @@ def _check_marker(root: Path, listing: Listing, findings: Findings) -> None:
     if frames > len(listing.pictures):
         told = f"the export had {frames:,} frames, {len(listing.pictures):,} are left"
         findings.add("bad-labels-file", Where(MARKER), detail=told)
+
+
+def _tell_unlisted(root: Path, listing: Listing, findings: Findings) -> None:
+    """Name pictures that no labels list: frames without heads, or frames that lost theirs?"""
+    named = {picture.file for picture in listing.pictures}
+    files = pictures_below(root).values()
+    if any(file in named for file in files):  # pictures lie where the labels say
+        unlisted = [file for file in files if file not in named]
+        examples = (Finding("picture-without-record", Where(file)) for file in unlisted[:20])
+        findings.add_many("picture-without-record", len(unlisted), examples)
 
 
 MOST_LISTINGS = 500

@@ -9,7 +9,7 @@ import numpy as np
 
 from gtahead.dataset.tables import CAPTURED
 from gtahead.dataset.tabular import Columns
-from gtahead.errors import Where
+from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.box_files import (
     believed_size,
@@ -104,7 +104,14 @@ def _scan(root: Path) -> Listing:
         split = split_word(path.stem)
         if split is not None and path.stem in ("train", "val", "test"):
             lines = listing_text(path, root).splitlines()
-            splits |= {line.split()[0]: split for line in lines if line.split()}
+            for name in (line.split()[0] for line in lines if line.split()):
+                if splits.setdefault(name, split) != split:
+                    raise InputError(
+                        "a picture is listed in two splits",
+                        where=Where(path.relative_to(root).as_posix()),
+                        value=name,
+                        remedy="take it out of one of the lists",
+                    )
     beside = "JPEGImages" if (root / "Annotations").is_dir() else ""
     folder = next((n for n in ("JPEGImages", "images") if (root / n).is_dir()), beside)
     there = pictures_below(root / folder)

@@ -103,8 +103,8 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         [
             f"error picture-missing: {DOCUMENT} > frame 000001 > file: the picture doesn't exist; add "
             "it or drop its record",
-            "warning picture-without-record: seq/frames/000001.jpg > sequence seq: the picture isn't "
-            "listed in sequence.json; list it under `frames`, or remove it",
+            "warning picture-without-record: seq/frames/000001.jpg > sequence seq: no list of frames names "
+            "the picture; list it, with or without heads, or move it away",
         ],
     ),
     "picture without frame": (
@@ -112,8 +112,8 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         8,
         [
-            "warning picture-without-record: seq/frames/000009.jpg > sequence seq: the picture isn't "
-            "listed in sequence.json; list it under `frames`, or remove it"
+            "warning picture-without-record: seq/frames/000009.jpg > sequence seq: no list of frames names "
+            "the picture; list it, with or without heads, or move it away"
         ],
     ),
     "truncated in the header": (
@@ -376,8 +376,8 @@ for _bad_path in ("../x.jpg", "/etc/passwd", "C:\\x.jpg", "file:///x.jpg", "fram
             f"error unsafe-path: {DOCUMENT} > frame 000001 > file: the path leaves the sequence's "
             f"folder (got {_bad_path!r}); name files by relative paths with `/`, without `..`, drive "
             "or scheme",
-            "warning picture-without-record: seq/frames/000001.jpg > sequence seq: the picture isn't "
-            "listed in sequence.json; list it under `frames`, or remove it",
+            "warning picture-without-record: seq/frames/000001.jpg > sequence seq: no list of frames names "
+            "the picture; list it, with or without heads, or move it away",
         ],
     )
 

@@ -92,7 +92,7 @@ def test_interrupted_is_resumable(
     assert stopped.out == ""
     # (click ends the line of the terminal's ^C first)
     assert stopped.err.lstrip() == (
-        f"{'interrupted' if name == 'INT' else 'terminated'}: run the same command again to go on\n"
+        f"{'interrupted' if name == 'INT' else 'terminated'}: run the same command again\n"
     )
     assert not (target / "manifest.json").exists()
     resumed = gtahead(*arguments, "--json")

@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 from helpers import picture, spawn_gtahead
 from pyarrow import parquet
@@ -233,3 +234,74 @@ def test_a_sample_without_its_json_is_told(small_dataset: Path, tmp_path: Path) 
     report = built(out)
     assert report.findings.totals["labels-missing"] == 1
     assert report.ledger.frames.came == len(library.Dataset.open(small_dataset))
+
+
+def test_a_picture_in_two_lists_of_splits_is_refused(small_dataset: Path, tmp_path: Path) -> None:
+    out = exported(small_dataset, tmp_path / "out", "voc")
+    train = out / "ImageSets/Main/train.txt"
+    name = (out / "ImageSets/Main/test.txt").read_text().split()[0]
+    train.write_text(f"{train.read_text()}{name}\n")
+    with pytest.raises(InputError) as caught:
+        built(out)
+    assert str(caught.value) == (
+        f"ImageSets/Main/train.txt: a picture is listed in two splits (got '{name}'); "
+        "take it out of one of the lists"
+    )
+
+
+def test_pictures_that_no_labels_list_are_named(small_dataset: Path, tmp_path: Path) -> None:
+    out = exported(small_dataset, tmp_path / "out", "points-csv")
+    for name in ("export.json", "frames.csv"):
+        (out / name).unlink()
+    empty = sum(
+        row == 0 for row in library.Dataset.open(small_dataset).frames(["num_heads"])["num_heads"]
+    )
+    assert built(out).findings.totals["picture-without-record"] == empty > 0
+
+
+def test_mot_with_pictures_isn_t_taken_for_jhu(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / "raw/walk/img1").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"raw/walk/img1/{number:06d}.jpg").write_bytes(picture(number))
+    (tmp_path / "raw/walk/gt").mkdir()
+    (tmp_path / "raw/walk/gt/gt.txt").write_text("0,1,10,10,5,5,1,1,1\n1,1,12,10,5,5,1,1,1\n")
+    done = built(tmp_path / "raw")
+    assert done.reader == "mot"
+    assert done.manifest["ledger"]["heads"]["out"] == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("split", "dev"), ("width", 0)], ids=["split", "width"]
+)
+def test_a_damaged_table_of_frames_isn_t_exported(
+    small_dataset: Path, tmp_path: Path, column: str, value: object
+) -> None:
+    shutil.copytree(small_dataset, tmp_path / "data")
+    path = tmp_path / "data/frames.parquet"
+    table = parquet.read_table(path)
+    values = [value, *table[column].to_pylist()[1:]]
+    place = table.schema.get_field_index(column)
+    array = pyarrow.array(values, table.schema.field(column).type)
+    parquet.write_table(table.set_column(place, table.schema.field(column), array), path)
+    with pytest.raises(InputError, match="the table of frames is damaged"):
+        exported(tmp_path / "data", tmp_path / "out", "coco")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--stride", "4"), "coco has no stride: only maps have"),
+        (("--out", ""), "no folder to export to"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    small_dataset: Path, tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    done = spawn_gtahead("export", str(small_dataset), "--format", "coco", *options, cwd=tmp_path)
+    assert (done.code, told in done.err) == (2, True)
+
+
+def test_maps_are_said_not_to_be_readable(small_dataset: Path, tmp_path: Path) -> None:
+    out = exported(small_dataset, tmp_path / "out", "density")
+    with pytest.raises(InputError, match="an export as density: maps can't be read back"):
+        built(out)
