@@ -1,6 +1,7 @@
 """Bad input as folders: each holds an input, and the exact report that it gets.
 
-A folder is named by a finding's code, and may hold `options.txt` for the command.
+A folder is named by a finding's code. It may hold `options.txt` for `gtahead validate`; or, where
+only another command comes upon it, that command as `command.txt`, with OUT for what it writes.
 """
 
 from __future__ import annotations
@@ -17,15 +18,22 @@ CASES = sorted(path.name for path in BAD.iterdir())
 
 
 @pytest.mark.parametrize("code", CASES)
-def test_what_is_wrong_is_said(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_wrong_is_said(
+    code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(BAD / code)
+    expected = Path("report.txt").read_text(encoding="utf-8")
+    assert f"{code}: " in expected
+    if Path("command.txt").exists():
+        words = Path("command.txt").read_text().replace("OUT", str(tmp_path / "out")).split()
+        done = gtahead(*words, "--workers", "1")
+        assert f"{done.err}exit {done.code}\n" == expected
+        return
     (given,) = (path.name for path in Path().iterdir() if path.stem == "input")
     options = Path("options.txt").read_text().split() if Path("options.txt").exists() else []
     done = gtahead("validate", given, "--workers", "1", *options)
-    expected = Path("report.txt").read_text(encoding="utf-8")
     assert done.out == expected
     assert done.code == (1 if "\nerror " in expected else 0)
-    assert f" {code}: " in expected
 
 
 def test_folders_are_named_by_codes() -> None:
