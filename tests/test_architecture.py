@@ -13,6 +13,7 @@ PACKAGE = Path(gtahead.__file__).parent
 FLOORS = {
     "compiling": 0,
     "errors": 0,
+    "causes": 0,
     "density": 1,
     "findings": 1,
     "geometry": 1,

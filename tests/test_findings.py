@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from gtahead.causes import CAUSES
 from gtahead.errors import Where
 from gtahead.findings import CODES, EXAMPLES_KEPT, Finding, Findings, Flow, Ledger, Severity
 
@@ -60,3 +61,11 @@ def test_a_ledger_adds_up() -> None:
     ledger.add(part)
     assert ledger.heads.as_dict() == {"in": 200, "out": 194, "dropped": {"not-finite": 6}}
     assert Ledger.from_dict(ledger.as_dict()) == ledger
+
+
+def test_every_code_says_what_it_is_why_and_what_to_do() -> None:
+    assert list(CAUSES) == list(CODES)
+    for code, kind in CODES.items():
+        assert kind.what, code
+        assert kind.remedy, code
+        assert CAUSES[code].endswith("."), code

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from gtahead import schemas
+from gtahead.causes import CAUSES
 from gtahead.cli import main as group
 from gtahead.findings import CODES
 from gtahead.formats import FORMATS, Format
@@ -31,23 +32,28 @@ def findings_page() -> str:
         "# Findings",
         "",
         "What gtahead notices has a code that never changes its meaning. An *error* or *warning*",
-        "may set a head, a frame or a whole sequence aside; *info* says what was done.",
+        "may set a head, a frame or a whole sequence aside; *info* says what was done. Examples are",
+        "printed by `gtahead validate`, or by the command named with them, of the inputs under",
+        "`tests/bad/`; `gtahead validate --explain CODE` says the same at a shell.",
         "",
-        "| code | severity | sets aside | what it means | what to do |",
-        "|---|---|---|---|---|",
     ]
     for code, kind in CODES.items():
-        cells = (f"`{code}`", kind.severity.value, kind.sets_aside or "–", kind.what, kind.remedy)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    lines += ["", "## As they are printed", ""]
-    lines += ["By `gtahead validate`, of the inputs under `tests/bad/`.", "", "```text"]
-    for code in CODES:
+        away = f", sets the {kind.sets_aside} aside" if kind.sets_aside else ""
+        lines += [
+            f"## {code}",
+            "",
+            f"*{kind.severity.value}{away}*: {kind.what}.",
+            "",
+            f"- Cause: {CAUSES[code]}",
+            f"- Remedy: {kind.remedy}.",
+            "",
+        ]
         report = BAD / code / "report.txt"
         if report.is_file():
             said = report.read_text(encoding="utf-8").splitlines()
-            lines.append(next(line for line in said if f" {code}: " in line))
-    lines.append("```")
-    return "\n".join(lines) + "\n"
+            example = next(line for line in said if f" {code}: " in line)
+            lines += ["```text", example, "```", ""]
+    return "\n".join(lines)
 
 
 def commands_page() -> str:

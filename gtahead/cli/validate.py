@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gtahead.causes import CAUSES
 from gtahead.cli.common import print_json, progress_bar, working_options
 from gtahead.errors import UsageError
 from gtahead.findings import CODES, Severity
@@ -121,7 +122,10 @@ def _explanation(code: str) -> str:
         raise UsageError("no such code", value=code, remedy=remedy)
     kind = CODES[code]
     away = f"; a build sets the {kind.sets_aside} aside" if kind.sets_aside else ""
-    return f"{code}: {kind.severity}{away}\n  what: {kind.what}\n  remedy: {kind.remedy}"
+    return (
+        f"{code}: {kind.severity}{away}\n  what: {kind.what}\n  cause: {CAUSES[code]}\n"
+        f"  remedy: {kind.remedy}"
+    )
 
 
 def _print(checked: Validation, found: Findings, baseline: bool) -> None:

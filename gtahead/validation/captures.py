@@ -17,6 +17,7 @@ from gtahead.dataset.captured import (
 )
 from gtahead.errors import Where
 from gtahead.findings import Finding, Findings, Ledger
+from gtahead.formats.reading import exported_as
 from gtahead.intake import READERS
 from gtahead.validation.motion import LagEvidence, check_counts, check_speeds, lag_evidence
 from gtahead.validation.noting import note_rows
@@ -57,7 +58,7 @@ def check_sequence(task: SequenceTask) -> SequenceChecked:
     inside = np.asarray(((points >= 0) & (points < here)).all(axis=1), np.bool_)
     _note_outside(captured, points, inside, done.findings)
     check_speeds(captured, done.findings)
-    if source.reader not in _PLAIN_PICTURES:
+    if source.reader not in _PLAIN_PICTURES or exported_as(source.root) is not None:
         check_counts(captured, inside, done.findings)
     if task.images != "none" and captured.pictures:
         _check_pictures(captured, task, inside, done.findings)

@@ -18,9 +18,7 @@ CASES = sorted(path.name for path in BAD.iterdir())
 
 
 @pytest.mark.parametrize("code", CASES)
-def test_what_is_wrong_is_said(
-    code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_is_wrong_is_said(code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(BAD / code)
     expected = Path("report.txt").read_text(encoding="utf-8")
     assert f"{code}: " in expected

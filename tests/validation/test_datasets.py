@@ -243,7 +243,9 @@ def test_the_page_escapes_what_comes_from_data(dataset: Path, tmp_path: Path) ->
 def test_codes_explain_themselves() -> None:
     done = gtahead("validate", "--explain", "label-lag")
     assert done.code == 0
-    assert "labels fit the pictures of other frames better" in done.out
+    assert "what: labels fit the pictures of other frames better" in done.out
+    assert "cause: The tool asks the game for positions some frames" in done.out
+    assert "remedy: shift the labels" in done.out
     assert gtahead("validate", "--explain", "label-lak").code == 2
 
 
