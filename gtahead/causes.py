@@ -52,7 +52,7 @@ CAUSES: Mapping[str, str] = {
     "picture-without-record": "A picture without heads, which formats of points often don't list; "
     "or one that was added.",
     "picture-empty": "The disk was full, or a download was stopped.",
-    "not-a-picture": "A page of a web server's was saved under its name, or a file of another kind.",
+    "not-a-picture": "A web server's page was saved under its name, or a file of another kind.",
     "picture-truncated": "A download or the capture was stopped.",
     "picture-unreadable": "Bytes were damaged on the way.",
     "picture-too-large": "A panorama, or a header that was damaged or forged.",
@@ -81,7 +81,7 @@ CAUSES: Mapping[str, str] = {
     "boxes-differ": "Boxes were labelled by another pass than points.",
     "head-outside-frame": "The person is near the border, or labels are of a larger picture.",
     "bad-value": "A share above 1, a negative depth or a flag that is neither 0 nor 1.",
-    "bad-box": "Corners exchanged, width and height in place of a corner, or a box of another head.",
+    "bad-box": "Corners exchanged, width and height in place of a corner, or another's box.",
     # Files that are checked
     "file-unreadable": "It was cut on the way, is damaged, or is of another kind.",
     "breaks-schema": "The writer leaves out, renames or mistypes a field.",
@@ -108,7 +108,7 @@ CAUSES: Mapping[str, str] = {
     "flag-differs": "Coordinates or flags were edited without the other.",
     "out-of-order": "Rows were sorted or appended by another program.",
     "fingerprint-differs": "Tables were changed after the build.",
-    "sequence-in-two-splits": "The split was made by frame; neighbouring frames are nearly the same.",
+    "sequence-in-two-splits": "The split was made by frame; neighbours are nearly the same.",
     "near-duplicate": "One place was captured twice, or a sequence was copied under another name.",
     "map-unreadable": "The file was cut on the way, or cells were overwritten.",
     "map-shape-differs": "The map was resized, or is of another picture.",

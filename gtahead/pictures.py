@@ -65,6 +65,11 @@ class Header:
     has_exif: bool
 
     @property
+    def is_deep(self) -> bool:
+        """Whether a channel has more than 8 bits, as far as the header tells."""
+        return self.mode.startswith(("I", "F"))
+
+    @property
     def upright_wh(self) -> tuple[int, int]:
         """Width and height once the orientation is applied."""
         width, height = self.size_wh
@@ -396,7 +401,7 @@ def prepare(data: bytes, header: Header) -> Prepared:
     Raises:
         PictureError: more than 8 bits a channel, or not decodable.
     """
-    if header.mode.startswith(("I", "F")):
+    if header.is_deep:
         raise PictureError("deep-colour", f"mode {header.mode}")
     if header.format not in EXTENSIONS:
         _refuse_deep(data)

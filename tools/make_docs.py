@@ -32,8 +32,8 @@ def findings_page() -> str:
         "# Findings",
         "",
         "What gtahead notices has a code that never changes its meaning. An *error* or *warning*",
-        "may set a head, a frame or a whole sequence aside; *info* says what was done. Examples are",
-        "printed by `gtahead validate`, or by the command named with them, of the inputs under",
+        "may set a head, a frame or a whole sequence aside; *info* says what was done. Examples",
+        "are printed by `gtahead validate`, or by the command named with them, of the inputs under",
         "`tests/bad/`; `gtahead validate --explain CODE` says the same at a shell.",
         "",
     ]
@@ -52,7 +52,9 @@ def findings_page() -> str:
         if report.is_file():
             said = report.read_text(encoding="utf-8").splitlines()
             example = next(line for line in said if f" {code}: " in line)
-            lines += ["```text", example, "```", ""]
+            command = BAD / code / "command.txt"
+            typed = [f"$ gtahead {command.read_text().strip()}"] if command.is_file() else []
+            lines += ["```text", *typed, example, "```", ""]
     return "\n".join(lines)
 
 

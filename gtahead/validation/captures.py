@@ -114,6 +114,8 @@ def _check_pictures(
                 code = "heads-on-flat-picture"
             findings.add(code, where, detail=fault.detail)
             continue
+        if header.is_deep:
+            findings.add("deep-colour", where, detail=f"mode {header.mode}")
         if (width, height) not in (header.size_wh, header.upright_wh):
             told = f"{header.size_wh[0]} x {header.size_wh[1]} instead of {width} x {height}"
             findings.add("wrong-size", where, detail=told)

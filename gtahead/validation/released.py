@@ -79,6 +79,8 @@ def check_pictures(task: PictureTask) -> tuple[Findings, dict[str, int]]:
             findings.add("wrong-size", where, detail=told)
         if header.has_exif:
             findings.add("exif-left", where)
+        if header.is_deep:
+            findings.add("deep-colour", where, detail=f"mode {header.mode}")
     return findings, hashes
 
 
