@@ -62,7 +62,9 @@ def check_dataset(opened: Dataset, findings: Findings) -> Iterator[str]:
         splits = set(mine["split"])
         if len(splits) > 1:
             findings.add(
-                "sequence-in-two-splits", Where(FRAMES, sequence), ", ".join(map(str, splits))
+                "sequence-in-two-splits",
+                Where(FRAMES, sequence),
+                ", ".join(sorted(map(str, splits))),
             )
         try:
             _check_sequence(opened, sequence, mine, policy, tally, findings)

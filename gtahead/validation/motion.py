@@ -51,9 +51,11 @@ def numbers_of(frames: Sequence[CapturedFrame]) -> npt.NDArray[np.int64] | None:
 def _pairs(
     captured: CapturedSequence,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Give rows of the same person in a frame and in the next one."""
+    """Give rows of the same person in a frame and in the next one; faulty frames are left out."""
+    fine = np.array([one.fault is None for one in captured.frames] or [True])
     frame, head = captured.heads["frame_index"], captured.heads["head_id"]
     order = np.lexsort((frame, head))
+    order = order[fine[frame[order]]]
     same = (np.diff(head[order]) == 0) & (np.diff(frame[order]) == 1)
     return order[:-1][same], order[1:][same]
 
