@@ -84,6 +84,7 @@ CAUSES: Mapping[str, str] = {
     "bad-box": "Corners exchanged, width and height in place of a corner, or another's box.",
     # Files that are checked
     "file-unreadable": "It was cut on the way, is damaged, or is of another kind.",
+    "changed-meanwhile": "A capture, a download or another command was still writing.",
     "breaks-schema": "The writer leaves out, renames or mistypes a field.",
     "duplicate-id": "Two files were joined without numbering anew.",
     "ids-per-image": "The converter counts annotations from 1 in each picture.",

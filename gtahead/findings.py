@@ -311,6 +311,9 @@ CODES: Mapping[str, Code] = {
     ),
     # Files that are checked
     "file-unreadable": _error(None, "the file can't be read", "mend it, or get it again"),
+    "changed-meanwhile": _error(
+        None, "the file changed while it was read", "check it again once nobody writes to it"
+    ),
     "breaks-schema": _error(
         None, "breaks the schema", "`gtahead schema show NAME` prints it; write the file again"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from gtahead.dataset.captured import (
     CapturedSequence,
     SequenceSource,
 )
-from gtahead.errors import Where
+from gtahead.errors import InputError, Where
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.formats.reading import exported_as
 from gtahead.intake import READERS
 from gtahead.validation.motion import LagEvidence, check_counts, check_speeds, lag_evidence
-from gtahead.validation.noting import note_rows
+from gtahead.validation.noting import note_rows, watched
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ def check_sequence(task: SequenceTask) -> SequenceChecked:
     done = SequenceChecked()
     source = task.source
     try:
-        captured = READERS[source.reader].read(source, done.findings, done.ledger)
+        reader = READERS[source.reader]
+        with watched(_labels_of(source), done.findings):
+            captured = reader.read(source, done.findings, done.ledger)
     except BrokenSequence:
         return done
     except OSError as error:
@@ -64,6 +67,15 @@ def check_sequence(task: SequenceTask) -> SequenceChecked:
         _check_pictures(captured, task, inside, done.findings)
         done.lag = lag_evidence(captured, lambda frame: _grey(frame, source))
     return done
+
+
+def _labels_of(source: SequenceSource) -> dict[str, Path]:
+    """Give the files of labels by their names; none where reading will say what is wrong."""
+    try:
+        files, _ = READERS[source.reader].inputs(source)
+    except (InputError, OSError):
+        return {}
+    return {os.path.relpath(path, source.root).replace(os.sep, "/"): path for path in files}
 
 
 _PLAIN_PICTURES = ("shanghaitech", "qnrf", "jhu", "nwpu", "fidtm", "crowdhuman", "voc", "yolo")

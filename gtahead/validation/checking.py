@@ -22,6 +22,7 @@ from gtahead.validation.coco import check_coco
 from gtahead.validation.dataset import check_dataset, open_dataset
 from gtahead.validation.documents import check_file, kind_of
 from gtahead.validation.motion import LagEvidence
+from gtahead.validation.noting import watched
 from gtahead.validation.released import check_near_duplicates, check_pictures, picture_tasks
 
 IMAGES = ("quick", "full", "none")
@@ -203,7 +204,8 @@ class Validation:
     def _parts(self) -> Iterator[Findings]:
         if self.kind == "file":
             part = Findings()
-            check_file(self.path, self.reason, part)
+            with watched({self.path.name: self.path}, part):
+                check_file(self.path, self.reason, part)
             yield part
         elif self.kind == "dataset":
             yield from self._dataset()
@@ -227,9 +229,13 @@ class Validation:
             return
         self.ledger = Ledger.from_dict(opened.manifest.document["ledger"])
         part = Findings()
-        for _ in check_dataset(opened, part):
-            yield part
-            part.totals, part.examples = {}, {}
+        tables = {
+            name: self.path / name for name in (MANIFEST, *opened.manifest.document["tables"])
+        }
+        with watched(tables, part):
+            for _ in check_dataset(opened, part):
+                yield part
+                part.totals, part.examples = {}, {}
         yield part
         if self._how.images == "none":
             return
@@ -246,7 +252,9 @@ class Validation:
         prefix = "person_" if self.kind == "coco-keypoints" else "instances"
         for path in coco_files(self.path, prefix):
             part = Findings()
-            check_coco(path, path.relative_to(self.path).as_posix(), part)
+            name = path.relative_to(self.path).as_posix()
+            with watched({name: path}, part):
+                check_coco(path, name, part)
             yield part
 
     def _sequences(self, reader: Reader) -> Iterator[Findings]:

@@ -1,13 +1,16 @@
-"""What checks share: many findings of one code from a mask, the first of them word for word."""
+"""What checks share: many findings of one code from a mask, and files that change meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings
 
 
@@ -29,6 +32,29 @@ def note_rows(
     if len(rows):
         examples = (tell(int(row)) for row in rows[:EXAMPLES_KEPT])
         findings.add_many(code, len(rows), examples)
+
+
+@contextmanager
+def watched(files: Mapping[str, Path], findings: Findings) -> Iterator[None]:
+    """Note files that change while they are read: what was found is then of neither state.
+
+    Args:
+        files: by their names in findings.
+        findings: takes what is found.
+    """
+    before = {name: _state(path) for name, path in files.items()}
+    yield
+    for name, path in files.items():
+        if _state(path) != before[name]:
+            findings.add("changed-meanwhile", Where(name))
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        told = path.stat()
+    except OSError:
+        return None
+    return told.st_ino, told.st_size, told.st_mtime_ns
 
 
 def repeated(values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -36,3 +36,8 @@ def test_what_is_wrong_is_said(code: str, monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_folders_are_named_by_codes() -> None:
     assert set(CASES) <= set(CODES)
+
+
+def test_git_keeps_every_folder() -> None:
+    """Git forgets empty folders, and a report that depends on one is another in a fresh clone."""
+    assert [str(path) for path in BAD.rglob("*") if path.is_dir() and not any(path.iterdir())] == []

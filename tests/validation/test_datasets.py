@@ -17,6 +17,8 @@ from pyarrow import parquet
 import gtahead as library
 from gtahead import InputError, UsageError
 from gtahead.dataset import FRAMES
+from gtahead.findings import Findings
+from gtahead.validation.noting import watched
 
 
 @pytest.fixture(scope="module")
@@ -268,3 +270,26 @@ def test_files_beside_are_looked_at_before_the_work(dataset: Path, tmp_path: Pat
         done = gtahead("validate", dataset, option, tmp_path / "nowhere" / "file")
         assert (done.code, done.out) == (code, "")
         assert "nowhere" in done.err
+
+
+def test_tables_that_change_while_they_are_checked_are_told(dataset: Path) -> None:
+    (dataset / "heads" / "more.parquet").write_bytes(b"")
+    path = heads_of(dataset)
+    found = []
+    for finding in library.validate(dataset, workers=1, images="none"):
+        found.append((finding.code, finding.where.file))
+        if finding.code == "unlisted-file":
+            with path.open("ab") as file:
+                file.write(b"more")
+    assert ("changed-meanwhile", f"heads/{path.name}") in found
+
+
+def test_files_that_change_while_they_are_read_are_told(tmp_path: Path) -> None:
+    same, longer, gone = (tmp_path / name for name in ("same", "longer", "gone"))
+    for path in (same, longer, gone):
+        path.write_text("{}")
+    found = Findings()
+    with watched({path.name: path for path in (same, longer, gone)}, found):
+        longer.write_text("{} ")
+        gone.unlink()
+    assert [one.where.file for one in found] == ["longer", "gone"]
