@@ -84,9 +84,7 @@ def _read(source: SequenceSource, record: SequenceRecord) -> CapturedSequence | 
     except BrokenSequence:
         return None
     except OSError as error:
-        file = str(error.filename or source.path).removeprefix(f"{source.root}/")
-        where = Where(file, source.name)
-        record.findings.add("labels-unreadable", where, detail=error.strerror or str(error))
+        record.findings.add_many("labels-unreadable", 1, [source.unreadable(error)])
         return None
 
 

@@ -44,6 +44,12 @@ class SequenceSource:
     split: str | None = None
     state: tuple[Any, ...] = ()
 
+    def unreadable(self, error: OSError) -> Finding:
+        """Tell of labels that the system doesn't give, by their path in the capture."""
+        file = os.path.relpath(error.filename, self.root) if error.filename else self.path
+        where = Where(file.replace(os.sep, "/"), self.name)
+        return Finding("labels-unreadable", where, detail=error.strerror or str(error))
+
 
 @dataclass(frozen=True)
 class LayerFiles:

@@ -130,6 +130,8 @@ def load_each(read: ReadOne, names: Sequence[str]) -> Load:
                 faults[index] = "labels-missing"
             except (ValueError, OSError, InputError) as error:
                 detail = error.what if isinstance(error, InputError) else str(error)
+                if isinstance(error, OSError) and error.strerror:  # without the machine's path
+                    detail = error.strerror
                 findings.add("bad-frame-labels", place, detail=detail)
                 faults[index] = "bad-frame-labels"
             parts.append((index, columns))

@@ -52,8 +52,7 @@ def check_sequence(task: SequenceTask) -> SequenceChecked:
     except BrokenSequence:
         return done
     except OSError as error:
-        where = Where(str(error.filename or source.path), source.name)
-        done.findings.add("labels-unreadable", where, detail=error.strerror or str(error))
+        done.findings.add_many("labels-unreadable", 1, [source.unreadable(error)])
         return done
     sizes = np.array(captured.sizes_wh, np.float64).reshape(-1, 2)
     points = np.stack([captured.heads["x"], captured.heads["y"]], axis=1)

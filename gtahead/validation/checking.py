@@ -187,7 +187,9 @@ class Validation:
         kinds = {"dataset": "a data set", "file": f"a file of the kind {self.reason}"}
         what = kinds.get(self.kind, f"{self.kind} ({self.reason})")
         frames, heads = self.ledger.frames.kept, self.ledger.heads.kept
-        return f"{what}, {frames:,} frames, {heads:,} heads" if frames else what
+        if not frames:
+            return what
+        return f"{what}, {frames:,} frame{'s' * (frames != 1)}, {heads:,} head{'s' * (heads != 1)}"
 
     def as_dict(self) -> dict[str, Any]:
         """Give the report as one JSON object."""

@@ -273,8 +273,8 @@ def test_files_beside_are_looked_at_before_the_work(dataset: Path, tmp_path: Pat
 
 
 def test_tables_that_change_while_they_are_checked_are_told(dataset: Path) -> None:
-    (dataset / "heads" / "more.parquet").write_bytes(b"")
     path = heads_of(dataset)
+    (dataset / "heads" / "more.parquet").write_bytes(b"")
     found = []
     for finding in library.validate(dataset, workers=1, images="none"):
         found.append((finding.code, finding.where.file))
