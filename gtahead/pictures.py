@@ -118,7 +118,9 @@ def _open(data: bytes) -> Image.Image:
         raise PictureError("picture-empty")
     try:
         with warnings.catch_warnings():
-            # Our own limit is checked right after, from the same header.
+            # Our own limit is checked right after, from the same header; and a TIFF whose directory
+            # lies behind the part that is read at first is opened again.
+            warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(io.BytesIO(data))
     except Image.DecompressionBombError as error:
@@ -144,7 +146,9 @@ def read_header(data: bytes) -> Header:
     mode = "I;16" if _is_deep_png(data) else image.mode  # Pillow calls 16-bit colour "RGB"
     kind = "JPEG" if image.format == "MPO" else image.format or ""  # a JPEG with more behind it
     try:
-        exif = image.getexif()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            exif = image.getexif()
         orientation = exif.get(_ORIENTATION, 1)
     except (OSError, ValueError, SyntaxError, KeyError):  # damaged EXIF is EXIF that says nothing
         return Header(kind, mode, image.size, 1, has_exif=True)

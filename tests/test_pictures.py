@@ -163,3 +163,12 @@ def test_damage_never_raises_anything_else(place: int) -> None:
         header = pictures.read_header(bytes(data))
         pictures.check_health(bytes(data), header)
         pictures.prepare(bytes(data), header)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_tiff_with_its_directory_at_the_end(tmp_path: Path) -> None:
+    """Only the first part is read at first, where the directory isn't: nothing is said of that."""
+    noise = np.random.default_rng(3).integers(0, 255, (600, 600, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.tiff")
+    header = pictures.peek(tmp_path / "a.tiff")
+    assert (header.format, header.size_wh) == ("TIFF", (600, 600))
