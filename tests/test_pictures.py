@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from contextlib import suppress
+from pathlib import Path
 
 import cv2
 import numpy as np
