@@ -42,6 +42,9 @@ demo: $(VENV)/.core
 	$(BIN)/gtahead validate $(DEMO)/dataset --images full --html $(DEMO)/validation.html | tee -a $(DEMO)/report.txt
 	$(BIN)/gtahead validate $(DEMO)/exports/coco --against $(DEMO)/dataset | tee -a $(DEMO)/report.txt
 	$(BIN)/gtahead build --raw $(DEMO)/exports/coco --out $(DEMO)/dataset-coco | tee -a $(DEMO)/report.txt
+	$(BIN)/python tools/make_submission.py $(DEMO)/dataset --out $(DEMO)/predictions.json
+	$(BIN)/gtahead benchmark $(DEMO)/predictions.json --data $(DEMO)/dataset --by all --coco-compat \
+	  --out $(DEMO)/result.json --html $(DEMO)/score.html > $(DEMO)/score.txt
 	for tool in jta-mods gcc; do \
 	  $(BIN)/gtahead simulate --out $(DEMO)/$$tool --layout $$tool --quiet && \
 	  $(BIN)/gtahead build --raw $(DEMO)/$$tool --out $(DEMO)/dataset-$$tool --quiet && \
@@ -49,9 +52,12 @@ demo: $(VENV)/.core
 	done
 	$(BIN)/python tools/preview.py $(DEMO)/dataset-gcc --out $(DEMO)/preview-gcc.png
 	@echo
+	cat $(DEMO)/score.txt | tee -a $(DEMO)/report.txt
+	@echo
 	@echo "demo: captures simulated, in gtahead's format and as JTA-Mods and GCC leave them, and data sets"
-	@echo "built of them; exported, checked, and one of the exports built again; no picture or head comes from a game"
-	@echo "report: $(DEMO)/report.txt   picture: $(DEMO)/preview.png"
+	@echo "built of them; exported, checked, and one of the exports built again; no picture or head comes from a game,"
+	@echo "and no method made the predictions that are scored: they are the truth, disturbed"
+	@echo "report: $(DEMO)/report.txt   picture: $(DEMO)/preview.png   score: $(DEMO)/score.html"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

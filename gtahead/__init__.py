@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError
     from gtahead.formats.exporting import export
     from gtahead.overview import info
+    from gtahead.scoring import benchmark, compare, leaderboard
     from gtahead.simulation import simulate
     from gtahead.validation import validate
 
@@ -23,9 +24,12 @@ _HOMES = {
     "ResourceError": "gtahead.errors",
     "UsageError": "gtahead.errors",
     "annotate": "gtahead.building",
+    "benchmark": "gtahead.scoring",
     "build": "gtahead.building",
+    "compare": "gtahead.scoring",
     "export": "gtahead.formats.exporting",
     "info": "gtahead.overview",
+    "leaderboard": "gtahead.scoring",
     "simulate": "gtahead.simulation",
     "validate": "gtahead.validation",
 }
@@ -37,9 +41,12 @@ __all__ = [
     "ResourceError",
     "UsageError",
     "annotate",
+    "benchmark",
     "build",
+    "compare",
     "export",
     "info",
+    "leaderboard",
     "simulate",
     "validate",
 ]

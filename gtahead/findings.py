@@ -317,6 +317,97 @@ CODES: Mapping[str, Code] = {
     "breaks-schema": _error(
         None, "breaks the schema", "`gtahead schema show NAME` prints it; write the file again"
     ),
+    # Predictions
+    "bad-prediction": _error(
+        None, "it can't be read as a prediction", "`gtahead schema show predictions` has the fields"
+    ),
+    "bad-count": _error(
+        None, "the count is no number from 0 on", "write how many heads were found, or leave it out"
+    ),
+    "bad-score": _error(
+        None, "the score isn't between 0 and 1", "scale scores to it, by a sigmoid, say"
+    ),
+    "not-a-number": _error(
+        None,
+        "a coordinate or score isn't finite, or is absurd",
+        "look for a division by zero in the method; leave such heads out",
+    ),
+    "no-such-picture": _error(
+        None,
+        "the truth has no such picture",
+        "name pictures `<sequence>/<frame>`; `gtahead benchmark --template` lists them all",
+    ),
+    "picture-twice": _error(None, "the picture is there twice", "join the two, or drop one"),
+    "picture-not-predicted": _error(
+        None,
+        "the picture has no prediction",
+        "add it, with an empty list where nothing was found; or use --missing zero",
+    ),
+    "scored-as-empty": _warning(
+        None,
+        "the picture has no prediction and is scored as if nothing was found",
+        "say so wherever you give the figures",
+    ),
+    "other-split": _error(
+        None, "the predictions are of another split", "choose it with --split, or predict this one"
+    ),
+    "other-dataset": _error(
+        None,
+        "the predictions were made for another state of the data set",
+        "predict its pictures again; figures of two states can't be compared",
+    ),
+    "looks-normalised": _warning(
+        None,
+        "coordinates look like shares of the picture",
+        "multiply them by its width and height: they have to be pixels",
+    ),
+    "looks-resized": _warning(
+        None,
+        "coordinates look as if pictures had been resized",
+        "divide them by the factor: they have to be pixels of the stored picture",
+    ),
+    "looks-swapped": _warning(
+        None, "x and y look exchanged", "write x, the column, first; an array's index is y, x"
+    ),
+    "looks-like-corners": _warning(
+        None,
+        "widths and heights look like far corners",
+        "write x, y, width, height, not x0, y0, x1, y1",
+    ),
+    "looks-one-based": _warning(
+        None,
+        "coordinates look as if they counted from 1",
+        "take 1 from x and y: the first pixel's corner is 0, 0",
+    ),
+    "systematic-shift": _warning(
+        None,
+        "found heads lie beside the true ones, all to the same side",
+        "is it half a pixel, half a stride, or another point of the head?",
+    ),
+    "scores-equal": _warning(
+        None,
+        "all scores are equal",
+        "AP ranks by score, so it says little; write what the method gives",
+    ),
+    "no-threshold": _warning(
+        None,
+        "no threshold is declared, so 0.5 is taken",
+        "choose one on validation: --validation FILE, or `threshold` under `method`",
+    ),
+    "threshold-from-test": _warning(
+        None,
+        "the threshold was chosen on the split that is scored",
+        "choose it on validation; figures like these flatter",
+    ),
+    "few-clusters": _warning(
+        None,
+        "there are few sequences",
+        "intervals are wide below 10, and there are none below 6: score more sequences",
+    ),
+    "resampled-by-picture": _info(
+        "the truth has no sequences, so intervals are over pictures",
+        "they are too narrow where pictures are alike",
+    ),
     "duplicate-id": _error(
         None,
         "the id was given before",

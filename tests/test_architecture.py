@@ -26,10 +26,12 @@ FLOORS = {
     "captures": 4,
     "formats": 4,
     "intake": 5,
+    "predictions": 5,
     "building": 6,
     "overview": 6,
     "simulation": 6,
     "drawing": 7,
+    "scoring": 7,
     "validation": 7,
     "cli": 9,
     "__main__": 10,
@@ -93,12 +95,22 @@ def test_what_the_package_shows() -> None:
             "scheduler: 'str | None' = None, on_progress: "
             "'Callable[[int, int, str], None] | None' = None) -> 'AnnotateReport'"
         ),
+        "benchmark": (
+            "(predictions: 'str | Path', data: 'str | Path' = 'dataset', *, "
+            "split: 'str | None' = None, by: 'Sequence[str]' = (), missing: 'Missing' = 'error', "
+            "validation: 'str | Path | None' = None, threshold: 'float | None' = None, "
+            "coco_compat: 'bool' = False, resamples: 'int' = 2000, ceilings: 'bool' = True) "
+            "-> 'Score'"
+        ),
         "build": (
             "(raw: 'str | Path', out: 'str | Path' = 'dataset', *, reader: 'str' = 'auto', "
             "boxes: 'str' = 'auto', sigma: 'str' = 'box', count_policy: 'str' = 'visible', "
             "images: 'str' = 'link', every: 'int' = 1, workers: 'int | None' = None, scheduler: 'str | None' = None, "
             "strict: 'bool' = False, fresh: 'bool' = False, "
             "on_progress: 'Progress | None' = None) -> 'BuildReport'"
+        ),
+        "compare": (
+            "(results: 'Sequence[str | Path]', *, group: 'str | None' = None) -> 'Comparison'"
         ),
         "export": (
             "(dataset: 'str | Path' = 'dataset', out: 'str | Path | None' = None, *, format: 'str', "
@@ -109,6 +121,10 @@ def test_what_the_package_shows() -> None:
             "on_progress: 'Callable[[int, int, str], None] | None' = None) -> 'ExportReport'"
         ),
         "info": "(path: 'str | Path' = 'dataset') -> 'Overview'",
+        "leaderboard": (
+            "(folder: 'str | Path', out: 'str | Path | None' = None, *, sort: 'str' = 'mae') "
+            "-> 'Leaderboard'"
+        ),
         "simulate": (
             "(out: 'str | Path' = 'captures', *, preset: 'str | Preset' = 'tiny', seed: 'int' = 0, "
             "images: 'bool' = True, layout: 'str' = 'native', workers: 'int | None' = None, "

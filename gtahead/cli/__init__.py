@@ -15,10 +15,13 @@ from gtahead.errors import GtaheadError
 
 _COMMANDS = {
     "annotate": "Give a data set other boxes or sigmas.",
+    "benchmark": "Score predictions, with intervals; say all that is wrong in them.",
     "build": "Build a data set from captures or other data sets.",
+    "compare": "Compare results of the same data: differences, intervals, tests.",
     "export": "Write a data set in a format that others read.",
     "formats": "List the formats, and what each holds and loses.",
     "info": "Say what a folder holds: a capture or a data set.",
+    "leaderboard": "Rank results of one data set, as a page.",
     "schema": "List or print the JSON Schemas of gtahead's files.",
     "simulate": "Draw crowd scenes, as captures to work with.",
     "validate": "Check a capture, a data set, an export or other people's labels.",

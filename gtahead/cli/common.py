@@ -18,12 +18,21 @@ Progress = Callable[[int, int, str], None]
 FINDINGS_SHOWN = 20
 
 
-def working_options(command: Command) -> Command:
-    """Give a command the options that every working command has."""
+def output_options(command: Command) -> Command:
+    """Give a command the options that say what it prints."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
         click.option("--debug", is_flag=True, help="Show tracebacks."),
         click.option("--quiet", is_flag=True, help="No progress, no summary."),
+    ):
+        command = option(command)
+    return command
+
+
+def working_options(command: Command) -> Command:
+    """Give a command the options that every command has that works through many sequences."""
+    command = output_options(command)
+    for option in (
         click.option("--scheduler", metavar="URL", help="Dask scheduler, such as tcp://host:8786."),
         click.option(
             "--workers",

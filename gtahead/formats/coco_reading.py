@@ -294,15 +294,7 @@ def _scan(root: Path, files: list[Path]) -> Listing:
         file = path.relative_to(root).as_posix()
         coco = read_coco(path, file)
         simulated |= coco.info.get("simulated") is True
-        ids = Counter(image["id"] for image in coco.images)
-        twice = [one for one, count in ids.items() if count > 1]
-        if twice:
-            raise InputError(
-                "two images have one id: nobody knows whose heads they are",
-                where=Where(file, field="/images"),
-                value=twice[0],
-                remedy="number images uniquely; `gtahead validate` lists all such ids",
-            )
+        _check_ids(coco, file)
         base = _pictures_base(root, [image["file_name"] for image in coco.images])
         for image in coco.images:
             pictures.append(_picture(image, base, path, number))
@@ -317,6 +309,18 @@ def _scan(root: Path, files: list[Path]) -> Listing:
 
     about = {"tool": "COCO", "simulated": simulated}
     return Listing(pictures, files, load, about)
+
+
+def _check_ids(coco: CocoFile, file: str) -> None:
+    ids = Counter(image["id"] for image in coco.images)
+    twice = [one for one, count in ids.items() if count > 1]
+    if twice:
+        raise InputError(
+            "two images have one id: nobody knows whose heads they are",
+            where=Where(file, field="/images"),
+            value=twice[0],
+            remedy="number images uniquely; `gtahead validate` lists all such ids",
+        )
 
 
 def _picture(image: Mapping[str, Any], base: str, path: Path, number: int) -> LabelledPicture:
@@ -409,6 +413,30 @@ def _tell_the_rest(one: _Loaded, findings: Findings, ledger: Ledger, where: Wher
         findings.add("head-without-frame", place, detail=f"{one.dangling:,} annotations")
     if one.others:
         findings.add("other-class", place, detail=f"{one.others:,} annotations")
+
+
+def read_pictures(path: Path) -> tuple[list[LabelledPicture], Columns, bool]:
+    """Read one COCO file: its pictures by their numbers, and the heads in them.
+
+    Returns:
+        Pictures, whose `key[1]` is the number; columns as `as_heads` gives them, sorted by
+        `frame_index`; and whether the sequences are those of a capture, as in files of ours.
+        Annotations of no picture, and of other classes, are left out.
+
+    Raises:
+        InputError: not COCO, or two images have one id.
+    """
+    coco = read_coco(path, path.name)
+    _check_ids(coco, path.name)
+    pictures = [_picture(image, "", path, 0) for image in coco.images]
+    pictures.sort(key=lambda one: one.key)
+    heads = _sorted_heads(coco, path.name, None)
+    spans = [heads.starts.get(picture.key[1], (0, 0)) for picture in pictures]
+    chosen = np.concatenate([np.arange(0), *(np.arange(*span) for span in spans)])
+    columns = {name: values[chosen] for name, values in heads.columns.items()}
+    sizes = [last - first for first, last in spans]
+    columns["frame_index"] = np.repeat(np.arange(len(pictures)), sizes)
+    return pictures, as_heads(columns), all(isinstance(i.get("gtahead"), dict) for i in coco.images)
 
 
 def as_heads(columns: Columns) -> Columns:

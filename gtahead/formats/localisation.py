@@ -74,7 +74,7 @@ def localisation_list(path: Path, name: str) -> Iterator[tuple[int, str, Floats 
     """Read lines of `id n` and n groups of `x y sigma_s sigma_l level`.
 
     Yields:
-        Line number, the picture's id, (n, 2) points, and "". Where a line is wrong its id (as far
+        Line number, the picture's id, (n, 5) numbers, and "". Where a line is wrong its id (as far
         as it can be told), None, and what is wrong.
 
     Raises:
@@ -99,18 +99,17 @@ def localisation_list(path: Path, name: str) -> Iterator[tuple[int, str, Floats 
             count = int(values[1]) if len(values) > 1 else 0
             yield number, key, None, f"{len(values)} numbers instead of {2 + 5 * count}"
             continue
-        groups = values[2:].reshape(-1, 5)
-        yield number, key, groups[:, :2].astype(np.float64), ""
+        yield number, key, values[2:].reshape(-1, 5).astype(np.float64), ""
 
 
 def _heads(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
     """Give the points that stand in a picture's key."""
     del findings, place
-    line, points, wrong = picture.key
+    line, groups, wrong = picture.key
     if wrong:
         msg = f"line {line}: {wrong}"
         raise ValueError(msg)
-    return {"x": points[:, 0], "y": points[:, 1]}
+    return {"x": groups[:, 0], "y": groups[:, 1]}
 
 
 def lists_in(root: Path, pattern: str) -> list[Path]:
@@ -130,7 +129,7 @@ def scan_lists(root: Path, pattern: str, tool: str) -> Listing:
         ours = [PurePosixPath(stem) for stem in index.rows]
         own = [stem.name for stem in ours if stem.parent.as_posix() == prefix]
         in_order = sorted(own or there)
-        for line, key, points, wrong in localisation_list(path, path.name):
+        for line, key, groups, wrong in localisation_list(path, path.name):
             stem = key
             if tool == "FIDTM" and key.isdigit() and 0 < int(key) <= len(in_order):
                 stem = in_order[int(key) - 1]
@@ -138,7 +137,7 @@ def scan_lists(root: Path, pattern: str, tool: str) -> Listing:
             if tool == "FIDTM" and not there:
                 word = path.stem.removesuffix("_gt")
                 file = f"{word}/images/IMG_{stem.zfill(4)}.jpg"
-            known = (line, points, wrong)
+            known = (line, groups, wrong)
             pictures.append(index.picture(file, path.stem, split=split, key=known))
     return Listing(pictures, files, load_each(_heads, ["x", "y"]), {"tool": tool})
 

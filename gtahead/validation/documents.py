@@ -10,6 +10,7 @@ from gtahead import schemas
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.coco_reading import looks_like_coco
+from gtahead.predictions import read_predictions
 from gtahead.validation.coco import check_coco
 
 SCHEMA_OF_FORMAT = {
@@ -17,6 +18,7 @@ SCHEMA_OF_FORMAT = {
     "gtahead-dataset": "manifest",
     "gtahead-export": "export",
     "gtahead-predictions": "predictions",
+    "gtahead-result": "result",
 }
 """Schemas by the key `format` that a file of gtahead's begins with."""
 
@@ -70,12 +72,25 @@ def check_file(path: Path, kind: str, findings: Findings) -> None:
     if kind == "coco":
         check_coco(path, path.name, findings)
         return
+    if kind == "predictions":
+        _check_predictions(path, findings)
+        return
     for document, place in _documents(path, kind, findings):
         for pointer, message in schemas.faults(document, kind):
             field = f"{place}, {pointer}" if place else pointer
             findings.add("breaks-schema", Where(path.name, field=field), detail=message)
         if kind == "nwpu" and isinstance(document, dict):
             _check_nwpu(document, path.name, findings)
+
+
+def _check_predictions(path: Path, findings: Findings) -> None:
+    """Read predictions as `gtahead benchmark` does, without a truth."""
+    try:
+        read_predictions(path, findings)
+    except InputError as error:
+        value = None if error.value is None else str(error.value)
+        place = error.where or Where(path.name)
+        findings.add("file-unreadable", place, value, error.what)
 
 
 def _documents(path: Path, kind: str, findings: Findings) -> Iterator[tuple[Any, str]]:

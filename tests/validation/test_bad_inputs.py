@@ -26,7 +26,8 @@ def test_what_is_wrong_is_said(code: str, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert f"{code}: " in expected
     if Path("command.txt").exists():
         words = Path("command.txt").read_text().replace("OUT", str(tmp_path / "out")).split()
-        done = gtahead(*words, "--workers", "1")
+        workers = [] if words[0] == "benchmark" else ["--workers", "1"]
+        done = gtahead(*words, *workers)
         assert f"{done.err}exit {done.code}\n" == expected
         return
     options = Path("options.txt").read_text().split() if Path("options.txt").exists() else []

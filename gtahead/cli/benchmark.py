@@ -1,0 +1,151 @@
+"""`gtahead benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gtahead.cli.common import output_options, print_findings, print_json
+from gtahead.errors import UsageError
+
+
+@click.command("benchmark")
+@click.argument("predictions", required=False)
+@click.option("--data", default="./dataset", show_default=True, help="The data set to score on.")
+@click.option(
+    "--truth",
+    metavar="PATH",
+    help="Another truth: a COCO file, a list as NWPU-Crowd and FIDTM keep it, or a folder that "
+    "`gtahead build` reads.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    help="Of a data set.  [default: test]",
+)
+@click.option(
+    "--by",
+    metavar="LIST",
+    help="Break figures down: density, weather, hour, location, sequence, side, distance, "
+    "visibility, level, or all; with commas between.",
+)
+@click.option(
+    "--missing",
+    type=click.Choice(["error", "zero"]),
+    default="error",
+    show_default=True,
+    help="Pictures without prediction: refuse the file, or score them as empty.",
+)
+@click.option(
+    "--validation",
+    metavar="FILE",
+    help="Predictions on the validation split: the threshold of least MAE is chosen there.",
+)
+@click.option(
+    "--threshold",
+    type=float,
+    metavar="SCORE",
+    help="Heads of this score or more count.  [default: what the file declares]",
+)
+@click.option("--coco-compat", is_flag=True, help="Give AP with COCO's cap of 100 boxes, too.")
+@click.option(
+    "--resamples",
+    type=click.IntRange(0, 100_000),
+    default=2000,
+    show_default=True,
+    help="Draws for the intervals; 0 for none.",
+)
+@click.option("--check-only", is_flag=True, help="Check the file; no head is looked at.")
+@click.option("--template", is_flag=True, help="Print a valid file in which nothing is found.")
+@click.option("--html", metavar="FILE", help="Write the report as a page, too.")
+@click.option("--out", metavar="FILE", help="Write the result, for `gtahead compare`.")
+@output_options
+def command(
+    predictions: str | None,
+    data: str,
+    truth: str | None,
+    split: str | None,
+    by: str | None,
+    missing: str,
+    validation: str | None,
+    threshold: float | None,
+    resamples: int,
+    html: str | None,
+    out: str | None,
+    *,
+    coco_compat: bool,
+    check_only: bool,
+    template: bool,
+    quiet: bool,
+    debug: bool,
+    as_json: bool,
+) -> int:
+    """Score PREDICTIONS: counting, localisation and detection, with intervals of 95 %.
+
+    PREDICTIONS is gtahead's own file (JSON, JSON Lines or Parquet), COCO's list of results, a list
+    of counts or points as NWPU-Crowd takes it, or MOT text; JSON and text may be packed by gzip.
+    All that is wrong in it is told at once; then nothing is scored, and the exit status is 1.
+    """
+    del debug
+    from gtahead.scoring import benchmark, check_predictions, write_result
+    from gtahead.scoring.truth import open_truth
+
+    against = truth or data
+    if template:
+        from gtahead.scoring.templates import template_of
+
+        if predictions is not None:
+            raise UsageError("--template takes no predictions", value=predictions, remedy="drop it")
+        click.echo(template_of(open_truth(against, split)).decode(), nl=False)
+        return 0
+    if predictions is None:
+        remedy = "name it; `gtahead benchmark --template` prints an empty one"
+        raise UsageError("no prediction file is given", remedy=remedy)
+    for name in (html, out):
+        if name is not None and not Path(name).absolute().parent.is_dir():
+            remedy = "make it, or choose another"
+            raise UsageError("there is no such folder", value=name, remedy=remedy)
+    if check_only:
+        arranged, findings = check_predictions(predictions, open_truth(against, split), missing)  # type: ignore[arg-type]
+        if as_json:
+            print_json({"pictures": len(arranged), "findings": findings.as_dict()})
+        else:
+            print_findings(findings)
+            if not quiet:
+                click.echo(f"{Path(predictions).name}: {findings.summed}")
+        return 1 if findings.reach("error") else 0
+    score = benchmark(
+        predictions,
+        against,
+        split=split,
+        by=[name.strip() for name in (by or "").split(",") if name.strip()],
+        missing=missing,  # type: ignore[arg-type]
+        validation=validation,
+        threshold=threshold,
+        coco_compat=coco_compat,
+        resamples=resamples,
+    )
+    print_findings(score.findings)
+    if not score.document:
+        if as_json:
+            print_json({"findings": score.findings.as_dict()})
+        elif not quiet:
+            click.echo("nothing was scored: mend the file, and try again", err=True)
+        return 1
+    if out is not None:
+        write_result(out, score.document)
+    if html is not None:
+        from gtahead.scoring.page import write_page
+
+        write_page(Path(html), score, None if truth else Path(data))
+    if as_json:
+        print_json(score.document)
+    elif not quiet:
+        from gtahead.cli.score_tables import summary
+
+        click.echo(summary(score))
+        for name in (out, html):
+            if name is not None:
+                click.echo(f"wrote {name}")
+    return 0

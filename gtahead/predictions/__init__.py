@@ -1,0 +1,16 @@
+"""What a method found in pictures: read from the files that people send, checked, written."""
+
+from gtahead.predictions.checking import Pictures, arrange, geometry_hints
+from gtahead.predictions.reading import read_predictions
+from gtahead.predictions.table import ImageKey, Predictions
+from gtahead.predictions.writing import write_predictions
+
+__all__ = [
+    "ImageKey",
+    "Pictures",
+    "Predictions",
+    "arrange",
+    "geometry_hints",
+    "read_predictions",
+    "write_predictions",
+]

@@ -1,0 +1,496 @@
+"""Prediction files into columns: ours, and those that programs of the field write.
+
+All that is wrong is noted in one pass, with its place; what is wrong is left out, so that the
+checks behind see the rest. Only what can't be read at all ends the reading.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gtahead import schemas
+from gtahead.dataset import row_tables
+from gtahead.errors import InputError, Where
+from gtahead.findings import EXAMPLES_KEPT, Finding, Findings
+from gtahead.geometry import Booleans, Floats
+from gtahead.predictions.table import ImageKey, Predictions, starts_of
+
+FORMAT = "gtahead-predictions"
+
+HEADER_KEY = "gtahead.predictions"
+"""Of a Parquet file's metadata, under which the header stands."""
+
+LARGEST = 500_000_000
+"""Bytes of a document that is read whole, unpacked; JSON Lines and Parquet have no limit."""
+
+FARTHEST_PX = 1e9
+"""From the picture: what lies beyond is no coordinate."""
+
+_MANY = "write JSON Lines or Parquet: they are read in parts"
+
+
+def read_predictions(path: str | Path, findings: Findings) -> Predictions:
+    """Read a prediction file of any kind: told by what stands in it, not by its name.
+
+    Args:
+        path: JSON, JSON Lines, Parquet or text, or one of them packed by gzip; or a folder of MOT
+            text files, one a sequence.
+        findings: takes what is wrong in it.
+
+    Raises:
+        InputError: it can't be read, is truncated, of an unknown version or kind.
+    """
+    source = Path(path)
+    if source.is_dir():
+        return _mot_folder(source, findings)
+    begin = _bytes_of(source, 4)
+    if begin == b"PAR1":
+        return _parquet(source, findings)
+    data = _bytes_of(source)
+    digest = hashlib.sha256(data).hexdigest()
+    if data[:2] == b"\x1f\x8b":
+        data = _unpacked(data, source)
+    text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not text:
+        remedy = "`gtahead benchmark --template` writes one in which nothing is found"
+        raise InputError("the file is empty", where=Where(source.name), remedy=remedy)
+    rows = _Rows(source.name, findings)
+    if text[:1] == b"[":
+        return _coco(_parsed(data, source.name), rows, digest)
+    if text[:1] == b"{":
+        first, _, rest = text.partition(b"\n")
+        if rest.strip() and _is_json(first):
+            return _json_lines(data, rows, digest)
+        return _document(_parsed(data, source.name), rows, digest)
+    return _text(data, source, rows, digest)
+
+
+def _bytes_of(path: Path, most: int = -1) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise InputError("the file can't be read", where=Where(str(path)), value=what) from error
+
+
+def _unpacked(data: bytes, path: Path) -> bytes:
+    """Unpack gzip, whose size nobody knows before."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        out = unpacker.decompress(data, LARGEST)
+    except zlib.error as error:
+        raise InputError(
+            "the gzip file is damaged", where=Where(path.name), remedy="pack it again"
+        ) from error
+    if unpacker.unconsumed_tail:
+        raise InputError(
+            "the file is too large once it's unpacked",
+            where=Where(path.name),
+            value=f"over {LARGEST:,} bytes",
+            remedy=_MANY,
+        )
+    if not unpacker.eof:
+        raise InputError(
+            "the gzip file ends too early",
+            where=Where(path.name, field=f"byte {len(data)}"),
+            remedy="get or pack it again",
+        )
+    more = unpacker.unused_data
+    return out + (gzip.decompress(more) if more.startswith(b"\x1f\x8b") else b"")
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _parsed(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON
+    if len(data) > LARGEST:
+        size = f"{len(data):,} bytes"
+        what = "the file is too large to be read whole"
+        raise InputError(what, where=Where(file), value=size, remedy=_MANY)
+    try:
+        return schemas.parse_json(data, file)
+    except InputError as error:
+        # NaN and Infinity are no JSON, but Python writes them; they are told at their places.
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError):
+            raise error from None
+
+
+@dataclass
+class _Rows:
+    """Collects pictures; what is wrong is noted and left out.
+
+    Attributes:
+        file: its name in messages.
+        findings: takes what is wrong.
+    """
+
+    file: str
+    findings: Findings
+    images: list[ImageKey] = field(default_factory=list)
+    counts: list[float] = field(default_factory=list)
+    points: list[Floats | None] = field(default_factory=list)
+    boxes: list[Floats | None] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+
+    def where(self, place: str) -> Where:
+        return Where(self.file, field=place)
+
+    def add(self, row: object, place: str) -> None:
+        """Take one picture as JSON has it."""
+        if not isinstance(row, dict):
+            self.findings.add("bad-prediction", self.where(place), row, "not an object")
+            return
+        image = row.get("image")
+        if not isinstance(image, str) or not image:
+            told = "it has no `image`" if image is None else "`image` isn't a name"
+            self.findings.add("bad-prediction", self.where(place), image, told)
+            return
+        for key in sorted(set(row) - {"image", "count", "points", "boxes"}):
+            self.findings.add("unknown-key", self.where(f"{place}/{key}"))
+        points = None
+        if row.get("points") is not None:
+            points = self.numbers(row["points"], 3, f"{place}/points")
+        boxes = None
+        if row.get("boxes") is not None:
+            boxes = self.numbers(row["boxes"], 5, f"{place}/boxes")
+        self.put(image, self.count(row.get("count"), f"{place}/count"), points, boxes, place)
+
+    def put(
+        self,
+        image: ImageKey,
+        count: float,
+        points: Floats | None,
+        boxes: Floats | None,
+        place: str,
+    ) -> None:
+        """Take one picture whose numbers are fine."""
+        self.images.append(image)
+        self.counts.append(count)
+        self.points.append(points)
+        self.boxes.append(boxes)
+        self.places.append(place)
+
+    def count(self, value: object, place: str) -> float:
+        if value is None:
+            return np.nan
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.findings.add("bad-prediction", self.where(place), value, "not a number")
+            return np.nan
+        if not 0 <= value < 1e12:  # not of NaN either
+            self.findings.add("bad-count", self.where(place), value)
+            return np.nan
+        return float(value)
+
+    def numbers(self, values: object, width: int, place: str) -> Floats:
+        """Give a list of rows as an array; rows that aren't `width` numbers are noted."""
+        if not isinstance(values, list):
+            told = f"not a list of rows of {width} numbers"
+            self.findings.add("bad-prediction", self.where(place), _quoted(values), told)
+            return np.empty((0, width))
+        try:
+            table = np.array(values)
+        except ValueError:  # of different lengths
+            table = np.empty(0, object)
+        if table.dtype.kind in "iuf" and table.shape == (len(values), width):
+            return self.fine(table.astype(np.float64), lambda index: f"{place}/{index}")
+        fine, indices = [], []
+        for index, row in enumerate(values):
+            is_row = isinstance(row, list) and len(row) == width
+            if is_row and all(type(value) in (int, float) for value in row):
+                fine.append(row)
+                indices.append(index)
+            else:
+                told = f"not a row of {width} numbers"
+                self.findings.add(
+                    "bad-prediction", self.where(f"{place}/{index}"), _quoted(row), told
+                )
+        rest = np.array(fine, np.float64).reshape(-1, width)
+        return self.fine(rest, lambda index: f"{place}/{indices[index]}")
+
+    def _note(
+        self, code: str, wrong: Booleans, values: Floats, place: Callable[[int], str]
+    ) -> None:
+        """Note the rows that are wrong."""
+        listed = np.flatnonzero(wrong).tolist()
+        examples = [
+            Finding(code, self.where(place(row)), ", ".join(f"{v:g}" for v in values[row]))
+            for row in listed[:EXAMPLES_KEPT]
+        ]
+        self.findings.add_many(code, len(listed), examples)
+
+    def fine(self, values: Floats, place: Callable[[int], str]) -> Floats:
+        """Keep points (x, y, score) or boxes (x, y, width, height, score) that can be.
+
+        Args:
+            values: (N, 3) or (N, 5).
+            place: where in the file a row stands.
+        """
+        near = np.isfinite(values) & (np.abs(np.nan_to_num(values)) <= FARTHEST_PX)
+        lost = np.asarray(~near.all(axis=1), np.bool_)
+        self._note("not-a-number", lost, values, place)
+        flat = np.asarray(~lost & (values[:, 2:-1] <= 0).any(axis=1), np.bool_)
+        self._note("box-without-area", flat, values, place)
+        within = (values[:, -1] >= 0) & (values[:, -1] <= 1)
+        odd = np.asarray(~(lost | flat | within), np.bool_)
+        self._note("bad-score", odd, values[:, -1:], place)
+        return values[~(lost | flat | odd)]
+
+    def finish(self, kind: str, digest: str, **more: Any) -> Predictions:  # noqa: ANN401 - fields
+        """Give all as columns."""
+        points = [np.empty((0, 3)) if p is None else p for p in self.points]
+        boxes = [np.empty((0, 5)) if b is None else b for b in self.boxes]
+        flat_points = np.concatenate([np.empty((0, 3)), *points])
+        flat_boxes = np.concatenate([np.empty((0, 5)), *boxes])
+        corners = flat_boxes[:, :4].copy()
+        corners[:, 2:] += corners[:, :2]
+        return Predictions(
+            kind=kind,
+            images=self.images,
+            counts=np.array(self.counts, np.float64),
+            has_points=np.array([p is not None for p in self.points], np.bool_),
+            has_boxes=np.array([b is not None for b in self.boxes], np.bool_),
+            points_xy=flat_points[:, :2].copy(),
+            point_scores=flat_points[:, 2].copy(),
+            point_starts=starts_of([len(p) for p in points]),
+            boxes_xyxy=corners,
+            box_scores=flat_boxes[:, 4].copy(),
+            box_starts=starts_of([len(b) for b in boxes]),
+            places=self.places,
+            sha256=digest,
+            **more,
+        )
+
+
+def _quoted(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "…"
+
+
+def _header(document: dict[str, Any], rows: _Rows) -> dict[str, Any]:
+    """Check what stands above the predictions."""
+    if document.get("format") != FORMAT:
+        raise InputError(
+            "no prediction file: its `format` isn't gtahead-predictions",
+            where=Where(rows.file, field="/format"),
+            value=document.get("format"),
+            remedy="the benchmark page of the docs has all kinds; `--template` writes one",
+        )
+    if document.get("version") != 1 or isinstance(document.get("version"), bool):
+        raise InputError(
+            "format version is unknown",
+            where=Where(rows.file, field="/version"),
+            value=document.get("version"),
+            remedy="known versions: 1; a newer gtahead may read it",
+        )
+    for pointer, message in schemas.faults({**document, "predictions": []}, "predictions"):
+        rows.findings.add("breaks-schema", rows.where(pointer), detail=message)
+    header = {}
+    for key in ("dataset", "method"):
+        if isinstance(document.get(key), dict):
+            header[key] = document[key]
+    return header
+
+
+def _document(document: dict[str, Any], rows: _Rows, digest: str) -> Predictions:
+    header = _header(document, rows)
+    listed = document.get("predictions")
+    if not isinstance(listed, list):
+        raise InputError(
+            "there is no list `predictions`",
+            where=Where(rows.file, field="/predictions"),
+            remedy="`gtahead schema show predictions` prints how it looks",
+        )
+    for index, row in enumerate(listed):
+        rows.add(row, f"/predictions/{index}")
+        listed[index] = None  # a picture's lists aren't needed any more
+    return rows.finish("gtahead", digest, header=header)
+
+
+def _json_lines(data: bytes, rows: _Rows, digest: str) -> Predictions:
+    header: dict[str, Any] | None = None
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if not line.strip():
+            continue
+        place = f"line {number}"
+        try:
+            row = _parsed(line, rows.file)
+        except InputError as error:
+            column = (error.where.field or "").partition(", ")[2] if error.where else ""
+            at = f"{place}, {column}" if column else place
+            rows.findings.add("file-unreadable", rows.where(at), detail=error.what)
+            continue
+        if header is None:
+            header = _header(row if isinstance(row, dict) else {}, rows)
+        else:
+            rows.add(row, place)
+    return rows.finish("gtahead", digest, header=header or {})
+
+
+def _parquet(path: Path, findings: Findings) -> Predictions:
+    rows = _Rows(path.name, findings)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    header = _header(row_tables.read_header(path, HEADER_KEY), rows)
+    for number, row in enumerate(row_tables.read_rows(path)):
+        rows.add(row, f"row {number}")
+    return rows.finish("gtahead", digest, header=header)
+
+
+def _coco(document: list[Any], rows: _Rows, digest: str) -> Predictions:
+    """Read COCO's list of results: a detection each, pictures by number."""
+    grouped: dict[int, list[list[float]]] = {}
+    first: dict[int, int] = {}
+    for index, row in enumerate(document):
+        image = row.get("image_id") if isinstance(row, dict) else None
+        if not isinstance(image, int) or isinstance(image, bool):
+            rows.findings.add(
+                "bad-prediction", rows.where(f"/{index}"), _quoted(row), "it has no `image_id`"
+            )
+            continue
+        box = row.get("bbox")
+        values = [*box, row.get("score")] if isinstance(box, list) else None
+        if values is None or len(values) != 5 or any(type(v) not in (int, float) for v in values):
+            told = "not a `bbox` of 4 numbers and a `score`"
+            rows.findings.add("bad-prediction", rows.where(f"/{index}"), _quoted(row), told)
+            continue
+        grouped.setdefault(image, []).append([*map(float, values), float(index)])
+        first.setdefault(image, index)
+        document[index] = None
+    for image, values in grouped.items():
+        table = np.array(values)
+        boxes = rows.fine(table[:, :5], _at("/", table[:, 5]))
+        rows.put(image, np.nan, None, boxes, f"/{first[image]}")
+    return rows.finish("coco", digest, lists_empty=False)
+
+
+def _at(word: str, numbers: Floats) -> Callable[[int], str]:
+    """Name the places of rows by their numbers in the file."""
+    return lambda row: f"{word}{numbers[row]:.0f}"
+
+
+def _text(data: bytes, path: Path, rows: _Rows, digest: str) -> Predictions:
+    """Read lists of numbers: counts, points as NWPU-Crowd takes them, or MOT's boxes."""
+    try:
+        text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError as error:
+        where = Where(path.name, field=f"byte {error.start}")
+        raise InputError("not UTF-8 text", where=where, remedy="save it as UTF-8") from error
+    lines = [
+        (number, words)
+        for number, line in enumerate(text.splitlines(), 1)
+        if (words := line.replace(",", " ").split())
+    ]
+    comma = "," in text.partition("\n")[0]
+    if comma and len(lines[0][1]) >= 6:
+        _mot(lines, path.stem, rows)
+        return rows.finish("mot", digest, lists_empty=False)
+    if not any(len(words) > 1 for _, words in lines):
+        raise InputError(
+            "no prediction file that gtahead knows",
+            where=Where(path.name),
+            value=" ".join(lines[0][1])[:60],
+            remedy="the benchmark page of the docs has all kinds; `--template` writes one",
+        )
+    only_counts = all(len(words) == 2 for _, words in lines)
+    if only_counts and any(words[1] != "0" for _, words in lines):
+        for number, words in lines:
+            count = _number(words[1], rows, f"line {number}")
+            value = np.nan if count is None else rows.count(count, f"line {number}")
+            rows.put(words[0], value, None, None, f"line {number}")
+        return rows.finish("counts", digest)
+    for number, words in lines:
+        _point_line(number, words, rows)
+    return rows.finish("points", digest)
+
+
+def _number(word: str, rows: _Rows, place: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        rows.findings.add("bad-prediction", rows.where(place), word, "not a number")
+        return None
+
+
+def _point_line(number: int, words: Sequence[str], rows: _Rows) -> None:
+    """Read `id n x y x y …`."""
+    place = f"line {number}"
+    numbers = [_number(word, rows, place) for word in words[1:]]
+    if None in numbers or not numbers:
+        return
+    values = np.array(numbers, np.float64)
+    if len(values) != 1 + 2 * values[0]:
+        told = f"{len(values) - 1} numbers behind the count, not {2 * values[0]:g}"
+        rows.findings.add("bad-prediction", rows.where(place), f"{values[0]:g}", told)
+        return
+    points = np.column_stack([values[1:].reshape(-1, 2), np.ones((len(values) - 1) // 2)])
+    rows.put(words[0], np.nan, rows.fine(points, lambda _: place), None, place)
+
+
+def _mot(lines: Sequence[tuple[int, Sequence[str]]], sequence: str, rows: _Rows) -> None:
+    """Read `frame,id,x,y,w,h,score,…`; x and y count from 1."""
+    grouped: dict[int, list[list[float]]] = {}
+    first: dict[int, int] = {}
+    for number, words in lines:
+        place = f"line {number}"
+        numbers = [_number(word, rows, place) for word in words[:7]]
+        if None in numbers:
+            continue
+        values = [value for value in numbers if value is not None]
+        if len(values) < 6:
+            told = "not frame, id, x, y, width, height and a score"
+            rows.findings.add("bad-prediction", rows.where(place), ",".join(words)[:60], told)
+            continue
+        frame, _, x, y, width, height = values[:6]
+        score = values[6] if len(values) > 6 and values[6] >= 0 else 1.0  # -1: there is none
+        if not 1 <= frame < 1e9 or frame != int(frame):
+            told = "frames count from 1"
+            rows.findings.add("bad-prediction", rows.where(place), f"{frame:g}", told)
+            continue
+        grouped.setdefault(int(frame), []).append([x - 1, y - 1, width, height, score, number])
+        first.setdefault(int(frame), number)
+    for frame, entries in grouped.items():
+        table = np.array(entries)
+        fine = rows.fine(table[:, :5], _at("line ", table[:, 5]))
+        rows.put((sequence, frame), np.nan, None, fine, f"line {first[frame]}")
+
+
+def _mot_folder(folder: Path, findings: Findings) -> Predictions:
+    """Read MOT's results: a text file a sequence, named by it."""
+    files = sorted(folder.glob("*.txt"))
+    if not files:
+        raise InputError(
+            "the folder holds no text files of MOT",
+            where=Where(str(folder)),
+            remedy="give a prediction file, or a folder with `<sequence>.txt` for each sequence",
+        )
+    rows = _Rows(folder.name, findings)
+    total = hashlib.sha256()
+    for path in files:
+        data = _bytes_of(path)
+        total.update(f"{path.name} {hashlib.sha256(data).hexdigest()}\n".encode())
+        rows.file = f"{folder.name}/{path.name}"
+        _mot(list(_split_lines(data)), path.stem, rows)
+    return rows.finish("mot", total.hexdigest(), lists_empty=False)
+
+
+def _split_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+        if words := line.replace(",", " ").split():
+            yield number, words

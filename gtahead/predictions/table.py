@@ -1,0 +1,142 @@
+"""Predictions as columns: all points of all pictures in one array, all boxes in another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.geometry import Booleans, Floats
+
+Ints = npt.NDArray[np.int64]
+
+ImageKey = str | int | tuple[str, int]
+"""A picture as a file names it: by name, by number, or as the n-th frame of a sequence (from 1)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a method found.
+
+    Attributes:
+        kind: of file: gtahead, coco, counts, points, mot.
+        images: (F,) pictures as the file names them.
+        counts: (F,) heads a picture, NaN where no count is given.
+        has_points: (F,) whether points are given, be it an empty list.
+        has_boxes: (F,) likewise of boxes.
+        points_xy: (P, 2) pixels, picture after picture.
+        point_scores: (P,) from 0 to 1; 1 in files without scores.
+        point_starts: (F + 1,) where each picture's points begin.
+        boxes_xyxy: (B, 4) pixels.
+        box_scores: (B,) from 0 to 1.
+        box_starts: (F + 1,) where each picture's boxes begin.
+        places: (F,) where in the file each picture stands, for messages.
+        lists_empty: whether such a file names pictures in which nothing was found. A list of
+            detections can't: there a picture that isn't named is one without detections.
+        header: `dataset` and `method` as the file gives them; empty where it doesn't.
+        sha256: of the file as it was read.
+    """
+
+    kind: str
+    images: list[ImageKey]
+    counts: Floats
+    has_points: Booleans
+    has_boxes: Booleans
+    points_xy: Floats
+    point_scores: Floats
+    point_starts: Ints
+    boxes_xyxy: Floats
+    box_scores: Floats
+    box_starts: Ints
+    places: list[str] = field(default_factory=list)
+    lists_empty: bool = True
+    header: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def method(self) -> dict[str, Any]:
+        """What the file says of the method: name, threshold, threshold_selected_on."""
+        return dict(self.header.get("method") or {})
+
+    @property
+    def dataset(self) -> dict[str, Any]:
+        """What the file says of the data: name, split, fingerprint."""
+        return dict(self.header.get("dataset") or {})
+
+    def taken(self, rows: Ints) -> Predictions:
+        """Give some pictures in another order; -1 stands for one in which nothing was found."""
+        there = rows >= 0
+        safe = np.where(there, rows, 0) if len(self) else np.zeros(len(rows), np.int64)
+        points, point_starts = _gathered(self.point_starts, safe, there)
+        boxes, box_starts = _gathered(self.box_starts, safe, there)
+
+        def of_pictures(values: npt.NDArray[Any], fill: float | bool) -> npt.NDArray[Any]:
+            if not len(self):
+                return np.full(len(rows), fill, values.dtype)
+            return np.where(there, values[safe], values.dtype.type(fill))
+
+        return replace(
+            self,
+            images=[self.images[row] if row >= 0 else "" for row in rows.tolist()],
+            counts=of_pictures(self.counts, np.nan),
+            has_points=of_pictures(self.has_points, False),
+            has_boxes=of_pictures(self.has_boxes, False),
+            points_xy=self.points_xy[points],
+            point_scores=self.point_scores[points],
+            point_starts=point_starts,
+            boxes_xyxy=self.boxes_xyxy[boxes],
+            box_scores=self.box_scores[boxes],
+            box_starts=box_starts,
+            places=[self.places[row] if row >= 0 else "" for row in rows.tolist()],
+        )
+
+    def heads(self) -> tuple[Floats, Floats, Ints]:
+        """Give one point for each head that was found: given points, else the centres of boxes.
+
+        Returns:
+            (N, 2) pixels, (N,) scores, (F + 1,) where each picture's begin.
+        """
+        if not self.has_boxes.any() or self.has_points.all():
+            return self.points_xy, self.point_scores, self.point_starts
+        centres = (self.boxes_xyxy[:, :2] + self.boxes_xyxy[:, 2:]) / 2
+        if not self.has_points.any():
+            return centres, self.box_scores, self.box_starts
+        points = np.diff(self.point_starts)
+        sizes = np.where(self.has_points, points, np.diff(self.box_starts))
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        xy, scores = np.empty((starts[-1], 2)), np.empty(starts[-1])
+        for row, given in enumerate(self.has_points.tolist()):
+            into = slice(starts[row], starts[row + 1])
+            if given:
+                part = slice(self.point_starts[row], self.point_starts[row + 1])
+                xy[into], scores[into] = self.points_xy[part], self.point_scores[part]
+            else:
+                part = slice(self.box_starts[row], self.box_starts[row + 1])
+                xy[into], scores[into] = centres[part], self.box_scores[part]
+        return xy, scores, starts
+
+
+def _gathered(starts: Ints, rows: Ints, there: Booleans) -> tuple[Ints, Ints]:
+    """Give the places of some pictures' entries, and where each picture's begin among them."""
+    if len(starts) < 2:
+        return np.empty(0, np.int64), np.zeros(len(rows) + 1, np.int64)
+    sizes = np.where(there, starts[rows + 1] - starts[rows], 0)
+    into = np.concatenate([[0], np.cumsum(sizes)])
+    places = np.repeat(starts[rows] - into[:-1], sizes) + np.arange(into[-1])
+    return places, into
+
+
+def starts_of(sizes: Sequence[int] | Ints) -> Ints:
+    """Turn sizes of parts to where each begins, with the end of all.
+
+    Example:
+        >>> starts_of([2, 0, 3]).tolist()
+        [0, 2, 2, 5]
+    """
+    return np.concatenate([[0], np.cumsum(np.asarray(sizes, np.int64))]).astype(np.int64)

@@ -1,0 +1,82 @@
+"""Prediction files, written: by `gtahead predict`, as a template, and as JSON, Lines or Parquet."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from gtahead import storage
+from gtahead.dataset import row_tables
+from gtahead.errors import UsageError
+from gtahead.predictions.reading import FORMAT, HEADER_KEY
+from gtahead.predictions.table import Predictions
+
+DECIMALS = 3
+"""Of pixels and scores as they are written."""
+
+
+def write_predictions(path: str | Path, predictions: Predictions) -> None:
+    """Write a prediction file: `.json`, `.jsonl`, either with `.gz`, or `.parquet`.
+
+    Raises:
+        UsageError: another ending.
+        ResourceError: it can't be written.
+    """
+    target = Path(path)
+    header = header_of(predictions)
+    name = target.name.removesuffix(".gz")
+    with storage.naming_os_errors(target):
+        if name.endswith(".parquet") and name == target.name:
+            columns = {"image": "text", "count": "number", "points": "rows", "boxes": "rows"}
+            rows = list(_rows(predictions))
+            row_tables.write_rows(target, columns, rows, HEADER_KEY, header)
+            return
+        if name.endswith(".jsonl"):
+            lines = [header, *_rows(predictions)]
+            data = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+        elif name.endswith(".json"):
+            data = document_bytes(header, _rows(predictions))
+        else:
+            remedy = "end it with .json, .jsonl or .parquet, the first two with .gz if you like"
+            raise UsageError("no kind of prediction file", value=target.name, remedy=remedy)
+        packed = name != target.name
+        storage.write_bytes(target, gzip.compress(data, mtime=0) if packed else data)
+
+
+def header_of(predictions: Predictions) -> dict[str, Any]:
+    """Give what stands above the predictions."""
+    return {
+        "format": FORMAT,
+        "version": 1,
+        **predictions.header,
+        "coordinates": {"space": "pixels", "size": "original", "box": "xywh"},
+    }
+
+
+def document_bytes(header: dict[str, Any], rows: Iterator[dict[str, Any]]) -> bytes:
+    """Write one document, a line a picture."""
+    begin = orjson.dumps(header)[:-1] + b',"predictions":['
+    return begin + b",".join(b"\n" + orjson.dumps(row) for row in rows) + b"\n]}\n"
+
+
+def _rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
+    points = np.column_stack([predictions.points_xy, predictions.point_scores]).round(DECIMALS)
+    boxes = predictions.boxes_xyxy.copy()
+    boxes[:, 2:] -= boxes[:, :2]
+    boxes = np.column_stack([boxes, predictions.box_scores]).round(DECIMALS)
+    for row, image in enumerate(predictions.images):
+        out: dict[str, Any] = {"image": image}
+        if not np.isnan(predictions.counts[row]):
+            out["count"] = float(predictions.counts[row])
+        if predictions.has_points[row]:
+            first, last = predictions.point_starts[row : row + 2]
+            out["points"] = points[first:last].tolist()
+        if predictions.has_boxes[row]:
+            first, last = predictions.box_starts[row : row + 2]
+            out["boxes"] = boxes[first:last].tolist()
+        yield out

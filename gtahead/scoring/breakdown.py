@@ -1,0 +1,187 @@
+"""Figures of parts: of pictures by weather, hour, place or density, of heads by size and distance.
+
+A head is found or missed, and a false head has no size or distance of its own; so parts of heads
+have a recall alone, parts of pictures have every figure. A part without anything says n = 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from gtahead.errors import UsageError
+from gtahead.geometry import Floats
+from gtahead.predictions.table import Ints
+from gtahead.scoring import metrics
+from gtahead.scoring.matching import Matching
+from gtahead.scoring.truth import Truth
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """Parts of pictures or heads.
+
+    Attributes:
+        labels: names of the parts.
+        of: (F,) or (N,) which part each picture or head is of; -1 where it's unknown.
+        of_heads: whether heads are parted, not pictures.
+    """
+
+    labels: list[str]
+    of: Ints
+    of_heads: bool
+
+
+def _binned(values: Floats, edges: Sequence[float], unit: str = "") -> tuple[list[str], Ints]:
+    """Part values at edges: below the first, between, from the last on."""
+    labels = [f"< {edges[0]:g}{unit}"]
+    labels += [f"{a:g}–{b:g}{unit}" for a, b in pairwise(edges)]
+    labels.append(f"≥ {edges[-1]:g}{unit}")
+    return labels, np.where(np.isnan(values), -1, np.searchsorted(edges, values, side="right"))
+
+
+def _density(truth: Truth) -> Grouping:
+    """Part pictures by NWPU-Crowd's levels of how many heads there are."""
+    labels = ["0", "1–100", "101–500", "501–5,000", "> 5,000"]
+    return Grouping(labels, np.searchsorted([1, 101, 501, 5001], truth.counts, side="right"), False)
+
+
+def _hour(truth: Truth) -> Grouping:
+    hours = np.array([np.nan if h is None else h for h in truth.frame_values["hour"]], np.float64)
+    labels = ["0–6 h", "6–12 h", "12–18 h", "18–24 h"]
+    of = np.where(np.isnan(hours), -1, np.clip(np.nan_to_num(hours) // 6, 0, 3)).astype(np.int64)
+    return Grouping(labels, of, False)
+
+
+def _words(values: Sequence[Any]) -> Grouping:
+    labels = sorted({str(value) for value in values if value is not None})
+    place = {name: row for row, name in enumerate(labels)}
+    rows = [-1 if value is None else place[str(value)] for value in values]
+    return Grouping(labels, np.array(rows, np.int64), False)
+
+
+def _side(truth: Truth) -> Grouping:
+    sides = truth.boxes_xyxy[:, 2:] - truth.boxes_xyxy[:, :2]
+    return Grouping(*_binned(np.sqrt(np.prod(sides, axis=1)), [8, 16, 32], " px"), True)
+
+
+def _distance(truth: Truth) -> Grouping:
+    return Grouping(*_binned(truth.head_values["depth_m"], [10, 20, 40, 80], " m"), True)
+
+
+def _visibility(truth: Truth) -> Grouping:
+    return Grouping(*_binned(truth.head_values["visibility"], [0.25, 0.5, 0.75, 1]), True)
+
+
+def _level(truth: Truth) -> Grouping:
+    levels = truth.head_values["level"].astype(np.int64)
+    return Grouping([f"level {level}" for level in range(levels.max() + 1)], levels, True)
+
+
+GROUPINGS = (
+    "density",
+    "weather",
+    "hour",
+    "location",
+    "sequence",
+    "side",
+    "distance",
+    "visibility",
+    "level",
+)
+"""What figures can be broken down by."""
+
+
+def _known(name: str, truth: Truth) -> bool:
+    if name in ("weather", "hour", "location"):
+        return any(value is not None for value in truth.frame_values.get(name, []))
+    if name == "sequence":
+        return truth.pictures.sequences is not None
+    if name == "side":
+        return bool(np.isfinite(truth.boxes_xyxy).any())
+    column = {"distance": "depth_m", "visibility": "visibility", "level": "level"}.get(name)
+    if column is None:
+        return True
+    return column in truth.head_values and bool(np.isfinite(truth.head_values[column]).any())
+
+
+def parse(names: Sequence[str], truth: Truth) -> dict[str, Grouping]:
+    """Make the groupings that are asked for; `all` are those that the truth knows.
+
+    Raises:
+        UsageError: an unknown one, or one that the truth knows nothing of.
+    """
+    wanted: list[str] = []
+    for name in names:
+        if name == "all":
+            wanted += [one for one in GROUPINGS if _known(one, truth)]
+        elif name not in GROUPINGS:
+            listed = ", ".join([*GROUPINGS, "all"])
+            raise UsageError("no such breakdown", value=name, remedy=f"one of {listed}")
+        elif not _known(name, truth):
+            listed = ", ".join(one for one in GROUPINGS if _known(one, truth))
+            remedy = f"it knows {listed}"
+            raise UsageError("the truth knows nothing of it", value=name, remedy=remedy)
+        else:
+            wanted.append(name)
+    return {name: _grouping(name, truth) for name in dict.fromkeys(wanted)}
+
+
+def _grouping(name: str, truth: Truth) -> Grouping:
+    if name in ("weather", "location"):
+        return _words(truth.frame_values[name])
+    if name == "sequence":
+        return _words(truth.pictures.sequences or [])
+    make = {
+        "density": _density,
+        "hour": _hour,
+        "side": _side,
+        "distance": _distance,
+        "visibility": _visibility,
+        "level": _level,
+    }
+    return make[name](truth)
+
+
+def table(
+    truth: Truth,
+    grouping: Grouping,
+    states: Mapping[str, Floats],
+    matching: Matching | None,
+) -> list[dict[str, Any]]:
+    """Give a row for each part: how much is in it, and its figures."""
+    labels = [*grouping.labels, "unknown"]
+    of = np.where(grouping.of < 0, len(grouping.labels), grouping.of)
+    counted = ~truth.ignored
+    if grouping.of_heads:
+        heads = np.bincount(of[counted], minlength=len(labels))
+        rows: list[dict[str, Any]] = [
+            {"group": label, "heads": int(count)}
+            for label, count in zip(labels, heads, strict=True)
+        ]
+        if matching is not None:
+            found = matching.found(len(truth.points_xy))
+            hits = np.bincount(of[counted & found], minlength=len(labels))
+            for row, hit in zip(rows, hits.tolist(), strict=True):
+                row["metrics"] = {"recall": hit / row["heads"] if row["heads"] else None}
+    else:
+        sums = metrics.summed(states, of, len(labels))
+        values = metrics.values_of(sums)
+        rows = [
+            {
+                "group": label,
+                "pictures": int(sums["images"][row]),
+                "heads": int(sums["truth"][row]),
+                "metrics": {
+                    name: float(value[row]) if np.isfinite(value[row]) else None
+                    for name, value in values.items()
+                },
+            }
+            for row, label in enumerate(labels)
+        ]
+    size = "heads" if grouping.of_heads else "pictures"
+    return rows if rows[-1][size] else rows[:-1]

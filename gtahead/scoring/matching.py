@@ -1,0 +1,139 @@
+"""One-to-one matching of found points to heads: as many hits as there can be.
+
+A found point may be any head's whose radius it lies within. Of all ways to pair them one with the
+most pairs is taken, so the numbers of hits, misses and false heads are unique; the pairs aren't:
+heads are served in their order, each by its nearest point, ties by index. A found point that is
+paired with nothing and lies on an ignored head is neither hit nor false, so points that lie on none
+are paired first.
+
+Source of the rule: the evaluation of NWPU-Crowd (Wang et al., 2020), which pairs by augmenting
+paths on the matrix of all distances.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from gtahead.geometry import Booleans, Floats
+from gtahead.predictions.table import Ints
+
+Engine = Literal["auto", "plain", "compiled"]
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """Who was found by whom.
+
+    Attributes:
+        head_of: (P,) index of the head that a found point is paired with; -1 where there is none.
+        on_ignored: (P,) whether a found point lies on an ignored head.
+    """
+
+    head_of: Ints
+    on_ignored: Booleans
+
+    @property
+    def hits(self) -> Booleans:
+        """(P,) which found points are paired."""
+        return np.asarray(self.head_of >= 0, np.bool_)
+
+    @property
+    def false(self) -> Booleans:
+        """(P,) which found points are no head's."""
+        return np.asarray((self.head_of < 0) & ~self.on_ignored, np.bool_)
+
+    def found(self, heads: int) -> Booleans:
+        """(N,) which of N heads are paired."""
+        out = np.zeros(heads, np.bool_)
+        out[self.head_of[self.hits]] = True
+        return out
+
+
+def match_points(
+    points_xy: Floats,
+    starts: Ints,
+    heads_xy: Floats,
+    radii: Floats,
+    head_starts: Ints,
+    ignored: Booleans | None = None,
+    *,
+    engine: Engine = "auto",
+) -> Matching:
+    """Pair found points with heads, picture by picture.
+
+    Args:
+        points_xy: (P, 2) found points in pixels, picture after picture.
+        starts: (F + 1,) where each picture's found points begin.
+        heads_xy: (N, 2) heads in pixels.
+        radii: (N,) how far off a hit of each head may be, inclusive, in pixels.
+        head_starts: (F + 1,) where each picture's heads begin.
+        ignored: (N,) heads that are neither hit nor missed; none unless given.
+        engine: "plain" holds all distances of a picture and is the reference; "compiled" sweeps.
+    """
+    if ignored is None:
+        ignored = np.zeros(len(heads_xy), np.bool_)
+    if engine != "plain":
+        try:
+            from gtahead.scoring.matching_compiled import match_all
+        except ImportError:
+            if engine == "compiled":
+                raise
+        else:
+            head_of = np.full(len(points_xy), -1, np.int64)
+            on_ignored = np.zeros(len(points_xy), np.bool_)
+            match_all(
+                np.ascontiguousarray(points_xy, np.float64),
+                np.asarray(starts, np.int64),
+                np.ascontiguousarray(heads_xy, np.float64),
+                np.ascontiguousarray(radii, np.float64),
+                np.asarray(head_starts, np.int64),
+                np.ascontiguousarray(ignored, np.bool_),
+                head_of,
+                on_ignored,
+            )
+            return Matching(head_of, on_ignored)
+    pairs_of, ignored_of = [np.empty(0, np.int64)], [np.empty(0, np.bool_)]
+    for (a, b), (c, d) in zip(pairwise(starts), pairwise(head_starts), strict=True):
+        pairs, on = _match_one(points_xy[a:b], heads_xy[c:d], radii[c:d], ignored[c:d])
+        pairs_of.append(np.where(pairs >= 0, pairs + c, -1))
+        ignored_of.append(on)
+    return Matching(np.concatenate(pairs_of), np.concatenate(ignored_of))
+
+
+def _match_one(
+    points_xy: Floats, heads_xy: Floats, radii: Floats, ignored: Booleans
+) -> tuple[Ints, Booleans]:
+    """Pair one picture's points: the plain reference."""
+    dx = points_xy[:, None, 0] - heads_xy[None, :, 0]
+    dy = points_xy[:, None, 1] - heads_xy[None, :, 1]
+    distance = np.sqrt(dx * dx + dy * dy)
+    within = distance <= radii
+    on_ignored = np.asarray((within & ignored).any(axis=1), np.bool_)
+    within &= ~ignored
+    near = [
+        [int(point) for point in np.argsort(column, kind="stable") if fits[point]]
+        for column, fits in zip(distance.T, within.T, strict=True)
+    ]
+    head_of = np.full(len(points_xy), -1, np.int64)
+
+    def augment(head: int, allowed: Booleans, seen: set[int]) -> bool:
+        points = [point for point in near[head] if allowed[point]]
+        free = [point for point in points if head_of[point] < 0]
+        for point in free[:1] or points:
+            if point not in seen:
+                seen.add(point)
+                if head_of[point] < 0 or augment(int(head_of[point]), allowed, seen):
+                    head_of[point] = head
+                    return True
+        return False
+
+    for allowed in (~on_ignored, np.ones(len(points_xy), np.bool_)):
+        served = set(head_of.tolist())
+        for head in range(len(heads_xy)):
+            if head not in served:
+                augment(head, allowed, set())
+    return head_of, on_ignored

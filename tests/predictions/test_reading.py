@@ -1,0 +1,309 @@
+"""Prediction files: every kind is read alike, and all that is wrong is told in one pass."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gtahead import InputError, UsageError
+from gtahead.findings import Findings
+from gtahead.predictions import (
+    Pictures,
+    Predictions,
+    arrange,
+    geometry_hints,
+    read_predictions,
+    write_predictions,
+)
+
+
+def document(rows: list[Any], **more: Any) -> dict[str, Any]:
+    return {"format": "gtahead-predictions", "version": 1, "predictions": rows, **more}
+
+
+ROWS = [
+    {"image": "a/0", "points": [[1, 2, 0.5], [3.5, 4, 1]], "count": 2.5},
+    {"image": "a/1", "boxes": [[1, 2, 3, 4, 0.25]], "points": []},
+    {"image": "b/0"},
+]
+
+
+def save(path: Path, content: object) -> Path:
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    path.write_bytes(data)
+    return path
+
+
+def read(path: Path) -> tuple[Predictions, Findings]:
+    findings = Findings()
+    return read_predictions(path, findings), findings
+
+
+def same(one: Predictions, other: Predictions) -> bool:
+    columns = ("counts", "has_points", "has_boxes", "points_xy", "point_scores", "point_starts")
+    columns += ("boxes_xyxy", "box_scores", "box_starts")
+    return one.images == other.images and all(
+        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "counts")
+        for name in columns
+    )
+
+
+def test_every_spelling_says_the_same(tmp_path: Path) -> None:
+    plain, findings = read(save(tmp_path / "a.json", document(ROWS)))
+    assert not findings.totals
+    assert plain.images == ["a/0", "a/1", "b/0"]
+    assert plain.points_xy.tolist() == [[1, 2], [3.5, 4]]
+    assert plain.boxes_xyxy.tolist() == [[1, 2, 4, 6]]
+    assert plain.has_points.tolist() == [True, True, False]
+    for name in ("b.json", "b.json.gz", "b.jsonl", "b.jsonl.gz", "b.parquet"):
+        write_predictions(tmp_path / name, plain)
+        again, findings = read(tmp_path / name)
+        assert not findings.totals
+        assert same(plain, again), name
+    text = (tmp_path / "a.json").read_bytes()
+    marked, findings = read(save(tmp_path / "bom.json", b"\xef\xbb\xbf" + text))
+    assert same(plain, marked)
+    with pytest.raises(UsageError, match="no kind of prediction file"):
+        write_predictions(tmp_path / "b.csv", plain)
+
+
+def test_what_is_written_twice_is_the_same(tmp_path: Path) -> None:
+    plain, _ = read(save(tmp_path / "a.json", document(ROWS)))
+    for name in ("b.json.gz", "b.parquet"):
+        write_predictions(tmp_path / name, plain)
+        first = (tmp_path / name).read_bytes()
+        write_predictions(tmp_path / name, plain)
+        assert (tmp_path / name).read_bytes() == first
+
+
+def test_lists_of_other_programs(tmp_path: Path) -> None:
+    counts, _ = read(save(tmp_path / "c.txt", b"3110 12.5\r\n2449 0\r\n"))
+    assert (counts.kind, counts.images, counts.counts.tolist()) == (
+        "counts",
+        ["3110", "2449"],
+        [12.5, 0],
+    )
+    points, _ = read(save(tmp_path / "p.txt", b"3110 2 1 2 3 4\n2449 0\n"))
+    assert points.kind == "points"
+    assert points.points_xy.tolist() == [[1, 2], [3, 4]]
+    assert points.has_points.all()
+    coco = [
+        {"image_id": 2, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5},
+        {"image_id": 1, "category_id": 1, "bbox": [5, 6, 7, 8], "score": 0.25},
+        {"image_id": 2, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 0.75},
+    ]
+    boxes, _ = read(save(tmp_path / "r.json", coco))
+    assert (boxes.kind, boxes.images, boxes.lists_empty) == ("coco", [2, 1], False)
+    assert boxes.boxes_xyxy.tolist() == [[1, 2, 4, 6], [0, 0, 1, 1], [5, 6, 12, 14]]
+    mot, _ = read(save(tmp_path / "seq.txt", b"1,-1,11,21,5,6,0.5,-1,-1,-1\n3,-1,1,1,2,2,-1\n"))
+    assert mot.images == [("seq", 1), ("seq", 3)]
+    assert mot.boxes_xyxy.tolist() == [[10, 20, 15, 26], [0, 0, 2, 2]]
+    assert mot.box_scores.tolist() == [0.5, 1]
+    folder = tmp_path / "mot"
+    folder.mkdir()
+    (folder / "seq.txt").write_bytes((tmp_path / "seq.txt").read_bytes())
+    assert read(folder)[0].images == mot.images
+
+
+def test_all_faults_are_told_in_one_pass(tmp_path: Path) -> None:
+    rows = [
+        {"image": "a", "points": [[1, 2], [1, 2, 3, 4], ["1", 2, 3], [1, 2, 0.5], [1, 2, True]]},
+        {"image": "b", "points": [[1, 2, 1.5], [1, 2, -0.1], [1e12, 2, 0.5]]},
+        {"image": "c", "boxes": [[1, 2, 0, 4, 0.5], [1, 2, 3, -4, 0.5], [1, 2, 3, 4, 2]]},
+        {"image": "d", "count": -1},
+        {"image": "e", "count": "7"},
+        {"image": "f", "heads": 3},
+        {"points": []},
+        "g",
+        {"image": 7},
+        {"image": "h", "points": {"x": 1}},
+    ]
+    read_one, findings = read(save(tmp_path / "a.json", document(rows, dataset={"split": "all"})))
+    assert findings.totals == {
+        "bad-prediction": 9,
+        "bad-score": 3,
+        "not-a-number": 1,
+        "box-without-area": 2,
+        "bad-count": 1,
+        "unknown-key": 1,
+        "breaks-schema": 1,
+    }
+    places = [finding.where.field for finding in findings.examples["bad-score"]]
+    assert places == [
+        "/predictions/1/points/0",
+        "/predictions/1/points/1",
+        "/predictions/2/boxes/2",
+    ]
+    assert read_one.images == ["a", "b", "c", "d", "e", "f", "h"]
+    assert len(read_one.points_xy) == 1  # what is fine stays
+
+
+def test_nan_is_told_at_its_place(tmp_path: Path) -> None:
+    text = json.dumps(document([{"image": "a", "points": [[1.0, float("nan"), 0.5]]}]))
+    _, findings = read(save(tmp_path / "a.json", text.encode()))
+    (finding,) = findings
+    assert (finding.code, finding.where.field) == ("not-a-number", "/predictions/0/points/0")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b"   \n", "empty"),
+        (b'{"format": "gtahead-predictions", "version": 1, "predictions": [{"im', "too early"),
+        (b'{"format": "gtahead-predictions", "version": 2, "predictions": []}', "version"),
+        (b'{"format": "gtahead-predictions", "version": true, "predictions": []}', "version"),
+        (b'{"format": "coco", "version": 1}', "no prediction file"),
+        (b'{"format": "gtahead-predictions", "version": 1}', "no list"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"hello\n", "no prediction file"),
+        (gzip.compress(b"3110 12\n" * 99)[:-9], "ends too early"),
+        (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff", "damaged"),
+        (b"PAR1 and no more", "Parquet"),
+        (b"[" * 100_000, "not valid JSON|too early"),
+    ],
+)
+def test_what_cant_be_read_is_said(tmp_path: Path, content: bytes, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read(save(tmp_path / "a.json", content))
+
+
+def test_what_isnt_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="can't be read"):
+        read(tmp_path / "nothing.json")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="no text files"):
+        read(tmp_path / "folder")
+
+
+def test_a_bomb_of_gzip_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gtahead.predictions.reading.LARGEST", 1000)
+    with pytest.raises(InputError, match="too large once it's unpacked"):
+        read(save(tmp_path / "a.json.gz", gzip.compress(b" " * 100_000)))
+    with pytest.raises(InputError, match="too large to be read whole"):
+        read(save(tmp_path / "a.json", document(ROWS * 99)))
+
+
+def test_lines_that_are_wrong(tmp_path: Path) -> None:
+    header = json.dumps({"format": "gtahead-predictions", "version": 1}).encode()
+    lines = header + b'\n{"image": "a"}\n{"image"\n{"image": "b"}\n'
+    found, findings = read(save(tmp_path / "a.jsonl", lines))
+    assert found.images == ["a", "b"]
+    (finding,) = findings
+    assert (finding.code, str(finding.where)) == ("file-unreadable", "a.jsonl > line 3, column 9")
+    text = b"3110 2 1 2 3\n2449 1 5 6\nx y z\n"
+    found, findings = read(save(tmp_path / "p.txt", text))
+    assert found.images == ["2449"]
+    assert findings.totals == {"bad-prediction": 3}
+
+
+PICTURES = Pictures(
+    ["s/0", "s/1", "t/0"],
+    np.array([[100, 50]] * 3),
+    ["s", "s", "t"],
+    np.array([4, 5, 6]),
+    frozenset({"u/0"}),
+)
+
+
+def arranged(path: Path, missing: Any = "error") -> tuple[Predictions, Findings]:
+    found, findings = read(path)
+    return arrange(found, PICTURES, findings, path.name, missing), findings
+
+
+def test_pictures_are_found_by_any_name(tmp_path: Path) -> None:
+    rows = [{"image": "t/0.jpg", "count": 1}, {"image": "s/1", "count": 2}]
+    rows += [{"image": "4", "count": 3}]
+    found, findings = arranged(save(tmp_path / "a.json", document(rows)))
+    assert not findings.totals
+    assert found.counts.tolist() == [3, 2, 1]
+    assert [PICTURES.find(key) for key in (6, ("s", 2), ("s", 3), 7, "0", "1")] == [
+        2,
+        1,
+        None,
+        None,
+        None,
+        1,
+    ]
+
+
+def test_pictures_that_are_unknown_twice_or_missing(tmp_path: Path) -> None:
+    rows = [{"image": "s/0"}, {"image": "s/0.png"}, {"image": "u/0"}, {"image": "x"}]
+    path = save(tmp_path / "a.json", document(rows))
+    _, findings = arranged(path)
+    assert findings.totals == {"no-such-picture": 2, "picture-twice": 1, "picture-not-predicted": 2}
+    assert [f.detail for f in findings.examples["no-such-picture"]] == [
+        "it is of another split",
+        "",
+    ]
+    found, findings = arranged(path, "zero")
+    assert findings.totals == {"no-such-picture": 2, "picture-twice": 1, "scored-as-empty": 2}
+    assert found.point_starts.tolist() == [0, 0, 0, 0]
+    coco = [{"image_id": 4, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]
+    found, findings = arranged(save(tmp_path / "b.json", coco))
+    assert not findings.totals  # a list of detections can't name a picture without any
+    assert np.diff(found.box_starts).tolist() == [1, 0, 0]
+
+
+def hints(xy: np.ndarray, boxes: np.ndarray | None = None) -> set[str]:
+    count = len(xy) if boxes is None else len(boxes)
+    pictures = Pictures([f"{k}" for k in range(4)], np.array([[1000, 600]] * 4), None, np.arange(4))
+    starts = np.linspace(0, count, 5).astype(np.int64)
+    none = np.zeros(5, np.int64)
+    found = Predictions(
+        "gtahead",
+        list(pictures.ids),
+        np.full(4, np.nan),
+        np.full(4, boxes is None),
+        np.full(4, boxes is not None),
+        xy if boxes is None else np.empty((0, 2)),
+        np.ones(count if boxes is None else 0),
+        starts if boxes is None else none,
+        np.empty((0, 4)) if boxes is None else boxes,
+        np.ones(0 if boxes is None else count),
+        none if boxes is None else starts,
+    )
+    findings = Findings()
+    geometry_hints(found, pictures, findings, "a.json")
+    return set(findings.totals)
+
+
+def test_geometry_alone_gives_hints() -> None:
+    xy = np.random.default_rng(0).uniform(0, 1, (400, 2)) * [1000, 600]
+    assert hints(xy) == set()
+    assert hints(xy / [1000, 600]) == {"looks-normalised"}
+    assert hints(xy[:, ::-1]) == {"looks-swapped"}
+    assert hints(xy * 0.5) == {"looks-resized"}
+    assert hints(xy * 1.6) == {"looks-resized"}
+    whole = np.floor(xy) + 1
+    whole[0] = [1000, 600]
+    assert hints(whole) == {"looks-one-based"}
+    assert hints(whole - 1) == set()
+    assert hints(xy[:20] / 1000) == set()  # too few to tell
+    corners = np.concatenate([xy * 0.9, xy * 0.9 + 30], axis=1)
+    assert hints(xy, corners) == set()
+    as_sizes = corners.copy()
+    as_sizes[:, 2:] += as_sizes[:, :2]  # far corners where widths and heights belong
+    assert "looks-like-corners" in hints(xy, as_sizes)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_mutated_files_are_read_or_refused(tmp_path_factory: Any, data: Any) -> None:
+    path = tmp_path_factory.getbasetemp() / "mutated"
+    kinds = [json.dumps(document(ROWS)).encode(), b"3110 2 1 2 3 4\n", b"1,-1,1,1,2,2,0.5\n"]
+    kinds.append(json.dumps([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 1}]).encode())
+    text = bytearray(data.draw(st.sampled_from(kinds)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, max(0, len(text) - 1)))
+        text[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
+    with suppress(InputError):
+        read(save(path, bytes(text)))

@@ -1,0 +1,325 @@
+"""`gtahead benchmark` and `gtahead compare`, from files to figures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import gtahead, make_sequence
+
+import gtahead as library
+from gtahead import Dataset, InputError, UsageError, schemas
+from gtahead.predictions import Predictions, write_predictions
+from gtahead.predictions.table import starts_of
+from gtahead.scoring import Score, metrics, read_result, write_result
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+SEQUENCES = 9
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine sequences for testing, one each for training and validation; labels alone."""
+    root = tmp_path_factory.mktemp("scored")
+    rng = np.random.default_rng(0)
+    for number in range(SEQUENCES + 2):
+        split = ("train", "validation", "test")[min(number, 2)]
+        rows = []
+        for frame in range(3):
+            for ped in range(int(rng.integers(2, 9)) + number):
+                x, y = rng.uniform(1, 63), rng.uniform(1, 47)
+                rows.append(f"{frame},{ped},{x:.2f},{y:.2f},{rng.uniform(5, 30):.2f}")
+        weather = ("CLEAR", "RAIN")[number % 2]
+        make_sequence(
+            root / "captures",
+            f"seq_{number:02d}",
+            frames=4,
+            rows=rows,
+            split=split,
+            location=f"place {number}",
+            weather=weather,
+            hour=2.0 * number,
+        )
+    library.build(root / "captures", root / "dataset", workers=1, images="none")
+    return root / "dataset"
+
+
+def submission(dataset: Path, number: int = 1, split: str = "test", **method: Any) -> Predictions:
+    from make_submission import make
+
+    made = make(Dataset.open(dataset), split, number)
+    made.header["method"] |= method
+    return made
+
+
+@pytest.fixture
+def scored(dataset: Path, tmp_path: Path) -> Score:
+    write_predictions(tmp_path / "a.json", submission(dataset))
+    return library.benchmark(tmp_path / "a.json", dataset, by=["all"], coco_compat=True)
+
+
+def perfect(dataset: Path) -> Predictions:
+    frames = list(Dataset.open(dataset).select(split="test"))
+    boxes = [frame.boxes_xyxy[frame.counted] for frame in frames]
+    none = np.zeros(len(frames) + 1, np.int64)
+    return Predictions(
+        "gtahead",
+        [frame.frame_id for frame in frames],
+        np.full(len(frames), np.nan),
+        np.zeros(len(frames), np.bool_),
+        np.ones(len(frames), np.bool_),
+        np.empty((0, 2)),
+        np.empty(0),
+        none,
+        np.concatenate(boxes),
+        np.linspace(1, 0.5, sum(map(len, boxes))),
+        starts_of([len(part) for part in boxes]),
+        header={"method": {"name": "perfect", "threshold": 0.5}},
+    )
+
+
+def test_perfect_predictions(dataset: Path, tmp_path: Path) -> None:
+    write_predictions(tmp_path / "a.json", perfect(dataset))
+    score = library.benchmark(tmp_path / "a.json", dataset)
+    values = score.value
+    assert not score.findings.totals.keys() & {"systematic-shift"}
+    for name in ("mae", "rmse", "nae", "bias", "game3"):
+        assert values[name] == 0
+    for name in ("f1_small", "f1_large", "r2", "ap50", "ji"):
+        assert values[name] == pytest.approx(1)
+    assert values["ap"] == pytest.approx(1, abs=0.06)  # boxes of a few pixels, written in 1/1000
+
+
+def test_a_result_is_whole_and_keeps_its_schema(scored: Score, tmp_path: Path) -> None:
+    document = scored.document
+    assert list(schemas.faults(json.loads(json.dumps(document)), "result")) == []
+    write_result(tmp_path / "r.json", document)
+    assert read_result(tmp_path / "r.json") == json.loads(json.dumps(document))
+    assert document["data"]["sequences"] == SEQUENCES
+    assert set(document["data"]["fingerprints"]) == {"points", "labels"}
+    assert document["threshold"] == {"value": 0.4, "how": "declared", "selected_on": "none"}
+    entry = document["metrics"]["mae"]
+    assert entry["low"] < entry["value"] < entry["high"]
+    for name in ("f1_large", "ap", "ar", "game3", "bias"):
+        entry = document["metrics"][name]
+        assert entry["low"] <= entry["value"] <= entry["high"]
+    assert document["coco_compat"]["boxes_cut"] == 0
+    assert document["coco_compat"]["ap"] == document["metrics"]["ap"]["value"]
+    assert {row["group"] for row in document["by"]["weather"]} == {"CLEAR", "RAIN"}
+    assert document["baselines"].keys() == {"train_mean", "sequence_mean"}
+    assert document["ceilings"]["decode"][0]["mae"] <= document["ceilings"]["decode"][2]["mae"]
+    assert gtahead("validate", tmp_path / "r.json").code == 0
+
+
+def test_the_same_file_gives_the_same_bytes(dataset: Path, tmp_path: Path) -> None:
+    write_predictions(tmp_path / "a.json", submission(dataset))
+    for name in ("one", "two"):
+        write_result(tmp_path / name, library.benchmark(tmp_path / "a.json", dataset).document)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_parts_add_up_to_the_whole(scored: Score) -> None:
+    sequences = metrics.summed(scored.states, scored.truth.clusters[1], SEQUENCES)
+    halves = [
+        {n: v[some].sum() for n, v in sequences.items()} for some in (slice(4), slice(4, None))
+    ]
+    together = {name: halves[0][name] + halves[1][name] for name in sequences}
+    for name, value in metrics.values_of(together).items():
+        assert float(value) == pytest.approx(scored.value[name], rel=1e-12, nan_ok=True)
+    for name in ("weather", "sequence", "density", "hour", "location"):
+        rows = scored.document["by"][name]
+        assert sum(row["heads"] for row in rows) == scored.document["data"]["heads"]
+    for name in ("side", "distance"):
+        rows = scored.document["by"][name]
+        found = sum(row["heads"] * (row["metrics"]["recall"] or 0) for row in rows)
+        assert found == pytest.approx(scored.states["hits_large"].sum())
+
+
+def test_counts_alone_are_scored_as_counts(dataset: Path, tmp_path: Path) -> None:
+    frames = list(Dataset.open(dataset).select(split="test"))
+    lines = [f"{frame.frame_id} {frame.count + 1}\n" for frame in frames]
+    (tmp_path / "a.txt").write_text("".join(lines))
+    score = library.benchmark(tmp_path / "a.txt", dataset)
+    assert (score.value["mae"], score.value["bias"]) == (1, 1)
+    assert "f1_large" not in score.value
+    assert score.document["undefined"]["localisation"] == "the predictions are counts alone"
+
+
+def test_ignored_heads_count_nowhere_but_in_counting(tmp_path: Path) -> None:
+    truth = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 100}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 10, 10], "iscrowd": 0},
+            {"id": 2, "image_id": 1, "category_id": 1, "bbox": [60, 60, 10, 10], "iscrowd": 1},
+        ],
+        "categories": [{"id": 1, "name": "head"}],
+    }
+    found = [
+        {"image_id": 1, "category_id": 1, "bbox": [10, 10, 10, 10], "score": 0.9},
+        {"image_id": 1, "category_id": 1, "bbox": [60, 60, 10, 10], "score": 0.95},
+    ]
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    values = library.benchmark(tmp_path / "found.json", tmp_path / "truth.json", resamples=0).value
+    assert (values["f1_large"], values["ji"], values["mae"]) == (1, 1, 1)
+    assert values["ap"] == pytest.approx(1)
+
+
+def test_frames_without_heads_are_scored(dataset: Path, tmp_path: Path) -> None:
+    """Frame 3 of each sequence is empty: a head found there is false."""
+    made = perfect(dataset)
+    empty = [name.endswith("000003") for name in made.images]
+    assert sum(empty) == SEQUENCES
+    made.counts[:] = np.where(empty, 2, np.nan)
+    write_predictions(tmp_path / "a.json", made)
+    assert library.benchmark(tmp_path / "a.json", dataset, resamples=0).value["mae"] == 0.5
+
+
+def test_the_threshold_is_chosen_on_validation(dataset: Path, tmp_path: Path) -> None:
+    write_predictions(tmp_path / "a.json", submission(dataset))
+    write_predictions(tmp_path / "v.json", submission(dataset, split="validation"))
+    score = library.benchmark(tmp_path / "a.json", dataset, validation=tmp_path / "v.json")
+    told = score.document["threshold"]
+    assert told["how"].startswith("chosen on validation")
+    assert 0 <= told["f1_best"] <= 1
+    others = library.benchmark(
+        tmp_path / "v.json", dataset, split="validation", threshold=told["value"]
+    )
+    curve = others.document["curve"]
+    assert others.value["mae"] <= min(row["mae"] for row in curve) + 1e-9
+    for options, said in (
+        ({"threshold": 0.5, "validation": tmp_path / "v.json"}, "both"),
+        ({"threshold": 1.5}, "from 0 to 1"),
+        ({"by": ["shoe size"]}, "no such breakdown"),
+        ({"by": ["level"]}, "knows nothing"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            library.benchmark(tmp_path / "a.json", dataset, **options)  # type: ignore[arg-type]
+    write_predictions(tmp_path / "wrong.json", submission(dataset))
+    with pytest.raises(InputError, match="validation split can't be scored"):
+        library.benchmark(tmp_path / "a.json", dataset, validation=tmp_path / "wrong.json")
+
+
+def test_the_command(dataset: Path, tmp_path: Path) -> None:
+    write_predictions(tmp_path / "a.json", submission(dataset))
+    done = gtahead("benchmark", tmp_path / "a.json", "--data", dataset, "--by", "weather,side")
+    assert done.code == 0
+    assert "MAE" in done.out
+    assert "by weather" in done.out
+    assert "9 sequences" in done.out
+    done = gtahead("benchmark", tmp_path / "a.json", "--data", dataset, "--json", "--resamples", 0)
+    assert json.loads(done.out)["format"] == "gtahead-result"
+    done = gtahead("benchmark", tmp_path / "a.json", "--data", dataset, "--check-only")
+    assert (done.code, done.out) == (0, "a.json: nothing found\n")
+    done = gtahead("benchmark", "--template", "--data", dataset)
+    (tmp_path / "t.json").write_text(done.out)
+    done = gtahead("benchmark", tmp_path / "t.json", "--data", dataset, "--quiet")
+    assert (done.code, done.out) == (0, "")
+    assert gtahead("benchmark", "--data", dataset).code == 2
+    assert gtahead("benchmark", tmp_path / "no.json", "--data", dataset).code == 1
+    assert gtahead("benchmark", tmp_path / "a.json", "--data", tmp_path / "no").code == 1
+    done = gtahead("benchmark", tmp_path / "a.json", "--data", dataset, "--out", tmp_path / "x/y")
+    assert (done.code, done.out) == (2, "")
+    wrong = {"format": "gtahead-predictions", "version": 1, "predictions": []}
+    (tmp_path / "w.json").write_text(json.dumps(wrong))
+    done = gtahead(
+        "benchmark", tmp_path / "w.json", "--data", dataset, "--out", tmp_path / "r.json"
+    )
+    assert done.code == 1
+    assert "36" in done.err.replace("and 16 more", "36")
+    assert not (tmp_path / "r.json").exists()
+
+
+def result(dataset: Path, path: Path, seed: int = 1, **method: Any) -> Path:
+    made = submission(dataset, seed, seed=seed, **method)
+    write_predictions(path.with_suffix(".pred.json"), made)
+    score = library.benchmark(path.with_suffix(".pred.json"), dataset, resamples=0)
+    write_result(path, score.document)
+    return path
+
+
+def test_a_file_against_itself_differs_by_nothing(dataset: Path, tmp_path: Path) -> None:
+    one = result(dataset, tmp_path / "a.json")
+    ((_, differences),) = library.compare([one, one]).others
+    assert {d.metric for d in differences} >= {"mae", "rmse", "f1_large", "ap", "ap50"}
+    for difference in differences:
+        assert difference.difference == 0
+        assert difference.p == 1
+        assert difference.interval is not None
+        assert (difference.interval.low, difference.interval.high) == (0, 0)
+
+
+def test_a_clear_difference_is_told(dataset: Path, tmp_path: Path) -> None:
+    one = result(dataset, tmp_path / "a.json")
+    write_predictions(tmp_path / "p.pred.json", perfect(dataset))
+    score = library.benchmark(tmp_path / "p.pred.json", dataset, resamples=0)
+    write_result(tmp_path / "p.json", score.document)
+    ((_, differences),) = library.compare([one, tmp_path / "p.json"]).others
+    by_name = {d.metric: d for d in differences}
+    for name in ("mae", "f1_large", "ap"):
+        span = by_name[name].interval
+        assert span is not None
+        assert span.low > 0 or span.high < 0
+        assert by_name[name].p == pytest.approx(2 / 2**SEQUENCES)
+    done = gtahead("compare", one, tmp_path / "p.json")
+    assert done.code == 0
+    assert "against perfect, 9 sequences" in done.out
+    assert json.loads(gtahead("compare", one, tmp_path / "p.json", "--json").out)["clusters"] == 9
+
+
+def test_several_are_corrected_and_arms_are_paired(dataset: Path, tmp_path: Path) -> None:
+    files = [
+        result(dataset, tmp_path / f"{arm}{seed}.json", seed, arm=arm)
+        for arm, seed in (("x", 1), ("x", 2), ("y", 1), ("y", 2))
+    ]
+    three = library.compare(files[:3])
+    for (_, differences), other in zip(three.others, (1, 2), strict=True):
+        alone = library.compare([files[0], files[other]]).others[0][1]
+        for one, single in zip(differences, alone, strict=True):
+            assert one.p == single.p
+            assert one.p_holm is not None
+            assert single.p is not None
+            assert one.p_holm >= single.p
+    arms = library.compare(files, group="arm")
+    ((name, differences),) = arms.others
+    assert (arms.first, name) == ("x", "y")
+    assert next(d for d in differences if d.metric == "mae").difference == 0  # the same seeds
+    with pytest.raises(InputError, match="other seeds"):
+        library.compare(files[:3], group="arm")
+    with pytest.raises(InputError, match="doesn't say"):
+        library.compare(files, group="loss")
+    with pytest.raises(UsageError, match="alone"):
+        library.compare(files[:1])
+
+
+def test_what_cant_be_compared_is_refused(dataset: Path, tmp_path: Path) -> None:
+    one = result(dataset, tmp_path / "a.json")
+
+    def changed(**more: Any) -> Path:
+        document = json.loads(one.read_text())
+        for key, value in more.items():
+            document[key] = {**document[key], **value} if isinstance(value, dict) else value
+        path = tmp_path / f"changed-{len(list(tmp_path.iterdir()))}.json"
+        path.write_text(json.dumps(document))
+        return path
+
+    prints = {"points": "0" * 64, "labels": "1" * 64}
+    for other, said in (
+        (changed(metric_version=2), "different versions"),
+        (changed(data={"fingerprints": prints}), "different data"),
+        (changed(data={"policy": "all"}), "different data"),
+        (changed(format="coco"), "not a result"),
+        (changed(metrics={"mae": 3}), "damaged"),
+        (changed(clusters={"states": {"images": [1]}}), "not one number"),
+        (tmp_path / "nothing.json", "can't be read"),
+    ):
+        with pytest.raises(InputError, match=said):
+            library.compare([one, other])
+        done = gtahead("compare", one, other)
+        assert done.code == 1
+        assert said in done.err
