@@ -99,7 +99,8 @@ def test_what_the_package_shows() -> None:
             "(predictions: 'str | Path', data: 'str | Path' = 'dataset', *, "
             "split: 'str | None' = None, by: 'Sequence[str]' = (), missing: 'Missing' = 'error', "
             "validation: 'str | Path | None' = None, threshold: 'float | None' = None, "
-            "coco_compat: 'bool' = False, resamples: 'int' = 2000, ceilings: 'bool' = True) "
+            "coco_compat: 'bool' = False, sweep: 'bool' = False, "
+            "resamples: 'int' = 2000, ceilings: 'bool' = True) "
             "-> 'Score'"
         ),
         "build": (

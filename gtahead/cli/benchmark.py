@@ -49,6 +49,7 @@ from gtahead.errors import UsageError
     help="Heads of this score or more count.  [default: what the file declares]",
 )
 @click.option("--coco-compat", is_flag=True, help="Give AP with COCO's cap of 100 boxes, too.")
+@click.option("--sweep", is_flag=True, help="Match within 1, 2 … 100 px, too, as for UCF-QNRF.")
 @click.option(
     "--resamples",
     type=click.IntRange(0, 100_000),
@@ -75,6 +76,7 @@ def command(
     out: str | None,
     *,
     coco_compat: bool,
+    sweep: bool,
     check_only: bool,
     template: bool,
     quiet: bool,
@@ -124,6 +126,7 @@ def command(
         validation=validation,
         threshold=threshold,
         coco_compat=coco_compat,
+        sweep=sweep,
         resamples=resamples,
     )
     print_findings(score.findings)

@@ -89,6 +89,15 @@ def _beside(document: Mapping[str, Any]) -> list[str]:
             f"  threshold of least MAE on these pictures: {best['threshold']:g}, "
             f"MAE {figure(best['mae'])} ({figure(own - best['mae'])} less): not to be reported"
         )
+    if "f1_at_f1_best" in document["threshold"]:
+        told = document["threshold"]
+        f1 = figure(told["f1_at_f1_best"])
+        lines.append(f"  at {told['f1_best']:g}, validation's threshold of best F1: F1 {f1}")
+    if "sweep" in document:
+        means = [figure(document["sweep"][f"mean_{n}"]) for n in ("precision", "recall", "f1")]
+        lines.append(
+            f"  mean over 1–100 px: precision {means[0]}, recall {means[1]}, F1 {means[2]}"
+        )
     if "coco_compat" in document:
         capped = document["coco_compat"]
         lines.append(

@@ -96,7 +96,8 @@ GROUPINGS = (
 """What figures can be broken down by."""
 
 
-def _known(name: str, truth: Truth) -> bool:
+def known(name: str, truth: Truth) -> bool:
+    """Say whether the truth knows what a breakdown takes."""
     if name in ("weather", "hour", "location"):
         return any(value is not None for value in truth.frame_values.get(name, []))
     if name == "sequence":
@@ -118,12 +119,12 @@ def parse(names: Sequence[str], truth: Truth) -> dict[str, Grouping]:
     wanted: list[str] = []
     for name in names:
         if name == "all":
-            wanted += [one for one in GROUPINGS if _known(one, truth)]
+            wanted += [one for one in GROUPINGS if known(one, truth)]
         elif name not in GROUPINGS:
             listed = ", ".join([*GROUPINGS, "all"])
             raise UsageError("no such breakdown", value=name, remedy=f"one of {listed}")
-        elif not _known(name, truth):
-            listed = ", ".join(one for one in GROUPINGS if _known(one, truth))
+        elif not known(name, truth):
+            listed = ", ".join(one for one in GROUPINGS if known(one, truth))
             remedy = f"it knows {listed}"
             raise UsageError("the truth knows nothing of it", value=name, remedy=remedy)
         else:

@@ -13,7 +13,7 @@ import numpy as np
 from gtahead import pictures, storage
 from gtahead.dataset import Dataset
 from gtahead.errors import GtaheadError
-from gtahead.scoring import metrics
+from gtahead.scoring import breakdown, metrics
 from gtahead.scoring.charts import Chart
 from gtahead.scoring.detection import FALSE, HIT
 from gtahead.scoring.faults import faults
@@ -206,9 +206,11 @@ def _precision(score: Score) -> list[str]:
 
 def _recall(score: Score) -> list[str]:
     out = []
-    by = score.document.get("by", {})
     for name, title in (("distance", "distance"), ("side", "side of the box")):
-        listed = [row for row in by.get(name, []) if "metrics" in row]
+        if score.matching is None or not breakdown.known(name, score.truth):
+            continue
+        grouping = breakdown.parse([name], score.truth)[name]
+        listed = breakdown.table(score.truth, grouping, score.states, score.matching)
         if listed:
             values = [row["metrics"]["recall"] for row in listed]
             chart = Chart(f"Found heads by {title}", "", "recall", (0, len(listed)), (0, 1))

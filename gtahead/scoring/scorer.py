@@ -17,7 +17,7 @@ from gtahead.geometry import Booleans, Floats
 from gtahead.predictions import Predictions, arrange, geometry_hints, read_predictions
 from gtahead.predictions.checking import Missing, check_dataset
 from gtahead.predictions.table import Ints
-from gtahead.scoring import baselines, breakdown, curves, intervals, metrics
+from gtahead.scoring import baselines, breakdown, curves, intervals, metrics, thresholds
 from gtahead.scoring.detection import (
     Detections,
     Overlaps,
@@ -28,7 +28,7 @@ from gtahead.scoring.detection import (
     overlaps_of,
 )
 from gtahead.scoring.matching import Matching
-from gtahead.scoring.thresholds import Chosen, choose, threshold_curve
+from gtahead.scoring.thresholds import Chosen, choose
 from gtahead.scoring.truth import Truth, open_truth
 
 RESULT = "gtahead-result"
@@ -114,6 +114,7 @@ def benchmark(
     validation: str | Path | None = None,
     threshold: float | None = None,
     coco_compat: bool = False,
+    sweep: bool = False,
     resamples: int = intervals.RESAMPLES,
     ceilings: bool = True,
 ) -> Score:
@@ -130,6 +131,7 @@ def benchmark(
             is chosen.
         threshold: of scores from which on a head counts; the file's own unless given.
         coco_compat: whether to give the figures of COCO's evaluation with its cap, too.
+        sweep: whether to match within 1 to 100 px, too, as is done for UCF-QNRF.
         resamples: draws for the intervals; 0 for none.
         ceilings: whether to compute what a perfect method could reach.
 
@@ -171,8 +173,13 @@ def benchmark(
         "clustered_by": "sequence" if truth.pictures.sequences else "picture",
     }
     document["undefined"] = run.undefined()
+    if chosen.f1_best is not None and run.matching is not None:
+        f1 = thresholds.f1_at(truth, arranged, chosen.f1_best, run.radius)
+        document["threshold"]["f1_at_f1_best"] = f1
+    if sweep and run.located:
+        document["sweep"] = thresholds.sweep(truth, run.points_xy, run.starts)
     if run.scored:
-        document["curve"] = threshold_curve(truth, arranged)
+        document["curve"] = thresholds.threshold_curve(truth, arranged)
     document["baselines"] = baselines.trivial(truth)
     if ceilings:
         document["ceilings"] = baselines.ceilings(truth)

@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from gtahead.geometry import Floats
 from gtahead.predictions import Predictions
+from gtahead.predictions.table import Ints
 from gtahead.scoring import metrics
 from gtahead.scoring.truth import Truth
+
+SWEEP_PX = 100
+"""Largest radius of the sweep."""
 
 CURVE_STEPS = 20
 """Of the curve that result files hold."""
@@ -57,6 +62,34 @@ def choose(truth: Truth, predictions: Predictions) -> Chosen:
     return Chosen(middle, "chosen on validation: least MAE", "validation", f1_best)
 
 
+def f1_at(truth: Truth, predictions: Predictions, least: float, radius: str) -> float | None:
+    """Give F1 within one of `metrics.RADII` from a threshold on; None without any head or point."""
+    xy, scores, starts = predictions.heads()
+    keep = scores >= least
+    before = np.concatenate([[0], np.cumsum(keep)])
+    matching = metrics.match_within(truth, xy[keep], before[starts], radius)
+    hits, false = int(matching.hits.sum()), int(matching.false.sum())
+    total = hits + false + int(truth.counts.sum())
+    return 2 * hits / total if total else None
+
+
+def sweep(truth: Truth, points_xy: Floats, starts: Ints) -> dict[str, Any]:
+    """Give precision, recall and F1 at radii of 1 to 100 px and their means, as for UCF-QNRF."""
+    rows: dict[str, Any] = {"precision": [], "recall": [], "f1": []}
+    heads = truth.counts.sum()
+    for radius in range(1, SWEEP_PX + 1):
+        matching = metrics.match_within(truth, points_xy, starts, f"{radius}px")
+        hits, false = float(matching.hits.sum()), float(matching.false.sum())
+        precision = hits / (hits + false) if hits + false else 0.0
+        recall = hits / heads if heads else 0.0
+        both = precision + recall
+        rows["precision"].append(precision)
+        rows["recall"].append(recall)
+        rows["f1"].append(2 * precision * recall / both if both else 0.0)
+    means = {f"mean_{name}": float(np.mean(values)) for name, values in rows.items()}
+    return {"radii_px": list(range(1, SWEEP_PX + 1)), **rows, **means}
+
+
 def _mae(truth: Truth, predictions: Predictions, least: float) -> float:
     return float(np.abs(metrics.counts_of(predictions, least) - truth.counts).mean())
 
@@ -64,21 +97,15 @@ def _mae(truth: Truth, predictions: Predictions, least: float) -> float:
 def threshold_curve(truth: Truth, predictions: Predictions) -> list[dict[str, Any]]:
     """Give MAE and F1 over thresholds: at the larger radius, or 8 px where heads have none."""
     radius = "large" if "large" in metrics.radii_known(truth) else "8px"
-    xy, scores, starts = predictions.heads()
+    _, scores, _ = predictions.heads()
     rows = []
     for step in range(CURVE_STEPS + 1):
         least = step / CURVE_STEPS
-        keep = scores >= least
-        before = np.concatenate([[0], np.cumsum(keep)])
         row: dict[str, Any] = {
             "threshold": least,
             "mae": _mae(truth, predictions, least),
         }
-        if len(xy):
-            matching = metrics.match_within(truth, xy[keep], before[starts], radius)
-            hits = int(matching.hits.sum())
-            false, heads = int(matching.false.sum()), int(truth.counts.sum())
-            total = hits + false + heads
-            row |= {"radius": radius, "f1": 2 * hits / total if total else None}
+        if len(scores):
+            row |= {"radius": radius, "f1": f1_at(truth, predictions, least, radius)}
         rows.append(row)
     return rows

@@ -187,6 +187,7 @@ def test_the_threshold_is_chosen_on_validation(dataset: Path, tmp_path: Path) ->
     told = score.document["threshold"]
     assert told["how"].startswith("chosen on validation")
     assert 0 <= told["f1_best"] <= 1
+    assert told["f1_at_f1_best"] > 0
     others = library.benchmark(
         tmp_path / "v.json", dataset, split="validation", threshold=told["value"]
     )

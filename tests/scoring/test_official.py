@@ -74,3 +74,8 @@ def test_a_list_of_our_own(tmp_path: Path) -> None:
         2 / 3,
         0.0,
     ]
+    swept = benchmark(tmp_path / "pred.txt", tmp_path / "gt.txt", resamples=0, sweep=True)
+    within = swept.document["sweep"]
+    assert within["recall"][:3] == [0, 0.25, 0.5]
+    assert within["recall"][-1] == 0.75  # picture 3 has no point at all
+    assert within["mean_recall"] == pytest.approx(np.mean(within["recall"]))
