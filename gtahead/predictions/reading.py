@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,11 @@ LARGEST = 500_000_000
 FARTHEST_PX = 1e9
 """From the picture: what lies beyond is no coordinate."""
 
+SNIFFED = 1 << 16
+"""Bytes at a file's beginning that tell what it is."""
+
+_GZIP = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
 _MANY = "write JSON Lines or Parquet: they are read in parts"
 
 
@@ -52,26 +58,36 @@ def read_predictions(path: str | Path, findings: Findings) -> Predictions:
     source = Path(path)
     if source.is_dir():
         return _mot_folder(source, findings)
-    begin = _bytes_of(source, 4)
-    if begin == b"PAR1":
+    begin = _bytes_of(source, SNIFFED)
+    if begin.startswith(b"PAR1"):
         return _parquet(source, findings)
-    data = _bytes_of(source)
-    digest = hashlib.sha256(data).hexdigest()
-    if data[:2] == b"\x1f\x8b":
-        data = _unpacked(data, source)
-    text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not text:
+    packed = begin.startswith(_GZIP)
+    if packed:
+        begin = _unpacked_begin(begin, source)
+    text = begin.removeprefix(_BOM).lstrip()
+    if not text and len(begin) < SNIFFED:
         remedy = "`gtahead benchmark --template` writes one in which nothing is found"
         raise InputError("the file is empty", where=Where(source.name), remedy=remedy)
     rows = _Rows(source.name, findings)
+    first, _, rest = text.partition(b"\n")
+    if text[:1] == b"{" and rest.strip() and _is_json(first):
+        return _json_lines(source, packed, rows)
+    if not packed and source.stat().st_size > LARGEST:
+        raise _too_large(source.name, f"{source.stat().st_size:,} bytes")
+    data = _bytes_of(source)
+    digest = hashlib.sha256(data).hexdigest()
+    if packed:
+        data = _unpacked(data, source)
     if text[:1] == b"[":
         return _coco(_parsed(data, source.name), rows, digest)
     if text[:1] == b"{":
-        first, _, rest = text.partition(b"\n")
-        if rest.strip() and _is_json(first):
-            return _json_lines(data, rows, digest)
         return _document(_parsed(data, source.name), rows, digest)
     return _text(data, source, rows, digest)
+
+
+def _too_large(file: str, size: str) -> InputError:
+    what = "the file is too large to be read whole"
+    return InputError(what, where=Where(file), value=size, remedy=_MANY)
 
 
 def _bytes_of(path: Path, most: int = -1) -> bytes:
@@ -83,30 +99,37 @@ def _bytes_of(path: Path, most: int = -1) -> bytes:
         raise InputError("the file can't be read", where=Where(str(path)), value=what) from error
 
 
+def _damaged(path: Path) -> InputError:
+    return InputError("the gzip file is damaged", where=Where(path.name), remedy="pack it again")
+
+
+def _cut(path: Path) -> InputError:
+    return InputError(
+        "the gzip file ends too early",
+        where=Where(path.name, field=f"byte {path.stat().st_size}"),
+        remedy="get or pack it again",
+    )
+
+
+def _unpacked_begin(begin: bytes, path: Path) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=31).decompress(begin, SNIFFED)
+    except zlib.error as error:
+        raise _damaged(path) from error
+
+
 def _unpacked(data: bytes, path: Path) -> bytes:
     """Unpack gzip, whose size nobody knows before."""
-    unpacker = zlib.decompressobj(wbits=31)
     try:
-        out = unpacker.decompress(data, LARGEST)
-    except zlib.error as error:
-        raise InputError(
-            "the gzip file is damaged", where=Where(path.name), remedy="pack it again"
-        ) from error
-    if unpacker.unconsumed_tail:
-        raise InputError(
-            "the file is too large once it's unpacked",
-            where=Where(path.name),
-            value=f"over {LARGEST:,} bytes",
-            remedy=_MANY,
-        )
-    if not unpacker.eof:
-        raise InputError(
-            "the gzip file ends too early",
-            where=Where(path.name, field=f"byte {len(data)}"),
-            remedy="get or pack it again",
-        )
-    more = unpacker.unused_data
-    return out + (gzip.decompress(more) if more.startswith(b"\x1f\x8b") else b"")
+        with gzip.open(io.BytesIO(data)) as file:
+            out = file.read(LARGEST + 1)
+    except EOFError as error:
+        raise _cut(path) from error
+    except (zlib.error, OSError) as error:
+        raise _damaged(path) from error
+    if len(out) > LARGEST:
+        raise _too_large(path.name, f"over {LARGEST:,} bytes once it's unpacked")
+    return out
 
 
 def _is_json(line: bytes) -> bool:
@@ -118,10 +141,6 @@ def _is_json(line: bytes) -> bool:
 
 
 def _parsed(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON
-    if len(data) > LARGEST:
-        size = f"{len(data):,} bytes"
-        what = "the file is too large to be read whole"
-        raise InputError(what, where=Where(file), value=size, remedy=_MANY)
     try:
         return schemas.parse_json(data, file)
     except InputError as error:
@@ -323,14 +342,18 @@ def _document(document: dict[str, Any], rows: _Rows, digest: str) -> Predictions
     return rows.finish("gtahead", digest, header=header)
 
 
-def _json_lines(data: bytes, rows: _Rows, digest: str) -> Predictions:
+def _json_lines(path: Path, packed: bool, rows: _Rows) -> Predictions:
+    """Read a header, and a picture a line, without holding the file in memory."""
     header: dict[str, Any] | None = None
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if not line.strip():
+    with path.open("rb") as raw:
+        digest = hashlib.file_digest(raw, "sha256").hexdigest()
+    for number, line in enumerate(_lines(path, packed), 1):
+        body = line.removeprefix(_BOM) if number == 1 else line
+        if not body.strip():
             continue
         place = f"line {number}"
         try:
-            row = _parsed(line, rows.file)
+            row = _parsed(body.rstrip(), rows.file)
         except InputError as error:
             column = (error.where.field or "").partition(", ")[2] if error.where else ""
             at = f"{place}, {column}" if column else place
@@ -341,6 +364,19 @@ def _json_lines(data: bytes, rows: _Rows, digest: str) -> Predictions:
         else:
             rows.add(row, place)
     return rows.finish("gtahead", digest, header=header or {})
+
+
+def _lines(path: Path, packed: bool) -> Iterator[bytes]:
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            while line := file.readline(LARGEST + 1):
+                if len(line) > LARGEST:
+                    raise _too_large(path.name, f"a line of over {LARGEST:,} bytes")
+                yield line
+    except EOFError as error:
+        raise _cut(path) from error
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise _damaged(path) from error
 
 
 def _parquet(path: Path, findings: Findings) -> Predictions:

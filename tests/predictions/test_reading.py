@@ -29,6 +29,8 @@ def document(rows: list[Any], **more: Any) -> dict[str, Any]:
     return {"format": "gtahead-predictions", "version": 1, "predictions": rows, **more}
 
 
+HEADER = b'{"format": "gtahead-predictions", "version": 1}'
+
 ROWS = [
     {"image": "a/0", "points": [[1, 2, 0.5], [3.5, 4, 1]], "count": 2.5},
     {"image": "a/1", "boxes": [[1, 2, 3, 4, 0.25]], "points": []},
@@ -166,6 +168,8 @@ def test_nan_is_told_at_its_place(tmp_path: Path) -> None:
         (b"\xff\xfe\x00", "not UTF-8"),
         (b"hello\n", "no prediction file"),
         (gzip.compress(b"3110 12\n" * 99)[:-9], "ends too early"),
+        (gzip.compress(HEADER + b"\n{}" * 99)[:-9], "ends too early"),
+        (gzip.compress(HEADER + b"\n{}" * 99)[:-6] + b"123456", "damaged"),
         (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff", "damaged"),
         (b"PAR1 and no more", "Parquet"),
         (b"[" * 100_000, "not valid JSON|too early"),
@@ -186,10 +190,15 @@ def test_what_isnt_there(tmp_path: Path) -> None:
 
 def test_a_bomb_of_gzip_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gtahead.predictions.reading.LARGEST", 1000)
-    with pytest.raises(InputError, match="too large once it's unpacked"):
-        read(save(tmp_path / "a.json.gz", gzip.compress(b" " * 100_000)))
-    with pytest.raises(InputError, match="too large to be read whole"):
-        read(save(tmp_path / "a.json", document(ROWS * 99)))
+    for content in (
+        gzip.compress(b" " * 100_000),
+        gzip.compress(b"[" + b" " * 100_000),
+        gzip.compress(HEADER + b"\n" + b" " * 100_000),
+        HEADER + b"\n" + b" " * 100_000,
+        json.dumps(document(ROWS * 99)).encode(),
+    ):
+        with pytest.raises(InputError, match="too large to be read whole"):
+            read(save(tmp_path / "a.json", content))
 
 
 def test_lines_that_are_wrong(tmp_path: Path) -> None:
