@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +48,14 @@ def compare(folder: Path, name: str, opened: Dataset, findings: Findings) -> flo
     marker = marker_of(folder)
     splits = set((marker.get("fingerprints") or {}).get("labels") or ())
     no_empty = bool((marker.get("options") or {}).get("drop_empty"))
+    rows = opened.frames(["frame_id", "split", "num_heads"])
     wanted = {
-        frame.frame_id: frame
-        for frame in opened
-        if (not splits or frame.split in splits) and not (no_empty and frame.count == 0)
+        frame_id
+        for frame_id, split, count in zip(*rows.values(), strict=True)
+        if (not splits or split in splits) and not (no_empty and count == 0)
     }
+    frames: dict[str, Frame] = {}  # of one sequence at a time
+    current: str | None = None
     largest: list[float] = []
     seen: set[str] = set()
     for frame_id, heads in _frames_of(folder, kind, findings):
@@ -61,7 +65,10 @@ def compare(folder: Path, name: str, opened: Dataset, findings: Findings) -> flo
             findings.add("differs-from-dataset", place, detail="the data set has no such frame")
             continue
         seen.add(frame_id)
-        own = _exported(wanted[frame_id], kind)
+        if sequence != current:
+            frames = {frame.frame_id: frame for frame in opened.select(sequences=[sequence])}
+            current = sequence
+        own = _exported(frames[frame_id], kind)
         if len(own) != len(heads):
             told = f"the data set has {len(own)} heads for {kind.name}"
             findings.add("differs-from-dataset", place, len(heads), told)
@@ -71,17 +78,16 @@ def compare(folder: Path, name: str, opened: Dataset, findings: Findings) -> flo
             if error > kind.precision_px + SLACK_PX:
                 told = f"{kind.name} keeps {kind.precision_px:g} px"
                 findings.add("moved-against-dataset", place, f"{error:.3f} px", told)
-    for frame_id in sorted(set(wanted) - seen):
+    for frame_id in sorted(wanted - seen):
         sequence, _, frame_name = frame_id.rpartition("/")
         place = Where(None, sequence, frame_name)
         findings.add("differs-from-dataset", place, detail="the frame is missing from the export")
     return max(largest, default=None)
 
 
-def _frames_of(folder: Path, kind: Format, findings: Findings) -> list[tuple[str, Floats]]:
+def _frames_of(folder: Path, kind: Format, findings: Findings) -> Iterator[tuple[str, Floats]]:
     """Read an export: for each frame its heads' coordinates, as `_exported` gives them."""
     assert kind.reader is not None
-    found = []
     quiet = Findings()  # what a reader finds is told by the check of the export itself
     for source in kind.reader.list_sequences(Path(os.path.realpath(folder)), quiet):
         try:
@@ -95,8 +101,7 @@ def _frames_of(folder: Path, kind: Format, findings: Findings) -> list[tuple[str
         ends = np.searchsorted(heads["frame_index"], np.arange(len(captured.frames) + 1))
         for index, frame in enumerate(captured.frames):
             part = values[ends[index] : ends[index + 1]]
-            found.append((f"{source.name}/{frame.frame}", part))
-    return found
+            yield f"{source.name}/{frame.frame}", part
 
 
 def _by_points(kind: Format) -> bool:

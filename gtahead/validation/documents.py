@@ -33,7 +33,8 @@ def kind_of(path: Path) -> str:
         InputError: nothing that gtahead knows.
     """
     if path.suffix.lower() == ".jsonl":
-        return "points"
+        with path.open("rb") as file:
+            return "predictions" if b'"gtahead-predictions"' in file.readline(4096) else "points"
     if path.suffix.lower() == ".json":
         if looks_like_coco(path):
             return "coco"

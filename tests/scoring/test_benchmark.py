@@ -116,6 +116,20 @@ def test_a_result_is_whole_and_keeps_its_schema(scored: Score, tmp_path: Path) -
     assert gtahead("validate", tmp_path / "r.json").code == 0
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.parquet"])
+def test_validate_checks_predictions(dataset: Path, tmp_path: Path, name: str) -> None:
+    made = submission(dataset)
+    write_predictions(tmp_path / name, made)
+    option = ["--from", "predictions"] if name.endswith("parquet") else []
+    done = gtahead("validate", tmp_path / name, *option)
+    assert (done.code, done.out.splitlines()[-1]) == (0, "nothing found")
+    made.box_scores[0] = 2
+    write_predictions(tmp_path / name, made)
+    done = gtahead("validate", tmp_path / name, *option)
+    assert done.code == 1
+    assert "error bad-score" in done.out
+
+
 def test_the_same_file_gives_the_same_bytes(dataset: Path, tmp_path: Path) -> None:
     write_predictions(tmp_path / "a.json", submission(dataset))
     for name in ("one", "two"):
