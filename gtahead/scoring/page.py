@@ -16,7 +16,7 @@ from gtahead.errors import GtaheadError
 from gtahead.scoring import breakdown, metrics
 from gtahead.scoring.charts import Chart
 from gtahead.scoring.detection import FALSE, HIT
-from gtahead.scoring.faults import faults
+from gtahead.scoring.faults import faults, mended_boxes
 from gtahead.scoring.naming import figure, title_of
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ svg text { fill: currentColor; font: 11px system-ui, sans-serif } .middle { text
 td, th { text-align: right; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line);
   font-variant-numeric: tabular-nums; white-space: nowrap }
 td:first-child, th:first-child { text-align: left } .part th { padding-top: .8rem }
-.shots { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)) }
-.shots svg { background: var(--soft) } .shots circle { fill: none; stroke-width: 2;
+.shots { display: grid; gap: 1.5rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)) }
+.shots svg { background: var(--soft) } .shots circle { fill: none; stroke-width: 1.5;
   vector-effect: non-scaling-stroke } .hit { stroke: var(--hit); color: var(--hit) }
 .miss { stroke: var(--miss); color: var(--miss) }
 .false { stroke: var(--false); color: var(--false); stroke-dasharray: 3 2 }
@@ -193,7 +194,9 @@ def _thinned(count: int) -> list[int]:
 def _precision(score: Score) -> list[str]:
     if score.detections is None or not len(score.detections.scores):
         return []
-    chart = Chart("Precision and recall, IoU 0.5 and 0.75", "recall", "precision", (0, 1), (0, 1))
+    chart = Chart(
+        "Precision and recall, IoU 0.5 and (dashed) 0.75", "recall", "precision", (0, 1), (0, 1)
+    )
     total = max(1, int(score.detections.positives.sum()))
     for level, kind in ((0, "line"), (5, "guide")):
         outcome = score.detections.outcomes[level]
@@ -260,6 +263,19 @@ def _faults(score: Score) -> str:
         "and all else stayed. False and missed heads cancel in a count, so mending one kind alone "
         "can make the MAE worse.</p>"
         + _table(["", "heads", "MAE", "F1"], [["as it is", "", *now], *rows])
+        + _sizes(score)
+    )
+
+
+def _sizes(score: Score) -> str:
+    """Say what better boxes would bring to the heads that are found."""
+    found = mended_boxes(score.truth, score.predictions)
+    if found is None:
+        return ""
+    count, ap50 = found
+    return (
+        f"<p>{count:,} boxes lie over a head's centre and share less than half with its box: were "
+        f"they the heads' own, AP50 would be {figure(ap50)}, not {figure(score.value['ap50'])}.</p>"
     )
 
 
@@ -286,13 +302,16 @@ def _parts(document: dict[str, Any]) -> str:
 def _worst(score: Score, dataset: Path | None) -> str:
     if score.matching is None or not (score.truth.pictures.sizes_wh > 0).all():
         return ""
-    order = np.argsort(-score.states["absolute"], kind="stable")[:WORST]
+    order = np.argsort(-score.states["absolute"], kind="stable")
+    _, of = score.truth.clusters
+    _, first = np.unique(of[order], return_index=True)  # neighbours are alike: one a sequence
+    order = order[np.sort(first)][:WORST]
     files = _files(score, dataset)
     shots = "".join(
         _shot(score, int(row), files.get(score.truth.pictures.ids[row])) for row in order
     )
     return (
-        "<h2>The worst counts</h2>"
+        "<h2>The worst counts, one a sequence</h2>"
         '<p><span class="key hit">hits</span>, <span class="key miss">missed heads</span>, '
         '<span class="key false">false heads</span></p>'
         f'<div class="shots">{shots}</div>'
@@ -322,7 +341,7 @@ def _shot(score: Score, row: int, file: Path | None) -> str:
     heads = slice(truth.starts[row], truth.starts[row + 1])
     missed = ~truth.ignored[heads] & ~matching.found(len(truth.points_xy))[heads]
     found = score.points_xy[mine]
-    size = max(width, height) / 160
+    size = max(width, height) / 240
     rings = [("hit", found[matching.hits[mine]]), ("miss", truth.points_xy[heads][missed])]
     rings.append(("false", found[matching.false[mine]]))
     circles = "".join(

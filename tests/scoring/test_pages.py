@@ -169,6 +169,11 @@ def test_mending_all_faults_is_perfect(folder: Path) -> None:
     false = sum(one.count for one in listed if one.name.startswith("false"))
     assert missed == sums[f"missed_{score.radius}"]
     assert false == sums[f"false_{score.radius}"]
+    mended = faults.mended_boxes(score.truth, score.predictions)
+    assert mended is not None
+    count, ap50 = mended
+    assert count > 0
+    assert ap50 > score.value["ap50"]
     for one in listed:
         assert one.f1 >= score.value[f"f1_{score.radius}"] - 1e-12
 
