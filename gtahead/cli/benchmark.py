@@ -108,6 +108,8 @@ def command(
         if name is not None and not Path(name).absolute().parent.is_dir():
             remedy = "make it, or choose another"
             raise UsageError("there is no such folder", value=name, remedy=remedy)
+        if name is not None and Path(name).is_dir():
+            raise UsageError("a folder, not a file", value=name, remedy="name a file in it")
     if check_only:
         arranged, findings = check_predictions(predictions, open_truth(against, split), missing)  # type: ignore[arg-type]
         if as_json:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gtahead.cli.common import table
+from gtahead.errors import printable
 from gtahead.scoring import Comparison, Score
 from gtahead.scoring.metrics import RADII
 from gtahead.scoring.naming import figure, title_of
@@ -23,8 +24,9 @@ def summary(score: Score) -> str:
     document = score.document
     data = document["data"]
     where = f"{data['name']}, {data['split']} split" if data["split"] else data["name"]
+    name = printable(str(document["method"]["name"]))
     lines = [
-        f"{document['method']['name']} on {where}: {data['pictures']:,} pictures, "
+        f"{name} on {printable(where)}: {data['pictures']:,} pictures, "
         f"{data['heads']:,} heads"
         + (f" and {data['ignored']:,} ignored ones" if data["ignored"] else "")
         + (f", {data['sequences']:,} sequences" if data["sequences"] else ""),
@@ -120,16 +122,18 @@ def _by_table(listed: list[dict[str, Any]]) -> str:
         cells = [f"{row[key]:,}" for key in ("pictures", "heads") if key in row]
         values = row.get("metrics", {})
         cells += ["n = 0" if empty else figure(values.get(name)) for name in shown]
-        rows.append([row["group"], *cells])
+        rows.append([printable(row["group"]), *cells])
     return table(rows)
 
 
 def comparison_lines(found: Comparison) -> Iterator[str]:
     """Lay out a comparison."""
     unit = "sequences" if found.clustered_by == "sequence" else "pictures"
-    for name, differences in found.others:
-        yield (f"{found.first} against {name}, {found.sequences:,} {unit}")
-        rows = [["", found.first, name, "difference", "95 % interval", "p", "can be told from"]]
+    first = printable(found.first)
+    for other, differences in found.others:
+        name = printable(other)
+        yield (f"{first} against {name}, {found.sequences:,} {unit}")
+        rows = [["", first, name, "difference", "95 % interval", "p", "can be told from"]]
         for one in differences:
             span = one.interval
             chance = one.p_holm

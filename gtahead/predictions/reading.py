@@ -58,6 +58,9 @@ def read_predictions(path: str | Path, findings: Findings) -> Predictions:
     source = Path(path)
     if source.is_dir():
         return _mot_folder(source, findings)
+    if source.exists() and not source.is_file():
+        remedy = "write the predictions to a file first"
+        raise InputError("not a regular file", where=Where(str(source)), remedy=remedy)
     begin = _bytes_of(source, SNIFFED)
     if begin.startswith(b"PAR1"):
         return _parquet(source, findings)
@@ -232,7 +235,7 @@ class _Rows:
         fine, indices = [], []
         for index, row in enumerate(values):
             is_row = isinstance(row, list) and len(row) == width
-            if is_row and all(type(value) in (int, float) for value in row):
+            if is_row and all(map(_is_number, row)):
                 fine.append(row)
                 indices.append(index)
             else:
@@ -295,6 +298,11 @@ class _Rows:
             sha256=digest,
             **more,
         )
+
+
+def _is_number(value: object) -> bool:
+    """Say whether a value is a number that a float can hold."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**1000)
 
 
 def _quoted(value: object) -> str:
@@ -402,7 +410,7 @@ def _coco(document: list[Any], rows: _Rows, digest: str) -> Predictions:
             continue
         box = row.get("bbox")
         values = [*box, row.get("score")] if isinstance(box, list) else None
-        if values is None or len(values) != 5 or any(type(v) not in (int, float) for v in values):
+        if values is None or len(values) != 5 or not all(map(_is_number, values)):
             told = "not a `bbox` of 4 numbers and a `score`"
             rows.findings.add("bad-prediction", rows.where(f"/{index}"), _quoted(row), told)
             continue

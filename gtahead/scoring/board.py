@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gtahead import storage
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import InputError, UsageError, Where, printable
 from gtahead.scoring.comparing import read_result
 from gtahead.scoring.metrics import METRIC_VERSION, METRICS
 from gtahead.scoring.naming import figure, title_of
@@ -94,7 +94,7 @@ class Leaderboard:
         lines.append("|---|---|" + "---:|" * len(names) + "---|")
         for row in self.rows:
             cells = [_cell(row.metrics.get(name)) for name in self.columns]
-            name = row.name.replace("|", "\\|").replace("\n", " ")
+            name = printable(row.name).replace("|", "\\|")
             told = row.stale or row.threshold
             lines.append(f"| {row.rank or '–'} | {name} | " + " | ".join(cells) + f" | {told} |")
         return "\n".join(lines) + "\n"

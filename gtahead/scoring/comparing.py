@@ -212,7 +212,19 @@ def _entrant(name: str, document: Mapping[str, Any], file: str) -> Entrant:
     if odd:
         where = Where(file, field=f"/clusters/states/{odd[0]}")
         raise InputError("not one number a sequence", where=where, remedy="score it again")
-    gathered = Curves.from_dict(kept["curves"]) if "curves" in kept else None
+    gathered = None
+    if "curves" in kept:
+        try:
+            gathered = Curves.from_dict(kept["curves"])
+        except (ValueError, TypeError, OverflowError) as error:
+            where = Where(file, field="/clusters/curves")
+            raise InputError("not curves", where=where, remedy="score it again") from error
+        if len(gathered) != count:
+            where = Where(file, field="/clusters/curves")
+            raise InputError("not one curve a sequence", where=where, remedy="score it again")
+    if not metrics.defined(states):
+        where = Where(file, field="/clusters/states")
+        raise InputError("no figure can be made of these", where=where, remedy="score it again")
     values = {
         key: float(entry["value"])
         for key, entry in document["metrics"].items()

@@ -78,7 +78,11 @@ class Curves:
             np.cumsum(np.array(values[key], np.int32).reshape(shape), axis=2)
             for key in ("hits", "false")
         )
-        return cls(hits, false, positives, np.array(values["images"], np.int64))
+        images = np.array(values["images"], np.int64)
+        if hits.shape != false.shape or images.shape != positives.shape or positives.ndim != 1:
+            msg = "curves of different shapes"
+            raise ValueError(msg)
+        return cls(hits, false, positives, images)
 
 
 def curves_of(detections: Detections, clusters: Ints, count: int, cuts: int = CUTS) -> Curves:

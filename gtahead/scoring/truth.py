@@ -124,6 +124,9 @@ def open_truth(path: str | Path, split: str | None = None) -> Truth:
         if (source / MANIFEST).is_file():
             return _of_dataset(Dataset.open(source), split or "test")
         return _of_folder(source, split)
+    if not source.is_file():
+        remedy = "give a file or a folder"
+        raise InputError("not a regular file", where=Where(str(source)), remedy=remedy)
     if source.suffix.lower() == ".json":
         return _of_coco(source)
     return _of_list(source)
@@ -228,6 +231,9 @@ def _of_columns(
     unknown = np.full(count, np.nan)
     boxes = np.stack([heads.get(key, unknown) for key in CAPTURED], axis=1).reshape(-1, 4)
     ignored = heads.get("ignore", np.zeros(count)) == 1
+    _refuse(name, ~np.isfinite(heads["x"] + heads["y"]), "heads have neither a box nor a point")
+    sides = boxes[:, 2:] - boxes[:, :2]
+    _refuse(name, np.asarray((sides < 0).any(axis=1)), "boxes have a negative width or height")
     return Truth(
         name=name,
         split=None,
@@ -247,6 +253,17 @@ def _of_columns(
     )
 
 
+def _refuse(name: str, wrong: Booleans, what: str) -> None:
+    """Refuse a truth that can't be one."""
+    if wrong.any():
+        raise InputError(
+            what,
+            where=Where(name),
+            value=f"{int(wrong.sum()):,} of {len(wrong):,}",
+            remedy="mend the truth; `gtahead validate` lists them",
+        )
+
+
 def _of_list(path: Path) -> Truth:
     """Read a list of points: `id n`, and n groups of `x y sigma_s sigma_l level`."""
     ids, groups = [], []
@@ -263,6 +280,7 @@ def _of_list(path: Path) -> Truth:
         value = twice[0] if twice else None
         raise InputError(what, where=Where(path.name), value=value, remedy="get the list again")
     table = np.concatenate(groups)
+    _refuse(path.name, (table[:, 2:4] < 0).any(axis=1), "radii are negative")
     return Truth(
         name=path.name,
         split=None,

@@ -127,10 +127,11 @@ def test_all_faults_are_told_in_one_pass(tmp_path: Path) -> None:
         "g",
         {"image": 7},
         {"image": "h", "points": {"x": 1}},
+        {"image": "i", "points": [[10**400, 1, 0.5]]},
     ]
     read_one, findings = read(save(tmp_path / "a.json", document(rows, dataset={"split": "all"})))
     assert findings.totals == {
-        "bad-prediction": 9,
+        "bad-prediction": 10,
         "bad-score": 3,
         "not-a-number": 1,
         "box-without-area": 2,
@@ -144,7 +145,7 @@ def test_all_faults_are_told_in_one_pass(tmp_path: Path) -> None:
         "/predictions/1/points/1",
         "/predictions/2/boxes/2",
     ]
-    assert read_one.images == ["a", "b", "c", "d", "e", "f", "h"]
+    assert read_one.images == ["a", "b", "c", "d", "e", "f", "h", "i"]
     assert len(read_one.points_xy) == 1  # what is fine stays
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,41 @@ def test_ignored_heads_count_nowhere_but_in_counting(tmp_path: Path) -> None:
     assert values["ap"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.json", {"bbox": None}, "neither a box nor a point"),
+        ("t.json", {"bbox": [5, 5, -3, 4]}, "negative width"),
+        ("t.txt", "1 1 2 3 -4 5 1\n", "negative"),
+        ("t.txt", "1 1 2 3\n", "numbers instead of"),
+        ("t.txt", "1 0\n1 0\n", "twice"),
+        ("t.txt", "", "empty"),
+    ],
+)
+def test_a_truth_that_cant_be_one_is_refused(
+    tmp_path: Path, name: str, content: Any, said: str
+) -> None:
+    (tmp_path / "p.txt").write_text("1 1 2 3\n")
+    if isinstance(content, dict):
+        truth = {
+            "images": [{"id": 1, "file_name": "1.jpg", "width": 100, "height": 100}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, **content}],
+            "categories": [{"id": 1, "name": "head"}],
+        }
+        content = json.dumps(truth)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=said):
+        library.benchmark(tmp_path / "p.txt", tmp_path / name)
+
+
+def test_what_is_no_file_is_refused(dataset: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "p.txt").write_text("1 1 2 3\n")
+    for found, truth in ((tmp_path / "pipe", dataset), (tmp_path / "p.txt", tmp_path / "pipe")):
+        with pytest.raises(InputError, match="not a regular file"):
+            library.benchmark(found, truth)
+
+
 def test_frames_without_heads_are_scored(dataset: Path, tmp_path: Path) -> None:
     """Frame 3 of each sequence is empty: a head found there is false."""
     made = perfect(dataset)
@@ -238,8 +274,9 @@ def test_the_command(dataset: Path, tmp_path: Path) -> None:
     assert gtahead("benchmark", "--data", dataset).code == 2
     assert gtahead("benchmark", tmp_path / "no.json", "--data", dataset).code == 1
     assert gtahead("benchmark", tmp_path / "a.json", "--data", tmp_path / "no").code == 1
-    done = gtahead("benchmark", tmp_path / "a.json", "--data", dataset, "--out", tmp_path / "x/y")
-    assert (done.code, done.out) == (2, "")
+    for path in (tmp_path / "x/y", tmp_path):
+        done = gtahead("benchmark", tmp_path / "a.json", "--data", dataset, "--out", path)
+        assert (done.code, done.out) == (2, "")
     wrong = {"format": "gtahead-predictions", "version": 1, "predictions": []}
     (tmp_path / "w.json").write_text(json.dumps(wrong))
     done = gtahead(
@@ -324,6 +361,7 @@ def test_what_cant_be_compared_is_refused(dataset: Path, tmp_path: Path) -> None
         return path
 
     prints = {"points": "0" * 64, "labels": "1" * 64}
+    curves = json.loads(one.read_text())["clusters"]["curves"]
     for other, said in (
         (changed(metric_version=2), "different versions"),
         (changed(data={"fingerprints": prints}), "different data"),
@@ -331,6 +369,11 @@ def test_what_cant_be_compared_is_refused(dataset: Path, tmp_path: Path) -> None
         (changed(format="coco"), "not a result"),
         (changed(metrics={"mae": 3}), "damaged"),
         (changed(clusters={"states": {"images": [1]}}), "not one number"),
+        (changed(clusters={"states": {}}), "no figure"),
+        (changed(clusters={"curves": {"hits": []}}), "damaged"),
+        (changed(clusters={"curves": {**curves, "hits": ["x"]}}), "not curves"),
+        (changed(clusters={"curves": {**curves, "positives": [1]}}), "not curves"),
+        (changed(metrics={"mae": {"value": 1, "low": 0}}), "damaged"),
         (tmp_path / "nothing.json", "can't be read"),
     ):
         with pytest.raises(InputError, match=said):
