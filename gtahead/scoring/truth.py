@@ -233,7 +233,9 @@ def _of_columns(
     ignored = heads.get("ignore", np.zeros(count)) == 1
     _refuse(name, ~np.isfinite(heads["x"] + heads["y"]), "heads have neither a box nor a point")
     sides = boxes[:, 2:] - boxes[:, :2]
-    _refuse(name, np.asarray((sides < 0).any(axis=1)), "boxes have a negative width or height")
+    _refuse(
+        name, np.asarray((sides < 0).any(axis=1), np.bool_), "boxes have a negative width or height"
+    )
     return Truth(
         name=name,
         split=None,
@@ -280,7 +282,7 @@ def _of_list(path: Path) -> Truth:
         value = twice[0] if twice else None
         raise InputError(what, where=Where(path.name), value=value, remedy="get the list again")
     table = np.concatenate(groups)
-    _refuse(path.name, (table[:, 2:4] < 0).any(axis=1), "radii are negative")
+    _refuse(path.name, np.asarray((table[:, 2:4] < 0).any(axis=1), np.bool_), "radii are negative")
     return Truth(
         name=path.name,
         split=None,

@@ -1,0 +1,116 @@
+"""Counting against plain loops: GAME's cells, and every figure by its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gtahead.predictions import Pictures
+from gtahead.predictions.table import starts_of
+from gtahead.scoring import baselines, metrics
+from gtahead.scoring.truth import Truth, sigmas_of
+
+
+def truth_of(pictures: list[np.ndarray], size: tuple[int, int], ignored: int = 0) -> Truth:
+    """Make a truth of points; the last `ignored` of all are ignored."""
+    count = sum(map(len, pictures))
+    flags = np.arange(count) >= count - ignored
+    return Truth(
+        "made",
+        None,
+        Pictures(
+            [f"{k}" for k in range(len(pictures))],
+            np.array([size] * len(pictures), np.int64).reshape(-1, 2),
+            None,
+            np.arange(len(pictures)),
+        ),
+        starts_of([len(p) for p in pictures]),
+        np.concatenate([np.empty((0, 2)), *pictures]),
+        np.full((count, 4), np.nan),
+        np.full((count, 2), np.nan),
+        flags,
+    )
+
+
+def game(found: np.ndarray, heads: np.ndarray, size: tuple[int, int], level: int) -> float:
+    cells = 2**level
+    total = 0
+    for row in range(cells):
+        for column in range(cells):
+            counts = []
+            for points in (found, heads):
+                inside = 0
+                for x, y in points.tolist():
+                    at = [
+                        min(max(int(np.floor(v * cells / side)), 0), cells - 1)
+                        for v, side in zip((x, y), size, strict=True)
+                    ]
+                    inside += at == [column, row]
+                counts.append(inside)
+            total += abs(counts[0] - counts[1])
+    return total
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), st.sampled_from([(64, 48), (97, 33)]))
+def test_game_equals_plain_loops(seed: int, size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(seed)
+
+    def points() -> np.ndarray:
+        # Also outside, and on the cells' edges.
+        some = rng.uniform(-0.2, 1.2, (int(rng.integers(0, 9)), 2)) * size
+        return np.where(rng.random(some.shape) < 0.3, np.round(some * 8 / 64) * 64 / 8, some)
+
+    heads, found = [points(), points()], [points(), points()]
+    starts = np.concatenate([[0], np.cumsum([len(p) for p in found])])
+    states = metrics.game_states(truth_of(heads, size), np.concatenate(found), starts)
+    for level in metrics.GAME_LEVELS:
+        wanted = [game(f, h, size, level) for f, h in zip(found, heads, strict=True)]
+        assert states[f"game{level}"].tolist() == wanted
+
+
+def test_figures_are_their_definitions() -> None:
+    rng = np.random.default_rng(2)
+    real = np.array([0.0, 3, 10, 0, 7, 150])
+    truth = truth_of([rng.uniform(0, 9, (int(n), 2)) for n in real], (10, 10))
+    found = np.array([2.0, 3, 8.5, 0, 9, 120])
+    values = metrics.values_of(metrics.totals(metrics.counting_states(truth, found)))
+    off = found - real
+    assert values["mae"] == pytest.approx(np.abs(off).mean())
+    assert values["rmse"] == pytest.approx(np.sqrt((off**2).mean()))
+    assert values["bias"] == pytest.approx(off.mean())
+    some = real > 0
+    assert values["nae"] == pytest.approx((np.abs(off)[some] / real[some]).mean())
+    spread = ((real - real.mean()) ** 2).sum()
+    assert values["r2"] == pytest.approx(1 - (off**2).sum() / spread)
+
+
+def test_ignored_heads_are_no_heads() -> None:
+    heads = np.array([[1.0, 1], [5, 5], [8, 8]])
+    truth = truth_of([heads], (10, 10), ignored=1)
+    assert truth.counts.tolist() == [2]
+    states = metrics.game_states(truth, heads[:2], np.array([0, 2]))
+    assert states["game3"].tolist() == [0]
+
+
+def test_radii_of_hits() -> None:
+    boxes = np.array([[0.0, 0, 6, 8], [0, 0, 1, 1], [np.nan] * 4])
+    assert sigmas_of(boxes)[:2].tolist() == [[3, 5], [1, 1]]
+    assert np.isnan(sigmas_of(boxes)[2]).all()
+
+
+def test_heads_of_one_cell_decode_as_one() -> None:
+    heads = np.array([[1.0, 1], [2, 3], [6, 1], [20, 1]])  # the last is outside
+    truth = truth_of([heads, np.empty((0, 2))], (16, 16))
+    rows = baselines.ceilings(truth)["decode"]
+    assert [row["mae"] for row in rows] == [0.5, 1.0, 1.5]
+    guessed = baselines.trivial(truth)
+    assert guessed == {"own_mean": {"mae": 2.0, "rmse": 2.0}}
+
+
+def test_no_pictures_at_all() -> None:
+    truth = truth_of([], (10, 10))
+    sums = metrics.totals(metrics.counting_states(truth, np.empty(0)))
+    assert np.isnan(metrics.values_of(sums)["mae"])
