@@ -95,5 +95,5 @@ def parse_json(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON is any of 
         raise InputError(
             f"{what}: {error.msg.split(':')[0]}",
             where=Where(file, field=f"line {error.lineno}, column {error.colno}"),
-            remedy="mend the file, or capture it again",
+            remedy="mend the file, or write it again",
         ) from error
