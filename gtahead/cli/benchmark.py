@@ -12,7 +12,7 @@ from gtahead.errors import UsageError
 
 @click.command("benchmark")
 @click.argument("predictions", required=False)
-@click.option("--data", default="./dataset", show_default=True, help="The data set to score on.")
+@click.option("--data", metavar="DATASET", help="The data set to score on.  [default: ./dataset]")
 @click.option(
     "--truth",
     metavar="PATH",
@@ -64,7 +64,7 @@ from gtahead.errors import UsageError
 @output_options
 def command(
     predictions: str | None,
-    data: str,
+    data: str | None,
     truth: str | None,
     split: str | None,
     by: str | None,
@@ -93,7 +93,9 @@ def command(
     from gtahead.scoring import benchmark, check_predictions, write_result
     from gtahead.scoring.truth import open_truth
 
-    against = truth or data
+    if truth is not None and data is not None:
+        raise UsageError("--truth and --data both say what is scored", remedy="give one of them")
+    against = truth or data or "./dataset"
     if template:
         from gtahead.scoring.templates import template_of
 
@@ -143,7 +145,7 @@ def command(
     if html is not None:
         from gtahead.scoring.page import write_page
 
-        write_page(Path(html), score, None if truth else Path(data))
+        write_page(Path(html), score, None if truth else Path(against))
     if as_json:
         print_json(score.document)
     elif not quiet:

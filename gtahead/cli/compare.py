@@ -28,12 +28,14 @@ def command(
     A difference has an interval of 95 % and a test that exchanges the two methods' outputs sequence
     by sequence. Results of different data, or of different versions of the metrics, are refused.
     """
-    del debug, quiet
+    del debug
     from gtahead.scoring import compare
 
     found = compare(results, group=group)
     if as_json:
         print_json(found.as_dict())
+        return 0
+    if quiet:
         return 0
     from gtahead.cli.score_tables import comparison_lines
 

@@ -127,6 +127,9 @@ def open_truth(path: str | Path, split: str | None = None) -> Truth:
     if not source.is_file():
         remedy = "give a file or a folder"
         raise InputError("not a regular file", where=Where(str(source)), remedy=remedy)
+    if split is not None:
+        remedy = "leave --split out; a file is scored whole"
+        raise UsageError("such a truth has no splits", value=split, remedy=remedy)
     if source.suffix.lower() == ".json":
         return _of_coco(source)
     return _of_list(source)

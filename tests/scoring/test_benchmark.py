@@ -272,6 +272,11 @@ def test_the_command(dataset: Path, tmp_path: Path) -> None:
     done = gtahead("benchmark", tmp_path / "t.json", "--data", dataset, "--quiet")
     assert (done.code, done.out) == (0, "")
     assert gtahead("benchmark", "--data", dataset).code == 2
+    both = ("--data", dataset, "--truth", tmp_path / "a.json")
+    assert gtahead("benchmark", tmp_path / "a.json", *both).code == 2
+    truth = ("--truth", tmp_path / "a.json", "--split", "test")
+    done = gtahead("benchmark", tmp_path / "a.json", *truth)
+    assert (done.code, "no splits" in done.err) == (2, True)
     assert gtahead("benchmark", tmp_path / "no.json", "--data", dataset).code == 1
     assert gtahead("benchmark", tmp_path / "a.json", "--data", tmp_path / "no").code == 1
     for path in (tmp_path / "x/y", tmp_path):
