@@ -128,7 +128,10 @@ def test_what_the_package_shows() -> None:
         ),
         "simulate": (
             "(out: 'str | Path' = 'captures', *, preset: 'str | Preset' = 'tiny', seed: 'int' = 0, "
-            "images: 'bool' = True, layout: 'str' = 'native', workers: 'int | None' = None, "
+            "images: 'bool' = True, layout: 'str' = 'native', "
+            "size_wh: 'tuple[int, int] | None' = None, heads: 'tuple[int, int] | None' = None, "
+            "weather: 'str | None' = None, hour: 'float | None' = None, "
+            "workers: 'int | None' = None, "
             "scheduler: 'str | None' = None, overwrite: 'bool' = False, on_progress: "
             "'Callable[[int, int, str], None] | None' = None) -> 'SimulationReport'"
         ),

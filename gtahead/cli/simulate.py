@@ -5,18 +5,50 @@ from __future__ import annotations
 import click
 
 from gtahead.cli.common import print_json, progress_bar, working_options
+from gtahead.errors import UsageError
+
+
+class _Pair(click.ParamType[tuple[int, int]]):
+    """Two whole numbers with a sign between."""
+
+    def __init__(self, sign: str, name: str) -> None:
+        self._sign, self.name = sign, name
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        first, sign, second = str(value).lower().partition(self._sign)
+        if not (sign and first.isdecimal() and second.isdecimal()):
+            self.fail(f"{value!r} is not of the form {self.name}.", param, ctx)
+        return int(first), int(second)
 
 
 @click.command("simulate")
 @click.option("--out", default="./captures", show_default=True, metavar="DIR", help="The captures.")
 @click.option(
     "--preset",
-    type=click.Choice(["tiny", "small", "gta-head"]),
+    type=click.Choice(["tiny", "small", "gta-head", "mfl-lab"]),
     default="tiny",
     show_default=True,
     help="tiny: 7 x 8 frames; small: 12 x 30; gta-head: the 35 sequences, 5,096 frames and "
-    "1.73 million heads of GTA_Head's shape.",
+    "1.73 million heads of GTA_Head's shape; mfl-lab: 60 x 10 small frames to train on.",
 )
+@click.option("--size", type=_Pair("x", "WxH"), help="Of the pictures, such as 1280x720.")
+@click.option(
+    "--heads",
+    type=_Pair(":", "MIN:MAX"),
+    help="Counted heads a frame: the sequences are spread between them.",
+)
+@click.option(
+    "--weather",
+    type=click.Choice(
+        ["CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUNDER"],
+        case_sensitive=False,
+    ),
+    metavar="NAME",
+    help="Of all sequences: clear, extrasunny, clouds, overcast, rain, foggy or thunder.",
+)
+@click.option("--hour", type=float, metavar="H", help="Of all sequences, 0 to under 24.")
 @click.option(
     "--layout",
     type=click.Choice(["native", "jta-mods", "gcc"]),
@@ -28,12 +60,23 @@ from gtahead.cli.common import print_json, progress_bar, working_options
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N"
 )
+@click.option(
+    "--contact-sheet",
+    type=click.Path(dir_okay=False),
+    metavar="FILE.png",
+    help="Draw 12 of the frames, each with and without boxes.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what another run simulated at --out.")
 @working_options
 def command(
     out: str,
     preset: str,
     layout: str,
+    size: tuple[int, int] | None,
+    heads: tuple[int, int] | None,
+    weather: str | None,
+    hour: float | None,
+    contact_sheet: str | None,
     seed: int,
     workers: int | None,
     scheduler: str | None,
@@ -52,6 +95,15 @@ def command(
     del debug
     from gtahead.simulation import simulate
 
+    if contact_sheet is not None:
+        if no_images or layout != "native":
+            raise UsageError(
+                "a contact sheet needs pictures and boxes",
+                remedy="leave out --no-images and --layout, or --contact-sheet",
+            )
+        from gtahead.drawing import check_folder
+
+        check_folder(contact_sheet)
     with progress_bar("simulating", quiet=quiet or as_json) as show:
         report = simulate(
             out,
@@ -59,11 +111,19 @@ def command(
             seed=seed,
             images=not no_images,
             layout=layout,
+            size_wh=size,
+            heads=heads,
+            weather=weather,
+            hour=hour,
             workers=workers,
             scheduler=scheduler,
             overwrite=overwrite,
             on_progress=show,
         )
+    if contact_sheet is not None:
+        from gtahead.drawing import draw_contact_sheet, write_png
+
+        write_png(contact_sheet, draw_contact_sheet(report.out, list(report.sequences)))
     if as_json:
         print_json(report.as_dict())
     elif not quiet:
@@ -74,5 +134,7 @@ def command(
             f"  {len(report.sequences)} sequences, {report.frames:,} frames, "
             f"{report.heads:,} heads, {report.counted:,} of them counted (visible:0.25)"
         )
+        if contact_sheet is not None:
+            click.echo(f"  contact sheet: {contact_sheet}")
         click.echo(f"  next: gtahead build --raw {report.out}")
     return 0

@@ -24,18 +24,17 @@ from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import inside
 from gtahead.simulation.presets import (
-    FPS,
     LAYOUT_NAMES,
     PRESETS,
+    WEATHERS,
     Preset,
     SequencePlan,
+    Wishes,
     folder_name,
     plan,
 )
 
-__all__ = ["PRESETS", "Preset", "SimulationReport", "simulate"]
-
-_TRIES = 5  # to find the number of people that leaves the wished number of heads in sight
+__all__ = ["PRESETS", "WEATHERS", "Preset", "SimulationReport", "simulate"]
 
 
 @dataclass
@@ -75,6 +74,10 @@ def simulate(
     seed: int = 0,
     images: bool = True,
     layout: str = "native",
+    size_wh: tuple[int, int] | None = None,
+    heads: tuple[int, int] | None = None,
+    weather: str | None = None,
+    hour: float | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
@@ -88,6 +91,10 @@ def simulate(
         seed: of everything random; the same seed gives the same bytes, whatever the workers.
         images: draw pictures; False writes the same labels alone.
         layout: "native", or what a capture tool would leave: "jta-mods" or "gcc"; these hold less.
+        size_wh: of the pictures; None leaves the preset's.
+        heads: least and most mean of counted heads a frame; sequences are spread between them.
+        weather: of all sequences, one of `WEATHERS`; None lets each have its own.
+        hour: of all sequences, 0 to under 24.
         workers: processes; None for one a core, up to 4.
         scheduler: address of a Dask scheduler, in place of processes of this machine.
         overwrite: replace sequences that another run simulated here.
@@ -95,18 +102,20 @@ def simulate(
             there are, and the last one's name.
 
     Raises:
-        UsageError: no such preset or layout.
+        UsageError: no such preset or layout, or a size, heads, weather or hour that can't be.
         InputError: `out` holds sequences of another run, or something else of that name.
         ResourceError: disk, rights, or another process in the same folder.
     """
-    plans = plan(preset, seed)
+    wishes = Wishes(size_wh, heads, weather, hour)
+    # A part of GCC has one camera that stands still.
+    plans = plan(preset, seed, wishes, may_pan=layout != "gcc")
     if layout not in LAYOUT_NAMES:
         raise UsageError("no such layout", value=layout, remedy=f"one of {', '.join(LAYOUT_NAMES)}")
     target = Path(out)
     name = preset if isinstance(preset, str) else preset.name
     report = SimulationReport(target, name, seed, images, layout)
     kind = "with pictures" if images else "labels alone"
-    tool = f"gtahead {__version__} simulate, preset {name}, {kind}, layout {layout}"
+    tool = f"gtahead {__version__} simulate, preset {name}{wishes}, {kind}, layout {layout}"
     with storage.naming_os_errors(target):
         storage.make_folder(target)
         with storage.locked(target):
@@ -206,66 +215,27 @@ def _simulate_sequence(task: _Task) -> dict[str, int]:
 
 
 def _draw(task: _Task, folder: Path) -> dict[str, int]:
-    from gtahead.simulation import layouts, painting, people
+    from gtahead.simulation import layouts, painting
+    from gtahead.simulation.scene import Scene
 
     one = task.plan
-    random = np.random.default_rng([*one.seed, 0])
-    crowd = _crowd(one)
-    scene = (
-        painting.background(one.camera, one.size_wh, one.weather, random) if task.images else None
-    )
+    scene = Scene(one)
     layout = layouts.LAYOUTS[task.layout](folder, one, task.tool, images=task.images)
     heads = counted = 0
     policy = CountPolicy()
     for number in range(one.frames):
-        nobody = number < one.empty_frames
-        seen = people.look(
-            _nobody(crowd) if nobody else crowd, one.camera, one.size_wh, number / FPS
-        )
-        shares, covered = painting.visible_shares(seen, one.size_wh)
-        table = _head_rows(number, seen, crowd, shares, covered)
+        seen = scene.look(number)
+        shares, covered = painting.visible_shares(seen, scene.shapes(number), one.size_wh)
+        table = _head_rows(number, seen, scene.people, shares, covered)
         points = np.stack([table["x"], table["y"]], axis=1)
         status = policy.status(inside(points, one.size_wh), table["visibility"], None)
         heads += len(status)
         counted += int((status == COUNTED).sum())
-        layout.add(layouts.Moment(number, seen, crowd, table, scene))
+        layout.add(layouts.Moment(number, seen, scene, table))
     counts = {"frames": one.frames, "heads": heads, "counted": counted}
     written = sum(path.is_file() for path in folder.rglob("*"))
     layout.finish(counts | {"files": written + layout.LAST_FILES})
     return counts
-
-
-def _crowd(one: SequencePlan) -> Any:  # noqa: ANN401 - People; imported late, with OpenCV
-    """Find the people who leave the wished number of heads in sight."""
-    from gtahead.simulation import painting, people
-
-    wished = one.heads * one.frames / max(one.frames - one.empty_frames, 1)
-    number = round(1.1 * wished)
-    policy = CountPolicy()
-    best: tuple[float, Any] | None = None
-    for _ in range(_TRIES):
-        crowd = people.gather(
-            number, one.camera, one.size_wh, np.random.default_rng([*one.seed, 0])
-        )
-        counts = []
-        for moment in (0.0, one.frames / FPS / 2, one.frames / FPS):
-            seen = people.look(crowd, one.camera, one.size_wh, moment)
-            shares, _ = painting.visible_shares(seen, one.size_wh)
-            status = policy.status(inside(seen.heads_xy, one.size_wh), shares, None)
-            counts.append(int((status == COUNTED).sum()))
-        found = float(np.mean(counts))
-        miss = wished / max(found, 1e-9) if found < wished else found / max(wished, 1e-9) - 0.04
-        if best is None or miss < best[0]:
-            best = (miss, crowd)
-        if number == 0 or wished <= found <= 1.06 * wished:
-            break
-        number = max(round(number * min(1.03 * wished / max(found, 1), 3.0)), 1)
-    assert best is not None
-    return best[1]
-
-
-def _nobody(crowd: Any) -> Any:  # noqa: ANN401 - People
-    return type(crowd)(**{name: values[:0] for name, values in crowd.__dict__.items()})
 
 
 def _head_rows(number: int, seen: Any, crowd: Any, shares: Any, covered: Any) -> Columns:  # noqa: ANN401 - Seen, People

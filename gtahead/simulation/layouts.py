@@ -21,14 +21,12 @@ from gtahead.captures.jta_mods import COORDS, CoordsWriter
 from gtahead.captures.native import write_sequence
 from gtahead.dataset.captured import SIMULATION
 from gtahead.dataset.tabular import Columns
-from gtahead.geometry import Floats, project
+from gtahead.geometry import Camera, Floats, project
 from gtahead.simulation import painting
-from gtahead.simulation.painting import Picture
-from gtahead.simulation.people import People, Seen, ground_wedge
+from gtahead.simulation.people import Seen, ground_of
 from gtahead.simulation.presets import FPS, SequencePlan
+from gtahead.simulation.scene import Scene
 
-_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
-_OPTIONS = {".jpg": _JPEG, ".jpeg": _JPEG}
 LICENCE = "CC0-1.0"
 
 
@@ -39,24 +37,28 @@ class Moment:
     Attributes:
         number: of the frame, from 0.
         seen: who is there, far ones first.
-        crowd: everybody.
+        scene: of the sequence.
         heads: rows of heads.csv.
-        empty: the picture before anybody is painted; None where no pictures are wanted.
     """
 
     number: int
     seen: Seen
-    crowd: People
+    scene: Scene
     heads: Columns
-    empty: Picture | None
 
-    def picture(self, plan: SequencePlan, seen: Seen) -> Picture:
-        """Paint some of the people and develop the picture; light and noise are the frame's."""
-        assert self.empty is not None
-        canvas = self.empty.copy()
-        painting.paint_people(canvas, seen, self.crowd)
-        noise = np.random.default_rng([*plan.seed, 1 + self.number])
-        return painting.develop(canvas, plan.weather, plan.hour, noise)
+    def write_picture(self, path: Path, seen: Seen) -> str:
+        """Write the picture with some of the people in the format of its suffix; give its sha256.
+
+        Light, weather and noise are the frame's, whoever is in it.
+        """
+        picture = self.scene.picture(self.number, seen)
+        lossy = path.suffix in (".jpg", ".jpeg")
+        options = [cv2.IMWRITE_JPEG_QUALITY, self.scene.lens.quality] if lossy else []
+        done, data = cv2.imencode(path.suffix, picture, options)
+        if not done:
+            raise AssertionError(f"OpenCV can't encode {path.suffix}")
+        path.write_bytes(data.tobytes())
+        return hashlib.sha256(data.tobytes()).hexdigest()
 
 
 class Layout(Protocol):
@@ -84,13 +86,12 @@ def _about(plan: SequencePlan, tool: str, counts: Mapping[str, int]) -> dict[str
     }
 
 
-def _write_picture(path: Path, picture: Picture) -> str:
-    """Write a picture in the format of its suffix; give its sha256."""
-    done, data = cv2.imencode(path.suffix, picture, _OPTIONS.get(path.suffix, []))
-    if not done:
-        raise AssertionError(f"OpenCV can't encode {path.suffix}")
-    path.write_bytes(data.tobytes())
-    return hashlib.sha256(data.tobytes()).hexdigest()
+def _camera_as_dict(camera: Camera) -> dict[str, Any]:
+    return {
+        "vfov_deg": camera.vfov_deg,
+        "position_m": list(camera.position_m or ()),
+        "rotation_deg": list(camera.rotation_deg or ()),
+    }
 
 
 class NativeLayout:
@@ -110,11 +111,13 @@ class NativeLayout:
         file = sha256 = None
         if self._images:
             file = f"frames/{moment.number:06d}.jpg"
-            picture = moment.picture(self._plan, moment.seen)
-            sha256 = _write_picture(self._folder / file, picture)
+            sha256 = moment.write_picture(self._folder / file, moment.seen)
         for name, values in moment.heads.items():
             self._heads.setdefault(name, []).append(values)
-        self._rows.append({"frame": moment.number, "file": file, "sha256": sha256})
+        row: dict[str, Any] = {"frame": moment.number, "file": file, "sha256": sha256}
+        if self._plan.pan_deg:
+            row["camera"] = _camera_as_dict(moment.scene.camera(moment.number))
+        self._rows.append(row)
 
     def finish(self, counts: Mapping[str, int]) -> None:
         """Write sequence.json and heads.csv."""
@@ -126,11 +129,7 @@ class NativeLayout:
             "width": plan.size_wh[0],
             "height": plan.size_wh[1],
             "fps": FPS,
-            "camera": {
-                "vfov_deg": plan.camera.vfov_deg,
-                "position_m": list(plan.camera.position_m or ()),
-                "rotation_deg": list(plan.camera.rotation_deg or ()),
-            },
+            "camera": _camera_as_dict(plan.camera),
             "weather": plan.weather,
             "hour": plan.hour,
             "location": plan.location,
@@ -153,9 +152,8 @@ class JtaModsLayout:
     def add(self, moment: Moment) -> None:
         """Write a frame's picture and its joints."""
         if self._images:
-            picture = moment.picture(self._plan, moment.seen)
-            _write_picture(self._folder / f"{moment.number}.jpeg", picture)
-        self._coords.add(_joints(moment, self._plan), self._plan.camera)
+            moment.write_picture(self._folder / f"{moment.number}.jpeg", moment.seen)
+        self._coords.add(_joints(moment), moment.scene.camera(moment.number))
 
     def finish(self, counts: Mapping[str, int]) -> None:
         """Close coords.csv and say that it is simulated."""
@@ -168,15 +166,16 @@ _ARM_DROPS = ((1, 0.03), (2, 0.05), (2, 0.22), (2, 0.40))  # clavicle, shoulder,
 _LEG_DROPS = ((1, 0.44), (1, 0.70), (1, 1.0))  # hip, knee, ankle
 
 
-def _joints(moment: Moment, plan: SequencePlan) -> Joints:
+def _joints(moment: Moment) -> Joints:
     """Give everybody 22 joints: the head's are exact, the body's hang below the neck."""
-    seen, heads = moment.seen, moment.heads
+    seen, heads, plan = moment.seen, moment.heads, moment.scene.plan
+    camera = moment.scene.camera(moment.number)
     order = np.argsort(heads["ped_id"], kind="stable")
     top, neck = seen.world_m[order], seen.neck_m[order]
     who = seen.who[order]
     drop = neck[:, 2:] - 0.08  # ankles are 8 cm above the ground
-    half = moment.crowd.shoulder_m[who][:, None] / 2
-    yaw = np.radians((plan.camera.rotation_deg or (0.0, 0.0, 0.0))[2])
+    half = moment.scene.people.shoulder_m[who][:, None] / 2
+    yaw = np.radians((camera.rotation_deg or (0.0, 0.0, 0.0))[2])
     right = np.array([np.cos(yaw), np.sin(yaw), 0.0])
     down = np.array([0.0, 0.0, -1.0])
 
@@ -189,7 +188,7 @@ def _joints(moment: Moment, plan: SequencePlan) -> Joints:
     places = np.stack([top, (top + neck) / 2, neck, *arms, *spine, *legs], axis=1)
     count = len(who)
     flat = places.reshape(-1, 3)
-    pixels, _ = project(flat, plan.camera, plan.size_wh)
+    pixels, _ = project(flat, camera, plan.size_wh)
 
     def each(values: Any) -> Any:  # noqa: ANN401 - an array of any type
         return np.repeat(values[order], JOINTS_A_PERSON)
@@ -218,7 +217,7 @@ class GccLayout:
 
     def __init__(self, folder: Path, plan: SequencePlan, tool: str, *, images: bool) -> None:
         self._folder, self._plan, self._tool, self._images = folder, plan, tool, images
-        write_part_info(folder, plan.camera, 0.0, ground_wedge(plan.camera, plan.size_wh))
+        write_part_info(folder, plan.camera, 0.0, ground_of(plan.camera, plan.size_wh).corners())
 
     def add(self, moment: Moment) -> None:
         """Write the folder of one image."""
@@ -229,9 +228,10 @@ class GccLayout:
         write_ped_info(shot, bones, plan.size_wh, plan.weather, plan.hour)
         for first in range(0, max(len(seen.who), 1), BATCH) if self._images else ():
             batch, nobody = seen.take(slice(first, first + BATCH)), seen.take(slice(0))
-            _write_picture(shot / f"part_{first}_1.bmp", moment.picture(plan, batch))
-            _write_picture(shot / f"part_{first}_0.bmp", moment.picture(plan, nobody))
-            stencil = painting.people_stencil(batch, plan.size_wh, self.PERSON)
+            moment.write_picture(shot / f"part_{first}_1.bmp", batch)
+            moment.write_picture(shot / f"part_{first}_0.bmp", nobody)
+            shapes = moment.scene.shapes(moment.number)
+            stencil = painting.people_stencil(batch, shapes, plan.size_wh, self.PERSON)
             (shot / f"part_{first}.raw").write_bytes(stencil.tobytes())
 
     def finish(self, counts: Mapping[str, int]) -> None:

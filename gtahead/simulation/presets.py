@@ -8,13 +8,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from gtahead.errors import UsageError
-from gtahead.geometry import Camera
+from gtahead.geometry import Camera, focal_px
 
 WEATHERS = ("CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUNDER")
 FPS = 2.0
 PLACE_SPACING_M = 500.0
+
+
+BEHAVIOURS = {"mixed": 0.45, "flow": 0.2, "queue": 0.2, "stage": 0.15}
+"""With the share of sequences."""
+SURFACES = {"slabs": 0.3, "street": 0.25, "cobbles": 0.15, "planks": 0.1, "grass": 0.1, "sand": 0.1}
+PAN_SHARE = 0.2
+STAGE_FROM = 40  # nobody plays to fewer
+NIGHT_SHARE = 0.25
+QUIET_NIGHT_SHARE = 0.6  # of near-empty streets
+SPACING_M = 0.42
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,10 @@ class Preset:
         frames: of each sequence.
         heads: wished mean of counted heads a frame, of each sequence.
         places: how many places the sequences share.
-        why: one line for the help.
+        head_px: from which to which side of a head the set is log-uniform; None lets cameras stand
+            as they like.
+        spacing_m: nobody stands closer.
+        pan_share: of sequences whose camera turns to and fro.
     """
 
     name: str
@@ -35,6 +49,9 @@ class Preset:
     frames: tuple[int, ...]
     heads: tuple[float, ...]
     places: int
+    head_px: tuple[float, float] | None = None
+    spacing_m: float = SPACING_M
+    pan_share: float = PAN_SHARE
 
 
 def _log_spread(low: float, high: float, count: int) -> tuple[float, ...]:
@@ -52,11 +69,75 @@ _ALL = (
         (0.0, *_log_spread(2, 1500, 33), 4300.0),
         22,
     ),
+    # To train small detectors on in minutes: crowds of 4 to 120 heads, more of them small.
+    Preset(
+        "mfl-lab",
+        (384, 256),
+        (10,) * 60,
+        tuple(round(4 * 30 ** (u**1.7), 1) for u in np.linspace(0, 1, 60).tolist()),
+        30,
+        (12.0, 64.0),
+        0.48,
+    ),
 )
 PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in _ALL}
 
 
 LAYOUT_NAMES = ("native", "jta-mods", "gcc")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is wanted otherwise than the preset has it; None leaves it.
+
+    Attributes:
+        size_wh: of the pictures.
+        heads: from which to which mean of counted heads a frame.
+        weather: of all sequences, one of `WEATHERS`.
+        hour: of all sequences, 0 to 24.
+    """
+
+    size_wh: tuple[int, int] | None = None
+    heads: tuple[int, int] | None = None
+    weather: str | None = None
+    hour: float | None = None
+
+    def check(self) -> None:
+        """Refuse what can't be drawn.
+
+        Raises:
+            UsageError: with what is possible.
+        """
+        if self.size_wh is not None and not all(64 <= side <= 8192 for side in self.size_wh):
+            raise UsageError(
+                "pictures can't have this size",
+                value="x".join(map(str, self.size_wh)),
+                remedy="64 to 8192 pixels a side, such as 1280x720",
+            )
+        if self.heads is not None and not 0 <= self.heads[0] <= self.heads[1] <= MOST_HEADS:
+            raise UsageError(
+                "not a range of heads a frame",
+                value=":".join(map(str, self.heads)),
+                remedy=f"MIN:MAX with 0 <= MIN <= MAX <= {MOST_HEADS}, such as 20:200",
+            )
+        if self.weather is not None and self.weather not in WEATHERS:
+            raise UsageError(
+                "no such weather", value=self.weather, remedy=f"one of {', '.join(WEATHERS)}"
+            )
+        if self.hour is not None and not 0 <= self.hour < 24:
+            raise UsageError("the hour must be from 0 to under 24", value=self.hour)
+
+    def __str__(self) -> str:
+        said = {
+            "size": self.size_wh and f"{self.size_wh[0]}x{self.size_wh[1]}",
+            "heads": self.heads and f"{self.heads[0]}:{self.heads[1]}",
+            "weather": self.weather,
+            "hour": self.hour,
+        }
+        return "".join(f", {name} {value}" for name, value in said.items() if value is not None)
+
+
+MOST_HEADS = 20_000
 
 
 @dataclass(frozen=True)
@@ -68,6 +149,14 @@ class SequencePlan:
         seed: three numbers: the run's seed, the preset's, the sequence's.
         heads: wished mean of counted heads a frame.
         empty_frames: so many frames at the start show nobody.
+        camera: at the start.
+        pan_deg: by how much the camera turns to either side.
+        pan_s: how long it takes to and fro.
+        bearing: by how much the sun's path is turned.
+        behaviour: what the crowd does, one of `BEHAVIOURS`.
+        surface: of the ground, one of `SURFACES`.
+        props: how many things are tried to be placed.
+        spacing_m: nobody stands closer.
     """
 
     name: str
@@ -80,45 +169,113 @@ class SequencePlan:
     location: str
     weather: str
     hour: float
+    pan_deg: float
+    pan_s: float
+    bearing: float
+    behaviour: str
+    surface: str
+    props: int
+    spacing_m: float
 
 
-def plan(preset: str | Preset, seed: int) -> list[SequencePlan]:
+def plan(
+    preset: str | Preset, seed: int, wishes: Wishes | None = None, *, may_pan: bool = True
+) -> list[SequencePlan]:
     """Plan the sequences of a preset.
 
+    Args:
+        preset: a name in `PRESETS`, or a preset of your own.
+        seed: of everything random.
+        wishes: what is to be otherwise.
+        may_pan: let some cameras turn; False where a layout holds one pose a sequence.
+
     Raises:
-        UsageError: no such preset, or a negative seed.
+        UsageError: no such preset, a negative seed, or a wish that can't be met.
     """
     if isinstance(preset, str) and preset not in PRESETS:
         raise UsageError("no such preset", value=preset, remedy=f"one of {', '.join(PRESETS)}")
     if not 0 <= seed < 2**63:
         raise UsageError("the seed must be a whole number from 0 to 2^63 - 1", value=seed)
+    wishes = wishes or Wishes()
+    wishes.check()
     chosen = PRESETS[preset] if isinstance(preset, str) else preset
     number = zlib.crc32(chosen.name.encode())
     random = np.random.default_rng([seed, number])
     count = len(chosen.heads)
-    heads = random.permutation(np.array(chosen.heads))
+    size_wh = wishes.size_wh or chosen.size_wh
+    wished = np.array(chosen.heads) if wishes.heads is None else _between(*wishes.heads, count)
+    sides = _head_sides(wished, np.array(chosen.frames), chosen.head_px)
+    order = random.permutation(count)
     place_of = np.concatenate(
         [np.arange(min(chosen.places, count)), random.integers(0, chosen.places, count)]
     )[:count]
     plans = []
     for index in range(count):
         place = int(place_of[index])
-        hour = float(np.round(random.uniform(0, 24), 1) % 24)
+        heads = float(wished[order[index]])
+        day = float(np.round(random.uniform(6, 20), 1))
+        night = float(np.round(random.uniform(20.5, 29.5), 1) % 24)
+        dark = random.random() < (QUIET_NIGHT_SHARE if heads < 5 else NIGHT_SHARE)
+        hour = night if dark else min(day, 19.9)
+        weather = str(random.choice(WEATHERS))
+        behaviour = str(random.choice(list(BEHAVIOURS), p=list(BEHAVIOURS.values())))
+        pans = random.random() < chosen.pan_share
+        pan_deg, pan_s = random.uniform(2, 7), random.uniform(20, 60)
+        camera = (
+            _camera(heads, place, random)
+            if chosen.head_px is None
+            else _close_camera(sides[order[index]], place, size_wh, random)
+        )
         plans.append(
             SequencePlan(
                 name=f"seq_{index:02d}",
                 seed=(seed, number, index),
-                size_wh=chosen.size_wh,
+                size_wh=size_wh,
                 frames=chosen.frames[index],
-                heads=float(heads[index]),
-                empty_frames=_empty_frames(float(heads[index]), chosen.frames[index]),
-                camera=_camera(float(heads[index]), place, random),
+                heads=heads,
+                empty_frames=_empty_frames(heads, chosen.frames[index]),
+                camera=camera,
                 location=f"place_{place:02d}",
-                weather=str(random.choice(WEATHERS)),
-                hour=hour,
+                weather=wishes.weather or weather,
+                hour=hour if wishes.hour is None else wishes.hour,
+                pan_deg=round(pan_deg, 2) if pans and may_pan else 0.0,
+                pan_s=round(pan_s, 1),
+                bearing=random.uniform(-math.pi, math.pi),
+                behaviour="mixed" if behaviour == "stage" and heads < STAGE_FROM else behaviour,
+                surface=str(random.choice(list(SURFACES), p=list(SURFACES.values()))),
+                props=int(random.integers(0, 3 if chosen.head_px else 12)),
+                spacing_m=chosen.spacing_m,
             )
         )
     return plans
+
+
+def _between(low: int, high: int, count: int) -> npt.NDArray[np.float64]:
+    """Spread the wished heads of the sequences between two numbers, as many small as large."""
+    if low == 0:
+        rest = _between(min(1, high), high, count - 1) if high else np.zeros(count - 1)
+        return np.concatenate([[0.0], rest])
+    return np.asarray(np.geomspace(low, high, count), np.float64)
+
+
+def _head_sides(
+    heads: npt.NDArray[np.float64],
+    frames: npt.NDArray[np.int64],
+    head_px: tuple[float, float] | None,
+) -> npt.NDArray[np.float64]:
+    """Give each sequence the side of its heads, such that the set's heads are log-uniform.
+
+    Dense sequences get small ones: they need the room.
+    """
+    if head_px is None:
+        return np.zeros(len(heads))
+    low, high = head_px
+    order = np.argsort(-heads, kind="stable")
+    total = (heads * frames)[order]
+    middle = (np.cumsum(total) - total / 2) / max(float(total.sum()), 1e-9)
+    sides = np.empty(len(heads))
+    sides[order] = low * (high / low) ** middle
+    return sides
 
 
 def _empty_frames(heads: float, frames: int) -> int:
@@ -131,12 +288,35 @@ def _camera(heads: float, place: int, random: np.random.Generator) -> Camera:
     crowd = math.log10(max(heads, 1.0)) / math.log10(4300)
     pitch = -random.uniform(5, 60) if crowd < 0.6 else -random.uniform(16, 30)
     height = random.uniform(3, 8) + 16 * crowd**2
+    return _stood(place, pitch, height, random.uniform(42, 58), random)
+
+
+NEAR_TO_FAR = (1.5, 2.1)  # how much larger the nearest heads are than the farthest
+HEAD_SIDE_M = 0.21  # of the square as large as a head's box
+
+
+def _close_camera(
+    side_px: float, place: int, size_wh: tuple[int, int], random: np.random.Generator
+) -> Camera:
+    """Stand a camera such that heads in the picture's middle have a side."""
+    ratio = random.uniform(*NEAR_TO_FAR)
+    vfov = random.uniform(16, 26)
+    half = math.tan(math.radians(vfov) / 2)
+    # Nearest and farthest ground at the picture's edges, seen under pitch and pitch -+ vfov / 2.
+    pitch = math.atan(half * (ratio + 1) / (ratio - 1))
+    depth = focal_px(vfov, size_wh[1]) * HEAD_SIDE_M / side_px
+    height = 1.6 + depth * math.sin(pitch)
+    return _stood(place, -math.degrees(pitch), height, vfov, random)
+
+
+def _stood(
+    place: int, pitch: float, height: float, vfov: float, random: np.random.Generator
+) -> Camera:
     x, y = random.uniform(-40, 40, 2) + np.array([place % 6, place // 6]) * PLACE_SPACING_M
     yaw, roll = random.uniform(-180, 180), 0.0
     position = tuple(round(float(v), 3) for v in (x, y, height))
     rotation = tuple(round(float(v), 3) for v in (pitch, roll, yaw))
-    vfov = round(float(random.uniform(42, 58)), 2)
-    return Camera(vfov, position, rotation)  # type: ignore[arg-type]
+    return Camera(round(float(vfov), 2), position, rotation)  # type: ignore[arg-type]
 
 
 def folder_name(layout: str, plan: SequencePlan) -> str:

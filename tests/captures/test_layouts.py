@@ -183,7 +183,7 @@ def test_data_sets_of_one_scene_agree(name: str, tmp_path: Path) -> None:
 
 
 def test_simulated_tool_layouts_hold_what_the_native_one_does(tmp_path: Path) -> None:
-    preset = Preset("pair", (640, 360), (3, 3), (6, 220), 2)
+    preset = Preset("pair", (640, 360), (3, 3), (6, 220), 2, pan_share=0.0)
     sets = {}
     for layout in ("native", "jta-mods", "gcc"):
         captures = tmp_path / layout
@@ -208,7 +208,7 @@ def test_simulated_tool_layouts_hold_what_the_native_one_does(tmp_path: Path) ->
         import cv2
 
         shown, painted = cv2.imread(str(mine.picture)), cv2.imread(str(theirs.picture))
-        assert np.abs(shown.astype(int) - painted).mean() < 3.0
+        assert np.abs(shown.astype(int) - painted).mean() < 4.0
 
 
 def test_another_tools_layout_replaces_only_what_was_simulated(tmp_path: Path) -> None:

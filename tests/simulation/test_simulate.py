@@ -1,21 +1,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from helpers import gtahead
+from scipy.spatial import cKDTree
 
 import gtahead as library
 from gtahead.dataset.tabular import Columns
 from gtahead.findings import Findings, Ledger
+from gtahead.geometry import box_iou, inside, project
 from gtahead.intake import READERS
-from gtahead.simulation import PRESETS, Preset
-from gtahead.simulation.painting import paint_people, visible_shares
-from gtahead.simulation.people import HEAD_M, Seen, gather, look
+from gtahead.simulation import PRESETS, WEATHERS, Preset
+from gtahead.simulation.faces import SKIN, materials
+from gtahead.simulation.painting import head_ids, paint, people_stencil, visible_shares
+from gtahead.simulation.people import HAIR_STYLES, HEAD_M, PARTS, Disc, Seen
 from gtahead.simulation.presets import plan
+from gtahead.simulation.props import Face, Prop, Shape
+from gtahead.simulation.scene import Scene
 
 SMALL = Preset("test", (320, 180), (3, 3, 3), (4.0, 20.0, 60.0), 3)
 
@@ -139,9 +146,17 @@ def test_consistent_ids_move_like_people(tiny_captures: Path) -> None:
 
 
 def _seen(
-    heads: list[tuple[float, float, float, float]], bodies: list[list[tuple[float, float]]]
+    heads: list[tuple[float, float, float, float]],
+    bodies: list[tuple[float, float, float, float] | None],
 ) -> Seen:
+    """People of whom heads and a chest, a rectangle, are seen; depths fall from their number."""
     count = len(heads)
+    outlines = np.full((count, len(PARTS), 8, 2), -9.0)
+    for number, chest in enumerate(bodies):
+        if chest is not None:
+            x0, y0, x1, y1 = chest
+            corners = [(x1, y0), (x1, y0), (x0, y0), (x0, y0), (x0, y1), (x0, y1), (x1, y1)]
+            outlines[number, PARTS.index("chest")] = [*corners, (x1, y1)]
     return Seen(
         who=np.arange(count),
         heads_xy=np.array([head[:2] for head in heads]),
@@ -150,46 +165,207 @@ def _seen(
         world_m=np.zeros((count, 3)),
         neck_xy=np.zeros((count, 2)),
         neck_m=np.zeros((count, 3)),
-        bodies=np.array(bodies, np.float64),
-        away=np.zeros(count, np.bool_),
+        feet_m=np.zeros((count, 2)),
+        bodies=outlines,
+        facing=np.zeros(count),
+        tilt=np.zeros(count),
     )
 
 
 def test_visible_shares_by_hand() -> None:
-    off = [(-9.0, -9.0)] * 6
-    wall = [(20.0, 0.0), (20.0, 40.0), (20.0, 40.0), (60.0, 40.0), (60.0, 0.0), (60.0, 0.0)]
-    alone = _seen([(20, 20, 8, 10)], [off])
-    shares, covered = visible_shares(alone, (64, 48))
+    alone = _seen([(20, 20, 8, 10)], [None])
+    shares, covered = visible_shares(alone, [], (64, 48))
     assert (shares.tolist(), covered.tolist()) == ([1.0], [0])
     # The second person's body covers the right half of the first one's head.
-    behind = _seen([(20, 20, 8, 10), (50, -20, 3, 3)], [off, wall])
-    shares, covered = visible_shares(behind, (64, 48))
+    behind = _seen([(20, 20, 8, 10), (50, -20, 3, 3)], [None, (20.5, 0, 60, 40)])
+    shares, covered = visible_shares(behind, [], (64, 48))
     assert shares[0] == pytest.approx(0.5, abs=0.05)
     assert (shares[1], covered[1]) == (0, -1)  # outside the picture
     # A head in front hides one behind it, whole; heads on the border lose what lies outside.
-    stacked = _seen([(20, 20, 4, 5), (20, 20, 8, 10), (0, 24, 6, 6)], [off] * 3)
-    shares, covered = visible_shares(stacked, (64, 48))
+    stacked = _seen([(20, 20, 4, 5), (20, 20, 8, 10), (0, 24, 6, 6)], [None] * 3)
+    shares, covered = visible_shares(stacked, [], (64, 48))
     assert shares[:2].tolist() == [0, 1]
     assert shares[2] == pytest.approx(0.5, abs=0.06)
     assert covered.tolist() == [1, 0, 0]
     # A head smaller than a pixel is still somewhere.
-    speck = _seen([(20.2, 20.2, 0.1, 0.1)], [off])
-    assert visible_shares(speck, (64, 48))[0].tolist() == [1.0]
+    speck = _seen([(20.2, 20.2, 0.1, 0.1)], [None])
+    assert visible_shares(speck, [], (64, 48))[0].tolist() == [1.0]
+
+
+def test_things_hide_those_behind_them_alone() -> None:
+    two = _seen([(20, 20, 8, 10), (44, 20, 8, 10)], [None, None])  # 2 and 1 metres deep
+    corners = np.array([(0.0, 0.0), (64.0, 0.0), (64.0, 48.0), (0.0, 48.0)])
+    face = Face(corners, (90.0, 90.0, 90.0), np.array([0.0, -1.0, 0.0]))
+    wall = Prop("wall", Disc(1.5, 0.0, 1.0), 0.0, (90.0, 90.0, 90.0))
+    between = [Shape(wall, 1.5, (face,), np.zeros(2))]
+    shares, covered = visible_shares(two, between, (64, 48))
+    assert (shares.tolist(), covered.tolist()) == ([0, 1], [1, 0])
+    stencil = people_stencil(two, between, (64, 48), 17)
+    assert stencil[20, 20] == 0
+    assert stencil[20, 44] == 17
+
+
+def _pixel_boxes(ids: Any, numbers: Any) -> Any:
+    boxes = []
+    for number in numbers:
+        rows, columns = np.nonzero(ids == number + 1)
+        boxes.append((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+    return np.array(boxes, np.float64)
 
 
 def test_boxes_fit_the_heads_pixels() -> None:
-    one = plan("small", 3)[10]
-    people = gather(80, one.camera, one.size_wh, np.random.default_rng(1))
-    seen = look(people, one.camera, one.size_wh, 0.0)
-    big = np.flatnonzero(seen.semi_axes.min(axis=1) > 4)
-    assert len(big) > 3
-    for number in big[:10]:
-        alone = Seen(**{k: v[[number]] for k, v in seen.__dict__.items()})
-        picture = np.zeros((one.size_wh[1], one.size_wh[0], 3), np.uint8)
-        paint_people(picture, alone, people)
-        x0, y0, x1, y1 = alone.boxes_xyxy[0]
-        inner = picture[int(y0) + 2 : int(y1) - 1, int(x0) + 2 : int(x1) - 1]
-        assert (inner.max(axis=2) > 0).mean() > 0.8  # the head was drawn where the box is
+    overlaps = []
+    for one in plan("mfl-lab", 3)[::6] + plan("small", 3)[::4]:
+        scene = Scene(one)
+        seen, shapes = scene.look(one.frames - 1), scene.shapes(one.frames - 1)
+        shares, _ = visible_shares(seen, shapes, one.size_wh)
+        sides = 2 * np.sqrt(np.prod(seen.semi_axes, axis=1))
+        clear = np.flatnonzero((shares > 0.9) & (sides > 8))
+        if len(clear):
+            found = _pixel_boxes(head_ids(seen, shapes, one.size_wh)[0], clear)
+            overlaps += box_iou(seen.boxes_xyxy[clear], found).tolist()
+    assert len(overlaps) > 150
+    assert np.mean(overlaps) > 0.9
+
+
+def test_pictures_show_heads_where_the_labels_have_them() -> None:
+    one = replace(plan("mfl-lab", 3)[5], weather="CLEAR", hour=12.0, props=0, pan_deg=0.0)
+    scene = Scene(one)
+    seen = scene.look(0)
+    empty = np.full((one.size_wh[1], one.size_wh[0], 3), 128, np.uint8)
+    with_heads, without = empty.copy(), empty.copy()
+    paint(with_heads, seen, [], scene.people, scene.light, one.camera)
+    headless = replace(seen, semi_axes=np.full_like(seen.semi_axes, 1e-3))
+    paint(without, headless, [], scene.people, scene.light, one.camera)
+    changed = (with_heads != without).any(axis=2)
+    there = head_ids(seen, [], one.size_wh)[0] > 0
+    assert changed[there].mean() > 0.9
+    assert (changed & ~there).sum() < 0.1 * there.sum()  # soft edges alone
+
+
+def test_the_promised_heads_of_mfl_lab() -> None:
+    sides: list[float] = []
+    apart: list[float] = []
+    plans = plan("mfl-lab", 0)
+    assert (len(plans), {one.frames for one in plans}) == (60, {10})
+    assert {one.size_wh for one in plans} == {(384, 256)}
+    for one in plans:
+        scene = Scene(one)
+        seen = scene.look(5)
+        shares, _ = visible_shares(seen, scene.shapes(5), one.size_wh)
+        shown = (shares >= 0.25) & inside(seen.heads_xy, one.size_wh)
+        sides += (2 * np.sqrt(np.prod(seen.semi_axes[shown], axis=1))).tolist()
+        if shown.sum() > 1:
+            gaps = cKDTree(seen.heads_xy[shown]).query(seen.heads_xy[shown], k=2)[0][:, 1]
+            apart += (gaps / (2 * seen.semi_axes[shown, 0])).tolist()
+    shares_below = [np.mean(np.array(sides) < side) for side in (8, 12, 18.2, 27.7, 42.1, 64)]
+    assert shares_below[0] < 0.05
+    assert np.allclose(shares_below[1:], [0, 0.25, 0.5, 0.75, 1], atol=0.12)
+    assert 0.3 <= np.mean(np.array(apart) < 1) < 0.5
+
+
+def test_a_panning_camera_is_recorded_frame_by_frame(tmp_path: Path) -> None:
+    captures = tmp_path / "captures"
+    library.simulate(captures, preset="small", heads=(3, 12), size_wh=(160, 90), workers=2)
+    panning = 0
+    for folder in sorted(captures.iterdir()):
+        document = json.loads((folder / "sequence.json").read_text())
+        turned = {json.dumps(frame.get("camera")) for frame in document["frames"]}
+        panning += len(turned) > 1
+        assert turned == {"null"} or len(turned) > 10
+    assert 0 < panning < 12
+    report = library.build(captures, tmp_path / "dataset")
+    assert report.exit_code == 0
+
+
+def test_a_panned_view_is_the_place_seen_by_the_turned_camera() -> None:
+    one = replace(plan("small", 3)[4], weather="CLEAR", hour=12.0, pan_deg=6.0, pan_s=20.0)
+    scene = Scene(one)
+    frame = 10  # a quarter of the way, to the side
+    turned = scene.camera(frame)
+    assert turned.rotation_deg != one.camera.rotation_deg
+    spot = scene.ground.world(1.5 * scene.ground.near_m, 0.3)[None]
+    wide, camera, wide_wh = scene._canvas
+    marked = wide.copy()
+    (x, y), (u, v) = project(spot, camera, wide_wh)[0][0], project(spot, turned, one.size_wh)[0][0]
+    cv2.circle(marked, (round(x - 0.5), round(y - 0.5)), 4, (255, 0, 255), -1)
+    scene.__dict__["_canvas"] = (marked, camera, wide_wh)
+    seen = scene._empty(turned).astype(int)
+    rows, columns = np.nonzero((seen[..., 1] < 60) & (seen[..., 0] > 200) & (seen[..., 2] > 200))
+    assert np.hypot(columns.mean() + 0.5 - u, rows.mean() + 0.5 - v) < 1.5
+
+
+def test_what_is_wished_is_drawn(tmp_path: Path) -> None:
+    done = gtahead(
+        *("simulate", "--out", tmp_path / "c", "--preset", "tiny", "--size", "128x96"),
+        *("--heads", "0:30", "--weather", "rain", "--hour", "22.5"),
+        *("--contact-sheet", tmp_path / "sheet.png"),
+    )
+    assert done.code == 0, done.err
+    assert f"contact sheet: {tmp_path / 'sheet.png'}" in done.out
+    sheet = cv2.imdecode(np.fromfile(tmp_path / "sheet.png", np.uint8), cv2.IMREAD_COLOR)
+    assert sheet.shape == (6 * (360 + 34), 2 * 960, 3)
+    counted = []
+    for folder in sorted((tmp_path / "c").iterdir()):
+        document = json.loads((folder / "sequence.json").read_text())
+        assert (document["width"], document["height"]) == (128, 96)
+        assert (document["weather"], document["hour"]) == ("RAIN", 22.5)
+        assert "size 128x96, heads 0:30, weather RAIN, hour 22.5" in document["tool"]
+        counted.append(document["simulation"]["counted"] / 8)
+    assert min(counted) == 0
+    assert 20 < max(counted) < 40
+    with pytest.raises(library.InputError, match="another capture stands here"):
+        library.simulate(tmp_path / "c", preset="tiny", size_wh=(128, 96))
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["--size", "128"], "'128' is not of the form WxH"),
+        (["--size", "9x9"], "pictures can't have this size (got '9x9'); 64 to 8192 pixels a side"),
+        (
+            ["--heads", "9:3"],
+            "not a range of heads a frame (got '9:3'); MIN:MAX with 0 <= MIN <= MAX",
+        ),
+        (["--heads", "many"], "'many' is not of the form MIN:MAX"),
+        (["--hour", "24"], "the hour must be from 0 to under 24 (got 24.0)"),
+        (["--hour", "nan"], "the hour must be from 0 to under 24 (got nan)"),
+        (["--weather", "SNOW"], "'SNOW' is not one of"),
+        (["--contact-sheet", "no/such/a.png"], "no such folder for the picture"),
+        (["--contact-sheet", "a.png", "--no-images"], "a contact sheet needs pictures and boxes"),
+        (["--contact-sheet", "a.png", "--layout", "gcc"], "a contact sheet needs pictures"),
+    ],
+)
+def test_wishes_that_cannot_be_met(tmp_path: Path, words: list[str], error: str) -> None:
+    done = gtahead("simulate", "--out", tmp_path / "c", *words)
+    assert done.code in (1, 2)
+    assert error in done.err
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("weather", WEATHERS)
+@pytest.mark.parametrize("hour", [1.0, 6.1, 13.0])
+def test_every_weather_and_hour_leaves_people_to_be_seen(weather: str, hour: float) -> None:
+    one = replace(plan("mfl-lab", 1)[0], weather=weather, hour=hour)
+    scene = Scene(one)
+    seen = scene.look(5)
+    crowd = scene.picture(5, seen).astype(float)
+    nobody = scene.picture(5, seen.take(slice(0))).astype(float)
+    assert 15 < crowd.mean() < 200
+    ids, _ = head_ids(seen, scene.shapes(5), one.size_wh)
+    assert np.abs(crowd - nobody)[ids > 0].mean() > 8
+
+
+def test_faces_turn_as_people_do() -> None:
+    style = HAIR_STYLES.index("short")
+
+    def skin(facing: float) -> Any:
+        return materials(style, facing, 0.0, 48).reshape(48, 48, 4)[..., SKIN]
+
+    front, back, right = skin(0.0), skin(np.pi), skin(np.pi / 2)
+    assert front[24, 24] > 0.5 > back[24, 24]
+    assert right[24, 36:].mean() > right[24, :12].mean() + 0.5
+    assert skin(-np.pi / 2) == pytest.approx(right[:, ::-1], abs=1e-5)
 
 
 def test_pictures_have_the_promised_size(tiny_captures: Path) -> None:
@@ -218,7 +394,7 @@ def test_plans(name: str, seed: int) -> None:
 def test_bad_calls(tmp_path: Path) -> None:
     done = gtahead("simulate", "--out", tmp_path / "c", "--preset", "huge")
     assert done.code == 2
-    assert "'huge' is not one of 'tiny', 'small', 'gta-head'" in done.err
+    assert "'huge' is not one of 'tiny', 'small', 'gta-head', 'mfl-lab'" in done.err
     with pytest.raises(library.UsageError, match="no such preset"):
         library.simulate(tmp_path / "c", preset="huge")
     (tmp_path / "file").touch()

@@ -1,0 +1,81 @@
+"""What air, lens, sensor and file do to a painted frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.simulation.light import is_dark
+
+Picture = npt.NDArray[np.uint8]
+
+_MARGIN = 64  # tiles are so much larger than the picture; a frame takes a piece of them
+RAIN = {"RAIN": 1.0, "THUNDER": 1.6}  # streaks in 500 pixels
+BLUR_PX = (0.0, 0.8)
+NOISE_SD = (1.5, 5.0)
+QUALITY = (72, 95)  # of JPEG
+
+
+class Lens:
+    """Develops the frames of one sequence."""
+
+    def __init__(
+        self, size_wh: tuple[int, int], weather: str, hour: float, random: np.random.Generator
+    ) -> None:
+        self._size_wh = size_wh
+        self.quality = int(random.integers(QUALITY[0], QUALITY[1] + 1))
+        """Of the frames' JPEG."""
+        self._blur = random.uniform(*BLUR_PX)
+        sd = random.uniform(*NOISE_SD) * (1.6 if is_dark(hour) else 1.0)
+        shape = (size_wh[1] + _MARGIN, size_wh[0] + _MARGIN, 3)
+        # Half the noise is of brightness, half of colour; it isn't quite sharp.
+        noise = random.standard_normal(shape, np.float32) * 0.6
+        noise += random.standard_normal((*shape[:2], 1), np.float32)
+        self._noise = np.round(sd * noise).astype(np.int16)
+        self._rain = _rain_tile((shape[1], shape[0]), RAIN.get(weather, 0.0), random)
+
+    def develop(self, picture: Picture, motion_px: float, random: np.random.Generator) -> Picture:
+        """Blur, rain and noise; `motion_px` is how far the picture moves while the shutter is open.
+
+        Args:
+            picture: (H, W, 3), painted.
+            motion_px: to the side.
+            random: of this frame.
+        """
+        if self._rain is not None:
+            down, across = random.integers(0, _MARGIN, 2)
+            streaks = self._piece(self._rain, int(down), int(across))
+            picture = np.asarray(cv2.add(picture, streaks), np.uint8)
+        if self._blur > 0.3:
+            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), self._blur), np.uint8)
+        if abs(motion_px) >= 1:
+            length = int(abs(motion_px)) + 1
+            picture = np.asarray(cv2.blur(picture, (length, 1)), np.uint8)
+        down, across = random.integers(0, _MARGIN, 2)
+        tile = self._piece(self._noise, int(down), int(across))
+        return np.asarray(cv2.add(picture, tile, dtype=cv2.CV_8U), np.uint8)
+
+    def _piece(self, tile: npt.NDArray[Any], down: int, across: int) -> npt.NDArray[Any]:
+        width, height = self._size_wh
+        return tile[down : down + height, across : across + width]
+
+
+def _rain_tile(
+    size_wh: tuple[int, int], streaks: float, random: np.random.Generator
+) -> Picture | None:
+    """Draw streaks of rain that are added to a frame; None where it doesn't rain."""
+    if streaks == 0:
+        return None
+    width, height = size_wh
+    tile = np.zeros((height, width), np.uint8)
+    lean = random.uniform(-0.25, 0.25)
+    for _ in range(int(streaks * width * height / 500 / 8)):
+        x, y = random.uniform(0, width), random.uniform(-20, height)
+        length = random.uniform(0.015, 0.06) * height
+        end = (round(x + lean * length), round(y + length))
+        cv2.line(tile, (round(x), round(y)), end, int(random.integers(14, 46)), 1, cv2.LINE_AA)
+    soft = cv2.GaussianBlur(tile, (0, 0), 0.6)
+    return np.asarray(cv2.merge([soft, soft, soft]), np.uint8)

@@ -1,0 +1,188 @@
+"""One simulated sequence, staged: its people, things, light and camera, and how frames look."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cached_property
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.dataset import COUNTED, CountPolicy
+from gtahead.geometry import Camera, camera_axes, focal_px, inside, vertical_fov_deg
+from gtahead.simulation import backdrop, painting
+from gtahead.simulation.lens import Lens
+from gtahead.simulation.light import Light, is_dark, light_of
+from gtahead.simulation.people import Ground, People, Seen, gather, ground_of, look
+from gtahead.simulation.presets import FPS, SequencePlan
+from gtahead.simulation.props import Prop, Shape, look_at_props, place_props
+
+Picture = npt.NDArray[np.uint8]
+
+_TRIES = 5  # to find the number of people that leaves the wished number of heads in sight
+_SHUTTER_S = 0.02
+LAMPS = 5  # at night
+# Each kind of chance has its own stream, so that labels don't hang on pictures.
+_PROPS, _PEOPLE, _BACKDROP, _LENS, _FRAMES = range(5)
+
+
+class Scene:
+    """Everything that decides about a sequence's frames.
+
+    Attributes:
+        plan: of the sequence.
+        ground: on which people are.
+        props: what else stands there.
+        light: of the place.
+        people: everybody.
+    """
+
+    def __init__(self, plan: SequencePlan) -> None:
+        self.plan = plan
+        self.ground: Ground = ground_of(plan.camera, plan.size_wh, plan.pan_deg)
+        stage = plan.behaviour == "stage"
+        lamps = LAMPS if is_dark(plan.hour) else 0
+        random = self._random(_PROPS)
+        self.props: list[Prop] = place_props(
+            plan.props + lamps, self.ground, random, stage=stage, lamps=lamps
+        )
+        poles = [prop.disc for prop in self.props if prop.kind == "pole"]
+        places = [self.ground.world(disc.ahead_m, disc.aside_m)[:2] for disc in poles]
+        self.light: Light = light_of(
+            plan.weather, plan.hour, plan.bearing, np.array(places).reshape(-1, 2)
+        )
+        self.people: People = self._crowd()
+
+    def _random(self, *stream: int) -> np.random.Generator:
+        return np.random.default_rng([*self.plan.seed, *stream])
+
+    def camera(self, frame: int) -> Camera:
+        """Give the camera of a frame: one that pans turns to and fro."""
+        plan = self.plan
+        if plan.pan_deg == 0:
+            return plan.camera
+        assert plan.camera.rotation_deg is not None
+        pitch, roll, yaw = plan.camera.rotation_deg
+        turned = plan.pan_deg * math.sin(2 * math.pi * frame / FPS / plan.pan_s)
+        return replace(plan.camera, rotation_deg=(pitch, roll, round(yaw + turned, 3)))
+
+    def look(self, frame: int) -> Seen:
+        """See the people of a frame."""
+        people = self.people.none() if frame < self.plan.empty_frames else self.people
+        return self._look(people, frame)
+
+    def _look(self, people: People, frame: int) -> Seen:
+        camera = self.camera(frame)
+        return look(people, self.ground, camera, self.plan.size_wh, frame / FPS)
+
+    def shapes(self, frame: int) -> list[Shape]:
+        """See the things of a frame."""
+        return look_at_props(self.props, self.ground, self.camera(frame), self.plan.size_wh)
+
+    def _crowd(self) -> People:
+        """Find the people who leave the wished number of heads in sight."""
+        plan = self.plan
+        wished = plan.heads * plan.frames / max(plan.frames - plan.empty_frames, 1)
+        number = round(1.1 * wished)
+        policy = CountPolicy()
+        best: tuple[float, People] | None = None
+        for _ in range(_TRIES):
+            crowd = gather(
+                number,
+                self.ground,
+                self._random(_PEOPLE),
+                behaviour=plan.behaviour,
+                spacing_m=plan.spacing_m,
+                closed=[prop.disc for prop in self.props],
+            )
+            counts = []
+            for frame in (0, plan.frames // 2, plan.frames - 1):
+                seen = self._look(crowd, frame)
+                shares, _ = painting.visible_shares(seen, self.shapes(frame), plan.size_wh)
+                status = policy.status(inside(seen.heads_xy, plan.size_wh), shares, None)
+                counts.append(int((status == COUNTED).sum()))
+            found = float(np.mean(counts))
+            miss = wished / max(found, 1e-9) if found < wished else found / max(wished, 1e-9) - 0.04
+            if best is None or miss < best[0]:
+                best = (miss, crowd)
+            if number == 0 or wished <= found <= 1.06 * wished:
+                break
+            number = max(round(number * min(1.03 * wished / max(found, 1), 3.0)), 1)
+        assert best is not None
+        return best[1]
+
+    @cached_property
+    def lens(self) -> Lens:
+        """What takes the pictures."""
+        plan = self.plan
+        return Lens(plan.size_wh, plan.weather, plan.hour, self._random(_LENS))
+
+    @cached_property
+    def _canvas(self) -> tuple[Picture, Camera, tuple[int, int]]:
+        """Paint the empty place, so wide that a panning camera finds all it sees; its camera."""
+        plan = self.plan
+        width, height = plan.size_wh
+        focal = focal_px(plan.camera.vfov_deg, height)
+        if plan.pan_deg:
+            frame = round(plan.pan_s * FPS / 4)
+            corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
+            found = np.abs(_through(corners, self.camera(frame), plan.camera, plan.size_wh))
+            width = 2 * math.ceil(found[:, 0].max()) + 4
+            height = 2 * math.ceil(found[:, 1].max()) + 4
+        camera = replace(plan.camera, vfov_deg=vertical_fov_deg(focal, height))
+        canvas = backdrop.paint_backdrop(
+            plan.surface,
+            camera,
+            (width, height),
+            self.ground,
+            self.light,
+            self._random(_BACKDROP),
+        )
+        return canvas, camera, (width, height)
+
+    def _empty(self, camera: Camera) -> Picture:
+        """Give the empty place as a camera sees it that has turned, never moved."""
+        canvas, wide, wide_wh = self._canvas
+        if self.plan.pan_deg == 0:
+            return canvas.copy()
+        width, height = self.plan.size_wh
+        corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
+        onto = _through(corners, camera, wide, self.plan.size_wh) + np.array(wide_wh) / 2
+        warp = cv2.getPerspectiveTransform(
+            (onto - 0.5).astype(np.float32), (corners - 0.5).astype(np.float32)
+        )
+        seen = cv2.warpPerspective(
+            canvas, warp, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(seen, np.uint8)
+
+    def picture(self, frame: int, seen: Seen) -> Picture:
+        """Paint some of the people of a frame and develop the picture."""
+        camera = self.camera(frame)
+        canvas = self._empty(camera)
+        painting.paint(canvas, seen, self.shapes(frame), self.people, self.light, camera)
+        return self.lens.develop(canvas, self._motion_px(frame), self._random(_FRAMES, frame))
+
+    def _motion_px(self, frame: int) -> float:
+        """Say by how much the picture moves while the shutter is open."""
+        plan = self.plan
+        if plan.pan_deg == 0:
+            return 0.0
+        turn = 2 * math.pi / plan.pan_s
+        speed = math.radians(plan.pan_deg) * turn * math.cos(turn * frame / FPS)
+        return speed * _SHUTTER_S * focal_px(plan.camera.vfov_deg, plan.size_wh[1])
+
+
+def _through(
+    points_xy: npt.NDArray[np.float64], camera: Camera, onto: Camera, size_wh: tuple[int, int]
+) -> npt.NDArray[np.float64]:
+    """Give where pixels of one camera lie for another at the same place, from its axis, (n, 2)."""
+    right, forward, up = camera_axes(camera)
+    focal = focal_px(camera.vfov_deg, size_wh[1])
+    across = (points_xy[:, :1] - size_wh[0] / 2) / focal
+    above = (size_wh[1] / 2 - points_xy[:, 1:]) / focal
+    ways = forward + across * right + above * up
+    right, forward, up = camera_axes(onto)
+    return focal * np.stack([ways @ right, -(ways @ up)], axis=1) / (ways @ forward)[:, None]
