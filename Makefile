@@ -28,7 +28,7 @@ $(VENV)/.dev: $(VENV)/.core
 demo: $(VENV)/.core
 	rm -rf $(DEMO)
 	mkdir $(DEMO)
-	$(BIN)/gtahead simulate --out $(DEMO)/captures
+	$(BIN)/gtahead simulate --out $(DEMO)/captures --contact-sheet $(DEMO)/contact-sheet.png
 	$(BIN)/gtahead build --raw $(DEMO)/captures --out $(DEMO)/dataset
 	$(BIN)/gtahead info $(DEMO)/dataset | tee $(DEMO)/report.txt
 	$(BIN)/python tools/preview.py $(DEMO)/dataset --out $(DEMO)/preview.png
@@ -57,7 +57,7 @@ demo: $(VENV)/.core
 	@echo "demo: captures simulated, in gtahead's format and as JTA-Mods and GCC leave them, and data sets"
 	@echo "built of them; exported, checked, and one of the exports built again; no picture or head comes from a game,"
 	@echo "and no method made the predictions that are scored: they are the truth, disturbed"
-	@echo "report: $(DEMO)/report.txt   picture: $(DEMO)/preview.png   score: $(DEMO)/score.html"
+	@echo "report: $(DEMO)/report.txt   pictures: $(DEMO)/contact-sheet.png, $(DEMO)/preview.png   score: $(DEMO)/score.html"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from gtahead.building.annotating import standing_scene
 from gtahead.building.evaluating import true_boxes
 from gtahead.dataset import COUNTED, STATUS_NAMES, CountPolicy, Dataset, Frame
 from gtahead.dataset.captured import SequenceSource
-from gtahead.errors import InputError, Where
+from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import inside
 from gtahead.intake import READERS
@@ -161,12 +161,17 @@ def _narrowed(picture: npt.NDArray[np.uint8], width: int) -> npt.NDArray[np.uint
     return np.asarray(cv2.resize(picture, (width, height), interpolation=way), np.uint8)
 
 
-def check_folder(path: str | Path) -> None:
+def check_png(path: str | Path) -> None:
     """See before the work whether a picture can be written there.
 
     Raises:
         InputError: there is no such folder.
+        UsageError: the name has another ending.
     """
+    if Path(path).suffix.lower() != ".png":
+        raise UsageError(
+            "pictures are written as PNG", value=Path(path).name, remedy="end the name with .png"
+        )
     if not Path(path).parent.is_dir():
         raise InputError(
             "no such folder for the picture",
@@ -180,9 +185,10 @@ def write_png(path: str | Path, picture: npt.NDArray[np.uint8]) -> None:
 
     Raises:
         InputError: there is no such folder.
+        UsageError: the name has another ending.
         ResourceError: it can't be written.
     """
-    check_folder(path)
+    check_png(path)
     _, data = cv2.imencode(".png", picture)
     with storage.naming_os_errors(Path(path)):
         storage.write_bytes(Path(path), data.tobytes())

@@ -101,9 +101,9 @@ def command(
                 "a contact sheet needs pictures and boxes",
                 remedy="leave out --no-images and --layout, or --contact-sheet",
             )
-        from gtahead.drawing import check_folder
+        from gtahead.drawing import check_png
 
-        check_folder(contact_sheet)
+        check_png(contact_sheet)
     with progress_bar("simulating", quiet=quiet or as_json) as show:
         report = simulate(
             out,

@@ -38,9 +38,9 @@ Picture = npt.NDArray[np.uint8]
 _SUBPIXEL = 4  # binary digits of OpenCV's fixed-point coordinates
 _FEATURES_BGR = (38.0, 42.0, 60.0)  # eyes, brows, mouth
 
-_TONES = 5
-_WIDTHS_PX = (3.0, 6.0, 14.0)
-_TONES_FOR = ((2,), (1, 3), (0, 2, 4), (0, 1, 2, 3, 4))
+_TONES = 9
+_WIDTHS_PX = (3.0, 6.0, 14.0, 40.0)
+_TONES_FOR = ((4,), (2, 6), (0, 4, 8), (0, 2, 4, 6, 8), tuple(range(_TONES)))
 """Which tones limbs have up to these widths, and beyond: thin ones the middle one alone."""
 
 # What a part is covered with, and how much of the sky reaches it: crowds are dark below.
@@ -77,34 +77,40 @@ def head_ids(
 
     Also gives each head's number of pixels, (n,), were nothing before it.
     """
-    ids = np.zeros((size_wh[1], size_wh[0]), np.int32)
-    whole = np.zeros(len(seen.who))
-    outlines, reach = _outlines(seen, size_wh)
-    for person, shape in _far_first(seen, shapes):
-        if shape is not None:
-            _mask_shape(ids, shape, 0)
-            continue
-        for part in reach[person]:
-            cv2.fillConvexPoly(ids, outlines[person, part], 0, cv2.LINE_8, _SUBPIXEL)
-        centre, semi = seen.heads_xy[person], seen.semi_axes[person]
-        whole[person] = _paint_head_id(ids, centre, semi, person + 1)
-    return ids, whole
+    names = np.arange(1, len(seen.who) + 1)
+    return _stencil(seen, shapes, size_wh, heads=names, bodies=0)
 
 
 def people_stencil(
     seen: Seen, shapes: Sequence[Shape], size_wh: tuple[int, int], value: int
 ) -> npt.NDArray[np.uint8]:
     """Paint where people are seen, heads and bodies, as the game's stencil buffer has them."""
+    heads = np.full(len(seen.who), value)
+    return _stencil(seen, shapes, size_wh, heads=heads, bodies=value)[0].astype(np.uint8)
+
+
+def _stencil(
+    seen: Seen,
+    shapes: Sequence[Shape],
+    size_wh: tuple[int, int],
+    *,
+    heads: npt.NDArray[np.int64],
+    bodies: int,
+) -> tuple[npt.NDArray[np.int32], Floats]:
+    """Paint each person's head and body in a value, things in 0; also give heads' whole areas."""
     ids = np.zeros((size_wh[1], size_wh[0]), np.int32)
+    whole = np.zeros(len(seen.who))
     outlines, reach = _outlines(seen, size_wh)
     for person, shape in _far_first(seen, shapes):
         if shape is not None:
-            _mask_shape(ids, shape, 0)
+            for face in shape.faces:
+                cv2.fillConvexPoly(ids, _fixed(face.outline), 0, cv2.LINE_8, _SUBPIXEL)
             continue
         for part in reach[person]:
-            cv2.fillConvexPoly(ids, outlines[person, part], value, cv2.LINE_8, _SUBPIXEL)
-        _paint_head_id(ids, seen.heads_xy[person], seen.semi_axes[person], value)
-    return ids.astype(np.uint8)
+            cv2.fillConvexPoly(ids, outlines[person, part], bodies, cv2.LINE_8, _SUBPIXEL)
+        centre, semi = seen.heads_xy[person], seen.semi_axes[person]
+        whole[person] = _paint_head_id(ids, centre, semi, int(heads[person]))
+    return ids, whole
 
 
 def _far_first(seen: Seen, shapes: Sequence[Shape]) -> Iterator[tuple[int, Shape | None]]:
@@ -134,11 +140,6 @@ def _outlines(
     ends = np.abs(seen.bodies[:, :, (0, 7)] - seen.bodies[:, :, (3, 4)]).sum(axis=3)
     inside &= ends.max(axis=2) > 0.05
     return _fixed(seen.bodies), [np.flatnonzero(row) for row in inside]
-
-
-def _mask_shape(ids: npt.NDArray[np.int32], shape: Shape, value: int) -> None:
-    for face in shape.faces:
-        cv2.fillConvexPoly(ids, _fixed(face.outline), value, cv2.LINE_8, _SUBPIXEL)
 
 
 def _paint_head_id(ids: npt.NDArray[np.int32], centre: Floats, semi: Floats, value: int) -> int:

@@ -332,6 +332,7 @@ def test_what_is_wished_is_drawn(tmp_path: Path) -> None:
         (["--hour", "nan"], "the hour must be from 0 to under 24 (got nan)"),
         (["--weather", "SNOW"], "'SNOW' is not one of"),
         (["--contact-sheet", "no/such/a.png"], "no such folder for the picture"),
+        (["--contact-sheet", "a.txt"], "pictures are written as PNG (got 'a.txt'); end the name"),
         (["--contact-sheet", "a.png", "--no-images"], "a contact sheet needs pictures and boxes"),
         (["--contact-sheet", "a.png", "--layout", "gcc"], "a contact sheet needs pictures"),
     ],
