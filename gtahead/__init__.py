@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gtahead.overview import info
     from gtahead.scoring import benchmark, compare, leaderboard
     from gtahead.simulation import simulate
+    from gtahead.training import predict, train
     from gtahead.validation import validate
 
 __version__ = "0.1.0"
@@ -30,7 +31,9 @@ _HOMES = {
     "export": "gtahead.formats.exporting",
     "info": "gtahead.overview",
     "leaderboard": "gtahead.scoring",
+    "predict": "gtahead.training",
     "simulate": "gtahead.simulation",
+    "train": "gtahead.training",
     "validate": "gtahead.validation",
 }
 
@@ -47,7 +50,9 @@ __all__ = [
     "export",
     "info",
     "leaderboard",
+    "predict",
     "simulate",
+    "train",
     "validate",
 ]
 

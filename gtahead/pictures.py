@@ -238,6 +238,21 @@ def _decode(data: bytes, flags: int) -> npt.NDArray[np.uint8] | None:
     return None if pixels is None else np.asarray(pixels, np.uint8)
 
 
+def decode_rgb(data: bytes) -> npt.NDArray[np.uint8]:
+    """Decode a picture to (H, W, 3), upright, red first; 16 bits are taken to 8.
+
+    Raises:
+        PictureError: it doesn't decode.
+    """
+    import cv2
+
+    read_header(data)  # refuses what is too large to decode
+    pixels = _decode(data, cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise PictureError("picture-unreadable")
+    return pixels
+
+
 def decode_values(data: bytes) -> npt.NDArray[np.uint8]:
     """Decode a stencil that was saved as a picture: its values as they are, (H, W).
 

@@ -33,6 +33,7 @@ FLOORS = {
     "drawing": 7,
     "scoring": 7,
     "validation": 7,
+    "training": 8,
     "cli": 9,
     "__main__": 10,
 }
@@ -125,6 +126,12 @@ def test_what_the_package_shows() -> None:
         "leaderboard": (
             "(folder: 'str | Path', out: 'str | Path | None' = None, *, sort: 'str' = 'mae') "
             "-> 'Leaderboard'"
+        ),
+        "predict": (
+            "(checkpoint: 'str | Path', data: 'str | Path' = 'dataset', out: 'str | Path' = 'predictions.json', *, split: 'str' = 'test', images: 'str | Path | None' = None, on_progress: 'Progress | None' = None) -> 'PredictReport'"
+        ),
+        "train": (
+            "(dataset: 'str | Path' = 'dataset', out: 'str | Path | None' = None, *, config: 'TrainConfig | None' = None, resume: 'bool' = False, stop_after: 'int | None' = None, on_progress: 'Progress | None' = None) -> 'TrainReport'"
         ),
         "simulate": (
             "(out: 'str | Path' = 'captures', *, preset: 'str | Preset' = 'tiny', seed: 'int' = 0, "

@@ -22,8 +22,10 @@ _COMMANDS = {
     "formats": "List the formats, and what each holds and loses.",
     "info": "Say what a folder holds: a capture or a data set.",
     "leaderboard": "Rank results of one data set, as a page.",
+    "predict": "Find heads with a trained detector.",
     "schema": "List or print the JSON Schemas of gtahead's files.",
     "simulate": "Draw crowd scenes, as captures to work with.",
+    "train": "Train a head detector, with Mask Focal Loss.",
     "validate": "Check a capture, a data set, an export or other people's labels.",
 }
 """Commands and their one-line helps: the group's help imports none of them."""

@@ -271,6 +271,21 @@ def _threshold(
     return Chosen(float(declared), "declared", on)
 
 
+def figures(truth: Truth, predictions: Predictions, threshold: float | None) -> dict[str, float]:
+    """Give the plain figures of predictions, without intervals, as training looks at them.
+
+    Args:
+        truth: heads to be found.
+        predictions: in the order of its pictures.
+        threshold: of scores from which on a head counts.
+
+    Returns:
+        By the names of `metrics.METRICS`, and `ap50` and others of detection where there are boxes;
+        NaN where a figure isn't defined.
+    """
+    return _Run(truth, predictions, threshold).values()
+
+
 class _Run:
     """One scoring: states, matches and detections of a truth and its predictions."""
 

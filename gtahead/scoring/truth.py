@@ -140,6 +140,17 @@ def _of_dataset(opened: Dataset, split: str) -> Truth:
     if not len(part):
         there = ", ".join(dict.fromkeys(opened.frames(["split"])["split"]))
         raise UsageError("the split has no pictures", value=split, remedy=f"there are: {there}")
+    return truth_of(opened, part, split)
+
+
+def truth_of(opened: Dataset, part: Dataset, split: str) -> Truth:
+    """Give the heads of a part of a data set.
+
+    Args:
+        opened: the data set.
+        part: whose heads; a split, or some sequences of one.
+        split: its name.
+    """
     frames = opened.frames(["frame_id", "split", "num_heads"])
     mine = part.frames(["frame_id", "sequence", "width", "height", "weather", "hour", "location"])
     numbers = {name: number for number, name in enumerate(frames["frame_id"], 1)}

@@ -1,0 +1,64 @@
+"""`gtahead predict`."""
+
+from __future__ import annotations
+
+import click
+
+from gtahead.cli.common import output_options, print_json, progress_bar
+
+
+@click.command("predict")
+@click.argument("checkpoint")
+@click.option("--data", default="./dataset", show_default=True, help="A data set.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    default="test",
+    show_default=True,
+    help="Of the data set.",
+)
+@click.option("--images", metavar="PATH", help="A picture or folder instead of a data set.")
+@click.option("--out", default="predictions.json", show_default=True, help="What is written.")
+@output_options
+def command(
+    checkpoint: str,
+    data: str,
+    split: str,
+    images: str | None,
+    out: str,
+    *,
+    quiet: bool,
+    debug: bool,
+    as_json: bool,
+) -> int:
+    """Find heads with CHECKPOINT, the model.pt of a run, and write them as predictions.
+
+    Boxes are in the pictures' own pixels, whatever the network was given; large pictures are
+    looked at in overlapping tiles, and a head on a seam is counted once. The threshold from which
+    a head counts is the one that was chosen on validation.
+    """
+    del debug
+    from gtahead.training import predict
+
+    with progress_bar("predicting", quiet=quiet or as_json) as show:
+        report = predict(checkpoint, data, out, split=split, images=images, on_progress=show)
+    for name in report.capped:
+        click.echo(f"warning: {name}: more heads than the detector gives; see max_heads", err=True)
+    if as_json:
+        print_json(
+            {
+                "out": str(report.out),
+                "pictures": report.pictures,
+                "heads": report.heads,
+                "threshold": report.threshold,
+                "capped": report.capped,
+            }
+        )
+    elif not quiet:
+        least = "" if report.threshold is None else f" at {report.threshold:.3g} or above"
+        click.echo(
+            f"{report.out}: {report.heads:,.0f} heads{least} in {report.pictures:,} pictures"
+        )
+        if images is None:
+            click.echo(f"  next: gtahead benchmark {report.out} --data {data} --split {split}")
+    return 0

@@ -1,0 +1,144 @@
+"""`gtahead train`."""
+
+from __future__ import annotations
+
+import click
+
+from gtahead.cli.common import output_options, print_json, progress_bar
+
+
+@click.command("train")
+@click.argument("dataset", default="./dataset")
+@click.option(
+    "--detector",
+    type=click.Choice(["centernet", "density"]),
+    help="centernet finds heads; density only counts.  [default: centernet]",
+)
+@click.option(
+    "--loss",
+    type=click.Choice(["native", "focal", "mfl", "binary", "native-mass"]),
+    help="Of the heat: CenterNet's own, focal on centres, Mask Focal Loss; the others are for "
+    "comparisons.  [default: mfl]",
+)
+@click.option(
+    "--preset",
+    type=click.Choice(["tiny", "base"]),
+    default="base",
+    show_default=True,
+    help="tiny: about a minute on two cores.",
+)
+@click.option("--config", "file", metavar="FILE.toml", help="Settings, as --print-config shows.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="One setting.")
+@click.option("--epochs", type=int, metavar="N", help="Times through the pictures.")
+@click.option("--batch", type=int, metavar="N", help="Crops a step.")
+@click.option("--learning-rate", type=float, metavar="R", help="At its highest.")
+@click.option("--weights", metavar="FILE", help="Of the backbone: a file, none or download.")
+@click.option("--seed", type=int, metavar="N", help="Of weights, order and augmentation.")
+@click.option("--devices", type=int, metavar="N", help="How many.  [default: 1]")
+@click.option("--out", metavar="DIR", help="The run.  [default: ./runs/DETECTOR-LOSS]")
+@click.option("--resume", is_flag=True, help="Go on with the run at --out.")
+@click.option("--stop-after", type=click.IntRange(1), metavar="N", help="Epochs of this session.")
+@click.option("--print-config", is_flag=True, help="Print all settings as TOML, and do no more.")
+@output_options
+def command(
+    dataset: str,
+    detector: str | None,
+    loss: str | None,
+    preset: str,
+    file: str | None,
+    settings: tuple[str, ...],
+    epochs: int | None,
+    batch: int | None,
+    learning_rate: float | None,
+    weights: str | None,
+    seed: int | None,
+    devices: int | None,
+    out: str | None,
+    stop_after: int | None,
+    *,
+    resume: bool,
+    print_config: bool,
+    quiet: bool,
+    debug: bool,
+    as_json: bool,
+) -> int:
+    """Train a head detector on DATASET, with Mask Focal Loss.  [default: ./dataset]
+
+    Needs the extra: pip install 'gtahead[train]'. Learns from the train split, chooses epoch and
+    threshold on the validation split (carved out of train by sequence where there is none), and
+    never looks at the test split. The run's folder gets model.pt for `gtahead predict`, metrics.csv
+    and run.json. An interrupted run goes on with --resume, and ends as one in a single go.
+    """  # noqa: D415
+    del debug
+    from gtahead.training import make_config, train
+
+    config = make_config(
+        preset,
+        file,
+        **{
+            **_parsed(settings),
+            **{
+                name: value
+                for name, value in {
+                    "detector": detector,
+                    "loss": loss,
+                    "epochs": epochs,
+                    "batch": batch,
+                    "learning_rate": learning_rate,
+                    "weights": weights,
+                    "seed": seed,
+                    "devices": devices,
+                }.items()
+                if value is not None
+            },
+        },
+    )
+    if print_config:
+        click.echo(config.as_toml(), nl=False)
+        return 0
+    with progress_bar("training", quiet=quiet or as_json) as show:
+        report = train(
+            dataset, out, config=config, resume=resume, stop_after=stop_after, on_progress=show
+        )
+    record = report.record
+    if as_json:
+        print_json({"out": str(report.out), "finished": report.finished, **record})
+    elif not quiet:
+        data, heads, best = record["data"], record["heads"], record["best"]
+        state = "trained" if report.finished else "stopped on request; --resume goes on"
+        click.echo(f"{report.out}: {state}, {record['epochs_done']} epochs")
+        carved = ", ".join(data["validation_carved_from_train"])
+        where = f"carved out of train: {carved}" if carved else "the data set's own part"
+        click.echo(
+            f"  {data['train_frames']:,} frames with {heads['count']:,} heads to learn from; "
+            f"validated on {data['validation_frames']:,} ({where})"
+        )
+        click.echo(
+            f"  heads under two cells, for which mfl is the native loss: "
+            f"{100 * heads['under_two_cells']:.0f} %"
+        )
+        shown = ", ".join(
+            f"{title} {best[name]:.3f}"
+            for name, title in (("ap50", "AP50"), ("f1_large", "F1"), ("mae", "MAE"))
+            if best.get(name) is not None
+        )
+        click.echo(f"  best epoch {best['epoch'] + 1}, on validation: {shown}")
+        click.echo(f"  next: gtahead predict {report.model} --data {dataset}")
+    return 0
+
+
+def _parsed(settings: tuple[str, ...]) -> dict[str, object]:
+    """Read NAME=VALUE, the value as TOML has it, a bare word as text."""
+    import tomllib
+
+    values: dict[str, object] = {}
+    for setting in settings:
+        name, sign, value = setting.partition("=")
+        if not sign:
+            msg = f"--set takes NAME=VALUE, not {setting!r}"
+            raise click.UsageError(msg)
+        try:
+            values[name.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[name.strip()] = value
+    return values

@@ -1,0 +1,98 @@
+"""A trained detector in one file: weights, configuration, threshold; never pickled code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gtahead import __version__, storage
+from gtahead.errors import GtaheadError, InputError, Where
+from gtahead.training.config import config_of
+from gtahead.training.detectors import Detector, make_detector
+
+FORMAT, VERSION = "gtahead-model", 1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained detector.
+
+    Attributes:
+        detector: on the CPU, ready to find heads.
+        threshold: from which score on a head counts; None of a detector that only counts.
+        about: what else the file says: name of the run, fingerprints of the data, figures.
+    """
+
+    detector: Detector
+    threshold: float | None
+    about: dict[str, Any]
+
+
+def write_checkpoint(path: Path, trained: Trained) -> None:
+    """Write a detector, whole or not at all.
+
+    Raises:
+        ResourceError: it can't be written.
+    """
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "gtahead": __version__,
+        "config": trained.detector.config.as_dict(),
+        "threshold": trained.threshold,
+        "about": trained.about,
+        "weights": {name: value.cpu() for name, value in trained.detector.state_dict().items()},
+    }
+    with storage.naming_os_errors(path), storage.replacing(path) as part, part.open("wb") as out:
+        torch.save(document, out)
+
+
+def read_checkpoint(path: str | Path) -> Trained:
+    """Read a detector.
+
+    Raises:
+        InputError: no such file, truncated, not of gtahead, of another version, or not whole.
+    """
+    where = Where(str(path))
+    try:
+        document = torch.load(path, map_location="cpu", weights_only=True)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        remedy = "give the model.pt of a run"
+        raise InputError("there is no such checkpoint", where=where, remedy=remedy) from error
+    except Exception as error:
+        raise InputError(
+            "the checkpoint can't be read: truncated, or not one at all",
+            where=where,
+            value=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            remedy="give the model.pt of a run, or train anew",
+        ) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        remedy = "give the model.pt of a run; what lies in checkpoints/ is for --resume"
+        raise InputError("not a checkpoint of gtahead", where=where, remedy=remedy)
+    if document.get("version") != VERSION:
+        raise InputError(
+            "a checkpoint of an unknown version",
+            where=where,
+            value=document.get("version"),
+            remedy=f"this gtahead reads version {VERSION}; it was written by gtahead "
+            f"{document.get('gtahead')}",
+        )
+    try:
+        detector = make_detector(_without_download(document["config"]))
+        detector.load_state_dict(document["weights"])
+    except (GtaheadError, RuntimeError, KeyError, TypeError) as error:
+        raise InputError(
+            "the checkpoint's weights don't fit its configuration",
+            where=where,
+            value=str(error).splitlines()[0],
+            remedy="it was changed by hand, or by another program: train anew",
+        ) from error
+    detector.eval()
+    return Trained(detector, document.get("threshold"), dict(document.get("about") or {}))
+
+
+def _without_download(config: dict[str, Any]) -> Any:  # noqa: ANN401 - the configuration
+    return config_of({**config, "weights": "none"})

@@ -1,0 +1,247 @@
+"""One frozen configuration: from presets, a TOML file and the command line, the last one wins."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from gtahead.errors import InputError, UsageError, Where
+
+LossName = Literal["native", "focal", "mfl", "binary", "native-mass"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All that decides about a run, but for the data.
+
+    Attributes:
+        detector: which network.
+        loss: of the heat: the detector's own, the focal loss on centres, Mask Focal Loss; "binary"
+            (the whole mask with equal weight) and "native-mass" (native, positives scaled by the
+            head's mass) are for comparisons.
+        power: of the heat in positives.
+        inside: share of the negative term inside masks.
+        normalise: what the loss is divided by.
+        decode: how heads are read from a heatmap.
+        backbone: by torchvision's name.
+        weights: of the backbone: "none", a local file, or "download".
+        channels: of the neck and the heads.
+        convolutions: in each head.
+        stride: pixels a cell, 2 or 4.
+        coarsest: stride of the last map of the backbone that is used: 8 for small heads alone.
+        crop_wh: pixels of a training crop, multiples of 32.
+        scale: of all pictures, at training and prediction.
+        scale_low, scale_high: range of the random scale at training, besides `scale`.
+        flip: whether half of the crops are mirrored.
+        colour: by how much brightness, contrast and saturation change at most.
+        batch: crops a step and device.
+        accumulate: steps whose gradients are added up.
+        epochs: times through the pictures.
+        crops: of each picture in an epoch.
+        learning_rate: of AdamW, at its highest.
+        weight_decay: of AdamW.
+        warmup: steps until the learning rate is reached; it then falls as a cosine.
+        ema: decay of the averaged weights, which are validated and kept; 0 for none.
+        clip: largest norm of the gradient; 0 for any.
+        precision: as Lightning names it.
+        patience: epochs without a better validation after which training stops; 0 for never.
+        seed: of weights, order and augmentation.
+        workers: processes that load pictures.
+        devices: how many, of the best kind that is there.
+        tile: side in pixels of the tiles that large pictures are predicted in.
+        max_heads: found in a tile at most; a warning names the picture that has more.
+    """
+
+    detector: Literal["centernet", "density"] = "centernet"
+    loss: LossName = "mfl"
+    power: float = 1.0
+    inside: float = 1.0
+    normalise: Literal["mass", "centres", "per-head"] = "mass"
+    decode: Literal["peaks", "nms"] = "peaks"
+    backbone: str = "resnet18"
+    weights: str = "none"
+    channels: int = 64
+    convolutions: int = 2
+    stride: Literal[2, 4] = 4
+    coarsest: Literal[8, 16, 32] = 32
+    crop_wh: tuple[int, int] = (512, 512)
+    scale: float = 1.0
+    scale_low: float = 0.75
+    scale_high: float = 1.33
+    flip: bool = True
+    colour: float = 0.2
+    batch: int = 8
+    accumulate: int = 1
+    epochs: int = 40
+    crops: int = 1
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    warmup: int = 100
+    ema: float = 0.99
+    clip: float = 10.0
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    patience: int = 0
+    seed: int = 0
+    workers: int = 0
+    devices: int = 1
+    tile: int = 1024
+    max_heads: int = 20_000
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(TrainConfig)
+        for field in dataclasses.fields(self):
+            _check(field.name, getattr(self, field.name), hints[field.name])
+        for name in _POSITIVE:
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} must be above 0", value=getattr(self, name))
+        for name in _NOT_NEGATIVE:
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"{name} can't be negative", value=getattr(self, name))
+        if self.scale_low > self.scale_high:
+            raise UsageError("scale_low is above scale_high", value=self.scale_low)
+        if self.ema >= 1:
+            raise UsageError("ema must be below 1", value=self.ema)
+        for name, sides in (("crop_wh", self.crop_wh), ("tile", (self.tile,))):
+            if any(side < 32 or side % 32 for side in sides):
+                shown = "x".join(map(str, sides))
+                raise UsageError(f"{name} must be a multiple of 32 from 32 on", value=shown)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give all settings, JSON-ready."""
+        values = dataclasses.asdict(self)
+        values["crop_wh"] = list(self.crop_wh)
+        return values
+
+    def as_toml(self) -> str:
+        """Write it as a file that `read_config` reads."""
+        lines = []
+        for name, value in self.as_dict().items():
+            shown = str(value).lower() if isinstance(value, bool) else repr(value)
+            lines.append(f"{name} = " + (f'"{value}"' if isinstance(value, str) else shown))
+        return "\n".join(lines) + "\n"
+
+
+_POSITIVE = [
+    "channels",
+    "scale",
+    "scale_low",
+    "scale_high",
+    "batch",
+    "accumulate",
+    "epochs",
+    "crops",
+    "learning_rate",
+    "devices",
+    "max_heads",
+]
+_NOT_NEGATIVE = [
+    "power",
+    "inside",
+    "convolutions",
+    "colour",
+    "weight_decay",
+    "warmup",
+    "ema",
+    "clip",
+    "patience",
+    "seed",
+    "workers",
+]
+
+TRAIN_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "base": {},
+    # Minutes on two cores: small crops and few of them.
+    "tiny": {
+        "crop_wh": (256, 256),
+        "stride": 2,
+        "coarsest": 8,
+        "channels": 32,
+        "convolutions": 1,
+        "batch": 4,
+        "epochs": 12,
+        "warmup": 20,
+        "learning_rate": 3e-3,
+        "ema": 0.9,
+        "crops": 2,
+        "scale_low": 1.0,
+        "scale_high": 1.5,
+    },
+}
+
+
+def make_config(
+    preset: str = "base", file: str | Path | None = None, **settings: object
+) -> TrainConfig:
+    """Make a configuration of a preset, a TOML file and single settings; the last one wins.
+
+    Args:
+        preset: one of `TRAIN_PRESETS`.
+        file: TOML with any of the settings.
+        settings: by name; None leaves what the others say.
+
+    Raises:
+        UsageError: no such preset or setting, or a value out of range.
+        InputError: the file can't be read.
+    """
+    if preset not in TRAIN_PRESETS:
+        remedy = f"one of {', '.join(TRAIN_PRESETS)}"
+        raise UsageError("no such preset", value=preset, remedy=remedy)
+    merged = dict(TRAIN_PRESETS[preset])
+    if file is not None:
+        merged |= _read(Path(file))
+    merged |= {name: value for name, value in settings.items() if value is not None}
+    return config_of(merged)
+
+
+def config_of(values: Mapping[str, Any]) -> TrainConfig:
+    """Make a configuration of settings by name.
+
+    Raises:
+        UsageError: no such setting, with the nearest one's name, or a wrong value.
+    """
+    known = [field.name for field in dataclasses.fields(TrainConfig)]
+    for name in values:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            remedy = f"did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
+            raise UsageError("no such setting", value=name, remedy=remedy)
+    given = dict(values)
+    for name in ("crop_wh",):
+        if isinstance(given.get(name), list):
+            given[name] = tuple(given[name])
+    hints = get_type_hints(TrainConfig)
+    for name, value in given.items():
+        if hints[name] is float and isinstance(value, int) and not isinstance(value, bool):
+            given[name] = float(value)
+    return TrainConfig(**given)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=Where(str(path))) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        remedy = "`gtahead train --print-config` shows one that is"
+        raise InputError(f"not TOML: {error}", where=Where(str(path)), remedy=remedy) from error
+
+
+def _check(name: str, value: object, hint: Any) -> None:  # noqa: ANN401 - a type
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            shown = ", ".join(str(one) for one in get_args(hint))
+            raise UsageError(f"{name} can't be that", value=value, remedy=f"one of {shown}")
+        return
+    if hint == tuple[int, int]:
+        pair = isinstance(value, tuple) and len(value) == 2
+        if not pair or not all(isinstance(side, int) for side in value):  # type: ignore[attr-defined]
+            raise UsageError(f"{name} must be two whole numbers", value=value)
+        return
+    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
+        words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+        raise UsageError(f"{name} must be {words[hint]}", value=value)

@@ -1,0 +1,117 @@
+"""CenterNet: a head is a peak of a heatmap, with a size.
+
+Zhou et al., *Objects as Points* (arXiv 1904.07850), with plain convolutions and a feature pyramid.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
+from torchvision.ops import nms
+
+from gtahead.training.config import TrainConfig
+from gtahead.training.detectors.backbones import Backbone, Neck, convolution
+from gtahead.training.detectors.detector import Detector, Found
+from gtahead.training.losses import mask_focal_loss
+from gtahead.training.targets import Heads, HeatTargets, heat_targets
+
+PRIOR = 0.05
+"""Heat that an untrained network gives everywhere."""
+
+LEAST_SCORE = 0.01
+NMS_IOU = 0.5
+OFFSET_WEIGHT, SIZE_WEIGHT = 1.0, 0.5
+MOST_SIZE = 6.0
+"""Of the logarithm of a side in cells: 400 cells."""
+
+
+class CenterNet(Detector):
+    """A heatmap, offsets and sizes on one grid."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        self.backbone = Backbone(config.backbone, config.weights, config.coarsest)
+        self.neck = Neck(self.backbone.channels, config.stride, config.channels)
+        self.heat = _head(config, 1)
+        self.offset = _head(config, 2)
+        self.size = _head(config, 2)
+        last = self.heat[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        nn.init.constant_(last.bias, -math.log((1 - PRIOR) / PRIOR))
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give logits of the heat (B, H, W), offsets and logarithms of sides (B, 2, H, W)."""
+        x = self.neck(self.backbone(pictures))
+        return self.heat(x)[:, 0], self.offset(x), self.size(x)
+
+    def losses(self, pictures: Tensor, heads: list[Heads]) -> dict[str, Tensor]:
+        """Compute the losses of heat, offset and size."""
+        logits, offset, size = self(pictures)
+        targets = heat_targets(heads, (logits.shape[1], logits.shape[2]), self.stride)
+        # Place and size are learned all over the masks, by the heat, whatever the loss of the
+        # heat: a peak that is off by a cell has them too.
+        weight = (targets.heat * targets.mask)[:, None]
+        total = weight.sum().clamp(min=1)
+        return {
+            "heat": self._heat_loss(logits, targets),
+            "offset": OFFSET_WEIGHT * (weight * (offset - targets.offset).abs()).sum() / total,
+            "size": SIZE_WEIGHT * (weight * (size - targets.size).abs()).sum() / total,
+        }
+
+    def _heat_loss(self, logits: Tensor, targets: HeatTargets) -> Tensor:
+        options = self.config
+        heat, mask = targets.heat, targets.mask
+        centres = heat == 1
+        weight = None
+        if options.loss == "native":
+            mask = centres
+        elif options.loss == "native-mass":
+            mask, weight = centres, targets.mass
+        elif options.loss == "focal":
+            heat, mask = centres.float(), centres
+        elif options.loss == "binary":
+            heat = mask.float()
+        return mask_focal_loss(
+            logits,
+            heat,
+            mask,
+            power=options.power,
+            inside=options.inside,
+            normalise=options.normalise,
+            valid=targets.valid,
+            owner=targets.owner,
+            weight=weight,
+        )
+
+    def find(self, pictures: Tensor) -> list[Found]:
+        """Decode peaks, or boxes of all cells by NMS."""
+        logits, offset, size = (values.float() for values in self(pictures))
+        heat = torch.sigmoid(logits)
+        chosen = heat >= LEAST_SCORE
+        if self.config.decode == "peaks":
+            chosen &= max_pool2d(heat[:, None], 3, 1, 1)[:, 0] == heat
+        found = []
+        for number in range(len(pictures)):
+            row, column = torch.nonzero(chosen[number], as_tuple=True)
+            scores = heat[number, row, column]
+            if len(scores) > self.config.max_heads:
+                scores, best = scores.topk(self.config.max_heads)
+                row, column = row[best], column[best]
+            cell = torch.stack([column, row], dim=1)
+            centre = (cell + offset[number, :, row, column].T) * self.stride
+            sides = size[number, :, row, column].T.clamp(max=MOST_SIZE).exp() * self.stride
+            boxes = torch.cat([centre - sides / 2, centre + sides / 2], dim=1)
+            if self.config.decode == "nms":
+                kept = nms(boxes, scores, NMS_IOU)
+                boxes, scores = boxes[kept], scores[kept]
+            found.append(Found(boxes, scores))
+        return found
+
+
+def _head(config: TrainConfig, out: int) -> nn.Sequential:
+    layers = [convolution(config.channels, config.channels) for _ in range(config.convolutions)]
+    return nn.Sequential(*layers, nn.Conv2d(config.channels, out, 1))

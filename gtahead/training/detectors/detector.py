@@ -1,0 +1,70 @@
+"""What every detector is: a network that gives losses for heads, and finds heads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gtahead.training.config import TrainConfig
+from gtahead.training.targets import Heads
+
+MULTIPLE = 32
+"""Sides of pictures that go into a network are multiples of it: its coarsest stride."""
+
+
+@dataclass
+class Found:
+    """What a detector found in one picture.
+
+    Attributes:
+        boxes: (N, 4) corners in pixels.
+        scores: (N,) from 0 to 1.
+        density: (H, W) heads a cell, from a detector that only counts.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    density: Tensor | None = None
+
+
+def nothing(device: torch.device) -> Found:
+    """Give an empty find."""
+    return Found(torch.zeros(0, 4, device=device), torch.zeros(0, device=device))
+
+
+class Detector(nn.Module, ABC):
+    """A network that finds heads.
+
+    Attributes:
+        stride: pixels a cell of its finest grid.
+    """
+
+    stride: int
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stride = config.stride
+
+    @abstractmethod
+    def losses(self, pictures: Tensor, heads: list[Heads]) -> dict[str, Tensor]:
+        """Compute the parts of the loss.
+
+        Args:
+            pictures: (B, 3, H, W) normalised, sides multiples of `MULTIPLE`.
+            heads: of each picture.
+
+        Returns:
+            Scalars by name; their sum is minimised.
+        """
+
+    @abstractmethod
+    def find(self, pictures: Tensor) -> list[Found]:
+        """Find the heads of each picture, (B, 3, H, W); boxes in its pixels."""
+
+    def is_deterministic(self) -> bool:
+        """Say whether training repeats itself bit for bit on one machine without a GPU."""
+        return True

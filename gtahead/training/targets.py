@@ -1,0 +1,227 @@
+"""What a detector is to learn from a picture's heads, made on the device that trains.
+
+Cell (i, j) of stride s covers j s <= x < (j + 1) s; a head's kernel and mask sit on its cell.
+There is no matrix of heads by cells: every head writes into a window around itself.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+CUT = 4.0
+"""Kernels end at so many sigmas."""
+
+CHUNK = 2_000_000
+"""Cells of windows that are in memory at once."""
+
+
+@dataclass
+class Heads:
+    """The heads of one picture or crop, in its pixels.
+
+    Attributes:
+        boxes: (N, 4) corners of the heads that count; their centres lie in the picture.
+        ignored: (K, 4) corners of heads that are neither to be found nor background.
+        sigmas: (N, 2) of the kernels in density maps.
+    """
+
+    boxes: Tensor
+    ignored: Tensor
+    sigmas: Tensor
+
+    def to(self, device: torch.device) -> Heads:
+        """Move all of it to a device."""
+        boxes, ignored, sigmas = (
+            tensor.to(device, non_blocking=True)
+            for tensor in (self.boxes, self.ignored, self.sigmas)
+        )
+        return Heads(boxes, ignored, sigmas)
+
+
+@dataclass
+class HeatTargets:
+    """Targets of a batch on one grid, (B, H, W) each unless said otherwise.
+
+    Attributes:
+        heat: Y, the maximum of the heads' Gaussians; 1 on each head's cell.
+        mask: M, whether a cell lies inside any head's ellipse.
+        valid: False on ignored heads, where no head that counts lies.
+        owner: number of the head whose Gaussian is largest, in the order of the batch; -1 where
+            none reaches.
+        offset: (B, 2, H, W) from the cell to the owner's centre, in cells.
+        size: (B, 2, H, W) logarithm of the owner's width and height, in cells.
+        mass: sum of the heat over the owner's mask.
+        single: share of heads whose mask is one cell: there the loss is the native one.
+    """
+
+    heat: Tensor
+    mask: Tensor
+    valid: Tensor
+    owner: Tensor
+    offset: Tensor
+    size: Tensor
+    mass: Tensor
+    single: float
+
+
+def heat_targets(heads: list[Heads], shape: tuple[int, int], stride: int) -> HeatTargets:
+    """Render heat, mask and regression targets.
+
+    Args:
+        heads: of each picture; boxes have an area.
+        shape: rows and columns of the grid.
+        stride: pixels a cell.
+
+    Returns:
+        The targets. Sigma is a quarter of the box's side, the mask's semi-axis half of it, both at
+        least half a cell. Where Gaussians tie, the smaller head owns the cell, then the first.
+    """
+    rows, columns = shape
+    device = heads[0].boxes.device
+    grid = torch.zeros(len(heads), rows, columns, device=device)
+    boxes = torch.cat([one.boxes for one in heads]).float() / stride
+    picture = torch.cat(
+        [torch.full((len(one.boxes),), at, device=device) for at, one in enumerate(heads)]
+    )
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3)
+    # Ranks settle ties: the smaller area first, then the order of the batch.
+    rank = torch.argsort(sides.prod(dim=1), stable=True)
+    boxes, picture, centre, sides = boxes[rank], picture[rank], centre[rank], sides[rank]
+    limits = torch.tensor([columns - 1, rows - 1], device=device)
+    cell = torch.minimum(centre.floor().long().clamp(min=0), limits)
+    sigma, semi = (sides / 4).clamp(min=0.5), (sides / 2).clamp(min=0.5)
+    heat = grid.flatten()
+    mask = torch.zeros(grid.numel(), dtype=torch.bool, device=device)
+    chunks = _chunks(sigma, limits)
+    for part in chunks:
+        head, place, away = _windows(cell, picture, part, (CUT * sigma).ceil().long(), shape)
+        value = torch.exp(-((away / sigma[head]) ** 2).sum(dim=1) / 2)
+        heat.scatter_reduce_(0, place, value, "amax")
+        mask[place[((away / semi[head]) ** 2).sum(dim=1) <= 1]] = True
+    none = len(boxes)
+    owner = torch.full((grid.numel(),), none, device=device)
+    mass = torch.zeros(none, device=device)
+    cells = torch.zeros(none, device=device)
+    for part in chunks:
+        head, place, away = _windows(cell, picture, part, (CUT * sigma).ceil().long(), shape)
+        value = torch.exp(-((away / sigma[head]) ** 2).sum(dim=1) / 2)
+        first = value >= heat[place]
+        owner.scatter_reduce_(0, place[first], head[first], "amin")
+        mine = ((away / semi[head]) ** 2).sum(dim=1) <= 1
+        mass.index_add_(0, head[mine], value[mine])
+        cells.index_add_(0, head[mine], torch.ones_like(value[mine]))
+    owned = owner < none
+    at = owner[owned]
+    index = torch.arange(grid.numel(), device=device)[owned] % (rows * columns)
+    here = torch.stack([index % columns, index // columns], dim=1)
+    offset = torch.zeros(grid.numel(), 2, device=device)
+    size = torch.zeros(grid.numel(), 2, device=device)
+    own_mass = torch.zeros(grid.numel(), device=device)
+    offset[owned] = centre[at] - here
+    size[owned] = sides[at].log()
+    own_mass[owned] = mass[at]
+    owner[owned] = rank[at]
+    owner[~owned] = -1
+    full = (len(heads), rows, columns)
+    return HeatTargets(
+        heat=heat.view(full),
+        mask=mask.view(full),
+        valid=~_ignored(heads, shape, stride) | mask.view(full),
+        owner=owner.view(full),
+        offset=offset.view(*full, 2).permute(0, 3, 1, 2),
+        size=size.view(*full, 2).permute(0, 3, 1, 2),
+        mass=own_mass.view(full),
+        single=float((cells <= 1).float().mean()) if none else 0.0,
+    )
+
+
+def _ignored(heads: list[Heads], shape: tuple[int, int], stride: int) -> Tensor:
+    """Find the cells whose centre lies in the ellipse of an ignored head, (B, H, W)."""
+    device = heads[0].boxes.device
+    out = torch.zeros(len(heads) * shape[0] * shape[1], dtype=torch.bool, device=device)
+    boxes = torch.cat([one.ignored for one in heads]).float() / stride
+    if len(boxes):
+        picture = torch.cat(
+            [torch.full((len(one.ignored),), at, device=device) for at, one in enumerate(heads)]
+        )
+        centre, semi = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+        semi = semi.clamp(min=0.5)
+        cell = centre.floor().long()
+        limits = torch.tensor([shape[1] - 1, shape[0] - 1], device=device)
+        for part in _chunks(semi / CUT, limits):
+            head, place, away = _windows(cell, picture, part, semi.ceil().long() + 1, shape)
+            out[place[((away / semi[head]) ** 2).sum(dim=1) <= 1]] = True
+    return out.view(len(heads), *shape)
+
+
+def _chunks(sigma: Tensor, limits: Tensor) -> list[Tensor]:
+    """Split the heads so that the windows of a part hold about `CHUNK` cells; on the device."""
+    if len(sigma) == 0:
+        return []
+    reach = torch.minimum(2 * (CUT * sigma).ceil() + 1, limits + 1)
+    before = torch.cumsum(reach.prod(dim=1).double(), 0)
+    parts = torch.div(before, CHUNK, rounding_mode="floor").long()
+    sizes = torch.unique_consecutive(parts, return_counts=True)[1].tolist()
+    return list(torch.split(torch.arange(len(sigma), device=sigma.device), sizes))
+
+
+def _windows(
+    cell: Tensor, picture: Tensor, part: Tensor, reach: Tensor, shape: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """List the cells around some heads, those outside the grid left out.
+
+    Args:
+        cell: (N, 2) column and row of each head's cell.
+        picture: (N,) in which picture of the batch.
+        part: numbers of the heads that are wanted.
+        reach: (N, 2) how many cells the window reaches to either side.
+        shape: rows and columns.
+
+    Returns:
+        (C,) head, (C,) place in the flat batch of grids, (C, 2) distance from the head's cell.
+    """
+    rows, columns = shape
+    limits = torch.tensor([columns - 1, rows - 1], device=cell.device)
+    low = (cell[part] - reach[part]).clamp(min=0)
+    high = torch.minimum(cell[part] + reach[part], limits)
+    wide, tall = (high - low + 1).clamp(min=0).unbind(dim=1)
+    count = wide * tall
+    head = torch.repeat_interleave(torch.arange(len(part), device=cell.device), count)
+    first = torch.cumsum(count, 0) - count
+    within = torch.arange(len(head), device=cell.device) - first[head]
+    column = low[head, 0] + within % wide[head]
+    row = low[head, 1] + torch.div(within, wide[head], rounding_mode="floor")
+    head = part[head]
+    place = (picture[head] * rows + row) * columns + column
+    away = torch.stack([column, row], dim=1) - cell[head]
+    return head, place, away.float()
+
+
+def density_targets(heads: list[Heads], shape: tuple[int, int], stride: int) -> Tensor:
+    """Render density maps, (B, H, W): each head adds up to 1 inside its picture.
+
+    The kernel is sampled at the cells' centres around the head's own place, cut at 4 sigma.
+    """
+    rows, columns = shape
+    device = heads[0].boxes.device
+    out = torch.zeros(len(heads) * rows * columns, device=device)
+    boxes = torch.cat([one.boxes for one in heads]).float() / stride
+    sigma = (torch.cat([one.sigmas for one in heads]).float() / stride).clamp(min=0.3)
+    picture = torch.cat(
+        [torch.full((len(one.boxes),), at, device=device) for at, one in enumerate(heads)]
+    )
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    limits = torch.tensor([columns - 1, rows - 1], device=device)
+    cell = torch.minimum(centre.floor().long().clamp(min=0), limits)
+    shift = centre - cell - 0.5
+    for part in _chunks(sigma, limits):
+        head, place, away = _windows(cell, picture, part, (CUT * sigma).ceil().long(), shape)
+        value = torch.exp(-(((away - shift[head]) / sigma[head]) ** 2).sum(dim=1) / 2)
+        total = torch.zeros(len(boxes), device=device).index_add_(0, head, value)
+        out.index_add_(0, place, value / total[head].clamp(min=math.ulp(1.0)))
+    return out.view(len(heads), rows, columns)

@@ -1,0 +1,274 @@
+"""From a data set to a trained detector, and to what it finds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gtahead import Dataset, InputError, UsageError, benchmark, build
+from gtahead.simulation import simulate
+from gtahead.simulation.presets import Preset
+from gtahead.training import make_config, predict, train
+from gtahead.training.checkpoints import read_checkpoint
+from gtahead.training.config import config_of
+from gtahead.training.detectors import make_detector
+from gtahead.training.finding import InPicture, find_heads, tiles_of
+from gtahead.training.fitting import validated
+from gtahead.training.samples import Crops, batched, frames_with_boxes, normalised, read_picture
+from tests.helpers import gtahead
+
+FAST = {
+    "crop_wh": (128, 128),
+    "batch": 4,
+    "epochs": 4,
+    "channels": 16,
+    "convolutions": 1,
+    "coarsest": 8,
+    "warmup": 2,
+    "learning_rate": 2e-3,
+    "ema": 0.9,
+}
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a data set of small pictures with large heads."""
+    folder = tmp_path_factory.mktemp("training")
+    heads = (0.0, 4.0, 6.0, 8.0, 10.0, 12.0)
+    preset = Preset("learning", (256, 160), (4,) * 6, heads, 6, (12.0, 40.0), 0.48)
+    simulate(folder / "captures", preset=preset, workers=1)
+    build(folder / "captures", folder / "dataset", workers=1)
+    return folder / "dataset"
+
+
+@pytest.fixture(scope="module")
+def run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train four epochs in one go."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    assert train(small_set, out, config=make_config(**FAST)).finished
+    return out
+
+
+def _weights(path: Path) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = torch.load(path / "model.pt", weights_only=True)["weights"]
+    return found
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_two_and_two_epochs_are_four(
+    small_set: Path, run: Path, tmp_path: Path, workers: int
+) -> None:
+    out = tmp_path / "halves"
+    config = make_config(**FAST, workers=workers)
+    assert not train(small_set, out, config=config, stop_after=2).finished
+    assert train(small_set, out, config=config, resume=True).finished
+    last = [torch.load(one / "checkpoints" / "last.ckpt", weights_only=False) for one in (run, out)]
+    for kind in ("state_dict", "current_model_state"):
+        mine, theirs = last[0][kind], last[1][kind]
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert (run / "metrics.csv").read_bytes() == (out / "metrics.csv").read_bytes()
+    first, second = _weights(run), _weights(out)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_says_what_it_was(run: Path) -> None:
+    record = json.loads((run / "run.json").read_bytes())
+    assert record["format"] == "gtahead-run"
+    assert record["state"] == "finished"
+    assert record["config"]["crop_wh"] == [128, 128]
+    assert record["data"]["train_frames"] > 0
+    assert 0 <= record["heads"]["under_two_cells"] < 1
+    lines = (run / "metrics.csv").read_text().splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith("step,epoch,threshold,ap50")
+
+
+def test_what_is_found_can_be_scored(small_set: Path, run: Path, tmp_path: Path) -> None:
+    report = predict(run / "model.pt", small_set, tmp_path / "p.json", split="validation")
+    assert report.pictures == len(Dataset.open(small_set).select(split="validation"))
+    score = benchmark(tmp_path / "p.json", small_set, split="validation", resamples=0)
+    best = json.loads((run / "run.json").read_bytes())["best"]
+    assert score.value["mae"] == pytest.approx(best["mae"])
+    assert score.value["ap50"] == pytest.approx(best["ap50"] or 0.0, abs=2e-3)
+    assert score.document["threshold"]["selected_on"] == "validation"
+
+
+def test_the_command_line(small_set: Path, run: Path, tmp_path: Path) -> None:
+    pictures = small_set / "images"
+    done = gtahead("predict", run / "model.pt", "--images", pictures, "--out", tmp_path / "p.jsonl")
+    assert done.code == 0
+    assert "pictures" in done.out
+    assert (
+        gtahead("train", small_set, "--print-config", "--epochs", "3").out.count("epochs = 3") == 1
+    )
+    done = gtahead("train", small_set, "--set", "epoch=3", "--out", tmp_path / "r")
+    assert done.code == 2
+    assert "did you mean epochs?" in done.err
+    done = gtahead("train", small_set, "--out", run)
+    assert done.code == 2
+    assert "a run stands there" in done.err
+    done = gtahead("train", small_set, "--out", run, "--resume")
+    assert done.code == 2
+    assert "the run was begun with another" in done.err
+
+
+def test_it_learns_four_pictures(small_set: Path) -> None:
+    torch.manual_seed(0)
+    config = make_config(
+        **{**FAST, "colour": 0.0, "flip": False, "scale_low": 1.0, "scale_high": 1.0}
+    )
+    frames = [f for f in Dataset.open(small_set) if f.count >= 2][:4]
+    crops = Crops(frames, config)
+    detector = make_detector(config)
+    optimiser = torch.optim.Adam(detector.parameters(), lr=4e-3)
+    batch = batched([crops[0, number] for number in range(4)])
+    before = {name: value.clone() for name, value in detector.named_parameters()}
+    losses = []
+    for _ in range(60):
+        optimiser.zero_grad()
+        parts = detector.losses(normalised(batch.pictures), batch.heads)
+        total = torch.stack(list(parts.values())).sum()
+        total.backward()
+        assert all(
+            torch.isfinite(p.grad).all() for p in detector.parameters() if p.grad is not None
+        )
+        optimiser.step()
+        losses.append(total.item())
+    assert losses[-1] < 0.3 * losses[0]
+    assert all((before[name] != value).any() for name, value in detector.named_parameters())
+    detector.eval()
+    heads = found = hits = 0
+    for number, mine in enumerate(batch.heads):
+        seen = find_heads(detector, batch.pictures[number].numpy())
+        boxes = seen.boxes_xyxy[seen.scores >= 0.3]
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+        true = ((mine.boxes[:, :2] + mine.boxes[:, 2:]) / 2).numpy()
+        reach = (mine.boxes[:, 2] - mine.boxes[:, 0]).numpy() / 2
+        away = np.hypot(*np.moveaxis(true[:, None] - centres[None], 2, 0)) if len(boxes) else None
+        heads, found = heads + len(true), found + len(boxes)
+        hits += 0 if away is None else int((away.min(axis=1) <= reach + 1).sum())
+    assert 2 * hits / (heads + found) >= 0.8
+
+
+@pytest.mark.parametrize("detector", ["centernet", "density"])
+@pytest.mark.parametrize("loss", ["native", "focal", "mfl", "binary", "native-mass"])
+def test_batches_without_heads_and_with_thousands(detector: str, loss: str) -> None:
+    from tests.training.test_targets import make_heads, random_heads
+
+    if detector == "density" and loss != "mfl":
+        pytest.skip("its loss is its own")
+    network = make_detector(make_config(**FAST, detector=detector, loss=loss))
+    for heads in ([make_heads([]), make_heads([], [[3, 3, 30, 30]])], [random_heads(4000, 1)] * 2):
+        parts = network.losses(torch.randn(2, 3, 128, 128), heads)
+        total = torch.stack(list(parts.values())).sum()
+        total.backward()
+        assert torch.isfinite(total)
+        for value in network.parameters():
+            assert value.grad is None or torch.isfinite(value.grad).all()
+
+
+def test_tiles_cover_everything_once() -> None:
+    for size in ((100, 80), (1024, 1024), (1025, 700), (5000, 3000)):
+        tiles = tiles_of(size, 1024)
+        random = np.random.default_rng(0).uniform(0, 1, (500, 2)) * size
+        owners = np.zeros(500, int)
+        for tile in tiles:
+            left, top, right, bottom = tile.own
+            mine = (random >= [left, top]).all(axis=1) & (random < [right, bottom]).all(axis=1)
+            assert (random[mine] >= [tile.left, tile.top]).all()
+            assert (random[mine] < [tile.right, tile.bottom]).all()
+            owners += mine
+        assert (owners == 1).all()
+
+
+def test_heads_on_seams_are_counted_once(small_set: Path, run: Path) -> None:
+    """A picture in four tiles has about the heads that it has in one."""
+    trained = read_checkpoint(run / "model.pt")
+    frame = max(Dataset.open(small_set), key=lambda one: one.count)
+    picture = np.tile(read_picture(frame), (3, 3, 1))
+    whole = find_heads(trained.detector, picture)
+    trained.detector.config = config_of({**trained.detector.config.as_dict(), "tile": 256})
+    tiled = find_heads(trained.detector, picture)
+    least = float(np.sort(whole.scores)[-200])  # it is hardly trained: its own threshold is low
+    assert (tiled.scores >= least).sum() == pytest.approx(200, rel=0.05)
+
+
+def test_figures_of_perfect_finds(small_set: Path) -> None:
+    from gtahead.scoring.truth import open_truth
+
+    truth = open_truth(small_set, "validation")
+    found = []
+    for first, last in zip(truth.starts[:-1], truth.starts[1:], strict=True):
+        boxes = truth.boxes_xyxy[first:last][~truth.ignored[first:last]]
+        found.append(InPicture(boxes, np.full(len(boxes), 0.9)))
+    threshold, told = validated(truth, found)
+    assert threshold is not None
+    assert threshold <= 0.9
+    assert told["mae"] == 0
+    assert told["ap50"] == pytest.approx(1, abs=0.01)
+
+
+def test_data_that_cannot_be_trained_on(small_set: Path, run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no run to resume"):
+        train(small_set, tmp_path / "none", config=make_config(**FAST), resume=True)
+    (tmp_path / "cut.pt").write_bytes((run / "model.pt").read_bytes()[:5000])
+    with pytest.raises(InputError, match="truncated"):
+        read_checkpoint(tmp_path / "cut.pt")
+    with pytest.raises(InputError, match="no such checkpoint"):
+        read_checkpoint(tmp_path / "gone.pt")
+    document = torch.load(run / "model.pt", weights_only=True)
+    torch.save({**document, "version": 9}, tmp_path / "new.pt")
+    with pytest.raises(InputError, match=r"unknown version \(got 9\)"):
+        read_checkpoint(tmp_path / "new.pt")
+    other = {**document, "config": {**document["config"], "detector": "density"}}
+    torch.save(other, tmp_path / "other.pt")
+    with pytest.raises(InputError, match="don't fit its configuration"):
+        read_checkpoint(tmp_path / "other.pt")
+    frames = [frame for frame in Dataset.open(small_set) if frame.count == 0]
+    if frames:
+        with pytest.raises(InputError, match="nothing to learn"):
+            frames_with_boxes(
+                Dataset.open(small_set).select(sequences=[frames[0].sequence]), points_alone=False
+            )
+
+
+def test_a_loss_that_is_not_finite_names_its_frames(
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gtahead.training.detectors.centernet import CenterNet
+
+    monkeypatch.setattr(
+        CenterNet, "losses", lambda self, *_: {"heat": self.heat[-1].bias.sum() * float("nan")}
+    )
+    with pytest.raises(InputError, match=r"seq_\d+/\d+.*isn't finite in epoch 0, step 0"):
+        train(small_set, tmp_path / "nan", config=make_config(**FAST))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"stride": 3}, "stride can't be that"),
+        ({"batch": 0}, "batch must be above 0"),
+        ({"batch": "many"}, "batch must be a whole number"),
+        ({"crop_wh": (100, 100)}, "multiple of 32"),
+        ({"learning_rte": 1e-3}, "did you mean learning_rate"),
+        ({"backbone": "vgg"}, "no such backbone"),
+    ],
+)
+def test_settings_that_are_wrong(settings: dict[str, object], error: str) -> None:
+    with pytest.raises(UsageError, match=error):
+        make_detector(make_config(**settings))
+
+
+def test_a_file_of_settings(tmp_path: Path) -> None:
+    config = make_config("tiny", seed=3)
+    (tmp_path / "c.toml").write_text(config.as_toml())
+    assert make_config("base", tmp_path / "c.toml") == config
+    (tmp_path / "bad.toml").write_text("epochs = = 3")
+    with pytest.raises(InputError, match="not TOML"):
+        make_config(file=tmp_path / "bad.toml")
