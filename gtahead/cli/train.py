@@ -11,14 +11,14 @@ from gtahead.cli.common import output_options, print_json, progress_bar
 @click.argument("dataset", default="./dataset")
 @click.option(
     "--detector",
-    type=click.Choice(["centernet", "density"]),
-    help="centernet finds heads; density only counts.  [default: centernet]",
+    type=click.Choice(["centernet", "fcos", "retinanet", "fasterrcnn", "density"]),
+    help="All find heads, but for density: it only counts.  [default: centernet]",
 )
 @click.option(
     "--loss",
-    type=click.Choice(["native", "focal", "mfl", "binary", "native-mass"]),
-    help="Of the heat: CenterNet's own, focal on centres, Mask Focal Loss; the others are for "
-    "comparisons.  [default: mfl]",
+    type=click.Choice(["native", "focal", "mfl", "binary", "mfl-area", "native-mass"]),
+    help="Of heat or class: the detector's own, focal, Mask Focal Loss; the others are for "
+    "comparisons.  [default: mfl; native of density]",
 )
 @click.option(
     "--preset",

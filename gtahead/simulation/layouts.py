@@ -133,6 +133,7 @@ class NativeLayout:
             "weather": plan.weather,
             "hour": plan.hour,
             "location": plan.location,
+            **({} if plan.split is None else {"split": plan.split}),
             "pictures": self._images,
             "frames": self._rows,
         }

@@ -42,6 +42,7 @@ class Preset:
             as they like.
         spacing_m: nobody stands closer.
         pan_share: of sequences whose camera turns to and fro.
+        splits: how many sequences are made for which split; None leaves that to the build.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Preset:
     head_px: tuple[float, float] | None = None
     spacing_m: float = SPACING_M
     pan_share: float = PAN_SHARE
+    splits: Mapping[str, int] | None = None
 
 
 def _log_spread(low: float, high: float, count: int) -> tuple[float, ...]:
@@ -69,15 +71,17 @@ _ALL = (
         (0.0, *_log_spread(2, 1500, 33), 4300.0),
         22,
     ),
-    # To train small detectors on in minutes: crowds of 4 to 120 heads, more of them small.
+    # To train small detectors on in minutes: crowds of 4 to 120 heads, more of them small. Every
+    # sequence has a place of its own, and a split, so that comparisons find the same ones.
     Preset(
         "mfl-lab",
         (384, 256),
         (10,) * 60,
         tuple(round(4 * 30 ** (u**1.7), 1) for u in np.linspace(0, 1, 60).tolist()),
-        30,
+        60,
         (12.0, 64.0),
         0.48,
+        splits={"train": 30, "validation": 8, "test": 22},
     ),
 )
 PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in _ALL}
@@ -157,6 +161,7 @@ class SequencePlan:
         surface: of the ground, one of `SURFACES`.
         props: how many things are tried to be placed.
         spacing_m: nobody stands closer.
+        split: that it is made for, if any.
     """
 
     name: str
@@ -176,6 +181,7 @@ class SequencePlan:
     surface: str
     props: int
     spacing_m: float
+    split: str | None
 
 
 def plan(
@@ -206,6 +212,7 @@ def plan(
     wished = np.array(chosen.heads) if wishes.heads is None else _between(*wishes.heads, count)
     sides = _head_sides(wished, np.array(chosen.frames), chosen.head_px)
     order = random.permutation(count)
+    split_of = _dealt(chosen.splits, count)
     place_of = np.concatenate(
         [np.arange(min(chosen.places, count)), random.integers(0, chosen.places, count)]
     )[:count]
@@ -245,9 +252,22 @@ def plan(
                 surface=str(random.choice(list(SURFACES), p=list(SURFACES.values()))),
                 props=int(random.integers(0, 3 if chosen.head_px else 12)),
                 spacing_m=chosen.spacing_m,
+                split=split_of[order[index]],
             )
         )
     return plans
+
+
+def _dealt(splits: Mapping[str, int] | None, count: int) -> list[str | None]:
+    """Give sequences, ordered by their heads, to splits: each gets few and many heads alike."""
+    if splits is None:
+        return [None] * count
+    total = sum(splits.values())
+    dealt: list[str | None] = []
+    for number in range(1, count + 1):
+        behind = {name: wish * number / total - dealt.count(name) for name, wish in splits.items()}
+        dealt.append(max(behind, key=lambda name: behind[name]))
+    return dealt
 
 
 def _between(low: int, high: int, count: int) -> npt.NDArray[np.float64]:

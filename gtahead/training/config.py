@@ -12,7 +12,17 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gtahead.errors import InputError, UsageError, Where
 
-LossName = Literal["native", "focal", "mfl", "binary", "native-mass"]
+DetectorName = Literal["centernet", "fcos", "retinanet", "fasterrcnn", "density"]
+LossName = Literal["native", "focal", "mfl", "binary", "mfl-area", "native-mass"]
+
+LOSSES: Mapping[DetectorName, tuple[LossName, ...]] = {
+    "centernet": ("native", "focal", "mfl", "binary", "mfl-area", "native-mass"),
+    "fcos": ("native", "focal", "mfl", "binary", "mfl-area"),
+    "retinanet": ("native", "focal", "mfl"),
+    "fasterrcnn": ("native", "focal", "mfl"),
+    "density": ("native",),
+}
+"""Which losses a detector can be trained with."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +31,15 @@ class TrainConfig:
 
     Attributes:
         detector: which network.
-        loss: of the heat: the detector's own, the focal loss on centres, Mask Focal Loss; "binary"
-            (the whole mask with equal weight) and "native-mass" (native, positives scaled by the
-            head's mass) are for comparisons.
+        loss: of heat or class: the detector's own, the focal loss on centres or matched anchors,
+            Mask Focal Loss. For comparisons: "binary" (whole heads with equal weight), "mfl-area"
+            (Mask Focal Loss on larger masks: centernet's boxes, all of fcos' locations inside a
+            head) and "native-mass" (native, positives scaled by the head's mass).
         power: of the heat in positives.
-        inside: share of the negative term inside masks.
+        inside: share of the negative term inside masks: 1 for centernet, whose peaks are decoded;
+            `make_config` sets 0 for detectors that decode by NMS.
         normalise: what the loss is divided by.
-        decode: how heads are read from a heatmap.
+        decode: how heads are read from a heatmap: its peaks, or NMS over the boxes of all cells.
         backbone: by torchvision's name.
         weights: of the backbone: "none", a local file, or "download".
         channels: of the neck and the heads.
@@ -57,7 +69,7 @@ class TrainConfig:
         max_heads: found in a tile at most; a warning names the picture that has more.
     """
 
-    detector: Literal["centernet", "density"] = "centernet"
+    detector: DetectorName = "centernet"
     loss: LossName = "mfl"
     power: float = 1.0
     inside: float = 1.0
@@ -102,6 +114,9 @@ class TrainConfig:
         for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} can't be negative", value=getattr(self, name))
+        if self.loss not in LOSSES[self.detector]:
+            remedy = f"one of {', '.join(LOSSES[self.detector])}"
+            raise UsageError(f"{self.detector} has no such loss", value=self.loss, remedy=remedy)
         if self.scale_low > self.scale_high:
             raise UsageError("scale_low is above scale_high", value=self.scale_low)
         if self.ema >= 1:
@@ -173,11 +188,21 @@ TRAIN_PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
+DETECTOR_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "fcos": {"inside": 0.0, "stride": 4},
+    "retinanet": {"inside": 0.0, "stride": 4},
+    "fasterrcnn": {"inside": 0.0, "stride": 4},
+    "density": {"loss": "native"},
+}
+"""Where a detector departs from presets."""
+
 
 def make_config(
     preset: str = "base", file: str | Path | None = None, **settings: object
 ) -> TrainConfig:
     """Make a configuration of a preset, a TOML file and single settings; the last one wins.
+
+    What a detector needs otherwise than the preset has it goes between preset and file.
 
     Args:
         preset: one of `TRAIN_PRESETS`.
@@ -191,11 +216,10 @@ def make_config(
     if preset not in TRAIN_PRESETS:
         remedy = f"one of {', '.join(TRAIN_PRESETS)}"
         raise UsageError("no such preset", value=preset, remedy=remedy)
-    merged = dict(TRAIN_PRESETS[preset])
-    if file is not None:
-        merged |= _read(Path(file))
-    merged |= {name: value for name, value in settings.items() if value is not None}
-    return config_of(merged)
+    wished = _read(Path(file)) if file is not None else {}
+    wished |= {name: value for name, value in settings.items() if value is not None}
+    detector = DETECTOR_SETTINGS.get(str(wished.get("detector")), {})
+    return config_of({**TRAIN_PRESETS[preset], **detector, **wished})
 
 
 def config_of(values: Mapping[str, Any]) -> TrainConfig:

@@ -121,7 +121,9 @@ def _find(detector: Detector, part: Picture) -> Found:
     pixels = torch.from_numpy(np.ascontiguousarray(part))[None].to(device)
     values = normalised(pixels)
     right, bottom = (-part.shape[1] % MULTIPLE), (-part.shape[0] % MULTIPLE)
-    return detector.find(pad(values, (0, right, 0, bottom)))[0]
+    # Whole precision: in 16 bits neighbouring cells tie, and a tie is two peaks.
+    with torch.autocast(device.type, enabled=False):
+        return detector.find(pad(values, (0, right, 0, bottom)))[0]
 
 
 def _own_count(density: torch.Tensor, tile: Tile, stride: int) -> float:

@@ -49,6 +49,7 @@ class HeatTargets:
     Attributes:
         heat: Y, the maximum of the heads' Gaussians; 1 on each head's cell.
         mask: M, whether a cell lies inside any head's ellipse.
+        box: whether it lies inside any head's box.
         valid: False on ignored heads, where no head that counts lies.
         owner: number of the head whose Gaussian is largest, in the order of the batch; -1 where
             none reaches.
@@ -60,6 +61,7 @@ class HeatTargets:
 
     heat: Tensor
     mask: Tensor
+    box: Tensor
     valid: Tensor
     owner: Tensor
     offset: Tensor
@@ -96,13 +98,15 @@ def heat_targets(heads: list[Heads], shape: tuple[int, int], stride: int) -> Hea
     cell = torch.minimum(centre.floor().long().clamp(min=0), limits)
     sigma, semi = (sides / 4).clamp(min=0.5), (sides / 2).clamp(min=0.5)
     heat = grid.flatten()
-    mask = torch.zeros(grid.numel(), dtype=torch.bool, device=device)
+    mask, box = torch.zeros(2, grid.numel(), dtype=torch.bool, device=device)
     chunks = _chunks(sigma, limits)
     for part in chunks:
         head, place, away = _windows(cell, picture, part, (CUT * sigma).ceil().long(), shape)
         value = torch.exp(-((away / sigma[head]) ** 2).sum(dim=1) / 2)
         heat.scatter_reduce_(0, place, value, "amax")
-        mask[place[((away / semi[head]) ** 2).sum(dim=1) <= 1]] = True
+        far = (away / semi[head]).abs()
+        mask[place[(far**2).sum(dim=1) <= 1]] = True
+        box[place[far.amax(dim=1) <= 1]] = True
     none = len(boxes)
     owner = torch.full((grid.numel(),), none, device=device)
     mass = torch.zeros(none, device=device)
@@ -131,6 +135,7 @@ def heat_targets(heads: list[Heads], shape: tuple[int, int], stride: int) -> Hea
     return HeatTargets(
         heat=heat.view(full),
         mask=mask.view(full),
+        box=box.view(full),
         valid=~_ignored(heads, shape, stride) | mask.view(full),
         owner=owner.view(full),
         offset=offset.view(*full, 2).permute(0, 3, 1, 2),

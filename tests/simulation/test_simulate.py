@@ -12,6 +12,7 @@ from helpers import gtahead
 from scipy.spatial import cKDTree
 
 import gtahead as library
+from gtahead.dataset import SPLITS
 from gtahead.dataset.tabular import Columns
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import box_iou, inside, project
@@ -249,6 +250,11 @@ def test_the_promised_heads_of_mfl_lab() -> None:
     plans = plan("mfl-lab", 0)
     assert (len(plans), {one.frames for one in plans}) == (60, {10})
     assert {one.size_wh for one in plans} == {(384, 256)}
+    assert len({one.location for one in plans}) == 60
+    splits = [one.split for one in plans]
+    assert [splits.count(name) for name in SPLITS] == [30, 8, 22]
+    mean = {n: np.mean([one.heads for one in plans if one.split == n]) for n in SPLITS}
+    assert max(mean.values()) < 1.15 * min(mean.values())  # few and many heads in each
     for one in plans:
         scene = Scene(one)
         seen = scene.look(5)

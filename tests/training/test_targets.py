@@ -7,25 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from training_helpers import make_heads, random_heads
 
 from gtahead.density import render_density
 from gtahead.training import targets as module
 from gtahead.training.targets import Heads, density_targets, heat_targets
-
-
-def make_heads(boxes: object, ignored: object = ()) -> Heads:
-    """Make heads of lists of corners."""
-    known = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
-    sides = known[:, 2:] - known[:, :2]
-    return Heads(known, torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4), sides / 4)
-
-
-def random_heads(count: int, seed: int, size: tuple[int, int] = (128, 96)) -> Heads:
-    """Spread heads of 3 to 30 px over a picture."""
-    random = np.random.default_rng(seed)
-    centre = random.uniform(0, 1, (count, 2)) * size
-    sides = random.uniform(3, 30, (count, 2))
-    return make_heads(np.concatenate([centre - sides / 2, centre + sides / 2], axis=1).tolist())
 
 
 def _plain(heads: Heads, shape: tuple[int, int], stride: int) -> dict[str, np.ndarray]:

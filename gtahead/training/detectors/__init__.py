@@ -8,8 +8,17 @@ from gtahead.training.config import TrainConfig
 from gtahead.training.detectors.centernet import CenterNet
 from gtahead.training.detectors.density import DensityNet
 from gtahead.training.detectors.detector import Detector, Found
+from gtahead.training.detectors.fasterrcnn import FasterRcnnDetector
+from gtahead.training.detectors.fcos import FcosDetector
+from gtahead.training.detectors.retinanet import RetinaDetector
 
-DETECTORS: Mapping[str, type[Detector]] = {"centernet": CenterNet, "density": DensityNet}
+DETECTORS: Mapping[str, type[Detector]] = {
+    "centernet": CenterNet,
+    "fcos": FcosDetector,
+    "retinanet": RetinaDetector,
+    "fasterrcnn": FasterRcnnDetector,
+    "density": DensityNet,
+}
 
 __all__ = ["DETECTORS", "CenterNet", "DensityNet", "Detector", "Found", "make_detector"]
 

@@ -9,6 +9,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+from torchvision.models import ResNet
 
 from gtahead.errors import InputError, ResourceError, UsageError, Where
 
@@ -25,6 +26,36 @@ def _is_residual(name: str) -> bool:
     return name.startswith(("resnet", "resnext", "wide_resnet")) and "quant" not in name
 
 
+def residual_network(name: str, weights: str) -> ResNet:
+    """Make one of torchvision's residual networks.
+
+    Args:
+        name: as torchvision has it.
+        weights: "none", a local file, or `DOWNLOAD`.
+
+    Raises:
+        UsageError: no such network.
+        InputError: the file can't be read, or is another network's.
+        ResourceError: the download fails.
+    """
+    if name not in backbone_names():
+        raise UsageError(
+            "no such backbone", value=name, remedy=f"one of {', '.join(backbone_names())}"
+        )
+    found = "DEFAULT" if weights == DOWNLOAD else None
+    try:
+        net = torchvision.models.get_model(name, weights=found)
+    except OSError as error:
+        raise ResourceError(
+            "the backbone's weights can't be downloaded",
+            value=str(error),
+            remedy="give a local file with --weights, or --weights none",
+        ) from error
+    if weights not in ("none", DOWNLOAD):
+        _load(net, Path(weights))
+    return net
+
+
 class Backbone(nn.Module):
     """A residual network, up to stride 32 or a finer one.
 
@@ -34,21 +65,7 @@ class Backbone(nn.Module):
 
     def __init__(self, name: str, weights: str, coarsest: int = 32) -> None:
         super().__init__()
-        if name not in backbone_names():
-            raise UsageError(
-                "no such backbone", value=name, remedy=f"one of {', '.join(backbone_names())}"
-            )
-        found = "DEFAULT" if weights == DOWNLOAD else None
-        try:
-            net = torchvision.models.get_model(name, weights=found)
-        except OSError as error:
-            raise ResourceError(
-                "the backbone's weights can't be downloaded",
-                value=str(error),
-                remedy="give a local file with --weights, or --weights none",
-            ) from error
-        if weights not in ("none", DOWNLOAD):
-            _load(net, Path(weights))
+        net = residual_network(name, weights)
         self.stem = nn.Sequential(net.conv1, net.bn1, net.relu)
         self.pool = net.maxpool
         layers = [net.layer1, net.layer2, net.layer3, net.layer4]

@@ -64,7 +64,7 @@ class CenterNet(Detector):
 
     def _heat_loss(self, logits: Tensor, targets: HeatTargets) -> Tensor:
         options = self.config
-        heat, mask = targets.heat, targets.mask
+        heat, mask, valid = targets.heat, targets.mask, targets.valid
         centres = heat == 1
         weight = None
         if options.loss == "native":
@@ -75,6 +75,9 @@ class CenterNet(Detector):
             heat, mask = centres.float(), centres
         elif options.loss == "binary":
             heat = mask.float()
+        elif options.loss == "mfl-area":
+            mask = targets.box
+            valid = valid | mask
         return mask_focal_loss(
             logits,
             heat,
@@ -82,7 +85,7 @@ class CenterNet(Detector):
             power=options.power,
             inside=options.inside,
             normalise=options.normalise,
-            valid=targets.valid,
+            valid=valid,
             owner=targets.owner,
             weight=weight,
         )

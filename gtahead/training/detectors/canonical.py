@@ -1,0 +1,306 @@
+"""What torchvision's detectors share here: pyramid, anchors, and who is matched to which head.
+
+Their classes are used as they are, by subclass and argument. Mask Focal Loss changes the weights of
+their classification and nothing else. Heads are matched in chunks: there is no matrix of all heads
+by all anchors, so that thousands of heads in one crop fit into memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops import box_iou, sigmoid_focal_loss
+from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
+
+from gtahead.errors import UsageError
+from gtahead.training.config import TrainConfig
+from gtahead.training.detectors.backbones import residual_network
+from gtahead.training.detectors.detector import Detector, Found
+from gtahead.training.losses import mask_focal_loss
+from gtahead.training.targets import Heads
+
+FINEST = 4
+"""Pixels a cell of the finest level."""
+
+NORM_GROUPS = 32
+LEAST_SCORE = 0.01
+NMS_IOU = 0.5
+ANCHOR_SIZES = (2.0, 2.52, 3.17)
+"""Sides of a level's anchors in its strides: three to the next level's first."""
+
+ANCHOR_RATIO = 1.25
+"""Height over width of a head's box."""
+
+PAIRS = 2_000_000
+"""Pairs of a head and an anchor that are in memory at once."""
+
+BACKGROUND, NO_LOSS = -1, -2
+"""In place of a head's number, as torchvision's matchers have them."""
+
+Target = dict[str, Tensor]
+
+
+class _NoMoreLevels(ExtraFPNBlock):
+    """Leaves the pyramid at the backbone's own maps."""
+
+    def forward(
+        self, results: list[Tensor], x: list[Tensor], names: list[str]
+    ) -> tuple[list[Tensor], list[str]]:
+        """Give maps and names as they are."""
+        del x
+        return results, names
+
+
+class AsTheyAre(GeneralizedRCNNTransform):
+    """Pictures come normalised and in the size that is wanted: nothing is resized."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 1, [0.0, 0.0, 0.0], [1.0, 1.0, 1.0])
+
+    def resize(self, image: Tensor, target: Target | None = None) -> tuple[Tensor, Target | None]:
+        """Give them back."""
+        return image, target
+
+
+def strides_of(config: TrainConfig) -> list[int]:
+    """Give the strides of the pyramid's levels: 4 to the coarsest."""
+    return [stride for stride in (4, 8, 16, 32) if stride <= config.coarsest]
+
+
+def pyramid(config: TrainConfig) -> BackboneWithFPN:
+    """Make backbone and feature pyramid, normalised over the batch: they train from scratch."""
+    if config.channels % NORM_GROUPS:
+        raise UsageError(
+            f"{config.detector} needs channels in a multiple of {NORM_GROUPS}",
+            value=config.channels,
+        )
+    if config.stride != FINEST:
+        raise UsageError(
+            f"{config.detector} works at stride {FINEST}",
+            value=config.stride,
+            remedy="centernet and density have stride 2 as well",
+        )
+    net = residual_network(config.backbone, config.weights)
+    count = len(strides_of(config))
+    wide = net.fc.in_features
+    return BackboneWithFPN(
+        net,
+        {f"layer{number + 1}": str(number) for number in range(count)},
+        [wide // 8 * 2**number for number in range(count)],
+        config.channels,
+        extra_blocks=_NoMoreLevels(),
+        norm_layer=nn.BatchNorm2d,
+    )
+
+
+def head_anchors(config: TrainConfig) -> AnchorGenerator:
+    """Make anchors in the shape of heads, three sizes a level."""
+    strides = strides_of(config)
+    sizes = tuple(tuple(size * stride for size in ANCHOR_SIZES) for stride in strides)
+    return AnchorGenerator(sizes, ((ANCHOR_RATIO,),) * len(strides))
+
+
+class Canonical(Detector):
+    """A detector of torchvision; `model` is set by those who extend it.
+
+    Attributes:
+        model: torchvision's network, in its own convention of inputs and outputs.
+        label: the number of the class head.
+    """
+
+    model: nn.Module
+    label = 0
+
+    def adopt(self, model: nn.Module) -> None:
+        """Take a network, and let it have pictures as they are."""
+        model.transform = AsTheyAre()
+        self.model = model
+
+    def losses(self, pictures: Tensor, heads: list[Heads]) -> dict[str, Tensor]:
+        """Compute torchvision's losses, the classification's as the configuration says."""
+        found: dict[str, Tensor] = self.model(list(pictures), [self._target(one) for one in heads])
+        return found
+
+    def find(self, pictures: Tensor) -> list[Found]:
+        """Decode by NMS, without a cap that matters."""
+        return [Found(one["boxes"], one["scores"]) for one in self.model(list(pictures))]
+
+    def _target(self, heads: Heads) -> Target:
+        labels = torch.full((len(heads.boxes),), self.label, device=heads.boxes.device)
+        return {"boxes": heads.boxes.float(), "ignored": heads.ignored.float(), "labels": labels}
+
+
+@dataclass
+class Matched:
+    """What each anchor or location of a picture is to learn, (A,) each.
+
+    Attributes:
+        head: number of its head, `BACKGROUND`, or `NO_LOSS`.
+        near: heat of heads around, for negatives; 0 to 1.
+        heat: of positives: the Gaussian of their own head, 1 at its best one.
+        area: whether a location lies in the ellipse of a head of its level.
+        area_heat: there, the largest Gaussian of such heads, each 1 at its best location.
+    """
+
+    head: Tensor
+    near: Tensor
+    heat: Tensor
+    area: Tensor | None = None
+    area_heat: Tensor | None = None
+
+
+def chunks_of(heads: int, anchors: int) -> Iterator[slice]:
+    """Cut heads into parts of about `PAIRS` pairs each."""
+    step = max(PAIRS // max(anchors, 1), 1)
+    return (slice(first, min(first + step, heads)) for first in range(0, heads, step))
+
+
+def centres_of(boxes: Tensor) -> Tensor:
+    """Give (N, 2) centres of (N, 4) corners."""
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
+def gaussians(points: Tensor, boxes: Tensor) -> Tensor:
+    """Evaluate heads' Gaussians, (N, A): sigma a quarter of the side, half a cell at least."""
+    sigma = ((boxes[:, 2:] - boxes[:, :2]) / 4).clamp(min=FINEST / 2)
+    away = (points[None] - centres_of(boxes)[:, None]) / sigma[:, None]
+    return torch.exp(-(away**2).sum(dim=2) / 2)
+
+
+def own_heat(head: Tensor, points: Tensor, boxes: Tensor) -> Tensor:
+    """Give each matched point its own head's Gaussian over the largest of that head's; else 0."""
+    heat = torch.zeros(len(points), device=points.device)
+    held = torch.nonzero(head >= 0)[:, 0]
+    if len(held) == 0:
+        return heat
+    mine = boxes[head[held]]
+    sigma = ((mine[:, 2:] - mine[:, :2]) / 4).clamp(min=FINEST / 2)
+    away = (points[held] - centres_of(mine)) / sigma
+    # Over the largest one, taken from the exponent: far anchors would be 0 over 0.
+    exponent = -(away**2).sum(dim=1) / 2
+    best = torch.full((len(boxes),), -torch.inf, device=points.device)
+    best.scatter_reduce_(0, head[held], exponent, "amax")
+    heat[held] = torch.exp(exponent - best[head[held]])
+    return heat
+
+
+def on_ignored(points: Tensor, ignored: Tensor) -> Tensor:
+    """Find the points, (A, 2), in the ellipse of an ignored head."""
+    inside = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    for part in chunks_of(len(ignored), len(points)):
+        inside |= in_ellipses(points, ignored[part]).any(dim=0)
+    return inside
+
+
+def in_ellipses(points: Tensor, boxes: Tensor) -> Tensor:
+    """Say which points, (A, 2), lie in the ellipses inscribed in boxes: (N, A)."""
+    semi = ((boxes[:, 2:] - boxes[:, :2]) / 2).clamp(min=FINEST / 2)
+    away = (points[None] - centres_of(boxes)[:, None]) / semi[:, None]
+    return (away**2).sum(dim=2) <= 1
+
+
+def match_anchors(
+    anchors: Tensor, target: Target, high: float, low: float, *, each_its_best: bool, heated: bool
+) -> Matched:
+    """Match anchors to heads by IoU, as torchvision's `Matcher` does, in chunks.
+
+    Args:
+        anchors: (A, 4).
+        target: a picture's boxes, labels and ignored boxes.
+        high: from which IoU on an anchor is a head's.
+        low: below which it is background; in between it has no loss.
+        each_its_best: whether the anchors that overlap a head most are positive in any case.
+        heated: whether heat is wanted.
+    """
+    boxes = target["boxes"]
+    points = centres_of(anchors)
+    best = torch.zeros(len(anchors), device=anchors.device)
+    owner = torch.zeros(len(anchors), dtype=torch.int64, device=anchors.device)
+    forced = torch.zeros(len(anchors), dtype=torch.bool, device=anchors.device)
+    near = torch.zeros(len(anchors), device=anchors.device)
+    for part in chunks_of(len(boxes), len(anchors)):
+        iou = box_iou(boxes[part], anchors)
+        value, index = iou.max(dim=0)
+        better = value > best
+        owner[better] = index[better] + part.start
+        best = torch.maximum(best, value)
+        if each_its_best:
+            most = iou.max(dim=1).values[:, None]
+            forced |= ((iou == most) & (most > 0)).any(dim=0)
+        if heated:
+            near = torch.maximum(near, (gaussians(points, boxes[part]) * iou).amax(dim=0))
+    head = torch.where(best >= high, owner, NO_LOSS)
+    head[best < low] = BACKGROUND
+    head = torch.where(forced, owner, head)
+    head[(head == BACKGROUND) & on_ignored(points, target["ignored"])] = NO_LOSS
+    heat = own_heat(head, points, boxes) if heated else near
+    return Matched(head, near, heat)
+
+
+def weighted_loss(config: TrainConfig, logits: Tensor, found: list[Matched]) -> Tensor:
+    """Compute the classification loss of locations or anchors.
+
+    Args:
+        config: names the loss.
+        logits: (B, A) of the class head.
+        found: what each picture's anchors are to learn.
+
+    Returns:
+        A scalar: Mask Focal Loss; with the loss "focal" on binary heat, with "binary" and
+        "mfl-area" on whole heads instead of the matcher's positives.
+    """
+    head = torch.stack([one.head for one in found])
+    valid, positive = head != NO_LOSS, head >= 0
+    if config.loss in ("binary", "mfl-area"):
+        areas = torch.stack([_known(one.area) for one in found])
+        mask = areas | positive
+        if config.loss == "binary":
+            heat = mask.float()
+        else:
+            area_heat = torch.stack([_known(one.area_heat) for one in found])
+            own = torch.stack([one.heat for one in found])
+            near = torch.stack([one.near for one in found])
+            heat = torch.where(mask, torch.maximum(area_heat, own), near)
+        valid = valid | mask
+    else:
+        mask = positive
+        heat = mask.float()
+        if config.loss == "mfl":
+            own = torch.stack([one.heat for one in found])
+            near = torch.stack([one.near for one in found])
+            heat = torch.where(positive, own, near)
+    return mask_focal_loss(
+        logits,
+        heat,
+        mask,
+        power=config.power,
+        inside=config.inside,
+        normalise=config.normalise,
+        valid=valid,
+        owner=_numbered(head, found) if config.normalise == "per-head" else None,
+    )
+
+
+def plain_loss(logits: Tensor, found: list[Matched]) -> Tensor:
+    """Compute torchvision's focal loss of locations, those on ignored heads left out."""
+    head = torch.stack([one.head for one in found])
+    loss: Tensor = sigmoid_focal_loss(logits, (head >= 0).float(), reduction="none")
+    return loss[head != NO_LOSS].sum() / (head >= 0).sum().clamp(min=1)
+
+
+def _known(values: Tensor | None) -> Tensor:
+    assert values is not None
+    return values
+
+
+def _numbered(head: Tensor, found: list[Matched]) -> Tensor:
+    """Number the heads through the batch; -1 for background."""
+    counts = [int(one.head.max()) + 1 if len(one.head) else 0 for one in found]
+    first = torch.tensor([0, *counts[:-1]], device=head.device).cumsum(0)
+    return torch.where(head >= 0, head + first[:, None], -1)

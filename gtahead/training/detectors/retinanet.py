@@ -1,0 +1,77 @@
+"""RetinaNet: anchors in the shape of heads, a focal loss over all of them.
+
+Lin et al., *Focal Loss for Dense Object Detection* (arXiv 1708.02002), torchvision's classes.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import Tensor, nn
+from torchvision.models.detection.retinanet import RetinaNet, RetinaNetHead
+
+from gtahead.training.config import TrainConfig
+from gtahead.training.detectors.canonical import (
+    LEAST_SCORE,
+    NMS_IOU,
+    NORM_GROUPS,
+    Canonical,
+    Target,
+    head_anchors,
+    match_anchors,
+    pyramid,
+    weighted_loss,
+)
+
+
+class RetinaDetector(Canonical):
+    """RetinaNet with three anchors a cell."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        self.adopt(_HeadRetina(config))
+
+
+class _HeadRetina(RetinaNet):
+    """torchvision's RetinaNet, whose matching and classification loss are ours."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        anchors = head_anchors(config)
+        norm = partial(nn.GroupNorm, NORM_GROUPS)
+        head = RetinaNetHead(config.channels, anchors.num_anchors_per_location()[0], 1, norm)
+        for branch in (head.classification_head, head.regression_head):
+            branch.conv = branch.conv[: config.convolutions]
+        super().__init__(
+            pyramid(config),
+            num_classes=1,
+            anchor_generator=anchors,
+            head=head,
+            score_thresh=LEAST_SCORE,
+            nms_thresh=NMS_IOU,
+            detections_per_img=config.max_heads,
+            topk_candidates=config.max_heads,
+        )
+        self.config = config
+
+    def compute_loss(
+        self, targets: list[Target], head_outputs: dict[str, Tensor], anchors: list[Tensor]
+    ) -> dict[str, Tensor]:
+        """Match anchors, and compute the losses of class and box."""
+        matcher = self.proposal_matcher
+        found = [
+            match_anchors(
+                boxes,
+                target,
+                matcher.high_threshold,
+                matcher.low_threshold,
+                each_its_best=True,
+                heated=self.config.loss == "mfl",
+            )
+            for boxes, target in zip(anchors, targets, strict=True)
+        ]
+        matched = [one.head for one in found]
+        losses: dict[str, Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)
+        if self.config.loss != "native":
+            logits = head_outputs["cls_logits"][:, :, 0]
+            losses["classification"] = weighted_loss(self.config, logits, found)
+        return losses

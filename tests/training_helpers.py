@@ -1,0 +1,23 @@
+"""Heads to train on, for several test files."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from gtahead.training.targets import Heads
+
+
+def make_heads(boxes: object, ignored: object = ()) -> Heads:
+    """Make heads of lists of corners."""
+    known = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    sides = known[:, 2:] - known[:, :2]
+    return Heads(known, torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4), sides / 4)
+
+
+def random_heads(count: int, seed: int, size: tuple[int, int] = (128, 96)) -> Heads:
+    """Spread heads of 3 to 30 px over a picture."""
+    random = np.random.default_rng(seed)
+    centre = random.uniform(0, 1, (count, 2)) * size
+    sides = random.uniform(3, 30, (count, 2))
+    return make_heads(np.concatenate([centre - sides / 2, centre + sides / 2], axis=1).tolist())
