@@ -1,4 +1,5 @@
 # make demo   a fresh machine: environment, core install, then the main job end to end
+# make demo-train   with torch: simulates, trains a detector for a minute, predicts, scores
 # make test   a fresh machine: environment, install, lint, types, the fast tests
 # make test-slow   many kills, full size: run before a release
 
@@ -12,13 +13,17 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input
 DEMO = demo
 
-.PHONY: demo test test-slow lint types fast docs clean
+.PHONY: demo demo-train test test-slow lint types fast docs clean
 
 # The stamps are younger than what decides about the installation.
 $(VENV)/.core: pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'gtahead needs Python 3.11 or newer: make PYTHON=python3.11 ...')"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.train: $(VENV)/.core
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.core
@@ -58,6 +63,18 @@ demo: $(VENV)/.core
 	@echo "built of them; exported, checked, and one of the exports built again; no picture or head comes from a game,"
 	@echo "and no method made the predictions that are scored: they are the truth, disturbed"
 	@echo "report: $(DEMO)/report.txt   pictures: $(DEMO)/contact-sheet.png, $(DEMO)/preview.png   score: $(DEMO)/score.html"
+
+demo-train: $(VENV)/.train
+	rm -rf $(DEMO)/train
+	mkdir -p $(DEMO)/train
+	$(BIN)/gtahead simulate --preset mfl-lab --out $(DEMO)/train/captures
+	$(BIN)/gtahead build --raw $(DEMO)/train/captures --out $(DEMO)/train/dataset --quiet
+	$(BIN)/gtahead train $(DEMO)/train/dataset --preset tiny --out $(DEMO)/train/run
+	$(BIN)/gtahead predict $(DEMO)/train/run/model.pt --data $(DEMO)/train/dataset --out $(DEMO)/train/predictions.json
+	$(BIN)/gtahead benchmark $(DEMO)/train/predictions.json --data $(DEMO)/train/dataset --html $(DEMO)/train/score.html
+	@echo
+	@echo "demo-train: a detector after about a minute's training on simulated crowds, scored on sequences that it never saw"
+	@echo "model: $(DEMO)/train/run/model.pt   score: $(DEMO)/train/score.html"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

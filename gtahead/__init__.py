@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gtahead.overview import info
     from gtahead.scoring import benchmark, compare, leaderboard
     from gtahead.simulation import simulate
-    from gtahead.training import predict, train
+    from gtahead.training import export_model, predict, train
     from gtahead.validation import validate
 
 __version__ = "0.1.0"
@@ -29,6 +29,7 @@ _HOMES = {
     "build": "gtahead.building",
     "compare": "gtahead.scoring",
     "export": "gtahead.formats.exporting",
+    "export_model": "gtahead.training",
     "info": "gtahead.overview",
     "leaderboard": "gtahead.scoring",
     "predict": "gtahead.training",
@@ -48,6 +49,7 @@ __all__ = [
     "build",
     "compare",
     "export",
+    "export_model",
     "info",
     "leaderboard",
     "predict",

@@ -127,11 +127,14 @@ def test_what_the_package_shows() -> None:
             "(folder: 'str | Path', out: 'str | Path | None' = None, *, sort: 'str' = 'mae') "
             "-> 'Leaderboard'"
         ),
+        "export_model": (
+            "(checkpoint: 'str | Path', out: 'str | Path' = 'model.onnx') -> 'ExportedModel'"
+        ),
         "predict": (
             "(checkpoint: 'str | Path', data: 'str | Path' = 'dataset', out: 'str | Path' = 'predictions.json', *, split: 'str' = 'test', images: 'str | Path | None' = None, on_progress: 'Progress | None' = None) -> 'PredictReport'"
         ),
         "train": (
-            "(dataset: 'str | Path' = 'dataset', out: 'str | Path | None' = None, *, config: 'TrainConfig | None' = None, resume: 'bool' = False, stop_after: 'int | None' = None, on_progress: 'Progress | None' = None) -> 'TrainReport'"
+            "(dataset: 'str | Path' = 'dataset', out: 'str | Path | None' = None, *, config: 'TrainConfig | None' = None, resume: 'bool' = False, stop_after: 'int | None' = None, on_progress: 'Progress | None' = None, on_validated: 'Validated | None' = None) -> 'TrainReport'"
         ),
         "simulate": (
             "(out: 'str | Path' = 'captures', *, preset: 'str | Preset' = 'tiny', seed: 'int' = 0, "

@@ -19,6 +19,7 @@ _COMMANDS = {
     "build": "Build a data set from captures or other data sets.",
     "compare": "Compare results of the same data: differences, intervals, tests.",
     "export": "Write a data set in a format that others read.",
+    "export-model": "Write a trained detector as ONNX.",
     "formats": "List the formats, and what each holds and loses.",
     "info": "Say what a folder holds: a capture or a data set.",
     "leaderboard": "Rank results of one data set, as a page.",
@@ -50,7 +51,7 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"gtahead.cli.{cmd_name}").command
+        command: click.Command = import_module(f"gtahead.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

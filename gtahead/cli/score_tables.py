@@ -87,10 +87,11 @@ def _beside(document: Mapping[str, Any]) -> list[str]:
     if "curve" in document:
         best = min(document["curve"], key=lambda row: float(row["mae"]))
         own = document["metrics"]["mae"]["value"]
-        lines.append(
-            f"  threshold of least MAE on these pictures: {best['threshold']:g}, "
-            f"MAE {figure(best['mae'])} ({figure(own - best['mae'])} less): not to be reported"
-        )
+        if float(best["mae"]) < own:
+            lines.append(
+                f"  threshold of least MAE on these pictures: {best['threshold']:g}, "
+                f"MAE {figure(best['mae'])} ({figure(own - best['mae'])} less): not to be reported"
+            )
     if "f1_at_f1_best" in document["threshold"]:
         told = document["threshold"]
         f1 = figure(told["f1_at_f1_best"])

@@ -71,6 +71,7 @@ def command(
     """  # noqa: D415
     del debug
     from gtahead.training import make_config, train
+    from gtahead.training.fitting import is_helper
 
     config = make_config(
         preset,
@@ -96,10 +97,12 @@ def command(
     if print_config:
         click.echo(config.as_toml(), nl=False)
         return 0
-    with progress_bar("training", quiet=quiet or as_json) as show:
+    with progress_bar("training", quiet=quiet or as_json or is_helper()) as show:
         report = train(
             dataset, out, config=config, resume=resume, stop_after=stop_after, on_progress=show
         )
+    if is_helper():
+        return 0
     record = report.record
     if as_json:
         print_json({"out": str(report.out), "finished": report.finished, **record})

@@ -52,7 +52,7 @@ class Chosen:
 
 def choose(truth: Truth, predictions: Predictions) -> Chosen:
     """Choose the threshold of the least MAE; of several the middle one."""
-    tried = np.linspace(0, 1, TRIED)
+    tried = np.round(np.linspace(0, 1, TRIED), 6)
     errors = np.array([_mae(truth, predictions, float(least)) for least in tried])
     best = np.flatnonzero(errors == errors.min())
     curve = threshold_curve(truth, predictions)

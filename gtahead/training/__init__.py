@@ -21,13 +21,16 @@ except ModuleNotFoundError as error:
 from gtahead.training.config import TrainConfig, make_config
 from gtahead.training.fitting import TrainReport, train
 from gtahead.training.losses import MaskFocalLoss, mask_focal_loss
+from gtahead.training.onnx_models import ExportedModel, export_model
 from gtahead.training.predicting import PredictReport, predict
 
 __all__ = [
+    "ExportedModel",
     "MaskFocalLoss",
     "PredictReport",
     "TrainConfig",
     "TrainReport",
+    "export_model",
     "make_config",
     "mask_focal_loss",
     "predict",

@@ -47,21 +47,23 @@ class TrainConfig:
         stride: pixels a cell, 2 or 4.
         coarsest: stride of the last map of the backbone that is used: 8 for small heads alone.
         crop_wh: pixels of a training crop, multiples of 32.
-        scale: of all pictures, at training and prediction.
+        scale: of all pictures, at training and prediction; 0 for the one at which the median head
+            is five cells wide, 0.25 to 2.
         scale_low, scale_high: range of the random scale at training, besides `scale`.
         flip: whether half of the crops are mirrored.
         colour: by how much brightness, contrast and saturation change at most.
         batch: crops a step and device.
         accumulate: steps whose gradients are added up.
         epochs: times through the pictures.
-        crops: of each picture in an epoch.
+        epoch_crops: how many crops an epoch has; 0 for one of each picture.
         learning_rate: of AdamW, at its highest.
         weight_decay: of AdamW.
         warmup: steps until the learning rate is reached; it then falls as a cosine.
         ema: decay of the averaged weights, which are validated and kept; 0 for none.
         clip: largest norm of the gradient; 0 for any.
         precision: as Lightning names it.
-        patience: epochs without a better validation after which training stops; 0 for never.
+        validate_every: epochs from one validation to the next, a divisor of `epochs`.
+        patience: validations without a better one after which training stops; 0 for never.
         seed: of weights, order and augmentation.
         workers: processes that load pictures.
         devices: how many, of the best kind that is there.
@@ -90,13 +92,14 @@ class TrainConfig:
     batch: int = 8
     accumulate: int = 1
     epochs: int = 40
-    crops: int = 1
+    epoch_crops: int = 0
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     warmup: int = 100
     ema: float = 0.99
     clip: float = 10.0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    validate_every: int = 1
     patience: int = 0
     seed: int = 0
     workers: int = 0
@@ -119,6 +122,11 @@ class TrainConfig:
             raise UsageError(f"{self.detector} has no such loss", value=self.loss, remedy=remedy)
         if self.scale_low > self.scale_high:
             raise UsageError("scale_low is above scale_high", value=self.scale_low)
+        if self.epochs % self.validate_every:
+            remedy = f"a divisor of {self.epochs}: the last epoch must be validated"
+            raise UsageError(
+                "validate_every doesn't divide epochs", value=self.validate_every, remedy=remedy
+            )
         if self.ema >= 1:
             raise UsageError("ema must be below 1", value=self.ema)
         for name, sides in (("crop_wh", self.crop_wh), ("tile", (self.tile,))):
@@ -143,18 +151,19 @@ class TrainConfig:
 
 _POSITIVE = [
     "channels",
-    "scale",
     "scale_low",
     "scale_high",
     "batch",
     "accumulate",
     "epochs",
-    "crops",
+    "validate_every",
     "learning_rate",
     "devices",
     "max_heads",
 ]
 _NOT_NEGATIVE = [
+    "scale",
+    "epoch_crops",
     "power",
     "inside",
     "convolutions",
@@ -170,21 +179,18 @@ _NOT_NEGATIVE = [
 
 TRAIN_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "base": {},
-    # Minutes on two cores: small crops and few of them.
+    # About a minute on two cores, whatever the data: few and small crops, scaled to the heads.
     "tiny": {
-        "crop_wh": (256, 256),
-        "stride": 2,
-        "coarsest": 8,
+        "crop_wh": (128, 128),
+        "scale": 0.0,
         "channels": 32,
         "convolutions": 1,
-        "batch": 4,
-        "epochs": 12,
+        "epoch_crops": 128,
+        "epochs": 10,
+        "validate_every": 2,
         "warmup": 20,
-        "learning_rate": 3e-3,
-        "ema": 0.9,
-        "crops": 2,
-        "scale_low": 1.0,
-        "scale_high": 1.5,
+        "learning_rate": 4e-3,
+        "ema": 0.95,
     },
 }
 

@@ -6,12 +6,13 @@ import csv
 import importlib.metadata
 import logging
 import math
+import os
 import platform
 import signal
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from gtahead.scoring.thresholds import choose
 from gtahead.scoring.truth import Truth, truth_of
 from gtahead.training.checkpoints import Trained, write_checkpoint
 from gtahead.training.config import TrainConfig
-from gtahead.training.detectors import make_detector
+from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.finding import InPicture, as_predictions, find_heads
 from gtahead.training.parts import Parts, parts_of
 from gtahead.training.samples import (
@@ -57,6 +58,8 @@ FREE = ("workers", "devices")
 KEPT = ("ap50", "f1_large", "precision_large", "recall_large", "mae", "rmse", "bias", "game3")
 
 Progress = Callable[[int, int, str], None]
+Validated = Callable[[int, Detector, dict[str, Any]], None]
+"""Called after a validation with the step, the detector as it was validated, and the figures."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,14 @@ class _Module(pl.LightningModule):
         truth: Truth,
         steps: int,
         on_figures: Callable[[dict[str, Any]], None],
+        on_validated: Validated | None,
     ) -> None:
         super().__init__()
         self.config = config
         self.detector = make_detector(config)
         self.chosen: dict[str, Any] = {}
-        self._truth, self._steps, self._on_figures = truth, steps, on_figures
+        self._truth, self._steps = truth, steps
+        self._on_figures, self._on_validated = on_figures, on_validated
         self._found: list[InPicture] = []
         self._losses: dict[str, list[float]] = {}
 
@@ -132,16 +137,18 @@ class _Module(pl.LightningModule):
     def validation_step(self, frame: Frame, number: int) -> None:
         del number
         self._found.append(find_heads(self.detector, read_picture(frame)))
+        if len(self._found) == len(self._truth):
+            self._conclude()  # here, not at the end of the epoch: then averaged weights are gone
 
-    def on_validation_epoch_end(self) -> None:
-        if len(self._found) < len(self._truth):
-            return  # Lightning's sanity check
+    def _conclude(self) -> None:
         threshold, told = validated(self._truth, self._found)
         losses = {f"loss_{name}": float(np.mean(found)) for name, found in self._losses.items()}
         self.chosen = {"epoch": self.current_epoch, "threshold": threshold, **told}
         self._on_figures({"step": self.global_step, **self.chosen, **losses})
         for name in ("ap50", "mae"):
-            self.log(name, told.get(name, 0.0) or 0.0, sync_dist=True)
+            self.log(name, told.get(name, 0.0) or 0.0, batch_size=1, sync_dist=True)
+        if self._on_validated is not None:
+            self._on_validated(self.global_step, self.detector, dict(self.chosen))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["gtahead"] = dict(self.chosen)
@@ -214,6 +221,7 @@ def train(
     resume: bool = False,
     stop_after: int | None = None,
     on_progress: Progress | None = None,
+    on_validated: Validated | None = None,
 ) -> TrainReport:
     """Train a detector.
 
@@ -224,6 +232,8 @@ def train(
         resume: go on with the run that stands there; the result is that of a run in one go.
         stop_after: end after so many epochs of this session; `resume` goes on.
         on_progress: called with steps done, steps in all, and the epoch.
+        on_validated: called after each validation with the step, the detector with the weights that
+            were validated, and what was chosen: epoch, threshold, figures.
 
     Returns:
         The run; `model` is the detector of the best epoch: by AP50 on validation, by MAE for one
@@ -241,14 +251,42 @@ def train(
     points_alone = config.detector == "density"
     frames = frames_with_boxes(parts.train, points_alone=points_alone)
     truth = truth_of(opened, parts.validation, parts.split)
+    if config.scale == 0:
+        config = replace(config, scale=fitting_scale(frames, config.stride))
     last = folder / CHECKPOINTS / "last.ckpt"
+    record = _record(config, opened, parts, frames)
+    onwards = last if resume else None
+    if is_helper():
+        with _quiet():
+            return _fit(folder, config, parts, frames, truth, record, None, onwards, stop_after,
+                        None, None)  # fmt: skip
     with storage.naming_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with storage.locked(folder), _quiet():
-        record = _record(config, opened, parts, frames)
         rows = _prepare(folder, record, last, resume=resume)
-        return _fit(folder, config, parts, frames, truth, record, rows, last if resume else None,
-                    stop_after, on_progress)  # fmt: skip
+        return _fit(folder, config, parts, frames, truth, record, rows, onwards, stop_after,
+                    on_progress, on_validated)  # fmt: skip
+
+
+SCALE_CELLS, SCALES = 5.0, (0.25, 2.0)
+
+
+def fitting_scale(frames: list[Frame], stride: int) -> float:
+    """Give the scale of pictures at which the median head that counts is five cells wide."""
+    sides = np.concatenate([box_sides(frame.boxes_xyxy[frame.counted]) for frame in frames])
+    known = sides[np.isfinite(sides) & (sides > 0)]
+    if len(known) == 0:
+        return 1.0
+    wished = SCALE_CELLS * stride / float(np.median(known))
+    return round(float(np.clip(wished, *SCALES)), 2)
+
+
+def is_helper() -> bool:
+    """Say whether this process was started by another one to train with it, on a further device.
+
+    Lightning starts the same command again for each of them: they train, and write nothing.
+    """
+    return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def _fit(
@@ -258,17 +296,20 @@ def _fit(
     frames: list[Frame],
     truth: Truth,
     record: dict[str, Any],
-    rows: list[dict[str, Any]],
+    rows: list[dict[str, Any]] | None,
     last: Path | None,
     stop_after: int | None,
     on_progress: Progress | None,
+    on_validated: Validated | None,
 ) -> TrainReport:
     def note(row: dict[str, Any]) -> None:
-        rows.append(row)
-        _write_metrics(folder / METRICS, rows)
+        if rows is not None:
+            rows.append(row)
+            _write_metrics(folder / METRICS, rows)
 
     crops = Crops(frames, config)
-    order = EpochOrder(len(crops), config.seed)
+    taken = config.epoch_crops or len(crops)
+    order = EpochOrder(len(crops), taken, config.seed)
     context = "forkserver" if config.workers else None
     loader = DataLoader(
         crops,
@@ -280,9 +321,11 @@ def _fit(
         persistent_workers=config.workers > 0,
     )
     watching: Any = DataLoader(list(parts.validation), batch_size=None, collate_fn=_as_it_is)  # type: ignore[arg-type]
-    steps = math.ceil(len(loader) / config.accumulate) * config.epochs
+    a_device = math.ceil(taken / config.devices)
+    batches = math.ceil(a_device / config.batch)
+    steps = math.ceil(batches / config.accumulate) * config.epochs
     torch.manual_seed(config.seed)
-    module = _Module(config, truth, steps, note)
+    module = _Module(config, truth, steps, note, on_validated)
     best, mode = ("mae", "min") if config.detector == "density" else ("ap50", "max")
     keeping = ModelCheckpoint(
         dirpath=folder / CHECKPOINTS,
@@ -314,6 +357,7 @@ def _fit(
         accelerator="auto",
         devices=config.devices,
         max_epochs=config.epochs,
+        check_val_every_n_epoch=config.validate_every,
         precision=config.precision,
         accumulate_grad_batches=config.accumulate,
         gradient_clip_val=config.clip or None,
@@ -340,6 +384,8 @@ def _fit(
     finally:
         signal.signal(signal.SIGINT, interrupt)
     stopped = stop_after is not None and trainer.current_epoch < config.epochs
+    if rows is None:
+        return TrainReport(folder, record, not stopped)
     return _finish(folder, config, record, rows, finished=not stopped)
 
 
@@ -365,7 +411,7 @@ def _finish(
     chosen = kept["gtahead"]
     record |= {
         "state": "finished" if finished else "stopped",
-        "epochs_done": len(rows),
+        "epochs_done": int(rows[-1]["epoch"]) + 1,
         "best": chosen,
     }
     about = {"run": folder.resolve().name, "data": record["data"], "best": chosen}

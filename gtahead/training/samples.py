@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -143,7 +144,7 @@ class Crops(TorchDataset[tuple[Picture, Heads, str]]):
         self._config = config
 
     def __len__(self) -> int:
-        return len(self._frames) * self._config.crops
+        return max(len(self._frames), self._config.epoch_crops)
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[Picture, Heads, str]:
         """Give one crop.
@@ -243,10 +244,10 @@ def batched(samples: list[tuple[Picture, Heads, str]]) -> Batch:
 
 
 class EpochOrder(Sampler[tuple[int, int]]):
-    """The order of an epoch's crops, a process's share of it: known from seed and epoch alone."""
+    """The crops of an epoch in their order, a process's share: known from seed and epoch alone."""
 
-    def __init__(self, count: int, seed: int, rank: int = 0, world: int = 1) -> None:
-        self._count, self._seed, self._rank, self._world = count, seed, rank, world
+    def __init__(self, count: int, taken: int, seed: int) -> None:
+        self._count, self._taken, self._seed = count, taken, seed
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -254,10 +255,18 @@ class EpochOrder(Sampler[tuple[int, int]]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return (self._count + self._world - 1) // self._world
+        return math.ceil(self._taken / _share()[1])
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
+        rank, world = _share()
         order = np.random.default_rng([self._seed, self._epoch]).permutation(self._count)
-        padded = np.resize(order, len(self) * self._world)  # every process has as many
-        for number in padded[self._rank :: self._world].tolist():
+        padded = np.resize(order[: self._taken], len(self) * world)  # each process has as many
+        for number in padded[rank::world].tolist():
             yield self._epoch, number
+
+
+def _share() -> tuple[int, int]:
+    """Give this process's rank, and how many train together; known once training has begun."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

@@ -93,12 +93,18 @@ class CenterNet(Detector):
     def find(self, pictures: Tensor) -> list[Found]:
         """Decode peaks, or boxes of all cells by NMS."""
         logits, offset, size = (values.float() for values in self(pictures))
-        heat = torch.sigmoid(logits)
+        return self.decode(torch.sigmoid(logits), offset, size)
+
+    def decode(self, heat: Tensor, offset: Tensor, size: Tensor) -> list[Found]:
+        """Read heads from heat (B, H, W), offsets and logarithms of sides (B, 2, H, W), in cells.
+
+        That of targets is what a perfect network would come to.
+        """
         chosen = heat >= LEAST_SCORE
         if self.config.decode == "peaks":
             chosen &= max_pool2d(heat[:, None], 3, 1, 1)[:, 0] == heat
         found = []
-        for number in range(len(pictures)):
+        for number in range(len(heat)):
             row, column = torch.nonzero(chosen[number], as_tuple=True)
             scores = heat[number, row, column]
             if len(scores) > self.config.max_heads:

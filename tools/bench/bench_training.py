@@ -1,0 +1,114 @@
+"""What does a step of training cost?
+
+    python tools/bench/bench_training.py            # all of it
+    python tools/bench/bench_training.py --only memory
+
+`step`: CenterNet at 512 x 512, batch 8, 60 heads a crop, forward, loss, backward, update: with Mask
+Focal Loss beside its own loss, step by step in turns, median CPU time; and the share that making
+targets has. Goals: <= 1.05 x, <= 10 %.
+
+`memory`: one step of each detector on one crop of 512 x 512 with 4,000 heads, in a process of its
+own: the most memory it ever held, torch itself included. Goal: <= 3 GiB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gtahead.training import make_config
+from gtahead.training.detectors import DETECTORS, Detector, make_detector
+from gtahead.training.targets import Heads, heat_targets
+
+SIDE = 512
+
+
+def spread_heads(count: int, seed: int) -> Heads:
+    """Spread heads of 4 to 40 px over a crop."""
+    random = np.random.default_rng(seed)
+    centre = random.uniform(0, SIDE, (count, 2))
+    half = np.exp(random.uniform(np.log(2), np.log(20), (count, 1))) * [1.0, 1.25]
+    boxes = torch.tensor(np.concatenate([centre - half, centre + half], axis=1)).float()
+    return Heads(boxes, boxes[:0], torch.tensor(half / 2).float())
+
+
+def step(network: Detector, pictures: torch.Tensor, heads: list[Heads], optimiser: object) -> float:
+    """Take a step, and give its CPU time."""
+    assert isinstance(optimiser, torch.optim.Optimizer)
+    began = time.process_time()
+    total = torch.stack(list(network.losses(pictures, heads).values())).sum()
+    optimiser.zero_grad()
+    torch.autograd.backward(total)
+    optimiser.step()
+    return time.process_time() - began
+
+
+def measure_step(rounds: int) -> None:
+    """Print what Mask Focal Loss and the targets cost."""
+    heads = [spread_heads(60, seed) for seed in range(8)]
+    pictures = torch.randn(8, 3, SIDE, SIDE)
+    networks = {loss: make_detector(make_config(loss=loss)) for loss in ("native", "mfl")}
+    optimisers = {name: torch.optim.AdamW(net.parameters()) for name, net in networks.items()}
+    times: dict[str, list[float]] = {name: [] for name in networks}
+    targets = []
+    for _ in range(rounds + 1):
+        for name, network in networks.items():
+            times[name].append(step(network, pictures, heads, optimisers[name]))
+        began = time.process_time()
+        heat_targets(heads, (SIDE // 4, SIDE // 4), 4)
+        targets.append(time.process_time() - began)
+    native, mfl, making = (
+        float(np.median(values[1:])) for values in (times["native"], times["mfl"], targets)
+    )
+    pairs = np.array(times["mfl"][1:]) / np.array(times["native"][1:])
+    print(f"centernet, {SIDE} x {SIDE}, batch 8: native {native:.2f} s, mfl {mfl:.2f} s")
+    print(f"  mfl / native {np.median(pairs):.3f}, goal <= 1.05")
+    print(f"  targets {making:.3f} s, {making / mfl:.1%} of the step, goal <= 10 %")
+
+
+def measure_memory(heads: int) -> None:
+    """Print the most memory of a step of each detector."""
+    for name in DETECTORS:
+        command = [sys.executable, __file__, "--one", name, "--heads", str(heads)]
+        print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="")
+
+
+def one_step(name: str, count: int) -> None:
+    """Take a step in this process, and print the most memory it ever held."""
+    loss = "native" if name == "density" else "mfl"
+    network = make_detector(make_config(detector=name, loss=loss))
+    heads = [spread_heads(count, 0)]
+    optimiser = torch.optim.AdamW(network.parameters())
+    took = step(network, torch.randn(1, 3, SIDE, SIDE), heads, optimiser)
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]
+    print(f"{name:11}{count:6} heads: {int(peak) / 2**20:.2f} GiB, {took:.1f} s, goal <= 3 GiB")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--only", choices=["step", "memory"])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--heads", type=int, default=4000)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        one_step(arguments.one, arguments.heads)
+        return
+    if arguments.only != "memory":
+        measure_step(arguments.rounds)
+    if arguments.only != "step":
+        measure_memory(arguments.heads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,335 @@
+"""Run the experiment of `mfl.toml`: Mask Focal Loss beside the losses that it would replace.
+
+    python tools/experiments/mfl.py --budget 60          # minutes; again and again, it goes on
+    python tools/experiments/mfl.py --describe           # heads in cells, what decoding allows
+    python tools/experiments/mfl.py --plan               # what is done and what is missing
+    python tools/experiments/mfl_report.py               # the table so far
+
+Every run that was started is a line in `results.jsonl`, and so is every one that was finished; what
+was cut off is run again from its beginning. No run is begun that the budget is unlikely to hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from gtahead import Dataset, __version__, benchmark, build, simulate
+from gtahead.dataset import Frame
+from gtahead.geometry import box_sides
+from gtahead.predictions import write_predictions
+from gtahead.scoring.thresholds import choose, f1_at
+from gtahead.scoring.truth import truth_of
+from gtahead.training import TrainConfig, make_config, train
+from gtahead.training.detectors import CenterNet, Detector, make_detector
+from gtahead.training.finding import InPicture, as_predictions, find_heads
+from gtahead.training.fitting import validated
+from gtahead.training.samples import heads_of, read_picture
+from gtahead.training.targets import heat_targets
+
+HERE = Path(__file__).parent
+PLAN, RESULTS = HERE / "mfl.toml", HERE / "results.jsonl"
+FIGURES = ("mae", "rmse", "bias", "game3", "f1_large", "precision_large", "recall_large", "ap50")
+STATES = (
+    "images", "truth", "found", "error", "absolute", "square", "game3",
+    "hits_large", "false_large", "missed_large",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Attributes:
+        detector: by gtahead's name.
+        scale: a table of the plan's `scales`.
+        arm: a table of the plan's `arms` of this detector.
+        seed: of weights, order and augmentation.
+        learning_rate: at its highest.
+    """
+
+    detector: str
+    scale: str
+    arm: str
+    seed: int
+    learning_rate: float
+
+    def name(self) -> str:
+        """Name its folder."""
+        return "-".join(str(value) for value in self.__dict__.values()).replace(" ", "_")
+
+
+def read_plan() -> dict[str, Any]:
+    """Read the plan."""
+    return tomllib.loads(PLAN.read_text(encoding="utf-8"))
+
+
+def read_results() -> list[dict[str, Any]]:
+    """Read what was started and finished."""
+    if not RESULTS.exists():
+        return []
+    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+
+
+def finished(results: list[dict[str, Any]]) -> dict[Run, dict[str, Any]]:
+    """Give the finished runs."""
+    return {Run(**row["run"]): row for row in results if row["state"] == "finished"}
+
+
+def config_of(plan: Mapping[str, Any], run: Run) -> TrainConfig:
+    """Give a run's configuration."""
+    return make_config(
+        detector=run.detector,
+        seed=run.seed,
+        learning_rate=run.learning_rate,
+        **plan["settings"],
+        **plan["scales"][run.scale],
+        **plan["arms"][run.detector][run.arm],
+    )
+
+
+def chosen_rate(
+    plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]], detector: str, arm: str
+) -> float | None:
+    """Give an arm's learning rate: the least MAE on validation; None while runs are missing."""
+    search = plan["search"]
+    errors: dict[float, float] = {}
+    for rate in search["learning_rates"]:
+        row = done.get(Run(detector, search["scale"], arm, 0, rate))
+        if row is None:
+            return None
+        errors[rate] = main_decode(row)["validation"]["mae"]
+    return min(errors, key=lambda rate: (errors[rate], rate))
+
+
+def main_decode(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the scores of the decoding that the verdict is about: peaks of a heatmap, else NMS."""
+    scores: Mapping[str, Any] = next(iter(row["decodes"].values()))
+    return scores
+
+
+def runs_of(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) -> Iterator[Run | None]:
+    """Give all runs in their order; None for one whose learning rate isn't known yet."""
+    for block in plan["blocks"]:
+        detector, scale = block["detector"], block["scale"]
+        for arm in block["arms"]:
+            for rate in plan["search"]["learning_rates"]:
+                yield Run(detector, plan["search"]["scale"], arm, 0, rate)
+        for seed in range(block["seeds"]):
+            for arm in block["arms"]:
+                rate = chosen_rate(plan, done, detector, arm)
+                yield None if rate is None else Run(detector, scale, arm, seed, rate)
+
+
+def next_run(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) -> Run | None:
+    """Give the first run that isn't finished."""
+    for run in runs_of(plan, done):
+        if run is None or run not in done:
+            return run
+    return None
+
+
+def make_data(plan: Mapping[str, Any], folder: Path) -> Dataset:
+    """Simulate and build the data, or take what stands there."""
+    captures, dataset = folder / "captures", folder / "dataset"
+    simulate(captures, preset=plan["data"]["preset"], seed=plan["data"]["seed"])
+    build(captures, dataset)
+    return Dataset.open(dataset)
+
+
+class Scorer:
+    """Scores a detector on validation, where the threshold is chosen, and on test."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.parts = {name: dataset.select(split=name) for name in ("validation", "test")}
+        self.pictures = {
+            name: [read_picture(frame) for frame in part] for name, part in self.parts.items()
+        }
+        self.truth = truth_of(dataset, self.parts["validation"], "validation")
+
+    def find(self, detector: Detector, split: str) -> list[InPicture]:
+        """Find the heads of a split."""
+        return [find_heads(detector, picture) for picture in self.pictures[split]]
+
+    def score(self, detector: Detector) -> dict[str, Any]:
+        """Choose the threshold on validation and give the figures of both splits."""
+        found = self.find(detector, "validation")
+        threshold, told = validated(self.truth, found)
+        predictions = as_predictions(self.truth.pictures.ids, found, {})
+        best = choose(self.truth, predictions).f1_best
+        f1 = f1_at(self.truth, predictions, best, "large") if best is not None else None
+        document = self.on_test(self.find(detector, "test"), threshold)
+        return {
+            "threshold": threshold,
+            "validation": {**told, "f1_best": None if f1 is None else round(f1, 6)},
+            "test": {name: _rounded(document["metrics"][name]["value"]) for name in FIGURES},
+            "clusters": {
+                name: [_rounded(value) for value in document["clusters"]["states"][name]]
+                for name in STATES
+            },
+        }
+
+    def on_test(self, found: list[InPicture], threshold: float | None) -> dict[str, Any]:
+        """Score finds on the test split with `gtahead benchmark`."""
+        header = {"method": {"name": "run", "threshold": threshold}}
+        names = self.parts["test"].frame_ids
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "predictions.json"
+            write_predictions(file, as_predictions(names, found, header))
+            score = benchmark(file, self.dataset.folder, split="test", resamples=0, ceilings=False)
+        return score.document
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def carry_out(plan: Mapping[str, Any], run: Run, scorer: Scorer, folder: Path) -> dict[str, Any]:
+    """Train, score at a quarter, a half and all of the steps, and give the line of results."""
+    config = config_of(plan, run)
+    total = -(-len(scorer.dataset.select(split="train")) // config.batch) * config.epochs
+    curve: list[dict[str, Any]] = []
+    decodes: dict[str, Any] = {}
+
+    def look(step: int, detector: Detector, chosen: dict[str, Any]) -> None:
+        del chosen
+        if step * 4 not in (total, 2 * total, 4 * total):
+            return
+        detector.config = config
+        heatmap, last = run.detector == "centernet", step == total
+        ways: tuple[Literal["peaks", "nms"], ...] = ("peaks",) if heatmap else ("nms",)
+        for way in ("peaks", "nms") if heatmap and last else ways:
+            detector.config = replace(config, decode=way)
+            scores = scorer.score(detector)
+            if last:
+                decodes[way] = scores
+            if way == ways[0]:
+                curve.append({k: scores[k] for k in ("validation", "test")} | {"steps": step})
+        detector.config = config
+
+    started = time.process_time()
+    shutil.rmtree(folder, ignore_errors=True)
+    train(scorer.dataset.folder, folder, config=config, on_validated=look)
+    shutil.rmtree(folder)
+    return {
+        "state": "finished",
+        "run": run.__dict__,
+        "steps": total,
+        "cpu_s": round(time.process_time() - started),
+        "labels": scorer.dataset.manifest.document["fingerprints"]["labels"]["all"],
+        "gtahead": __version__,
+        "curve": curve,
+        "decodes": decodes,
+    }
+
+
+def note(row: Mapping[str, Any]) -> None:
+    """Append a line to the results."""
+    with RESULTS.open("a", encoding="utf-8") as out:
+        out.write(json.dumps(row) + "\n")
+
+
+def describe(plan: Mapping[str, Any], dataset: Dataset) -> None:
+    """Print heads in cells at each scale, and what a perfect network would come to."""
+    frames = list(dataset.select(split="test"))
+    sides = np.concatenate([box_sides(f.boxes_xyxy[f.counted]) for f in dataset])
+    edges = [0, 1, 2, 3, 4, 6, 8, 12, 100]
+    print(f"{'heads by side in cells':24}" + "".join(f"{f'< {edge}':>7}" for edge in edges[1:]))
+    scorer = Scorer(dataset)
+    for name, scale in plan["scales"].items():
+        config = make_config(**plan["settings"], **scale)
+        cells = sides * config.scale / config.stride
+        shares = np.histogram(cells, edges)[0] / len(cells)
+        print(
+            f"{name:24}" + "".join(f"{share:7.1%}" for share in shares)
+            + f"   median {np.median(cells):.1f}, under two cells {np.mean(cells < 2):.1%}"
+        )  # fmt: skip
+    for name, scale in plan["scales"].items():
+        for decode in ("peaks", "nms"):
+            config = make_config(**plan["settings"], **scale, decode=decode)
+            found = [perfect(config, frame) for frame in frames]
+            told = scorer.on_test(found, 0.5)["metrics"]
+            shown = ", ".join(f"{n} {told[n]['value']:.4f}" for n in ("mae", "f1_large", "ap50"))
+            print(f"decode ceiling, {name}, {decode}: {shown}")
+    baselines = scorer.on_test([perfect(config, frame) for frame in frames], 0.5)["baselines"]
+    print(f"guessing the training pictures' mean count: MAE {baselines['train_mean']['mae']:.3f}")
+
+
+@torch.no_grad()
+def perfect(config: TrainConfig, frame: Frame) -> InPicture:
+    """Decode the targets of a frame."""
+    network = make_detector(replace(config, backbone="resnet18"))
+    assert isinstance(network, CenterNet)
+    size = np.round(np.array(frame.size_wh) * config.scale).astype(np.int64)
+    back = np.tile(np.array(frame.size_wh) / size, 2)
+    heads = heads_of(frame, 1 / back[:2], np.zeros(2, np.int64), size)
+    rows_columns = (-(-int(size[1]) // config.stride), -(-int(size[0]) // config.stride))
+    targets = heat_targets([heads], rows_columns, config.stride)
+    found = network.decode(targets.heat, targets.offset, targets.size)[0]
+    order = torch.argsort(found.scores, descending=True, stable=True)
+    boxes: npt.NDArray[np.float64] = found.boxes[order].double().numpy() * back
+    return InPicture(boxes, found.scores[order].double().numpy())
+
+
+def show_plan(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) -> None:
+    """Print how many runs of each block are finished."""
+    for block in plan["blocks"]:
+        rows = list(runs_of({**plan, "blocks": [block]}, done))
+        there = sum(run in done for run in rows if run is not None)
+        print(f"{block['detector']:11}{block['scale']:9}{there:3} of {len(rows)}: {block['arms']}")
+
+
+def main() -> None:
+    """Run what the budget holds."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--budget", type=float, default=60, help="minutes")
+    parser.add_argument("--data", type=Path, default=Path("build/mfl"), help="a folder to work in")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--describe", action="store_true")
+    parser.add_argument("--plan", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    plan = read_plan()
+    if arguments.plan:
+        show_plan(plan, finished(read_results()))
+        return
+    dataset = make_data(plan, arguments.data)
+    if arguments.describe:
+        describe(plan, dataset)
+        return
+    scorer = Scorer(dataset)
+    end = time.monotonic() + 60 * arguments.budget
+    took: dict[tuple[str, str], float] = {}
+    while (run := next_run(plan, finished(read_results()))) is not None:
+        began = time.monotonic()
+        if began + took.get((run.detector, run.scale), 0.0) > end:
+            break
+        note({"state": "started", "run": run.__dict__})
+        row = carry_out(plan, run, scorer, arguments.data / "runs" / run.name())
+        note(row)
+        took[run.detector, run.scale] = time.monotonic() - began
+        scores = main_decode(row)
+        print(
+            f"{run.name()}: {took[run.detector, run.scale]:.0f} s, validation MAE "
+            f"{scores['validation']['mae']:.3f}, F1 {scores['validation']['f1_best']:.3f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
