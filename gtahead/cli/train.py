@@ -36,7 +36,7 @@ from gtahead.cli.common import output_options, print_json, progress_bar
 @click.option("--seed", type=int, metavar="N", help="Of weights, order and augmentation.")
 @click.option("--devices", type=int, metavar="N", help="How many.  [default: 1]")
 @click.option("--out", metavar="DIR", help="The run.  [default: ./runs/DETECTOR-LOSS]")
-@click.option("--resume", is_flag=True, help="Go on with the run at --out.")
+@click.option("--resume", is_flag=True, help="Refuse to begin: go on with the run at --out.")
 @click.option("--stop-after", type=click.IntRange(1), metavar="N", help="Epochs of this session.")
 @click.option("--print-config", is_flag=True, help="Print all settings as TOML, and do no more.")
 @output_options
@@ -67,7 +67,7 @@ def command(
     Needs the extra: pip install 'gtahead[train]'. Learns from the train split, chooses epoch and
     threshold on the validation split (carved out of train by sequence where there is none), and
     never looks at the test split. The run's folder gets model.pt for `gtahead predict`, metrics.csv
-    and run.json. An interrupted run goes on with --resume, and ends as one in a single go.
+    and run.json. The same command goes on with an interrupted run, which ends as one in a single go.
     """  # noqa: D415
     del debug
     from gtahead.training import make_config, train
@@ -108,7 +108,7 @@ def command(
         print_json({"out": str(report.out), "finished": report.finished, **record})
     elif not quiet:
         data, heads, best = record["data"], record["heads"], record["best"]
-        state = "trained" if report.finished else "stopped on request; --resume goes on"
+        state = "trained" if report.finished else "stopped on request; the same command goes on"
         click.echo(f"{report.out}: {state}, {record['epochs_done']} epochs")
         carved = ", ".join(data["validation_carved_from_train"])
         where = f"carved out of train: {carved}" if carved else "the data set's own part"

@@ -29,7 +29,7 @@ from pytorch_lightning.callbacks import (
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from gtahead import __version__, storage
+from gtahead import __version__, schemas, storage
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import box_sides
@@ -229,8 +229,9 @@ def train(
         dataset: a data set with pictures.
         out: folder of the run; `runs/<detector>-<loss>` unless given.
         config: see `gtahead.training.make_config`.
-        resume: go on with the run that stands there; the result is that of a run in one go.
-        stop_after: end after so many epochs of this session; `resume` goes on.
+        resume: refuse to begin: there must be an unfinished run. It goes on in any case where
+            settings and data are its own, and the result is that of a run in one go.
+        stop_after: end after so many epochs of this session; the next call goes on.
         on_progress: called with steps done, steps in all, and the epoch.
         on_validated: called after each validation with the step, the detector with the weights that
             were validated, and what was chosen: epoch, threshold, figures.
@@ -241,7 +242,7 @@ def train(
 
     Raises:
         InputError: data that can't be trained on; a loss that isn't finite, with its frames.
-        UsageError: the folder holds another run, or nothing to resume.
+        UsageError: the folder holds another run or a finished one, or nothing to resume.
         ResourceError: the disk fails.
     """
     config = config or TrainConfig()
@@ -255,16 +256,16 @@ def train(
         config = replace(config, scale=fitting_scale(frames, config.stride))
     last = folder / CHECKPOINTS / "last.ckpt"
     record = _record(config, opened, parts, frames)
-    onwards = last if resume else None
     if is_helper():
         with _quiet():
-            return _fit(folder, config, parts, frames, truth, record, None, onwards, stop_after,
-                        None, None)  # fmt: skip
+            return _fit(folder, config, parts, frames, truth, record, None,
+                        last if last.exists() else None, stop_after, None, None)  # fmt: skip
     with storage.naming_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with storage.locked(folder), _quiet():
         rows = _prepare(folder, record, last, resume=resume)
-        return _fit(folder, config, parts, frames, truth, record, rows, onwards, stop_after,
+        onwards = None if rows is None else last
+        return _fit(folder, config, parts, frames, truth, record, rows or [], onwards, stop_after,
                     on_progress, on_validated)  # fmt: skip
 
 
@@ -377,7 +378,7 @@ def _fit(
                 loader,
                 watching,
                 ckpt_path=None if last is None else str(last),
-                weights_only=None if last is None else False,
+                weights_only=None if last is None else True,
             )
     except SystemExit:  # how Lightning leaves after Ctrl-C
         raise KeyboardInterrupt from None
@@ -399,7 +400,7 @@ def _finish(
 ) -> TrainReport:
     """Write the best epoch's detector and what the run came to."""
     path = folder / CHECKPOINTS / "best.ckpt"
-    kept = torch.load(path, map_location="cpu", weights_only=False)
+    kept = torch.load(path, map_location="cpu", weights_only=True)
     detector = make_detector(config)
     prefix = "detector."
     weights = {
@@ -462,41 +463,39 @@ def _record(
 
 def _prepare(
     folder: Path, record: dict[str, Any], last: Path, *, resume: bool
-) -> list[dict[str, Any]]:
-    """See whether the folder holds what the call says; give the rows of the epochs done."""
+) -> list[dict[str, Any]] | None:
+    """See whether the folder's run is this one; give the rows of its epochs, None to begin anew."""
     there = folder / RUN
-    if not resume:
-        if there.exists():
+    if not there.exists():
+        if resume:
             raise UsageError(
-                "a run stands there",
-                value=str(folder),
-                remedy="--resume goes on with it; or give another --out",
+                "there is no run to resume", value=str(folder), remedy="leave --resume out"
             )
         storage.write_json(there, record)
-        return []
-    if not there.exists() or not last.exists():
-        raise UsageError(
-            "there is no run to resume, or none that finished an epoch",
-            value=str(folder),
-            remedy="leave --resume out" if not there.exists() else "remove it and train anew",
-        )
-    import orjson
-
-    old = orjson.loads(there.read_bytes())
+        return None
+    old = schemas.parse_json(there.read_bytes(), str(there))
+    for pointer, message in schemas.faults(old, "run"):
+        remedy = "remove the run, or give another --out"
+        raise InputError(message, where=Where(str(there), field=pointer), remedy=remedy)
+    remedy = "give another --out, or the settings and data of its run.json"
     for name, value in record["config"].items():
         if name not in FREE and old["config"].get(name) != value:
             raise UsageError(
-                f"the run was begun with another {name}: {old['config'].get(name)}",
+                f"a run with another {name} stands in {folder}: {old['config'].get(name)}",
                 value=value,
-                remedy="resume with the settings of its run.json, or train anew elsewhere",
+                remedy=remedy,
             )
     if old["data"] != record["data"]:
         raise UsageError(
-            "the run was begun on other data",
-            value=record["data"]["name"],
-            remedy="resume with the data set that its run.json names, or train anew elsewhere",
+            f"a run on other data stands in {folder}", value=record["data"]["name"], remedy=remedy
         )
-    epoch = torch.load(last, map_location="cpu", weights_only=False)["gtahead"]["epoch"]
+    if old["state"] == "finished":
+        raise UsageError(
+            "a finished run stands there", value=str(folder), remedy="give another --out"
+        )
+    if not last.exists():
+        return None  # it was stopped before an epoch was over
+    epoch = torch.load(last, map_location="cpu", weights_only=True)["gtahead"]["epoch"]
     return [row for row in _read_metrics(folder / METRICS) if int(row["epoch"]) <= epoch]
 
 

@@ -19,6 +19,7 @@ SCHEMA_OF_FORMAT = {
     "gtahead-export": "export",
     "gtahead-predictions": "predictions",
     "gtahead-result": "result",
+    "gtahead-run": "run",
 }
 """Schemas by the key `format` that a file of gtahead's begins with."""
 

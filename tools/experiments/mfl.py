@@ -5,8 +5,9 @@
     python tools/experiments/mfl.py --plan               # what is done and what is missing
     python tools/experiments/mfl_report.py               # the table so far
 
-Every run that was started is a line in `results.jsonl`, and so is every one that was finished; what
-was cut off is run again from its beginning. No run is begun that the budget is unlikely to hold.
+Several processes may run at once; each claims runs of its own. Every run that was started is a line
+in `results.jsonl`, and so is every one that was finished; what was cut off is run again from its
+beginning. No run is begun that the budget is unlikely to hold.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from gtahead import Dataset, __version__, benchmark, build, simulate
+from gtahead import Dataset, ResourceError, __version__, benchmark, build, simulate, storage
 from gtahead.dataset import Frame
 from gtahead.geometry import box_sides
 from gtahead.predictions import write_predictions
@@ -133,12 +135,25 @@ def runs_of(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) -> I
                 yield None if rate is None else Run(detector, scale, arm, seed, rate)
 
 
-def next_run(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) -> Run | None:
-    """Give the first run that isn't finished."""
+@contextmanager
+def next_run(plan: Mapping[str, Any], claims: Path) -> Iterator[Run | None]:
+    """Claim the first run that isn't finished and that no other process works on; None for none."""
+    done = finished(read_results())
     for run in runs_of(plan, done):
-        if run is None or run not in done:
-            return run
-    return None
+        if run is None or run in done:
+            continue
+        folder = claims / run.name()
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(storage.locked(folder))
+            except ResourceError:
+                continue
+            if run in finished(read_results()):
+                continue  # by another process, meanwhile
+            yield run
+            return
+    yield None
 
 
 def make_data(plan: Mapping[str, Any], folder: Path) -> Dataset:
@@ -299,7 +314,7 @@ def main() -> None:
     )
     parser.add_argument("--budget", type=float, default=60, help="minutes")
     parser.add_argument("--data", type=Path, default=Path("build/mfl"), help="a folder to work in")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="of this process")
     parser.add_argument("--describe", action="store_true")
     parser.add_argument("--plan", action="store_true")
     arguments = parser.parse_args()
@@ -315,20 +330,26 @@ def main() -> None:
     scorer = Scorer(dataset)
     end = time.monotonic() + 60 * arguments.budget
     took: dict[tuple[str, str], float] = {}
-    while (run := next_run(plan, finished(read_results()))) is not None:
-        began = time.monotonic()
-        if began + took.get((run.detector, run.scale), 0.0) > end:
-            break
-        note({"state": "started", "run": run.__dict__})
-        row = carry_out(plan, run, scorer, arguments.data / "runs" / run.name())
-        note(row)
-        took[run.detector, run.scale] = time.monotonic() - began
-        scores = main_decode(row)
-        print(
-            f"{run.name()}: {took[run.detector, run.scale]:.0f} s, validation MAE "
-            f"{scores['validation']['mae']:.3f}, F1 {scores['validation']['f1_best']:.3f}",
-            flush=True,
-        )
+    going = True
+    while going:
+        with next_run(plan, arguments.data / "claims") as run:
+            going = run is not None and time.monotonic() + took.get(_kind(run), 0.0) <= end
+            if run is not None and going:
+                began = time.monotonic()
+                note({"state": "started", "run": run.__dict__})
+                row = carry_out(plan, run, scorer, arguments.data / "runs" / run.name())
+                note(row)
+                took[_kind(run)] = time.monotonic() - began
+                told = main_decode(row)["validation"]
+                print(
+                    f"{run.name()}: {took[_kind(run)]:.0f} s, validation MAE {told['mae']:.3f}, "
+                    f"F1 {told['f1_best']:.3f}",
+                    flush=True,
+                )
+
+
+def _kind(run: Run) -> tuple[str, str]:
+    return run.detector, run.scale
 
 
 if __name__ == "__main__":
