@@ -67,7 +67,8 @@ def command(
     Needs the extra: pip install 'gtahead[train]'. Learns from the train split, chooses epoch and
     threshold on the validation split (carved out of train by sequence where there is none), and
     never looks at the test split. The run's folder gets model.pt for `gtahead predict`, metrics.csv
-    and run.json. The same command goes on with an interrupted run, which ends as one in a single go.
+    and run.json. The same command goes on with an interrupted run, which ends as one in a single
+    go.
     """  # noqa: D415
     del debug
     from gtahead.training import make_config, train
