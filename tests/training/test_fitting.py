@@ -113,7 +113,7 @@ def test_the_command_line(small_set: Path, run: Path, tmp_path: Path) -> None:
     for words in ([], ["--resume"]):
         done = gtahead("train", small_set, "--out", run, *words)
         assert done.code == 2
-        assert "a run with another convolutions stands in" in done.err
+        assert "a run with another channels stands in" in done.err
 
 
 def test_it_learns_four_pictures(small_set: Path) -> None:
