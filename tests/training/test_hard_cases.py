@@ -1,0 +1,350 @@
+"""Data, disks, signals and machines as they can be: what training and prediction make of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers import gtahead, make_sequence, spawn_gtahead
+
+from gtahead import Dataset, InputError, UsageError, build, export_model, train
+from gtahead.simulation import simulate
+from gtahead.simulation.presets import Preset
+from gtahead.training import make_config, predict
+from gtahead.training.checkpoints import read_checkpoint
+from gtahead.training.detectors import Detector
+from gtahead.training.fitting import fitting_scale
+from gtahead.training.samples import EpochOrder, frames_with_boxes
+
+QUICK = {
+    "crop_wh": (64, 64),
+    "batch": 2,
+    "epochs": 2,
+    "epoch_crops": 4,
+    "channels": 8,
+    "convolutions": 0,
+    "coarsest": 8,
+    "warmup": 1,
+    "ema": 0.5,
+}
+SETTINGS = [word for name, value in QUICK.items() for word in ("--set", f"{name}={value}")]
+SETTINGS = [word.replace("(64, 64)", "[64, 64]") for word in SETTINGS]
+
+
+def make_set(folder: Path, *presets: Preset) -> Path:
+    """Simulate sets and build one data set of them."""
+    for preset in presets:
+        simulate(folder / preset.name, preset=preset, workers=1)
+        for sequence in sorted((folder / preset.name).glob("seq_*")):
+            to = folder / "captures" / f"{preset.name}_{sequence.name}"
+            to.parent.mkdir(exist_ok=True)
+            sequence.rename(to)
+    build(folder / "captures", folder / "dataset", workers=1)
+    return folder / "dataset"
+
+
+@pytest.fixture(scope="module")
+def mixed_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a data set of pictures in two sizes, one smaller than a crop."""
+    return make_set(
+        tmp_path_factory.mktemp("mixed"),
+        Preset("wide", (192, 96), (3, 3, 3), (3.0, 5.0, 8.0), 3, (8.0, 24.0), 0.48),
+        Preset("tall", (64, 96), (3, 3, 3), (1.0, 2.0, 3.0), 3, (8.0, 24.0), 0.48),
+    )
+
+
+@pytest.fixture(scope="module")
+def mixed_run(mixed_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train two epochs on pictures of two sizes."""
+    out = tmp_path_factory.mktemp("run") / "mixed"
+    seen: list[tuple[int, float]] = []
+
+    def look(step: int, detector: Detector, chosen: dict[str, Any]) -> None:
+        assert not detector.training
+        seen.append((step, chosen["mae"]))
+
+    train(mixed_set, out, config=make_config(**QUICK), on_validated=look)
+    assert [step for step, _ in seen] == [2, 4]
+    return out
+
+
+def test_pictures_of_several_sizes(mixed_set: Path, mixed_run: Path, tmp_path: Path) -> None:
+    report = predict(mixed_run / "model.pt", mixed_set, tmp_path / "p.json")
+    assert report.pictures == len(Dataset.open(mixed_set).select(split="test"))
+    sizes = {frame.size_wh for frame in Dataset.open(mixed_set)}
+    assert sizes == {(192, 96), (64, 96)}
+
+
+def test_a_finished_run_is_left_alone(mixed_set: Path, mixed_run: Path) -> None:
+    before = {path: path.read_bytes() for path in mixed_run.rglob("*") if path.is_file()}
+    done = gtahead("train", mixed_set, "--out", mixed_run, *SETTINGS)
+    assert done.code == 2
+    assert done.err.startswith("error: a finished run stands there")
+    assert before == {path: path.read_bytes() for path in mixed_run.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ('{"format": "gtahead-run"', "it ends too early"),
+        ('{"format": "gtahead-run", "version": 1}', "is a required property"),
+    ],
+)
+def test_a_damaged_record_of_a_run(mixed_set: Path, tmp_path: Path, text: str, error: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    done = gtahead("train", mixed_set, "--out", tmp_path, *SETTINGS)
+    assert done.code == 1
+    assert error in done.err
+    assert (tmp_path / "run.json").read_text() == text
+
+
+def test_a_run_on_other_data_is_not_mixed_with_this(
+    mixed_set: Path, mixed_run: Path, tmp_path: Path
+) -> None:
+    record = json.loads((mixed_run / "run.json").read_text())
+    record["data"]["labels"] = "0" * 64
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    done = gtahead("train", mixed_set, "--out", tmp_path, *SETTINGS)
+    assert done.code == 2
+    assert "a run on other data stands in" in done.err
+
+
+def test_one_sequence_is_nothing_to_choose_by(tmp_path: Path) -> None:
+    make_sequence(tmp_path / "captures", frames=1)
+    build(tmp_path / "captures", tmp_path / "dataset", workers=1)
+    done = gtahead("train", tmp_path / "dataset", "--out", tmp_path / "run", *SETTINGS)
+    assert done.code == 2
+    assert "nothing to validate on: all frames for training are of one place" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_sequences_of_one_frame_each(tmp_path: Path) -> None:
+    """One is carved out to choose by, and the run says so."""
+    for name in ("a", "b"):
+        make_sequence(tmp_path / "captures", name, frames=1)
+    build(tmp_path / "captures", tmp_path / "dataset", workers=1)
+    done = gtahead("train", tmp_path / "dataset", "--out", tmp_path / "run", *SETTINGS)
+    assert done.code == 0, done.err
+    assert "validated on 1 (carved out of train: a)" in done.out
+
+
+def test_nobody_to_learn_from(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        make_sequence(tmp_path / "captures", name, rows=[])
+    build(tmp_path / "captures", tmp_path / "dataset", workers=1)
+    done = gtahead("train", tmp_path / "dataset", "--out", tmp_path / "run", *SETTINGS)
+    assert done.code == 1
+    assert "no head counts in any frame: there is nothing to learn" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_labels_without_pictures(mixed_set: Path, tmp_path: Path) -> None:
+    build(mixed_set.parent / "captures", tmp_path / "labels", images="none", workers=1)
+    done = gtahead("train", tmp_path / "labels", "--out", tmp_path / "run", *SETTINGS)
+    assert done.code == 1
+    assert "the data set holds labels alone" in done.err
+
+
+def test_heads_without_boxes_are_named(mixed_set: Path) -> None:
+    class Bare:
+        folder = mixed_set
+
+        def __iter__(self) -> Any:
+            for frame in Dataset.open(mixed_set):
+                yield replace(frame, boxes_xyxy=np.full_like(frame.boxes_xyxy, np.nan))
+
+    with pytest.raises(InputError, match=r"head \d+: a head has no box; `gtahead annotate"):
+        frames_with_boxes(Bare(), points_alone=False)  # type: ignore[arg-type]
+    assert len(frames_with_boxes(Bare(), points_alone=True)) == 18  # type: ignore[arg-type]
+
+
+def test_a_picture_that_is_damaged_is_named(mixed_set: Path, tmp_path: Path) -> None:
+    build(mixed_set.parent / "captures", tmp_path / "d", images="copy", workers=1)
+    for frame in Dataset.open(tmp_path / "d"):
+        assert frame.picture is not None
+        if frame.split == "train":
+            frame.picture.write_bytes(frame.picture.read_bytes()[:500])
+    done = gtahead("train", tmp_path / "d", "--out", tmp_path / "run", *SETTINGS)
+    assert done.code == 1
+    assert "the picture can't be read" in done.err
+    assert ".jpg > frame " in done.err
+
+
+@pytest.mark.parametrize("kind", ["text", "folder", "none"])
+def test_pictures_to_predict_that_are_none(mixed_run: Path, tmp_path: Path, kind: str) -> None:
+    images = tmp_path / "images"
+    if kind != "none":
+        images.mkdir()
+    if kind == "text":
+        (images / "a.jpg").write_text("no picture")
+    done = gtahead(
+        "predict", mixed_run / "model.pt", "--images", images, "--out", tmp_path / "p.json"
+    )
+    assert done.code == {"text": 1, "folder": 2, "none": 1}[kind]
+    assert not (tmp_path / "p.json").exists()
+
+
+def test_more_heads_than_are_given_is_told(
+    mixed_set: Path, mixed_run: Path, tmp_path: Path
+) -> None:
+    document = torch.load(mixed_run / "model.pt", weights_only=True)
+    document["config"]["max_heads"] = 1
+    torch.save(document, tmp_path / "model.pt")
+    done = gtahead(
+        "predict", tmp_path / "model.pt", "--data", mixed_set, "--out", tmp_path / "p.json"
+    )
+    assert done.code == 0
+    assert "more heads than the detector gives; see max_heads" in done.err
+
+
+def test_a_frame_with_thousands(tmp_path: Path) -> None:
+    rows = [f"0,{n},{n % 64}.25,{n * 7 % 48}.5,9" for n in range(1, 4001)]
+    for name in ("a", "b"):
+        make_sequence(tmp_path / "captures", name, frames=1, rows=rows)
+    build(tmp_path / "captures", tmp_path / "dataset", workers=1)
+    report = train(tmp_path / "dataset", tmp_path / "run", config=make_config(**QUICK))
+    assert report.finished
+    assert report.record["heads"]["count"] == 4000
+
+
+def test_the_scale_that_fits(mixed_set: Path) -> None:
+    frames = list(Dataset.open(mixed_set))
+    scale = fitting_scale(frames, 4)
+    sides = np.concatenate(
+        [np.sqrt(np.prod(f.boxes_xyxy[f.counted, 2:] - f.boxes_xyxy[f.counted, :2], axis=1))
+         for f in frames]
+    )  # fmt: skip
+    assert scale * np.median(sides) == pytest.approx(20, rel=0.03)
+    assert fitting_scale(frames, 40) == 2.0
+    assert fitting_scale([f for f in frames if f.count == 0][:1] or frames[:1], 4) > 0
+
+
+def test_every_crop_has_its_turn() -> None:
+    order = EpochOrder(count=10, taken=4, seed=3)
+    seen = set()
+    for epoch in range(12):
+        order.set_epoch(epoch)
+        items = list(order)
+        assert len(items) == len(order) == 4
+        assert len(set(items)) == 4
+        assert {number for number, _ in items} == {epoch}
+        seen |= {number for _, number in items}
+    assert seen == set(range(10))
+
+
+def test_validation_that_misses_the_last_epoch() -> None:
+    with pytest.raises(UsageError, match=r"validate_every doesn't divide epochs \(got 3\)"):
+        make_config(epochs=10, validate_every=3)
+
+
+def test_only_heatmaps_become_onnx(mixed_set: Path, mixed_run: Path, tmp_path: Path) -> None:
+    done = gtahead("export-model", mixed_run / "model.pt", "--onnx", tmp_path / "m.txt")
+    assert done.code == 2
+    assert "ONNX files end with .onnx" in done.err
+    train(mixed_set, tmp_path / "run", config=make_config(**QUICK, detector="density"))
+    done = gtahead("export-model", tmp_path / "run" / "model.pt", "--onnx", tmp_path / "model.onnx")
+    assert done.code == 2
+    assert "only heatmap detectors are exported (got 'density')" in done.err
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_onnx_gives_what_torch_gives(mixed_run: Path, tmp_path: Path) -> None:
+    import onnxruntime
+
+    report = export_model(mixed_run / "model.pt", tmp_path / "model.onnx")
+    assert report.difference <= 1e-4
+    session = onnxruntime.InferenceSession(report.out, providers=["CPUExecutionProvider"])
+    about = session.get_modelmeta().custom_metadata_map
+    trained = read_checkpoint(mixed_run / "model.pt")
+    assert about == {"stride": "4", "threshold": repr(trained.threshold), "run": "mixed"}
+    random = np.random.default_rng(1)
+    pictures = random.uniform(0, 255, (2, 32, 160, 3)).astype(np.float32)
+    heat, peaks, offset, size = session.run(None, {"pictures": pictures})
+    assert heat.shape == peaks.shape == (2, 8, 40)
+    assert offset.shape == size.shape == (2, 2, 8, 40)
+    # Decoded as the documentation says, it has the detector's own boxes.
+    from gtahead.training.samples import normalised
+
+    with torch.no_grad():
+        found = trained.detector.find(normalised(torch.from_numpy(pictures)))[0]
+    row, column = np.nonzero(peaks[0] & (heat[0] >= 0.01))
+    centre = (np.stack([column, row], axis=1) + offset[0][:, row, column].T) * 4
+    expected = (found.boxes[:, :2] + found.boxes[:, 2:]).numpy() / 2
+    np.testing.assert_allclose(centre, expected, atol=1e-2)
+
+
+def _limited() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+
+
+@pytest.mark.slow
+def test_a_full_disk_at_a_checkpoint(mixed_set: Path, tmp_path: Path) -> None:
+    command = ["train", mixed_set, "--out", tmp_path / "run", *SETTINGS]
+    done = spawn_gtahead(*command, preexec_fn=_limited)
+    assert done.code == 4, done.err
+    assert "File too large" in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "run" / "model.pt").exists()
+    done = spawn_gtahead(*command)
+    assert done.code == 0, done.err
+    assert (tmp_path / "run" / "model.pt").exists()
+
+
+@pytest.mark.slow
+def test_signals_end_a_run_that_goes_on(mixed_set: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = ["train", mixed_set, "--out", run, *SETTINGS, "--epochs", "12"]
+    process = [sys.executable, "-m", "gtahead", *map(str, command)]
+    codes = []
+    for number, rows in ((signal.SIGINT, 2), (signal.SIGTERM, 4)):
+        with subprocess.Popen(process, stderr=subprocess.PIPE, text=True) as going:
+            _wait(lambda rows=rows: _rows(run) >= rows)  # type: ignore[misc]
+            going.send_signal(number)
+            _, err = going.communicate()
+        codes.append(going.returncode)
+        assert "Traceback" not in err
+        assert "run the same command again" in err
+    assert codes == [130, 143]
+    done = spawn_gtahead(*command)
+    assert done.code == 0, done.err
+    whole = tmp_path / "whole"
+    assert spawn_gtahead("train", mixed_set, "--out", whole, *SETTINGS, "--epochs", "12").code == 0
+    weights = [torch.load(one / "model.pt", weights_only=True)["weights"] for one in (run, whole)]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def _rows(run: Path) -> int:
+    metrics = run / "metrics.csv"
+    return len(metrics.read_text().splitlines()) - 1 if metrics.exists() else 0
+
+
+def _wait(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 240
+    while not done():
+        assert time.monotonic() < end
+        os.sched_yield()
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(mixed_set: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = ["train", mixed_set, "--out", run, *SETTINGS, "--devices", "2"]
+    done = spawn_gtahead(*command)
+    assert done.code == 0, done.err
+    assert done.out.count("trained, 2 epochs") == 1
+    lines = (run / "metrics.csv").read_text().splitlines()
+    # Four crops an epoch, two processes, batches of two: one step an epoch.
+    assert [line.split(",")[0] for line in lines] == ["step", "1", "2"]
+    assert predict(run / "model.pt", mixed_set, tmp_path / "p.json").pictures > 0
