@@ -34,6 +34,9 @@ from gtahead.cli.common import output_options, print_json, progress_bar
 @click.option("--learning-rate", type=float, metavar="R", help="At its highest.")
 @click.option("--weights", metavar="FILE", help="Of the backbone: a file, none or download.")
 @click.option("--seed", type=int, metavar="N", help="Of weights, order and augmentation.")
+@click.option(
+    "--workers", type=int, metavar="N", help="Processes that load pictures.  [default: 0]"
+)
 @click.option("--devices", type=int, metavar="N", help="How many.  [default: 1]")
 @click.option("--out", metavar="DIR", help="The run.  [default: ./runs/DETECTOR-LOSS]")
 @click.option("--resume", is_flag=True, help="Refuse to begin: go on with the run at --out.")
@@ -52,6 +55,7 @@ def command(
     learning_rate: float | None,
     weights: str | None,
     seed: int | None,
+    workers: int | None,
     devices: int | None,
     out: str | None,
     stop_after: int | None,
@@ -79,20 +83,17 @@ def command(
         file,
         **{
             **_parsed(settings),
-            **{
-                name: value
-                for name, value in {
-                    "detector": detector,
-                    "loss": loss,
-                    "epochs": epochs,
-                    "batch": batch,
-                    "learning_rate": learning_rate,
-                    "weights": weights,
-                    "seed": seed,
-                    "devices": devices,
-                }.items()
-                if value is not None
-            },
+            **_given(
+                detector=detector,
+                loss=loss,
+                epochs=epochs,
+                batch=batch,
+                learning_rate=learning_rate,
+                weights=weights,
+                seed=seed,
+                workers=workers,
+                devices=devices,
+            ),
         },
     )
     if print_config:
@@ -129,6 +130,10 @@ def command(
         click.echo(f"  best epoch {best['epoch'] + 1}, on validation: {shown}")
         click.echo(f"  next: gtahead predict {report.model} --data {dataset}")
     return 0
+
+
+def _given(**options: object) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _parsed(settings: tuple[str, ...]) -> dict[str, object]:

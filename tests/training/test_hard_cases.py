@@ -244,6 +244,14 @@ def test_every_crop_has_its_turn() -> None:
     assert seen == set(range(10))
 
 
+def test_training_stops_where_nothing_gets_better(mixed_set: Path, tmp_path: Path) -> None:
+    config = make_config(**{**QUICK, "epochs": 8, "patience": 1, "learning_rate": 1e-12})
+    report = train(mixed_set, tmp_path / "run", config=config)
+    assert report.finished
+    assert report.record["state"] == "finished"
+    assert report.record["epochs_done"] < 8
+
+
 def test_validation_that_misses_the_last_epoch() -> None:
     with pytest.raises(UsageError, match=r"validate_every doesn't divide epochs \(got 3\)"):
         make_config(epochs=10, validate_every=3)
