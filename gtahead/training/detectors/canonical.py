@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
@@ -241,6 +242,23 @@ def match_anchors(
     head[(head == BACKGROUND) & on_ignored(points, target["ignored"])] = NO_LOSS
     heat = own_heat(head, points, boxes) if heated else near
     return Matched(head, near, heat)
+
+
+def match_pictures(
+    matcher: Matcher, anchors: list[Tensor], targets: list[Target], *, heated: bool
+) -> list[Matched]:
+    """Match each picture's anchors with a torchvision matcher's thresholds."""
+    return [
+        match_anchors(
+            boxes,
+            target,
+            matcher.high_threshold,
+            matcher.low_threshold,
+            each_its_best=matcher.allow_low_quality_matches,
+            heated=heated,
+        )
+        for boxes, target in zip(anchors, targets, strict=True)
+    ]
 
 
 def weighted_loss(config: TrainConfig, logits: Tensor, found: list[Matched]) -> Tensor:

@@ -24,7 +24,7 @@ from gtahead.training.detectors.canonical import (
     Matched,
     Target,
     head_anchors,
-    match_anchors,
+    match_pictures,
     pyramid,
     strides_of,
     weighted_loss,
@@ -91,18 +91,8 @@ class _HeadRpn(RegionProposalNetwork):
         self, anchors: list[Tensor], targets: list[Target]
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Label anchors 1, 0 or -1 (no loss), and give each its box."""
-        matcher = self.proposal_matcher
-        self._found = [
-            match_anchors(
-                boxes,
-                target,
-                matcher.high_threshold,
-                matcher.low_threshold,
-                each_its_best=True,
-                heated=self.config.loss == "mfl",
-            )
-            for boxes, target in zip(anchors, targets, strict=True)
-        ]
+        heated = self.config.loss == "mfl"
+        self._found = match_pictures(self.proposal_matcher, anchors, targets, heated=heated)
         labels, matched = [], []
         for one, target, boxes in zip(self._found, targets, anchors, strict=True):
             label = (one.head >= 0).float()
@@ -150,19 +140,14 @@ class _HeadRois(RoIHeads):
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Give each proposal its head, and label it 1, 0 or -1 (not to be sampled)."""
         del gt_labels
-        matcher = self.proposal_matcher
+        targets = [
+            {"boxes": boxes, "ignored": ignored}
+            for boxes, ignored in zip(gt_boxes, self.ignored, strict=True)
+        ]
         matched, labels = [], []
-        for boxes, known, ignored in zip(proposals, gt_boxes, self.ignored, strict=True):
-            head = match_anchors(
-                boxes,
-                {"boxes": known, "ignored": ignored},
-                matcher.high_threshold,
-                matcher.low_threshold,
-                each_its_best=False,
-                heated=False,
-            ).head
-            label = (head >= 0).long()
-            label[head == NO_LOSS] = -1
-            matched.append(head.clamp(min=0))
+        for one in match_pictures(self.proposal_matcher, proposals, targets, heated=False):
+            label = (one.head >= 0).long()
+            label[one.head == NO_LOSS] = -1
+            matched.append(one.head.clamp(min=0))
             labels.append(label)
         return matched, labels

@@ -18,7 +18,7 @@ from gtahead.training.detectors.canonical import (
     Canonical,
     Target,
     head_anchors,
-    match_anchors,
+    match_pictures,
     pyramid,
     weighted_loss,
 )
@@ -57,18 +57,8 @@ class _HeadRetina(RetinaNet):
         self, targets: list[Target], head_outputs: dict[str, Tensor], anchors: list[Tensor]
     ) -> dict[str, Tensor]:
         """Match anchors, and compute the losses of class and box."""
-        matcher = self.proposal_matcher
-        found = [
-            match_anchors(
-                boxes,
-                target,
-                matcher.high_threshold,
-                matcher.low_threshold,
-                each_its_best=True,
-                heated=self.config.loss == "mfl",
-            )
-            for boxes, target in zip(anchors, targets, strict=True)
-        ]
+        heated = self.config.loss == "mfl"
+        found = match_pictures(self.proposal_matcher, anchors, targets, heated=heated)
         matched = [one.head for one in found]
         losses: dict[str, Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)
         if self.config.loss != "native":
