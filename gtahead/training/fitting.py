@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import importlib.metadata
 import logging
 import math
 import os
-import platform
 import signal
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,18 +26,27 @@ from pytorch_lightning.callbacks import (
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from gtahead import __version__, schemas, storage
+from gtahead import storage
 from gtahead.dataset import Dataset, Frame
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import InputError, Where
 from gtahead.geometry import box_sides
 from gtahead.scoring.scorer import figures
 from gtahead.scoring.thresholds import choose
 from gtahead.scoring.truth import Truth, truth_of
-from gtahead.training.checkpoints import Trained, write_checkpoint
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.finding import InPicture, as_predictions, find_heads
-from gtahead.training.parts import Parts, parts_of
+from gtahead.training.parts import parts_of
+from gtahead.training.runs import (
+    BEST,
+    CHECKPOINTS,
+    LAST,
+    MODEL,
+    Run,
+    checkpoint,
+    open_run,
+    record_of,
+)
 from gtahead.training.samples import (
     Batch,
     Crops,
@@ -50,10 +56,6 @@ from gtahead.training.samples import (
     normalised,
     read_picture,
 )
-
-RUN, MODEL, METRICS, CHECKPOINTS = "run.json", "model.pt", "metrics.csv", "checkpoints"
-FREE = ("workers", "devices")
-"""Settings that may change where a run goes on: they don't decide about its result on a CPU."""
 
 KEPT = ("ap50", "f1_large", "precision_large", "recall_large", "mae", "rmse", "bias", "game3")
 
@@ -89,16 +91,15 @@ class _Module(pl.LightningModule):
         self,
         config: TrainConfig,
         truth: Truth,
-        steps: int,
-        on_figures: Callable[[dict[str, Any]], None],
+        run: Run,
         on_validated: Validated | None,
     ) -> None:
         super().__init__()
         self.config = config
+        torch.manual_seed(config.seed)
         self.detector = make_detector(config)
         self.chosen: dict[str, Any] = {}
-        self._truth, self._steps = truth, steps
-        self._on_figures, self._on_validated = on_figures, on_validated
+        self._truth, self._run, self._on_validated = truth, run, on_validated
         self._found: list[InPicture] = []
         self._losses: dict[str, list[float]] = {}
 
@@ -144,7 +145,8 @@ class _Module(pl.LightningModule):
         threshold, told = validated(self._truth, self._found)
         losses = {f"loss_{name}": float(np.mean(found)) for name, found in self._losses.items()}
         self.chosen = {"epoch": self.current_epoch, "threshold": threshold, **told}
-        self._on_figures({"step": self.global_step, **self.chosen, **losses})
+        if not is_helper():
+            self._run.note({"step": self.global_step, **self.chosen, **losses})
         for name in ("ap50", "mae"):
             self.log(name, told.get(name, 0.0) or 0.0, batch_size=1, sync_dist=True)
         if self._on_validated is not None:
@@ -159,10 +161,12 @@ class _Module(pl.LightningModule):
             self.detector.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
 
+        steps = int(self.trainer.estimated_stepping_batches)
+
         def share(step: int) -> float:
             if step < config.warmup:
                 return (step + 1) / (config.warmup + 1)
-            done = (step - config.warmup) / max(self._steps - config.warmup, 1)
+            done = (step - config.warmup) / max(steps - config.warmup, 1)
             return 0.02 + 0.98 * (1 + math.cos(math.pi * min(done, 1))) / 2
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, share)
@@ -254,19 +258,24 @@ def train(
     truth = truth_of(opened, parts.validation, parts.split)
     if config.scale == 0:
         config = replace(config, scale=fitting_scale(frames, config.stride))
-    last = folder / CHECKPOINTS / "last.ckpt"
-    record = _record(config, opened, parts, frames)
-    if is_helper():
-        with _quiet():
-            return _fit(folder, config, parts, frames, truth, record, None,
-                        last if last.exists() else None, stop_after, None, None)  # fmt: skip
-    with storage.naming_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with storage.locked(folder), _quiet():
-        rows = _prepare(folder, record, last, resume=resume)
-        onwards = None if rows is None else last
-        return _fit(folder, config, parts, frames, truth, record, rows or [], onwards, stop_after,
-                    on_progress, on_validated)  # fmt: skip
+    record = record_of(config, opened, parts, frames)
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        if is_helper():
+            last = checkpoint(folder, LAST)
+            run = Run(folder, record, last=last if last.exists() else None)
+        else:
+            with storage.naming_os_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(storage.locked(folder))
+            run = open_run(folder, record, resume=resume)
+        module = _Module(config, truth, run, on_validated)
+        trainer = _trainer(config, run, stop_after, on_progress)
+        _fit(trainer, module, _crops(frames, config), list(parts.validation), run)
+        stopped = stop_after is not None and trainer.current_epoch < config.epochs
+        if not is_helper():
+            run.finish(config, finished=not stopped)
+    return TrainReport(folder, record, finished=not stopped)
 
 
 SCALE_CELLS, SCALES = 5.0, (0.25, 2.0)
@@ -290,60 +299,30 @@ def is_helper() -> bool:
     return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
-def _fit(
-    folder: Path,
-    config: TrainConfig,
-    parts: Parts,
-    frames: list[Frame],
-    truth: Truth,
-    record: dict[str, Any],
-    rows: list[dict[str, Any]] | None,
-    last: Path | None,
-    stop_after: int | None,
-    on_progress: Progress | None,
-    on_validated: Validated | None,
-) -> TrainReport:
-    def note(row: dict[str, Any]) -> None:
-        if rows is not None:
-            rows.append(row)
-            _write_metrics(folder / METRICS, rows)
-
+def _crops(frames: list[Frame], config: TrainConfig) -> DataLoader[Any]:
     crops = Crops(frames, config)
-    taken = config.epoch_crops or len(crops)
-    order = EpochOrder(len(crops), taken, config.seed)
-    context = "forkserver" if config.workers else None
-    loader = DataLoader(
+    return DataLoader(
         crops,
         config.batch,
-        sampler=order,
+        sampler=EpochOrder(len(crops), config.epoch_crops or len(crops), config.seed),
         num_workers=config.workers,
         collate_fn=batched,
-        multiprocessing_context=context,
+        multiprocessing_context="forkserver" if config.workers else None,
         persistent_workers=config.workers > 0,
     )
-    watching: Any = DataLoader(list(parts.validation), batch_size=None, collate_fn=_as_it_is)  # type: ignore[arg-type]
-    a_device = math.ceil(taken / config.devices)
-    batches = math.ceil(a_device / config.batch)
-    steps = math.ceil(batches / config.accumulate) * config.epochs
-    torch.manual_seed(config.seed)
-    module = _Module(config, truth, steps, note, on_validated)
+
+
+def _trainer(
+    config: TrainConfig, run: Run, stop_after: int | None, on_progress: Progress | None
+) -> pl.Trainer:
     best, mode = ("mae", "min") if config.detector == "density" else ("ap50", "max")
-    keeping = ModelCheckpoint(
-        dirpath=folder / CHECKPOINTS,
-        filename="best",
-        monitor=best,
-        mode=mode,
-        save_on_train_epoch_end=False,
-        enable_version_counter=False,
-    )
-    # Apart from the best one: Lightning's save_last leaves it as it was where nothing got better.
     # After validation, never at the end of the training epoch: resumed from there, runs differ.
-    going_on = ModelCheckpoint(
-        dirpath=folder / CHECKPOINTS,
-        filename="last",
-        save_on_train_epoch_end=False,
-        enable_version_counter=False,
-    )
+    # The last one apart from the best: Lightning's save_last leaves it where nothing got better.
+    kept: dict[str, Any] = {
+        "dirpath": run.folder / CHECKPOINTS,
+        "save_on_train_epoch_end": False,
+        "enable_version_counter": False,
+    }
     callbacks: list[Callback] = [_Ticks(on_progress)]
     if config.ema > 0:
         callbacks.append(EMAWeightAveraging(decay=config.ema))
@@ -354,7 +333,9 @@ def _fit(
         callbacks.append(patient)
     if stop_after is not None:
         callbacks.append(_StopAfter(stop_after))
-    trainer = pl.Trainer(
+    callbacks.append(ModelCheckpoint(filename=BEST, monitor=best, mode=mode, **kept))
+    callbacks.append(ModelCheckpoint(filename=LAST, **kept))
+    return pl.Trainer(
         accelerator="auto",
         devices=config.devices,
         max_epochs=config.epochs,
@@ -362,160 +343,38 @@ def _fit(
         precision=config.precision,
         accumulate_grad_batches=config.accumulate,
         gradient_clip_val=config.clip or None,
-        callbacks=[*callbacks, keeping, going_on],
-        logger=_tensorboard(folder),
+        callbacks=callbacks,
+        logger=_tensorboard(run.folder),
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         deterministic="warn" if config.devices == 1 else None,
     )
+
+
+def _fit(
+    trainer: pl.Trainer, module: _Module, crops: DataLoader[Any], validation: list[Frame], run: Run
+) -> None:
+    watched: Any = DataLoader(validation, batch_size=None, collate_fn=_as_it_is)  # type: ignore[arg-type]
     interrupt = signal.getsignal(signal.SIGINT)
     try:
-        with storage.naming_os_errors(folder):
+        with storage.naming_os_errors(run.folder):
             trainer.fit(
                 module,
-                loader,
-                watching,
-                ckpt_path=None if last is None else str(last),
-                weights_only=None if last is None else True,
+                crops,
+                watched,
+                ckpt_path=None if run.last is None else str(run.last),
+                weights_only=None if run.last is None else True,
             )
     except SystemExit:  # how Lightning leaves after Ctrl-C
         raise KeyboardInterrupt from None
     finally:
         signal.signal(signal.SIGINT, interrupt)
-    stopped = stop_after is not None and trainer.current_epoch < config.epochs
-    if rows is None:
-        return TrainReport(folder, record, not stopped)
-    return _finish(folder, config, record, rows, finished=not stopped)
-
-
-def _finish(
-    folder: Path,
-    config: TrainConfig,
-    record: dict[str, Any],
-    rows: list[dict[str, Any]],
-    *,
-    finished: bool,
-) -> TrainReport:
-    """Write the best epoch's detector and what the run came to."""
-    path = folder / CHECKPOINTS / "best.ckpt"
-    kept = torch.load(path, map_location="cpu", weights_only=True)
-    detector = make_detector(config)
-    prefix = "detector."
-    weights = {
-        name.removeprefix(prefix): value
-        for name, value in kept["state_dict"].items()
-        if name.startswith(prefix)
-    }
-    detector.load_state_dict(weights)
-    chosen = kept["gtahead"]
-    record |= {
-        "state": "finished" if finished else "stopped",
-        "epochs_done": int(rows[-1]["epoch"]) + 1,
-        "best": chosen,
-    }
-    about = {"run": folder.resolve().name, "data": record["data"], "best": chosen}
-    write_checkpoint(folder / MODEL, Trained(detector, chosen["threshold"], about))
-    storage.write_json(folder / RUN, record)
-    return TrainReport(folder, record, finished)
 
 
 def _as_it_is(frame: Frame) -> Frame:
     return frame
-
-
-def _record(
-    config: TrainConfig, opened: Dataset, parts: Parts, frames: list[Frame]
-) -> dict[str, Any]:
-    """Say what the run is: settings, versions, data."""
-    sides = np.concatenate([box_sides(frame.boxes_xyxy[frame.counted]) for frame in frames])
-    cells = sides * config.scale / config.stride
-    cells = cells[np.isfinite(cells)]
-    prints = opened.manifest.document["fingerprints"]
-    packages = ("numpy", "opencv-python-headless", "pytorch-lightning", "torch", "torchvision")
-    return {
-        "format": "gtahead-run",
-        "version": 1,
-        "gtahead": __version__,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
-        "config": config.as_dict(),
-        "data": {
-            "name": opened.folder.resolve().name,
-            "labels": prints["labels"].get("all"),
-            "train_frames": len(parts.train),
-            "validation_frames": len(parts.validation),
-            "validation_carved_from_train": list(parts.carved),
-        },
-        "heads": {
-            "count": len(sides),
-            "side_cells": [round(float(q), 2) for q in np.quantile(cells, (0.05, 0.5, 0.95))]
-            if len(cells)
-            else [],
-            "under_two_cells": round(float(np.mean(cells < 2)), 4) if len(cells) else 0.0,
-        },
-        "state": "running",
-    }
-
-
-def _prepare(
-    folder: Path, record: dict[str, Any], last: Path, *, resume: bool
-) -> list[dict[str, Any]] | None:
-    """See whether the folder's run is this one; give the rows of its epochs, None to begin anew."""
-    there = folder / RUN
-    if not there.exists():
-        if resume:
-            raise UsageError(
-                "there is no run to resume", value=str(folder), remedy="leave --resume out"
-            )
-        storage.write_json(there, record)
-        return None
-    old = schemas.parse_json(there.read_bytes(), str(there))
-    for pointer, message in schemas.faults(old, "run"):
-        remedy = "remove the run, or give another --out"
-        raise InputError(message, where=Where(str(there), field=pointer), remedy=remedy)
-    remedy = "give another --out, or the settings and data of its run.json"
-    for name, value in record["config"].items():
-        if name not in FREE and old["config"].get(name) != value:
-            raise UsageError(
-                f"a run with another {name} stands in {folder}: {old['config'].get(name)}",
-                value=value,
-                remedy=remedy,
-            )
-    if old["data"] != record["data"]:
-        raise UsageError(
-            f"a run on other data stands in {folder}", value=record["data"]["name"], remedy=remedy
-        )
-    if old["state"] == "finished":
-        raise UsageError(
-            "a finished run stands there", value=str(folder), remedy="give another --out"
-        )
-    if not last.exists():
-        return None  # it was stopped before an epoch was over
-    epoch = torch.load(last, map_location="cpu", weights_only=True)["gtahead"]["epoch"]
-    return [row for row in _read_metrics(folder / METRICS) if int(row["epoch"]) <= epoch]
-
-
-def _write_metrics(path: Path, rows: list[dict[str, Any]]) -> None:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with (
-        storage.naming_os_errors(path),
-        storage.replacing(path) as part,
-        part.open("w", encoding="utf-8", newline="") as out,
-    ):
-        writer = csv.DictWriter(out, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _read_metrics(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
 
 
 def _tensorboard(folder: Path) -> Any:  # noqa: ANN401 - a logger or False

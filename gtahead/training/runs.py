@@ -1,0 +1,205 @@
+"""A run on disk: its record, its figures, its checkpoints, and how it goes on where it was.
+
+run.json          settings, versions, data, state, the best epoch
+metrics.csv       a line a validation
+model.pt          the best epoch's detector
+checkpoints/      what is needed to go on
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gtahead import __version__, schemas, storage
+from gtahead.dataset import Dataset, Frame
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.geometry import box_sides
+from gtahead.training.checkpoints import Trained, write_checkpoint
+from gtahead.training.config import TrainConfig
+from gtahead.training.detectors import make_detector
+from gtahead.training.parts import Parts
+
+RUN, MODEL, METRICS, CHECKPOINTS = "run.json", "model.pt", "metrics.csv", "checkpoints"
+BEST, LAST = "best", "last"
+FREE = ("workers", "devices")
+"""Settings that may change where a run goes on: they don't decide about its result on a CPU."""
+
+
+@dataclass
+class Run:
+    """A run in its folder.
+
+    Attributes:
+        folder: its own.
+        record: what `run.json` says.
+        rows: of `metrics.csv`.
+        last: the checkpoint to go on from; None at the beginning.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    last: Path | None = None
+
+    def note(self, row: dict[str, Any]) -> None:
+        """Add a line to the figures.
+
+        Raises:
+            ResourceError: the disk fails.
+        """
+        self.rows.append(row)
+        path = self.folder / METRICS
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        with (
+            storage.naming_os_errors(path),
+            storage.replacing(path) as part,
+            part.open("w", encoding="utf-8", newline="") as out,
+        ):
+            writer = csv.DictWriter(out, names, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def finish(self, config: TrainConfig, *, finished: bool) -> None:
+        """Write the best epoch's detector and what the run came to.
+
+        Raises:
+            ResourceError: the disk fails.
+        """
+        kept = _load(checkpoint(self.folder, BEST))
+        detector = make_detector(config)
+        prefix = "detector."
+        weights = {
+            name.removeprefix(prefix): value
+            for name, value in kept["state_dict"].items()
+            if name.startswith(prefix)
+        }
+        detector.load_state_dict(weights)
+        chosen = kept["gtahead"]
+        self.record |= {
+            "state": "finished" if finished else "stopped",
+            "epochs_done": int(self.rows[-1]["epoch"]) + 1,
+            "best": chosen,
+        }
+        about = {"run": self.folder.resolve().name, "data": self.record["data"], "best": chosen}
+        write_checkpoint(self.folder / MODEL, Trained(detector, chosen["threshold"], about))
+        storage.write_json(self.folder / RUN, self.record)
+
+
+def checkpoint(folder: Path, name: str) -> Path:
+    """Give the path of a run's checkpoint, `BEST` or `LAST`."""
+    return folder / CHECKPOINTS / f"{name}.ckpt"
+
+
+def record_of(
+    config: TrainConfig, opened: Dataset, parts: Parts, frames: list[Frame]
+) -> dict[str, Any]:
+    """Say what a run is: settings, versions, data."""
+    sides = np.concatenate([box_sides(frame.boxes_xyxy[frame.counted]) for frame in frames])
+    cells = sides * config.scale / config.stride
+    cells = cells[np.isfinite(cells)]
+    prints = opened.manifest.document["fingerprints"]
+    packages = ("numpy", "opencv-python-headless", "pytorch-lightning", "torch", "torchvision")
+    return {
+        "format": "gtahead-run",
+        "version": 1,
+        "gtahead": __version__,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in packages},
+        },
+        "config": config.as_dict(),
+        "data": {
+            "name": opened.folder.resolve().name,
+            "labels": prints["labels"].get("all"),
+            "train_frames": len(parts.train),
+            "validation_frames": len(parts.validation),
+            "validation_carved_from_train": list(parts.carved),
+        },
+        "heads": {
+            "count": len(sides),
+            "side_cells": [round(float(q), 2) for q in np.quantile(cells, (0.05, 0.5, 0.95))]
+            if len(cells)
+            else [],
+            "under_two_cells": round(float(np.mean(cells < 2)), 4) if len(cells) else 0.0,
+        },
+        "state": "running",
+    }
+
+
+def open_run(folder: Path, record: dict[str, Any], *, resume: bool) -> Run:
+    """Begin a run in a folder, or take the unfinished one that stands there.
+
+    Args:
+        folder: exists.
+        record: of the run that is wanted.
+        resume: there must be one.
+
+    Raises:
+        InputError: the record or the checkpoint that stands there is damaged.
+        UsageError: there is another run, a finished one, or none to resume.
+    """
+    there = folder / RUN
+    if not there.exists():
+        if resume:
+            remedy = "leave --resume out"
+            raise UsageError("there is no run to resume", value=str(folder), remedy=remedy)
+        storage.write_json(there, record)
+        return Run(folder, record)
+    old = schemas.parse_json(there.read_bytes(), str(there))
+    for pointer, message in schemas.faults(old, "run"):
+        remedy = "remove the run, or give another --out"
+        raise InputError(message, where=Where(str(there), field=pointer), remedy=remedy)
+    _refuse_another(folder, old, record)
+    last = checkpoint(folder, LAST)
+    if not last.exists():
+        return Run(folder, record)  # it was stopped before it was validated
+    epoch = _load(last)["gtahead"]["epoch"]
+    rows = [row for row in _read_metrics(folder / METRICS) if int(row["epoch"]) <= epoch]
+    return Run(folder, record, rows, last)
+
+
+def _refuse_another(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    remedy = "give another --out, or the settings and data of its run.json"
+    for name, value in new["config"].items():
+        if name not in FREE and old["config"].get(name) != value:
+            raise UsageError(
+                f"a run with another {name} stands in {folder}: {old['config'].get(name)}",
+                value=value,
+                remedy=remedy,
+            )
+    if old["data"] != new["data"]:
+        raise UsageError(
+            f"a run on other data stands in {folder}", value=new["data"]["name"], remedy=remedy
+        )
+    if old["state"] == "finished":
+        raise UsageError(
+            "a finished run stands there", value=str(folder), remedy="give another --out"
+        )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise InputError(
+            "the run's checkpoint can't be read",
+            where=Where(str(path)),
+            value=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            remedy="remove the file to begin anew",
+        ) from error
+    return found
+
+
+def _read_metrics(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
