@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -275,3 +276,5 @@ def _check(name: str, value: object, hint: Any) -> None:  # noqa: ANN401 - a typ
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
         words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
         raise UsageError(f"{name} must be {words[hint]}", value=value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{name} must be a finite number", value=value)

@@ -85,21 +85,21 @@ class TrainReport:
 
 
 class _Module(pl.LightningModule):
-    """What Lightning trains."""
+    """What Lightning trains.
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        truth: Truth,
-        run: Run,
-        on_validated: Validated | None,
-    ) -> None:
+    Attributes:
+        run: where its figures are noted.
+    """
+
+    run: Run
+
+    def __init__(self, config: TrainConfig, truth: Truth, on_validated: Validated | None) -> None:
         super().__init__()
         self.config = config
         torch.manual_seed(config.seed)
         self.detector = make_detector(config)
         self.chosen: dict[str, Any] = {}
-        self._truth, self._run, self._on_validated = truth, run, on_validated
+        self._truth, self._on_validated = truth, on_validated
         self._found: list[InPicture] = []
         self._losses: dict[str, list[float]] = {}
 
@@ -146,7 +146,7 @@ class _Module(pl.LightningModule):
         losses = {f"loss_{name}": float(np.mean(found)) for name, found in self._losses.items()}
         self.chosen = {"epoch": self.current_epoch, "threshold": threshold, **told}
         if not is_helper():
-            self._run.note({"step": self.global_step, **self.chosen, **losses})
+            self.run.note({"step": self.global_step, **self.chosen, **losses})
         for name in ("ap50", "mae"):
             self.log(name, told.get(name, 0.0) or 0.0, batch_size=1, sync_dist=True)
         if self._on_validated is not None:
@@ -261,15 +261,16 @@ def train(
     record = record_of(config, opened, parts, frames)
     with ExitStack() as stack:
         stack.enter_context(_quiet())
+        module = _Module(config, truth, on_validated)
         if is_helper():
             last = checkpoint(folder, LAST)
             run = Run(folder, record, last=last if last.exists() else None)
         else:
             with storage.naming_os_errors(folder):
-                folder.mkdir(parents=True, exist_ok=True)
+                storage.make_folder(folder)
             stack.enter_context(storage.locked(folder))
             run = open_run(folder, record, resume=resume)
-        module = _Module(config, truth, run, on_validated)
+        module.run = run
         trainer = _trainer(config, run, stop_after, on_progress)
         _fit(trainer, module, _crops(frames, config), list(parts.validation), run)
         stopped = stop_after is not None and trainer.current_epoch < config.epochs

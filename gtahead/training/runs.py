@@ -157,10 +157,11 @@ def open_run(folder: Path, record: dict[str, Any], *, resume: bool) -> Run:
     for pointer, message in schemas.faults(old, "run"):
         remedy = "remove the run, or give another --out"
         raise InputError(message, where=Where(str(there), field=pointer), remedy=remedy)
-    _refuse_another(folder, old, record)
     last = checkpoint(folder, LAST)
-    if not last.exists():
-        return Run(folder, record)  # it was stopped before it was validated
+    if old["state"] != "finished" and not last.exists():
+        storage.write_json(there, record)  # nothing is lost: it was stopped before its validation
+        return Run(folder, record)
+    _refuse_another(folder, old, record)
     epoch = _load(last)["gtahead"]["epoch"]
     rows = [row for row in _read_metrics(folder / METRICS) if int(row["epoch"]) <= epoch]
     return Run(folder, record, rows, last)

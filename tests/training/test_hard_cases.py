@@ -110,12 +110,55 @@ def test_a_damaged_record_of_a_run(mixed_set: Path, tmp_path: Path, text: str, e
     assert (tmp_path / "run.json").read_text() == text
 
 
+def test_a_damaged_checkpoint_of_a_run(mixed_set: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(mixed_set, run, config=make_config(**QUICK), stop_after=1)
+    last = run / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:3000])
+    done = gtahead("train", mixed_set, "--out", run, *SETTINGS)
+    assert done.code == 1
+    assert "the run's checkpoint can't be read" in done.err
+    assert "remove the file to begin anew" in done.err
+    last.unlink()
+    assert gtahead("train", mixed_set, "--out", run, *SETTINGS).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "error"),
+    [
+        (["--learning-rate", "inf"], 2, "learning_rate must be a finite number"),
+        (["--set", "ema=nan"], 2, "ema must be a finite number"),
+        (["--weights", "gone.pt"], 1, "no such file of weights"),
+        (["--weights", __file__], 1, "not a file of weights that torch can read safely"),
+        (["--set", "novalue"], 2, "--set takes NAME=VALUE"),
+        (["--config", "gone.toml"], 1, "no such file"),
+    ],
+)
+def test_wrong_calls_leave_nothing(
+    mixed_set: Path, tmp_path: Path, words: list[str], code: int, error: str
+) -> None:
+    done = gtahead("train", mixed_set, "--out", tmp_path / "run", *SETTINGS, *words)
+    assert done.code == code
+    assert error in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_where_the_run_should_be(mixed_set: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    done = gtahead("train", mixed_set, "--out", tmp_path / "file", *SETTINGS)
+    assert done.code == 1
+    assert "a file stands where a folder is needed" in done.err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_run_on_other_data_is_not_mixed_with_this(
     mixed_set: Path, mixed_run: Path, tmp_path: Path
 ) -> None:
     record = json.loads((mixed_run / "run.json").read_text())
     record["data"]["labels"] = "0" * 64
     (tmp_path / "run.json").write_text(json.dumps(record))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
     done = gtahead("train", mixed_set, "--out", tmp_path, *SETTINGS)
     assert done.code == 2
     assert "a run on other data stands in" in done.err
