@@ -172,12 +172,7 @@ def check_png(path: str | Path) -> None:
         raise UsageError(
             "pictures are written as PNG", value=Path(path).name, remedy="end the name with .png"
         )
-    if not Path(path).parent.is_dir():
-        raise InputError(
-            "no such folder for the picture",
-            where=Where(str(path)),
-            remedy="make the folder, or give another path",
-        )
+    storage.require_folder_of(Path(path), "the picture")
 
 
 def write_png(path: str | Path, picture: npt.NDArray[np.uint8]) -> None:

@@ -254,6 +254,24 @@ def naming_os_errors(target: Path, sequence: str | None = None) -> Iterator[None
         ) from error
 
 
+def require_folder_of(path: Path, what: str) -> None:
+    """See before the work whether there is a folder to write a file into.
+
+    Args:
+        path: of the file.
+        what: it is, with its article.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not path.parent.is_dir():
+        raise InputError(
+            f"no such folder for {what}",
+            where=Where(str(path)),
+            remedy="make the folder, or give another path",
+        )
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and its parents.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import output_options, print_json, progress_bar
+from gtahead.cli.common import output_options, print_findings, print_json, progress_bar
 
 
 @click.command("predict")
@@ -36,12 +36,16 @@ def command(
     Boxes are in the pictures' own pixels, whatever the network was given; large pictures are
     looked at in overlapping tiles, and a head on a seam is counted once. The threshold from which
     a head counts is the one that was chosen on validation.
+
+    Exit 0: clean. 3: done, but pictures that can't be read were set aside (they are listed).
     """
     del debug
     from gtahead.training import predict
 
     with progress_bar("predicting", quiet=quiet or as_json) as show:
         report = predict(checkpoint, data, out, split=split, images=images, on_progress=show)
+    if not quiet:
+        print_findings(report.findings)
     for name in report.capped:
         click.echo(f"warning: {name}: more heads than the detector gives; see max_heads", err=True)
     if as_json:
@@ -52,6 +56,7 @@ def command(
                 "heads": report.heads,
                 "threshold": report.threshold,
                 "capped": report.capped,
+                "findings": report.findings.as_dict(),
             }
         )
     elif not quiet:
@@ -61,4 +66,4 @@ def command(
         )
         if images is None:
             click.echo(f"  next: gtahead benchmark {report.out} --data {data} --split {split}")
-    return 0
+    return report.exit_code

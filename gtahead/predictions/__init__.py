@@ -3,13 +3,14 @@
 from gtahead.predictions.checking import Pictures, arrange, geometry_hints
 from gtahead.predictions.reading import read_predictions
 from gtahead.predictions.table import ImageKey, Predictions
-from gtahead.predictions.writing import write_predictions
+from gtahead.predictions.writing import check_target, write_predictions
 
 __all__ = [
     "ImageKey",
     "Pictures",
     "Predictions",
     "arrange",
+    "check_target",
     "geometry_hints",
     "read_predictions",
     "write_predictions",

@@ -20,13 +20,31 @@ DECIMALS = 3
 """Of pixels and scores as they are written."""
 
 
+def check_target(path: str | Path) -> None:
+    """See before the work whether a prediction file can be written there.
+
+    Raises:
+        InputError: there is no such folder.
+        UsageError: another ending than those of prediction files.
+    """
+    target = Path(path)
+    packed = target.name.endswith(".gz")
+    endings = (".json", ".jsonl") if packed else (".json", ".jsonl", ".parquet")
+    if not target.name.removesuffix(".gz").endswith(endings):
+        remedy = "end it with .json, .jsonl or .parquet, the first two with .gz if you like"
+        raise UsageError("no kind of prediction file", value=target.name, remedy=remedy)
+    storage.require_folder_of(target, "the predictions")
+
+
 def write_predictions(path: str | Path, predictions: Predictions) -> None:
     """Write a prediction file: `.json`, `.jsonl`, either with `.gz`, or `.parquet`.
 
     Raises:
+        InputError: there is no such folder.
         UsageError: another ending.
         ResourceError: it can't be written.
     """
+    check_target(path)
     target = Path(path)
     header = header_of(predictions)
     name = target.name.removesuffix(".gz")
@@ -39,11 +57,8 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
         if name.endswith(".jsonl"):
             lines = [header, *_rows(predictions)]
             data = b"".join(orjson.dumps(line) + b"\n" for line in lines)
-        elif name.endswith(".json"):
-            data = document_bytes(header, _rows(predictions))
         else:
-            remedy = "end it with .json, .jsonl or .parquet, the first two with .gz if you like"
-            raise UsageError("no kind of prediction file", value=target.name, remedy=remedy)
+            data = document_bytes(header, _rows(predictions))
         packed = name != target.name
         storage.write_bytes(target, gzip.compress(data, mtime=0) if packed else data)
 

@@ -80,13 +80,14 @@ def export_model(checkpoint: str | Path, out: str | Path = "model.onnx") -> Expo
         out: the file.
 
     Raises:
-        InputError: the checkpoint can't be read.
+        InputError: the checkpoint can't be read, or there is no folder for `out`.
         UsageError: it holds a detector without a heatmap, or `out` has another ending.
         ResourceError: the extra is missing, or the file can't be written.
     """
     to = Path(out)
     if to.suffix.lower() != ".onnx":
         raise UsageError("ONNX files end with .onnx", value=to.name)
+    storage.require_folder_of(to, "the model")
     for package in ("onnx", "onnxscript", "onnxruntime"):
         if find_spec(package) is None:
             remedy = "pip install 'gtahead[onnx]'"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +10,12 @@ import torch
 
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, UsageError, Where
-from gtahead.pictures import PictureError, decode_rgb, read_bytes
-from gtahead.predictions import write_predictions
+from gtahead.findings import Findings
+from gtahead.pictures import PictureError
+from gtahead.predictions import check_target, write_predictions
 from gtahead.training.checkpoints import read_checkpoint
-from gtahead.training.finding import as_predictions, find_heads
-from gtahead.training.samples import Picture, read_picture
+from gtahead.training.finding import InPicture, as_predictions, find_heads
+from gtahead.training.samples import load_picture
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -31,6 +32,7 @@ class PredictReport:
         heads: found at or above the threshold; the sum of counts of a detector that only counts.
         threshold: from which score on a head counts.
         capped: pictures with more heads than the detector gives.
+        findings: of pictures that can't be read; they are not in the file.
     """
 
     out: Path
@@ -38,6 +40,12 @@ class PredictReport:
     heads: float
     threshold: float | None
     capped: list[str]
+    findings: Findings
+
+    @property
+    def exit_code(self) -> int:
+        """0; 3 where pictures were set aside."""
+        return 3 if self.findings.anything_set_aside else 0
 
 
 def predict(
@@ -60,26 +68,22 @@ def predict(
             paths in the folder.
         on_progress: called with pictures done, pictures in all, and the name.
 
+    Returns:
+        What was found; pictures that can't be read are set aside by name.
+
     Raises:
-        InputError: the checkpoint or a picture can't be read.
+        InputError: the checkpoint can't be read, no picture can, or there is no folder for `out`.
         UsageError: no such split, no pictures, or another ending.
         ResourceError: the file can't be written.
     """
+    check_target(out)
     trained = read_checkpoint(checkpoint)
     header: dict[str, object] = {}
     if images is not None:
-        root = Path(images)
-        files = _files(root)
-        folder = root if root.is_dir() else root.parent
-        names = [file.relative_to(folder).as_posix() for file in files]
-        pictures: Iterator[Picture] = (_read(file) for file in files)
+        wanted = _of_images(Path(images))
     else:
         opened = Dataset.open(data)
-        part = opened.select(split=split)
-        if not len(part):
-            raise UsageError("the split has no pictures", value=split)
-        names = part.frame_ids
-        pictures = (read_picture(frame) for frame in part)
+        wanted = _of_split(opened, split)
         header["dataset"] = {
             "name": opened.folder.resolve().name,
             "split": split,
@@ -90,20 +94,56 @@ def predict(
     if trained.threshold is not None:
         method |= {"threshold": trained.threshold, "threshold_selected_on": "validation"}
     header["method"] = method
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trained.detector.to(device)
-    found = []
-    for number, picture in enumerate(pictures):
-        found.append(find_heads(trained.detector, picture))
+    trained.detector.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    found: dict[str, InPicture] = {}
+    findings = Findings()
+    for number, one in enumerate(wanted):
+        try:
+            found[one.name] = find_heads(trained.detector, load_picture(one.path, one.size_wh))
+        except PictureError as error:
+            findings.add(error.code, Where(str(one.path)), detail=error.detail)
         if on_progress is not None:
-            on_progress(number + 1, len(names), names[number])
-    write_predictions(out, as_predictions(names, found, header))
+            on_progress(number + 1, len(wanted), one.name)
+    if not found:
+        raise InputError("none of the pictures can be read", where=Where(str(wanted[0].path)))
+    write_predictions(out, as_predictions(found, list(found.values()), header))
     least = trained.threshold or 0.0
     heads = sum(
-        float((one.scores >= least).sum()) if one.count is None else one.count for one in found
+        float((one.scores >= least).sum()) if one.count is None else one.count
+        for one in found.values()
     )
-    capped = [name for name, one in zip(names, found, strict=True) if one.capped]
-    return PredictReport(Path(out), len(names), round(heads, 1), trained.threshold, capped)
+    capped = [name for name, one in found.items() if one.capped]
+    return PredictReport(
+        Path(out), len(found), round(heads, 1), trained.threshold, capped, findings
+    )
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A picture to look at; its size where it is known."""
+
+    name: str
+    path: Path
+    size_wh: tuple[int, int] | None = None
+
+
+def _of_split(opened: Dataset, split: str) -> list[_Wanted]:
+    part = opened.select(split=split)
+    if not len(part):
+        raise UsageError("the split has no pictures", value=split)
+    wanted = []
+    for frame in part:
+        if frame.picture is None:
+            remedy = "build it with pictures: without --images none"
+            where = Where(str(opened.folder))
+            raise InputError("the data set holds labels alone", where=where, remedy=remedy)
+        wanted.append(_Wanted(frame.frame_id, frame.picture, frame.size_wh))
+    return wanted
+
+
+def _of_images(root: Path) -> list[_Wanted]:
+    folder = root if root.is_dir() else root.parent
+    return [_Wanted(file.relative_to(folder).as_posix(), file) for file in _files(root)]
 
 
 def _files(root: Path) -> list[Path]:
@@ -117,12 +157,3 @@ def _files(root: Path) -> list[Path]:
             "no pictures there", value=str(root), remedy=f"known: {', '.join(SUFFIXES)}"
         )
     return files
-
-
-def _read(file: Path) -> Picture:
-    try:
-        return decode_rgb(read_bytes(file))
-    except (PictureError, OSError) as error:
-        raise InputError(
-            "the picture can't be read", where=Where(str(file)), value=str(error)
-        ) from error

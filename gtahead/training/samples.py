@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from torch.utils.data import Sampler
 
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, Where
+from gtahead.findings import CODES
 from gtahead.pictures import PictureError, decode_rgb, read_bytes
 from gtahead.training.config import TrainConfig
 from gtahead.training.targets import Heads
@@ -57,6 +59,19 @@ def normalised(pictures: Tensor) -> Tensor:
     return ((pictures.float() - mean) / spread).permute(0, 3, 1, 2).contiguous()
 
 
+def load_picture(path: Path, size_wh: tuple[int, int] | None = None) -> Picture:
+    """Read a picture, (H, W, 3) RGB.
+
+    Raises:
+        PictureError: it is missing, can't be read, or has another size than `size_wh`.
+    """
+    picture = decode_rgb(read_bytes(path))
+    found = (picture.shape[1], picture.shape[0])
+    if size_wh is not None and found != size_wh:
+        raise PictureError("wrong-size", "{} x {} instead of {} x {}".format(*found, *size_wh))
+    return picture
+
+
 def read_picture(frame: Frame) -> Picture:
     """Read a frame's picture, (H, W, 3) RGB.
 
@@ -71,22 +86,14 @@ def read_picture(frame: Frame) -> Picture:
             remedy="build it with pictures: without --images none",
         )
     try:
-        picture = decode_rgb(read_bytes(frame.picture))
-    except (PictureError, OSError) as error:
+        return load_picture(frame.picture, frame.size_wh)
+    except PictureError as error:
         raise InputError(
-            "the picture can't be read",
+            CODES[error.code].what,
             where=where,
-            value=str(error),
+            value=error.detail or None,
             remedy="`gtahead validate --images full` finds all that are damaged",
         ) from error
-    if (picture.shape[1], picture.shape[0]) != frame.size_wh:
-        raise InputError(
-            "the picture has another size than the data set says",
-            where=where,
-            value=f"{picture.shape[1]} x {picture.shape[0]}",
-            remedy="build the data set anew",
-        )
-    return picture
 
 
 def scaled(picture: Picture, scale: float) -> Picture:

@@ -221,7 +221,7 @@ def test_a_picture_that_is_damaged_is_named(mixed_set: Path, tmp_path: Path) -> 
             frame.picture.write_bytes(frame.picture.read_bytes()[:500])
     done = gtahead("train", tmp_path / "d", "--out", tmp_path / "run", *SETTINGS)
     assert done.code == 1
-    assert "the picture can't be read" in done.err
+    assert "the picture is cut short (got '500 bytes')" in done.err
     assert ".jpg > frame " in done.err
 
 
@@ -237,6 +237,37 @@ def test_pictures_to_predict_that_are_none(mixed_run: Path, tmp_path: Path, kind
     )
     assert done.code == {"text": 1, "folder": 2, "none": 1}[kind]
     assert not (tmp_path / "p.json").exists()
+
+
+def test_pictures_that_cannot_be_read_are_set_aside(
+    mixed_set: Path, mixed_run: Path, tmp_path: Path
+) -> None:
+    images = tmp_path / "im ä"
+    images.mkdir()
+    good = next(frame.picture for frame in Dataset.open(mixed_set))
+    assert good is not None
+    (images / "good.jpg").write_bytes(good.read_bytes())
+    (images / "cut.jpg").write_bytes(good.read_bytes()[:400])
+    out = tmp_path / "p.json"
+    done = gtahead("predict", mixed_run / "model.pt", "--images", images, "--out", out)
+    assert done.code == 3
+    assert "error picture-" in done.err
+    assert "cut.jpg" in done.err
+    rows = json.loads(out.read_text())["predictions"]
+    assert [row["image"] for row in rows] == ["good.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("out", "code", "error"),
+    [("p.txt", 2, "no kind of prediction file"), ("gone/p.json", 1, "no such folder for the pred")],
+)
+def test_targets_are_looked_at_first(
+    mixed_set: Path, tmp_path: Path, out: str, code: int, error: str
+) -> None:
+    """Before the checkpoint is even read."""
+    done = gtahead("predict", "gone.pt", "--data", mixed_set, "--out", tmp_path / out)
+    assert done.code == code
+    assert error in done.err
 
 
 def test_more_heads_than_are_given_is_told(
@@ -304,6 +335,9 @@ def test_only_heatmaps_become_onnx(mixed_set: Path, mixed_run: Path, tmp_path: P
     done = gtahead("export-model", mixed_run / "model.pt", "--onnx", tmp_path / "m.txt")
     assert done.code == 2
     assert "ONNX files end with .onnx" in done.err
+    done = gtahead("export-model", mixed_run / "model.pt", "--onnx", tmp_path / "gone" / "m.onnx")
+    assert done.code == 1
+    assert "no such folder for the model; make the folder" in done.err
     train(mixed_set, tmp_path / "run", config=make_config(**QUICK, detector="density"))
     done = gtahead("export-model", tmp_path / "run" / "model.pt", "--onnx", tmp_path / "model.onnx")
     assert done.code == 2
