@@ -19,12 +19,12 @@ import pytest
 import torch
 from helpers import gtahead, make_sequence, spawn_gtahead
 
-from gtahead import Dataset, InputError, UsageError, build, export_model, train
+from gtahead import Dataset, InputError, UsageError, benchmark, build, export_model, train
 from gtahead.simulation import simulate
 from gtahead.simulation.presets import Preset
 from gtahead.training import make_config, predict
 from gtahead.training.checkpoints import read_checkpoint
-from gtahead.training.detectors import Detector
+from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.fitting import fitting_scale
 from gtahead.training.samples import EpochOrder, frames_with_boxes
 
@@ -368,6 +368,38 @@ def test_onnx_gives_what_torch_gives(mixed_run: Path, tmp_path: Path) -> None:
     centre = (np.stack([column, row], axis=1) + offset[0][:, row, column].T) * 4
     expected = (found.boxes[:, :2] + found.boxes[:, 2:]).numpy() / 2
     np.testing.assert_allclose(centre, expected, atol=1e-2)
+
+
+def test_a_detector_that_only_counts(mixed_set: Path, tmp_path: Path) -> None:
+    train(mixed_set, tmp_path / "run", config=make_config(**QUICK, detector="density"))
+    out = tmp_path / "counts.json"
+    report = predict(tmp_path / "run" / "model.pt", mixed_set, out)
+    assert report.threshold is None
+    rows = json.loads(out.read_text())["predictions"]
+    assert all(set(row) == {"image", "count"} for row in rows)
+    assert report.heads == pytest.approx(sum(row["count"] for row in rows), abs=0.1)
+    score = benchmark(out, mixed_set, resamples=0)
+    assert score.value["mae"] >= 0
+    assert "ap50" not in score.value
+
+
+def test_weights_of_a_file(tmp_path: Path) -> None:
+    import torchvision
+
+    network = torchvision.models.resnet18()
+    torch.save(network.state_dict(), tmp_path / "resnet18.pt")
+    for detector in ("centernet", "fcos"):
+        config = make_config(detector=detector, weights=str(tmp_path / "resnet18.pt"), channels=32)
+        mine = make_detector(config).state_dict()
+        ending = "layers.0.0.conv1.weight" if detector == "centernet" else "layer1.0.conv1.weight"
+        loaded = next(value for name, value in mine.items() if name.endswith(ending))
+        assert torch.equal(loaded, network.layer1[0].conv1.weight)
+    with pytest.raises(InputError, match="the weights are of another network"):
+        make_detector(make_config(weights=str(tmp_path / "resnet18.pt"), backbone="resnet50"))
+    few = {k: v for k, v in network.state_dict().items() if not k.startswith("layer3")}
+    torch.save(few, tmp_path / "few.pt")
+    with pytest.raises(InputError, match=r"few.pt.*the file lacks \d+ of the backbone's weights"):
+        make_detector(make_config(weights=str(tmp_path / "few.pt")))
 
 
 def _limited() -> None:
