@@ -165,7 +165,7 @@ def report(plan: Mapping[str, Any], results: list[dict[str, Any]], guess: float)
     """
     done = finished(results)
     arms = list(arms_of(plan, done))
-    lines = [_head(plan, results, done).rstrip()]
+    lines = [_head(plan, results, done, _in_short(arms, plan, guess)).rstrip()]
     for detector, scale in dict.fromkeys((arm.detector, arm.scale) for arm in arms):
         mine = [arm for arm in arms if (arm.detector, arm.scale) == (detector, scale)]
         lines += ["", f"## {detector}, {TITLES[scale]}", ""]
@@ -184,8 +184,29 @@ def report(plan: Mapping[str, Any], results: list[dict[str, Any]], guess: float)
     return lines
 
 
+def _in_short(arms: list[Arm], plan: Mapping[str, Any], guess: float) -> str:
+    """Say what came of the arm of the verdict, a line a detector and size."""
+    lines = []
+    for detector, scale in dict.fromkeys((arm.detector, arm.scale) for arm in arms):
+        mine = [arm for arm in arms if (arm.detector, arm.scale) == (detector, scale)]
+        said = []
+        for arm, base in _pairs(mine):
+            found = difference(arm, base, plan["verdict"], "absolute")
+            if arm.name == "mfl" and found is not None:
+                verdict = found.verdict(plan["verdict"]["equivalent"])
+                said.append(f"{verdict} against `{base.name}`, MAE {found}")
+        native = next(arm for arm in mine if arm.name == "native")
+        if said and native.rows:
+            void_ = " (void, see below)" if void(native, plan, guess) else ""
+            lines.append(f"- `{detector}`, {TITLES[scale]}{void_}: " + "; ".join(said) + ".")
+    return "\n".join(lines)
+
+
 def _head(
-    plan: Mapping[str, Any], results: list[dict[str, Any]], done: Mapping[Run, Mapping[str, Any]]
+    plan: Mapping[str, Any],
+    results: list[dict[str, Any]],
+    done: Mapping[Run, Mapping[str, Any]],
+    in_short: str,
 ) -> str:
     runs = list(runs_of(plan, done))
     missing = len(set(runs) - {None} - set(done)) + runs.count(None)
@@ -194,6 +215,7 @@ def _head(
         (HERE / "mfl_page.md")
         .read_text(encoding="utf-8")
         .format(
+            in_short=in_short,
             finished=len(done),
             hours=sum(row["cpu_s"] for row in done.values()) / 3600,
             cut=sum(row["state"] == "started" for row in results) - len(done),
