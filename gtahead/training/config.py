@@ -25,6 +25,9 @@ LOSSES: Mapping[DetectorName, tuple[LossName, ...]] = {
 }
 """Which losses a detector can be trained with."""
 
+AREAS: tuple[LossName, ...] = ("binary", "mfl-area")
+"""Losses that take whole heads instead of what a matcher calls positive."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -121,6 +124,11 @@ class TrainConfig:
         if self.loss not in LOSSES[self.detector]:
             remedy = f"one of {', '.join(LOSSES[self.detector])}"
             raise UsageError(f"{self.detector} has no such loss", value=self.loss, remedy=remedy)
+        if self.normalise == "per-head" and self.loss in AREAS and self.detector == "fcos":
+            remedy = "locations in a head's area are nobody's own: mass or centres"
+            raise UsageError(
+                f"{self.loss} of fcos can't be normalised so", value="per-head", remedy=remedy
+            )
         if self.scale_low > self.scale_high:
             raise UsageError("scale_low is above scale_high", value=self.scale_low)
         if self.epochs % self.validate_every:

@@ -20,7 +20,7 @@ from torchvision.ops import box_iou, sigmoid_focal_loss
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 from gtahead.errors import UsageError
-from gtahead.training.config import TrainConfig
+from gtahead.training.config import AREAS, TrainConfig
 from gtahead.training.detectors.backbones import residual_network
 from gtahead.training.detectors.detector import Detector, Found
 from gtahead.training.losses import mask_focal_loss
@@ -275,7 +275,7 @@ def weighted_loss(config: TrainConfig, logits: Tensor, found: list[Matched]) -> 
     """
     head = torch.stack([one.head for one in found])
     valid, positive = head != NO_LOSS, head >= 0
-    if config.loss in ("binary", "mfl-area"):
+    if config.loss in AREAS:
         areas = torch.stack([_known(one.area) for one in found])
         mask = areas | positive
         if config.loss == "binary":
