@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +320,59 @@ def _values(items: Any, width: int, where: Where) -> Any:  # noqa: ANN401 - Arro
     if pa.types.is_floating(kind):
         return items.to_numpy(zero_copy_only=False).astype(np.float64)
     return items.to_numpy(zero_copy_only=False)
+
+
+@dataclass(frozen=True)
+class ShardFacts:
+    """What a Parquet file's footer says that a hub has limits for.
+
+    Attributes:
+        rows: in the file.
+        groups: row groups.
+        group_rows: rows of the largest group.
+        group_bytes: of the largest group, as it is in memory.
+    """
+
+    rows: int
+    groups: int
+    group_rows: int
+    group_bytes: int
+
+
+def shard_facts(path: Path, file: str) -> ShardFacts:
+    """Read a Parquet file's footer.
+
+    Raises:
+        InputError: unreadable.
+    """
+    with _opened(path, file) as source:
+        meta = source.metadata
+        groups = [meta.row_group(index) for index in range(meta.num_row_groups)]
+        return ShardFacts(
+            meta.num_rows,
+            len(groups),
+            max((group.num_rows for group in groups), default=0),
+            max((group.total_byte_size for group in groups), default=0),
+        )
+
+
+def each_picture(path: Path, file: str) -> Iterator[tuple[str, str, str, bytes | None]]:
+    """Yield sequence, frame, file name and picture of every row; one row group is in memory.
+
+    Raises:
+        InputError: unreadable, or another table.
+    """
+    names = ["sequence", "frame", "file_name", "image"]
+    with _opened(path, file) as source:
+        missing = [name for name in names if name not in source.schema_arrow.names]
+        if missing:
+            raise InputError("a column is missing", where=Where(file, field=missing[0]))
+        for group in range(source.metadata.num_row_groups):
+            table = source.read_row_group(group, columns=names, use_threads=False)
+            about = zip(*(table.column(name).to_pylist() for name in names[:3]), strict=True)
+            for (sequence, frame, name), image in zip(about, table.column("image"), strict=True):
+                data = image.as_py()
+                yield sequence, frame, name, None if data is None else data["bytes"]
 
 
 def read_picture(path: Path, file: str, row: int) -> bytes:

@@ -7,7 +7,7 @@ whole, not clipped to the picture. Unknown floats are NaN in memory and null on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -178,6 +178,31 @@ class FramesWriter:
         """Write what waits, and the file's end."""
         self._flush()
         self._writer.close()
+
+
+def write_frames_with_files(
+    source: Path, target: Path, files: Callable[[Sequence[str]], Sequence[str | None]]
+) -> None:
+    """Write a table of frames again, with other paths of pictures.
+
+    Args:
+        source: the table.
+        target: where to; nothing is renamed here.
+        files: gives a batch of frame ids their pictures' paths, None for labels alone.
+
+    Raises:
+        InputError: `source` is missing, truncated, or another table.
+    """
+    table = _read(source, str(source), FRAMES_V1, None)
+    column = FRAMES_V1.get_field_index("file")
+    writer = parquet.ParquetWriter(target, FRAMES_V1, compression="zstd", compression_level=1)
+    try:
+        for start in range(0, table.num_rows, FRAMES_A_GROUP):
+            part = table.slice(start, FRAMES_A_GROUP)
+            paths = pa.array(files(part.column("frame_id").to_pylist()), pa.string())
+            writer.write_table(part.set_column(column, FRAMES_V1.field(column), paths))
+    finally:
+        writer.close()
 
 
 def part_frames(path: Path, file: str, parts: Mapping[str, Path]) -> None:

@@ -205,28 +205,44 @@ def _configuration(name: str, folder: str, splits: Sequence[str], *, default: bo
     return f"- config_name: {name}\n{first}  data_files:\n{files}"
 
 
+def size_category(frames: int) -> str:
+    """Give the hub's word for how many rows a data set has."""
+    sizes = ((1000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
+    return next((name for most, name in sizes if frames < most), "1M<n<10M")
+
+
+def configurations_yaml(splits: Sequence[str], *, pictures: bool) -> str:
+    """Write what `load_dataset` needs to know: the configurations and their features.
+
+    Args:
+        splits: those that have frames.
+        pictures: whether there are shards with pictures beside those of labels.
+    """
+    configurations = [("default", "data", True)] if pictures else []
+    configurations.append(("annotations", "annotations", not pictures))
+    return "".join(
+        [
+            "configs:\n",
+            *(_configuration(name, f, splits, default=first) for name, f, first in configurations),
+            "dataset_info:\n",
+            *(_features(name, pictures=f == "data") for name, f, _ in configurations),
+        ]
+    )
+
+
 def card(summary: Summary) -> str:
     """Write the card: what `load_dataset` needs to know, and what a reader should."""
     splits = list(summary.splits)
-    pictures = summary.options.images != "none"
-    configurations = [("default", "data", True)] if pictures else []
-    configurations.append(("annotations", "annotations", not pictures))
-    frames = sum(summary.splits.values())
-    sizes = ((1000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
-    size = next((name for most, name in sizes if frames < most), "1M<n<10M")
     document = summary.manifest
     simulated = "Drawn by gtahead's simulator: no picture or head comes from a game.\n\n"
     counts = "\n".join(f"| {split} | {number:,} |" for split, number in summary.splits.items())
     parts = [
         "---\n"
         "annotations_creators: [machine-generated]\n"
-        f"size_categories: ['{size}']\n"
+        f"size_categories: ['{size_category(sum(summary.splits.values()))}']\n"
         "task_categories: [object-detection]\n"
-        "tags: [synthetic, crowd-counting, head-detection, gtahead]\n"
-        "configs:\n",
-        *(_configuration(name, f, splits, default=first) for name, f, first in configurations),
-        "dataset_info:\n",
-        *(_features(name, pictures=f == "data") for name, f, _ in configurations),
+        "tags: [synthetic, crowd-counting, head-detection, gtahead]\n",
+        configurations_yaml(splits, pictures=summary.options.images != "none"),
         "---\n\n# Heads in crowds\n\n",
         simulated * bool(document["simulated"]),
         _BODY.format(

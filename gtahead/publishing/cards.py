@@ -1,0 +1,498 @@
+"""The card: YAML that `datasets` and the hub read, and the page that people do.
+
+What follows from the data stands in marked blocks, which are filled anew; everything else is the
+publisher's and stays. A block whose marks somebody removed is the publisher's too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from gtahead import storage
+from gtahead.annotation.boxes import calibration
+from gtahead.dataset import DENSITY_LEVELS, SPLITS
+from gtahead.errors import InputError, Where
+from gtahead.formats.huggingface import configurations_yaml, size_category
+from gtahead.publishing.facts import LICENCES, OTHER, PLACEHOLDERS, Facts
+from gtahead.publishing.releases import CARD, HASHES, Release
+
+SECTIONS = {
+    "summary": "a summary",
+    "loading": "how to load it",
+    "fields": "the fields",
+    "splits": "the splits and how they were made",
+    "statistics": "statistics",
+    "capture": "how it was captured",
+    "boxes": "pseudo boxes: rule and error",
+    "limits": "known limits",
+    "licence": "licence and redistribution",
+    "citation": "how to cite it",
+    "contact": "whom to ask",
+    "changelog": "what changed",
+}
+"""What a card has to say, by the block or the heading that says it."""
+
+_HEADINGS = {
+    "summary": ("summary",),
+    "loading": ("load", "usage", "use"),
+    "fields": ("field", "structure"),
+    "splits": ("split",),
+    "statistics": ("statistic",),
+    "capture": ("capture", "collection"),
+    "boxes": ("box",),
+    "limits": ("limit", "bias"),
+    "licence": ("licen",),
+    "citation": ("cit",),
+    "contact": ("contact",),
+    "changelog": ("change",),
+}
+
+_YAML_MARKS = ("# gtahead:begin yaml\n", "# gtahead:end yaml\n")
+
+
+def template() -> str:
+    """Give the card that every new one begins as: the filled example for simulated data."""
+    package = Path(str(resources.files("gtahead")))
+    shipped = package / "DATASET_CARD.md"
+    path = shipped if shipped.is_file() else package.parent / "DATASET_CARD.md"
+    return path.read_text(encoding="utf-8")
+
+
+def write(release: Release, text: str | None = None) -> None:
+    """Fill a release's card.
+
+    Args:
+        release: of which the card is.
+        text: of the card as it was, whose edits are kept; None begins with the template.
+
+    Raises:
+        InputError: marks of blocks that don't belong together.
+    """
+    begun = template() if text is None else text
+    if text is None:  # the template's own changelog is another data set's
+        begun = _filled(begun, "changelog", "")
+    storage.write_bytes(release.folder / CARD, fill(begun, release).encode())
+
+
+def fill(text: str, release: Release) -> str:
+    """Fill the marked blocks of a card.
+
+    Raises:
+        InputError: marks that don't belong together.
+    """
+    for problem in _mark_faults(text):
+        raise InputError(
+            f"the card's blocks are damaged: {problem}",
+            where=Where(str(release.folder / CARD)),
+            remedy="mend the marks, or remove the card: `gtahead card` writes a new one",
+        )
+    blocks = _blocks(release, _block(text, "changelog") or "")
+    begin, end = _YAML_MARKS
+    if begin in text:
+        head, _, rest = text.partition(begin)
+        text = f"{head}{begin}{_yaml(release)}{end}{rest.partition(end)[2]}"
+    for name, content in blocks.items():
+        text = _filled(text, name, content)
+    return text
+
+
+def _mark(name: str) -> tuple[str, str]:
+    return f"<!-- gtahead:begin {name} -->", f"<!-- gtahead:end {name} -->"
+
+
+def _block(text: str, name: str) -> str | None:
+    begin, end = _mark(name)
+    return text.partition(begin)[2].partition(end)[0] if begin in text else None
+
+
+def _filled(text: str, name: str, content: str) -> str:
+    begin, end = _mark(name)
+    if begin not in text:
+        return text
+    head, _, rest = text.partition(begin)
+    return f"{head}{begin}\n{content.strip()}\n{end}{rest.partition(end)[2]}"
+
+
+def _mark_faults(text: str) -> Iterator[str]:
+    """Say what is wrong with a card's marks."""
+    opened: str | None = None
+    seen = set()
+    pattern = r"^(?:<!--|#) gtahead:(begin|end) (\S+?)(?: -->)?$"
+    for number, line in enumerate(text.splitlines(), 1):
+        match = re.match(pattern, line.strip())
+        if match is None:
+            continue
+        kind, name = match.groups()
+        if kind == "begin":
+            if opened is not None:
+                yield f"line {number}: {name} begins within {opened}"
+            if name in seen:
+                yield f"line {number}: {name} is there twice"
+            if name != "yaml" and name not in (*SECTIONS, "title"):
+                yield f"line {number}: no block is called {name}"
+            opened = name
+            seen.add(name)
+        elif name != opened:
+            yield f"line {number}: {name} ends, and {opened or 'nothing'} is open"
+        else:
+            opened = None
+    if opened is not None:
+        yield f"{opened} doesn't end"
+
+
+def faults(release: Release) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a release's card: where, and what."""
+    path = release.folder / CARD
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        yield "", f"it can't be read: {error}"
+        return
+    for problem in _mark_faults(text):
+        yield "", problem
+    for number, line in enumerate(text.splitlines(), 1):
+        found = PLACEHOLDERS.search(line)
+        if found:
+            yield f"line {number}", f"a placeholder: {found.group()}"
+    yaml, body = _parted(text)
+    if yaml is None:
+        yield "line 1", "no YAML between --- and ---: `datasets` wouldn't know what to load"
+    else:
+        yield from _yaml_faults(yaml, release)
+    headings = [line.lower() for line in body.splitlines() if line.startswith("#")]
+    for name, what in SECTIONS.items():
+        block = _block(body, name)
+        there = bool(block and block.strip())
+        if not there and not any(word in h for word in _HEADINGS[name] for h in headings):
+            yield "", f"it doesn't give {what}"
+
+
+def _parted(text: str) -> tuple[str | None, str]:
+    match = re.match(r"---\n(.*?\n)---\n(.*)", text, re.DOTALL)
+    return (match.group(1), match.group(2)) if match else (None, text)
+
+
+def _yaml_faults(text: str, release: Release) -> Iterator[tuple[str, str]]:
+    """Compare the YAML with what it has to be, where it isn't what gtahead wrote."""
+    begin, end = _YAML_MARKS
+    if begin in text:
+        if text.partition(begin)[2].partition(end)[0] != _yaml(release):
+            yield "YAML", "its block isn't of this data: run `gtahead card`"
+        outside = text.partition(begin)[0] + text.partition(end)[2]
+        keys = {line.partition(":")[0] for line in _yaml(release).splitlines() if line[:1].isalpha()}
+        for line in outside.splitlines():
+            key = line.partition(":")[0].strip()
+            if line[:1].isalpha() and key in keys:
+                yield "YAML", f"{key} stands there twice: take one away"
+    elif "configs:" not in text:
+        yield "YAML", "no configs: `datasets` wouldn't know what to load"
+
+
+def _yaml(release: Release) -> str:
+    """Write what the hub and `datasets` need to know."""
+    facts = release.facts
+    statistics = release.manifest.document["statistics"]
+    splits = [name for name in SPLITS if statistics["splits"][name]["frames"]]
+    lines = [f"pretty_name: {_quoted(facts.name)}", f"license: {facts.licence}"]
+    if facts.licence == OTHER:
+        lines += [f"license_name: {_slug(facts.name)}-licence", "license_link: LICENSE"]
+    lines += [
+        "annotations_creators: [machine-generated]",
+        "source_datasets: [original]",
+        f"size_categories: ['{size_category(statistics['frames'])}']",
+        "task_categories: [object-detection]",
+        "tags: [synthetic, crowd-counting, head-detection, image, gtahead]",
+    ]
+    pictures = facts.images == "original"
+    return "\n".join(lines) + "\n" + configurations_yaml(splits, pictures=pictures)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "data-set"
+
+
+def _blocks(release: Release, changelog: str) -> dict[str, str]:
+    """Write every block of a card's body."""
+    facts, document = release.facts, release.manifest.document
+    return {
+        "title": f"# {facts.name}",
+        "summary": _summary(release),
+        "loading": _loading(release),
+        "fields": _fields(facts),
+        "splits": _splits(document),
+        "statistics": _statistics(document),
+        "capture": _capture(document),
+        "boxes": _boxes(document),
+        "limits": _limits(document),
+        "licence": _licence(release),
+        "citation": _citation(facts),
+        "contact": _contact(facts),
+        "changelog": _changelog(facts, changelog),
+    }
+
+
+def _all_simulated(document: Mapping[str, Any]) -> bool:
+    return all(source["simulated"] for source in document["sources"] if source["kept"])
+
+
+def _summary(release: Release) -> str:
+    document = release.manifest.document
+    statistics = document["statistics"]
+    heads = statistics["heads"]["counted"]
+    if _all_simulated(document):
+        kind = "drawn by gtahead's crowd simulator: no picture and no head comes from a game"
+    elif document["simulated"]:
+        kind = "in part captured in a game, in part drawn by gtahead's simulator"
+    else:
+        kind = "captured in a game"
+    what = (
+        "The pictures are in it."
+        if release.facts.images == "original"
+        else "The pictures are *not* in it: these are labels and the hashes of the pictures."
+    )
+    return (
+        f"{heads:,} heads in {statistics['frames']:,} frames of "
+        f"{_sequences(statistics['sequences'])}, {kind}. Every head has a point, a box and what is "
+        f"known of how much of it can be seen; a frame without anybody is data too. {what} It is "
+        "for crowd counting and for detecting heads.\n\n"
+        f"Version {release.facts.version}, fingerprint `{document['fingerprint']}`; made with "
+        f"gtahead {document['gtahead']}, after the paper "
+        "[Mask Focal Loss](https://arxiv.org/abs/2212.11542) (Zhong et al.)."
+    )
+
+
+def _sequences(count: int) -> str:
+    return f"{count:,} sequence{'s' * (count != 1)}"
+
+
+def _loading(release: Release) -> str:
+    facts = release.facts
+    split = next(
+        name
+        for name in ("test", *SPLITS)
+        if release.manifest.document["statistics"]["splits"][name]["frames"]
+    )
+    more = ""
+    if facts.images == "original":
+        more = (
+            f'\n`load_dataset("{facts.repo}", "annotations")` has the labels without the pictures; '
+            "`streaming=True` downloads only what is used.\n"
+        )
+    return (
+        "```python\n"
+        "from datasets import load_dataset\n"
+        f'frames = load_dataset("{facts.repo}", split="{split}")\n'
+        'print(len(frames), sum(len(objects["id"]) for objects in frames["objects"]))\n'
+        f"```\n{more}\n"
+        f"`gtahead pull {facts.repo}` makes a gtahead data set of it, with every column and the "
+        "same fingerprints, to be exported as COCO, YOLO and others, trained on and scored against."
+    )
+
+
+def _fields(facts: Facts) -> str:
+    picture = "| `image` | the picture |\n" * (facts.images == "original")
+    return (
+        "| field | meaning |\n|---|---|\n" + picture + "| `image_id` | number from 1 on, the same in COCO exports |\n"
+        "| `file_name`, `sequence`, `frame` | names; `<sequence>/<frame>` is the frame's id |\n"
+        "| `width`, `height` | pixels |\n"
+        "| `num_heads`, `density_level` | heads that count; 0, 1-100, 101-500, 501-5000, >5000 |\n"
+        "| `weather`, `hour`, `location`, `fps` | as captured, null where unknown |\n"
+        "| `vfov_deg`, `camera_m`, `pitch_roll_yaw_deg` | the camera, null where unknown |\n"
+        "| `objects` | the heads that count, as lists |\n"
+        "| `ignored` | heads that are neither to be found nor missed, as lists |\n\n"
+        "Of each head: `id`; `bbox` is x, y, width, height and `point` is x, y of the centre of the "
+        "visible head, in pixels from the top-left corner of the picture; `category` is 0, `head`; "
+        "`occluded` and `visibility` (the visible share), null where unknown; `track_id` is the "
+        "person within the sequence.\n\n"
+        "`frames.parquet` and `heads/` are gtahead's own tables, with depth, world position, "
+        "sigmas and where each box comes from."
+    )
+
+
+def _splits(document: Mapping[str, Any]) -> str:
+    rows = ["| split | sequences | frames | heads |", "|---|---|---|---|"]
+    for name in SPLITS:
+        row = document["statistics"]["splits"][name]
+        rows.append(f"| {name} | {row['sequences']:,} | {row['frames']:,} | {row['heads']:,} |")
+    how = (
+        "They are the captures' own."
+        if document["splits"]["how"] == "given"
+        else "A search spread heads, frames, weather, day and night over them; `manifest.json` "
+        "certifies how evenly, under `splits`."
+    )
+    return (
+        "\n".join(rows) + "\n\nSplits are made by sequence, never by frame; sequences of one place "
+        f"or one camera stay together. {how}"
+    )
+
+
+def _statistics(document: Mapping[str, Any]) -> str:
+    statistics, ledger = document["statistics"], document["ledger"]
+    heads, frame = statistics["heads"], statistics["heads_a_frame"]
+    levels = statistics["frames_by_density"]
+    dropped = sum(sum(flow["dropped"].values()) for flow in ledger.values())
+    rows = [
+        ("frames", f"{statistics['frames']:,}"),
+        ("frames without heads", f"{statistics['frames_without_heads']:,}"),
+        ("heads that count", f"{heads['counted']:,}"),
+        ("heads that are ignored", f"{heads['ignored']:,}"),
+        ("persons in the tables whose head can't be seen", f"{heads['absent']:,}"),
+        (
+            "heads a frame: least, median, mean, most",
+            f"{frame['least']:,}, {frame['median']:g}, {frame['mean']:g}, {frame['most']:,}",
+        ),
+        *((f"frames with {level} heads", f"{levels[level]:,}") for level in DENSITY_LEVELS),
+        *((f"frames of {size}", f"{count:,}") for size, count in statistics["sizes"].items()),
+        *(
+            (f"frames in weather {weather}", f"{count:,}")
+            for weather, count in statistics.get("frames_by_weather", {}).items()
+        ),
+        ("dropped from the captures, with reasons in `manifest.json`", f"{dropped:,}"),
+    ]
+    lines = ["| | |", "|---|---|", *(f"| {what} | {count} |" for what, count in rows)]
+    return (
+        "\n".join(lines) + f"\n\nCount policy `{document['policy']}`: it says which heads count; "
+        f"visibility is {document['visibility']}. `gtahead info` prints these figures of the "
+        "pulled data set."
+    )
+
+
+def _capture(document: Mapping[str, Any]) -> str:
+    kept = [source for source in document["sources"] if source["kept"]]
+    tools: dict[str, int] = {}
+    for source in kept:
+        about = source.get("about", {})
+        seed = "" if about.get("seed") is None else f", seed {about['seed']}"
+        tool = f"{about.get('tool') or 'not recorded'}{seed}"
+        tools[tool] = tools.get(tool, 0) + 1
+    readers = sorted({source["reader"] for source in kept})
+    lines = [f"- {_plain(tool)}: {_sequences(count)}" for tool, count in sorted(tools.items())]
+    every = document["options"].get("every", 1)
+    sampled = "every frame" if every == 1 else f"every {every}th frame"
+    return (
+        f"Captured with:\n\n" + "\n".join(lines) + "\n\n"
+        f"Read by gtahead's reader for {', '.join(readers)}, {sampled}. What each frame's camera, "
+        "weather and hour were is in the tables; `manifest.json` names every source with the hash "
+        "of its labels, and what was dropped and why."
+    )
+
+
+def _plain(text: str) -> str:
+    """Keep a captured text from being anything but text in the page."""
+    return re.sub(r"[^\w .,:;()/+-]", " ", text)[:200]
+
+
+def _boxes(document: Mapping[str, Any]) -> str:
+    rows = ["| rule | boxes | 10–90 % range of the error of a box's side |", "|---|---|---|"]
+    rules = calibration()["rules"]
+    for name, count in document["statistics"]["box_sources"].items():
+        row = rules.get(name)
+        error = "none: measured in the scene" if name == "captured" else "unknown"
+        if row is not None:
+            error = f"{row['p10']:+.0%} to {row['p90']:+.0%}"
+        rows.append(f"| `{name}` | {count:,} | {error} |")
+    return (
+        "\n".join(rows) + f"\n\nBoxes follow the rule `{document['options']['boxes']}`; `captured` "
+        "ones came with the captures, the others are estimated from joints, depth or neighbours. "
+        "The errors were measured on simulated heads, whose true boxes are known; "
+        "`heads/*.parquet` has each box's rule and error in pixels. Sigmas of density maps follow "
+        f"`{document['options']['sigma']}`."
+    )
+
+
+def _limits(document: Mapping[str, Any]) -> str:
+    if _all_simulated(document):
+        own = (
+            "- Heads, clothes and houses are drawn simply; a model trained on this alone finds a "
+            "part of real heads. It is for developing and testing methods, and for comparing them "
+            "under known conditions.\n"
+            "- Nobody in it exists.\n"
+        )
+    else:
+        own = (
+            "- Rendered people are less varied than real ones in age, build, skin, clothes and "
+            "gait; what is learned here has to be tested on real pictures.\n"
+            "- Nobody in it exists: characters of a game. Their likeness may be protected.\n"
+        )
+    unknown = (
+        "- How much of a head can be seen is not known: hidden heads are counted as any other.\n"
+        * (document["visibility"] == "unknown")
+    )
+    return (
+        own + "- Frames of a sequence are alike: the sequence is the unit of splits and of "
+        "intervals, not the frame.\n"
+        "- Pseudo boxes aren't outlines: see their errors above.\n" + unknown
+    )
+
+
+def _licence(release: Release) -> str:
+    facts = release.facts
+    name = LICENCES.get(facts.licence, "the terms in LICENSE")
+    text = f"Licence: [{name}]({facts.licence_url}), given by {facts.creator}."
+    if facts.rights:
+        text += f" {facts.rights}"
+    elif facts.images == "none":
+        text += (
+            " The licence is of the labels. The pictures aren't given away here; who has the "
+            f"frames puts them to the labels with `gtahead rebuild`, which finds them by the hashes "
+            f"in `{HASHES}`."
+        )
+    return text
+
+
+def _citation(facts: Facts) -> str:
+    return (
+        f"```bibtex\n{bibtex(facts)}\n```\n\n"
+        "and the paper whose data set this follows:\n\n"
+        "```bibtex\n"
+        "@article{zhong2024mask,\n"
+        "  title   = {Mask Focal Loss: A unifying framework for dense crowd counting with canonical "
+        "object detection networks},\n"
+        "  author  = {Zhong, Xiaopin and Wang, Guankun and Liu, Weixiang and Wu, Zongze and Deng, "
+        "Yuanlong},\n"
+        "  journal = {Multimedia Tools and Applications},\n"
+        "  year    = {2024},\n"
+        "  note    = {arXiv:2212.11542}\n"
+        "}\n```"
+    )
+
+
+def bibtex(facts: Facts) -> str:
+    """Give a data set's entry for BibTeX."""
+    key = _slug(facts.repo).replace("-", "")
+    return (
+        f"@misc{{{key},\n"
+        f"  title   = {{{facts.name}}},\n"
+        f"  author  = {{{{{facts.creator}}}}},\n"
+        f"  year    = {{{facts.date[:4]}}},\n"
+        f"  version = {{{facts.version}}},\n"
+        f"  url     = {{{facts.url}}}\n"
+        "}"
+    )
+
+
+def _contact(facts: Facts) -> str:
+    discussions = f"{facts.url}/discussions"
+    return f"{facts.creator}: {facts.contact or discussions}"
+
+
+_ENTRY = re.compile(r"- \*\*(\d+\.\d+\.\d+)\*\* ")
+
+
+def _changelog(facts: Facts, old: str) -> str:
+    """Put this version on top of those that stand there."""
+    entry = f"- **{facts.version}** ({facts.date}): {facts.changes}"
+    others = [
+        line
+        for line in old.strip().splitlines()
+        if (match := _ENTRY.match(line)) is None or match.group(1) != facts.version
+    ]
+    return "\n".join([entry, *others])

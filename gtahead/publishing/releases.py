@@ -1,0 +1,195 @@
+"""A release on disk: a data set of labels, with what a hub needs beside it.
+
+The folder is a data set that `Dataset.open` reads (its pictures, if any, lie in the shards under
+`data/`), and what `datasets.load_dataset` reads. Its manifest has a block `release`: the
+publisher's facts, and size and sha256 of every file that isn't there to be edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gtahead import storage
+from gtahead.dataset import FRAMES, MANIFEST, Dataset, Manifest, read_manifest
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings
+from gtahead.publishing.facts import Facts
+
+CARD = "README.md"
+CROISSANT = "croissant.json"
+LICENSE = "LICENSE"
+HASHES = "picture-hashes.csv"
+"""sha256 and difference hash of each frame's picture, where the pictures themselves aren't in."""
+
+EDITABLE = frozenset({CARD, CROISSANT, LICENSE, MANIFEST})
+"""Files of a release that aren't in its list: people edit the first three, the last is the list."""
+
+SHARDS = "data"
+LABELS = "annotations"
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file of a release, by its path from the folder."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release that stands on disk; its manifest was read, its files weren't looked at."""
+
+    folder: Path
+    manifest: Manifest
+    facts: Facts
+    files: tuple[Listed, ...]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Release:
+        """Open a release.
+
+        Raises:
+            InputError: no release, or one whose manifest is damaged.
+        """
+        path = Path(folder)
+        manifest = read_manifest(path)
+        block = manifest.document.get("release")
+        if block is None:
+            raise InputError(
+                "a data set, not a release",
+                where=Where(str(path)),
+                remedy="stage it first: gtahead publish stage",
+            )
+        files = tuple(Listed(**one) for one in block["files"])
+        for one in files:
+            if not storage.is_safe_relative(one.path):
+                raise InputError(
+                    "a listed path leaves the release",
+                    where=Where(str(path / MANIFEST), field="/release/files"),
+                    value=one.path,
+                    remedy="it was tampered with: get it again",
+                )
+        return cls(path, manifest, Facts.from_dict(block, str(path / MANIFEST)), files)
+
+    @property
+    def dataset(self) -> Dataset:
+        """Its labels.
+
+        Raises:
+            InputError: they are damaged.
+        """
+        return Dataset.open(self.folder)
+
+    @property
+    def shards(self) -> list[Listed]:
+        """Files with pictures."""
+        return [one for one in self.files if one.path.startswith(f"{SHARDS}/")]
+
+    @property
+    def label_shards(self) -> list[Listed]:
+        """Files for `load_dataset` with labels alone."""
+        return [one for one in self.files if one.path.startswith(f"{LABELS}/")]
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures are in the shards."""
+        return int(self.manifest.document["release"]["pictures"])
+
+    def all_files(self) -> list[str]:
+        """Give the paths of all files that belong to it, in order."""
+        there = [name for name in sorted(EDITABLE) if (self.folder / name).is_file()]
+        return sorted([*there, *(one.path for one in self.files)])
+
+
+def is_release(folder: Path) -> bool:
+    """Say whether a release of gtahead's stands there, whatever its state."""
+    try:
+        return read_manifest(folder).document.get("release") is not None
+    except InputError:
+        return False
+
+
+def files_below(folder: Path) -> Iterator[str]:
+    """Yield the paths of all files below a folder, in order; not locks and what is being written.
+
+    The hub client's own notes (`.cache`) and git's aren't part of a data set either.
+    """
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        first = name.partition("/")[0]
+        if first in (".cache", ".git", ".gitattributes", ".lock"):
+            continue
+        if first.startswith(storage.ASIDE) or not (path.is_file() or path.is_symlink()):
+            continue
+        yield name
+
+
+def check_files(release: Release, findings: Findings, on_progress: Progress | None = None) -> int:
+    """Hold a release's files against its list.
+
+    Returns:
+        Bytes that were hashed.
+    """
+    show = on_progress or (lambda done, total, name: None)
+    show(0, len(release.files), "")
+    total = 0
+    for done, one in enumerate(release.files, 1):
+        path = release.folder / one.path
+        if not path.is_file():
+            findings.add("file-missing", Where(one.path))
+        elif path.stat().st_size != one.bytes:
+            detail = f"{path.stat().st_size:,} bytes, {one.bytes:,} are listed"
+            findings.add("file-changed", Where(one.path), detail=detail)
+        else:
+            digest = storage.sha256_of(path)
+            total += one.bytes
+            if digest != one.sha256:
+                findings.add("file-changed", Where(one.path), detail=f"sha256 {digest[:12]}…")
+        show(done, len(release.files), one.path)
+    for name in (CARD, CROISSANT, LICENSE):
+        if not (release.folder / name).is_file():
+            findings.add("file-missing", Where(name))
+    known = {*EDITABLE, *(one.path for one in release.files)}
+    for name in files_below(release.folder):
+        if name not in known:
+            findings.add("unlisted-file", Where(name))
+    return total
+
+
+def listed(folder: Path) -> list[Listed]:
+    """List and hash the files of a release in the making."""
+    return [
+        Listed(name, (folder / name).stat().st_size, storage.sha256_of(folder / name))
+        for name in files_below(folder)
+        if name not in EDITABLE
+    ]
+
+
+def file_of_frame(sequence: str, frame: str, extension: str) -> str:
+    """Name a frame's picture inside a data set."""
+    return f"images/{sequence}/{frame}{extension}"
+
+
+def labels_document(document: Mapping[str, Any], frames: Path) -> dict[str, Any]:
+    """Give a data set's manifest as it is of its labels alone.
+
+    Args:
+        document: the manifest.
+        frames: the table of frames, without paths of pictures.
+    """
+    return {
+        **document,
+        "options": {**document["options"], "images": "none"},
+        "statistics": {**document["statistics"], "pictures": 0, "picture_bytes": 0},
+        "tables": {
+            **document["tables"],
+            FRAMES: {**document["tables"][FRAMES], "sha256": storage.sha256_of(frames)},
+        },
+    }

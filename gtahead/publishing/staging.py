@@ -1,0 +1,386 @@
+"""From a data set to a release: everything that is to be public, in one folder, all or nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gtahead import pictures, running, schemas, storage
+from gtahead.dataset import FRAMES, Dataset, heads_file, tables, write_manifest
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.formats.exporting import export
+from gtahead.publishing import cards, croissant
+from gtahead.publishing.facts import LICENCES, OTHER, Facts
+from gtahead.publishing.releases import (
+    CARD,
+    CROISSANT,
+    EDITABLE,
+    HASHES,
+    LABELS,
+    LICENSE,
+    SHARDS,
+    Progress,
+    Release,
+    files_below,
+    is_release,
+    labels_document,
+    listed,
+)
+from gtahead.storage import crash_point
+
+HASH_CELLS = 16
+"""Rows of cells of the difference hash that finds re-encoded frames: 256 bits."""
+
+RIGHTS = "The publisher declared to have the right to redistribute these pictures."
+
+SCHEMAS = ("manifest", "predictions")
+"""Schemas that travel with a release: of what it holds, and of what is submitted to it."""
+
+
+def stage(
+    dataset: str | Path = "dataset",
+    out: str | Path = "release",
+    *,
+    repo: str,
+    creator: str,
+    name: str | None = None,
+    version: str = "1.0.0",
+    licence: str | None = None,
+    licence_file: str | Path | None = None,
+    date: str | None = None,
+    contact: str | None = None,
+    changes: str | None = None,
+    images: str | None = None,
+    i_have_rights: bool = False,
+    overwrite: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    on_progress: Progress | None = None,
+) -> Release:
+    """Put together what is to be published of a data set.
+
+    Args:
+        dataset: the data set's folder.
+        out: the release's folder: new, empty, or a release with `overwrite`.
+        repo: OWNER/NAME on the hub.
+        creator: who answers for the data, a person or a group.
+        name: as people call it; the repository's name by default.
+        version: MAJOR.MINOR.PATCH.
+        licence: the hub's name of a licence, or `other`; that of the captures where all have one.
+        licence_file: the terms in full, needed for `other`.
+        date: of the release, YYYY-MM-DD; today by default.
+        contact: an address; the hub's discussions by default.
+        changes: what is new, in a sentence.
+        images: `original` puts the pictures in, `none` labels and hashes alone. By default
+            `original` where every picture is simulated; else it has to be said.
+        i_have_rights: the publisher may redistribute pictures of a commercial game.
+        overwrite: replace a release that stands at `out`; what was edited in its card stays.
+        workers: processes; None for one a core, up to 4.
+        scheduler: address of a Dask scheduler, in place of processes of this machine.
+        on_progress: called at the start and after each part.
+
+    Returns:
+        The release.
+
+    Raises:
+        UsageError: a fact that is missing or no fact, or rights that weren't declared.
+        InputError: no data set, a damaged one, or something else at `out`.
+        ResourceError: disk, rights of files, or another run with the same target.
+    """
+    opened = Dataset.open(dataset)
+    if opened.manifest.document.get("release") is not None:
+        raise InputError(
+            "a release, not the data set it was made of",
+            where=Where(str(dataset)),
+            remedy="stage the data set; `gtahead pull` makes one of a release",
+        )
+    chosen, rights = _pictures(opened, images, i_have_rights=i_have_rights)
+    licence = licence or _licence_of(opened)
+    facts = Facts(
+        repo=repo,
+        name=name or repo.partition("/")[2],
+        version=version,
+        licence=licence,
+        creator=creator,
+        date=date or datetime.now(UTC).date().isoformat(),
+        images=chosen,
+        contact=contact,
+        rights=rights,
+        changes=changes or "First release.",
+    )
+    terms = _terms(facts, licence_file)
+    target = Path(out)
+    _refuse_overlap(target, opened.folder)
+    with storage.naming_os_errors(target):
+        _refuse_target(target, overwrite=overwrite)
+        part = target.absolute().with_name(f"{storage.ASIDE}{target.absolute().name}")
+        storage.make_folder(part)
+        with storage.locked(part), _gone_on_error(part):
+            _empty(part)
+            _write_tables(opened, part)
+            _write_shards(opened, part, chosen, workers, scheduler, on_progress)
+            if chosen == "none":
+                _write_hashes(opened, part, workers, scheduler)
+            _write_texts(part, terms)
+            crash_point("staged")
+            _write_manifest(opened, facts, part)
+            release = Release.open(part)
+            croissant.write(release)
+            old = target / CARD
+            cards.write(release, old.read_text(encoding="utf-8") if old.is_file() else None)
+            crash_point("release-written")
+        (part / ".lock").unlink(missing_ok=True)
+        storage.replace_folder(part, target.absolute())
+    return Release.open(target)
+
+
+def _pictures(opened: Dataset, images: str | None, *, i_have_rights: bool) -> tuple[str, str | None]:
+    """Say whether pictures go in, and on whose word."""
+    if images not in (None, "original", "none"):
+        raise UsageError("unknown images", value=images, remedy="original or none")
+    document = opened.manifest.document
+    there = bool(document["statistics"]["pictures"])
+    simulated = all(source["simulated"] for source in document["sources"] if source["kept"])
+    if images == "none" or (images is None and not there):
+        return "none", None
+    if not there:
+        raise UsageError(
+            "the data set has no pictures",
+            where=Where(str(opened.folder)),
+            value="--images original",
+            remedy="use --images none, or build it with pictures",
+        )
+    if simulated:
+        return "original", None
+    if i_have_rights:
+        return "original", RIGHTS
+    raise UsageError(
+        "these pictures weren't simulated by gtahead: a game's pictures aren't yours to give away",
+        where=Where(str(opened.folder)),
+        remedy="publish labels and hashes with --images none (others put their own frames to them "
+        "with `gtahead rebuild`), or say that you may redistribute the pictures: --i-have-rights",
+    )
+
+
+def _licence_of(opened: Dataset) -> str:
+    """Take the captures' licence where they agree on one that the hub knows."""
+    said = {
+        str(source.get("about", {}).get("licence") or "").lower()
+        for source in opened.manifest.document["sources"]
+        if source["kept"]
+    }
+    if len(said) == 1 and (one := said.pop()) in LICENCES:
+        return one
+    raise UsageError(
+        "no licence is given",
+        remedy=f"--licence NAME: one of {', '.join(LICENCES)}, or other with --licence-file",
+    )
+
+
+def _terms(facts: Facts, file: str | Path | None) -> str:
+    """Give the text of LICENSE."""
+    if file is not None:
+        try:
+            text = Path(file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                "the licence's text can't be read",
+                where=Where(str(file)),
+                remedy="give a text file in UTF-8",
+            ) from error
+        if text.strip():
+            return text
+        raise InputError("the licence's text is empty", where=Where(str(file)))
+    if facts.licence == OTHER:
+        raise UsageError(
+            "the licence is `other`, and nothing says what that is",
+            remedy="give the terms: --licence-file FILE",
+        )
+    return (
+        f"{facts.name}, version {facts.version}, by {facts.creator}\n\n"
+        f"Licence: {LICENCES[facts.licence]}\n{facts.licence_url}\n"
+    )
+
+
+def _refuse_overlap(target: Path, dataset: Path) -> None:
+    here, there = target.resolve(), dataset.resolve()
+    if here == there or there in here.parents or here in there.parents:
+        raise UsageError(
+            "the release and the data set can't lie in one another",
+            where=Where(str(target)),
+            remedy="choose another --out",
+        )
+
+
+def _refuse_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse to write over anything but a release, with everything in it of the release."""
+    place = Where(str(target))
+    if target.is_symlink() and not target.exists():
+        raise InputError("a link to nowhere stands there", where=place, remedy="remove it")
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError("a file stands where the release goes", where=place, remedy="remove it")
+    if not any(target.iterdir()):
+        return
+    if not is_release(target):
+        raise InputError(
+            "the folder holds something that isn't a release of gtahead's",
+            where=place,
+            value=min(path.name for path in target.iterdir()),
+            remedy="choose an empty folder for --out",
+        )
+    if not overwrite:
+        raise InputError(
+            "a release stands there already",
+            where=place,
+            remedy="add --overwrite to replace it (the edits in its card stay), or choose another "
+            "--out",
+        )
+    known = {*EDITABLE, *(one.path for one in Release.open(target).files)}
+    for name in files_below(target):
+        if name not in known:
+            raise InputError(
+                "the release holds a file that isn't of it",
+                where=place,
+                value=name,
+                remedy="move it away: --overwrite removes releases, nothing else",
+            )
+
+
+@contextmanager
+def _gone_on_error(part: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _empty(part: Path) -> None:
+    """Remove what a killed run left; it held no lock any more."""
+    for path in part.iterdir():
+        if path.name == ".lock":
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _write_tables(opened: Dataset, part: Path) -> None:
+    """Put the tables in: the frames' without paths of pictures, the heads' as they are."""
+
+    def no_files(ids: Sequence[str]) -> list[str | None]:
+        return [None] * len(ids)
+
+    tables.write_frames_with_files(opened.folder / FRAMES, part / FRAMES, no_files)
+    (part / "heads").mkdir()
+    for name in opened.sequences:
+        source = opened.folder / heads_file(name)
+        try:
+            storage.link_or_copy(source, part / heads_file(name), link=True)
+        except FileNotFoundError as error:
+            raise InputError(
+                "a table that the manifest names isn't there",
+                where=Where(str(source)),
+                remedy="the data set is damaged: build it anew with --fresh",
+            ) from error
+
+
+def _write_shards(
+    opened: Dataset,
+    part: Path,
+    images: str,
+    workers: int | None,
+    scheduler: str | None,
+    on_progress: Progress | None,
+) -> None:
+    """Write the tables that `datasets` reads."""
+    hub = part / "hub"
+    export(
+        opened.folder,
+        hub,
+        format="huggingface",
+        images="link" if images == "original" else "none",
+        workers=workers,
+        scheduler=scheduler,
+        on_progress=on_progress,
+    )
+    for name in (SHARDS, LABELS):
+        if (hub / name).is_dir():
+            (hub / name).rename(part / name)
+    shutil.rmtree(hub)
+
+
+def _write_hashes(
+    opened: Dataset, part: Path, workers: int | None, scheduler: str | None
+) -> None:
+    """Write what a picture is known by, so that others find theirs."""
+    columns = opened.frames(["frame_id", "sequence", "file", "sha256"])
+    rows = list(zip(*columns.values(), strict=True))
+    wanted: dict[str, list[tuple[str, str]]] = {}
+    for frame_id, sequence, file, _ in rows:
+        if file is not None and storage.is_safe_relative(file):
+            wanted.setdefault(sequence, []).append((frame_id, str(opened.folder / file)))
+    found: dict[str, int] = {}
+    results = running.run_all(
+        _difference_hashes, list(wanted.items()), workers=workers, scheduler=scheduler
+    )
+    with closing(results):
+        for _, hashes in results:
+            found |= hashes
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(["frame_id", "sha256", "difference_hash"])
+    digits = HASH_CELLS * HASH_CELLS // 4
+    for frame_id, _, _, sha256 in rows:
+        if sha256 is not None:
+            one = found.get(frame_id)
+            out.writerow([frame_id, sha256, "" if one is None else f"{one:0{digits}x}"])
+    if any(sha256 is not None for *_, sha256 in rows):
+        (part / HASHES).write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def _difference_hashes(task: list[tuple[str, str]]) -> dict[str, int]:
+    """Hash the pictures of one sequence."""
+    hashes = {}
+    for frame_id, path in task:
+        try:
+            data = pictures.read_bytes(Path(path))
+            hashes[frame_id] = pictures.difference_hash(data, cells=HASH_CELLS)
+        except pictures.PictureError as fault:
+            sequence, _, frame = frame_id.rpartition("/")
+            raise InputError(
+                f"the picture can't be read: {fault.code}",
+                where=Where(path, sequence, frame),
+                remedy="`gtahead validate --images full` says what else is wrong",
+            ) from fault
+    return hashes
+
+
+def _write_texts(part: Path, terms: str) -> None:
+    (part / LICENSE).write_text(terms, encoding="utf-8", newline="")
+    (part / "schemas").mkdir()
+    for name in SCHEMAS:
+        storage.write_json(part / "schemas" / f"{name}.schema.json", schemas.load(name))
+
+
+def _write_manifest(opened: Dataset, facts: Facts, part: Path) -> None:
+    document = labels_document(opened.manifest.document, part / FRAMES)
+    statistics = opened.manifest.document["statistics"]
+    held = statistics if facts.images == "original" else {"pictures": 0, "picture_bytes": 0}
+    release: dict[str, Any] = {
+        **facts.as_dict(),
+        "pictures": held["pictures"],
+        "picture_bytes": held["picture_bytes"],
+        "files": [asdict(one) for one in listed(part)],
+    }
+    write_manifest(part, {**document, "release": release})
