@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError
     from gtahead.formats.exporting import export
     from gtahead.overview import info
+    from gtahead.publishing import diff, publish, pull, rebuild, stage, verify
     from gtahead.scoring import benchmark, compare, leaderboard
     from gtahead.simulation import simulate
     from gtahead.training import export_model, predict, train
@@ -28,14 +29,20 @@ _HOMES = {
     "benchmark": "gtahead.scoring",
     "build": "gtahead.building",
     "compare": "gtahead.scoring",
+    "diff": "gtahead.publishing",
     "export": "gtahead.formats.exporting",
     "export_model": "gtahead.training",
     "info": "gtahead.overview",
     "leaderboard": "gtahead.scoring",
     "predict": "gtahead.training",
+    "publish": "gtahead.publishing",
+    "pull": "gtahead.publishing",
+    "rebuild": "gtahead.publishing",
     "simulate": "gtahead.simulation",
+    "stage": "gtahead.publishing",
     "train": "gtahead.training",
     "validate": "gtahead.validation",
+    "verify": "gtahead.publishing",
 }
 
 __all__ = [
@@ -48,14 +55,20 @@ __all__ = [
     "benchmark",
     "build",
     "compare",
+    "diff",
     "export",
     "export_model",
     "info",
     "leaderboard",
     "predict",
+    "publish",
+    "pull",
+    "rebuild",
     "simulate",
+    "stage",
     "train",
     "validate",
+    "verify",
 ]
 
 

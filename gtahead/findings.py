@@ -475,6 +475,34 @@ CODES: Mapping[str, Code] = {
     "unlisted-file": _warning(
         None, "the file belongs to no sequence of the manifest", "move it out of the data set"
     ),
+    "file-missing": _error(
+        None,
+        "a file that the release lists isn't there",
+        "copy the release again, or stage it anew",
+    ),
+    "file-changed": _error(
+        None,
+        "the file isn't the one that the release lists",
+        "copy the release again, or stage it anew: gtahead publish stage --overwrite",
+    ),
+    "bad-card": _error(
+        None, "the card can't be published like that", "mend README.md, or run `gtahead card`"
+    ),
+    "bad-croissant": _error(
+        None,
+        "croissant.json can't be published like that",
+        "mend it, or run `gtahead card --croissant`, which writes it anew",
+    ),
+    "loads-differently": _error(
+        None,
+        "what `datasets` loads isn't what the manifest says",
+        "stage the release anew; if that doesn't help, report it with the version of `datasets`",
+    ),
+    "over-hub-limit": _warning(
+        None,
+        "larger than what the hub handles well",
+        "https://huggingface.co/docs/hub/storage-limits says what happens then",
+    ),
     "count-differs": _error(
         None,
         "two places give different counts",
@@ -567,10 +595,15 @@ class Finding:
         """How bad it is."""
         return CODES[self.code].severity
 
+    @property
+    def what(self) -> str:
+        """The fault in words."""
+        kind = CODES[self.code]
+        return f"{kind.what}: {self.detail}" if self.detail else kind.what
+
     def __str__(self) -> str:
         kind = CODES[self.code]
-        what = f"{kind.what}: {self.detail}" if self.detail else kind.what
-        text = sentence(what, where=self.where, value=self.value, remedy=kind.remedy)
+        text = sentence(self.what, where=self.where, value=self.value, remedy=kind.remedy)
         return f"{kind.severity} {self.code}: {text}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -580,7 +613,7 @@ class Finding:
             "code": self.code,
             "severity": kind.severity.value,
             "where": self.where.as_dict(),
-            "what": f"{kind.what}: {self.detail}" if self.detail else kind.what,
+            "what": self.what,
             "remedy": kind.remedy,
         }
         if self.value is not None:

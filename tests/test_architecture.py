@@ -33,6 +33,7 @@ FLOORS = {
     "drawing": 7,
     "scoring": 7,
     "validation": 7,
+    "publishing": 8,
     "training": 8,
     "cli": 9,
     "__main__": 10,

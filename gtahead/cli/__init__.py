@@ -17,17 +17,23 @@ _COMMANDS = {
     "annotate": "Give a data set other boxes or sigmas.",
     "benchmark": "Score predictions, with intervals; say all that is wrong in them.",
     "build": "Build a data set from captures or other data sets.",
+    "card": "Fill a release's card from its data.",
     "compare": "Compare results of the same data: differences, intervals, tests.",
+    "diff": "Say what changed between two data sets, and the next version.",
     "export": "Write a data set in a format that others read.",
     "export-model": "Write a trained detector as ONNX.",
     "formats": "List the formats, and what each holds and loses.",
     "info": "Say what a folder holds: a capture or a data set.",
     "leaderboard": "Rank results of one data set, as a page.",
     "predict": "Find heads with a trained detector.",
+    "publish": "Stage, plan, check and push a release to the Hugging Face hub.",
+    "pull": "Make a data set of a published release.",
+    "rebuild": "Put your own frames to published labels.",
     "schema": "List or print the JSON Schemas of gtahead's files.",
     "simulate": "Draw crowd scenes, as captures to work with.",
     "train": "Train a head detector, with Mask Focal Loss.",
     "validate": "Check a capture, a data set, an export or other people's labels.",
+    "verify": "Hold a copy's files against the hashes of its manifest.",
 }
 """Commands and their one-line helps: the group's help imports none of them."""
 
@@ -90,6 +96,7 @@ def main() -> None:
     gtahead annotate --boxes perspective  give it other boxes or sigmas
     gtahead export --format coco          for programs that read COCO
     gtahead validate                      is all of it as it should be?
+    gtahead publish stage --repo O/NAME   what the Hugging Face hub is to get
     """
 
 

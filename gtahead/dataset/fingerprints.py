@@ -58,11 +58,16 @@ def sequence_digests(frames: Mapping[str, Sequence[Any]], heads: Columns) -> dic
     if "box_source" in heads:
         _feed(labels, "box_source_names", list(heads["box_source_names"]))
         _feed(labels, "box_source", heads["box_source"])
+    digests = (points.hexdigest(), labels.hexdigest(), pictures_digest(frames))
+    return dict(zip(KINDS, digests, strict=True))
+
+
+def pictures_digest(frames: Mapping[str, Sequence[Any]]) -> str:
+    """Hash the hashes of one sequence's pictures; `frames` has `frame_id` and `sha256`."""
     pictures = hashlib.sha256(b"gtahead pictures 1\n")
     _feed(pictures, "frame_id", frames["frame_id"])
     _feed(pictures, "sha256", frames["sha256"])
-    hashes = (points, labels, pictures)
-    return {kind: one.hexdigest() for kind, one in zip(KINDS, hashes, strict=True)}
+    return pictures.hexdigest()
 
 
 def without_unknown(heads: Columns) -> Columns:

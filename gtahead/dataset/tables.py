@@ -180,27 +180,32 @@ class FramesWriter:
         self._writer.close()
 
 
-def write_frames_with_files(
-    source: Path, target: Path, files: Callable[[Sequence[str]], Sequence[str | None]]
+def write_frames_with(
+    source: Path,
+    target: Path,
+    columns: Mapping[str, Callable[[Sequence[str]], Sequence[str | None]]],
 ) -> None:
-    """Write a table of frames again, with other paths of pictures.
+    """Write a table of frames again, with other values in some columns of text.
 
     Args:
         source: the table.
         target: where to; nothing is renamed here.
-        files: gives a batch of frame ids their pictures' paths, None for labels alone.
+        columns: by name what gives a batch of frame ids their values, None for null.
 
     Raises:
         InputError: `source` is missing, truncated, or another table.
     """
     table = _read(source, str(source), FRAMES_V1, None)
-    column = FRAMES_V1.get_field_index("file")
     writer = parquet.ParquetWriter(target, FRAMES_V1, compression="zstd", compression_level=1)
     try:
         for start in range(0, table.num_rows, FRAMES_A_GROUP):
             part = table.slice(start, FRAMES_A_GROUP)
-            paths = pa.array(files(part.column("frame_id").to_pylist()), pa.string())
-            writer.write_table(part.set_column(column, FRAMES_V1.field(column), paths))
+            ids = part.column("frame_id").to_pylist()
+            for name, give in columns.items():
+                column = FRAMES_V1.get_field_index(name)
+                values = pa.array(give(ids), pa.string())
+                part = part.set_column(column, FRAMES_V1.field(column), values)
+            writer.write_table(part)
     finally:
         writer.close()
 

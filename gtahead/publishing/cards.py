@@ -183,7 +183,9 @@ def _yaml_faults(text: str, release: Release) -> Iterator[tuple[str, str]]:
         if text.partition(begin)[2].partition(end)[0] != _yaml(release):
             yield "YAML", "its block isn't of this data: run `gtahead card`"
         outside = text.partition(begin)[0] + text.partition(end)[2]
-        keys = {line.partition(":")[0] for line in _yaml(release).splitlines() if line[:1].isalpha()}
+        keys = {
+            line.partition(":")[0] for line in _yaml(release).splitlines() if line[:1].isalpha()
+        }
         for line in outside.splitlines():
             key = line.partition(":")[0].strip()
             if line[:1].isalpha() and key in keys:
@@ -300,7 +302,9 @@ def _loading(release: Release) -> str:
 def _fields(facts: Facts) -> str:
     picture = "| `image` | the picture |\n" * (facts.images == "original")
     return (
-        "| field | meaning |\n|---|---|\n" + picture + "| `image_id` | number from 1 on, the same in COCO exports |\n"
+        "| field | meaning |\n|---|---|\n"
+        + picture
+        + "| `image_id` | number from 1 on, the same in COCO exports |\n"
         "| `file_name`, `sequence`, `frame` | names; `<sequence>/<frame>` is the frame's id |\n"
         "| `width`, `height` | pixels |\n"
         "| `num_heads`, `density_level` | heads that count; 0, 1-100, 101-500, 501-5000, >5000 |\n"
@@ -308,8 +312,8 @@ def _fields(facts: Facts) -> str:
         "| `vfov_deg`, `camera_m`, `pitch_roll_yaw_deg` | the camera, null where unknown |\n"
         "| `objects` | the heads that count, as lists |\n"
         "| `ignored` | heads that are neither to be found nor missed, as lists |\n\n"
-        "Of each head: `id`; `bbox` is x, y, width, height and `point` is x, y of the centre of the "
-        "visible head, in pixels from the top-left corner of the picture; `category` is 0, `head`; "
+        "Of each head: `id`; `bbox` is x, y, width, height and `point` is x, y of the centre of "
+        "the visible head, in pixels from the top-left corner of the picture; `category` is 0, `head`; "
         "`occluded` and `visibility` (the visible share), null where unknown; `track_id` is the "
         "person within the sequence.\n\n"
         "`frames.parquet` and `heads/` are gtahead's own tables, with depth, world position, "
@@ -378,7 +382,7 @@ def _capture(document: Mapping[str, Any]) -> str:
     every = document["options"].get("every", 1)
     sampled = "every frame" if every == 1 else f"every {every}th frame"
     return (
-        f"Captured with:\n\n" + "\n".join(lines) + "\n\n"
+        "Captured with:\n\n" + "\n".join(lines) + "\n\n"
         f"Read by gtahead's reader for {', '.join(readers)}, {sampled}. What each frame's camera, "
         "weather and hour were is in the tables; `manifest.json` names every source with the hash "
         "of its labels, and what was dropped and why."
@@ -422,10 +426,9 @@ def _limits(document: Mapping[str, Any]) -> str:
             "gait; what is learned here has to be tested on real pictures.\n"
             "- Nobody in it exists: characters of a game. Their likeness may be protected.\n"
         )
-    unknown = (
-        "- How much of a head can be seen is not known: hidden heads are counted as any other.\n"
-        * (document["visibility"] == "unknown")
-    )
+    unknown = ""
+    if document["visibility"] == "unknown":
+        unknown = "- What hides a head is not known: hidden heads count as any other.\n"
     return (
         own + "- Frames of a sequence are alike: the sequence is the unit of splits and of "
         "intervals, not the frame.\n"
@@ -442,7 +445,7 @@ def _licence(release: Release) -> str:
     elif facts.images == "none":
         text += (
             " The licence is of the labels. The pictures aren't given away here; who has the "
-            f"frames puts them to the labels with `gtahead rebuild`, which finds them by the hashes "
+            "frames puts them to the labels with `gtahead rebuild`, which finds them by the hashes "
             f"in `{HASHES}`."
         )
     return text
@@ -454,10 +457,9 @@ def _citation(facts: Facts) -> str:
         "and the paper whose data set this follows:\n\n"
         "```bibtex\n"
         "@article{zhong2024mask,\n"
-        "  title   = {Mask Focal Loss: A unifying framework for dense crowd counting with canonical "
-        "object detection networks},\n"
-        "  author  = {Zhong, Xiaopin and Wang, Guankun and Liu, Weixiang and Wu, Zongze and Deng, "
-        "Yuanlong},\n"
+        "  title   = {Mask Focal Loss: A unifying framework for dense crowd counting with "
+        "canonical object detection networks},\n"
+        "  author  = {Zhong and Wang and Liu and Wu and Deng},\n"
         "  journal = {Multimedia Tools and Applications},\n"
         "  year    = {2024},\n"
         "  note    = {arXiv:2212.11542}\n"

@@ -19,7 +19,7 @@ from gtahead.publishing.releases import CROISSANT, LABELS, SHARDS, Release
 
 CONFORMS_TO = ("http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0")
 
-PARQUET = "application/vnd.apache.parquet"
+PARQUET = "application/x-parquet"
 
 _REPO_HASH = "https://github.com/mlcommons/croissant/issues/80"
 """What stands for the hash of a git repository: the hub's own documents write the same."""
@@ -78,8 +78,9 @@ REQUIRED = (
 """What a document has to say: Croissant's own fields, and those that conferences ask for."""
 
 REQUIRED_OF_FILES = ("@id", "@type", "name", "contentUrl", "encodingFormat", "sha256")
-REQUIRED_OF_SETS = ("@id", "@type", "name", "encodingFormat", "includes")
-REQUIRED_OF_RECORDS = ("@id", "@type", "name")
+REQUIRED_OF_SETS = ("@id", "@type", "name", "containedIn", "encodingFormat", "includes")
+REQUIRED_OF_RECORDS = ("@id", "@type", "name", "field")
+REQUIRED_OF_FIELDS = ("@id", "@type", "name", "dataType")
 
 
 def write(release: Release) -> None:
@@ -93,8 +94,11 @@ def document(release: Release) -> dict[str, Any]:
     statistics = manifest["statistics"]
     pictures = facts.images == "original"
     simulated = all(source["simulated"] for source in manifest["sources"] if source["kept"])
-    tools = sorted({str(s.get("about", {}).get("tool") or s["reader"]) for s in manifest["sources"]})
-    source = "gtahead's crowd simulator" if simulated else "the game Grand Theft Auto V"
+    tools = sorted(
+        {str(s.get("about", {}).get("tool") or s["reader"]) for s in manifest["sources"]}
+    )
+    readers = sorted({source["reader"] for source in manifest["sources"]})
+    source = "gtahead's crowd simulator" if simulated else "a game"
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -146,7 +150,11 @@ def document(release: Release) -> dict[str, Any]:
             "identities."
         ),
         "rai:hasSyntheticData": True,
-        "prov:wasDerivedFrom": "none: rendered for this data set" if simulated else source,
+        "prov:wasDerivedFrom": (
+            "none: rendered for this data set"
+            if simulated
+            else f"captures of a game, as read by {', '.join(readers)}"
+        ),
         "prov:wasGeneratedBy": f"capture with {'; '.join(tools)}; gtahead {manifest['gtahead']}",
         "distribution": [*_files(release), *_sets(pictures=pictures)],
         "recordSet": [
@@ -259,7 +267,8 @@ def _split_field(owner: str, files: str, folder: str) -> dict[str, Any]:
         "source": {
             "fileSet": {"@id": files},
             "extract": {"fileProperty": "fullpath"},
-            "transform": {"regex": f"^{folder}/(\\w+)-.*$"},
+            # Readers apply it twice: what it gave, it takes.
+            "transform": {"regex": f"^(?:{folder}/)?([a-z]+)(?:-.*)?$"},
         },
         "references": {"field": {"@id": "splits/name"}},
     }
@@ -385,12 +394,19 @@ def faults(release: Release) -> Iterator[tuple[str, str]]:
         if not _is_empty(data.get(key)) and data[key] != value:
             yield f"/{key}", f"it's {data[key]!r}, and {value!r} in the manifest"
     yield from _file_faults(release, data)
-    for place, one in enumerate(_list(data.get("recordSet"))):
-        for key in REQUIRED_OF_RECORDS:
+    for place, records in enumerate(_list(data.get("recordSet"))):
+        yield from _record_faults(records, f"/recordSet/{place}")
+
+
+def _record_faults(records: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:
+    for key in REQUIRED_OF_RECORDS:
+        if _is_empty(records.get(key)):
+            yield f"{pointer}/{key}", "it's missing or empty"
+    for place, one in enumerate(_list(records.get("field"))):
+        needed = REQUIRED_OF_FIELDS if "data" in records else (*REQUIRED_OF_FIELDS, "source")
+        for key in needed:
             if _is_empty(one.get(key)):
-                yield f"/recordSet/{place}/{key}", "it's missing or empty"
-        if _is_empty(one.get("field")):
-            yield f"/recordSet/{place}/field", "it's missing or empty"
+                yield f"{pointer}/field/{place}/{key}", "it's missing or empty"
 
 
 def _list(value: object) -> list[dict[str, Any]]:

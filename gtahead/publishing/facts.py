@@ -35,7 +35,7 @@ _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
 PLACEHOLDERS = re.compile(
     r"\b(?:TODO|FIXME|TBD|XXX)\b|\[VERIFY[^\]]*\]|\blorem ipsum\b|More Information Needed"
-    r"|<(?:your|insert|name|owner|fill)[^>]*>|\{\{.*?\}\}",
+    r"|<(?:your|insert|name|owner|fill)[^>]*>|\{\{ .*? \}\}",
     re.IGNORECASE,
 )
 """What nobody means to publish."""
@@ -121,7 +121,7 @@ class Facts:
         Raises:
             InputError: some are missing or wrong.
         """
-        known = {field.name: document.get(field.name) for field in fields(cls)}
+        known: dict[str, Any] = {field.name: document.get(field.name) for field in fields(cls)}
         try:
             return cls(**known)
         except (UsageError, TypeError, AttributeError) as error:

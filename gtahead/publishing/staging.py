@@ -20,7 +20,6 @@ from gtahead.publishing import cards, croissant
 from gtahead.publishing.facts import LICENCES, OTHER, Facts
 from gtahead.publishing.releases import (
     CARD,
-    CROISSANT,
     EDITABLE,
     HASHES,
     LABELS,
@@ -141,7 +140,9 @@ def stage(
     return Release.open(target)
 
 
-def _pictures(opened: Dataset, images: str | None, *, i_have_rights: bool) -> tuple[str, str | None]:
+def _pictures(
+    opened: Dataset, images: str | None, *, i_have_rights: bool
+) -> tuple[str, str | None]:
     """Say whether pictures go in, and on whose word."""
     if images not in (None, "original", "none"):
         raise UsageError("unknown images", value=images, remedy="original or none")
@@ -281,7 +282,7 @@ def _write_tables(opened: Dataset, part: Path) -> None:
     def no_files(ids: Sequence[str]) -> list[str | None]:
         return [None] * len(ids)
 
-    tables.write_frames_with_files(opened.folder / FRAMES, part / FRAMES, no_files)
+    tables.write_frames_with(opened.folder / FRAMES, part / FRAMES, {"file": no_files})
     (part / "heads").mkdir()
     for name in opened.sequences:
         source = opened.folder / heads_file(name)
@@ -320,9 +321,7 @@ def _write_shards(
     shutil.rmtree(hub)
 
 
-def _write_hashes(
-    opened: Dataset, part: Path, workers: int | None, scheduler: str | None
-) -> None:
+def _write_hashes(opened: Dataset, part: Path, workers: int | None, scheduler: str | None) -> None:
     """Write what a picture is known by, so that others find theirs."""
     columns = opened.frames(["frame_id", "sequence", "file", "sha256"])
     rows = list(zip(*columns.values(), strict=True))

@@ -1,0 +1,47 @@
+"""`gtahead card`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gtahead.cli.common import output_options, print_json
+
+
+@click.command("card")
+@click.argument("release", default="./release")
+@click.option("--croissant", is_flag=True, help="Write croissant.json anew as well.")
+@click.option("--fresh", is_flag=True, help="Begin with a new card: edits in the old one are lost.")
+@output_options
+def command(
+    release: str, *, croissant: bool, fresh: bool, quiet: bool, debug: bool, as_json: bool
+) -> int:
+    """Fill the card of RELEASE, README.md, from its data.  [default: ./release]
+
+    Blocks between `gtahead:begin` and `gtahead:end` are written anew; everything else is yours and
+    stays. Take the marks of a block away, and its text is yours too.
+
+    Exit 0: filled. 1: no release, damaged marks, or something left to be filled in.
+    """  # noqa: D415
+    del debug
+    from gtahead.publishing import Release, cards
+    from gtahead.publishing import croissant as metadata
+    from gtahead.publishing.releases import CARD
+
+    opened = Release.open(release)
+    path = Path(release) / CARD
+    old = None if fresh or not path.is_file() else path.read_text(encoding="utf-8")
+    cards.write(opened, old)
+    if croissant:
+        metadata.write(opened)
+    problems = [f"{place}: {what}" if place else what for place, what in cards.faults(opened)]
+    if as_json:
+        print_json(
+            {"card": str(path), "changed": old != path.read_text("utf-8"), "faults": problems}
+        )
+    elif not quiet:
+        click.echo(f"{path}: filled")
+    for problem in problems:
+        click.echo(f"error bad-card: {path} > {problem}", err=True)
+    return 1 if problems else 0

@@ -1,0 +1,36 @@
+"""`gtahead diff`."""
+
+from __future__ import annotations
+
+import click
+
+from gtahead.cli.common import output_options, print_json
+
+
+@click.command("diff")
+@click.argument("old")
+@click.argument("new")
+@output_options
+def command(old: str, new: str, *, quiet: bool, debug: bool, as_json: bool) -> int:
+    """Say what changed from OLD to NEW, data sets or releases, and propose NEW's version.
+
+    Major: something that was there is gone or other. Minor: frames or pictures were added. Patch:
+    the same data.
+
+    Exit 0: the same data. 1: it differs, or one of them isn't a data set.
+    """
+    del debug
+    from gtahead.publishing import diff
+
+    found = diff(old, new)
+    if as_json:
+        print_json(found.as_dict())
+    elif not quiet:
+        click.echo(found.changes)
+        for kind, names in found.examples.items():
+            if names:
+                more = "" if len(names) == found.counts[kind] else ", …"
+                click.echo(f"  {kind}: {', '.join(names)}{more}")
+        told = f"{found.old_version} -> {found.next_version}" if found.next_version else "unknown"
+        click.echo(f"{found.level}; version: {told}")
+    return 1 if found.level != "patch" else 0

@@ -1,0 +1,314 @@
+"""`gtahead publish`: stage, plan, check, push."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gtahead.cli.common import (
+    output_options,
+    print_findings,
+    print_json,
+    progress_bar,
+    table,
+    working_options,
+)
+from gtahead.errors import as_size
+
+if TYPE_CHECKING:
+    from gtahead.publishing import CheckReport, Plan, PushReport, Release
+
+
+@click.group("publish", no_args_is_help=True)
+def command() -> None:
+    """Publish a data set on the Hugging Face hub, so that `datasets.load_dataset` reads it.
+
+    \b
+    gtahead publish stage --repo OWNER/NAME --creator "The crowd lab"
+    gtahead publish plan                  what will be uploaded, and what will be public
+    gtahead publish check                 load it as its users will
+    gtahead publish push OWNER/NAME       a dry run; with --yes it uploads and verifies
+
+    Nothing leaves this machine before `push --yes`.
+    """
+
+
+@command.command("stage")
+@click.argument("dataset", default="./dataset")
+@click.option("--repo", required=True, metavar="OWNER/NAME", help="Name on the hub.")
+@click.option("--creator", required=True, help="Who answers for the data: a person or a group.")
+@click.option("--out", default="./release", show_default=True, metavar="DIR", help="Where to.")
+@click.option("--name", help="As people call the data set.  [default: the repository's name]")
+@click.option("--version", default="1.0.0", show_default=True, help="MAJOR.MINOR.PATCH.")
+@click.option(
+    "--licence",
+    "--license",
+    metavar="NAME",
+    help="As the hub calls it, such as cc-by-4.0; `other` with --licence-file.  [default: the "
+    "captures' own]",
+)
+@click.option("--licence-file", metavar="FILE", help="The terms in full.")
+@click.option("--date", metavar="YYYY-MM-DD", help="Of the release.  [default: today]")
+@click.option("--contact", help="An address.  [default: the hub's discussions]")
+@click.option("--changes", help="What is new in this version, in a sentence.")
+@click.option(
+    "--images",
+    type=click.Choice(["original", "none"]),
+    help="Put the pictures in, or labels and hashes alone.  [default: original where all are "
+    "simulated]",
+)
+@click.option(
+    "--i-have-rights",
+    is_flag=True,
+    help="You may redistribute these pictures: it is recorded in the manifest.",
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Replace a release at --out; its card's edits stay."
+)
+@working_options
+def stage_command(
+    dataset: str,
+    repo: str,
+    creator: str,
+    out: str,
+    name: str | None,
+    version: str,
+    licence: str | None,
+    licence_file: str | None,
+    date: str | None,
+    contact: str | None,
+    changes: str | None,
+    images: str | None,
+    workers: int | None,
+    scheduler: str | None,
+    *,
+    i_have_rights: bool,
+    overwrite: bool,
+    quiet: bool,
+    debug: bool,
+    as_json: bool,
+) -> int:
+    """Put together what is to be public of DATASET.  [default: ./dataset]
+
+    A folder with Parquet shards, card, licence, Croissant metadata, and hashes of all of it. A run
+    that was stopped leaves nothing; the same data set and options give the same bytes.
+
+    Exit 0: staged. 1: no data set, or something else at --out. 2: a fact that is missing, or
+    pictures of a game without --i-have-rights. 4: disk.
+    """  # noqa: D415
+    del debug
+    from gtahead.publishing import stage
+
+    with progress_bar("staging", quiet=quiet or as_json) as show:
+        release = stage(
+            dataset,
+            out,
+            repo=repo,
+            creator=creator,
+            name=name,
+            version=version,
+            licence=licence,
+            licence_file=licence_file,
+            date=date,
+            contact=contact,
+            changes=changes,
+            images=images,
+            i_have_rights=i_have_rights,
+            overwrite=overwrite,
+            workers=workers,
+            scheduler=scheduler,
+            on_progress=show,
+        )
+    if as_json:
+        print_json({"release": str(release.folder), **release.manifest.document["release"]})
+    elif not quiet:
+        _print_staged(release)
+    return 0
+
+
+def _print_staged(release: Release) -> None:
+    facts = release.facts
+    size = sum(one.bytes for one in release.files)
+    click.echo(f"{release.folder}: {facts.name} {facts.version} for {facts.repo}")
+    click.echo(f"  {len(release.all_files()):,} files, {as_size(size)}")
+    pictures = f"{release.pictures:,} pictures" if release.pictures else "no pictures"
+    rights = f"; {facts.rights}" if facts.rights else ""
+    click.echo(f"  {pictures}; licence {facts.licence}{rights}")
+    click.echo("  next: read README.md in it, then `gtahead publish check`")
+
+
+@command.command("plan")
+@click.argument("release", default="./release")
+@output_options
+def plan_command(release: str, *, quiet: bool, debug: bool, as_json: bool) -> int:
+    """Say what an upload of RELEASE will be, and what will be public.  [default: ./release]
+
+    Exit 0: within the hub's limits. 1: over one of them, or no release.
+    """  # noqa: D415
+    del debug
+    from gtahead.publishing import plan
+
+    found = plan(release)
+    if as_json:
+        print_json(found.as_dict())
+    elif not quiet:
+        _print_plan(found)
+    print_findings(found.findings)
+    return 1 if found.findings.totals else 0
+
+
+def _print_plan(found: Plan) -> None:
+    facts = found.release.facts
+    click.echo(f"{facts.repo}: {facts.name} {facts.version}")
+    folder, entries = found.largest_folder
+    click.echo(
+        f"  {found.files:,} files, {as_size(found.bytes)}; most entries in one folder: "
+        f"{entries:,} in {folder}"
+    )
+    rows = [["shard", "size", "rows", "row groups", "largest group"]]
+    rows += [
+        [
+            shard.path,
+            as_size(shard.bytes),
+            f"{shard.rows:,}",
+            f"{shard.groups:,}",
+            f"{shard.group_rows:,} rows, {as_size(shard.group_bytes)}",
+        ]
+        for shard in found.shards
+    ]
+    click.echo(table(rows))
+    click.echo("  public will be:")
+    for line in found.public:
+        click.echo(f"  - {line}")
+
+
+@command.command("check")
+@click.argument("release", default="./release")
+@click.option("--no-load", is_flag=True, help="Leave out `datasets` and mlcroissant.")
+@click.option(
+    "--python", metavar="PATH", help="Load it with the `datasets` of another environment's Python."
+)
+@output_options
+def check_command(
+    release: str, python: str | None, *, no_load: bool, quiet: bool, debug: bool, as_json: bool
+) -> int:
+    """Check RELEASE as its users will use it.  [default: ./release]
+
+    Files against their hashes, labels against the manifest, pictures against theirs, the card,
+    croissant.json; `datasets` loads it, plain and streaming, and mlcroissant reads a record of
+    each record set.
+
+    Exit 0: fit to be published. 1: not. 4: the extra is missing: pip install 'gtahead[hub]'.
+    """  # noqa: D415
+    del debug
+    from gtahead.publishing import check
+
+    with progress_bar("checking", quiet=quiet or as_json) as show:
+        report = check(release, load=not no_load, python=python, on_progress=show)
+    if as_json:
+        print_json(report.as_dict())
+    elif not quiet:
+        _print_check(report)
+        print_findings(report.findings)
+    return 1 if report.findings.reach("warning") else 0
+
+
+def _print_check(report: CheckReport) -> None:
+    click.echo(f"{report.release.folder}: {report.release.facts.name}")
+    click.echo(
+        f"  {len(report.release.all_files()):,} files, fingerprint "
+        f"{report.release.manifest.fingerprint[:16]}…"
+    )
+    if report.loaded:
+        rows = [[f"datasets {report.datasets}", "mode", "split", "frames", "heads", "ignored"]]
+        rows += [
+            [name, mode, split, *(f"{sums[key]:,}" for key in ("frames", "heads", "ignored"))]
+            for name, modes in report.loaded.items()
+            for mode, splits in modes.items()
+            for split, sums in splits.items()
+        ]
+        click.echo(table(rows))
+    if report.records:
+        click.echo(f"  mlcroissant read records of: {', '.join(report.records)}")
+    click.echo(f"  {report.findings.summed}")
+
+
+@command.command("push")
+@click.argument("repo_id")
+@click.argument("release", default="./release")
+@click.option("--yes", is_flag=True, help="Do it: without this nothing is sent, nobody asked.")
+@click.option("--private", is_flag=True, help="Create the repository as a private one.")
+@click.option(
+    "--gated",
+    type=click.Choice(["auto", "manual"]),
+    help="People have to ask for access; granted by itself, or by you.",
+)
+@click.option("--revision", default="main", show_default=True, help="Branch.")
+@click.option("--tag", metavar="NAME", help="Name for this state, such as v1.0.0.")
+@click.option(
+    "--overwrite", is_flag=True, help="Go on though there is other content; others' files stay."
+)
+@output_options
+def push_command(
+    repo_id: str,
+    release: str,
+    gated: str | None,
+    revision: str,
+    tag: str | None,
+    *,
+    yes: bool,
+    private: bool,
+    overwrite: bool,
+    quiet: bool,
+    debug: bool,
+    as_json: bool,
+) -> int:
+    """Upload RELEASE to REPO_ID on the hub, and verify what arrived.  [default: ./release]
+
+    The token comes from the variable HF_TOKEN, or from `hf auth login`. A push that was stopped
+    goes on with the same command: what is there isn't sent again.
+
+    Exit 0: uploaded, or a dry run that found nothing in the way. 1: not fit, or other content
+    there. 4: no token, no right, no network.
+    """  # noqa: D415
+    del debug
+    from gtahead.publishing import publish
+    from gtahead.publishing.hub import without_bars
+
+    def work() -> PushReport:
+        with progress_bar("checking", quiet=quiet or as_json) as show:
+            return publish(
+                release,
+                repo_id,
+                yes=yes,
+                private=private,
+                gated=gated,
+                revision=revision,
+                tag=tag,
+                overwrite=overwrite,
+                on_progress=show,
+            )
+
+    report = without_bars(work) if yes and (quiet or as_json) else work()
+    if as_json:
+        print_json(report.as_dict())
+    elif not quiet:
+        _print_push(report, private=private)
+    return 0
+
+
+def _print_push(report: PushReport, *, private: bool) -> None:
+    size = as_size(report.sent_bytes)
+    if report.dry:
+        kind = "a private repository" if private else "a public repository"
+        click.echo(f"{report.repo}, {report.revision}: a dry run, nothing was sent")
+        click.echo(f"  would upload {len(report.sent):,} files, {size}, to {kind}")
+        click.echo("  to do it: the same command with --yes")
+        return
+    click.echo(f"{report.repo}, {report.revision}: {report.verified:,} files there, as here")
+    click.echo(f"  sent {len(report.sent):,} files, {size}; removed {len(report.removed):,}")
+    if report.commit:
+        click.echo(f"  commit {report.commit}")
+    if report.tag:
+        click.echo(f"  tag {report.tag}")

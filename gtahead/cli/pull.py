@@ -1,0 +1,58 @@
+"""`gtahead pull`."""
+
+from __future__ import annotations
+
+import click
+
+from gtahead.cli.common import output_options, print_json, progress_bar
+
+
+@click.command("pull")
+@click.argument("source", metavar="REPO_ID|DIR")
+@click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="Where to.")
+@click.option("--revision", metavar="NAME", help="Branch, tag or commit on the hub.")
+@click.option(
+    "--images",
+    type=click.Choice(["original", "none"]),
+    default="original",
+    show_default=True,
+    help="With the pictures that are in it, or labels alone.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a data set at --out.")
+@output_options
+def command(
+    source: str,
+    out: str,
+    revision: str | None,
+    images: str,
+    *,
+    overwrite: bool,
+    quiet: bool,
+    debug: bool,
+    as_json: bool,
+) -> int:
+    """Make a data set of a release on the hub, or in a folder.
+
+    It has the same fingerprints as the data set that was published. Every file and every picture is
+    held against its hash. A download that was stopped goes on with the same command.
+
+    Exit 0: made. 1: not a release of gtahead's, or a damaged one. 4: no network, no right, disk.
+    """
+    del debug
+    from gtahead.publishing import pull
+
+    with progress_bar("verifying", quiet=quiet or as_json) as show:
+        report = pull(
+            source, out, revision=revision, images=images, overwrite=overwrite, on_progress=show
+        )
+    if as_json:
+        print_json(report.as_dict())
+    elif not quiet:
+        statistics = report.manifest["statistics"]
+        click.echo(f"{report.out}: {report.repo} {report.version}")
+        click.echo(
+            f"  {statistics['frames']:,} frames, {statistics['heads']['counted']:,} heads, "
+            f"{report.pictures:,} pictures"
+        )
+        click.echo(f"  fingerprint {report.manifest['fingerprint']}")
+    return 0

@@ -1,0 +1,71 @@
+"""`gtahead rebuild`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gtahead.cli.common import output_options, print_json, progress_bar
+from gtahead.storage import require_folder_of
+
+
+@click.command("rebuild")
+@click.argument("labels", metavar="LABELS")
+@click.option("--frames", required=True, metavar="DIR", help="Your own frames, in any folders.")
+@click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="Where to.")
+@click.option(
+    "--images",
+    type=click.Choice(["link", "copy"]),
+    default="link",
+    show_default=True,
+    help="Hard-link pictures (copy where that can't be), or copy them.",
+)
+@click.option("--report", metavar="FILE", help="CSV: which file became which frame, and how.")
+@click.option("--overwrite", is_flag=True, help="Replace a data set at --out.")
+@output_options
+def command(
+    labels: str,
+    frames: str,
+    out: str,
+    images: str,
+    report: str | None,
+    *,
+    overwrite: bool,
+    quiet: bool,
+    debug: bool,
+    as_json: bool,
+) -> int:
+    """Make a data set of published LABELS, without pictures, and your own frames.
+
+    A file belongs to the frame with its sha256; what was saved again is found by how it looks. A
+    picture that looks like several frames is taken only where its name says which.
+
+    Exit 0: every frame has its picture. 3: some have none, the rest was made. 1: none matches.
+    """
+    del debug
+    from gtahead.publishing import rebuild
+
+    if report is not None:
+        require_folder_of(Path(report), "the report")
+    with progress_bar("comparing", quiet=quiet or as_json) as show:
+        done = rebuild(labels, frames, out, images=images, overwrite=overwrite, on_progress=show)
+    if report is not None:
+        done.write_csv(Path(report))
+    if as_json:
+        print_json(done.as_dict())
+    elif not quiet:
+        found = ", ".join(f"{count:,} {how}" for how, count in done.counts().items() if count)
+        click.echo(f"{done.out}: {len(done.matches):,} of {done.frames:,} frames have a picture")
+        click.echo(f"  {found}")
+        rows = {
+            "frames without a picture": done.missing,
+            "pictures that look like several frames": done.ambiguous,
+            "pictures of another size": done.wrong_size,
+            "unreadable pictures": done.unreadable,
+            "pictures of no frame": done.unused,
+        }
+        for what, names in rows.items():
+            if names:
+                click.echo(f"  {what}: {len(names):,}, such as {names[0]}")
+    return done.exit_code

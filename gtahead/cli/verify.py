@@ -1,0 +1,35 @@
+"""`gtahead verify`."""
+
+from __future__ import annotations
+
+import click
+
+from gtahead.cli.common import output_options, print_findings, print_json, progress_bar
+from gtahead.errors import as_size
+
+
+@click.command("verify")
+@click.argument("path", default="./dataset")
+@output_options
+def command(path: str, *, quiet: bool, debug: bool, as_json: bool) -> int:
+    """Hold every file of a data set or a release at PATH against its hash.  [default: ./dataset]
+
+    Bytes alone: `gtahead validate` looks into them.
+
+    Exit 0: all as the manifest says. 1: something is missing, changed, or too many.
+    """  # noqa: D415
+    del debug
+    from gtahead.publishing import verify
+
+    with progress_bar("hashing", quiet=quiet or as_json) as show:
+        report = verify(path, on_progress=show)
+    if as_json:
+        print_json(report.as_dict())
+    elif not quiet:
+        click.echo(
+            f"{report.path}: a {report.kind}, {report.files:,} files, {as_size(report.bytes)}"
+        )
+        click.echo(f"  fingerprint {report.fingerprint}")
+        click.echo(f"  {report.findings.summed}")
+        print_findings(report.findings)
+    return 1 if report.findings.totals else 0

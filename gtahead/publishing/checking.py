@@ -1,0 +1,293 @@
+"""Is a release fit to be published? Files, labels, pictures, card, Croissant, and how it loads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from gtahead import schemas, storage
+from gtahead.dataset import SPLITS
+from gtahead.dataset.hub_tables import each_picture
+from gtahead.errors import InputError, ResourceError, Where
+from gtahead.findings import Findings
+from gtahead.publishing import cards, croissant
+from gtahead.publishing.planning import plan
+from gtahead.publishing.releases import CARD, CROISSANT, Progress, Release, check_files
+from gtahead.validation.dataset import check_dataset
+
+LOADER = Path(__file__).with_name("loading.py")
+
+AREA_TOLERANCE = 1e-6
+"""How far the sums of boxes' areas may be apart, relative: they are float32 on the hub."""
+
+
+@dataclass
+class CheckReport:
+    """What a check came to.
+
+    Attributes:
+        release: what was checked.
+        findings: what is wrong.
+        loaded: what `datasets` found, by configuration, mode, split; empty where it wasn't asked.
+        records: what mlcroissant read first of each record set; empty where it wasn't asked.
+        datasets: the version of `datasets`; None where it wasn't asked.
+    """
+
+    release: Release
+    findings: Findings = field(default_factory=Findings)
+    loaded: dict[str, Any] = field(default_factory=dict)
+    records: dict[str, list[str]] = field(default_factory=dict)
+    datasets: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the report as one JSON object."""
+        return {
+            "release": str(self.release.folder),
+            "repo": self.release.facts.repo,
+            "version": self.release.facts.version,
+            "fingerprint": self.release.manifest.fingerprint,
+            "datasets": self.datasets,
+            "loaded": self.loaded,
+            "records": self.records,
+            "findings": self.findings.as_dict(),
+        }
+
+
+def check(
+    release: str | Path = "release",
+    *,
+    load: bool = True,
+    python: str | None = None,
+    on_progress: Progress | None = None,
+) -> CheckReport:
+    """Check a release as its users will use it.
+
+    Files against the list, labels against the manifest, pictures against their hashes, the card,
+    `croissant.json`; then `datasets` loads it, plain and streaming, and mlcroissant reads the
+    first record of each record set.
+
+    Args:
+        release: its folder.
+        load: ask `datasets` and mlcroissant too.
+        python: another environment's Python, whose `datasets` is to load it.
+        on_progress: called at the start and after each file.
+
+    Raises:
+        InputError: no release.
+        ResourceError: `datasets` or mlcroissant isn't installed, or the disk is full.
+    """
+    opened = Release.open(release)
+    if load:
+        require("datasets", "mlcroissant")
+    report = CheckReport(opened)
+    findings = report.findings
+    check_files(opened, findings, on_progress)
+    whole = not any(findings.totals.get(code) for code in ("file-missing", "file-changed"))
+    if whole:
+        try:
+            for _ in check_dataset(opened.dataset, findings):
+                pass
+            _check_pictures(opened, findings)
+            findings.merge(plan(release).findings)
+        except InputError as error:
+            findings.add("file-unreadable", error.where or Where(CARD), error.value, error.what)
+    for place, what in cards.faults(opened):
+        findings.add("bad-card", Where(CARD, field=place or None), detail=what)
+    broken = False
+    for place, what in croissant.faults(opened):
+        broken = True
+        findings.add("bad-croissant", Where(CROISSANT, field=place or None), detail=what)
+    if load and whole:
+        _check_loading(report, python)
+        if not broken:
+            _check_records(report)
+    return report
+
+
+def require(*modules: str) -> None:
+    """Refuse to begin what needs a module that isn't installed.
+
+    Raises:
+        ResourceError: one is missing.
+    """
+    for name in modules:
+        if find_spec(name) is None:
+            raise ResourceError(
+                f"{name} isn't installed",
+                remedy="pip install 'gtahead[hub]'",
+            )
+
+
+def _check_pictures(release: Release, findings: Findings) -> None:
+    """Hold the shards' pictures against the hashes in the table of frames."""
+    if not release.shards:
+        return
+    columns = release.dataset.frames(["sequence", "frame", "sha256"])
+    wanted = {(s, f): sha for s, f, sha in zip(*columns.values(), strict=True)}
+    seen = 0
+    for one in release.shards:
+        for sequence, frame, _, data in each_picture(release.folder / one.path, one.path):
+            where = Where(one.path, sequence, frame)
+            expected = wanted.get((sequence, frame))
+            seen += data is not None
+            if data is not None and hashlib.sha256(data).hexdigest() != expected:
+                findings.add("hash-mismatch", where)
+    if seen != release.pictures:
+        said = f"the manifest says {release.pictures:,}"
+        findings.add("count-differs", Where("data", field="pictures"), f"{seen:,}", said)
+
+
+def _check_loading(report: CheckReport, python: str | None) -> None:
+    """Let `datasets` load it in a process of its own, offline, and compare."""
+    folder = report.release.folder.absolute()
+    with tempfile.TemporaryDirectory(prefix="gtahead-") as cache:
+        done = subprocess.run(  # noqa: S603 - our own script
+            [python or sys.executable, "-I", str(LOADER), str(folder), cache],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        if "No space left" in done.stderr:
+            raise ResourceError(
+                "no space for the cache of `datasets`",
+                where=Where(tempfile.gettempdir()),
+                remedy="free space, or name another folder in TMPDIR",
+            )
+        last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "")
+        report.findings.add("loads-differently", Where(str(folder)), detail=last)
+        return
+    found = json.loads(done.stdout)
+    report.datasets, report.loaded = found["datasets"], found["configurations"]
+    for place, said, is_ in _differences(report):
+        detail = f"{said} in the manifest; `datasets` {report.datasets}"
+        report.findings.add("loads-differently", Where(field=place), str(is_), detail)
+
+
+def _differences(report: CheckReport) -> Iterator[tuple[str, object, object]]:
+    """Yield where what was loaded differs from what it should be: place, should, is."""
+    release = report.release
+    expected = expected_sums(release)
+    names = ["annotations", *(["default"] if release.facts.images == "original" else [])]
+    if sorted(report.loaded) != sorted(names):
+        yield "configurations", ", ".join(sorted(names)), ", ".join(sorted(report.loaded))
+        return
+    for name in names:
+        for mode, splits in report.loaded[name].items():
+            place = f"{name}, {mode}"
+            if sorted(splits) != sorted(expected):
+                yield place, ", ".join(sorted(expected)), ", ".join(sorted(splits))
+                continue
+            for split, sums in splits.items():
+                here = f"{place}, {split}"
+                for key in ("frames", "heads", "ignored", "empty"):
+                    if sums[key] != expected[split][key]:
+                        yield f"{here}, {key}", expected[split][key], sums[key]
+                area = expected[split]["box_area"]
+                if abs(sums["box_area"] - area) > AREA_TOLERANCE * max(1.0, abs(area)):
+                    yield f"{here}, area of boxes", f"{area:.3f}", f"{sums['box_area']:.3f}"
+                if sums["names"] != ["head"]:
+                    yield f"{here}, class names", "head", ", ".join(sums["names"])
+                if name == "default" and sums["frames"] and sums.get("first_picture") is None:
+                    yield f"{here}, first picture", "a picture", "none"
+
+
+def expected_sums(release: Release) -> dict[str, dict[str, Any]]:
+    """Sum up the labels, by split, as users of `datasets` have to find them."""
+    dataset = release.dataset
+    sums: dict[str, dict[str, Any]] = {}
+    for split in SPLITS:
+        part = dataset.select(split=split)
+        if not len(part):
+            continue
+        mine: dict[str, Any] = {"frames": len(part), "heads": 0, "ignored": 0, "box_area": 0.0}
+        counts = part.frames(["num_heads"])["num_heads"]
+        mine["empty"] = 0
+        for frame in part:
+            boxed = (frame.boxes_xyxy[:, 2:] > frame.boxes_xyxy[:, :2]).all(axis=1)
+            counted = frame.counted & boxed
+            mine["heads"] += int(counted.sum())
+            mine["ignored"] += int(((frame.status == "ignored") & boxed).sum())
+            mine["empty"] += not counted.any()
+            sides = frame.boxes_xyxy[counted, 2:] - frame.boxes_xyxy[counted, :2]
+            mine["box_area"] += float((sides[:, 0] * sides[:, 1]).sum())
+        assert len(counts) == mine["frames"]
+        sums[split] = mine
+    return sums
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep libraries from logging into what the command prints."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _check_records(report: CheckReport) -> None:
+    """Validate with mlcroissant, and read the first record of each record set."""
+    release = report.release
+    with _quiet(), tempfile.TemporaryDirectory(prefix="gtahead-") as folder:
+        import mlcroissant
+
+        path = release.folder / CROISSANT
+        place = Where(CROISSANT)
+        try:
+            whole = mlcroissant.Dataset(
+                jsonld=str(path.absolute()), mapping={"repo": str(release.folder.absolute())}
+            )
+        except Exception as error:  # noqa: BLE001 - whatever another library finds wrong
+            report.findings.add("bad-croissant", place, detail=_first_line(error))
+            return
+        for problem in sorted(whole.metadata.issues.errors | whole.metadata.issues.warnings):
+            report.findings.add("bad-croissant", place, detail=_first_line(problem))
+        # A record set is read whole before its first record comes: let it be one file of each.
+        small = Path(folder) / CROISSANT
+        document = schemas.parse_json(path.read_bytes(), CROISSANT)
+        storage.write_json(small, _narrowed(document, release))
+        sample = mlcroissant.Dataset(
+            jsonld=str(small), mapping={"repo": str(release.folder.absolute())}
+        )
+        for one in sample.metadata.record_sets:
+            try:
+                record = next(iter(sample.records(one.id)), None)
+            except Exception as error:  # noqa: BLE001 - whatever another library finds wrong
+                cause = error.__cause__ or error
+                report.findings.add(
+                    "bad-croissant", Where(CROISSANT, field=one.id), detail=_first_line(cause)
+                )
+                continue
+            report.records[one.id] = sorted(record or ())
+            if record is None:
+                detail = "its record set is empty"
+                report.findings.add("bad-croissant", Where(CROISSANT, field=one.id), detail=detail)
+
+
+def _narrowed(document: Mapping[str, Any], release: Release) -> dict[str, Any]:
+    """Let every set of files be its first one."""
+    distribution = []
+    for one in document["distribution"]:
+        if str(one.get("@type", "")).endswith("FileSet"):
+            folder = str(one["includes"]).partition("/")[0]
+            first = [file.path for file in release.files if file.path.startswith(f"{folder}/")]
+            one = {**one, "includes": first[0]} if first else one  # noqa: PLW2901 - in its place
+        distribution.append(one)
+    return {**document, "distribution": distribution}
+
+
+def _first_line(problem: object) -> str:
+    lines = [line.strip(" -") for line in str(problem).splitlines() if line.strip(" -")]
+    return lines[0] if lines else type(problem).__name__

@@ -1,0 +1,244 @@
+"""Back again: a data set from a release, on the hub or in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gtahead import storage
+from gtahead.dataset import FRAMES, Dataset, heads_file, tables, write_manifest
+from gtahead.dataset.hub_tables import each_picture
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.findings import Finding, Findings, Severity
+from gtahead.publishing.facts import check_repo
+from gtahead.publishing.hub import download
+from gtahead.publishing.releases import SHARDS, Progress, Release, check_files, file_of_frame
+from gtahead.publishing.targets import new_dataset
+from gtahead.validation.dataset import check_dataset
+
+
+@dataclass
+class PullReport:
+    """What a pull came to.
+
+    Attributes:
+        out: the data set's folder.
+        source: the folder or the repository.
+        repo: the repository that the release names.
+        version: of the release.
+        manifest: of the data set.
+        pictures: how many it has.
+    """
+
+    out: Path
+    source: str
+    repo: str
+    version: str
+    manifest: dict[str, Any]
+    pictures: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the report as one JSON object."""
+        keys = ("statistics", "fingerprint", "fingerprints")
+        return {
+            "out": str(self.out),
+            "source": self.source,
+            "repo": self.repo,
+            "version": self.version,
+            "pictures": self.pictures,
+            **{key: self.manifest[key] for key in keys},
+        }
+
+
+def pull(
+    source: str | Path,
+    out: str | Path = "dataset",
+    *,
+    revision: str | None = None,
+    images: str = "original",
+    overwrite: bool = False,
+    on_progress: Progress | None = None,
+) -> PullReport:
+    """Make a data set of a release; it has the same fingerprints as the one it was made of.
+
+    Every file is held against its hash, every label against the fingerprints.
+
+    Args:
+        source: OWNER/NAME on the hub, or a folder that is there.
+        out: the data set's folder: new, empty, or a data set with `overwrite`.
+        revision: branch, tag or commit on the hub.
+        images: `original` with the pictures that are in it, `none` without.
+        overwrite: replace a data set that stands at `out`.
+        on_progress: called at the start and after each part.
+
+    Raises:
+        UsageError: neither a folder nor a name on the hub.
+        InputError: no release of gtahead's, or a damaged one.
+        ResourceError: no network, no right, disk, or another run with the same target.
+    """
+    if images not in ("original", "none"):
+        raise UsageError("unknown images", value=images, remedy="original or none")
+    here = Path(source)
+    local = here.exists()
+    if local and revision is not None:
+        raise UsageError("a folder has no revisions", value=f"--revision {revision}")
+    if not local:
+        _refuse_odd_name(str(source))
+    target = Path(out)
+    with new_dataset(target, overwrite=overwrite) as part:
+        folder = here
+        if not local:
+            folder = part / _download_name(str(source), revision)
+            _download(str(source), folder, revision, pictures=images == "original")
+        release = _opened(folder, str(source), local=local)
+        report = _make(release, part / "dataset", images, on_progress)
+    return PullReport(
+        target,
+        str(source),
+        release.facts.repo,
+        release.facts.version,
+        report,
+        report["statistics"]["pictures"],
+    )
+
+
+def _refuse_odd_name(source: str) -> None:
+    try:
+        check_repo(source)
+    except UsageError as error:
+        raise UsageError(
+            "neither a folder nor a data set's name on the hub",
+            value=source,
+            remedy="give a folder that exists, or OWNER/NAME",
+        ) from error
+
+
+def _download_name(repo: str, revision: str | None) -> str:
+    digest = hashlib.sha256(f"{repo}@{revision}".encode()).hexdigest()[:12]
+    return f"download-{digest}"
+
+
+def _download(repo: str, folder: Path, revision: str | None, *, pictures: bool) -> None:
+    patterns = ["*.json", "*.md", "*.csv", "LICENSE", "frames.parquet", "heads/*", "annotations/*"]
+    download(repo, folder, revision=revision, patterns=None if pictures else patterns)
+
+
+def _opened(folder: Path, source: str, *, local: bool) -> Release:
+    try:
+        return Release.open(folder)
+    except InputError as error:
+        if local and error.remedy and "stage" in error.remedy:
+            raise InputError(
+                error.what, where=error.where, remedy="it can be used as it is"
+            ) from error
+        raise InputError(
+            f"not a release of gtahead's: {error.what}",
+            where=Where(source),
+            remedy="`gtahead build --raw FOLDER` reads what others published, once it's downloaded",
+        ) from error
+
+
+def _first_error(findings: Findings) -> Finding | None:
+    return next((one for one in findings if one.severity is Severity.ERROR), None)
+
+
+def _refuse_damaged(findings: Findings, source: str) -> None:
+    first = _first_error(findings)
+    if first is not None:
+        more = sum(findings.totals.values()) - 1
+        others = f" ({more:,} more)" if more else ""
+        raise InputError(
+            f"the release is damaged: {first.what}{others}",
+            where=Where(f"{source}/{first.where}"),
+            value=first.value,
+            remedy="get it again",
+        )
+
+
+def _make(
+    release: Release, target: Path, images: str, on_progress: Progress | None
+) -> dict[str, Any]:
+    """Make the data set of a release's files."""
+    findings = Findings()
+    wanted = release
+    if images == "none":
+        files = tuple(one for one in release.files if not one.path.startswith(f"{SHARDS}/"))
+        wanted = Release(release.folder, release.manifest, release.facts, files)
+    check_files(wanted, findings, on_progress)
+    for code in ("unlisted-file",):  # somebody's notes beside a release don't damage it
+        findings.totals.pop(code, None)
+        findings.examples.pop(code, None)
+    _refuse_damaged(findings, str(release.folder))
+    (target / "heads").mkdir()
+    dataset = release.dataset
+    for name in dataset.sequences:
+        file = heads_file(name)
+        if not storage.is_plain_name(name):
+            raise InputError("a sequence's name leaves the data set", value=name)
+        storage.link_or_copy(release.folder / file, target / file, link=True)
+    placed: dict[str, str] = {}
+    if wanted.shards:
+        placed = _extract(wanted, dataset, target)
+
+    def files_of(ids: Sequence[str]) -> list[str | None]:
+        return [placed.get(frame_id) for frame_id in ids]
+
+    tables.write_frames_with(release.folder / FRAMES, target / FRAMES, {"file": files_of})
+    document = dict(release.manifest.document)
+    block = dict(document.pop("release"))
+    held = {"pictures": len(placed), "picture_bytes": block["picture_bytes"] if placed else 0}
+    document |= {
+        "options": {**document["options"], "images": "kept" if placed else "none"},
+        "statistics": {**document["statistics"], **held},
+        "tables": {
+            **document["tables"],
+            FRAMES: {
+                **document["tables"][FRAMES],
+                "sha256": storage.sha256_of(target / FRAMES),
+            },
+        },
+        "origin": {key: value for key, value in block.items() if key != "files"},
+    }
+    write_manifest(target, document)
+    findings = Findings()
+    for _ in check_dataset(Dataset.open(target), findings):
+        pass
+    _refuse_damaged(findings, str(release.folder))
+    return document
+
+
+def _extract(release: Release, dataset: Dataset, target: Path) -> dict[str, str]:
+    """Write the shards' pictures as files; give each frame's."""
+    columns = dataset.frames(["frame_id", "sequence", "frame", "sha256"])
+    known = {
+        (sequence, frame): (frame_id, sha256)
+        for frame_id, sequence, frame, sha256 in zip(*columns.values(), strict=True)
+    }
+    placed: dict[str, str] = {}
+    for shard in release.shards:
+        for sequence, frame, name, data in each_picture(release.folder / shard.path, shard.path):
+            if data is None:
+                continue
+            place = Where(shard.path, sequence, frame)
+            if (sequence, frame) not in known:
+                raise InputError("the picture belongs to no frame", where=place)
+            frame_id, sha256 = known[sequence, frame]
+            extension = Path(name).suffix.lower()
+            if not (storage.is_plain_name(sequence) and storage.is_plain_name(frame + extension)):
+                raise InputError("the picture's name leaves the data set", where=place, value=name)
+            if hashlib.sha256(data).hexdigest() != sha256:
+                raise InputError(
+                    "the picture isn't the one that was published",
+                    where=place,
+                    remedy="get it again",
+                )
+            file = file_of_frame(sequence, frame, extension)
+            path = target / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            storage.sync_file(path)
+            placed[frame_id] = file
+    return placed

@@ -1,0 +1,446 @@
+"""Put a user's own frames to published labels: by hash, exact first, then by how they look."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead import pictures, storage
+from gtahead.dataset import FRAMES, Dataset, heads_file, tables, write_manifest
+from gtahead.dataset.fingerprints import combined, pictures_digest
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.publishing.releases import HASHES, Progress, file_of_frame
+from gtahead.publishing.targets import new_dataset
+
+HASH_CELLS = 16
+
+NEAR_BITS = 25
+"""Difference hashes of 256 bits that differ in at most so many are of one picture, saved again."""
+
+CLEAR_BITS = 6
+"""How much further away the next frame has to be; else only the file's name can decide."""
+
+FEWEST_BITS = 24
+"""A hash with fewer bits of either kind is of a picture in which there is next to nothing."""
+
+FILES_AT_ONCE = 256
+
+EXACT, ALIKE, NAMED = "exact", "alike", "alike and named so"
+
+
+@dataclass(frozen=True)
+class Match:
+    """A frame's picture.
+
+    Attributes:
+        frame_id: of the frame.
+        file: path below the folder of pictures.
+        how: `exact`: the same bytes; `alike`: it looks the same; `alike and named so`: several
+            frames look the same, and the name says which.
+        bits: by how many of 256 bits the difference hashes differ; None where bytes decided.
+    """
+
+    frame_id: str
+    file: str
+    how: str
+    bits: int | None = None
+
+
+@dataclass
+class RebuildReport:
+    """What matched.
+
+    Attributes:
+        out: the data set's folder.
+        frames: how many frames the labels have.
+        matches: frames that got a picture.
+        missing: frames that got none.
+        ambiguous: files that look like several frames.
+        wrong_size: files that look like a frame and have another size.
+        unreadable: files that aren't pictures.
+        unused: files that look like no frame, or like one that has its picture already.
+        manifest: of the data set.
+    """
+
+    out: Path
+    frames: int
+    matches: list[Match] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    ambiguous: list[str] = field(default_factory=list)
+    wrong_size: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0 where every frame has its picture, else 3."""
+        return 3 if self.missing else 0
+
+    def counts(self) -> dict[str, int]:
+        """Count matches by how they were found."""
+        return {
+            how: sum(match.how == how for match in self.matches) for how in (EXACT, ALIKE, NAMED)
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the report as one JSON object."""
+        return {
+            "out": str(self.out),
+            "frames": self.frames,
+            "matched": self.counts(),
+            "missing": self.missing,
+            "ambiguous": self.ambiguous,
+            "wrong_size": self.wrong_size,
+            "unreadable": self.unreadable,
+            "unused": self.unused,
+            "fingerprint": self.manifest.get("fingerprint"),
+            "fingerprints": self.manifest.get("fingerprints"),
+        }
+
+    def write_csv(self, path: Path) -> None:
+        """Write which file became which frame, and what became of the others."""
+        with storage.replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(["frame_id", "file", "how", "bits"])
+            for match in self.matches:
+                bits = "" if match.bits is None else match.bits
+                rows.writerow([match.frame_id, match.file, match.how, bits])
+            rows.writerows([frame_id, "", "missing", ""] for frame_id in self.missing)
+            others = {
+                "ambiguous": self.ambiguous,
+                "wrong size": self.wrong_size,
+                "unreadable": self.unreadable,
+                "unused": self.unused,
+            }
+            for how, names in others.items():
+                rows.writerows(["", name, how, ""] for name in names)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A frame to be found."""
+
+    frame_id: str
+    sequence: str
+    frame: str
+    size_wh: tuple[int, int]
+    source_stem: str | None
+    sha256: str | None
+    bits: npt.NDArray[np.uint64] | None
+
+
+def rebuild(
+    labels: str | Path,
+    frames: str | Path,
+    out: str | Path = "dataset",
+    *,
+    images: str = "link",
+    overwrite: bool = False,
+    on_progress: Progress | None = None,
+) -> RebuildReport:
+    """Make a data set of published labels and one's own frames.
+
+    A file belongs to the frame with its sha256. What is left over is compared by difference hash:
+    a frame that was saved again, as JPEG or smaller in bytes, is found if it looks like one frame
+    clearly more than like any other, or if its name (or its folder's and its own) says which.
+
+    Args:
+        labels: a release without pictures, or a data set without them.
+        frames: folder of pictures; folders below are searched too.
+        out: the data set's folder: new, empty, or a data set with `overwrite`.
+        images: `link` (hard links, copies where that can't be) or `copy`.
+        overwrite: replace a data set that stands at `out`.
+        on_progress: called at the start and after each picture.
+
+    Raises:
+        InputError: no labels, no pictures, or none of them matches.
+        ResourceError: disk, rights, or another run with the same target.
+    """
+    if images not in ("link", "copy"):
+        raise UsageError("unknown images", value=images, remedy="link or copy")
+    opened = Dataset.open(labels)
+    root = Path(frames)
+    if not root.is_dir():
+        raise InputError(
+            "no such folder", where=Where(str(root)), remedy="give the folder of your frames"
+        )
+    target = Path(out)
+    for inside in (root, opened.folder):
+        here, there = target.resolve(), inside.resolve()
+        if here == there or there in here.parents or here in there.parents:
+            raise UsageError(
+                "the data set and what it's made of can't lie in one another",
+                where=Where(str(target)),
+                remedy="choose another --out",
+            )
+    wanted = _wanted(opened)
+    report = RebuildReport(target, len(wanted))
+    files = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in pictures.EXTENSIONS and path.is_file()
+    )
+    if not files:
+        raise InputError("no pictures are there", where=Where(str(root)))
+    _match(wanted, root, files, report, on_progress)
+    found = {match.frame_id for match in report.matches}
+    report.missing = [one.frame_id for one in wanted if one.frame_id not in found]
+    if not report.matches:
+        raise InputError(
+            "none of the pictures belongs to these labels",
+            where=Where(str(root)),
+            value=f"{len(files):,} pictures",
+            remedy="are they frames of this capture, and not cropped?",
+        )
+    with new_dataset(target, overwrite=overwrite) as part:
+        _write(opened, wanted, root, part / "dataset", report, link=images == "link")
+    return report
+
+
+def _wanted(opened: Dataset) -> list[_Frame]:
+    hashes = _hashes(opened.folder / HASHES)
+    columns = opened.frames(
+        ["frame_id", "sequence", "frame", "width", "height", "source_file", "sha256"]
+    )
+    return [
+        _Frame(
+            frame_id,
+            sequence,
+            frame,
+            (width, height),
+            None if source is None else Path(source).stem,
+            sha256,
+            hashes.get(frame_id),
+        )
+        for frame_id, sequence, frame, width, height, source, sha256 in zip(
+            *columns.values(), strict=True
+        )
+    ]
+
+
+def _hashes(path: Path) -> dict[str, npt.NDArray[np.uint64]]:
+    """Read the difference hashes that were published, as words of 64 bits."""
+    if not path.is_file():
+        return {}
+    digits = HASH_CELLS * HASH_CELLS // 4
+    found = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                text = row["difference_hash"]
+                if text and len(text) == digits:
+                    found[row["frame_id"]] = _words(int(text, 16))
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise InputError(
+            "the hashes can't be read", where=Where(str(path)), remedy="get the release again"
+        ) from error
+    return found
+
+
+def _words(value: int) -> npt.NDArray[np.uint64]:
+    data = value.to_bytes(HASH_CELLS * HASH_CELLS // 8, "big")
+    return np.frombuffer(data, ">u8").astype(np.uint64)
+
+
+def _match(
+    wanted: Sequence[_Frame],
+    root: Path,
+    files: Sequence[Path],
+    report: RebuildReport,
+    on_progress: Progress | None,
+) -> None:
+    """Find each file's frame."""
+    show = on_progress or (lambda done, total, name: None)
+    by_hash: dict[str, list[_Frame]] = {}
+    for one in wanted:
+        if one.sha256 is not None:
+            by_hash.setdefault(one.sha256, []).append(one)
+    taken: set[str] = set()
+    left: list[Path] = []
+    show(0, len(files), "")
+    for done, path in enumerate(files, 1):
+        # Frames that are the same to the byte: the file goes to the one of its name, or the next.
+        same = [f for f in by_hash.get(storage.sha256_of(path), ()) if f.frame_id not in taken]
+        named = [one for one in same if _is_named(path, one)]
+        if same:
+            chosen = (named or same)[0]
+            taken.add(chosen.frame_id)
+            name = path.relative_to(root).as_posix()
+            report.matches.append(Match(chosen.frame_id, name, EXACT))
+        else:
+            left.append(path)
+        show(done, len(files), path.name)
+    for first in range(0, len(left), FILES_AT_ONCE):
+        _match_alike(wanted, root, left[first : first + FILES_AT_ONCE], taken, report)
+    report.matches.sort(key=lambda match: match.frame_id)
+
+
+def _is_named(path: Path, frame: _Frame) -> bool:
+    """Say whether a file is called as the frame is, and its folders, if any, as its sequence."""
+    stems = {frame.frame, frame.source_stem, f"{frame.sequence}_{frame.frame}"}
+    if path.stem not in stems:
+        return False
+    return frame.sequence in (*path.parts, path.stem.rpartition("_")[0])
+
+
+def _match_alike(
+    wanted: Sequence[_Frame],
+    root: Path,
+    files: Sequence[Path],
+    taken: set[str],
+    report: RebuildReport,
+) -> None:
+    """Compare files with the frames that have no picture yet, by difference hash."""
+    free = [one for one in wanted if one.bits is not None and one.frame_id not in taken]
+    codes = np.array([one.bits for one in free], np.uint64).reshape(len(free), -1)
+    for path in files:
+        name = path.relative_to(root).as_posix()
+        try:
+            data = pictures.read_bytes(path)
+            header = pictures.read_header(data)
+            mine = _words(pictures.difference_hash(data, cells=HASH_CELLS))
+        except pictures.PictureError:
+            report.unreadable.append(name)
+            continue
+        ones = int(np.bitwise_count(mine).sum())
+        apart = np.bitwise_count(codes ^ mine).sum(axis=1) if free else np.zeros(0, int)
+        near = np.flatnonzero(apart <= NEAR_BITS)
+        if len(near) == 0 or not FEWEST_BITS <= ones <= HASH_CELLS**2 - FEWEST_BITS:
+            report.unused.append(name)
+            continue
+        order = near[np.argsort(apart[near], kind="stable")]
+        best = int(order[0])
+        clear = len(order) == 1 or apart[order[1]] - apart[best] >= CLEAR_BITS
+        named = [int(row) for row in order if _is_named(path, free[row])]
+        if not clear and len(named) != 1:
+            report.ambiguous.append(name)
+            continue
+        row = named[0] if len(named) == 1 else best
+        chosen = free[row]
+        if chosen.frame_id in taken:
+            report.unused.append(name)
+        elif header.upright_wh != chosen.size_wh:
+            report.wrong_size.append(name)
+        else:
+            taken.add(chosen.frame_id)
+            how = ALIKE if clear and row == best else NAMED
+            report.matches.append(Match(chosen.frame_id, name, how, int(apart[row])))
+
+
+def _write(
+    opened: Dataset,
+    wanted: Sequence[_Frame],
+    root: Path,
+    target: Path,
+    report: RebuildReport,
+    *,
+    link: bool,
+) -> None:
+    """Write the data set: the labels' tables, the pictures, and what they are known by now."""
+    (target / "heads").mkdir()
+    for name in opened.sequences:
+        file = heads_file(name)
+        storage.link_or_copy(opened.folder / file, target / file, link=True)
+    frames = {one.frame_id: one for one in wanted}
+    files: dict[str, str] = {}
+    hashes = {one.frame_id: one.sha256 for one in wanted}
+    total = 0
+    for match in report.matches:
+        frame = frames[match.frame_id]
+        file, sha256 = _place(root / match.file, frame, target, exact=match.how == EXACT, link=link)
+        files[match.frame_id], hashes[match.frame_id] = file, sha256
+        total += (target / file).stat().st_size
+
+    tables.write_frames_with(
+        opened.folder / FRAMES,
+        target / FRAMES,
+        {
+            "file": lambda ids: [files.get(frame_id) for frame_id in ids],
+            "sha256": lambda ids: [hashes[frame_id] for frame_id in ids],
+        },
+    )
+    report.manifest = _manifest(opened, wanted, hashes, target, len(files), total)
+    write_manifest(target, report.manifest)
+
+
+def _place(
+    source: Path, frame: _Frame, target: Path, *, exact: bool, link: bool
+) -> tuple[str, str | None]:
+    """Put a picture in; one that isn't the published one is made upright and plain first."""
+    if not (storage.is_plain_name(frame.sequence) and storage.is_plain_name(frame.frame)):
+        raise InputError("a frame's name leaves the data set", value=frame.frame_id)
+    folder = target / "images" / frame.sequence
+    folder.mkdir(parents=True, exist_ok=True)
+    if exact:
+        file = file_of_frame(frame.sequence, frame.frame, source.suffix.lower())
+        storage.link_or_copy(source, target / file, link=link)
+        return file, frame.sha256
+    data = pictures.read_bytes(source)
+    prepared = pictures.prepare(data, pictures.read_header(data))
+    file = file_of_frame(frame.sequence, frame.frame, prepared.extension)
+    if prepared.new_bytes is None:
+        storage.link_or_copy(source, target / file, link=link)
+        return file, hashlib.sha256(data).hexdigest()
+    (target / file).write_bytes(prepared.new_bytes)
+    storage.sync_file(target / file)
+    return file, hashlib.sha256(prepared.new_bytes).hexdigest()
+
+
+def _manifest(
+    opened: Dataset,
+    wanted: Sequence[_Frame],
+    hashes: dict[str, str | None],
+    target: Path,
+    count: int,
+    size: int,
+) -> dict[str, Any]:
+    """Give the labels' manifest with these pictures."""
+    document = dict(opened.manifest.document)
+    released = document.pop("release", None)
+    if released is not None:
+        document["origin"] = {key: value for key, value in released.items() if key != "files"}
+    by_sequence: dict[str, list[str]] = {}
+    for one in wanted:
+        by_sequence.setdefault(one.sequence, []).append(one.frame_id)
+    digests = {
+        name: pictures_digest({"frame_id": ids, "sha256": [hashes[one] for one in ids]})
+        for name, ids in by_sequence.items()
+    }
+    split_of = {
+        name: split for split, names in document["splits"]["sequences"].items() for name in names
+    }
+    parts = {
+        part: combined(
+            (name, digest)
+            for name, digest in digests.items()
+            if part in ("all", split_of.get(name))
+        )
+        for part in document["fingerprints"]["pictures"]
+    }
+    return {
+        **document,
+        "options": {**document["options"], "images": "kept"},
+        "sources": [
+            {
+                **source,
+                "digests": {**source["digests"], "pictures": digests[source["sequence"]]},
+            }
+            if source["sequence"] in digests
+            else source
+            for source in document["sources"]
+        ],
+        "statistics": {**document["statistics"], "pictures": count, "picture_bytes": size},
+        "tables": {
+            **document["tables"],
+            FRAMES: {**document["tables"][FRAMES], "sha256": storage.sha256_of(target / FRAMES)},
+        },
+        "fingerprints": {**document["fingerprints"], "pictures": parts},
+    }
