@@ -273,12 +273,15 @@ def push_command(
     there. 4: no token, no right, no network.
     """  # noqa: D415
     del debug
-    from gtahead.publishing import publish
-    from gtahead.publishing.hub import without_bars
+    import sys
 
-    def work() -> PushReport:
-        with progress_bar("checking", quiet=quiet or as_json) as show:
-            return publish(
+    from gtahead.publishing import publish
+    from gtahead.publishing.hub import client_bars
+
+    silent = quiet or as_json
+    with client_bars(shown=sys.stderr.isatty() and not silent):
+        with progress_bar("checking", quiet=silent or yes) as show:
+            report = publish(
                 release,
                 repo_id,
                 yes=yes,
@@ -289,8 +292,6 @@ def push_command(
                 overwrite=overwrite,
                 on_progress=show,
             )
-
-    report = without_bars(work) if yes and (quiet or as_json) else work()
     if as_json:
         print_json(report.as_dict())
     elif not quiet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import output_options, print_json, progress_bar
+from gtahead.cli.common import output_options, print_json
 
 
 @click.command("pull")
@@ -39,12 +39,13 @@ def command(
     Exit 0: made. 1: not a release of gtahead's, or a damaged one. 4: no network, no right, disk.
     """
     del debug
-    from gtahead.publishing import pull
+    import sys
 
-    with progress_bar("verifying", quiet=quiet or as_json) as show:
-        report = pull(
-            source, out, revision=revision, images=images, overwrite=overwrite, on_progress=show
-        )
+    from gtahead.publishing import pull
+    from gtahead.publishing.hub import client_bars
+
+    with client_bars(shown=sys.stderr.isatty() and not (quiet or as_json)):
+        report = pull(source, out, revision=revision, images=images, overwrite=overwrite)
     if as_json:
         print_json(report.as_dict())
     elif not quiet:

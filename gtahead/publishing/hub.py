@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -360,15 +361,21 @@ def download(
         )
 
 
-def without_bars(function: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it gives
-    """Call a function with the client's progress bars off."""
+@contextmanager
+def client_bars(*, shown: bool) -> Iterator[None]:
+    """Show the client's progress bars or not: it draws them into files and pipes too."""
+    if find_spec("huggingface_hub") is None:  # what needs it says so
+        yield
+        return
     from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 
-    disable_progress_bars()
+    if not shown:
+        disable_progress_bars()
     try:
-        return function()
+        yield
     finally:
-        enable_progress_bars()
+        if not shown:
+            enable_progress_bars()
 
 
 _STATUS = {
@@ -388,29 +395,44 @@ def naming_hub_errors(repo: str) -> Iterator[None]:
     Raises:
         ResourceError: for any of it.
     """
-    from huggingface_hub import errors
-
-    place = Where(repo)
-    again = "run the same command again: what is there isn't sent again"
     try:
         yield
     except GtaheadError:
         raise
-    except errors.HfHubHTTPError as error:
+    except Exception as error:
+        for one in _chain(error):  # the client wraps what happens in its threads
+            named = _named(one, Where(repo))
+            if named is not None:
+                raise named from error
+        raise
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from."""
+    one: BaseException | None = error
+    while one is not None:
+        yield one
+        one = one.__cause__
+
+
+def _named(error: BaseException, place: Where) -> ResourceError | None:
+    from huggingface_hub import errors
+
+    again = "run the same command again: what is there isn't sent again"
+    if isinstance(error, errors.HfHubHTTPError):
         status = getattr(error.response, "status_code", None)
         what, remedy = _STATUS.get(status or 0, (f"the hub fails (status {status})", again))
         said = getattr(error, "server_message", None)
-        raise ResourceError(what, where=place, value=said or None, remedy=remedy) from error
-    except errors.LocalEntryNotFoundError as error:
-        raise ResourceError("the hub can't be reached", where=place, remedy=again) from error
-    except (errors.HFValidationError, ValueError) as error:
+        return ResourceError(what, where=place, value=said or None, remedy=remedy)
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        return ResourceError("the hub can't be reached", where=place, remedy=again)
+    if isinstance(error, errors.HFValidationError):
         first = next((line for line in str(error).splitlines() if line.strip()), "")
-        raise ResourceError(
-            f"the hub's client refuses: {first.strip()}", where=place, remedy=again
-        ) from error
-    except Exception as error:
-        if not type(error).__module__.startswith(("httpx", "httpcore", "requests", "urllib3")):
-            raise
-        raise ResourceError(
-            f"the network fails ({type(error).__name__})", where=place, remedy=again
-        ) from error
+        return ResourceError(f"the hub's client refuses: {first.strip()}", where=place)
+    if type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "requests"):
+        what = f"the network fails ({type(error).__name__})"
+        return ResourceError(what, where=place, remedy=again)
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        what = f"the network fails ({type(error).__name__})"
+        return ResourceError(what, where=place, remedy=again)
+    return None
