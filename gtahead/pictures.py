@@ -205,22 +205,24 @@ def decode_grey(data: bytes) -> npt.NDArray[np.uint8] | None:
     return _decode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
-def difference_hash(data: bytes, *, cells: int = 8) -> int:
+def difference_hash(data: bytes, *, cells: int = 8, reduced: bool = True) -> int:
     """Give a picture's difference hash, alike for pictures that look alike.
 
     A bit says whether a cell of 8 x 9 is brighter than its left neighbour (N. Krawetz, "Kind of
-    like that", 2013). Decoded at an eighth of the size.
+    like that", 2013).
 
     Args:
         data: the picture's file.
         cells: rows of cells; the hash has the square of it as bits, 64 by default.
+        reduced: decode at an eighth of the size: twice as fast for JPEG, yet other formats are made
+            smaller in another way, so that a picture that was saved as another kind differs more.
 
     Raises:
         PictureError: it doesn't decode.
     """
     import cv2
 
-    grey = _decode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    grey = _decode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8 if reduced else cv2.IMREAD_GRAYSCALE)
     if grey is None:
         grey = np.asarray(decode_upright(data).convert("L"))
     small = cv2.resize(grey, (cells + 1, cells), interpolation=cv2.INTER_AREA).astype(np.int16)

@@ -135,6 +135,12 @@ def annotate(
     with storage.naming_os_errors(target), storage.locked(target):
         recover(target)
         opened = Dataset.open(target)
+        if "release" in opened.manifest.document:
+            raise InputError(
+                "a release, whose files are listed with their hashes",
+                where=Where(str(target)),
+                remedy="annotate the data set it was made of, and stage it anew",
+            )
         if (target / WORK).is_dir():
             raise InputError(
                 "a build is under way in this data set",

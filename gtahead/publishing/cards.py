@@ -159,6 +159,10 @@ def faults(release: Release) -> Iterator[tuple[str, str]]:
         if found:
             yield f"line {number}", f"a placeholder: {found.group()}"
     yaml, body = _parted(text)
+    for name, content in _blocks(release, _block(text, "changelog") or "").items():
+        held = _block(text, name)
+        if held is not None and held.strip() != content.strip():
+            yield f"block {name}", "it isn't of this data: run `gtahead card`"
     if yaml is None:
         yield "line 1", "no YAML between --- and ---: `datasets` wouldn't know what to load"
     else:

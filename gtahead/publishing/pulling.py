@@ -207,6 +207,7 @@ def _make(
     for _ in check_dataset(Dataset.open(target), findings):
         pass
     _refuse_damaged(findings, str(release.folder))
+    storage.crash_point("pulled")
     return document
 
 

@@ -16,10 +16,8 @@ from gtahead import pictures, storage
 from gtahead.dataset import FRAMES, Dataset, heads_file, tables, write_manifest
 from gtahead.dataset.fingerprints import combined, pictures_digest
 from gtahead.errors import InputError, UsageError, Where
-from gtahead.publishing.releases import HASHES, Progress, file_of_frame
+from gtahead.publishing.releases import HASH_CELLS, HASHES, Progress, file_of_frame
 from gtahead.publishing.targets import new_dataset
-
-HASH_CELLS = 16
 
 NEAR_BITS = 25
 """Difference hashes of 256 bits that differ in at most so many are of one picture, saved again."""
@@ -186,7 +184,7 @@ def rebuild(
     files = sorted(
         path
         for path in root.rglob("*")
-        if path.suffix.lower() in pictures.EXTENSIONS and path.is_file()
+        if path.suffix.lower() in pictures.PICTURE_SUFFIXES and path.is_file()
     )
     if not files:
         raise InputError("no pictures are there", where=Where(str(root)))
@@ -306,7 +304,7 @@ def _match_alike(
         try:
             data = pictures.read_bytes(path)
             header = pictures.read_header(data)
-            mine = _words(pictures.difference_hash(data, cells=HASH_CELLS))
+            mine = _words(pictures.difference_hash(data, cells=HASH_CELLS, reduced=False))
         except pictures.PictureError:
             report.unreadable.append(name)
             continue
@@ -380,7 +378,8 @@ def _place(
     folder = target / "images" / frame.sequence
     folder.mkdir(parents=True, exist_ok=True)
     if exact:
-        file = file_of_frame(frame.sequence, frame.frame, source.suffix.lower())
+        extension = pictures.EXTENSIONS.get(pictures.peek(source).format, source.suffix.lower())
+        file = file_of_frame(frame.sequence, frame.frame, extension)
         storage.link_or_copy(source, target / file, link=link)
         return file, frame.sha256
     data = pictures.read_bytes(source)

@@ -24,6 +24,9 @@ LICENSE = "LICENSE"
 HASHES = "picture-hashes.csv"
 """sha256 and difference hash of each frame's picture, where the pictures themselves aren't in."""
 
+HASH_CELLS = 16
+"""Rows of cells of the difference hash in it: 256 bits, so that neighbours can be told apart."""
+
 EDITABLE = frozenset({CARD, CROISSANT, LICENSE, MANIFEST})
 """Files of a release that aren't in its list: people edit the first three, the last is the list."""
 

@@ -21,6 +21,7 @@ from gtahead.publishing.facts import LICENCES, OTHER, Facts
 from gtahead.publishing.releases import (
     CARD,
     EDITABLE,
+    HASH_CELLS,
     HASHES,
     LABELS,
     LICENSE,
@@ -33,9 +34,6 @@ from gtahead.publishing.releases import (
     listed,
 )
 from gtahead.storage import crash_point
-
-HASH_CELLS = 16
-"""Rows of cells of the difference hash that finds re-encoded frames: 256 bits."""
 
 RIGHTS = "The publisher declared to have the right to redistribute these pictures."
 
@@ -354,7 +352,7 @@ def _difference_hashes(task: list[tuple[str, str]]) -> dict[str, int]:
     for frame_id, path in task:
         try:
             data = pictures.read_bytes(Path(path))
-            hashes[frame_id] = pictures.difference_hash(data, cells=HASH_CELLS)
+            hashes[frame_id] = pictures.difference_hash(data, cells=HASH_CELLS, reduced=False)
         except pictures.PictureError as fault:
             sequence, _, frame = frame_id.rpartition("/")
             raise InputError(

@@ -163,7 +163,9 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             for pattern, name in ROUTES:
                 match = re.fullmatch(pattern, path)
                 if match and name.startswith(self.command.replace("HEAD", "GET").lower()):
-                    getattr(self, name)(data, *match.groups(), **({"spoilt": True} if spoilt else {}))
+                    getattr(self, name)(
+                        data, *match.groups(), **({"spoilt": True} if spoilt else {})
+                    )
                     return
             hub.unknown.append(f"{self.command} {path}")
             self.refuse(404, "EntryNotFound", "no such call")
@@ -171,7 +173,9 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         def repo(self, name: str) -> Repo | None:
             found = hub.repos.get(name)
             if found is None or (found.private and not self.authorised()):
-                self.refuse(404 if self.authorised() else 401, "RepoNotFound", "Repository not found")
+                self.refuse(
+                    404 if self.authorised() else 401, "RepoNotFound", "Repository not found"
+                )
                 return None
             return found
 
@@ -342,7 +346,12 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.refuse(404, "EntryNotFound", f"{prefix} does not exist")
                 return
             rows += [
-                {"type": "directory", "path": one, "oid": hashlib.sha1(one.encode()).hexdigest(), "size": 0}
+                {
+                    "type": "directory",
+                    "path": one,
+                    "oid": hashlib.sha1(one.encode()).hexdigest(),
+                    "size": 0,
+                }
                 for one in sorted(folders)
             ]
             self.answer(200, rows)

@@ -140,7 +140,18 @@ def test_names_that_the_hub_knows() -> None:
     for name in ("a/b", "crowd-lab/GTA_Head", "o.w/n-1.2"):
         check_repo(name)
     assert parse_version("10.2.33") == (10, 2, 33)
-    for name in ("a", "/b", "a/", "-a/b", "a/b-", "a--b/c", "a/b c", "ä/b", "a/b\n", "a/" + "b" * 96):
+    for name in (
+        "a",
+        "/b",
+        "a/",
+        "-a/b",
+        "a/b-",
+        "a--b/c",
+        "a/b c",
+        "ä/b",
+        "a/b\n",
+        "a/" + "b" * 96,
+    ):
         with pytest.raises(library.UsageError):
             check_repo(name)
 
@@ -172,12 +183,12 @@ def test_other_peoples_folders_stay(tiny_dataset: Path, release: Path, tmp_path:
     assert gtahead("publish", "stage", release, "--out", tmp_path / "x", *FACTS).code == 1
 
 
-def test_edits_of_the_card_outlive_a_new_version(
-    tiny_dataset: Path, release: Path
-) -> None:
+def test_edits_of_the_card_outlive_a_new_version(tiny_dataset: Path, release: Path) -> None:
     card = release / "README.md"
     text = card.read_text(encoding="utf-8")
-    card.write_text(text.replace("## Limits\n", "## Limits\n\nMine: ночь is dark.\n"), encoding="utf-8")
+    card.write_text(
+        text.replace("## Limits\n", "## Limits\n\nMine: ночь is dark.\n"), encoding="utf-8"
+    )
     done = gtahead(
         *("publish", "stage", tiny_dataset, "--out", release, "--overwrite"),
         *("--repo", "crowd-lab/simulated-heads", "--creator", "The crowd lab"),
@@ -186,7 +197,9 @@ def test_edits_of_the_card_outlive_a_new_version(
     assert done.code == 0
     text = card.read_text(encoding="utf-8")
     assert "Mine: ночь is dark." in text
-    assert "- **1.1.0** (2026-12-01): More of it.\n- **1.0.0** (2026-11-01): First release.\n" in text
+    assert (
+        "- **1.1.0** (2026-12-01): More of it.\n- **1.0.0** (2026-11-01): First release.\n" in text
+    )
 
 
 @pytest.mark.parametrize("point", ["staged", "release-written", "exported"])
@@ -217,16 +230,16 @@ def test_the_plan_says_what_will_be_public(staged: Path) -> None:
     done = gtahead("publish", "plan", staged)
     assert done.code == 0
     assert "56 pictures (2.7 MB), as they are. All of them are simulated." in done.out
-    assert "labels of train (1,518), validation (373), test (706) heads: those of test too" in done.out
+    assert (
+        "labels of train (1,518), validation (373), test (706) heads: those of test too" in done.out
+    )
     plan = gtahead("publish", "plan", staged, "--json").json
     assert plan["files"] == 20
     assert [shard["rows"] for shard in plan["shards"]] == [16, 32, 8, 16, 32, 8]
     assert plan["bytes"] == sum(p.stat().st_size for p in staged.rglob("*") if p.is_file())
 
 
-def test_the_plan_tells_what_is_over_a_limit(
-    staged: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_plan_tells_what_is_over_a_limit(staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gtahead.publishing import planning
 
     monkeypatch.setattr(planning, "MOST_IN_FOLDER", 8)

@@ -1,0 +1,329 @@
+"""Push and pull against a stand-in for the hub, with faults; the live hub isn't reached here."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import Outcome, manifest, spawn_gtahead
+from hub_stand_in import TOKEN, Hub
+
+REPO = "crowd-lab/simulated-heads"
+SHARD = "data/test-00000-of-00001.parquet"
+
+
+def push(release: Path, environment: dict[str, str], *more: str) -> Outcome:
+    done = spawn_gtahead("publish", "push", REPO, release, "--yes", *more, env=environment)
+    assert TOKEN not in done.out + done.err
+    assert "Traceback" not in done.err
+    return done
+
+
+def local(release: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(release).as_posix(): path.read_bytes()
+        for path in release.rglob("*")
+        if path.is_file()
+    }
+
+
+def remote(hub: Hub, branch: str = "main") -> dict[str, bytes]:
+    files = dict(hub.repos[REPO].branches[branch])
+    files.pop(".gitattributes", None)
+    return files
+
+
+def test_there_and_back_again(
+    staged: Path, tiny_dataset: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = push(staged, environment, "--tag", "v1.0.0", "--private", "--gated", "manual", "--json")
+    assert done.code == 0, done.err
+    report = done.json
+    assert (report["verified"], len(report["sent"]), report["removed"]) == (20, 20, [])
+    assert remote(hub) == local(staged)
+    assert (hub.repos[REPO].private, hub.repos[REPO].gated) == (True, "manual")
+    assert hub.repos[REPO].tags["v1.0.0"] == hub.repos[REPO].branches["main"]
+    assert len(hub.repos[REPO].commits) == 1  # nobody ever sees half of it
+    again = push(staged, environment, "--json")
+    assert again.code == 0, again.err
+    assert (again.json["sent"], again.json["commit"]) == ([], None)
+    assert len(hub.repos[REPO].commits) == 1
+    out = tmp_path / "back"
+    done = spawn_gtahead("pull", REPO, "--out", out, "--revision", "v1.0.0", env=environment)
+    assert done.code == 0, done.err
+    assert manifest(out)["fingerprints"] == manifest(tiny_dataset)["fingerprints"]
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".part")] == []
+    assert [one for one in hub.unknown if "agent-harnesses" not in one] == []
+
+
+def test_three_lines_of_the_card(
+    staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """What a stranger copies out of the card does what it says."""
+    assert push(staged, environment).code == 0
+    card = remote(hub)["README.md"].decode()
+    (lines,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert len(lines.splitlines()) == 3
+    done = subprocess.run(
+        [sys.executable, "-c", lines],
+        capture_output=True,
+        text=True,
+        env={**environment, "PATH": "/usr/bin", "HF_TOKEN": ""},
+        cwd=tmp_path,
+    )
+    assert done.stdout == "16 706\n", done.stderr
+
+
+def test_nothing_is_sent_without_a_yes(staged: Path, hub: Hub, environment: dict[str, str]) -> None:
+    done = spawn_gtahead("publish", "push", REPO, staged, env=environment)
+    assert done.code == 0
+    assert "a dry run, nothing was sent" in done.out
+    assert "would upload 20 files" in done.out
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [("", "no token for the hub"), ("hf_wrong", "the hub doesn't know the token")],
+)
+def test_tokens(
+    token: str, message: str, staged: Path, hub: Hub, environment: dict[str, str]
+) -> None:
+    done = push(staged, {**environment, "HF_TOKEN": token})
+    assert done.code == 4
+    assert message in done.err
+    assert "hf_wrong" not in done.err
+    assert hub.repos == {}
+
+
+@pytest.mark.parametrize("repo", ["heads", "a/b/c", "crowd lab/heads", "../heads"])
+def test_names_that_are_none(
+    repo: str, staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = spawn_gtahead("publish", "push", repo, staged, "--yes", env=environment)
+    assert done.code == 2
+    assert "not a data set's name on the hub" in done.err
+    done = spawn_gtahead("pull", repo, "--out", tmp_path / "x", env=environment, cwd=tmp_path)
+    assert done.code == 2
+    assert "neither a folder nor a data set's name" in done.err
+    assert hub.requests == []
+
+
+def test_a_release_goes_where_its_card_says(
+    staged: Path, hub: Hub, environment: dict[str, str]
+) -> None:
+    done = spawn_gtahead("publish", "push", "other/heads", staged, "--yes", env=environment)
+    assert done.code == 2
+    assert f"push it to {REPO}" in done.err
+    assert hub.requests == []
+
+
+def test_other_content_stays(staged: Path, hub: Hub, environment: dict[str, str]) -> None:
+    assert push(staged, environment).code == 0
+    files = hub.repos[REPO].branches["main"]
+    files.clear()
+    files.update({"README.md": b"# Somebody's own\n", "train.csv": b"1,2\n"})
+    done = push(staged, environment)
+    assert done.code == 1
+    assert "the repository holds other content" in done.err
+    assert files["README.md"] == b"# Somebody's own\n"
+    done = push(staged, environment, "--overwrite")
+    assert done.code == 0, done.err
+    assert files["train.csv"] == b"1,2\n"
+    assert files["README.md"] == (staged / "README.md").read_bytes()
+
+
+def test_a_new_version_replaces_the_old_and_its_files(
+    staged: Path, release: Path, tiny_dataset: Path, hub: Hub, environment: dict[str, str]
+) -> None:
+    assert push(staged, environment).code == 0
+    stale = "heads/gone.parquet"
+    files = hub.repos[REPO].branches["main"]
+    document = json.loads(files["manifest.json"])
+    document["release"]["files"].append({"path": stale, "bytes": 3, "sha256": "0" * 64})
+    files["manifest.json"] = json.dumps(document).encode()
+    files[stale] = b"old"
+    done = push(release, environment)
+    assert done.code == 1
+    assert "version 1.0.0 is published already, with other files" in done.err
+    facts = ["--repo", REPO, "--creator", "The crowd lab", "--date", "2026-12-01"]
+    done = spawn_gtahead(
+        *("publish", "stage", tiny_dataset, "--out", release, "--overwrite"),
+        *(*facts, "--version", "1.0.1"),
+    )
+    assert done.code == 0, done.err
+    done = push(release, environment, "--json")
+    assert done.code == 0, done.err
+    assert done.json["removed"] == [stale]
+    assert remote(hub) == local(release)
+    done = push(staged, environment)
+    assert done.code == 1
+    assert "a later version is published, 1.0.1" in done.err
+
+
+def test_a_branch(staged: Path, hub: Hub, environment: dict[str, str]) -> None:
+    done = push(staged, environment, "--revision", "next")
+    assert done.code == 0, done.err
+    assert remote(hub) == {}
+    assert remote(hub, "next") == local(staged)
+
+
+@pytest.mark.parametrize(
+    ("method", "pattern", "how"),
+    [
+        ("POST", "preupload", 500),
+        ("POST", "preupload", 429),
+        ("POST", "objects/batch", 503),
+        ("PUT", "blobs", 500),
+        ("PUT", "blobs", "cut"),
+        ("POST", "preupload", "cut"),
+    ],
+)
+def test_what_passes_is_tried_again(
+    method: str, pattern: str, how: int | str, staged: Path, hub: Hub, environment: dict[str, str]
+) -> None:
+    hub.fail(method, pattern, how)
+    done = push(staged, environment)
+    assert done.code == 0, done.err
+    assert remote(hub) == local(staged)
+
+
+@pytest.mark.parametrize(
+    ("method", "pattern", "how", "message"),
+    [
+        ("POST", "commit", 500, "the hub fails (status 500)"),
+        ("POST", "create", 403, "the token hasn't the right for this"),
+        ("POST", "create", 429, "the hub has had too many requests"),
+        ("POST", "commit", "cut", "the network fails"),
+        ("POST", "commit", 413, "the hub finds it too large"),
+    ],
+)
+def test_what_does_not_pass_is_told_and_goes_on_later(
+    method: str,
+    pattern: str,
+    how: int | str,
+    message: str,
+    staged: Path,
+    hub: Hub,
+    environment: dict[str, str],
+) -> None:
+    hub.fail(method, pattern, how, times=100)
+    done = push(staged, environment)
+    assert done.code == 4, done.err
+    assert message in done.err
+    if REPO in hub.repos:
+        assert remote(hub) == {}  # nothing half
+    hub.fault = lambda method, path: None
+    before = dict(hub.put)
+    done = push(staged, environment)
+    assert done.code == 0, done.err
+    assert remote(hub) == local(staged)
+    assert {oid: count for oid, count in hub.put.items() if count > 1} == {}
+    assert all(hub.put[oid] == count for oid, count in before.items())
+
+
+def test_a_network_that_goes_in_the_middle(
+    staged: Path, hub: Hub, environment: dict[str, str]
+) -> None:
+    """Some blobs arrived: the next push sends the others."""
+    seen = [0]
+
+    def gone(method: str, path: str) -> int | str | None:
+        seen[0] += path.startswith("/blobs/")
+        return 400 if path.startswith("/blobs/") and seen[0] > 6 else None
+
+    hub.fault = gone
+    done = push(staged, environment)
+    assert done.code == 4, done.err
+    arrived = set(hub.blobs)
+    assert 0 < len(arrived) < 14
+    hub.fault = lambda method, path: None
+    hub.put.clear()
+    done = push(staged, environment)
+    assert done.code == 0, done.err
+    assert arrived.isdisjoint(hub.put)
+    assert remote(hub) == local(staged)
+
+
+def test_nobody_answers(
+    staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
+) -> None:
+    away = {**environment, "HF_ENDPOINT": "http://127.0.0.1:9"}
+    done = push(staged, away)
+    assert done.code == 4
+    assert "the network fails" in done.err
+    done = spawn_gtahead("pull", REPO, "--out", tmp_path / "x", env=away)
+    assert done.code == 4
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_spoilt_upload_is_found(staged: Path, hub: Hub, environment: dict[str, str]) -> None:
+    hub.fail("PUT", "blobs", "spoil")
+    done = push(staged, environment)
+    assert done.code == 1
+    assert "the hub doesn't hold what was sent" in done.err
+    assert "push again" in done.err
+
+
+def test_a_shard_that_changes_between_check_and_push(
+    release: Path, hub: Hub, environment: dict[str, str]
+) -> None:
+    assert spawn_gtahead("publish", "check", release, "--no-load", env=environment).code == 0
+    shard = release / SHARD
+    data = shard.read_bytes()
+    shard.unlink()
+    shard.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    done = push(release, environment)
+    assert done.code == 1
+    assert SHARD in done.err
+    assert "isn't the one that the release lists" in done.err
+    assert hub.requests == []
+
+
+def test_pulling_what_is_not_there_or_not_ours(
+    staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "x"
+    done = spawn_gtahead("pull", REPO, "--out", out, env=environment)
+    assert done.code == 4
+    assert "no such data set on the hub" in done.err
+    assert push(staged, environment).code == 0
+    done = spawn_gtahead("pull", REPO, "--out", out, "--revision", "v9", env=environment)
+    assert done.code == 4
+    del hub.repos[REPO].branches["main"]["manifest.json"]
+    done = spawn_gtahead("pull", REPO, "--out", out, env=environment)
+    assert done.code == 1
+    assert "not a release of gtahead's" in done.err
+    assert "gtahead build --raw" in done.err
+    assert list(tmp_path.glob(".part*")) == []
+    assert not out.exists()
+
+
+def test_a_spoilt_download_is_found(
+    staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
+) -> None:
+    assert push(staged, environment).code == 0
+    files = hub.repos[REPO].branches["main"]
+    files[SHARD] = files[SHARD][:-9] + b"x" + files[SHARD][-8:]
+    done = spawn_gtahead("pull", REPO, "--out", tmp_path / "x", env=environment)
+    assert done.code == 1
+    assert "the release is damaged" in done.err
+    assert SHARD in done.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_labels_alone_leave_the_pictures_there(
+    staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
+) -> None:
+    assert push(staged, environment).code == 0
+    hub.requests.clear()
+    done = spawn_gtahead("pull", REPO, "--out", tmp_path / "x", "--images", "none", env=environment)
+    assert done.code == 0, done.err
+    assert not [path for method, path in hub.requests if "/data/" in path and method == "GET"]
+    assert manifest(tmp_path / "x")["fingerprints"] == manifest(staged)["fingerprints"]
+    assert manifest(tmp_path / "x")["statistics"]["pictures"] == 0
