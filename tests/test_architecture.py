@@ -131,6 +131,35 @@ def test_what_the_package_shows() -> None:
         "export_model": (
             "(checkpoint: 'str | Path', out: 'str | Path' = 'model.onnx') -> 'ExportedModel'"
         ),
+        "diff": "(old: 'str | Path', new: 'str | Path') -> 'Difference'",
+        "publish": (
+            "(release: 'str | Path', repo: 'str', *, yes: 'bool' = False, private: 'bool' = False, "
+            "gated: 'str | None' = None, revision: 'str' = 'main', tag: 'str | None' = None, "
+            "overwrite: 'bool' = False, on_progress: 'Progress | None' = None) -> 'PushReport'"
+        ),
+        "pull": (
+            "(source: 'str | Path', out: 'str | Path' = 'dataset', *, revision: 'str | None' = None, "
+            "images: 'str' = 'original', overwrite: 'bool' = False, "
+            "on_progress: 'Progress | None' = None) -> 'PullReport'"
+        ),
+        "rebuild": (
+            "(labels: 'str | Path', frames: 'str | Path', out: 'str | Path' = 'dataset', *, "
+            "images: 'str' = 'link', overwrite: 'bool' = False, "
+            "on_progress: 'Progress | None' = None) -> 'RebuildReport'"
+        ),
+        "stage": (
+            "(dataset: 'str | Path' = 'dataset', out: 'str | Path' = 'release', *, repo: 'str', "
+            "creator: 'str', name: 'str | None' = None, version: 'str' = '1.0.0', "
+            "licence: 'str | None' = None, licence_file: 'str | Path | None' = None, "
+            "date: 'str | None' = None, contact: 'str | None' = None, changes: 'str | None' = None, "
+            "images: 'str | None' = None, i_have_rights: 'bool' = False, overwrite: 'bool' = False, "
+            "workers: 'int | None' = None, scheduler: 'str | None' = None, "
+            "on_progress: 'Progress | None' = None) -> 'Release'"
+        ),
+        "verify": (
+            "(path: 'str | Path' = 'dataset', *, "
+            "on_progress: 'Callable[[int, int, str], None] | None' = None) -> 'VerifyReport'"
+        ),
         "predict": (
             "(checkpoint: 'str | Path', data: 'str | Path' = 'dataset', out: 'str | Path' = 'predictions.json', *, split: 'str' = 'test', images: 'str | Path | None' = None, on_progress: 'Progress | None' = None) -> 'PredictReport'"
         ),

@@ -75,6 +75,17 @@ def commands_page() -> str:
             help_option_names=context.help_option_names,
         )
         lines += [f"## gtahead {name}", "", "```text", command.get_help(inner).rstrip(), "```", ""]
+        for part, below in getattr(command, "commands", {}).items():
+            under = click.Context(
+                below,
+                info_name=part,
+                parent=inner,
+                max_content_width=90,
+                terminal_width=90,
+                help_option_names=context.help_option_names,
+            )
+            told = below.get_help(under).rstrip()
+            lines += [f"### gtahead {name} {part}", "", "```text", told, "```", ""]
     return "\n".join(lines)
 
 

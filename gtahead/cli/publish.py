@@ -279,19 +279,19 @@ def push_command(
     from gtahead.publishing.hub import client_bars
 
     silent = quiet or as_json
-    with client_bars(shown=sys.stderr.isatty() and not silent):
-        with progress_bar("checking", quiet=silent or yes) as show:
-            report = publish(
-                release,
-                repo_id,
-                yes=yes,
-                private=private,
-                gated=gated,
-                revision=revision,
-                tag=tag,
-                overwrite=overwrite,
-                on_progress=show,
-            )
+    bars = client_bars(shown=sys.stderr.isatty() and not silent)
+    with bars, progress_bar("checking", quiet=silent or yes) as show:
+        report = publish(
+            release,
+            repo_id,
+            yes=yes,
+            private=private,
+            gated=gated,
+            revision=revision,
+            tag=tag,
+            overwrite=overwrite,
+            on_progress=show,
+        )
     if as_json:
         print_json(report.as_dict())
     elif not quiet:

@@ -63,7 +63,7 @@ GROUP_BYTES = 64_000_000
 """Largest row group: the hub's viewer refuses larger ones."""
 
 
-PICTURES_AT_ONCE = 16
+PICTURES_AT_ONCE = 4
 """Rows after which Parquet may begin a page: with all of a group at once, it's twice in memory."""
 
 
@@ -125,6 +125,8 @@ class HubWriter:
             compression=dict.fromkeys(_leaves(LABELS), "zstd") | dict.fromkeys(_PICTURE, "none"),
             use_dictionary=["sequence", "weather", "location", "density_level"],
             write_page_index=True,
+            # Of pictures, the smallest and the largest say nothing, and cost as much as writing.
+            write_statistics=_leaves(LABELS),
             write_batch_size=PICTURES_AT_ONCE if pictures else None,
         )
 

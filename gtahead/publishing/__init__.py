@@ -1,15 +1,41 @@
 """Publishing: releases and their cards, the hub, and the way back to a data set."""
 
-from gtahead.publishing.checking import CheckReport, check
-from gtahead.publishing.differences import Difference, diff
-from gtahead.publishing.facts import Facts
-from gtahead.publishing.hub import PushReport, publish
-from gtahead.publishing.planning import Plan, plan
-from gtahead.publishing.pulling import PullReport, pull
-from gtahead.publishing.rebuilding import RebuildReport, rebuild
-from gtahead.publishing.releases import Release
-from gtahead.publishing.staging import stage
-from gtahead.publishing.verifying import VerifyReport, verify
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gtahead.publishing.checking import CheckReport, check
+    from gtahead.publishing.differences import Difference, diff
+    from gtahead.publishing.facts import Facts
+    from gtahead.publishing.hub import PushReport, publish
+    from gtahead.publishing.planning import Plan, plan
+    from gtahead.publishing.pulling import PullReport, pull
+    from gtahead.publishing.rebuilding import RebuildReport, rebuild
+    from gtahead.publishing.releases import Release
+    from gtahead.publishing.staging import stage
+    from gtahead.publishing.verifying import VerifyReport, verify
+
+_HOMES = {
+    "CheckReport": "checking",
+    "Difference": "differences",
+    "Facts": "facts",
+    "Plan": "planning",
+    "PullReport": "pulling",
+    "PushReport": "hub",
+    "RebuildReport": "rebuilding",
+    "Release": "releases",
+    "VerifyReport": "verifying",
+    "check": "checking",
+    "diff": "differences",
+    "plan": "planning",
+    "publish": "hub",
+    "pull": "pulling",
+    "rebuild": "rebuilding",
+    "stage": "staging",
+    "verify": "verifying",
+}
 
 __all__ = [
     "CheckReport",
@@ -30,3 +56,11 @@ __all__ = [
     "stage",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever stands there
+    """Import a public name at its first use: staging needs none of what checking does."""
+    if name not in _HOMES:
+        msg = f"module 'gtahead.publishing' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"gtahead.publishing.{_HOMES[name]}"), name)

@@ -317,9 +317,9 @@ def _fields(facts: Facts) -> str:
         "| `objects` | the heads that count, as lists |\n"
         "| `ignored` | heads that are neither to be found nor missed, as lists |\n\n"
         "Of each head: `id`; `bbox` is x, y, width, height and `point` is x, y of the centre of "
-        "the visible head, in pixels from the top-left corner of the picture; `category` is 0, `head`; "
-        "`occluded` and `visibility` (the visible share), null where unknown; `track_id` is the "
-        "person within the sequence.\n\n"
+        "the visible head, in pixels from the top-left corner of the picture; `category` is 0, "
+        "`head`; `occluded` and `visibility` (the visible share), null where unknown; "
+        "`track_id` is the person within the sequence.\n\n"
         "`frames.parquet` and `heads/` are gtahead's own tables, with depth, world position, "
         "sigmas and where each box comes from."
     )

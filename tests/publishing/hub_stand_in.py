@@ -149,7 +149,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             with hub.lock:
                 self.route(path, data, spoilt=how == "spoil")
 
-        do_GET = do_POST = do_PUT = do_HEAD = handle_request
+        do_GET = do_POST = do_PUT = do_HEAD = handle_request  # noqa: N815 - http.server's names
 
         def authorised(self) -> bool:
             return self.headers.get("Authorization") == f"Bearer {TOKEN}"
