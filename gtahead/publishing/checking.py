@@ -170,7 +170,7 @@ def _check_loading(report: CheckReport, python: str | None) -> None:
     found = json.loads(done.stdout)
     report.datasets, report.loaded = found["datasets"], found["configurations"]
     for place, said, is_ in _differences(report):
-        detail = f"{said} in the manifest; `datasets` {report.datasets}"
+        detail = f"{said} by the manifest"
         report.findings.add("loads-differently", Where(field=place), str(is_), detail)
 
 

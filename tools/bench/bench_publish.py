@@ -90,10 +90,8 @@ def bench_pictures(folder: Path, count: int, repeat: int) -> None:
     cpu = median_cpu(command, release, repeat)
     start = "import gtahead.cli.publish, gtahead.publishing.staging"
     begun = median_cpu([sys.executable, "-c", start], release, repeat)
-    beyond = least / (cpu - begun)
-    print(
-        f"  stage                                   {cpu:7.2f} s CPU   {least / cpu:.2f} x its speed"
-    )
+    whole, beyond = least / cpu, least / (cpu - begun)
+    print(f"  stage                                   {cpu:7.2f} s CPU   {whole:.2f} x its speed")
     print(f"    beyond {begun:.2f} s to start the program              {beyond:.2f} x its speed")
 
 
