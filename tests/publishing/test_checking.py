@@ -81,7 +81,7 @@ def test_an_older_datasets_loads_the_same(staged: Path, nobody: Path) -> None:
     python = os.environ.get("GTAHEAD_OLDER_DATASETS")
     if not python:
         pytest.skip("GTAHEAD_OLDER_DATASETS names no Python with an older `datasets`")
-    other = subprocess.run([python, "-c", "import gtahead"], capture_output=True)
+    other = subprocess.run([python, "-I", "-c", "import gtahead"], capture_output=True)
     assert other.returncode != 0  # an environment of its own
     report = check(staged, python=python)
     assert report.findings.totals == {}
