@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gtahead.simulation import simulate
     from gtahead.training import export_model, predict, train
     from gtahead.validation import validate
+    from gtahead.viewing import view
 
 __version__ = "0.1.0"
 
@@ -43,6 +44,7 @@ _HOMES = {
     "train": "gtahead.training",
     "validate": "gtahead.validation",
     "verify": "gtahead.publishing",
+    "view": "gtahead.viewing",
 }
 
 __all__ = [
@@ -69,6 +71,7 @@ __all__ = [
     "train",
     "validate",
     "verify",
+    "view",
 ]
 
 

@@ -35,6 +35,7 @@ FLOORS = {
     "validation": 7,
     "publishing": 8,
     "training": 8,
+    "viewing": 8,
     "cli": 9,
     "__main__": 10,
 }

@@ -34,6 +34,7 @@ _COMMANDS = {
     "train": "Train a head detector, with Mask Focal Loss.",
     "validate": "Check a capture, a data set, an export or other people's labels.",
     "verify": "Hold a copy's files against the hashes of its manifest.",
+    "view": "Draw frames with points, boxes, maps, ids, or what a method found.",
 }
 """Commands and their one-line helps: the group's help imports none of them."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,16 @@ class Frame:
     visibility: npt.NDArray[np.float64]
     status: npt.NDArray[np.object_]
 
+    def _repr_png_(self) -> bytes | None:
+        """Show the frame in a notebook: its picture with boxes; None where that can't be drawn."""
+        # Drawing stands floors above; who shows a frame in a notebook has the whole house.
+        draw = import_module("gtahead.viewing").frame_png
+        try:
+            png: bytes = draw(self)
+        except InputError:
+            return None
+        return png
+
     @property
     def counted(self) -> npt.NDArray[np.bool_]:
         """(N,) which heads count under the data set's policy."""
@@ -131,6 +143,24 @@ class Dataset:
     def __repr__(self) -> str:
         heads = int(self._table.column("num_heads").to_numpy().sum())
         return f"Dataset({str(self.folder)!r}: {len(self):,} frames, {heads:,} heads)"
+
+    def _repr_html_(self) -> str:
+        """Show the data set in a notebook: what it holds, by split."""
+        columns = self.frames(["sequence", "split", "num_heads"])
+        rows = []
+        for name in SPLITS:
+            mine = [i for i, split in enumerate(columns["split"]) if split == name]
+            sequences = len({columns["sequence"][i] for i in mine})
+            heads = sum(columns["num_heads"][i] for i in mine)
+            cells = (name, f"{sequences:,}", f"{len(mine):,}", f"{heads:,}")
+            rows.append("".join(f"<td>{cell}</td>" for cell in cells))
+        head = "".join(f"<th>{cell}</th>" for cell in ("split", "sequences", "frames", "heads"))
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return (
+            f"<p><b>{escape(repr(self))}</b><br>count policy <code>{escape(self.manifest.policy)}"
+            f"</code>, fingerprint <code>{self.manifest.fingerprint[:16]}…</code></p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
 
     @property
     def frame_ids(self) -> list[str]:

@@ -1,0 +1,103 @@
+"""`gtahead view`."""
+
+from __future__ import annotations
+
+import click
+
+from gtahead.cli.common import output_options, print_json, progress_bar
+
+
+def _grid(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> tuple[int, int] | None:
+    del context, option
+    if text is None:
+        return None
+    columns, _, rows = text.lower().partition("x")
+    if not (columns.isdigit() and rows.isdigit() and int(columns) and int(rows)):
+        raise click.BadParameter("write COLUMNSxROWS, such as 3x2")
+    return int(columns), int(rows)
+
+
+@click.command("view")
+@click.argument("path", default="./dataset")
+@click.argument("frames", nargs=-1)
+@click.option(
+    "--layers",
+    metavar="NAMES",
+    help="points, boxes, density, heatmap, ids, occlusion, with commas between.  [default: boxes]",
+)
+@click.option(
+    "--out",
+    default="./view.png",
+    show_default=True,
+    metavar="FILE|DIR",
+    help="PNG for one frame or a sheet; a folder for one each; .mp4, .webm or .gif with --video.",
+)
+@click.option("--grid", callback=_grid, metavar="3x2", help="Columns and rows of a sheet.")
+@click.option("--video", is_flag=True, help="A film of the frames, or of the first sequence.")
+@click.option("--fps", type=float, default=8.0, show_default=True, help="Of the film.")
+@click.option("--predictions", metavar="FILE", help="Draw what a method hit, missed and made up.")
+@click.option(
+    "--split", metavar="SPLIT", help="Of a data set.  [default: all; test for predictions]"
+)
+@click.option(
+    "--from", "reader", default="auto", show_default=True, metavar="NAME", help="Kind of capture."
+)
+@output_options
+def command(
+    path: str,
+    frames: tuple[str, ...],
+    layers: str | None,
+    out: str,
+    grid: tuple[int, int] | None,
+    fps: float,
+    predictions: str | None,
+    split: str | None,
+    reader: str,
+    *,
+    video: bool,
+    quiet: bool,
+    debug: bool,
+    as_json: bool,
+) -> int:
+    """Draw FRAMES of PATH: a data set, capture, export, or labels of others.  [default: ./dataset]
+
+    FRAMES are <sequence>/<frame>, or sequences. Without any, a sheet of some, from the emptiest to
+    the densest. Green heads count, amber ones are ignored, red ones can't be seen.
+
+    \b
+    gtahead view
+    gtahead view dataset seq_00/000004 --layers density,points
+    gtahead view dataset --predictions predictions.json
+    gtahead view captures seq_02 --video --out crowd.gif
+
+    Exit 0: drawn. 1: no such data, or a picture that doesn't decode. 2: no such frame or layer.
+    """  # noqa: D415
+    del debug
+    from gtahead.viewing import view
+
+    with progress_bar("drawing", quiet=quiet or as_json) as show:
+        report = view(
+            path,
+            frames,
+            layers=None
+            if layers is None
+            else [one.strip() for one in layers.split(",") if one.strip()],
+            out=out,
+            grid=grid,
+            video=video,
+            fps=fps,
+            reader=reader,
+            predictions=predictions,
+            split=split,
+            on_progress=show,
+        )
+    if as_json:
+        print_json(report.as_dict())
+    elif not quiet:
+        number = len(report.frames)
+        what = f"{number:,} frame{'s' * (number != 1)}"
+        where = report.files[0] if len(report.files) == 1 else report.files[0].parent
+        click.echo(f"{where}: {what}")
+    return 0
