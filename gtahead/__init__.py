@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gtahead.formats.exporting import export
     from gtahead.overview import info
     from gtahead.publishing import diff, publish, pull, rebuild, stage, verify
+    from gtahead.reports import report
     from gtahead.scoring import benchmark, compare, leaderboard
     from gtahead.simulation import simulate
     from gtahead.training import export_model, predict, train
@@ -39,6 +40,7 @@ _HOMES = {
     "publish": "gtahead.publishing",
     "pull": "gtahead.publishing",
     "rebuild": "gtahead.publishing",
+    "report": "gtahead.reports",
     "simulate": "gtahead.simulation",
     "stage": "gtahead.publishing",
     "train": "gtahead.training",
@@ -66,6 +68,7 @@ __all__ = [
     "publish",
     "pull",
     "rebuild",
+    "report",
     "simulate",
     "stage",
     "train",

@@ -34,6 +34,7 @@ FLOORS = {
     "scoring": 7,
     "validation": 7,
     "publishing": 8,
+    "reports": 8,
     "training": 8,
     "viewing": 8,
     "cli": 9,

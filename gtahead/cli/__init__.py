@@ -29,6 +29,7 @@ _COMMANDS = {
     "publish": "Stage, plan, check and push a release to the Hugging Face hub.",
     "pull": "Make a data set of a published release.",
     "rebuild": "Put your own frames to published labels.",
+    "report": "Write a data set's report: one page, to be looked at.",
     "schema": "List or print the JSON Schemas of gtahead's files.",
     "simulate": "Draw crowd scenes, as captures to work with.",
     "train": "Train a head detector, with Mask Focal Loss.",

@@ -1,0 +1,46 @@
+"""`gtahead report`."""
+
+from __future__ import annotations
+
+import click
+
+from gtahead.cli.common import output_options, print_json, progress_bar
+from gtahead.errors import as_size
+
+
+@click.command("report")
+@click.argument("dataset", default="./dataset")
+@click.option(
+    "--html", default="./report.html", show_default=True, metavar="FILE", help="The page."
+)
+@click.option(
+    "--gallery",
+    type=click.IntRange(0, 200),
+    default=24,
+    show_default=True,
+    metavar="N",
+    help="Frames that are shown.",
+)
+@output_options
+def command(
+    dataset: str, html: str, gallery: int, *, quiet: bool, debug: bool, as_json: bool
+) -> int:
+    """Write DATASET's report, one page that needs no network.  [default: ./dataset]
+
+    What it holds and how it was made: ledger, crowds, heads, conditions, sequences, splits, boxes,
+    findings, and a gallery whose layers can be switched, by sequence, density and weather.
+
+    Exit 0: written. 1: no data set, or no folder for the page. 4: disk.
+    """  # noqa: D415
+    del debug
+    from gtahead.reports import report
+
+    with progress_bar("counting", quiet=quiet or as_json) as show:
+        done = report(dataset, html, gallery=gallery, on_progress=show)
+    if as_json:
+        print_json(done.as_dict())
+    elif not quiet:
+        click.echo(
+            f"{done.page}: {as_size(done.bytes)}, {done.frames:,} frames, {done.shown:,} shown"
+        )
+    return 0

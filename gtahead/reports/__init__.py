@@ -1,0 +1,142 @@
+"""Reports: a data set as one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gtahead import storage
+from gtahead.dataset import SPLITS, Dataset
+from gtahead.errors import UsageError
+from gtahead.reports.collecting import Collected, collect
+from gtahead.reports.gallery import FRAMES, figures
+
+__all__ = ["ReportDone", "report"]
+
+TEMPLATE = Path(__file__).with_name("report.html.jinja")
+
+
+@dataclass(frozen=True)
+class ReportDone:
+    """A report that was written.
+
+    Attributes:
+        page: the file.
+        bytes: its size.
+        frames: of the data set.
+        shown: frames in its gallery.
+    """
+
+    page: Path
+    bytes: int
+    frames: int
+    shown: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it as one JSON object."""
+        return {**vars(self), "page": str(self.page)}
+
+
+def report(
+    dataset: str | Path = "dataset",
+    html: str | Path = "report.html",
+    *,
+    gallery: int = FRAMES,
+    on_progress: Callable[[int, int, str], None] | None = None,
+) -> ReportDone:
+    """Write a data set's report: what it holds, how it was made, what was noticed, its looks.
+
+    The page is one file that needs no network: figures, a gallery whose layers can be switched,
+    filters by sequence, density and weather. It is the same for the same data set.
+
+    Args:
+        dataset: the data set's folder.
+        html: the page.
+        gallery: how many frames are shown; 0 for none.
+        on_progress: called at the start and after each sequence.
+
+    Raises:
+        UsageError: a number of frames below 0 or above 200.
+        InputError: no data set, a damaged one, or no folder for the page.
+        ResourceError: it can't be written.
+    """
+    if not 0 <= gallery <= 200:
+        raise UsageError("that many frames don't fit a page", value=gallery, remedy="0 to 200")
+    target = Path(html)
+    storage.require_folder_of(target, "the page")
+    opened = Dataset.open(dataset)
+    found = collect(opened, on_progress)
+    shown = list(figures(opened, gallery)) if gallery else []
+    page = _render(opened, found, shown)
+    with storage.naming_os_errors(target):
+        storage.write_bytes(target, page)
+    return ReportDone(target, len(page), len(opened), len(shown))
+
+
+def _render(opened: Dataset, found: Collected, shown: list[Any]) -> bytes:
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["number"] = lambda value: f"{value:,}"
+    environment.filters["figure"] = _figure
+    document = opened.manifest.document
+    most = max((int(row.counts.max()) for row in found.sequences if len(row.counts)), default=0)
+    text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        name=opened.folder.absolute().name,
+        document=document,
+        statistics=document["statistics"],
+        ledger=document["ledger"],
+        found=found,
+        figures=shown,
+        most=most,
+        splits=SPLITS,
+        balance=document["splits"].get("balance"),
+        findings=_findings(document["findings"]),
+        measures=_measures(document["splits"].get("balance")),
+        origin=document.get("origin") or document.get("release"),
+    )
+    return text.encode("utf-8", "replace")
+
+
+def _figure(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def _measures(balance: dict[str, Any] | None) -> list[tuple[str, list[float], float]]:
+    """Give the certificate's rows: measure, shares by split, how far the worst is off."""
+    if not balance:
+        return []
+    return [
+        (name, [shares[split] for split in SPLITS], balance["off"].get(name, 0.0))
+        for name, shares in balance["shares"].items()
+    ]
+
+
+def _findings(document: dict[str, Any]) -> list[dict[str, Any]]:
+    from gtahead.findings import CODES
+
+    order = {"error": 0, "warning": 1, "info": 2}
+    rows = [
+        {
+            "code": code,
+            "severity": CODES[code].severity.value,
+            "what": CODES[code].what,
+            "remedy": CODES[code].remedy,
+            "total": total,
+            "examples": [
+                " > ".join(
+                    f"{key} {value}" if key not in ("file", "field") else str(value)
+                    for key, value in one["where"].items()
+                )
+                for one in document["examples"]
+                if one["code"] == code
+            ][:3],
+        }
+        for code, total in document["totals"].items()
+        if total and code in CODES
+    ]
+    return sorted(rows, key=lambda row: (order[row["severity"]], row["code"]))
