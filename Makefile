@@ -13,6 +13,11 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input
 DEMO = demo
 
+# Checks pages for barriers; without npm, the tests that use it are skipped.
+AXE = $(VENV)/axe/node_modules/axe-core/axe.min.js
+$(AXE): $(VENV)/.dev
+	-command -v npm > /dev/null && npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core@4.14.1
+
 OLDER = $(VENV)-datasets-3
 
 # An older `datasets`, which has to load what we publish as well: for the slow tests.
@@ -95,12 +100,12 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-fast: $(VENV)/.dev
+fast: $(VENV)/.dev $(AXE)
 	$(BIN)/python -m pytest -n 2 -m "not slow" --durations=15
 
 test: lint types fast
 
-test-slow: $(VENV)/.dev $(OLDER)/.done
+test-slow: $(VENV)/.dev $(AXE) $(OLDER)/.done
 	GTAHEAD_OLDER_DATASETS=$(abspath $(OLDER)/bin/python) $(BIN)/python -m pytest -n 2 -m slow --durations=15
 
 docs: $(VENV)/.dev

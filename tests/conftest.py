@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -41,3 +44,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder of real data, ../shared/data, isn't here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The system's Chromium, without a screen."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("there is no chromium here")
+    quiet = ["--disable-quic", "--disable-background-networking", "--disable-component-update"]
+    arguments = ["--no-sandbox", "--disable-sync", "--no-first-run", *quiet]
+    with sync_api.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=program, args=arguments)
+        yield opened
+        opened.close()

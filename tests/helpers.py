@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 from gtahead.captures.native import write_sequence
 
@@ -143,3 +144,21 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
         else:
             changed = changed[:place] or bytearray(b" ")
     return bytes(changed)
+
+
+AXE = Path(sys.prefix) / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+"""axe-core, where `make` could get it from the npm registry."""
+
+
+def barriers(page: Any) -> list[str]:
+    """What keeps people from using an open page, as axe-core finds it: serious and worse."""
+    if not AXE.is_file():
+        pytest.skip("axe-core isn't here: make test gets it where there is npm")
+    page.add_script_tag(path=str(AXE))
+    found = page.evaluate("axe.run()")["violations"]
+    return [
+        f"{one['id']}: {one['help']}: {node['html'][:120]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]

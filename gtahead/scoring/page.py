@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from gtahead.scoring.scorer import Score
 
 STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8882; --ink: #1d4f91; --hit: #1a7f37;
+:root { color-scheme: light dark; --ground: #fdfcfb; --text: #1c1b1a; --line: #8884;
+  --soft: #8882; --ink: #1d4f91; --hit: #1a7f37;
   --miss: #b3261e; --false: #8a5a00 }
-@media (prefers-color-scheme: dark) { :root { --ink: #8ab4f8; --hit: #7ee2a8; --miss: #ff8a80;
+@media (prefers-color-scheme: dark) { :root { --ground: #15161a; --text: #ecebe8;
+  --ink: #8ab4f8; --hit: #7ee2a8; --miss: #ff8a80;
   --false: #ffcc66 } }
+body { background: var(--ground); color: var(--text) }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem; margin-bottom: .25rem } h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem }
 p { margin: .4rem 0; max-width: 46rem }
@@ -130,7 +133,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     table = f"<table><thead><tr>{first}</tr></thead><tbody>{lines}</tbody></table>"
-    return f'<div class="scroll">{table}</div>'
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="Table">{table}</div>'
 
 
 def _figures(document: dict[str, Any]) -> str:

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from gtahead.validation.checking import Validation
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884;
+:root { color-scheme: light dark; --ground: #fdfcfb; --text: #1c1b1a;
+  --line: #8884;
   --error: #b3261e; --warning: #7a5200; --info: #2b5d8a }
 @media (prefers-color-scheme: dark) {
-  :root { --error: #ff8a80; --warning: #ffcc66; --info: #90c8ff } }
+  :root { --ground: #15161a; --text: #ecebe8;
+    --error: #ff8a80; --warning: #ffcc66; --info: #90c8ff } }
+body { background: var(--ground); color: var(--text) }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin: 2rem 0 .25rem }
 code, .place { font-family: ui-monospace, monospace; font-size: .9em; overflow-wrap: anywhere }

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import gtahead, make_sequence
+from helpers import barriers, gtahead, make_sequence
 
 import gtahead as library
 from gtahead import InputError, UsageError
@@ -76,18 +74,6 @@ def test_pages_stand_alone_and_escape(folder: Path) -> None:
     assert "b \\| c" in (folder / "board" / "leaderboard.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("there is no chromium here")
-    with sync_api.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_open_without_a_word_or_a_request(
@@ -103,6 +89,7 @@ def test_pages_open_without_a_word_or_a_request(
         assert [one for one in said if not one.startswith(("file:", "data:"))] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("document.images.length") == 0
+        assert barriers(page) == []
         page.close()
 
 

@@ -1,0 +1,196 @@
+"""The report: true figures, a page that stands alone, and that everybody can use."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import barriers, gtahead, make_sequence, manifest
+
+import gtahead as library
+from gtahead.reports.collecting import collect
+from gtahead.reports.gallery import chosen
+
+EVIL = '<script>alert("x")</script>'
+
+
+@pytest.fixture(scope="module")
+def page_file(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("report") / "report.html"
+    done = gtahead("report", tiny_dataset, "--html", out)
+    assert done.code == 0, done.err
+    assert "56 frames, 14 shown" in done.out
+    return out
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of odd names, without pictures, weather and heads."""
+    root = tmp_path_factory.mktemp("odd")
+    make_sequence(root / "captures", "a & <b>", rows=[], location=EVIL, weather=EVIL)
+    make_sequence(root / "captures", "площадь", rows=[])
+    done = gtahead("build", "--raw", root / "captures", "--out", root / "data", "--images", "none")
+    assert done.code == 0, done.err
+    return root / "data"
+
+
+def test_figures_are_those_of_the_tables(tiny_dataset: Path) -> None:
+    opened = library.Dataset.open(tiny_dataset)
+    found = collect(opened)
+    frames, levels, sides, distances, shares = found.bars
+    heads = manifest(tiny_dataset)["statistics"]["heads"]
+    assert (frames.total, levels.total) == (56, 56)
+    assert sides.total == distances.total == heads["counted"]
+    assert shares.total == sum(heads.values())
+    counts = np.array([frame.count for frame in opened])
+    assert frames.counts[0] == (counts == 0).sum()
+    assert frames.counts[6] == ((counts >= 51) & (counts <= 100)).sum()
+    boxes = np.concatenate([f.boxes_xyxy[f.counted] for f in opened])
+    side = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+    assert sides.counts[1] == ((side >= 4) & (side < 6)).sum()
+    assert sum(sum(row) for _, row in found.coverage) == 56
+    assert [row.name for row in found.sequences] == opened.sequences
+    assert sum(row.counts.sum() for row in found.sequences) == heads["counted"]
+    assert [(rule["name"], rule["boxes"]) for rule in found.rules] == [("captured", 2597)]
+
+
+def test_the_gallery_shows_all_kinds(tiny_dataset: Path) -> None:
+    opened = library.Dataset.open(tiny_dataset)
+    names = chosen(opened, 24)
+    assert len(names) == len(set(names)) == 14
+    assert {name.partition("/")[0] for name in names} == set(opened.sequences)
+    assert {opened[name].weather for name in names} == set(opened.frames(["weather"])["weather"])
+    assert 0 in {opened[name].count for name in names}
+    assert len(chosen(opened, 3)) == 3
+
+
+def test_a_page_stands_alone_and_is_always_the_same(
+    page_file: Path, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    text = page_file.read_text(encoding="utf-8")
+    assert len(text) < 2_000_000
+    assert not re.findall(r'(?:src|href)="(?!data:image/|#)', text)
+    for words in (
+        "2,597 heads that count",
+        "seq_06",
+        "EXTRASUNNY",
+        "head-outside-frame",
+        "visible:0.25",
+    ):
+        assert words in text
+    library.report(tiny_dataset, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == page_file.read_bytes()
+
+
+def test_nothing_of_the_data_gets_into_the_page(odd: Path, tmp_path: Path) -> None:
+    done = gtahead("report", odd, "--html", tmp_path / "r.html", "--json")
+    assert done.code == 0, done.err
+    assert done.json["frames"] == 8
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert EVIL not in text
+    assert "a & <b>" not in text
+    assert "&lt;script&gt;" in text
+    assert "площадь" in text
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_open_without_a_word_a_request_or_a_barrier(
+    page_file: Path, odd: Path, browser: Any, width: int, scheme: str, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.html"
+    library.report(odd, empty)
+    for path in (page_file, empty):
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        said: list[str] = []
+        page.on("console", lambda message, said=said: said.append(message.text))
+        page.on("pageerror", lambda error, said=said: said.append(str(error)))
+        page.on("request", lambda request, said=said: said.append(request.url))
+        page.goto(path.as_uri())
+        assert [one for one in said if not one.startswith(("file:", "data:"))] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert barriers(page) == []
+        page.close()
+
+
+def test_filters_and_layers(page_file: Path, browser: Any) -> None:
+    page = browser.new_page()
+    page.goto(page_file.as_uri())
+    shown = "[...document.querySelectorAll('figure')].filter(f => f.offsetParent !== null).length"
+
+    def visible(what: str) -> bool:
+        first = f"document.querySelector('figure:nth-of-type(5) .{what}')"
+        return bool(page.evaluate(f"getComputedStyle({first}).display !== 'none'"))
+
+    assert page.evaluate(shown) == 14
+    page.select_option("#by-sequence", "seq_02")
+    assert page.evaluate(shown) == 2
+    assert page.inner_text("#shown") == "2 frames"
+    page.select_option("#by-level", "0")
+    assert page.evaluate(shown) == 0
+    page.select_option("#by-sequence", "")
+    assert page.evaluate(shown) == 2
+    page.select_option("#by-level", "")
+    page.select_option("#by-weather", "RAIN")
+    assert page.evaluate(shown) == 4
+    page.select_option("#by-weather", "")
+    assert (visible("boxes"), visible("points"), visible("density")) == (True, False, False)
+    for layer in ("boxes", "points", "density"):
+        page.locator(f"[data-layer={layer}]").press("Space")  # by keyboard
+    assert (visible("boxes"), visible("points"), visible("density")) == (False, True, True)
+    button = page.locator("figure button").first
+    button.press("Enter")
+    assert button.get_attribute("aria-pressed") == "true"
+    assert button.inner_text() == "smaller"
+    page.close()
+
+
+def test_the_keyboard_reaches_everything(page_file: Path, browser: Any) -> None:
+    page = browser.new_page()
+    page.goto(page_file.as_uri())
+    wanted = page.evaluate("document.querySelectorAll('a, select, input, button').length")
+    reached = set()
+    for _ in range(wanted + 20):  # and regions that scroll
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate(
+                "[...document.querySelectorAll('a, select, input, button')].indexOf(document.activeElement)"
+            )
+        )
+    assert len(reached - {-1}) == wanted
+    page.close()
+
+
+def test_wrong_calls(tiny_dataset: Path, tiny_captures: Path, tmp_path: Path) -> None:
+    done = gtahead("report", tiny_dataset, "--html", tmp_path / "no" / "r.html")
+    assert done.code == 1
+    assert "no such folder for the page" in done.err
+    done = gtahead("report", tiny_captures, "--html", tmp_path / "r.html")
+    assert done.code == 1
+    assert "not a gtahead data set" in done.err
+    assert gtahead("report", tiny_dataset, "--gallery", "999").code == 2
+    assert not (tmp_path / "r.html").exists()
+    done = gtahead(
+        "report", tiny_dataset, "--html", tmp_path / "r.html", "--gallery", "0", "--quiet"
+    )
+    assert (done.code, done.out) == (0, "")
+    assert "No frames are shown." in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_full_size_report(browser: Any, tmp_path: Path) -> None:
+    """5,096 frames: a page below 10 MB that opens in less than two seconds."""
+    library.simulate(tmp_path / "captures", preset="gta-head", images=False)
+    library.build(tmp_path / "captures", tmp_path / "data")
+    done = library.report(tmp_path / "data", tmp_path / "r.html")
+    assert done.frames == 5096
+    assert done.bytes < 10_000_000
+    page = browser.new_page()
+    page.goto((tmp_path / "r.html").as_uri())
+    timing = "performance.getEntriesByType('navigation')[0].loadEventEnd"
+    page.wait_for_function(f"{timing} > 0")
+    print(f"\n{done.bytes:,} bytes, loaded after {page.evaluate(timing):.0f} ms")  # noqa: T201 - a figure to quote
+    page.close()
