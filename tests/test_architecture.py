@@ -168,6 +168,19 @@ def test_what_the_package_shows() -> None:
         "train": (
             "(dataset: 'str | Path' = 'dataset', out: 'str | Path | None' = None, *, config: 'TrainConfig | None' = None, resume: 'bool' = False, stop_after: 'int | None' = None, on_progress: 'Progress | None' = None, on_validated: 'Validated | None' = None) -> 'TrainReport'"
         ),
+        "report": (
+            "(dataset: 'str | Path' = 'dataset', html: 'str | Path' = 'report.html', *, "
+            "gallery: 'int' = 24, "
+            "on_progress: 'Callable[[int, int, str], None] | None' = None) -> 'ReportDone'"
+        ),
+        "view": (
+            "(path: 'str | Path' = 'dataset', frames: 'Sequence[str]' = (), *, "
+            "layers: 'Sequence[str] | None' = None, out: 'str | Path' = 'view.png', "
+            "grid: 'tuple[int, int] | None' = None, video: 'bool' = False, fps: 'float' = 8.0, "
+            "reader: 'str' = 'auto', predictions: 'str | Path | None' = None, "
+            "split: 'str | None' = None, "
+            "on_progress: 'Callable[[int, int, str], None] | None' = None) -> 'ViewReport'"
+        ),
         "simulate": (
             "(out: 'str | Path' = 'captures', *, preset: 'str | Preset' = 'tiny', seed: 'int' = 0, "
             "images: 'bool' = True, layout: 'str' = 'native', "

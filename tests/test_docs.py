@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_console_examples_print_what_they_show(page: Path, tmp_path: Path) -> No
             else:
                 shown += line + "\n"
         for one, expected in [*steps, (command, shown)]:
-            program, *arguments = one.split()
+            program, *arguments = shlex.split(one)
             assert program == "gtahead", one
             done: Outcome = spawn_gtahead(*arguments, cwd=tmp_path)
             assert done.code == 0, (one, done.err)
@@ -66,6 +67,36 @@ def test_python_examples_run(page: Path, playground: Path) -> None:
             [sys.executable, "-c", block], cwd=playground, capture_output=True, text=True
         )
         assert done.returncode == 0, f"{block}\n{done.stderr}"
+
+
+def _typed(page: Path) -> list[str]:
+    """Commands that a page shows without running them: indented, or in the text between ticks."""
+    text = page.read_text(encoding="utf-8")
+    lines = re.findall(r"^    (gtahead .*)$", text, re.MULTILINE)
+    return [line.partition("  #")[0].strip() for line in lines]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_typed_commands_are_commands(page: Path) -> None:
+    """Every one is parsed as the command line would: no option is old, no value impossible."""
+    import click
+
+    from gtahead.cli import main
+
+    for line in _typed(page):
+        words = shlex.split(line)[1:]
+        if "…" in line or not words:
+            continue
+        command: click.Command = main
+        context = click.Context(main)
+        while isinstance(command, click.Group):
+            found = command.get_command(context, words[0])
+            assert found is not None, line
+            command, words = found, words[1:]
+        try:
+            command.make_context(command.name, words, parent=context)
+        except click.ClickException as error:
+            raise AssertionError(f"{line}: {error.format_message()}") from error
 
 
 def test_made_pages_are_up_to_date() -> None:

@@ -1,12 +1,13 @@
 """Write the pages of the docs that are made from the code: findings and commands.
 
-python tools/make_docs.py          # writes findings, commands, schemas and formats
+python tools/make_docs.py          # writes findings, commands, schemas, formats and the API
 python tools/make_docs.py --check  # exit 1 where they have fallen behind
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from math import isfinite
@@ -15,6 +16,7 @@ from typing import Any
 
 import click
 
+import gtahead
 from gtahead import schemas
 from gtahead.causes import CAUSES
 from gtahead.cli import main as group
@@ -87,6 +89,52 @@ def commands_page() -> str:
             told = below.get_help(under).rstrip()
             lines += [f"### gtahead {name} {part}", "", "```text", told, "```", ""]
     return "\n".join(lines)
+
+
+def api_page() -> str:
+    """Make the page of what the package shows, from signatures and docstrings."""
+    lines = [
+        "# In Python",
+        "",
+        "Everything that `import gtahead` shows, imported when it is first used. Commands and",
+        "functions have the same names and do the same. `from gtahead.training import",
+        "MaskFocalLoss` gives the [loss](training.md) alone, `from gtahead.density import",
+        "render_density` [maps](maps.md).",
+        "",
+    ]
+    for name in gtahead.__all__:
+        thing = getattr(gtahead, name)
+        lines += [f"## gtahead.{name}", "", "```text"]
+        if inspect.isclass(thing):
+            lines += [inspect.cleandoc(thing.__doc__ or ""), ""]
+            for method, member in vars(thing).items():
+                plain = member.__func__ if isinstance(member, classmethod) else member
+                shown = plain.fget if isinstance(plain, property) else plain
+                if method.startswith("_") or not callable(shown):
+                    continue
+                told = inspect.getdoc(shown) or ""
+                brackets = "" if isinstance(plain, property) else _signature(shown)
+                lines += [f"{method}{brackets}", f"    {told.splitlines()[0]}"] if told else []
+        else:
+            lines += [f"{name}{_signature(thing)}", "", inspect.getdoc(thing) or ""]
+        lines += ["```", ""]
+    return "\n".join(lines)
+
+
+def _signature(thing: Any) -> str:  # noqa: ANN401 - a function
+    """Give a signature, an argument a line where it is long."""
+    found = inspect.signature(thing)
+    text = str(found).replace("'", "")
+    if len(text) <= 90:
+        return text
+    rows, keyword = [], False
+    for parameter in found.parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and not keyword:
+            rows.append("    *,")
+            keyword = True
+        rows.append("    " + str(parameter).replace("'", "") + ",")
+    back = str(found.return_annotation).replace("'", "")
+    return "(\n" + "\n".join(rows) + f"\n) -> {back}"
 
 
 FORMATS_INTRO = """# Formats
@@ -217,6 +265,7 @@ def main() -> None:
     behind = []
     pages = {"findings.md": findings_page(), "commands.md": commands_page()}
     pages["schemas.md"] = schemas_page()
+    pages["api.md"] = api_page()
     pages |= {"formats.md": formats_page()}
     pages |= {f"formats/{name}.md": format_page(one) for name, one in FORMATS.items()}
     (DOCS / "formats").mkdir(exist_ok=True)

@@ -229,7 +229,8 @@ def _page(board: Leaderboard) -> bytes:
         f"<p>{len(board.rows)} results, ranked by {escape(title_of(board.sort))}. Methods whose "
         "intervals of 95 % overlap with the first one's of their group share its rank: the order "
         "among them may be chance. Greyed rows are of other data or of other metrics.</p>"
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Ranking"><table><thead><tr>{first}</tr></thead><tbody>{lines}</tbody>'
+        '<div class="scroll" tabindex="0" role="region" aria-label="Ranking">'
+        f"<table><thead><tr>{first}</tr></thead><tbody>{lines}</tbody>"
         f"</table></div>{f'<h2>Left out</h2><ul>{skipped}</ul>' if skipped else ''}"
     )
     return page(f"Leaderboard: {board.title}", body, _SORTING)

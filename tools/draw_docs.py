@@ -1,0 +1,90 @@
+"""Draw the pictures of README and tutorial, as the tutorial's commands make them.
+
+python tools/draw_docs.py            # those of the core; needs Chromium for the report's
+python tools/draw_docs.py --trained  # and what a detector found, with torch, in about two minutes
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import gtahead
+
+PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+WIDTH = 1280
+CROWD = "seq_03/000004"
+
+
+def keep(source: Path, name: str, width: int = WIDTH) -> None:
+    """Store a picture as the docs have it: JPEG, at most so wide."""
+    picture = cv2.imdecode(np.frombuffer(source.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    if picture.shape[1] > width:
+        size = (width, round(picture.shape[0] * width / picture.shape[1]))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 84])[1]
+    (PICTURES / name).write_bytes(data.tobytes())
+    print(f"{name}: {len(data) / 1000:.0f} kB")
+
+
+def screenshot(page: Path, out: Path) -> None:
+    """Take a picture of a page's first screen."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        tab = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        tab.goto(page.as_uri())
+        tab.screenshot(path=str(out))
+        browser.close()
+
+
+def main() -> None:
+    """Draw them."""
+    parser = argparse.ArgumentParser(description="Draw the docs' pictures")
+    parser.add_argument("--trained", action="store_true")
+    trained = parser.parse_args().trained
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        gtahead.simulate(root / "captures")
+        gtahead.build(root / "captures", root / "dataset")
+        gtahead.view(root / "captures", layers=["boxes"], out=root / "a.png")
+        keep(root / "a.png", "tutorial-capture.jpg")
+        gtahead.view(root / "dataset", ["seq_02/000004"], layers=["density"], out=root / "b.png")
+        keep(root / "b.png", "tutorial-density.jpg")
+        gtahead.report(root / "dataset", root / "report.html")
+        if shutil.which("chromium"):
+            screenshot(root / "report.html", root / "c.png")
+            keep(root / "c.png", "tutorial-report.jpg")
+        else:
+            print("no Chromium here: the report's picture stays as it is", file=sys.stderr)
+        gtahead.simulate(root / "crowd", size_wh=(1280, 720), heads=(150, 600), seed=3)
+        gtahead.build(root / "crowd", root / "crowd-set")
+        tiles = []
+        for layers in (["boxes"], ["density"]):
+            gtahead.view(root / "crowd-set", [CROWD], layers=layers, out=root / "d.png")
+            tiles.append(cv2.imread(str(root / "d.png")))
+        cv2.imwrite(str(root / "d.png"), np.hstack([np.asarray(tile) for tile in tiles]))
+        keep(root / "d.png", "crowd.jpg", width=1800)
+        if trained:
+            from gtahead.training.config import make_config
+
+            gtahead.simulate(root / "lab", preset="mfl-lab")
+            gtahead.build(root / "lab", root / "lab-set")
+            gtahead.train(root / "lab-set", root / "run", config=make_config("tiny"))
+            gtahead.predict(root / "run" / "model.pt", root / "lab-set", root / "p.json")
+            gtahead.view(root / "lab-set", predictions=root / "p.json", out=root / "e.png")
+            keep(root / "e.png", "tutorial-found.jpg")
+
+
+if __name__ == "__main__":
+    main()
