@@ -14,21 +14,29 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 import gtahead
+from gtahead.drawing import draw_rules, write_png
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 WIDTH = 1280
 CROWD = "seq_03/000004"
 
 
+def pixels(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a picture."""
+    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    return np.asarray(picture, np.uint8)
+
+
 def keep(source: Path, name: str, width: int = WIDTH) -> None:
     """Store a picture as the docs have it: JPEG, at most so wide."""
-    picture = cv2.imdecode(np.frombuffer(source.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    assert picture is not None
+    picture = pixels(source)
     if picture.shape[1] > width:
         size = (width, round(picture.shape[0] * width / picture.shape[1]))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 84])[1]
     (PICTURES / name).write_bytes(data.tobytes())
     print(f"{name}: {len(data) / 1000:.0f} kB")
@@ -61,6 +69,14 @@ def main() -> None:
         keep(root / "a.png", "tutorial-capture.jpg")
         gtahead.view(root / "dataset", ["seq_02/000004"], layers=["density"], out=root / "b.png")
         keep(root / "b.png", "tutorial-density.jpg")
+        write_png(root / "b.png", draw_rules(gtahead.Dataset.open(root / "dataset")))
+        keep(root / "b.png", "rules.jpg")
+        tiles = []
+        for layer in ("density", "heatmap"):
+            gtahead.view(root / "dataset", ["seq_00/000004"], layers=[layer], out=root / "b.png")
+            tiles.append(pixels(root / "b.png")[360:640, 300:780])
+        cv2.imwrite(str(root / "b.png"), np.hstack(tiles))
+        keep(root / "b.png", "maps.jpg")
         gtahead.report(root / "dataset", root / "report.html")
         if shutil.which("chromium"):
             screenshot(root / "report.html", root / "c.png")
@@ -72,8 +88,8 @@ def main() -> None:
         tiles = []
         for layers in (["boxes"], ["density"]):
             gtahead.view(root / "crowd-set", [CROWD], layers=layers, out=root / "d.png")
-            tiles.append(cv2.imread(str(root / "d.png")))
-        cv2.imwrite(str(root / "d.png"), np.hstack([np.asarray(tile) for tile in tiles]))
+            tiles.append(pixels(root / "d.png"))
+        cv2.imwrite(str(root / "d.png"), np.hstack(tiles))
         keep(root / "d.png", "crowd.jpg", width=1800)
         if trained:
             from gtahead.training.config import make_config

@@ -98,7 +98,7 @@ def api_page() -> str:
         "",
         "Everything that `import gtahead` shows, imported when it is first used. Commands and",
         "functions have the same names and do the same. `from gtahead.training import",
-        "MaskFocalLoss` gives the [loss](training.md) alone, `from gtahead.density import",
+        "MaskFocalLoss` gives the [loss](mask-focal-loss.md) alone, `from gtahead.density import",
         "render_density` [maps](maps.md).",
         "",
     ]
