@@ -49,7 +49,8 @@ demo: $(VENV)/.core
 	$(BIN)/gtahead simulate --out $(DEMO)/captures --contact-sheet $(DEMO)/contact-sheet.png
 	$(BIN)/gtahead build --raw $(DEMO)/captures --out $(DEMO)/dataset
 	$(BIN)/gtahead info $(DEMO)/dataset | tee $(DEMO)/report.txt
-	$(BIN)/python tools/preview.py $(DEMO)/dataset --out $(DEMO)/preview.png
+	$(BIN)/gtahead view $(DEMO)/dataset --out $(DEMO)/view.png
+	$(BIN)/gtahead report $(DEMO)/dataset --html $(DEMO)/report.html
 	$(BIN)/gtahead annotate $(DEMO)/dataset --evaluate --picture $(DEMO)/rules.png | tee -a $(DEMO)/report.txt
 	$(BIN)/gtahead annotate $(DEMO)/dataset --sigma knn:k=3,beta=0.3 | tee -a $(DEMO)/report.txt
 	for format in coco huggingface; do \
@@ -72,14 +73,14 @@ demo: $(VENV)/.core
 	  $(BIN)/gtahead build --raw $(DEMO)/$$tool --out $(DEMO)/dataset-$$tool --quiet && \
 	  $(BIN)/gtahead info $(DEMO)/dataset-$$tool | tee -a $(DEMO)/report.txt || exit 1; \
 	done
-	$(BIN)/python tools/preview.py $(DEMO)/dataset-gcc --out $(DEMO)/preview-gcc.png
+	$(BIN)/gtahead view $(DEMO)/dataset-gcc --out $(DEMO)/view-gcc.png
 	@echo
 	cat $(DEMO)/score.txt | tee -a $(DEMO)/report.txt
 	@echo
 	@echo "demo: captures simulated, in gtahead's format and as JTA-Mods and GCC leave them, and data sets"
 	@echo "built of them; exported, checked, and one of the exports built again; no picture or head comes from a game,"
 	@echo "and no method made the predictions that are scored: they are the truth, disturbed"
-	@echo "report: $(DEMO)/report.txt   pictures: $(DEMO)/contact-sheet.png, $(DEMO)/preview.png   score: $(DEMO)/score.html"
+	@echo "report: $(DEMO)/report.html   what was printed: $(DEMO)/report.txt   pictures: $(DEMO)/contact-sheet.png, $(DEMO)/view.png   score: $(DEMO)/score.html"
 
 demo-train: $(VENV)/.train
 	rm -rf $(DEMO)/train
@@ -89,9 +90,10 @@ demo-train: $(VENV)/.train
 	$(BIN)/gtahead train $(DEMO)/train/dataset --preset tiny --out $(DEMO)/train/run
 	$(BIN)/gtahead predict $(DEMO)/train/run/model.pt --data $(DEMO)/train/dataset --out $(DEMO)/train/predictions.json
 	$(BIN)/gtahead benchmark $(DEMO)/train/predictions.json --data $(DEMO)/train/dataset --html $(DEMO)/train/score.html
+	$(BIN)/gtahead view $(DEMO)/train/dataset --predictions $(DEMO)/train/predictions.json --out $(DEMO)/train/found.png
 	@echo
 	@echo "demo-train: a detector after about a minute's training on simulated crowds, scored on sequences that it never saw"
-	@echo "model: $(DEMO)/train/run/model.pt   score: $(DEMO)/train/score.html"
+	@echo "model: $(DEMO)/train/run/model.pt   score: $(DEMO)/train/score.html   picture: $(DEMO)/train/found.png"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

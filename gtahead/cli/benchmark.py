@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gtahead import storage
 from gtahead.cli.common import output_options, print_findings, print_json
 from gtahead.errors import UsageError
 
@@ -58,7 +59,11 @@ from gtahead.errors import UsageError
     help="Draws for the intervals; 0 for none.",
 )
 @click.option("--check-only", is_flag=True, help="Check the file; no head is looked at.")
-@click.option("--template", is_flag=True, help="Print a valid file in which nothing is found.")
+@click.option(
+    "--template",
+    is_flag=True,
+    help="Print, or --out, a valid file in which nothing is found.",
+)
 @click.option("--html", metavar="FILE", help="Write the report as a page, too.")
 @click.option("--out", metavar="FILE", help="Write the result, for `gtahead compare`.")
 @output_options
@@ -101,7 +106,15 @@ def command(
 
         if predictions is not None:
             raise UsageError("--template takes no predictions", value=predictions, remedy="drop it")
-        click.echo(template_of(open_truth(against, split)).decode(), nl=False)
+        text = template_of(open_truth(against, split))
+        if out is None:
+            click.echo(text.decode(), nl=False)
+            return 0
+        storage.require_folder_of(Path(out), "the template")
+        with storage.naming_os_errors(Path(out)):
+            storage.write_bytes(Path(out), text)
+        if not quiet:
+            click.echo(f"wrote {out}")
         return 0
     if predictions is None:
         remedy = "name it; `gtahead benchmark --template` prints an empty one"
