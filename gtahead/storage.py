@@ -98,7 +98,8 @@ def write_bytes(target: Path, data: bytes) -> None:
 def json_bytes(document: Any) -> bytes:  # noqa: ANN401 - JSON is any of its types
     """Give the one JSON spelling that gtahead writes: UTF-8, LF, no NaN, keys as given."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
-    return (text + "\n").encode()
+    # Names of files that aren't UTF-8 hold lone surrogates: JSON has an escape for them.
+    return (text + "\n").encode("utf-8", "backslashreplace")
 
 
 def write_json(target: Path, document: Any) -> None:  # noqa: ANN401 - JSON is any of its types
@@ -117,7 +118,10 @@ def replace_folder(part: Path, target: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            old = aside_name(target)
+            # The same name each time: what a kill leaves of it goes with the next replacement.
+            digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()
+            old = target.with_name(f"{ASIDE}old-{digest[:12]}")
+            shutil.rmtree(old, ignore_errors=True)
             with suppress(FileNotFoundError):  # another worker of the same unit was quicker
                 target.rename(old)
             shutil.rmtree(old, ignore_errors=True)

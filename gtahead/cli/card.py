@@ -31,7 +31,7 @@ def command(
 
     opened = Release.open(release)
     path = Path(release) / CARD
-    old = None if fresh or not path.is_file() else path.read_text(encoding="utf-8")
+    old = None if fresh else cards.read(Path(release))
     cards.write(opened, old)
     if croissant:
         metadata.write(opened)

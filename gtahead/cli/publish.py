@@ -237,6 +237,7 @@ def _print_check(report: CheckReport) -> None:
 @command.command("push")
 @click.argument("repo_id")
 @click.argument("release", default="./release")
+@click.option("--no-load", is_flag=True, help="Check without `datasets` and mlcroissant.")
 @click.option("--yes", is_flag=True, help="Do it: without this nothing is sent, nobody asked.")
 @click.option("--private", is_flag=True, help="Create the repository as a private one.")
 @click.option(
@@ -257,6 +258,7 @@ def push_command(
     revision: str,
     tag: str | None,
     *,
+    no_load: bool,
     yes: bool,
     private: bool,
     overwrite: bool,
@@ -290,6 +292,7 @@ def push_command(
             revision=revision,
             tag=tag,
             overwrite=overwrite,
+            load=False if no_load else None,
             on_progress=show,
         )
     if as_json:

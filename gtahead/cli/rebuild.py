@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from gtahead.cli.common import output_options, print_json, progress_bar
-from gtahead.storage import require_folder_of
 
 
 @click.command("rebuild")
@@ -45,9 +44,10 @@ def command(
     """
     del debug
     from gtahead.publishing import rebuild
+    from gtahead.publishing.rebuilding import check_report
 
     if report is not None:
-        require_folder_of(Path(report), "the report")
+        check_report(Path(report))
     with progress_bar("comparing", quiet=quiet or as_json) as show:
         done = rebuild(labels, frames, out, images=images, overwrite=overwrite, on_progress=show)
     if report is not None:

@@ -51,8 +51,6 @@ _HEADINGS = {
     "changelog": ("change",),
 }
 
-_YAML_MARKS = ("# gtahead:begin yaml\n", "# gtahead:end yaml\n")
-
 
 def template() -> str:
     """Give the card that every new one begins as: the filled example for simulated data."""
@@ -60,6 +58,24 @@ def template() -> str:
     shipped = package / "DATASET_CARD.md"
     path = shipped if shipped.is_file() else package.parent / "DATASET_CARD.md"
     return path.read_text(encoding="utf-8")
+
+
+def read(folder: Path) -> str | None:
+    """Read a release's card; None where there is none.
+
+    Raises:
+        InputError: it isn't text in UTF-8.
+    """
+    try:
+        return (folder / CARD).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "the card isn't text in UTF-8",
+            where=Where(str(folder / CARD), field=f"byte {error.start}"),
+            remedy="save it as UTF-8, or remove it: `gtahead card` writes a new one",
+        ) from error
 
 
 def write(release: Release, text: str | None = None) -> None:
@@ -84,55 +100,74 @@ def fill(text: str, release: Release) -> str:
     Raises:
         InputError: marks that don't belong together.
     """
+    place = Where(str(release.folder / CARD))
     for problem in _mark_faults(text):
         raise InputError(
             f"the card's blocks are damaged: {problem}",
-            where=Where(str(release.folder / CARD)),
-            remedy="mend the marks, or remove the card: `gtahead card` writes a new one",
+            where=place,
+            remedy="mend the marks; `gtahead card --fresh` begins with a new card",
         )
-    blocks = _blocks(release, _block(text, "changelog") or "")
-    begin, end = _YAML_MARKS
-    if begin in text:
-        head, _, rest = text.partition(begin)
-        text = f"{head}{begin}{_yaml(release)}{end}{rest.partition(end)[2]}"
+    blocks = {"yaml": _yaml(release), **_blocks(release, _block(text, "changelog") or "")}
+    if not any(_block(text, name) is not None for name in blocks):
+        raise InputError(
+            "the card has no block to fill",
+            where=place,
+            remedy="`gtahead card --fresh` begins with a new card",
+        )
     for name, content in blocks.items():
         text = _filled(text, name, content)
     return text
 
 
-def _mark(name: str) -> tuple[str, str]:
-    return f"<!-- gtahead:begin {name} -->", f"<!-- gtahead:end {name} -->"
+_MARK = re.compile(r"(?:<!-- gtahead:(begin|end) (\w+) -->|# gtahead:(begin|end) (yaml))\s*")
+
+
+def _mark(line: str) -> tuple[str, str] | None:
+    """Read a line that is a mark: `begin` or `end`, and the block's name."""
+    match = _MARK.fullmatch(line)
+    if match is None:
+        return None
+    kind, name, yaml_kind, yaml = match.groups()
+    return (kind, name) if kind else (yaml_kind, yaml)
 
 
 def _block(text: str, name: str) -> str | None:
-    begin, end = _mark(name)
-    return text.partition(begin)[2].partition(end)[0] if begin in text else None
+    """Give what stands between a block's marks, which are known to fit; None where they aren't."""
+    lines = text.splitlines(keepends=True)
+    marks = {_mark(line): place for place, line in enumerate(lines) if _mark(line)}
+    if ("begin", name) not in marks or ("end", name) not in marks:
+        return None
+    return "".join(lines[marks["begin", name] + 1 : marks["end", name]])
 
 
 def _filled(text: str, name: str, content: str) -> str:
-    begin, end = _mark(name)
-    if begin not in text:
+    lines = text.splitlines(keepends=True)
+    marks = {_mark(line): place for place, line in enumerate(lines) if _mark(line)}
+    if ("begin", name) not in marks:
         return text
-    head, _, rest = text.partition(begin)
-    return f"{head}{begin}\n{content.strip()}\n{end}{rest.partition(end)[2]}"
+    first, last = marks["begin", name], marks["end", name]
+    return "".join(
+        [*lines[: first + 1], content.strip(), "\n" * bool(content.strip()), *lines[last:]]
+    )
 
 
 def _mark_faults(text: str) -> Iterator[str]:
     """Say what is wrong with a card's marks."""
     opened: str | None = None
     seen = set()
-    pattern = r"^(?:<!--|#) gtahead:(begin|end) (\S+?)(?: -->)?$"
     for number, line in enumerate(text.splitlines(), 1):
-        match = re.match(pattern, line.strip())
-        if match is None:
+        mark = _mark(line)
+        if mark is None:
+            if "gtahead:begin" in line or "gtahead:end" in line:
+                yield f"line {number}: a mark stands alone in its line, as gtahead writes it"
             continue
-        kind, name = match.groups()
+        kind, name = mark
         if kind == "begin":
             if opened is not None:
                 yield f"line {number}: {name} begins within {opened}"
             if name in seen:
                 yield f"line {number}: {name} is there twice"
-            if name != "yaml" and name not in (*SECTIONS, "title"):
+            if name not in (*SECTIONS, "title", "yaml"):
                 yield f"line {number}: no block is called {name}"
             opened = name
             seen.add(name)
@@ -146,20 +181,24 @@ def _mark_faults(text: str) -> Iterator[str]:
 
 def faults(release: Release) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with a release's card: where, and what."""
-    path = release.folder / CARD
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        yield "", f"it can't be read: {error}"
+        text = read(release.folder)
+    except InputError as error:
+        yield "", f"it can't be read: {error.value or error.what}"
         return
-    for problem in _mark_faults(text):
+    if text is None:
+        yield "", "it can't be read: there is none"
+        return
+    damaged = list(_mark_faults(text))
+    for problem in damaged:
         yield "", problem
     for number, line in enumerate(text.splitlines(), 1):
         found = PLACEHOLDERS.search(line)
         if found:
             yield f"line {number}", f"a placeholder: {found.group()}"
     yaml, body = _parted(text)
-    for name, content in _blocks(release, _block(text, "changelog") or "").items():
+    known = {} if damaged else _blocks(release, _block(text, "changelog") or "")
+    for name, content in known.items():
         held = _block(text, name)
         if held is not None and held.strip() != content.strip():
             yield f"block {name}", "it isn't of this data: run `gtahead card`"
@@ -182,20 +221,26 @@ def _parted(text: str) -> tuple[str | None, str]:
 
 def _yaml_faults(text: str, release: Release) -> Iterator[tuple[str, str]]:
     """Compare the YAML with what it has to be, where it isn't what gtahead wrote."""
-    begin, end = _YAML_MARKS
-    if begin in text:
-        if text.partition(begin)[2].partition(end)[0] != _yaml(release):
-            yield "YAML", "its block isn't of this data: run `gtahead card`"
-        outside = text.partition(begin)[0] + text.partition(end)[2]
-        keys = {
-            line.partition(":")[0] for line in _yaml(release).splitlines() if line[:1].isalpha()
-        }
-        for line in outside.splitlines():
-            key = line.partition(":")[0].strip()
-            if line[:1].isalpha() and key in keys:
-                yield "YAML", f"{key} stands there twice: take one away"
-    elif "configs:" not in text:
+    wanted = _yaml(release)
+    block = _block(text, "yaml")
+    if block is not None and block.strip() != wanted.strip():
+        yield "YAML", "its block isn't of this data: run `gtahead card`"
+    if block is None and "configs:" not in text:
         yield "YAML", "no configs: `datasets` wouldn't know what to load"
+    keys = [line.partition(":")[0] for line in text.splitlines() if re.match(r"\w+ *:", line)]
+    for key in sorted({key.strip() for key in keys if keys.count(key) > 1}):
+        yield "YAML", f"{key} stands there twice: take one away"
+    try:
+        import yaml
+    except ImportError:  # it comes with the hub's client, and so before anything is pushed
+        return
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        yield "YAML", f"it can't be read: {' '.join(str(error).split())[:160]}"
+        return
+    if not isinstance(found, dict):
+        yield "YAML", "it isn't a list of keys and values"
 
 
 def _yaml(release: Release) -> str:
@@ -408,11 +453,12 @@ def _boxes(document: Mapping[str, Any]) -> str:
             error = f"{row['p10']:+.0%} to {row['p90']:+.0%}"
         rows.append(f"| `{name}` | {count:,} | {error} |")
     return (
-        "\n".join(rows) + f"\n\nBoxes follow the rule `{document['options']['boxes']}`; `captured` "
+        "\n".join(rows)
+        + f"\n\nBoxes follow the rule `{document['options'].get('boxes', 'unknown')}`; `captured` "
         "ones came with the captures, the others are estimated from joints, depth or neighbours. "
         "The errors were measured on simulated heads, whose true boxes are known; "
         "`heads/*.parquet` has each box's rule and error in pixels. Sigmas of density maps follow "
-        f"`{document['options']['sigma']}`."
+        f"`{document['options'].get('sigma', 'unknown')}`."
     )
 
 

@@ -22,7 +22,14 @@ from gtahead.errors import InputError, ResourceError, Where
 from gtahead.findings import Findings
 from gtahead.publishing import cards, croissant
 from gtahead.publishing.planning import plan
-from gtahead.publishing.releases import CARD, CROISSANT, Progress, Release, check_files
+from gtahead.publishing.releases import (
+    CARD,
+    CROISSANT,
+    LICENSE,
+    Progress,
+    Release,
+    check_files,
+)
 from gtahead.validation.dataset import check_dataset
 
 LOADER = Path(__file__).with_name("loading.py")
@@ -101,6 +108,7 @@ def check(
             findings.merge(plan(release).findings)
         except InputError as error:
             findings.add("file-unreadable", error.where or Where(CARD), error.value, error.what)
+    _check_licence(opened, findings)
     for place, what in cards.faults(opened):
         findings.add("bad-card", Where(CARD, field=place or None), detail=what)
     broken = False
@@ -112,6 +120,18 @@ def check(
         if not broken:
             _check_records(report)
     return report
+
+
+def _check_licence(release: Release, findings: Findings) -> None:
+    path = release.folder / LICENSE
+    if not path.is_file():
+        return  # that has been noted
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if not text.strip():
+        findings.add("bad-card", Where(LICENSE), detail="it has no text in UTF-8")
 
 
 def require(*modules: str) -> None:
@@ -130,7 +150,7 @@ def require(*modules: str) -> None:
 
 def _check_pictures(release: Release, findings: Findings) -> None:
     """Hold the shards' pictures against the hashes in the table of frames."""
-    if not release.shards:
+    if release.facts.images != "original" and not release.shards:
         return
     columns = release.dataset.frames(["sequence", "frame", "sha256"])
     wanted = {(s, f): sha for s, f, sha in zip(*columns.values(), strict=True)}
@@ -151,12 +171,23 @@ def _check_loading(report: CheckReport, python: str | None) -> None:
     """Let `datasets` load it in a process of its own, offline, and compare."""
     folder = report.release.folder.absolute()
     with tempfile.TemporaryDirectory(prefix="gtahead-") as cache:
-        done = subprocess.run(  # noqa: S603 - our own script
-            [python or sys.executable, "-I", str(LOADER), str(folder), cache],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        # `datasets` takes a path for a pattern: so a folder without odd characters in its name.
+        link = Path(cache) / "release"
+        for one in (
+            CARD,
+            *(f.path for f in (*report.release.shards, *report.release.label_shards)),
+        ):
+            (link / one).parent.mkdir(parents=True, exist_ok=True)
+            (link / one).symlink_to(folder / one)
+        try:
+            done = subprocess.run(  # noqa: S603 - our own script
+                [python or sys.executable, "-I", str(LOADER), str(link), f"{cache}/cache"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except OSError as error:
+            raise _no_loader(python, error.strerror or str(error)) from error
     if done.returncode:
         if "No space left" in done.stderr:
             raise ResourceError(
@@ -164,14 +195,27 @@ def _check_loading(report: CheckReport, python: str | None) -> None:
                 where=Where(tempfile.gettempdir()),
                 remedy="free space, or name another folder in TMPDIR",
             )
+        if "No module named 'datasets'" in done.stderr:
+            raise _no_loader(python, "it has no `datasets`")
         last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "")
         report.findings.add("loads-differently", Where(str(folder)), detail=last)
         return
-    found = json.loads(done.stdout)
+    try:
+        found = json.loads(done.stdout)
+    except ValueError as error:
+        raise _no_loader(python, "it isn't a Python") from error
     report.datasets, report.loaded = found["datasets"], found["configurations"]
     for place, said, is_ in _differences(report):
         detail = f"{said} by the manifest"
         report.findings.add("loads-differently", Where(field=place), str(is_), detail)
+
+
+def _no_loader(python: str | None, why: str) -> ResourceError:
+    return ResourceError(
+        f"the other Python can't load it: {why}",
+        where=Where(python or sys.executable),
+        remedy="give --python the Python of an environment that has `datasets`",
+    )
 
 
 def _differences(report: CheckReport) -> Iterator[tuple[str, object, object]]:

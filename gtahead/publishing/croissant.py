@@ -125,7 +125,7 @@ def document(release: Release) -> dict[str, Any]:
         "rai:dataCollectionType": ["Software Collection"],
         "rai:dataAnnotationProtocol": [
             "Head points come from the scene itself. Boxes follow the rule "
-            f"{manifest['options']['boxes']}; which heads count, the policy {manifest['policy']}."
+            f"{manifest['options'].get('boxes', 'unknown')}; which heads count, the policy {manifest['policy']}."
         ],
         "rai:machineAnnotationTools": [f"gtahead {manifest['gtahead']}"],
         "rai:dataPreprocessingProtocol": [
@@ -379,10 +379,25 @@ def faults(release: Release) -> Iterator[tuple[str, str]]:
             yield f"/{key}", "it's missing or empty"
     if data.get("@type") not in (None, "sc:Dataset", "Dataset"):
         yield "/@type", f"it's {data['@type']}, not sc:Dataset"
-    said = data.get("conformsTo") or []
+    said = data.get("conformsTo")
     for one in CONFORMS_TO:
-        if one not in said:
+        if not isinstance(said, list) or one not in said:
             yield "/conformsTo", f"{one} isn't named"
+    for key, wanted in (("isLiveDataset", False), ("rai:hasSyntheticData", True)):
+        if key in data and data[key] is not wanted:
+            yield f"/{key}", f"it's {data[key]!r}, not {wanted}"
+    for key in ("distribution", "recordSet"):
+        listed = data.get(key)
+        if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+            yield f"/{key}", "it isn't a list of objects"
+            continue
+        ids = [str(one.get("@id")) for one in listed]
+        for twice in sorted({one for one in ids if ids.count(one) > 1}):
+            yield f"/{key}", f"{twice} is there twice"
+    there = {str(one.get("@id")) for one in _list(data.get("recordSet"))}
+    for name in _record_sets(release):
+        if name not in there:
+            yield "/recordSet", f"{name} isn't described"
     for pointer, text in _texts(data, ""):
         found = PLACEHOLDERS.search(text)
         if found:
@@ -396,6 +411,11 @@ def faults(release: Release) -> Iterator[tuple[str, str]]:
     yield from _file_faults(release, data)
     for place, records in enumerate(_list(data.get("recordSet"))):
         yield from _record_faults(records, f"/recordSet/{place}")
+
+
+def _record_sets(release: Release) -> tuple[str, ...]:
+    pictures = ("pictures",) if release.facts.images == "original" else ()
+    return ("splits", "frames", "heads", *pictures)
 
 
 def _record_faults(records: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:

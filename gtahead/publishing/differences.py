@@ -112,10 +112,20 @@ def diff(old: str | Path, new: str | Path) -> Difference:
     for block in (document.get("release"), document.get("origin")):
         if block is not None:
             found.old_version = found.old_version or str(block["version"])
+    had, has = _pictures(first), _pictures(second)
+    if not (had and has):  # labels alone, and with their pictures
+        found.note("pictures added", has, [])
+        found.note("pictures removed", had, [])
     if document["policy"] != other["policy"]:
         found.policy = (document["policy"], other["policy"])
     _compare_sequences(first, second, found)
     return found
+
+
+def _pictures(opened: Dataset) -> int:
+    """Count the pictures that come with a data set, or with a release."""
+    document = opened.manifest.document
+    return int(document.get("release", document["statistics"])["pictures"])
 
 
 def _digests(opened: Dataset) -> dict[str, dict[str, str]]:
@@ -175,10 +185,6 @@ def _compare_frames(
         if old[name]["sha256"] != new[name]["sha256"] and old[name]["sha256"] is not None
     ]
     found.note("pictures changed", len(pictures), pictures)
-    gained = [
-        name for name in both if old[name]["sha256"] is None and new[name]["sha256"] is not None
-    ]
-    found.note("pictures added", len(gained), gained)
     if same:
         return
     told = [name for name in both if any(old[name][k] != new[name][k] for k in _FRAME_FACTS)]

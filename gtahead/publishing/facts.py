@@ -31,7 +31,8 @@ LICENCES: Mapping[str, str] = {
 OTHER = "other"
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
-_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+_VERSION = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 PLACEHOLDERS = re.compile(
     r"\b(?:TODO|FIXME|TBD|XXX)\b|\[VERIFY[^\]]*\]|\blorem ipsum\b|More Information Needed"
@@ -85,6 +86,8 @@ class Facts:
                 remedy=f"{remedy}one of {', '.join(LICENCES)}, or `other` with --licence-file",
             )
         try:
+            if not _DATE.fullmatch(self.date):
+                raise ValueError
             date.fromisoformat(self.date)
         except ValueError as error:
             raise UsageError("not a date", value=self.date, remedy="write YYYY-MM-DD") from error

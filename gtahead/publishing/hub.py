@@ -7,7 +7,7 @@ keeps), retries what may be retried, and sends no blob twice. Only `push` writes
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gtahead import storage
+from gtahead import schemas, storage
 from gtahead.dataset import MANIFEST
 from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError, Where, as_size
 from gtahead.findings import Severity
@@ -102,6 +102,7 @@ def publish(
     revision: str = MAIN,
     tag: str | None = None,
     overwrite: bool = False,
+    load: bool | None = None,
     on_progress: Progress | None = None,
 ) -> PushReport:
     """Upload a release, and see that it arrived.
@@ -118,6 +119,8 @@ def publish(
         revision: the branch; created where it isn't there.
         tag: name for this state, such as `v1.0.0`.
         overwrite: go on though there is other content; files of others stay.
+        load: let `datasets` and mlcroissant check it first, as `check` does; by default where they
+            are installed.
         on_progress: called while files are hashed.
 
     Raises:
@@ -136,7 +139,9 @@ def publish(
         )
     if gated not in (None, "auto", "manual"):
         raise UsageError("unknown way of gating", value=gated, remedy="auto or manual")
-    _refuse_unfit(opened, on_progress)
+    if load is None:
+        load = all(find_spec(name) for name in ("datasets", "mlcroissant"))
+    _refuse_unfit(opened, on_progress, load=load)
     report = PushReport(repo, revision, dry=not yes, files=len(opened.all_files()))
     if not yes:
         report.sent = opened.all_files()
@@ -148,9 +153,9 @@ def publish(
     return report
 
 
-def _refuse_unfit(release: Release, on_progress: Progress | None) -> None:
-    """Check all that needs no other library; a shard that changed since is found here."""
-    found = check(release.folder, load=False, on_progress=on_progress).findings
+def _refuse_unfit(release: Release, on_progress: Progress | None, *, load: bool) -> None:
+    """Check it all again: a shard that changed since is found here."""
+    found = check(release.folder, load=load, on_progress=on_progress).findings
     for finding in found:
         if finding.severity is Severity.ERROR:
             others = sum(found.totals.values()) - 1
@@ -174,7 +179,13 @@ def _push(
 ) -> None:
     from huggingface_hub import HfApi, get_token
 
-    if not get_token():
+    token = get_token()
+    if token and not (token.isascii() and token.isprintable()):
+        raise ResourceError(
+            "the token isn't one: it holds characters that no token has",
+            remedy="put the token into HF_TOKEN again",
+        )
+    if not token:
         raise ResourceError(
             "no token for the hub",
             remedy="put one with the right to write into the variable HF_TOKEN, or run "
@@ -209,10 +220,40 @@ def _push(
         report.commit = info.oid
     report.verified = _verify(api, release, report, local)
     if tag is not None:
-        api.create_tag(
-            report.repo, repo_type="dataset", tag=tag, revision=report.revision, exist_ok=True
-        )
-        report.tag = tag
+        _set_tag(api, release, report, local, tag)
+
+
+def _set_tag(
+    api: Any,  # noqa: ANN401 - HfApi
+    release: Release,
+    report: PushReport,
+    local: dict[str, str],
+    tag: str,
+) -> None:
+    """Name this state; a tag that stands for another one stays.
+
+    Raises:
+        InputError: it does.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        api.create_tag(report.repo, repo_type="dataset", tag=tag, revision=report.revision)
+    except HfHubHTTPError as error:
+        if getattr(error.response, "status_code", None) != 409:
+            raise
+        there = remote_files(api, report.repo, tag)
+        if any(
+            name not in there or not there[name].holds(release.folder / name, sha256)
+            for name, sha256 in local.items()
+        ):
+            raise InputError(
+                "everything was uploaded, and the tag stands for another state already",
+                where=Where(report.repo),
+                value=tag,
+                remedy="choose another --tag",
+            ) from error
+    report.tag = tag
 
 
 def _literally(name: str) -> str:
@@ -312,12 +353,16 @@ def _older(api: Any, report: PushReport, there: dict[str, Remote]) -> dict[str, 
         return None
     path = api.hf_hub_download(report.repo, MANIFEST, repo_type="dataset", revision=report.revision)
     try:
-        document = json.loads(Path(path).read_bytes())
+        document = schemas.parse_json(Path(path).read_bytes(), MANIFEST)
+        if next(schemas.faults(document, "manifest"), None) is not None:
+            return None
         block = document.get("release")
+        if block is None:
+            return None
         Facts.from_dict(block, MANIFEST)
-    except (ValueError, AttributeError, InputError):
+    except InputError:
         return None
-    return dict(block) if isinstance(block.get("files"), list) else None
+    return dict(block)
 
 
 def _verify(api: Any, release: Release, report: PushReport, local: dict[str, str]) -> int:  # noqa: ANN401
@@ -350,7 +395,7 @@ def download(
     require("huggingface_hub")
     from huggingface_hub import snapshot_download
 
-    with naming_hub_errors(repo):
+    with naming_hub_errors(repo, again="run the same command again: it goes on"):
         snapshot_download(
             repo,
             repo_type="dataset",
@@ -371,6 +416,7 @@ def client_bars(*, shown: bool) -> Iterator[None]:
 
     if not shown:
         disable_progress_bars()
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         yield
     finally:
@@ -389,7 +435,9 @@ _STATUS = {
 
 
 @contextmanager
-def naming_hub_errors(repo: str) -> Iterator[None]:
+def naming_hub_errors(
+    repo: str, *, again: str = "run the same command again: what is there isn't sent again"
+) -> Iterator[None]:
     """Turn what the hub and the network answer into an error with its place.
 
     Raises:
@@ -400,8 +448,9 @@ def naming_hub_errors(repo: str) -> Iterator[None]:
     except GtaheadError:
         raise
     except Exception as error:
-        for one in _chain(error):  # the client wraps what happens in its threads
-            named = _named(one, Where(repo))
+        # The client wraps what happens in its threads, and what it couldn't ask the hub.
+        for one in sorted(_chain(error), key=lambda one: isinstance(one, FileNotFoundError)):
+            named = _named(one, Where(repo), again)
             if named is not None:
                 raise named from error
         raise
@@ -415,10 +464,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         one = one.__cause__
 
 
-def _named(error: BaseException, place: Where) -> ResourceError | None:
+def _named(error: BaseException, place: Where, again: str) -> ResourceError | None:
     from huggingface_hub import errors
 
-    again = "run the same command again: what is there isn't sent again"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return ResourceError("no such revision", where=place, remedy="is its name right?")
     if isinstance(error, errors.HfHubHTTPError):
         status = getattr(error.response, "status_code", None)
         what, remedy = _STATUS.get(status or 0, (f"the hub fails (status {status})", again))

@@ -16,7 +16,7 @@ from gtahead.findings import Finding, Findings, Severity
 from gtahead.publishing.facts import check_repo
 from gtahead.publishing.hub import download
 from gtahead.publishing.releases import SHARDS, Progress, Release, check_files, file_of_frame
-from gtahead.publishing.targets import new_dataset
+from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
 from gtahead.validation.dataset import check_dataset
 
 
@@ -87,7 +87,11 @@ def pull(
         raise UsageError("a folder has no revisions", value=f"--revision {revision}")
     if not local:
         _refuse_odd_name(str(source))
-    target = Path(out)
+    if revision is not None and not revision.strip():
+        raise UsageError("no revision is named", value="--revision ''")
+    target = write_target(out)
+    if local:
+        refuse_overlap(target, here)
     with new_dataset(target, overwrite=overwrite) as part:
         folder = here
         if not local:
@@ -180,8 +184,14 @@ def _make(
             raise InputError("a sequence's name leaves the data set", value=name)
         storage.link_or_copy(release.folder / file, target / file, link=True)
     placed: dict[str, str] = {}
-    if wanted.shards:
+    if images == "original" and release.facts.images == "original":
         placed = _extract(wanted, dataset, target)
+        if len(placed) != release.pictures:
+            raise InputError(
+                f"the release is damaged: it has {len(placed):,} of {release.pictures:,} pictures",
+                where=Where(str(release.folder)),
+                remedy="get it again",
+            )
 
     def files_of(ids: Sequence[str]) -> list[str | None]:
         return [placed.get(frame_id) for frame_id in ids]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from gtahead.dataset import FRAMES, Dataset, heads_file, tables, write_manifest
 from gtahead.dataset.fingerprints import combined, pictures_digest
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.publishing.releases import HASH_CELLS, HASHES, Progress, file_of_frame
-from gtahead.publishing.targets import new_dataset
+from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
 
 NEAR_BITS = 25
 """Difference hashes of 256 bits that differ in at most so many are of one picture, saved again."""
@@ -29,6 +30,8 @@ FEWEST_BITS = 24
 """A hash with fewer bits of either kind is of a picture in which there is next to nothing."""
 
 FILES_AT_ONCE = 256
+
+REPORT_COLUMNS = ("frame_id", "file", "how", "bits")
 
 EXACT, ALIKE, NAMED = "exact", "alike", "alike and named so"
 
@@ -105,9 +108,12 @@ class RebuildReport:
 
     def write_csv(self, path: Path) -> None:
         """Write which file became which frame, and what became of the others."""
-        with storage.replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        with (
+            storage.replacing(path) as part,
+            part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+        ):
             rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(["frame_id", "file", "how", "bits"])
+            rows.writerow(REPORT_COLUMNS)
             for match in self.matches:
                 bits = "" if match.bits is None else match.bits
                 rows.writerow([match.frame_id, match.file, match.how, bits])
@@ -133,6 +139,30 @@ class _Frame:
     source_stem: str | None
     sha256: str | None
     bits: npt.NDArray[np.uint64] | None
+
+
+def check_report(path: Path) -> None:
+    """Refuse a path for the report where something else stands.
+
+    Raises:
+        UsageError: no name.
+        InputError: no folder, or a file that isn't an older report.
+    """
+    if not path.name:
+        raise UsageError("no file is named", value="--report ''")
+    storage.require_folder_of(path, "the report")
+    if not os.path.lexists(path):
+        return
+    head = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.readline(100)
+    if head.strip().decode("utf-8", "replace") != ",".join(REPORT_COLUMNS):
+        raise InputError(
+            "something else stands where the report goes",
+            where=Where(str(path)),
+            remedy="choose another path",
+        )
 
 
 def rebuild(
@@ -170,22 +200,11 @@ def rebuild(
         raise InputError(
             "no such folder", where=Where(str(root)), remedy="give the folder of your frames"
         )
-    target = Path(out)
-    for inside in (root, opened.folder):
-        here, there = target.resolve(), inside.resolve()
-        if here == there or there in here.parents or here in there.parents:
-            raise UsageError(
-                "the data set and what it's made of can't lie in one another",
-                where=Where(str(target)),
-                remedy="choose another --out",
-            )
+    target = write_target(out)
+    refuse_overlap(target, root, opened.folder)
     wanted = _wanted(opened)
     report = RebuildReport(target, len(wanted))
-    files = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in pictures.PICTURE_SUFFIXES and path.is_file()
-    )
+    files = sorted(_pictures_below(root))
     if not files:
         raise InputError("no pictures are there", where=Where(str(root)))
     _match(wanted, root, files, report, on_progress)
@@ -201,6 +220,21 @@ def rebuild(
     with new_dataset(target, overwrite=overwrite) as part:
         _write(opened, wanted, root, part / "dataset", report, link=images == "link")
     return report
+
+
+def _pictures_below(root: Path) -> Iterator[Path]:
+    """Find pictures below a folder, and below folders that are linked into it, each once."""
+    seen = set()
+    for folder, below, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        for name in names:
+            path = Path(folder) / name
+            if path.suffix.lower() in pictures.PICTURE_SUFFIXES and path.is_file():
+                yield path
 
 
 def _wanted(opened: Dataset) -> list[_Frame]:
@@ -266,7 +300,12 @@ def _match(
     show(0, len(files), "")
     for done, path in enumerate(files, 1):
         # Frames that are the same to the byte: the file goes to the one of its name, or the next.
-        same = [f for f in by_hash.get(storage.sha256_of(path), ()) if f.frame_id not in taken]
+        try:
+            digest = storage.sha256_of(path)
+        except OSError:
+            report.unreadable.append(path.relative_to(root).as_posix())
+            continue
+        same = [f for f in by_hash.get(digest, ()) if f.frame_id not in taken]
         named = [one for one in same if _is_named(path, one)]
         if same:
             chosen = (named or same)[0]
@@ -298,7 +337,8 @@ def _match_alike(
 ) -> None:
     """Compare files with the frames that have no picture yet, by difference hash."""
     free = [one for one in wanted if one.bits is not None and one.frame_id not in taken]
-    codes = np.array([one.bits for one in free], np.uint64).reshape(len(free), -1)
+    words = HASH_CELLS * HASH_CELLS // 64
+    codes = np.array([one.bits for one in free], np.uint64).reshape(len(free), words)
     for path in files:
         name = path.relative_to(root).as_posix()
         try:
@@ -317,7 +357,9 @@ def _match_alike(
         order = near[np.argsort(apart[near], kind="stable")]
         best = int(order[0])
         clear = len(order) == 1 or apart[order[1]] - apart[best] >= CLEAR_BITS
-        named = [int(row) for row in order if _is_named(path, free[row])]
+        # A name decides between frames that are equally near; it makes none nearer.
+        nearest = [int(row) for row in order if apart[row] == apart[best]]
+        named = [row for row in nearest if _is_named(path, free[row])]
         if not clear and len(named) != 1:
             report.ambiguous.append(name)
             continue

@@ -71,6 +71,12 @@ class Release:
                 remedy="stage it first: gtahead publish stage",
             )
         files = tuple(Listed(**one) for one in block["files"])
+        if len({one.path for one in files}) < len(files):
+            raise InputError(
+                "a file is listed twice",
+                where=Where(str(path / MANIFEST), field="/release/files"),
+                remedy="it was tampered with: get it again",
+            )
         for one in files:
             if not storage.is_safe_relative(one.path):
                 raise InputError(
@@ -145,7 +151,7 @@ def check_files(release: Release, findings: Findings, on_progress: Progress | No
     total = 0
     for done, one in enumerate(release.files, 1):
         path = release.folder / one.path
-        if not path.is_file():
+        if not is_file(path):
             findings.add("file-missing", Where(one.path))
         elif path.stat().st_size != one.bytes:
             detail = f"{path.stat().st_size:,} bytes, {one.bytes:,} are listed"
@@ -164,6 +170,14 @@ def check_files(release: Release, findings: Findings, on_progress: Progress | No
         if name not in known:
             findings.add("unlisted-file", Where(name))
     return total
+
+
+def is_file(path: Path) -> bool:
+    """Say whether a file is there; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def listed(folder: Path) -> list[Listed]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,9 +18,9 @@ from gtahead.dataset import FRAMES, Dataset, heads_file, tables, write_manifest
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.formats.exporting import export
 from gtahead.publishing import cards, croissant
+from gtahead.publishing.differences import diff
 from gtahead.publishing.facts import LICENCES, OTHER, Facts
 from gtahead.publishing.releases import (
-    CARD,
     EDITABLE,
     HASH_CELLS,
     HASHES,
@@ -33,6 +34,7 @@ from gtahead.publishing.releases import (
     labels_document,
     listed,
 )
+from gtahead.publishing.targets import write_target
 from gtahead.storage import crash_point
 
 RIGHTS = "The publisher declared to have the right to redistribute these pictures."
@@ -110,13 +112,14 @@ def stage(
         images=chosen,
         contact=contact,
         rights=rights,
-        changes=changes or "First release.",
+        changes=changes or _changes(opened, Path(out)),
     )
-    terms = _terms(facts, licence_file)
-    target = Path(out)
+    terms = _terms(facts, licence_file, Path(out))
+    target = write_target(out)
     _refuse_overlap(target, opened.folder)
     with storage.naming_os_errors(target):
         _refuse_target(target, overwrite=overwrite)
+        old_card = cards.read(target) if target.is_dir() else None
         part = target.absolute().with_name(f"{storage.ASIDE}{target.absolute().name}")
         storage.make_folder(part)
         with storage.locked(part), _gone_on_error(part):
@@ -130,12 +133,18 @@ def stage(
             _write_manifest(opened, facts, part)
             release = Release.open(part)
             croissant.write(release)
-            old = target / CARD
-            cards.write(release, old.read_text(encoding="utf-8") if old.is_file() else None)
+            cards.write(release, old_card)
             crash_point("release-written")
-        (part / ".lock").unlink(missing_ok=True)
-        storage.replace_folder(part, target.absolute())
+            (part / ".lock").unlink(missing_ok=True)
+            storage.replace_folder(part, target)
     return Release.open(target)
+
+
+def _changes(opened: Dataset, target: Path) -> str:
+    """Say what is new: against the release that stands there, if one does."""
+    if not (target.is_dir() and is_release(target)):
+        return "First release."
+    return diff(target, opened.folder).changes
 
 
 def _pictures(
@@ -183,8 +192,15 @@ def _licence_of(opened: Dataset) -> str:
     )
 
 
-def _terms(facts: Facts, file: str | Path | None) -> str:
-    """Give the text of LICENSE."""
+def _generated_terms(facts: Facts) -> str:
+    return (
+        f"{facts.name}, version {facts.version}, by {facts.creator}\n\n"
+        f"Licence: {LICENCES[facts.licence]}\n{facts.licence_url}\n"
+    )
+
+
+def _terms(facts: Facts, file: str | Path | None, target: Path) -> str:
+    """Give the text of LICENSE: what is given, what stands there if it was edited, or a new one."""
     if file is not None:
         try:
             text = Path(file).read_text(encoding="utf-8")
@@ -197,15 +213,21 @@ def _terms(facts: Facts, file: str | Path | None) -> str:
         if text.strip():
             return text
         raise InputError("the licence's text is empty", where=Where(str(file)))
+    if target.is_dir() and is_release(target):
+        old = Release.open(target).facts
+        try:
+            held = (target / LICENSE).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            held = ""
+        ours = old.licence != OTHER and held == _generated_terms(old)
+        if held.strip() and not ours and old.licence == facts.licence:
+            return held
     if facts.licence == OTHER:
         raise UsageError(
             "the licence is `other`, and nothing says what that is",
             remedy="give the terms: --licence-file FILE",
         )
-    return (
-        f"{facts.name}, version {facts.version}, by {facts.creator}\n\n"
-        f"Licence: {LICENCES[facts.licence]}\n{facts.licence_url}\n"
-    )
+    return _generated_terms(facts)
 
 
 def _refuse_overlap(target: Path, dataset: Path) -> None:
@@ -240,8 +262,8 @@ def _refuse_target(target: Path, *, overwrite: bool) -> None:
         raise InputError(
             "a release stands there already",
             where=place,
-            remedy="add --overwrite to replace it (the edits in its card stay), or choose another "
-            "--out",
+            remedy="add --overwrite to replace it (edits in card and licence stay, croissant.json "
+            "is written anew), or choose another --out",
         )
     known = {*EDITABLE, *(one.path for one in Release.open(target).files)}
     for name in files_below(target):
@@ -323,10 +345,11 @@ def _write_hashes(opened: Dataset, part: Path, workers: int | None, scheduler: s
     """Write what a picture is known by, so that others find theirs."""
     columns = opened.frames(["frame_id", "sequence", "file", "sha256"])
     rows = list(zip(*columns.values(), strict=True))
-    wanted: dict[str, list[tuple[str, str]]] = {}
-    for frame_id, sequence, file, _ in rows:
+    wanted: dict[str, list[tuple[str, str, str]]] = {}
+    for frame_id, sequence, file, sha256 in rows:
         if file is not None and storage.is_safe_relative(file):
-            wanted.setdefault(sequence, []).append((frame_id, str(opened.folder / file)))
+            path = str(opened.folder / file)
+            wanted.setdefault(sequence, []).append((frame_id, path, str(sha256)))
     found: dict[str, int] = {}
     results = running.run_all(
         _difference_hashes, list(wanted.items()), workers=workers, scheduler=scheduler
@@ -346,12 +369,14 @@ def _write_hashes(opened: Dataset, part: Path, workers: int | None, scheduler: s
         (part / HASHES).write_text(text.getvalue(), encoding="utf-8", newline="")
 
 
-def _difference_hashes(task: list[tuple[str, str]]) -> dict[str, int]:
+def _difference_hashes(task: list[tuple[str, str, str]]) -> dict[str, int]:
     """Hash the pictures of one sequence."""
     hashes = {}
-    for frame_id, path in task:
+    for frame_id, path, sha256 in task:
         try:
             data = pictures.read_bytes(Path(path))
+            if hashlib.sha256(data).hexdigest() != sha256:
+                raise pictures.PictureError("hash-mismatch")
             hashes[frame_id] = pictures.difference_hash(data, cells=HASH_CELLS, reduced=False)
         except pictures.PictureError as fault:
             sequence, _, frame = frame_id.rpartition("/")

@@ -1,16 +1,33 @@
-"""The folder that a pull or a rebuild writes: new or empty, or a data set that may be replaced."""
+"""Folders that are written whole: where they lie, and what may be replaced there."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from gtahead import storage
-from gtahead.building.target import is_ours
-from gtahead.errors import InputError, ResourceError, Where
-from gtahead.publishing.releases import is_release
+from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset
+from gtahead.errors import InputError, ResourceError, UsageError, Where
+from gtahead.publishing.releases import files_below
+
+
+def write_target(out: str | Path) -> Path:
+    """Find the folder that a link or a roundabout path means.
+
+    Raises:
+        UsageError: the current folder, which can't be replaced, or no name.
+    """
+    if not str(out):
+        raise UsageError("no folder is named", value="--out ''")
+    target = Path(os.path.realpath(out))
+    if target == Path.cwd() or target in Path.cwd().parents:
+        raise UsageError(
+            "the current folder can't be replaced", value=str(out), remedy="name a folder in it"
+        )
+    return target
 
 
 @contextmanager
@@ -26,9 +43,10 @@ def new_dataset(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     with storage.naming_os_errors(target):
         _refuse(target, overwrite=overwrite)
-        part = target.absolute().with_name(f"{storage.ASIDE}{target.absolute().name}")
+        part = target.with_name(f"{storage.ASIDE}{target.name}")
         storage.make_folder(part)
-        with storage.locked(part):
+        with ExitStack() as locks:
+            locks.enter_context(storage.locked(part))
             made = part / "dataset"
             shutil.rmtree(made, ignore_errors=True)
             made.mkdir()
@@ -36,7 +54,10 @@ def new_dataset(target: Path, *, overwrite: bool) -> Iterator[Path]:
             try:
                 yield part
                 _sync(made)
-                storage.replace_folder(made, target.absolute())
+                if target.is_dir():
+                    locks.enter_context(storage.locked(target))  # nobody builds there
+                    _refuse(target, overwrite=overwrite)
+                storage.replace_folder(made, target)
             except (ResourceError, KeyboardInterrupt):
                 keep = True  # the next run goes on with what was downloaded
                 raise
@@ -53,25 +74,58 @@ def _sync(folder: Path) -> None:
 
 
 def _refuse(target: Path, *, overwrite: bool) -> None:
+    """Refuse to write over anything but a data set, with everything in it of the data set."""
     place = Where(str(target))
-    if target.is_symlink() and not target.exists():
-        raise InputError("a link to nowhere stands there", where=place, remedy="remove it")
     if not target.exists():
         return
     if not target.is_dir():
         raise InputError("a file stands where the data set goes", where=place, remedy="remove it")
-    if not any(target.iterdir()):
+    names = sorted(path.name for path in target.iterdir() if path.name != ".lock")
+    if not names:
         return
-    if not is_ours(target) or is_release(target):
-        raise InputError(
-            "the folder holds something that isn't a gtahead data set",
-            where=place,
-            value=min(path.name for path in target.iterdir()),
-            remedy="choose an empty folder for --out",
-        )
+    foreign = InputError(
+        "the folder holds something that isn't a finished data set of gtahead's",
+        where=place,
+        value=names[0],
+        remedy="choose an empty folder for --out",
+    )
+    if any((target / name).is_dir() for name in (WORK, ANNOTATING)):
+        raise foreign
+    try:
+        dataset = Dataset.open(target)
+    except InputError as error:
+        raise foreign from error
+    if "release" in dataset.manifest.document:
+        raise foreign
     if not overwrite:
         raise InputError(
             "a data set stands there already",
             where=place,
             remedy="add --overwrite to replace it, or choose another --out",
         )
+    known = {MANIFEST, *dataset.manifest.document["tables"]}
+    known |= {file for file in dataset.frames(["file"])["file"] if file is not None}
+    for name in files_below(target):
+        if name not in known:
+            raise InputError(
+                "the data set holds a file that isn't of it",
+                where=place,
+                value=name,
+                remedy="move it away: --overwrite removes data sets, nothing else",
+            )
+
+
+def refuse_overlap(target: Path, *others: Path) -> None:
+    """Refuse a target that lies in what it's made of, or around it.
+
+    Raises:
+        UsageError: it does.
+    """
+    for other in others:
+        here, there = target.resolve(), other.resolve()
+        if here == there or there in here.parents or here in there.parents:
+            raise UsageError(
+                "the data set and what it's made of can't lie in one another",
+                where=Where(str(target)),
+                remedy="choose another --out",
+            )

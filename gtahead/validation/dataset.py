@@ -395,7 +395,8 @@ def _check_manifest(
             place = Where("manifest.json", field=f"/{key}")
             findings.add("count-differs", place, str(said), f"the tables have {is_}")
     _check_ledger(document["ledger"], findings)
-    for split, names in document["splits"]["sequences"].items():
+    for split in SPLITS:
+        names = document["splits"]["sequences"].get(split, [])
         there_too = sorted(name for name, one in tally.split_of.items() if one == split)
         if sorted(names) != there_too:
             odd = sorted(set(names) ^ set(there_too))
@@ -403,6 +404,7 @@ def _check_manifest(
             findings.add("flag-differs", place, ", ".join(odd[:3]), "the table of frames differs")
     if whole:
         _check_fingerprints(document["fingerprints"], tally, findings)
+    _check_sources(document, tally, findings)
 
 
 def _check_ledger(ledger: Mapping[str, Any], findings: Findings) -> None:
@@ -426,6 +428,30 @@ def _check_fingerprints(said: Mapping[str, Any], tally: _Tally, findings: Findin
             if combined(mine) != digest:
                 place = Where("manifest.json", field=f"/fingerprints/{kind}/{part}")
                 findings.add("fingerprint-differs", place, f"{digest[:12]}…")
+
+
+def _check_sources(document: Mapping[str, Any], tally: _Tally, findings: Findings) -> None:
+    """Hold what is said of each source against the tables."""
+    kept = {source["sequence"]: source for source in document["sources"] if source["kept"]}
+    for name in sorted(set(kept) ^ set(tally.split_of)):
+        place = Where("manifest.json", name, field="/sources")
+        findings.add("flag-differs", place, name, "the table of frames differs")
+    # Where the whole's differ, theirs do: that has been told.
+    known = "fingerprint-differs" in findings.totals
+    for name, digests in () if known else tally.digests.items():
+        said = kept.get(name, {}).get("digests", digests)
+        if any(said.get(kind) != digest for kind, digest in digests.items()):
+            place = Where("manifest.json", name, field="/sources/digests")
+            findings.add("fingerprint-differs", place, f"{str(said.get('labels'))[:12]}…")
+    simulated = any(source["simulated"] for source in kept.values())
+    if document["simulated"] != simulated:
+        place = Where("manifest.json", field="/simulated")
+        findings.add("flag-differs", place, document["simulated"], "the sources differ")
+    for kind in KINDS:
+        for split in SPLITS:
+            if split not in document["fingerprints"][kind]:
+                place = Where("manifest.json", field=f"/fingerprints/{kind}/{split}")
+                findings.add("fingerprint-differs", place, "missing")
 
 
 def open_dataset(folder: Path, findings: Findings) -> Dataset | None:

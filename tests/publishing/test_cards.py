@@ -81,6 +81,56 @@ def test_what_cannot_be_published(old: str, new: str, message: str, release: Pat
     assert "isn't fit to be published" in done.err
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# gtahead:end yaml\n", "# gtahead:end yaml   \n"),  # which is fine
+        ("<!-- gtahead:end summary -->", "<!-- gtahead:end summary"),
+        ("## Limits\n", "## Limits\n\nWrite <!-- gtahead:begin limits --> around it.\n"),
+        ("# gtahead:end yaml\n", "<!-- gtahead:end yaml\n"),
+        ("# gtahead:begin yaml\n", "# gtahead:begin  yaml\n"),
+    ],
+)
+def test_a_slip_in_a_mark_costs_nothing(
+    old: str, new: str, release: Path, tiny_dataset: Path
+) -> None:
+    change(release, old, new)
+    change(release, "## Statistics\n", "## Statistics\n\nOur own words.\n")
+    before = (release / "README.md").read_text(encoding="utf-8")
+    done = gtahead("card", release)
+    after = (release / "README.md").read_text(encoding="utf-8")
+    assert after == before
+    if done.code:
+        assert "the card's blocks are damaged: line" in done.err
+    facts = [
+        "--repo",
+        "crowd-lab/simulated-heads",
+        "--creator",
+        "The crowd lab",
+        "--version",
+        "1.0.1",
+    ]
+    gtahead("publish", "stage", tiny_dataset, "--out", release, "--overwrite", *facts)
+    assert "Our own words." in (release / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"", b"\xef\xbb\xbf# Heads\n"])
+def test_cards_of_other_kinds(data: bytes, release: Path) -> None:
+    (release / "README.md").write_bytes(data)
+    done = gtahead("card", release)
+    assert done.code == 1
+    assert (release / "README.md").read_bytes() == data
+    assert "Traceback" not in done.err
+    assert faults(release) != []
+    assert gtahead("card", release, "--fresh").code == 0
+    assert faults(release) == []
+
+
+def test_yaml_that_is_none(release: Path) -> None:
+    change(release, "---\n# gtahead:begin yaml", "---\n: : : [\n# gtahead:begin yaml")
+    assert any("YAML it can't be read" in one for one in faults(release))
+
+
 def test_damaged_marks_are_refused_by_line(release: Path) -> None:
     change(release, "<!-- gtahead:end limits -->\n", "")
     before = (release / "README.md").read_bytes()

@@ -150,6 +150,69 @@ def test_a_manifest_that_disagrees_with_the_tables(release: Path) -> None:
     assert found["bad-card"] >= 1
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda d: d["statistics"]["splits"].pop("test"),
+        lambda d: d["statistics"]["frames_by_density"].pop("0"),
+        lambda d: d["sources"][0].update(about=None),
+        lambda d: d["release"].update(version="1" * 5000 + ".0.0"),
+        lambda d: d.update(origin={}),
+        lambda d: d["release"]["files"].append(d["release"]["files"][0]),
+        lambda d: d.update(simulated=False),
+        lambda d: d["fingerprints"]["labels"].pop("train"),
+        lambda d: d["splits"].update(sequences={}),
+        lambda d: d["sources"][0]["digests"].update(labels="0" * 64),
+        lambda d: d["release"]["files"][0].update(path="x" * 300),
+    ],
+)
+def test_a_manifest_that_was_edited(edit: Any, release: Path) -> None:
+    path = release / "manifest.json"
+    document = json.loads(path.read_text())
+    edit(document)
+    path.write_text(json.dumps(document))
+    for command in (
+        ["publish", "check", release, "--no-load"],
+        ["pull", release, "--out", release.parent / "x"],
+    ):
+        done = gtahead(*command)
+        assert done.code == 1, (command, done.out, done.err)
+        assert "bug in gtahead" not in done.err
+
+
+def test_pictures_that_are_gone_with_their_entries(release: Path) -> None:
+    shutil.rmtree(release / "data")
+    path = release / "manifest.json"
+    document = json.loads(path.read_text())
+    files = document["release"]["files"]
+    document["release"]["files"] = [one for one in files if not one["path"].startswith("data/")]
+    path.write_text(json.dumps(document))
+    assert gtahead("card", release, "--croissant").code == 0
+    assert totals(release)["count-differs"] == 1
+    done = gtahead("pull", release, "--out", release.parent / "x")
+    assert done.code == 1
+    assert "0 of 56 pictures" in done.err
+
+
+def test_a_licence_without_text(release: Path) -> None:
+    for data in (b" \n", b"\xff\x00"):
+        (release / "LICENSE").write_bytes(data)
+        assert totals(release) == {"bad-card": 1}
+
+
+def test_a_folder_of_any_name(release: Path) -> None:
+    odd = release.with_name("it's 100% ünï [x] {y} *?")
+    release.rename(odd)
+    assert check(odd).findings.totals == {}
+
+
+@pytest.mark.parametrize("python", ["/bin/true", "/bin/echo", "/no/such/python"])
+def test_another_python_that_is_none(python: str, staged: Path) -> None:
+    done = gtahead("publish", "check", staged, "--python", python)
+    assert done.code == 4
+    assert "the other Python can't load it" in done.err
+
+
 def test_damaged_facts(release: Path) -> None:
     path = release / "manifest.json"
     document = json.loads(path.read_text())
@@ -157,7 +220,7 @@ def test_damaged_facts(release: Path) -> None:
     path.write_text(json.dumps(document))
     done = gtahead("publish", "check", release)
     assert done.code == 1
-    assert "the release's facts are damaged" in done.err
+    assert "manifest.json > /release/version" in done.err
     assert "Traceback" not in done.err
 
 

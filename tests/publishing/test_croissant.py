@@ -85,6 +85,13 @@ def test_each_required_field_of_files_sets_records_and_fields_is_missed(release:
         (lambda d: d.update(version="9.9.9"), "it's '9.9.9', and '1.0.0' in the manifest"),
         (lambda d: d.update(conformsTo=d["conformsTo"][:1]), "RAI/1.0 isn't named"),
         (lambda d: d.update({"@type": "Person"}), "not sc:Dataset"),
+        (lambda d: d.update(conformsTo=5), "RAI/1.0 isn't named"),
+        (lambda d: d.update(recordSet=5), "/recordSet it isn't a list of objects"),
+        (lambda d: d["distribution"].append(None), "/distribution it isn't a list of objects"),
+        (lambda d: d["distribution"].append(d["distribution"][1]), "is there twice"),
+        (lambda d: d.update(recordSet=d["recordSet"][:1]), "heads isn't described"),
+        (lambda d: d.update(isLiveDataset=5), "it's 5, not False"),
+        (lambda d: d.update({"rai:hasSyntheticData": 5}), "it's 5, not True"),
     ],
 )
 def test_what_mlcroissant_lets_pass(

@@ -75,7 +75,9 @@ def test_rules_policies_and_pictures(captures: Path, tmp_path: Path) -> None:
     assert found.level == "major"
     assert "count policy" in found.changes
     four = built(tmp_path, "four", "--images", "none")
-    assert library.diff(one, four).level == "patch"  # the same pictures, elsewhere
+    gone, back = library.diff(one, four), library.diff(four, one)
+    assert (gone.level, dict(gone.counts)) == ("major", {"pictures removed": 8})
+    assert (back.level, dict(back.counts)) == ("minor", {"pictures added": 8})
     path = captures / "seq_a" / "frames" / "000000.jpg"
     path.unlink()
     shutil.copy(captures / "seq_b" / "frames" / "000001.jpg", path)

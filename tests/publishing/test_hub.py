@@ -17,7 +17,9 @@ SHARD = "data/test-00000-of-00001.parquet"
 
 
 def push(release: Path, environment: dict[str, str], *more: str) -> Outcome:
-    done = spawn_gtahead("publish", "push", REPO, release, "--yes", *more, env=environment)
+    done = spawn_gtahead(
+        *("publish", "push", REPO, release, "--yes", "--no-load", *more), env=environment
+    )
     assert TOKEN not in done.out + done.err
     assert "Traceback" not in done.err
     return done
@@ -40,7 +42,11 @@ def remote(hub: Hub, branch: str = "main") -> dict[str, bytes]:
 def test_there_and_back_again(
     staged: Path, tiny_dataset: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    done = push(staged, environment, "--tag", "v1.0.0", "--private", "--gated", "manual", "--json")
+    done = spawn_gtahead(
+        *("publish", "push", REPO, staged, "--yes", "--tag", "v1.0.0", "--private"),
+        *("--gated", "manual", "--json"),
+        env=environment,
+    )
     assert done.code == 0, done.err
     report = done.json
     assert (report["verified"], len(report["sent"]), report["removed"]) == (20, 20, [])
@@ -78,6 +84,35 @@ def test_three_lines_of_the_card(
     assert done.stdout == "16 706\n", done.stderr
 
 
+def test_a_tag_stands_for_one_state(
+    staged: Path, tiny_dataset: Path, release: Path, hub: Hub, environment: dict[str, str]
+) -> None:
+    assert push(staged, environment, "--tag", "v1").code == 0
+    held = hub.repos[REPO].tags["v1"]
+    hub.fail("POST", "/tag/", 409, times=9)
+    assert push(staged, environment, "--tag", "v1").code == 0  # the same state
+    facts = ["--repo", REPO, "--creator", "The crowd lab", "--version", "1.0.1"]
+    done = spawn_gtahead("publish", "stage", tiny_dataset, "--out", release, "--overwrite", *facts)
+    assert done.code == 0, done.err
+    done = push(release, environment, "--tag", "v1")
+    assert done.code == 1
+    assert "the tag stands for another state already" in done.err
+    assert hub.repos[REPO].tags["v1"] == held
+
+
+def test_a_damaged_manifest_on_the_hub(staged: Path, hub: Hub, environment: dict[str, str]) -> None:
+    assert push(staged, environment).code == 0
+    files = hub.repos[REPO].branches["main"]
+    whole = files["manifest.json"]
+    for text in (b"[" * 100_000, b"{}", b"null", whole.replace(b'"path"', b'"pat"')):
+        files["manifest.json"] = text
+        done = push(staged, environment)
+        assert done.code == 1, done.err
+        assert "the repository holds other content" in done.err
+    assert push(staged, environment, "--overwrite").code == 0
+    assert files["manifest.json"] == whole
+
+
 def test_nothing_is_sent_without_a_yes(staged: Path, hub: Hub, environment: dict[str, str]) -> None:
     done = spawn_gtahead("publish", "push", REPO, staged, env=environment)
     assert done.code == 0
@@ -88,7 +123,11 @@ def test_nothing_is_sent_without_a_yes(staged: Path, hub: Hub, environment: dict
 
 @pytest.mark.parametrize(
     ("token", "message"),
-    [("", "no token for the hub"), ("hf_wrong", "the hub doesn't know the token")],
+    [
+        ("", "no token for the hub"),
+        ("hf_wrong", "the hub doesn't know the token"),
+        ("hf_ünï", "it holds characters that no token has"),
+    ],
 )
 def test_tokens(
     token: str, message: str, staged: Path, hub: Hub, environment: dict[str, str]
@@ -96,7 +135,7 @@ def test_tokens(
     done = push(staged, {**environment, "HF_TOKEN": token})
     assert done.code == 4
     assert message in done.err
-    assert "hf_wrong" not in done.err
+    assert not token or token not in done.err
     assert hub.repos == {}
 
 
@@ -295,6 +334,8 @@ def test_pulling_what_is_not_there_or_not_ours(
     assert push(staged, environment).code == 0
     done = spawn_gtahead("pull", REPO, "--out", out, "--revision", "v9", env=environment)
     assert done.code == 4
+    assert "no such revision" in done.err
+    assert spawn_gtahead("pull", REPO, "--out", out, "--revision", "", env=environment).code == 2
     del hub.repos[REPO].branches["main"]["manifest.json"]
     done = spawn_gtahead("pull", REPO, "--out", out, env=environment)
     assert done.code == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,50 @@ def test_other_peoples_folders_stay(staged: Path, tiny_dataset: Path, tmp_path: 
     assert done.code == 1
     assert "it can be used as it is" in done.err
     assert gtahead("pull", staged, "--out", tmp_path / "x", "--revision", "main").code == 2
+
+
+def test_what_is_not_of_the_data_set_stays(staged: Path, release: Path, tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    assert gtahead("pull", staged, "--out", out).code == 0
+    (out / "notes.txt").write_text("mine")
+    done = gtahead("pull", staged, "--out", out, "--overwrite")
+    assert done.code == 1
+    assert "notes.txt" in done.err
+    assert (out / "notes.txt").read_text() == "mine"
+    (out / "notes.txt").unlink()
+    shutil.move(release, out / "release")
+    done = gtahead("pull", out / "release", "--out", out, "--overwrite")
+    assert done.code == 2
+    assert (out / "release" / "manifest.json").exists()
+    assert gtahead("pull", out / "release", "--out", out / "release" / "sub").code == 2
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    (fake / "manifest.json").write_text('{"format": "gtahead-dataset"}')
+    (fake / "thesis.tex").write_text("mine")
+    assert gtahead("pull", staged, "--out", fake, "--overwrite").code == 1
+    assert (fake / "thesis.tex").exists()
+
+
+def test_a_data_set_that_somebody_works_on_stays(staged: Path, tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    assert gtahead("pull", staged, "--out", out).code == 0
+    code = (
+        "import sys, pathlib; from gtahead import storage\n"
+        "with storage.locked(pathlib.Path(sys.argv[1])):\n"
+        "    print('held', flush=True); sys.stdin.readline()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        done = gtahead("pull", staged, "--out", out, "--overwrite")
+        other.communicate(b"\n")
+    assert done.code == 4
+    assert "another gtahead works on this target" in done.err
+    assert gtahead("verify", out).code == 0
+    assert gtahead("pull", staged, "--out", out, "--overwrite").code == 0
+    assert list(tmp_path.glob(".part*")) == []
 
 
 def test_an_annotation_belongs_in_the_data_set(release: Path) -> None:

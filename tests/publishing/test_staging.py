@@ -109,6 +109,8 @@ def test_labels_alone_bring_hashes_of_the_pictures(captured: Path, tmp_path: Pat
         (["--repo", "a/b", "--creator", "TODO"], "the creator holds a placeholder (got 'TODO')"),
         (["--repo", "a/b", "--creator", " "], "the creator must be one line of text"),
         (["--repo", "a/b", "--creator", "x", "--date", "1.11.2026"], "write YYYY-MM-DD"),
+        (["--repo", "a/b", "--creator", "x", "--date", "20260101"], "write YYYY-MM-DD"),
+        (["--repo", "a/b", "--creator", "x", "--version", "1" * 999 + ".0.0"], "not a version"),
         (["--creator", "x"], "Missing option '--repo'"),
     ],
 )
@@ -260,3 +262,51 @@ def test_hostile_names_in_a_manifest_are_refused(release: Path) -> None:
         assert done.code == 1
         assert "leaves the release" in done.err
     assert not os.path.lexists("dataset")
+
+
+def test_a_second_version_says_what_changed_and_keeps_the_licences_edits(
+    tiny_dataset: Path, release: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_dataset, copy)
+    assert gtahead("annotate", copy, "--sigma", "fixed:8").code == 0
+    (release / "LICENSE").write_text("CC0, and be kind.\n")
+    facts = ["--repo", "crowd-lab/simulated-heads", "--creator", "x", "--version", "2.0.0"]
+    done = gtahead("publish", "stage", copy, "--out", release, "--overwrite", *facts)
+    assert done.code == 0, done.err
+    card = (release / "README.md").read_text(encoding="utf-8")
+    assert "2,883 heads with another sigma." in card
+    assert (release / "LICENSE").read_text() == "CC0, and be kind.\n"
+
+
+def test_pictures_that_changed_since_the_build_are_not_hashed(
+    captured: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "dataset"
+    shutil.copytree(captured, copy)
+    first, second = sorted((copy / "images" / "seq_a").glob("*.jpg"))[:2]
+    data = first.read_bytes()
+    first.unlink()
+    shutil.copy(second, first)
+    second.unlink()
+    second.write_bytes(data)
+    options = ["--licence", "mit", "--images", "none", *FACTS]
+    done = gtahead("publish", "stage", copy, "--out", tmp_path / "out", *options)
+    assert done.code == 1
+    assert "hash-mismatch" in done.err
+
+
+def test_links_and_roundabout_paths(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert gtahead("publish", "stage", tiny_dataset, "--out", "link", *FACTS).code == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "manifest.json").exists()
+    done = gtahead("publish", "stage", tiny_dataset, "--out", ".", *FACTS)
+    assert done.code == 2
+    assert "the current folder can't be replaced" in done.err
+    assert gtahead("pull", "real", "--out", "real/..").code == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
