@@ -137,7 +137,8 @@ def test_what_the_package_shows() -> None:
         "publish": (
             "(release: 'str | Path', repo: 'str', *, yes: 'bool' = False, private: 'bool' = False, "
             "gated: 'str | None' = None, revision: 'str' = 'main', tag: 'str | None' = None, "
-            "overwrite: 'bool' = False, on_progress: 'Progress | None' = None) -> 'PushReport'"
+            "overwrite: 'bool' = False, load: 'bool | None' = None, "
+            "on_progress: 'Progress | None' = None) -> 'PushReport'"
         ),
         "pull": (
             "(source: 'str | Path', out: 'str | Path' = 'dataset', *, revision: 'str | None' = None, "

@@ -125,7 +125,8 @@ def document(release: Release) -> dict[str, Any]:
         "rai:dataCollectionType": ["Software Collection"],
         "rai:dataAnnotationProtocol": [
             "Head points come from the scene itself. Boxes follow the rule "
-            f"{manifest['options'].get('boxes', 'unknown')}; which heads count, the policy {manifest['policy']}."
+            f"{manifest['options'].get('boxes', 'unknown')}; which heads count, the policy "
+            f"{manifest['policy']}."
         ],
         "rai:machineAnnotationTools": [f"gtahead {manifest['gtahead']}"],
         "rai:dataPreprocessingProtocol": [
