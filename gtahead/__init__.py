@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gtahead.building import annotate, build
+    from gtahead.checkup import doctor
     from gtahead.dataset import Dataset
     from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError
     from gtahead.formats.exporting import export
@@ -32,6 +33,7 @@ _HOMES = {
     "build": "gtahead.building",
     "compare": "gtahead.scoring",
     "diff": "gtahead.publishing",
+    "doctor": "gtahead.checkup",
     "export": "gtahead.formats.exporting",
     "export_model": "gtahead.training",
     "info": "gtahead.overview",
@@ -60,6 +62,7 @@ __all__ = [
     "build",
     "compare",
     "diff",
+    "doctor",
     "export",
     "export_model",
     "info",

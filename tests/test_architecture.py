@@ -33,6 +33,7 @@ FLOORS = {
     "drawing": 7,
     "scoring": 7,
     "validation": 7,
+    "checkup": 8,
     "publishing": 8,
     "reports": 8,
     "training": 8,
@@ -134,6 +135,7 @@ def test_what_the_package_shows() -> None:
             "(checkpoint: 'str | Path', out: 'str | Path' = 'model.onnx') -> 'ExportedModel'"
         ),
         "diff": "(old: 'str | Path', new: 'str | Path') -> 'Difference'",
+        "doctor": "(*, run: 'bool' = True) -> 'Checkup'",
         "publish": (
             "(release: 'str | Path', repo: 'str', *, yes: 'bool' = False, private: 'bool' = False, "
             "gated: 'str | None' = None, revision: 'str' = 'main', tag: 'str | None' = None, "

@@ -20,6 +20,7 @@ _COMMANDS = {
     "card": "Fill a release's card from its data.",
     "compare": "Compare results of the same data: differences, intervals, tests.",
     "diff": "Say what changed between two data sets, and the next version.",
+    "doctor": "See what is here, what is missing, and whether gtahead works.",
     "export": "Write a data set in a format that others read.",
     "export-model": "Write a trained detector as ONNX.",
     "formats": "List the formats, and what each holds and loses.",

@@ -100,7 +100,7 @@ def pull(
         release = _opened(folder, str(source), local=local)
         report = _make(release, part / "dataset", images, on_progress)
     return PullReport(
-        target,
+        Path(out),
         str(source),
         release.facts.repo,
         release.facts.version,

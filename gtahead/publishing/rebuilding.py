@@ -203,7 +203,7 @@ def rebuild(
     target = write_target(out)
     refuse_overlap(target, root, opened.folder)
     wanted = _wanted(opened)
-    report = RebuildReport(target, len(wanted))
+    report = RebuildReport(Path(out), len(wanted))
     files = sorted(_pictures_below(root))
     if not files:
         raise InputError("no pictures are there", where=Where(str(root)))

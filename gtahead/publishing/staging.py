@@ -137,7 +137,7 @@ def stage(
             crash_point("release-written")
             (part / ".lock").unlink(missing_ok=True)
             storage.replace_folder(part, target)
-    return Release.open(target)
+    return Release.open(out)
 
 
 def _changes(opened: Dataset, target: Path) -> str:

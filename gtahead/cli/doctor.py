@@ -1,0 +1,64 @@
+"""`gtahead doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gtahead.cli.common import output_options, print_json
+from gtahead.errors import as_size
+
+if TYPE_CHECKING:
+    from gtahead.checkup import Checkup
+
+
+@click.command("doctor")
+@click.option("--no-run", is_flag=True, help="Look only; don't try it.")
+@output_options
+def command(*, no_run: bool, quiet: bool, debug: bool, as_json: bool) -> int:
+    """Say what is here, what is missing and how to get it, and whether gtahead works.
+
+    Versions, decoders, extras, memory and room; then a tiny data set is simulated, built, exported,
+    checked and scored, in a few seconds, in a folder that goes away.
+
+    Exit 0: the core works. 4: it doesn't, and why.
+    """
+    del debug
+    from gtahead.checkup import doctor
+
+    found = doctor(run=not no_run)
+    if as_json:
+        print_json(found.as_dict())
+    elif not quiet:
+        _print(found)
+    return found.exit_code
+
+
+def _print(found: Checkup) -> None:
+    from gtahead.checkup import EXTRAS
+
+    about = found.about
+    memory = "" if about["memory"] is None else f", {as_size(about['memory'])} of memory"
+    click.echo(f"gtahead {about['gtahead']}, Python {about['python']}, {about['system']}")
+    click.echo(f"  {about['cores']} workers by default{memory}; engines: {found.engine}")
+    for path, room in about["free"].items():
+        click.echo(f"  {as_size(room)} free in {path}")
+    named = ", ".join(f"{name} {version or 'MISSING'}" for name, version in found.libraries.items())
+    click.echo(f"  libraries: {named}")
+    works = ", ".join(name for name, fine in found.decoders.items() if fine)
+    click.echo(f"  pictures and films: {works or 'none'}")
+    for extra, (_, needs) in EXTRAS.items():
+        missing = found.extras.get(extra)
+        told = (
+            f"missing {', '.join(missing)}: pip install 'gtahead[{extra}]'" if missing else "there"
+        )
+        click.echo(f"  extra {extra} ({needs}): {told}")
+    if found.steps:
+        steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found.steps.items())
+        click.echo(f"  tried: {steps}")
+    for line in found.advice:
+        click.echo(f"  advice: {line}")
+    for line in found.problems:
+        click.echo(f"problem: {line}", err=True)
+    click.echo("gtahead doesn't work here" if found.problems else "gtahead works here")
