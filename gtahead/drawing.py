@@ -43,7 +43,7 @@ def draw_boxes(frame: Frame) -> npt.NDArray[np.uint8]:
     thickness = 1 if frame.size_wh[1] < 1500 else 2
     for box, status in zip(frame.boxes_xyxy, frame.status, strict=True):
         if np.isfinite(box).all():
-            _rectangle(canvas, box, COLOURS_BGR[status], thickness)
+            rectangle(canvas, box, COLOURS_BGR[status], thickness)
     return canvas
 
 
@@ -95,7 +95,7 @@ def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
         for row, box in zip(deviations.rows, deviations.boxes_xyxy, strict=True):
             for whole, colour in ((truth[row], _WHITE), (box, COLOURS_BGR["counted"])):
                 corners = (whole.reshape(2, 2) - corner) * zoom
-                _rectangle(tile, corners.ravel(), colour, 2)
+                rectangle(tile, corners.ravel(), colour, 2)
         words = f"{rule}: mean IoU {deviations.iou.mean():.2f} on {len(deviations.rows)} heads"
         tiles.append(_titled(tile, words))
     columns = min(_COLUMNS, len(tiles))
@@ -146,7 +146,7 @@ def draw_contact_sheet(captures: str | Path, names: Sequence[str]) -> npt.NDArra
         points = np.stack([heads["x"][rows], heads["y"][rows]], axis=1)
         status = policy.status(inside(points, sequence.size_wh), heads["visibility"][rows], None)
         for box, code in zip(boxes, status, strict=True):
-            _rectangle(boxed, box, COLOURS_BGR[STATUS_NAMES[code]], 1)
+            rectangle(boxed, box, COLOURS_BGR[STATUS_NAMES[code]], 1)
         pair = np.hstack([plain, boxed])
         counted = int((status == COUNTED).sum())
         words = f"{name}/{frame.frame}: {counted} heads counted, {sequence.weather}"
@@ -195,12 +195,13 @@ def _titled(tile: npt.NDArray[np.uint8], words: str) -> npt.NDArray[np.uint8]:
     return np.vstack([strip, tile])
 
 
-def _rectangle(
+def rectangle(
     canvas: npt.NDArray[np.uint8],
     box_xyxy: npt.NDArray[np.float64],
     colour: tuple[int, int, int],
     thickness: int,
 ) -> None:
+    """Draw a box, in pixels of the canvas counted from its corner."""
     # OpenCV counts from the centre of a pixel, we from its corner.
     corners = np.round((box_xyxy - 0.5) * 2**_SUBPIXEL).astype(int).tolist()
     cv2.rectangle(

@@ -138,6 +138,25 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+@contextmanager
+def gone_on_error(part: Path) -> Iterator[None]:
+    """Remove an unfinished folder; only a run that is killed leaves it, until the next one."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def empty_folder(part: Path) -> None:
+    """Remove what a run that was stopped has left in its folder; the lock stays."""
+    for path in part.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != ".lock":
+            path.unlink()
+
+
 def link_or_copy(source: Path, target: Path, *, link: bool) -> bool:
     """Put a file at `target` by hard link, or by a synced copy where that isn't possible.
 

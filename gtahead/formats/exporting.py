@@ -13,7 +13,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -161,8 +161,8 @@ def export(
         _refuse_too_large(target, kind, frames, options)
         part = _aside(target)
         storage.make_folder(part)
-        with storage.locked(part), _gone_on_error(part):
-            _empty(part)
+        with storage.locked(part), storage.gone_on_error(part):
+            storage.empty_folder(part)
             _write_all(opened, kind, plans, part, options, report, workers, scheduler, on_progress)
             summary = Summary(
                 part,
@@ -403,25 +403,6 @@ def _aside(target: Path) -> Path:
     """Give the folder in which an export of this name is made: the same one in every run."""
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()
     return target.absolute().with_name(f"{storage.ASIDE}{digest[:16]}")
-
-
-@contextmanager
-def _gone_on_error(part: Path) -> Iterator[None]:
-    """Remove an unfinished export; only a run that is killed leaves it, until the next one."""
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-
-
-def _empty(part: Path) -> None:
-    """Remove what a run that was stopped has left; the lock stays."""
-    for path in part.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != ".lock":
-            path.unlink()
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import csv
 import hashlib
 import io
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ from gtahead.publishing.releases import (
     labels_document,
     listed,
 )
-from gtahead.publishing.targets import write_target
+from gtahead.publishing.targets import refuse_overlap, write_target
 from gtahead.storage import crash_point
 
 RIGHTS = "The publisher declared to have the right to redistribute these pictures."
@@ -116,14 +116,14 @@ def stage(
     )
     terms = _terms(facts, licence_file, Path(out))
     target = write_target(out)
-    _refuse_overlap(target, opened.folder)
+    refuse_overlap(target, opened.folder)
     with storage.naming_os_errors(target):
         _refuse_target(target, overwrite=overwrite)
         old_card = cards.read(target) if target.is_dir() else None
         part = target.absolute().with_name(f"{storage.ASIDE}{target.absolute().name}")
         storage.make_folder(part)
-        with storage.locked(part), _gone_on_error(part):
-            _empty(part)
+        with storage.locked(part), storage.gone_on_error(part):
+            storage.empty_folder(part)
             _write_tables(opened, part)
             _write_shards(opened, part, chosen, workers, scheduler, on_progress)
             if chosen == "none":
@@ -230,16 +230,6 @@ def _terms(facts: Facts, file: str | Path | None, target: Path) -> str:
     return _generated_terms(facts)
 
 
-def _refuse_overlap(target: Path, dataset: Path) -> None:
-    here, there = target.resolve(), dataset.resolve()
-    if here == there or there in here.parents or here in there.parents:
-        raise UsageError(
-            "the release and the data set can't lie in one another",
-            where=Where(str(target)),
-            remedy="choose another --out",
-        )
-
-
 def _refuse_target(target: Path, *, overwrite: bool) -> None:
     """Refuse to write over anything but a release, with everything in it of the release."""
     place = Where(str(target))
@@ -274,26 +264,6 @@ def _refuse_target(target: Path, *, overwrite: bool) -> None:
                 value=name,
                 remedy="move it away: --overwrite removes releases, nothing else",
             )
-
-
-@contextmanager
-def _gone_on_error(part: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-
-
-def _empty(part: Path) -> None:
-    """Remove what a killed run left; it held no lock any more."""
-    for path in part.iterdir():
-        if path.name == ".lock":
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def _write_tables(opened: Dataset, part: Path) -> None:

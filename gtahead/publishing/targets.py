@@ -125,7 +125,7 @@ def refuse_overlap(target: Path, *others: Path) -> None:
         here, there = target.resolve(), other.resolve()
         if here == there or there in here.parents or here in there.parents:
             raise UsageError(
-                "the data set and what it's made of can't lie in one another",
+                "what is written and what it's made of can't lie in one another",
                 where=Where(str(target)),
                 remedy="choose another --out",
             )

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gtahead import density
 from gtahead.dataset import STATUS_NAMES
-from gtahead.drawing import COLOURS_BGR
+from gtahead.drawing import COLOURS_BGR, rectangle
 from gtahead.errors import InputError, Where
 from gtahead.geometry import Floats
 from gtahead.viewing.shots import Shot
@@ -116,16 +116,7 @@ def _draw_boxes(canvas: Canvas, shot: Shot, scale: float, *, by_visibility: bool
     colours = _colours(shot, by_visibility=by_visibility)
     for box, colour in zip(shot.boxes_xyxy, colours, strict=True):
         if np.isfinite(box).all():
-            corners = np.round((box * scale - 0.5) * 2**_SUBPIXEL).astype(int).tolist()
-            cv2.rectangle(
-                canvas,
-                (corners[0], corners[1]),
-                (corners[2], corners[3]),
-                colour,
-                thickness,
-                cv2.LINE_AA,
-                _SUBPIXEL,
-            )
+            rectangle(canvas, box * scale, colour, thickness)
 
 
 def _dots(
