@@ -53,6 +53,12 @@ def aside_name(target: Path) -> Path:
     return target.with_name(ASIDE + secrets.token_hex(6))
 
 
+def working_folder(target: Path) -> Path:
+    """Give the folder beside `target` in which it is made: the same one in every run, and short."""
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()
+    return target.absolute().with_name(f"{ASIDE}{digest[:16]}")
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -7,9 +7,7 @@ leaves the target as it was; the next one begins anew.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -159,7 +157,7 @@ def export(
     with storage.naming_os_errors(target):
         _refuse_target(target, overwrite=overwrite)
         _refuse_too_large(target, kind, frames, options)
-        part = _aside(target)
+        part = storage.working_folder(target)
         storage.make_folder(part)
         with storage.locked(part), storage.gone_on_error(part):
             storage.empty_folder(part)
@@ -397,12 +395,6 @@ def _refuse_too_large(
             where=Where(str(target)),
             remedy="free space, choose a larger --stride or float16 for maps, or another --out",
         )
-
-
-def _aside(target: Path) -> Path:
-    """Give the folder in which an export of this name is made: the same one in every run."""
-    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()
-    return target.absolute().with_name(f"{storage.ASIDE}{digest[:16]}")
 
 
 @dataclass(frozen=True)

@@ -254,9 +254,8 @@ def expected_sums(release: Release) -> dict[str, dict[str, Any]]:
         part = dataset.select(split=split)
         if not len(part):
             continue
-        mine: dict[str, Any] = {"frames": len(part), "heads": 0, "ignored": 0, "box_area": 0.0}
-        counts = part.frames(["num_heads"])["num_heads"]
-        mine["empty"] = 0
+        mine: dict[str, Any] = {"frames": len(part), "heads": 0, "ignored": 0, "empty": 0}
+        mine["box_area"] = 0.0
         for frame in part:
             boxed = (frame.boxes_xyxy[:, 2:] > frame.boxes_xyxy[:, :2]).all(axis=1)
             counted = frame.counted & boxed
@@ -265,7 +264,6 @@ def expected_sums(release: Release) -> dict[str, dict[str, Any]]:
             mine["empty"] += not counted.any()
             sides = frame.boxes_xyxy[counted, 2:] - frame.boxes_xyxy[counted, :2]
             mine["box_area"] += float((sides[:, 0] * sides[:, 1]).sum())
-        assert len(counts) == mine["frames"]
         sums[split] = mine
     return sums
 

@@ -206,8 +206,9 @@ def _push(
         if name not in there or not there[name].holds(release.folder / name, sha256)
     ]
     report.sent_bytes = sum((release.folder / name).stat().st_size for name in report.sent)
-    for number, names in enumerate(_commits(report.sent)):
-        last = number == len(_commits(report.sent)) - 1
+    commits = _commits(report.sent)
+    for names in commits:
+        last = names is commits[-1]
         info = api.upload_folder(
             repo_id=report.repo,
             repo_type="dataset",

@@ -15,7 +15,14 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Finding, Findings, Severity
 from gtahead.publishing.facts import check_repo
 from gtahead.publishing.hub import download
-from gtahead.publishing.releases import SHARDS, Progress, Release, check_files, file_of_frame
+from gtahead.publishing.releases import (
+    SHARDS,
+    Progress,
+    Release,
+    check_files,
+    file_of_frame,
+    with_pictures,
+)
 from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
 from gtahead.validation.dataset import check_dataset
 
@@ -172,9 +179,9 @@ def _make(
         files = tuple(one for one in release.files if not one.path.startswith(f"{SHARDS}/"))
         wanted = Release(release.folder, release.manifest, release.facts, files)
     check_files(wanted, findings, on_progress)
-    for code in ("unlisted-file",):  # somebody's notes beside a release don't damage it
-        findings.totals.pop(code, None)
-        findings.examples.pop(code, None)
+    # Somebody's notes beside a release don't damage it.
+    findings.totals.pop("unlisted-file", None)
+    findings.examples.pop("unlisted-file", None)
     _refuse_damaged(findings, str(release.folder))
     (target / "heads").mkdir()
     dataset = release.dataset
@@ -197,21 +204,8 @@ def _make(
         return [placed.get(frame_id) for frame_id in ids]
 
     tables.write_frames_with(release.folder / FRAMES, target / FRAMES, {"file": files_of})
-    document = dict(release.manifest.document)
-    block = dict(document.pop("release"))
-    held = {"pictures": len(placed), "picture_bytes": block["picture_bytes"] if placed else 0}
-    document |= {
-        "options": {**document["options"], "images": "kept" if placed else "none"},
-        "statistics": {**document["statistics"], **held},
-        "tables": {
-            **document["tables"],
-            FRAMES: {
-                **document["tables"][FRAMES],
-                "sha256": storage.sha256_of(target / FRAMES),
-            },
-        },
-        "origin": {key: value for key, value in block.items() if key != "files"},
-    }
+    held = release.manifest.document["release"]["picture_bytes"] if placed else 0
+    document = with_pictures(release.manifest.document, target / FRAMES, len(placed), held)
     write_manifest(target, document)
     findings = Findings()
     for _ in check_dataset(Dataset.open(target), findings):

@@ -17,7 +17,13 @@ from gtahead import pictures, storage
 from gtahead.dataset import FRAMES, Dataset, heads_file, tables, write_manifest
 from gtahead.dataset.fingerprints import combined, pictures_digest
 from gtahead.errors import InputError, UsageError, Where
-from gtahead.publishing.releases import HASH_CELLS, HASHES, Progress, file_of_frame
+from gtahead.publishing.releases import (
+    HASH_CELLS,
+    HASHES,
+    Progress,
+    file_of_frame,
+    with_pictures,
+)
 from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
 
 NEAR_BITS = 25
@@ -444,10 +450,7 @@ def _manifest(
     size: int,
 ) -> dict[str, Any]:
     """Give the labels' manifest with these pictures."""
-    document = dict(opened.manifest.document)
-    released = document.pop("release", None)
-    if released is not None:
-        document["origin"] = {key: value for key, value in released.items() if key != "files"}
+    document = with_pictures(opened.manifest.document, target / FRAMES, count, size)
     by_sequence: dict[str, list[str]] = {}
     for one in wanted:
         by_sequence.setdefault(one.sequence, []).append(one.frame_id)
@@ -468,7 +471,6 @@ def _manifest(
     }
     return {
         **document,
-        "options": {**document["options"], "images": "kept"},
         "sources": [
             {
                 **source,
@@ -478,10 +480,5 @@ def _manifest(
             else source
             for source in document["sources"]
         ],
-        "statistics": {**document["statistics"], "pictures": count, "picture_bytes": size},
-        "tables": {
-            **document["tables"],
-            FRAMES: {**document["tables"][FRAMES], "sha256": storage.sha256_of(target / FRAMES)},
-        },
         "fingerprints": {**document["fingerprints"], "pictures": parts},
     }

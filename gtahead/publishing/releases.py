@@ -194,17 +194,33 @@ def file_of_frame(sequence: str, frame: str, extension: str) -> str:
     return f"images/{sequence}/{frame}{extension}"
 
 
-def labels_document(document: Mapping[str, Any], frames: Path) -> dict[str, Any]:
-    """Give a data set's manifest as it is of its labels alone.
+def files_of(dataset: Dataset) -> set[str]:
+    """Give the paths of a data set's own files."""
+    pictures = (file for file in dataset.frames(["file"])["file"] if file is not None)
+    return {MANIFEST, *dataset.manifest.document["tables"], *pictures}
+
+
+def with_pictures(
+    document: Mapping[str, Any], frames: Path, count: int, size: int
+) -> dict[str, Any]:
+    """Give a manifest as it is of the same labels with other pictures, or without.
+
+    What a release's says of the release becomes the origin.
 
     Args:
         document: the manifest.
-        frames: the table of frames, without paths of pictures.
+        frames: the table of frames, as it is now.
+        count: how many pictures there are.
+        size: their bytes.
     """
+    new = {key: value for key, value in document.items() if key != "release"}
+    if "release" in document:
+        block = document["release"]
+        new["origin"] = {key: value for key, value in block.items() if key != "files"}
     return {
-        **document,
-        "options": {**document["options"], "images": "none"},
-        "statistics": {**document["statistics"], "pictures": 0, "picture_bytes": 0},
+        **new,
+        "options": {**document["options"], "images": "kept" if count else "none"},
+        "statistics": {**document["statistics"], "pictures": count, "picture_bytes": size},
         "tables": {
             **document["tables"],
             FRAMES: {**document["tables"][FRAMES], "sha256": storage.sha256_of(frames)},

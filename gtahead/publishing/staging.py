@@ -31,8 +31,8 @@ from gtahead.publishing.releases import (
     Release,
     files_below,
     is_release,
-    labels_document,
     listed,
+    with_pictures,
 )
 from gtahead.publishing.targets import refuse_overlap, write_target
 from gtahead.storage import crash_point
@@ -120,7 +120,7 @@ def stage(
     with storage.naming_os_errors(target):
         _refuse_target(target, overwrite=overwrite)
         old_card = cards.read(target) if target.is_dir() else None
-        part = target.absolute().with_name(f"{storage.ASIDE}{target.absolute().name}")
+        part = storage.working_folder(target)
         storage.make_folder(part)
         with storage.locked(part), storage.gone_on_error(part):
             storage.empty_folder(part)
@@ -366,7 +366,7 @@ def _write_texts(part: Path, terms: str) -> None:
 
 
 def _write_manifest(opened: Dataset, facts: Facts, part: Path) -> None:
-    document = labels_document(opened.manifest.document, part / FRAMES)
+    document = with_pictures(opened.manifest.document, part / FRAMES, 0, 0)
     statistics = opened.manifest.document["statistics"]
     held = statistics if facts.images == "original" else {"pictures": 0, "picture_bytes": 0}
     release: dict[str, Any] = {

@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from gtahead import storage
-from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset
+from gtahead.dataset import ANNOTATING, WORK, Dataset
 from gtahead.errors import InputError, ResourceError, UsageError, Where
-from gtahead.publishing.releases import files_below
+from gtahead.publishing.releases import files_below, files_of
 
 
 def write_target(out: str | Path) -> Path:
@@ -43,7 +43,7 @@ def new_dataset(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     with storage.naming_os_errors(target):
         _refuse(target, overwrite=overwrite)
-        part = target.with_name(f"{storage.ASIDE}{target.name}")
+        part = storage.working_folder(target)
         storage.make_folder(part)
         with ExitStack() as locks:
             locks.enter_context(storage.locked(part))
@@ -103,8 +103,7 @@ def _refuse(target: Path, *, overwrite: bool) -> None:
             where=place,
             remedy="add --overwrite to replace it, or choose another --out",
         )
-    known = {MANIFEST, *dataset.manifest.document["tables"]}
-    known |= {file for file in dataset.frames(["file"])["file"] if file is not None}
+    known = files_of(dataset)
     for name in files_below(target):
         if name not in known:
             raise InputError(

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from gtahead import storage
-from gtahead.dataset import FRAMES, MANIFEST, Dataset, read_manifest
+from gtahead.dataset import FRAMES, Dataset, read_manifest
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
-from gtahead.publishing.releases import Progress, Release, check_files, files_below
+from gtahead.publishing.releases import Progress, Release, check_files, files_below, files_of
 
 
 @dataclass
@@ -87,17 +87,16 @@ def _verify_dataset(
         report.files, report.bytes = report.files + 1, report.bytes + path.stat().st_size
         if digest != row["sha256"]:
             findings.add("table-changed", Where(file), detail=f"sha256 {digest[:12]}…")
-    known = {MANIFEST, *named}
     if whole:
         try:
-            columns = Dataset.open(folder).frames(["file", "sequence", "frame", "sha256"])
+            dataset = Dataset.open(folder)
+            columns = dataset.frames(["file", "sequence", "frame", "sha256"])
         except InputError as error:
             findings.add("file-unreadable", error.where or Where(FRAMES), detail=error.what)
             return
         rows = [row for row in zip(*columns.values(), strict=True) if row[0] is not None]
         show(0, len(rows), "")
         for done, (file, sequence, frame, sha256) in enumerate(rows, 1):
-            known.add(file)
             where = Where(file, sequence, frame)
             if not storage.is_safe_relative(file):
                 findings.add("unsafe-path", where, file)
@@ -109,6 +108,7 @@ def _verify_dataset(
                 if storage.sha256_of(folder / file) != sha256:
                     findings.add("hash-mismatch", where)
             show(done, len(rows), file)
+        known = files_of(dataset)
         for name in files_below(folder):
             if name not in known:
                 findings.add("unlisted-file", Where(name))

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gtahead.dataset import DENSITY_LEVELS, STATUS_NAMES, Dataset, density_level, tables
 from gtahead.geometry import Floats
 
+Ints = npt.NDArray[np.int64]
 Progress = Callable[[int, int, str], None]
 
 COUNT_EDGES = (0, 1, 3, 6, 11, 21, 51, 101, 201, 501, 1001, 2001, 5001)
@@ -76,7 +78,7 @@ class SequenceRow:
     location: str | None
     weather: str | None
     hour: float | None
-    counts: np.ndarray[Any, np.dtype[np.int64]]
+    counts: Ints
 
     @property
     def median(self) -> float:
@@ -121,7 +123,7 @@ def _labels(edges: Sequence[float], *, whole: bool = False) -> list[str]:
     return out
 
 
-def _binned(values: Floats, edges: Sequence[float]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _binned(values: Floats, edges: Sequence[float]) -> Ints:
     places = np.searchsorted(np.array(edges, np.float64), values, side="right") - 1
     return np.bincount(np.clip(places, 0, len(edges) - 1), minlength=len(edges))
 
@@ -131,7 +133,6 @@ def collect(dataset: Dataset, on_progress: Progress | None = None) -> Collected:
     show = on_progress or (lambda done, total, name: None)
     frames = dataset.frames(["sequence", "split", "num_heads", "weather", "hour", "location"])
     counts = np.array(frames["num_heads"], np.int64)
-    levels = Counter(density_level(int(count)) for count in counts)
     sides = np.zeros(len(SIDE_EDGES), np.int64)
     distances = np.zeros(len(DISTANCE_EDGES), np.int64)
     shares = np.zeros(len(SHARE_EDGES), np.int64)
@@ -173,48 +174,7 @@ def collect(dataset: Dataset, on_progress: Progress | None = None) -> Collected:
     coverage, hours, no_hour, no_weather = _coverage(frames)
     rows = _sequence_rows(frames, counts)
     return Collected(
-        [
-            Bars(
-                "Heads a frame",
-                "heads",
-                _labels(COUNT_EDGES, whole=True),
-                _binned(counts.astype(np.float64), COUNT_EDGES).tolist()
-                if len(counts)
-                else [0] * len(COUNT_EDGES),
-                what="frames",
-            ),
-            Bars(
-                "Density level",
-                "heads a frame, as NWPU-Crowd groups them",
-                list(DENSITY_LEVELS),
-                [levels[level] for level in DENSITY_LEVELS],
-                what="frames",
-            ),
-            Bars(
-                "Head size",
-                "side of the box in pixels (the root of its area), of heads that count",
-                _labels(SIDE_EDGES),
-                sides.tolist(),
-                unknown["side"],
-                "heads",
-            ),
-            Bars(
-                "Distance",
-                "metres along the optical axis, of heads that count",
-                _labels(DISTANCE_EDGES),
-                distances.tolist(),
-                unknown["distance"],
-                "heads",
-            ),
-            Bars(
-                "Visibility",
-                "visible share of the head, of all heads in the tables",
-                ["0", "up to 0.25", "0.25–0.5", "0.5–0.75", "0.75–1", "1"],
-                shares.tolist(),
-                unknown["visibility"],
-                "heads",
-            ),
-        ],
+        _bars(counts, sides, distances, shares, unknown),
         coverage,
         hours,
         no_hour,
@@ -225,6 +185,53 @@ def collect(dataset: Dataset, on_progress: Progress | None = None) -> Collected:
     )
 
 
+def _bars(
+    counts: Ints, sides: Ints, distances: Ints, shares: Ints, unknown: Mapping[str, int]
+) -> list[Bars]:
+    """Name what was counted: frames by heads, heads by size, distance and visibility."""
+    levels = Counter(density_level(int(count)) for count in counts)
+    return [
+        Bars(
+            "Heads a frame",
+            "heads",
+            _labels(COUNT_EDGES, whole=True),
+            _binned(counts.astype(np.float64), COUNT_EDGES).tolist(),
+            what="frames",
+        ),
+        Bars(
+            "Density level",
+            "heads a frame, as NWPU-Crowd groups them",
+            list(DENSITY_LEVELS),
+            [levels[level] for level in DENSITY_LEVELS],
+            what="frames",
+        ),
+        Bars(
+            "Head size",
+            "side of the box in pixels (the root of its area), of heads that count",
+            _labels(SIDE_EDGES),
+            sides.tolist(),
+            unknown["side"],
+            "heads",
+        ),
+        Bars(
+            "Distance",
+            "metres along the optical axis, of heads that count",
+            _labels(DISTANCE_EDGES),
+            distances.tolist(),
+            unknown["distance"],
+            "heads",
+        ),
+        Bars(
+            "Visibility",
+            "visible share of the head, of all heads in the tables",
+            ["0", "up to 0.25", "0.25–0.5", "0.5–0.75", "0.75–1", "1"],
+            shares.tolist(),
+            unknown["visibility"],
+            "heads",
+        ),
+    ]
+
+
 def _has_status(heads: Mapping[str, Any], name: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
     assert name in STATUS_NAMES
     codes = [code for code, word in enumerate(heads["status_names"]) if word == name]
@@ -233,7 +240,7 @@ def _has_status(heads: Mapping[str, Any], name: str) -> np.ndarray[Any, np.dtype
 
 @dataclass
 class _Rule:
-    """Boxes of one rule: sums, and a bounded number of relative errors."""
+    """Boxes of one rule: sums of their sides and of their relative errors."""
 
     boxes: int = 0
     side: float = 0.0
@@ -283,9 +290,7 @@ def _coverage(
     return sorted(found.items()), labels, no_hour, no_weather
 
 
-def _sequence_rows(
-    frames: Mapping[str, list[Any]], counts: np.ndarray[Any, np.dtype[np.int64]]
-) -> list[SequenceRow]:
+def _sequence_rows(frames: Mapping[str, list[Any]], counts: Ints) -> list[SequenceRow]:
     places: dict[str, list[int]] = {}
     for row, name in enumerate(frames["sequence"]):
         places.setdefault(name, []).append(row)
