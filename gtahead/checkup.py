@@ -157,9 +157,12 @@ def _check_decoders(found: Checkup) -> None:
                 "opencv-python-headless"
             )
     with tempfile.TemporaryDirectory(prefix="gtahead-") as folder:
-        for suffix, codec in ((".mp4", "mp4v"), (".webm", "VP80")):
-            path = str(Path(folder) / f"film{suffix}")
-            writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*codec), 8.0, (24, 16))
+        from gtahead.viewing.films import FILMS, open_writer
+
+        for suffix, codec in FILMS.items():
+            if codec is None:  # Pillow's
+                continue
+            writer = open_writer(Path(folder) / f"film{suffix}", codec, 8.0, (24, 16))
             found.decoders[suffix[1:]] = bool(writer.isOpened())
             writer.release()
             if not found.decoders[suffix[1:]]:

@@ -33,13 +33,13 @@ FLOORS = {
     "drawing": 7,
     "scoring": 7,
     "validation": 7,
-    "checkup": 8,
     "publishing": 8,
     "reports": 8,
     "training": 8,
     "viewing": 8,
-    "cli": 9,
-    "__main__": 10,
+    "checkup": 9,
+    "cli": 10,
+    "__main__": 11,
 }
 
 

@@ -30,7 +30,8 @@ def command(
     What it holds and how it was made: ledger, crowds, heads, conditions, sequences, splits, boxes,
     findings, and a gallery whose layers can be switched, by sequence, density and weather.
 
-    Exit 0: written. 1: no data set, or no folder for the page. 4: disk.
+    Exit 0: written. 1: no data set, or no folder for the page. 3: written, but a picture can't be
+    read. 4: disk.
     """  # noqa: D415
     del debug
     from gtahead.reports import report
@@ -43,4 +44,7 @@ def command(
         click.echo(
             f"{done.page}: {as_size(done.bytes)}, {done.frames:,} frames, {done.shown:,} shown"
         )
-    return 0
+    for frame_id in done.unreadable:
+        told = "its picture can't be read; `gtahead validate --images full` says why"
+        click.echo(f"warning: {dataset} > frame {frame_id}: {told}", err=True)
+    return done.exit_code

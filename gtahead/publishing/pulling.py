@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gtahead import storage
-from gtahead.dataset import FRAMES, Dataset, heads_file, tables, write_manifest
+from gtahead.dataset import FRAMES, MANIFEST, Dataset, heads_file, tables, write_manifest
 from gtahead.dataset.hub_tables import each_picture
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Finding, Findings, Severity
@@ -144,6 +144,13 @@ def _opened(folder: Path, source: str, *, local: bool) -> Release:
         if local and error.remedy and "stage" in error.remedy:
             raise InputError(
                 error.what, where=error.where, remedy="it can be used as it is"
+            ) from error
+        if (folder / MANIFEST).is_file() and "stage" not in (error.remedy or ""):
+            raise InputError(
+                f"the release is damaged: {error.what}",
+                where=error.where,
+                value=error.value,
+                remedy="get it again",
             ) from error
         raise InputError(
             f"not a release of gtahead's: {error.what}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -271,16 +272,26 @@ def _hashes(path: Path) -> dict[str, npt.NDArray[np.uint64]]:
     digits = HASH_CELLS * HASH_CELLS // 4
     found = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                text = row["difference_hash"]
-                if text and len(text) == digits:
-                    found[row["frame_id"]] = _words(int(text, 16))
-    except (KeyError, ValueError, TypeError, csv.Error) as error:
-        raise InputError(
-            "the hashes can't be read", where=Where(str(path)), remedy="get the release again"
-        ) from error
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise _bad_hashes(path, f"byte {error.start}", "not UTF-8") from error
+    rows = csv.DictReader(text.splitlines())
+    for row in rows:
+        code = row.get("difference_hash")
+        if code is None or (code and not re.fullmatch(f"[0-9a-f]{{{digits}}}", code)):
+            raise _bad_hashes(path, f"line {rows.line_num}", code)
+        if code:  # empty: the picture didn't come with the labels
+            found[row["frame_id"]] = _words(int(code, 16))
     return found
+
+
+def _bad_hashes(path: Path, place: str, value: str | None) -> InputError:
+    return InputError(
+        "the hashes can't be read",
+        where=Where(str(path), field=place),
+        value=value,
+        remedy="get the release again",
+    )
 
 
 def _words(value: int) -> npt.NDArray[np.uint64]:

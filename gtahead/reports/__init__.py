@@ -27,16 +27,23 @@ class ReportDone:
         bytes: its size.
         frames: of the data set.
         shown: frames in its gallery.
+        unreadable: ids of those whose picture can't be read.
     """
 
     page: Path
     bytes: int
     frames: int
     shown: int
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 where a picture couldn't be shown."""
+        return 3 if self.unreadable else 0
 
     def as_dict(self) -> dict[str, Any]:
         """Give it as one JSON object."""
-        return {**vars(self), "page": str(self.page)}
+        return {**vars(self), "page": str(self.page), "unreadable": list(self.unreadable)}
 
 
 def report(
@@ -72,7 +79,8 @@ def report(
     page = _render(opened, found, shown)
     with storage.naming_os_errors(target):
         storage.write_bytes(target, page)
-    return ReportDone(target, len(page), len(opened), len(shown))
+    unreadable = tuple(figure.frame_id for figure in shown if figure.unreadable)
+    return ReportDone(target, len(page), len(opened), len(shown), unreadable)
 
 
 def _render(opened: Dataset, found: Collected, shown: list[Any]) -> bytes:

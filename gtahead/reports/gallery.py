@@ -39,6 +39,7 @@ class Figure:
         size_wh: of the frame in pixels.
         heads: that count.
         picture: as a data URL, or None.
+        unreadable: there is a picture, and it can't be read.
         density: the density map as a data URL, or None.
         paths: kind (`points` or `boxes`), status, and path of SVG.
         dot: diameter of a point, in pixels of the frame.
@@ -52,6 +53,7 @@ class Figure:
     size_wh: tuple[int, int]
     heads: int
     picture: str | None
+    unreadable: bool
     density: str | None
     paths: list[tuple[str, str, str]]
     dot: float
@@ -104,6 +106,7 @@ def _figure(frame: Frame) -> Figure:
     sides = frame.boxes_xyxy[:, 2:] - frame.boxes_xyxy[:, :2]
     side = float(np.nanmedian(sides)) if np.isfinite(sides).any() else 12.0
     level = density_level(frame.count)
+    picture = _picture(frame)
     assert level in DENSITY_LEVELS
     return Figure(
         frame.frame_id,
@@ -113,7 +116,8 @@ def _figure(frame: Frame) -> Figure:
         frame.weather or "",
         frame.size_wh,
         frame.count,
-        _picture(frame),
+        picture,
+        picture is None and frame.picture is not None,
         _density(frame),
         list(_paths(frame)),
         round(float(np.clip(0.3 * side, 2, 12)), 1),

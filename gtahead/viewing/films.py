@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,12 +47,23 @@ def write_film(target: Path, frames: Iterator[Canvas], fps: float) -> None:
         part.unlink(missing_ok=True)
 
 
+def open_writer(path: Path, codec: str, fps: float, size: tuple[int, int]) -> cv2.VideoWriter:
+    """Open a film to write; OpenCV tells stderr how it chose its codec, which helps nobody."""
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device
+        before = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            return cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, size)
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+
+
 def _write_video(
     part: Path, first: Canvas, frames: Iterator[Canvas], fps: float, codec: str
 ) -> None:
     size = (first.shape[1] // 2 * 2, first.shape[0] // 2 * 2)  # codecs want even sides
-    code = cv2.VideoWriter.fourcc(*codec)
-    writer = cv2.VideoWriter(str(part), code, fps, size)
+    writer = open_writer(part, codec, fps, size)
     if not writer.isOpened():
         raise ResourceError(
             "OpenCV can't write this kind of film here",

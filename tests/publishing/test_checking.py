@@ -180,6 +180,15 @@ def test_a_manifest_that_was_edited(edit: Any, release: Path) -> None:
         assert "bug in gtahead" not in done.err
 
 
+def test_a_damaged_manifest_is_not_taken_for_somebody_elses(release: Path) -> None:
+    path = release / "manifest.json"
+    path.write_text(path.read_text().replace('"version": "1.0.0"', '"version": "one"'))
+    done = gtahead("pull", release, "--out", release.parent / "x")
+    assert done.code == 1
+    assert "the release is damaged: breaks the schema" in done.err
+    assert "get it again" in done.err
+
+
 def test_pictures_that_are_gone_with_their_entries(release: Path) -> None:
     shutil.rmtree(release / "data")
     path = release / "manifest.json"

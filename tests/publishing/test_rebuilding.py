@@ -152,10 +152,14 @@ def test_what_cannot_be_rebuilt(labels: Path, frames: Path, tmp_path: Path) -> N
     (frames / "hashes").mkdir()
     copy = tmp_path / "copy"
     shutil.copytree(labels, copy)
-    (copy / "picture-hashes.csv").write_text("frame_id\nx\n")
-    done = gtahead("rebuild", copy, "--frames", frames, "--out", out)
-    assert done.code == 1
-    assert "picture-hashes.csv" in done.err
+    whole = (copy / "picture-hashes.csv").read_text().splitlines()
+    for line, text in ((2, "x"), (5, whole[4][:-3]), (5, whole[4][:-1] + "z"), (5, "x")):
+        lines = ["frame_id", "x"] if line == 2 else [*whole[:4], text, *whole[5:]]
+        (copy / "picture-hashes.csv").write_text("\n".join(lines) + "\n")
+        done = gtahead("rebuild", copy, "--frames", frames, "--out", out)
+        assert done.code == 1
+        assert f"picture-hashes.csv > line {line}: the hashes can't be read" in done.err
+    assert not out.exists()
 
 
 def test_names_that_are_shifted_by_one_lead_nobody_astray(

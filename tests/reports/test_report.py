@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,20 @@ def test_wrong_calls(tiny_dataset: Path, tiny_captures: Path, tmp_path: Path) ->
     )
     assert (done.code, done.out) == (0, "")
     assert "No frames are shown." in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_pictures_that_cannot_be_read_are_told(tiny_dataset: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(tiny_dataset, copy)
+    broken = [path for path in (copy / "images" / "seq_03").glob("*.jpg")]
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:2000])
+    done = gtahead("report", copy, "--html", tmp_path / "r.html")
+    assert done.code == 3
+    assert done.err.count("its picture can't be read") == 2
+    assert "frame seq_03/" in done.err
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert text.count("the picture can't be read") == 2
 
 
 @pytest.mark.slow
