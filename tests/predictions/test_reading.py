@@ -168,9 +168,9 @@ def test_nan_is_told_at_its_place(tmp_path: Path) -> None:
         (b'{"format": "gtahead-predictions", "version": 1}', "no list"),
         (b"\xff\xfe\x00", "not UTF-8"),
         (b"hello\n", "no prediction file"),
-        (gzip.compress(b"3110 12\n" * 99)[:-9], "ends too early"),
-        (gzip.compress(HEADER + b"\n{}" * 99)[:-9], "ends too early"),
-        (gzip.compress(HEADER + b"\n{}" * 99)[:-6] + b"123456", "damaged"),
+        (gzip.compress(b"3110 12\n" * 99, mtime=0)[:-9], "ends too early"),
+        (gzip.compress(HEADER + b"\n{}" * 99, mtime=0)[:-9], "ends too early"),
+        (gzip.compress(HEADER + b"\n{}" * 99, mtime=0)[:-6] + b"123456", "damaged"),
         (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff", "damaged"),
         (b"PAR1 and no more", "Parquet"),
         (b"[" * 100_000, "not valid JSON|too early"),
@@ -192,8 +192,8 @@ def test_what_isnt_there(tmp_path: Path) -> None:
 def test_a_bomb_of_gzip_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gtahead.predictions.reading.LARGEST", 1000)
     for content in (
-        gzip.compress(b" " * 100_000),
-        gzip.compress(b"[" + b" " * 100_000),
+        gzip.compress(b" " * 100_000, mtime=0),
+        gzip.compress(b"[" + b" " * 100_000, mtime=0),
         gzip.compress(HEADER + b"\n" + b" " * 100_000),
         HEADER + b"\n" + b" " * 100_000,
         json.dumps(document(ROWS * 99)).encode(),
