@@ -73,6 +73,10 @@ def test_a_block_without_its_marks_is_the_publishers(release: Path) -> None:
 def test_what_cannot_be_published(old: str, new: str, message: str, release: Path) -> None:
     change(release, old, new)
     assert any(message in one for one in faults(release)), faults(release)
+
+
+def test_a_card_with_a_placeholder_is_neither_fit_nor_pushed(release: Path) -> None:
+    change(release, "## Limits", "## Limits\n\nTODO: say more")
     done = gtahead("publish", "check", release, "--no-load")
     assert done.code == 1
     assert "bad-card" in done.err

@@ -36,11 +36,13 @@ def test_as_it_is_written_it_has_no_faults(staged: Path) -> None:
     assert found["conformsTo"] == list(croissant.CONFORMS_TO)
 
 
-@pytest.mark.parametrize("key", croissant.REQUIRED)
-@pytest.mark.parametrize("how", ["removed", "empty"])
-def test_each_required_field_is_missed(key: str, how: str, release: Path) -> None:
-    change(release, lambda d: d.pop(key) if how == "removed" else d.update({key: ""}))
-    assert f"/{key} it's missing or empty" in faults(release)
+def test_each_required_field_is_missed(release: Path) -> None:
+    whole = (release / "croissant.json").read_bytes()
+    for key in croissant.REQUIRED:
+        for edit in (lambda d, key=key: d.pop(key), lambda d, key=key: d.update({key: ""})):
+            (release / "croissant.json").write_bytes(whole)
+            change(release, edit)
+            assert f"/{key} it's missing or empty" in faults(release)
     done = gtahead("publish", "check", release, "--no-load")
     assert done.code == 1
     assert "bad-croissant" in done.err
