@@ -13,14 +13,16 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import ModuleType
 from typing import Generic, TypeVar
 
+from gtahead.cluster import Crashed, run_on_cluster
 from gtahead.errors import ResourceError, Where
 
 Task = TypeVar("Task")
@@ -28,13 +30,6 @@ Result = TypeVar("Result")
 
 DEATHS_ALLOWED = 2
 """A unit whose worker dies this often is set aside."""
-
-
-@dataclass(frozen=True)
-class Crashed:
-    """Stands for the result of a unit that killed its worker `DEATHS_ALLOWED` times."""
-
-    deaths: int = DEATHS_ALLOWED
 
 
 @dataclass
@@ -57,6 +52,7 @@ def run_units(
     *,
     workers: int = 1,
     scheduler: str | None = None,
+    folders: Sequence[Path] = (),
 ) -> Generator[tuple[str, Result | Crashed], None, None]:
     """Run `function` on every unit and yield (key, result) as they end, in any order.
 
@@ -67,13 +63,14 @@ def run_units(
         units: (key, task) pairs, in the order in which they should start.
         workers: processes on this machine; 1 runs in this process. Unused with a scheduler.
         scheduler: address of a Dask scheduler, such as `tcp://host:8786`.
+        folders: what units read and write; a scheduler's workers have to see them.
 
     Raises:
         Exception: whatever a unit raises ends the run; units in flight are abandoned.
-        ResourceError: the scheduler can't be reached, or Dask isn't installed.
+        ResourceError: the scheduler or its workers won't do; see `run_on_cluster`.
     """
     if scheduler is not None:
-        yield from _run_on_dask(function, units, scheduler)
+        yield from run_on_cluster(function, units, scheduler, folders)
     elif workers <= 1 or not units:
         for key, task in units:
             yield key, function(task)
@@ -87,6 +84,7 @@ def run_all(
     *,
     workers: int | None = None,
     scheduler: str | None = None,
+    folders: Sequence[Path] = (),
 ) -> Generator[tuple[str, Result], None, None]:
     """Run `function` on every unit as `run_units` does, where the whole is nothing without each.
 
@@ -95,11 +93,18 @@ def run_all(
         units: (key, task) pairs; keys are names of sequences.
         workers: processes on this machine; None for one a core, up to 4.
         scheduler: address of a Dask scheduler.
+        folders: what units read and write; a scheduler's workers have to see them.
 
     Raises:
         ResourceError: a unit killed its worker twice; or as `run_units` does.
     """
-    results = run_units(function, units, workers=workers or default_workers(), scheduler=scheduler)
+    results = run_units(
+        function,
+        units,
+        workers=workers or default_workers(),
+        scheduler=scheduler,
+        folders=folders,
+    )
     with closing(results):
         for key, result in results:
             if isinstance(result, Crashed):
@@ -247,39 +252,3 @@ def _run_in_pool(
         finished = True
     finally:
         pool.close(at_once=not finished)
-
-
-def _run_on_dask(
-    function: Callable[[Task], Result], units: Sequence[tuple[str, Task]], scheduler: str
-) -> Generator[tuple[str, Result | Crashed], None, None]:
-    try:
-        from distributed import Client
-        from distributed.scheduler import KilledWorker
-    except ImportError as error:
-        raise ResourceError(
-            "--scheduler needs Dask", remedy="install it: pip install 'gtahead[scale]'"
-        ) from error
-    try:
-        client = Client(scheduler, timeout="10s")
-    except (OSError, ValueError) as error:
-        raise ResourceError(
-            "the Dask scheduler doesn't answer",
-            value=scheduler,
-            remedy="start it with `dask scheduler`, and give its tcp:// address",
-        ) from error
-    with client:
-        executor: Executor = client.get_executor(pure=False)
-        futures = {executor.submit(function, task): key for key, task in units}
-        try:
-            while futures:
-                done, _ = wait(futures, return_when=FIRST_COMPLETED)
-                for future in done:
-                    key = futures.pop(future)
-                    try:
-                        yield key, future.result()
-                    except KilledWorker:
-                        yield key, Crashed()
-        finally:
-            for future in futures:
-                future.cancel()
-            executor.shutdown(wait=False)

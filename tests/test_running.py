@@ -10,6 +10,7 @@ import pytest
 from helpers import make_sequence
 
 from gtahead import running
+from gtahead.cluster import Crashed
 from gtahead.errors import InputError, ResourceError
 
 
@@ -63,9 +64,9 @@ def test_a_worker_that_dies_once_costs_nothing(tmp_path: Path) -> None:
 def test_a_unit_that_always_kills_is_set_aside_and_others_finish() -> None:
     units = [(str(n), (n, "always" if n in (1, 4) else "")) for n in range(6)]
     found = dict(running.run_units(die, units, workers=2))
-    assert {key for key, value in found.items() if isinstance(value, running.Crashed)} == {"1", "4"}
+    assert {key for key, value in found.items() if isinstance(value, Crashed)} == {"1", "4"}
     assert {
-        key: value for key, value in found.items() if not isinstance(value, running.Crashed)
+        key: value for key, value in found.items() if not isinstance(value, Crashed)
     } == {str(n): n for n in (0, 2, 3, 5)}
 
 
@@ -114,18 +115,3 @@ def test_a_users_script_needs_no_guard(tmp_path: Path, way: str) -> None:
         text=True,
     )
     assert (done.stdout, done.stderr) == ("once\n2\n", "")
-
-
-def test_a_scheduler_that_is_not_there() -> None:
-    with pytest.raises(ResourceError, match=r"the Dask scheduler doesn't answer \(got 'nonsense"):
-        list(running.run_units(square, UNITS, scheduler="nonsense://x"))
-
-
-def test_the_same_units_on_dask() -> None:
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-        found = dict(running.run_units(square, UNITS, scheduler=cluster.scheduler_address))
-    assert found == {str(number): number * number for number in range(7)}

@@ -18,6 +18,7 @@ from gtahead.building.frames import UnitTask
 from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
 from gtahead.building.unit import build_sequence, sorted_sources
+from gtahead.cluster import Crashed
 from gtahead.dataset import ANNOTATING, CountPolicy
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
@@ -159,11 +160,12 @@ def build(
                 tasks,
                 workers=workers or running.default_workers(),
                 scheduler=scheduler,
+                folders=[root, target],
             )
             with closing(results):
                 for name, result in results:
                     records[name] = (
-                        _crashed(name) if isinstance(result, running.Crashed) else result
+                        _crashed(name) if isinstance(result, Crashed) else result
                     )
                     report.built += 1
                     storage.crash_point("unit-done")

@@ -164,7 +164,9 @@ def annotate(
         if on_progress is not None:
             on_progress(0, len(tasks), "")
         try:
-            results = running.run_all(_label_sequence, tasks, workers=workers, scheduler=scheduler)
+            results = running.run_all(
+                _label_sequence, tasks, workers=workers, scheduler=scheduler, folders=[target]
+            )
             with closing(results):
                 for name, result in results:
                     labelled[name] = result

@@ -97,7 +97,9 @@ def evaluate(
     measured: dict[str, _Measured] = {}
     if on_progress is not None:
         on_progress(0, len(tasks), "")
-    results = running.run_all(_measure, tasks, workers=workers, scheduler=scheduler)
+    results = running.run_all(
+        _measure, tasks, workers=workers, scheduler=scheduler, folders=[opened.folder]
+    )
     with closing(results):
         for name, result in results:
             measured[name] = result

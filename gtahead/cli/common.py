@@ -29,20 +29,24 @@ def output_options(command: Command) -> Command:
     return command
 
 
+def scheduler_option(command: Command) -> Command:
+    """Give a command the option that hands its work to a cluster."""
+    option = click.option(
+        "--scheduler", metavar="URL", help="Dask scheduler, such as tcp://host:8786."
+    )
+    return option(command)
+
+
 def working_options(command: Command) -> Command:
     """Give a command the options that every command has that works through many sequences."""
     command = output_options(command)
-    for option in (
-        click.option("--scheduler", metavar="URL", help="Dask scheduler, such as tcp://host:8786."),
-        click.option(
-            "--workers",
-            type=click.IntRange(1, 1024),
-            metavar="N",
-            help="Worker processes.  [default: one a core, up to 4]",
-        ),
-    ):
-        command = option(command)
-    return command
+    option = click.option(
+        "--workers",
+        type=click.IntRange(1, 1024),
+        metavar="N",
+        help="Worker processes.  [default: one a core, up to 4]",
+    )
+    return option(scheduler_option(command))
 
 
 @contextmanager

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import output_options, print_findings, print_json, progress_bar
+from gtahead.cli.common import (
+    output_options,
+    print_findings,
+    print_json,
+    progress_bar,
+    scheduler_option,
+)
 
 
 @click.command("predict")
@@ -19,6 +25,7 @@ from gtahead.cli.common import output_options, print_findings, print_json, progr
 )
 @click.option("--images", metavar="PATH", help="A picture or folder instead of a data set.")
 @click.option("--out", default="predictions.json", show_default=True, help="What is written.")
+@scheduler_option
 @output_options
 def command(
     checkpoint: str,
@@ -26,6 +33,7 @@ def command(
     split: str,
     images: str | None,
     out: str,
+    scheduler: str | None,
     *,
     quiet: bool,
     debug: bool,
@@ -43,7 +51,15 @@ def command(
     from gtahead.training import predict
 
     with progress_bar("predicting", quiet=quiet or as_json) as show:
-        report = predict(checkpoint, data, out, split=split, images=images, on_progress=show)
+        report = predict(
+            checkpoint,
+            data,
+            out,
+            split=split,
+            images=images,
+            scheduler=scheduler,
+            on_progress=show,
+        )
     if not quiet:
         print_findings(report.findings)
     for name in report.capped:

@@ -150,9 +150,11 @@ def adopt(opened: Dataset) -> tuple[Path, str]:
 def _opened(folder: Path, fingerprint: str) -> Dataset:
     """Open a data set once a process; another fingerprint is another data set."""
     key = folder.absolute(), fingerprint
-    if key not in _open:
-        adopt(Dataset.open(folder))
-    return _open[key]
+    opened = _open.get(key)
+    if opened is None:
+        opened = Dataset.open(folder)
+        adopt(opened)
+    return opened
 
 
 @dataclass(frozen=True)

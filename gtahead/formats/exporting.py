@@ -437,7 +437,9 @@ def _write_all(
     done = 0
     ledger = report.ledger
     seen: Counter[str] = Counter()
-    results = running.run_all(_write_batch, tasks, workers=workers, scheduler=scheduler)
+    results = running.run_all(
+        _write_batch, tasks, workers=workers, scheduler=scheduler, folders=[folder, part]
+    )
     with closing(results):
         for name, result in results:
             done += 1

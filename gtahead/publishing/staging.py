@@ -315,14 +315,19 @@ def _write_hashes(opened: Dataset, part: Path, workers: int | None, scheduler: s
     """Write what a picture is known by, so that others find theirs."""
     columns = opened.frames(["frame_id", "sequence", "file", "sha256"])
     rows = list(zip(*columns.values(), strict=True))
+    folder = opened.folder.absolute()  # a worker may stand elsewhere
     wanted: dict[str, list[tuple[str, str, str]]] = {}
     for frame_id, sequence, file, sha256 in rows:
         if file is not None and storage.is_safe_relative(file):
-            path = str(opened.folder / file)
+            path = str(folder / file)
             wanted.setdefault(sequence, []).append((frame_id, path, str(sha256)))
     found: dict[str, int] = {}
     results = running.run_all(
-        _difference_hashes, list(wanted.items()), workers=workers, scheduler=scheduler
+        _difference_hashes,
+        list(wanted.items()),
+        workers=workers,
+        scheduler=scheduler,
+        folders=[folder],
     )
     with closing(results):
         for _, hashes in results:

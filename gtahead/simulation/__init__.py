@@ -133,7 +133,7 @@ def simulate(
             if on_progress is not None:
                 on_progress(len(report.sequences), len(plans), "")
             results = running.run_all(
-                _simulate_sequence, tasks, workers=workers, scheduler=scheduler
+                _simulate_sequence, tasks, workers=workers, scheduler=scheduler, folders=[target]
             )
             with closing(results):
                 for sequence, result in results:

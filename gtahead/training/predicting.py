@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 
+from gtahead import running
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.pictures import PictureError
 from gtahead.predictions import check_target, write_predictions
-from gtahead.training.checkpoints import read_checkpoint
+from gtahead.training.checkpoints import Trained, read_checkpoint
 from gtahead.training.finding import InPicture, as_predictions, find_heads
 from gtahead.training.samples import load_picture
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+BATCH = 8
+"""Pictures that a worker of a cluster takes at a time."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -55,6 +60,7 @@ def predict(
     *,
     split: str = "test",
     images: str | Path | None = None,
+    scheduler: str | None = None,
     on_progress: Progress | None = None,
 ) -> PredictReport:
     """Find heads, and write them as `gtahead benchmark` reads them: in the pictures' own pixels.
@@ -66,6 +72,8 @@ def predict(
         split: of the data set.
         images: a picture or a folder of pictures instead of a data set; they are named by their
             paths in the folder.
+        scheduler: address of a Dask scheduler, whose workers look at the pictures; without it, this
+            process does, on its GPU or all cores.
         on_progress: called with pictures done, pictures in all, and the name.
 
     Returns:
@@ -74,14 +82,17 @@ def predict(
     Raises:
         InputError: the checkpoint can't be read, no picture can, or there is no folder for `out`.
         UsageError: no such split, no pictures, or another ending.
-        ResourceError: the file can't be written.
+        ResourceError: the file can't be written, or the scheduler or its workers won't do.
     """
     check_target(out)
-    trained = read_checkpoint(checkpoint)
+    model = Path(checkpoint).absolute()
+    trained = _trained(model)
     header: dict[str, object] = {}
     if images is not None:
+        root = Path(images).absolute()
         wanted = _of_images(Path(images))
     else:
+        root = Path(data).absolute()
         opened = Dataset.open(data)
         wanted = _of_split(opened, split)
         header["dataset"] = {
@@ -94,16 +105,22 @@ def predict(
     if trained.threshold is not None:
         method |= {"threshold": trained.threshold, "threshold_selected_on": "validation"}
     header["method"] = method
-    trained.detector.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    batches = _batches(model, wanted, size=1 if scheduler is None else BATCH)
+    looked: dict[str, InPicture | PictureError] = {}
+    results = running.run_all(_look, batches, workers=1, scheduler=scheduler, folders=[model, root])
+    with closing(results):
+        for _, result in results:
+            looked |= result
+            if on_progress is not None:
+                on_progress(len(looked), len(wanted), next(reversed(result)))
     found: dict[str, InPicture] = {}
     findings = Findings()
-    for number, one in enumerate(wanted):
-        try:
-            found[one.name] = find_heads(trained.detector, load_picture(one.path, one.size_wh))
-        except PictureError as error:
-            findings.add(error.code, Where(str(one.path)), detail=error.detail)
-        if on_progress is not None:
-            on_progress(number + 1, len(wanted), one.name)
+    for one in wanted:
+        seen = looked[one.name]
+        if isinstance(seen, PictureError):
+            findings.add(seen.code, Where(str(one.path)), detail=seen.detail)
+        else:
+            found[one.name] = seen
     if not found:
         raise InputError("none of the pictures can be read", where=Where(str(wanted[0].path)))
     write_predictions(out, as_predictions(found, list(found.values()), header))
@@ -125,6 +142,49 @@ class _Wanted:
     name: str
     path: Path
     size_wh: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Pictures to look at, and with what."""
+
+    model: Path
+    wanted: Sequence[_Wanted]
+
+
+def _batches(model: Path, wanted: Sequence[_Wanted], size: int) -> list[tuple[str, _Task]]:
+    wanted = [replace(one, path=one.path.absolute()) for one in wanted]
+    parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+    return [(part[0].name, _Task(model, part)) for part in parts]
+
+
+def _look(task: _Task) -> dict[str, InPicture | PictureError]:
+    """Find heads in pictures; give the fault of each that can't be read."""
+    detector = _trained(task.model).detector
+    looked: dict[str, InPicture | PictureError] = {}
+    for one in task.wanted:
+        try:
+            looked[one.name] = find_heads(detector, load_picture(one.path, one.size_wh))
+        except PictureError as error:
+            looked[one.name] = error
+    return looked
+
+
+def _trained(model: Path) -> Trained:
+    """Read a checkpoint once a process; a file that was changed is another one."""
+    try:
+        stat = model.stat()
+    except OSError:
+        return read_checkpoint(model)  # which says what is wrong
+    return _read_once(model, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=1)
+def _read_once(model: Path, changed_ns: int, size: int) -> Trained:
+    del changed_ns, size
+    trained = read_checkpoint(model)
+    trained.detector.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return trained
 
 
 def _of_split(opened: Dataset, split: str) -> list[_Wanted]:

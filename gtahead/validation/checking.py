@@ -83,7 +83,9 @@ def validate(
             remedy="give a data set, a capture, an export or a file of labels",
         )
     compared = None if against is None else Path(against)
-    how = _How(images, workers, scheduler, on_progress)
+    if scheduler is not None:
+        place = place.absolute()  # its workers stand elsewhere
+    how = _How(images, workers, scheduler, on_progress, place)
     return Validation(place, *_kind(place, reader), how, compared)
 
 
@@ -91,12 +93,18 @@ class _How:
     """How to go about it."""
 
     def __init__(
-        self, images: str, workers: int | None, scheduler: str | None, progress: Progress | None
+        self,
+        images: str,
+        workers: int | None,
+        scheduler: str | None,
+        progress: Progress | None,
+        place: Path,
     ) -> None:
         self.images = images
         self.workers = workers
         self.scheduler = scheduler
         self.progress = progress
+        self.place = place
 
     def run(
         self, function: Callable[[Any], Any], tasks: list[tuple[str, Any]]
@@ -105,7 +113,9 @@ class _How:
         show = self.progress or (lambda done, total, name: None)
         show(0, len(tasks), "")
         workers = 1 if len(tasks) < 2 else self.workers
-        found = running.run_all(function, tasks, workers=workers, scheduler=self.scheduler)
+        found = running.run_all(
+            function, tasks, workers=workers, scheduler=self.scheduler, folders=[self.place]
+        )
         with closing(found) as results:
             for done, (name, result) in enumerate(results, 1):
                 yield name, result

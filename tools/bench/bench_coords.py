@@ -19,6 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from figures import Figure, tell
+
 from gtahead.simulation import Preset, simulate
 
 JOINTS = 22
@@ -76,6 +78,7 @@ def main() -> None:
         floor, floor_mib, rows = measure(FLOOR, folder, arguments.repeat)
         read, read_mib, found = measure(READ, folder, arguments.repeat)
     print(f"coords.csv of {rows:,} rows, {found:,} heads; median of {arguments.repeat} runs")
+    tell(Figure(f"reading coords.csv, {rows:,} rows", read, "s", "pyarrow.csv alone", floor))
     print(f"  pyarrow.csv alone   {floor:6.2f} s CPU   {floor_mib:5} MiB")
     print(f"  reading             {read:6.2f} s CPU   {read_mib:5} MiB   {read / floor:.2f} x")
 

@@ -30,6 +30,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from figures import Figure, tell
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
@@ -164,6 +165,8 @@ def cold(call: str) -> float:
 
 def show(what: str, ours: float, peer: float, goal: str) -> None:
     """Print a line."""
+    ours_is, _, whose = what.partition(" / ")
+    tell(Figure(ours_is, ours * 1e3, "ms", whose, peer * 1e3, f"{goal} × faster"))
     print(
         f"{what:44}{ours * 1e3:10.2f} ms{peer * 1e3:12.2f} ms{peer / ours:10,.1f} x   goal {goal}"
     )
@@ -196,17 +199,23 @@ def main() -> None:
         points, sigmas = crowd(count)
         mine = seconds(lambda: render_heatmap(points, sigmas, SIZE_WH), repeat)  # noqa: B023
         peer = seconds(lambda: patches(points, sigmas), repeat)  # noqa: B023
-        show(f"heatmap, stride 4, {count:,} heads", mine, peer, ">= 50")
+        show(f"heatmap, stride 4, {count:,} heads / NumPy patches", mine, peer, ">= 50")
         apart = np.abs(render_heatmap(points, sigmas, SIZE_WH) - patches(points, sigmas)).max()
         print(f"{'':4}largest difference: {apart:.1e}")
     points, _ = crowd(3000)
     fixed = seconds(lambda: render_density(points, 4.0, SIZE_WH), repeat)
     show(
-        "density, sigma 4, 3,000 heads", fixed, seconds(lambda: one_kernel(points), repeat), ">= 2"
+        "density, sigma 4, 3,000 heads / one Gaussian filter",
+        fixed,
+        seconds(lambda: one_kernel(points), repeat),
+        ">= 2",
     )
     fidt = seconds(lambda: render_fidt(few, SIZE_WH), repeat)
     show(
-        "focal inverse distance, 340 heads", fidt, seconds(lambda: transform(few), repeat), ">= 10"
+        "focal inverse distance, 340 heads / distance transform",
+        fidt,
+        seconds(lambda: transform(few), repeat),
+        ">= 10",
     )
     apart = np.abs(render_fidt(few, SIZE_WH) - transform(few)).max()
     print(f"{'':4}largest difference: {apart:.1e}")
@@ -217,7 +226,7 @@ def main() -> None:
     crowds = np.concatenate([crowd(max(int(n), 5), i)[0][:n] for i, n in enumerate(counts)])
     mine = seconds(lambda: mean_distances_by_frame(crowds, starts, 3), 3)
     peer = seconds(lambda: trees(crowds, starts), 1)
-    show(f"knn sizes, {HEADS:,} heads, {FRAMES:,} frames", mine, peer, ">= 1.6")
+    show(f"knn sizes, {HEADS:,} heads / SciPy trees", mine, peer, ">= 1.6")
     same = np.allclose(
         mean_distances_by_frame(crowds, starts, 3), trees(crowds, starts), equal_nan=True
     )

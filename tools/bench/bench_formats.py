@@ -28,6 +28,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from figures import Figure, tell
 
 import gtahead
 from gtahead.dataset import Dataset
@@ -184,6 +185,8 @@ def line(what: str, ours: float, theirs: float, goal: float) -> None:
     """Print one comparison."""
     ratio = ours / theirs
     verdict = "reached" if ratio <= goal else "NOT reached"
+    ours_is, _, peer = what.rpartition(": ")
+    tell(Figure(ours_is, ours, "s", peer, theirs, f"≤ {goal:.3g} ×"))
     print(f"  {what:<52} {ours:7.3f} s  {theirs:7.3f} s  {ratio:6.3f}  goal {goal:.3f}  {verdict}")
 
 

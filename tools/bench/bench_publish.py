@@ -21,6 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from bench_build import gtahead, measured, median_cpu
+from figures import Figure, tell
 
 from gtahead.simulation import Preset, simulate
 
@@ -48,6 +49,7 @@ def bench_labels(folder: Path, repeat: int) -> None:
     cpu = median_cpu(command, release, repeat)
     size = sum(path.stat().st_size for path in release.rglob("*") if path.is_file()) / 1e6
     print(f"labels: gta-head, a release of {size:.0f} MB")
+    tell(Figure("staging full-size labels", cpu, "s", goal="≤ 30 s"))
     print(f"  stage                                   {cpu:7.2f} s CPU   goal 30")
     cpu, peak = measured(gtahead("publish", "check", release, "--no-load"))
     print(f"  check --no-load                         {cpu:7.2f} s CPU   peak {peak:,.0f} MiB")
@@ -91,6 +93,8 @@ def bench_pictures(folder: Path, count: int, repeat: int) -> None:
     start = "import gtahead.cli.publish, gtahead.publishing.staging"
     begun = median_cpu([sys.executable, "-c", start], release, repeat)
     whole, beyond = least / cpu, least / (cpu - begun)
+    what = f"staging {len(files)} JPEG frames of 1 MB"
+    tell(Figure(what, cpu, "s", "copying and hashing them", least, "≤ 2 ×"))
     print(f"  stage                                   {cpu:7.2f} s CPU   {whole:.2f} x its speed")
     print(f"    beyond {begun:.2f} s to start the program              {beyond:.2f} x its speed")
 

@@ -18,6 +18,7 @@ import time
 
 import cv2
 import numpy as np
+from figures import Figure, tell
 
 from gtahead.simulation.painting import visible_shares
 from gtahead.simulation.presets import Preset, plan
@@ -63,6 +64,8 @@ def main() -> None:
         people, labels, picture, jpeg = np.median(rows, axis=0)
         whole = float(np.median(rows[:, 1:].sum(axis=1)))
         size = "{} x {}".format(*preset.size_wh)
+        what = f"simulating a frame, {size}, {people:.0f} people"
+        tell(Figure(what, whole, "s", goal=f"≤ {goal} s with {wished}"))
         print(
             f"{size:>11}{people:8.0f}{labels:8.3f}s{picture:8.3f}s{jpeg:6.3f}s{whole:7.3f}s"
             f"   <= {goal:.2f} s with {wished} people"

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from figures import Figure, tell
 
 from gtahead.training import make_config
 from gtahead.training.detectors import DETECTORS, Detector, make_detector
@@ -68,6 +69,9 @@ def measure_step(rounds: int) -> None:
     )
     pairs = np.array(times["mfl"][1:]) / np.array(times["native"][1:])
     print(f"centernet, {SIDE} x {SIDE}, batch 8: native {native:.2f} s, mfl {mfl:.2f} s")
+    what = f"step of centernet with mfl, {SIDE} px, batch 8"
+    tell(Figure(what, mfl, "s", "with its native loss", mfl / float(np.median(pairs)), "≤ 1.05 ×"))
+    tell(Figure("making targets", making, "s", "the whole step", mfl, "≤ 0.1 ×"))
     print(f"  mfl / native {np.median(pairs):.3f}, goal <= 1.05")
     print(f"  targets {making:.3f} s, {making / mfl:.1%} of the step, goal <= 10 %")
 
@@ -88,6 +92,8 @@ def one_step(name: str, count: int) -> None:
     took = step(network, torch.randn(1, 3, SIDE, SIDE), heads, optimiser)
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]
+    what = f"memory of a step of {name}, {count:,} heads"
+    tell(Figure(what, int(peak) / 2**10, "MiB", goal="≤ 3 GiB"))
     print(f"{name:11}{count:6} heads: {int(peak) / 2**20:.2f} GiB, {took:.1f} s, goal <= 3 GiB")
 
 
