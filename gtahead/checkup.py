@@ -28,7 +28,7 @@ EXTRAS = {
     "train": (("torch", "torchvision", "pytorch_lightning"), "train, predict"),
     "onnx": (("onnx", "onnxruntime", "onnxscript"), "export-model"),
     "hub": (("huggingface_hub", "datasets", "mlcroissant"), "publish check, publish push, pull"),
-    "scale": (("dask", "distributed"), "--scheduler"),
+    "scale": (("dask", "distributed", "fsspec"), "--scheduler, data by URL"),
     "hdf5": (("h5py",), "maps as HDF5"),
 }
 """Extra to modules, and to what needs them."""

@@ -13,6 +13,7 @@ from gtahead.dataset.captured import BrokenSequence
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.intake import choose_reader
+from gtahead.remote import places
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Overview:
         return {"path": str(self.path), "kind": self.kind, **self.details}
 
 
+@places(reads=["path"], labels=["path"])
 def info(path: str | Path = "dataset") -> Overview:
     """Say what a folder holds: a data set by its manifest, a capture by reading its labels.
 

@@ -225,11 +225,16 @@ def _boot_id() -> str:
 
 
 @contextmanager
-def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
+def locked(folder: Path, name: str = ".lock", *, wait: bool = False) -> Iterator[None]:
     """Hold a folder for this process alone.
 
     The kernel's file lock decides, so that a dead process never blocks its successor; the file
     holds pid and boot id for whoever meets it.
+
+    Args:
+        folder: to hold.
+        name: of the lock's file.
+        wait: until another process lets it go, instead of raising.
 
     Raises:
         ResourceError: another process holds it; the message gives its pid.
@@ -238,7 +243,7 @@ def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             holder = os.read(descriptor, 200).decode(errors="replace").split()
             os.close(descriptor)

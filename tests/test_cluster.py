@@ -133,9 +133,12 @@ def test_a_cluster_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_scheduler_that_dies_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "PATIENCE_S", 1.0)
-    with started(*SCHEDULER) as (process, address), working(address):
-        with pytest.raises(ResourceError, match="the Dask scheduler is lost") as caught:
-            list(running.run_units(kill, [("a", process.pid)], scheduler=address))
+    with (
+        started(*SCHEDULER) as (process, address),
+        working(address),
+        pytest.raises(ResourceError, match="the Dask scheduler is lost") as caught,
+    ):
+        list(running.run_units(kill, [("a", process.pid)], scheduler=address))
     assert "run the same command" in str(caught.value)
 
 

@@ -11,7 +11,7 @@ from helpers import make_sequence
 
 from gtahead import running
 from gtahead.cluster import Crashed
-from gtahead.errors import InputError, ResourceError
+from gtahead.errors import InputError
 
 
 def square(number: int) -> int:
@@ -65,9 +65,9 @@ def test_a_unit_that_always_kills_is_set_aside_and_others_finish() -> None:
     units = [(str(n), (n, "always" if n in (1, 4) else "")) for n in range(6)]
     found = dict(running.run_units(die, units, workers=2))
     assert {key for key, value in found.items() if isinstance(value, Crashed)} == {"1", "4"}
-    assert {
-        key: value for key, value in found.items() if not isinstance(value, Crashed)
-    } == {str(n): n for n in (0, 2, 3, 5)}
+    assert {key: value for key, value in found.items() if not isinstance(value, Crashed)} == {
+        str(n): n for n in (0, 2, 3, 5)
+    }
 
 
 def test_signals_wait_while_a_worker_starts() -> None:

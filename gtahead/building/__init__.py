@@ -23,6 +23,7 @@ from gtahead.dataset import ANNOTATING, CountPolicy
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.intake import choose_reader
+from gtahead.remote import places
 
 __all__ = ["AnnotateReport", "BuildReport", "BuildStopped", "annotate", "build"]
 
@@ -80,6 +81,7 @@ class BuildStopped(InputError):  # noqa: N818 - says what happened, not what is 
     report: BuildReport
 
 
+@places(reads=["raw"], writes=["out"])
 def build(
     raw: str | Path,
     out: str | Path = "dataset",
@@ -164,9 +166,7 @@ def build(
             )
             with closing(results):
                 for name, result in results:
-                    records[name] = (
-                        _crashed(name) if isinstance(result, Crashed) else result
-                    )
+                    records[name] = _crashed(name) if isinstance(result, Crashed) else result
                     report.built += 1
                     storage.crash_point("unit-done")
                     if on_progress is not None:

@@ -39,6 +39,7 @@ from gtahead.dataset.fingerprints import sequence_digests, without_unknown
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
+from gtahead.remote import places
 from gtahead.storage import crash_point
 
 Rule = TypeVar("Rule", BoxRule, SigmaRule)
@@ -98,6 +99,7 @@ class _Labelled:
     fell_back: int
 
 
+@places(writes=["dataset"], labels=["dataset"])
 def annotate(
     dataset: str | Path = "dataset",
     *,

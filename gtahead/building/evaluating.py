@@ -19,6 +19,7 @@ from gtahead.building.annotating import standing_scene
 from gtahead.dataset import COUNTED, Dataset, tables
 from gtahead.errors import InputError, Where
 from gtahead.geometry import Booleans, Floats
+from gtahead.remote import places
 
 BANDS: dict[str, tuple[float, ...]] = {
     "distance": (0, 10, 20, 40, np.inf),
@@ -73,6 +74,7 @@ class _Measured:
     rules: dict[str, npt.NDArray[np.float32]]
 
 
+@places(reads=["dataset"], labels=["dataset"])
 def evaluate(
     dataset: str | Path = "dataset",
     *,

@@ -117,6 +117,8 @@ def _on_terminate(number: int, frame: FrameType | None) -> None:
 def _exit_code(arguments: list[str]) -> int:
     """Run the command line; turn everything that can happen into an exit code and a message."""
     debug = "--debug" in arguments
+    if "--quiet" not in arguments and any("://" in argument for argument in arguments):
+        _tell_transfers()
     try:
         result: Any = main(arguments, prog_name="gtahead", standalone_mode=False)
     except GtaheadError as error:
@@ -152,6 +154,27 @@ def _exit_code(arguments: list[str]) -> int:
         )
         return _BUG
     return result if isinstance(result, int) else 0
+
+
+def _tell_transfers() -> None:
+    """Say on stderr what is fetched from URLs and sent there."""
+    import logging
+
+    handler = logging.StreamHandler(_Complaints())
+    log = logging.getLogger("gtahead.remote")
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(logging.INFO)
+
+
+class _Complaints:
+    """A stream to stderr as it stands when something is written."""
+
+    def write(self, text: str) -> None:
+        """Write to stderr."""
+        click.echo(text, err=True, nl=False)
+
+    def flush(self) -> None:
+        """Do nothing: each line is written at once."""
 
 
 def _complain(message: str) -> None:

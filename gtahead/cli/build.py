@@ -14,6 +14,7 @@ from gtahead.cli.common import (
     splits_table,
     working_options,
 )
+from gtahead.remote import with_urls
 
 
 @click.command("build")
@@ -132,7 +133,9 @@ def _summary(report: Any) -> None:  # noqa: ANN401 - a BuildReport; naming it wo
     document = report.manifest
     statistics = document["statistics"]
     heads = statistics["heads"]
-    click.echo(f"{report.out}: a data set made of {report.reader} ({report.reason})")
+    click.echo(
+        f"{with_urls(str(report.out))}: a data set made of {report.reader} ({report.reason})"
+    )
     if document["simulated"]:
         click.echo("  simulated: no picture or head of it comes from a game")
     click.echo(f"  {report.built} sequences built now, {report.reused} there before")

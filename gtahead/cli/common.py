@@ -93,13 +93,14 @@ def print_findings(findings: Findings) -> None:
     Of mere information one example is enough.
     """
     from gtahead.findings import CODES, Severity
+    from gtahead.remote import with_urls
 
     for code in CODES:
         total = findings.totals.get(code, 0)
         most = 1 if CODES[code].severity is Severity.INFO else FINDINGS_SHOWN
         shown = findings.examples.get(code, [])[:most]
         for finding in shown:
-            click.echo(str(finding), err=True)
+            click.echo(with_urls(str(finding)), err=True)
         if total > len(shown) > 0:
             click.echo(f"{CODES[code].severity} {code}: and {total - len(shown):,} more", err=True)
 

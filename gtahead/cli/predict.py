@@ -11,6 +11,7 @@ from gtahead.cli.common import (
     progress_bar,
     scheduler_option,
 )
+from gtahead.remote import with_urls
 
 
 @click.command("predict")
@@ -77,9 +78,8 @@ def command(
         )
     elif not quiet:
         least = "" if report.threshold is None else f" at {report.threshold:.3g} or above"
-        click.echo(
-            f"{report.out}: {report.heads:,.0f} heads{least} in {report.pictures:,} pictures"
-        )
+        place = with_urls(str(report.out))
+        click.echo(f"{place}: {report.heads:,.0f} heads{least} in {report.pictures:,} pictures")
         if images is None:
-            click.echo(f"  next: gtahead benchmark {report.out} --data {data} --split {split}")
+            click.echo(f"  next: gtahead benchmark {place} --data {data} --split {split}")
     return report.exit_code

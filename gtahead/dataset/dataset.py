@@ -19,6 +19,7 @@ from gtahead.dataset.manifest import SPLITS, Manifest, read_manifest
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import Camera
+from gtahead.remote import is_url, local_copy
 
 FRAMES = "frames.parquet"
 _FRAME_HEADS = ["head_id", "x", "y", *tables.BOX, *tables.SIGMA, "visibility", "status"]
@@ -119,12 +120,12 @@ class Dataset:
 
     @classmethod
     def open(cls, folder: str | Path) -> Dataset:
-        """Open a data set.
+        """Open a data set, by path or URL (`s3://…`, `hf://…`).
 
         Raises:
             InputError: not a finished data set, or a damaged one.
         """
-        path = Path(folder)
+        path = local_copy(folder) if isinstance(folder, str) and is_url(folder) else Path(folder)
         manifest = read_manifest(path)
         table = tables.read_frames_table(path / FRAMES, str(path / FRAMES))
         expected = manifest.document["tables"][FRAMES]["rows"]

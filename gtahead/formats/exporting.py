@@ -34,6 +34,7 @@ from gtahead.formats.batches import (
 from gtahead.formats.format import CHUNKS, LOSSES, Batch, ExportFrame, Format, Options, Summary
 from gtahead.formats.reading import INDEX, MARKER, marker_of
 from gtahead.geometry import clipped
+from gtahead.remote import places
 from gtahead.storage import crash_point
 
 INDEX_COLUMNS = (
@@ -83,6 +84,7 @@ class ExportReport:
         }
 
 
+@places(reads=["dataset"], writes=["out"])
 def export(
     dataset: str | Path = "dataset",
     out: str | Path | None = None,

@@ -35,6 +35,7 @@ from gtahead.publishing.releases import (
     with_pictures,
 )
 from gtahead.publishing.targets import refuse_overlap, write_target
+from gtahead.remote import places
 from gtahead.storage import crash_point
 
 RIGHTS = "The publisher declared to have the right to redistribute these pictures."
@@ -43,6 +44,7 @@ SCHEMAS = ("manifest", "predictions")
 """Schemas that travel with a release: of what it holds, and of what is submitted to it."""
 
 
+@places(reads=["dataset"], writes=["out"])
 def stage(
     dataset: str | Path = "dataset",
     out: str | Path = "release",

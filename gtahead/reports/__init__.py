@@ -10,6 +10,7 @@ from typing import Any
 from gtahead import storage
 from gtahead.dataset import SPLITS, Dataset
 from gtahead.errors import UsageError
+from gtahead.remote import places
 from gtahead.reports.collecting import Collected, collect
 from gtahead.reports.gallery import FRAMES, figures
 
@@ -46,6 +47,7 @@ class ReportDone:
         return {**vars(self), "page": str(self.page), "unreadable": list(self.unreadable)}
 
 
+@places(reads=["dataset"])
 def report(
     dataset: str | Path = "dataset",
     html: str | Path = "report.html",

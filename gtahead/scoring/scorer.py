@@ -17,6 +17,7 @@ from gtahead.geometry import Booleans, Floats
 from gtahead.predictions import Predictions, arrange, geometry_hints, read_predictions
 from gtahead.predictions.checking import Missing, check_dataset
 from gtahead.predictions.table import Ints
+from gtahead.remote import places
 from gtahead.scoring import baselines, breakdown, curves, intervals, metrics, thresholds
 from gtahead.scoring.detection import (
     Detections,
@@ -104,6 +105,7 @@ def check_predictions(
     return arranged, findings
 
 
+@places(reads=["predictions", "data"], labels=["data"])
 def benchmark(
     predictions: str | Path,
     data: str | Path = "dataset",

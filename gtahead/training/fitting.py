@@ -30,6 +30,7 @@ from gtahead import storage
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, Where
 from gtahead.geometry import box_sides
+from gtahead.remote import places
 from gtahead.scoring.scorer import figures
 from gtahead.scoring.thresholds import choose
 from gtahead.scoring.truth import Truth, truth_of
@@ -217,6 +218,7 @@ class _StopAfter(Callback):
             trainer.should_stop |= self._seen >= self._epochs
 
 
+@places(reads=["dataset"])
 def train(
     dataset: str | Path = "dataset",
     out: str | Path | None = None,

@@ -16,6 +16,7 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.pictures import PictureError
 from gtahead.predictions import check_target, write_predictions
+from gtahead.remote import places
 from gtahead.training.checkpoints import Trained, read_checkpoint
 from gtahead.training.finding import InPicture, as_predictions, find_heads
 from gtahead.training.samples import load_picture
@@ -53,6 +54,7 @@ class PredictReport:
         return 3 if self.findings.anything_set_aside else 0
 
 
+@places(reads=["checkpoint", "data", "images"], writes=["out"])
 def predict(
     checkpoint: str | Path,
     data: str | Path = "dataset",

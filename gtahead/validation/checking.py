@@ -17,6 +17,7 @@ from gtahead.findings import Finding, Findings, Ledger
 from gtahead.formats.coco_reading import coco_files
 from gtahead.formats.reading import exported_as
 from gtahead.intake import READERS, choose_reader
+from gtahead.remote import places
 from gtahead.validation.captures import SequenceChecked, SequenceTask, check_sequence
 from gtahead.validation.coco import check_coco
 from gtahead.validation.dataset import check_dataset, open_dataset
@@ -33,6 +34,7 @@ MAPS = ("density", "heatmap")
 Progress = Callable[[int, int, str], None]
 
 
+@places(reads=["path", "against"], labels=["against"])
 def validate(
     path: str | Path = "dataset",
     *,

@@ -13,6 +13,7 @@ from gtahead import storage
 from gtahead.dataset import Frame
 from gtahead.drawing import write_png
 from gtahead.errors import InputError, UsageError, Where
+from gtahead.remote import places
 from gtahead.viewing.films import FILMS, write_film
 from gtahead.viewing.layers import LAYERS, Canvas, draw
 from gtahead.viewing.shots import Album, open_album, shot_of
@@ -44,6 +45,7 @@ class ViewReport:
         return {"frames": self.frames, "files": [str(path) for path in self.files]}
 
 
+@places(reads=["path", "predictions"])
 def view(
     path: str | Path = "dataset",
     frames: Sequence[str] = (),
