@@ -222,7 +222,7 @@ CODES: Mapping[str, Code] = {
     "picture-truncated": _error("frame", "the picture is cut short", "capture or copy it again"),
     "picture-unreadable": _error("frame", "the picture can't be read", "capture it again"),
     "picture-too-large": _error(
-        "frame", "the picture has too many pixels", "the limit is 2^27 pixels; scale it down"
+        "frame", "the picture is too large", "the limit is 2^27 pixels or 1 GiB; scale it down"
     ),
     "deep-colour": _error(
         "frame", "the picture isn't 8 bits a channel", "convert it: tone mapping is your decision"

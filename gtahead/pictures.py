@@ -10,20 +10,30 @@ import hashlib
 import io
 import os
 import stat
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from gtahead.errors import as_size
 
 if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 2**27
 """Largest picture that is decoded: 134 million pixels, a 16 k by 8 k frame."""
+
+MAX_BYTES = 2**30
+"""Largest file that is read as a picture: MAX_PIXELS in 8 bytes each."""
+
+DECODE_LIMIT_S = 60.0
+"""How long a decoder may take with one picture; MAX_PIXELS take a few seconds."""
 
 FLAT_STD = 2.0
 """Grey levels (of 255) of standard deviation below which a picture shows nothing."""
@@ -95,15 +105,55 @@ class Prepared:
     changes: tuple[str, ...]
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _limited(decode: Callable[P, R]) -> Callable[P, R]:
+    """Give a decoder a limit of time and a name for the lack of memory.
+
+    It works in a thread of its own. Nothing can stop one that hangs in a library, but its frame is
+    set aside and the rest goes on.
+    """
+
+    @wraps(decode)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        done: list[R] = []
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                done.append(decode(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - it belongs to the caller
+                failed.append(error)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(DECODE_LIMIT_S)
+        if done:
+            return done[0]
+        if not failed:
+            raise PictureError("picture-unreadable", f"not decoded within {DECODE_LIMIT_S:g} s")
+        if isinstance(failed[0], MemoryError):
+            raise PictureError("picture-unreadable", "too little memory") from failed[0]
+        raise failed[0]
+
+    return call
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a file whole, if it is one.
 
     Raises:
-        PictureError: missing, no regular file (a pipe would be waited for), or not readable.
+        PictureError: missing, no regular file (a pipe would be waited for), larger than
+            `MAX_BYTES`, or not readable.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
             raise PictureError("not-a-picture", "not a regular file")
+        if about.st_size > MAX_BYTES:
+            raise PictureError("picture-too-large", f"{as_size(about.st_size)} of file")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PictureError("picture-missing") from error
@@ -234,6 +284,7 @@ def _is_deep_png(data: bytes) -> bool:
     return data[:4] == b"\x89PNG" and data[24:25] == b"\x10"
 
 
+@_limited
 def _decode(data: bytes, flags: int) -> npt.NDArray[np.uint8] | None:
     import cv2
 
@@ -304,6 +355,7 @@ def check_health(data: bytes, header: Header) -> None:
         raise PictureError("flat-picture", f"grey level {float(grey.mean()):.0f} throughout")
 
 
+@_limited
 def decode_upright(data: bytes) -> Image.Image:
     """Decode a picture in full, turned upright, as 8-bit RGB.
 

@@ -139,6 +139,11 @@ def _exit_code(arguments: list[str]) -> int:
         return 143
     except SystemExit:  # click leaves so where the reader of our output has gone, as `head` does
         return 0
+    except MemoryError:
+        if debug:
+            raise
+        _complain("error: too little memory; use fewer --workers, then run the same command again")
+        return 4
     except OSError as error:
         if debug:
             raise

@@ -1,0 +1,150 @@
+"""Run every bench, and put their figures into one table.
+
+    python tools/bench/all.py                     # about 25 minutes; writes BENCHMARKS.md
+    python tools/bench/all.py --only density scores
+    python tools/bench/all.py --check             # compare with the figures of last time instead
+
+Figures and table are committed: `tools/bench/figures.json`, `BENCHMARKS.md`. Seconds differ from
+machine to machine, ratios to a peer that did the same work in the same run hardly do: so `--check`
+compares ratios alone, and ends with 1 where one has grown by more than `--tolerance`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from figures import LOG, Figure, read
+
+from gtahead import __version__
+
+HERE = Path(__file__).parent
+FIGURES = HERE / "figures.json"
+TABLE = HERE.parent.parent / "BENCHMARKS.md"
+
+BENCHES = {
+    "build": ["bench_build.py", "--pictures", "500"],
+    "coords": ["bench_coords.py"],
+    "density": ["bench_density.py"],
+    "formats": ["bench_formats.py"],
+    "validate": ["bench_validate.py"],
+    "scores": ["bench_scores.py"],
+    "training": ["bench_training.py"],
+    "publish": ["bench_publish.py", "--pictures", "500"],
+    "simulate": ["bench_simulate.py"],
+    "cluster": ["bench_cluster.py"],
+    "full-size": ["bench_full_size.py", "--plot", "docs/pictures/full-size.svg"],
+}
+"""Benches by name, with the arguments of the table."""
+
+INTRODUCTION = (
+    "# Benchmarks\n\n"
+    "Every figure of gtahead's benches in one run. Times are CPU seconds (user and system, of\n"
+    "all processes), medians of several runs; memory is the peak of the largest process, or what\n"
+    "a call adds to it where that is said. A peer does the same work on the same input in the\n"
+    "same run; a ratio is ours over its, so less is better. Where a goal is named, it is ours.\n\n"
+)
+
+
+def run(name: str, log: Path) -> list[Figure]:
+    """Run a bench; give its figures."""
+    script, *words = BENCHES[name]
+    print(f"== {script} {' '.join(words)}", flush=True)
+    log.unlink(missing_ok=True)
+    environment = {**os.environ, LOG: str(log)}
+    done = subprocess.run([sys.executable, str(HERE / script), *words], env=environment)
+    if done.returncode:
+        sys.exit(f"{script} ended with {done.returncode}")
+    return read(log)
+
+
+def amount(value: float | None, unit: str) -> str:
+    """Write a figure with three digits."""
+    if value is None:
+        return ""
+    digits = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{digits} {unit}"
+
+
+def page(told: dict[str, list[Figure]]) -> str:
+    """Write the table."""
+    lines = [INTRODUCTION + f"Machine: {machine()}; gtahead {__version__}. Command: "]
+    lines[-1] += "`python tools/bench/all.py`.\n"
+    for name, figures in told.items():
+        lines += [f"## `python tools/bench/{' '.join(BENCHES[name])}`", ""]
+        lines += ["| figure | gtahead | peer | its figure | ratio | goal |"]
+        lines += ["|---|---:|---|---:|---:|---|"]
+        for one in figures:
+            ratio = "" if one.ratio is None else f"{one.ratio:.3g}"
+            cells = [one.what, amount(one.ours, one.unit), one.peer]
+            cells += [amount(one.theirs, one.unit), ratio, one.goal]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """Say what this runs on."""
+    model = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+    cores = len(os.sched_getaffinity(0))
+    return f"{model}, {cores} cores, Linux, Python {platform.python_version()}"
+
+
+def grown(old: list[Figure], new: list[Figure], tolerance: float) -> list[str]:
+    """Say which ratios have grown by more than a share."""
+    before = {(one.what, one.peer): one.ratio for one in old}
+    worse = []
+    for one in new:
+        then = before.get((one.what, one.peer))
+        if then is not None and one.ratio is not None and one.ratio > then * (1 + tolerance):
+            worse.append(f"{one.what}, to {one.peer}: {one.ratio:.3g}, it was {then:.3g}")
+    return worse
+
+
+def main() -> None:
+    """Run benches, then write or compare."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=BENCHES, default=list(BENCHES))
+    parser.add_argument("--check", action="store_true", help="compare; write nothing")
+    parser.add_argument("--tolerance", type=float, default=0.3, help="by which a ratio may grow")
+    given = parser.parse_args()
+    old: dict[str, list[Figure]] = {name: [] for name in BENCHES} | by_bench()
+    with tempfile.TemporaryDirectory() as folder:
+        new = {name: run(name, Path(folder) / "log") for name in given.only}
+    if given.check:
+        worse = [line for name in new for line in grown(old[name], new[name], given.tolerance)]
+        print("\n".join(worse) or f"no ratio has grown by more than {given.tolerance:.0%}")
+        sys.exit(1 if worse else 0)
+    told = {name: figures for name, figures in (old | new).items() if figures}
+    write(told)
+
+
+def by_bench() -> dict[str, list[Figure]]:
+    """Give the figures of last time, by bench."""
+    if not FIGURES.exists():
+        return {}
+    document = json.loads(FIGURES.read_text(encoding="utf-8"))
+    return {name: [Figure(**one) for one in figures] for name, figures in document.items()}
+
+
+def write(told: dict[str, list[Figure]]) -> None:
+    """Write figures for the next time, and the table."""
+    document = {name: [asdict(one) for one in figures] for name, figures in told.items()}
+    FIGURES.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    TABLE.write_text(page(told), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
