@@ -76,7 +76,7 @@ class TrainConfig:
     """
 
     detector: DetectorName = "centernet"
-    loss: LossName = "mfl"
+    loss: LossName = "native"
     power: float = 1.0
     inside: float = 1.0
     normalise: Literal["mass", "centres", "per-head"] = "mass"
@@ -204,12 +204,15 @@ TRAIN_PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 DETECTOR_SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "fcos": {"inside": 0.0, "stride": 4},
-    "retinanet": {"inside": 0.0, "stride": 4},
-    "fasterrcnn": {"inside": 0.0, "stride": 4},
-    "density": {"loss": "native"},
+    "fcos": {"loss": "mfl", "inside": 0.0, "stride": 4},
+    "retinanet": {"loss": "mfl", "inside": 0.0, "stride": 4},
+    "fasterrcnn": {"loss": "mfl", "inside": 0.0, "stride": 4},
 }
-"""Where a detector departs from presets."""
+"""Where a detector departs from presets.
+
+`centernet` keeps its own loss: in our experiment Mask Focal Loss counted no better. Of the others
+the experiment says nothing yet.
+"""
 
 
 def make_config(

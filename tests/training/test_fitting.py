@@ -264,6 +264,7 @@ def test_settings_that_are_wrong(settings: dict[str, object], error: str) -> Non
 
 def test_a_file_of_settings(tmp_path: Path) -> None:
     config = make_config("tiny", seed=3)
+    assert (config.loss, make_config(detector="fcos").loss) == ("native", "mfl")
     (tmp_path / "c.toml").write_text(config.as_toml())
     assert make_config("base", tmp_path / "c.toml") == config
     (tmp_path / "bad.toml").write_text("epochs = = 3")

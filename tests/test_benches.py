@@ -1,0 +1,83 @@
+"""The table of benches: all of them are in it, and a ratio that grows is noticed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "tools" / "bench"
+
+
+@pytest.fixture(scope="module")
+def tools() -> Iterator[tuple[Any, Any]]:
+    """Import the runner and the figures from their folder."""
+    sys.path.insert(0, str(FOLDER))
+    import all as runner
+    import figures
+
+    yield runner, figures
+    sys.path.remove(str(FOLDER))
+
+
+def test_every_bench_is_in_the_table(tools: tuple[Any, Any]) -> None:
+    runner, _ = tools
+    scripts = {path.name for path in FOLDER.glob("bench_*.py")}
+    assert {words[0] for words in runner.BENCHES.values()} == scripts
+
+
+def test_a_ratio_that_grows_is_named(tools: tuple[Any, Any]) -> None:
+    runner, figures = tools
+
+    def told(ours: float, theirs: float | None, peer: str = "peer") -> list[Any]:
+        return [figures.Figure("reading", ours, "s", peer, theirs)]
+
+    assert runner.grown(told(1.0, 2.0), told(1.2, 2.0), 0.3) == []
+    assert runner.grown(told(1.0, 2.0), told(1.5, 2.0), 0.3) == [
+        "reading, to peer: 0.75, it was 0.5"
+    ]
+    slower_machine = told(10.0, 20.0)
+    assert runner.grown(told(1.0, 2.0), slower_machine, 0.3) == []
+    assert runner.grown(told(1.0, None), told(9.0, None), 0.3) == []
+    assert runner.grown(told(1.0, 2.0, "another"), told(9.0, 2.0), 0.3) == []
+
+
+def test_figures_are_told_where_they_are_asked_for(
+    tools: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, figures = tools
+    one = figures.Figure("writing 1 × 2", 0.25, "s", "peer", 0.5, "≤ 1 ×")
+    monkeypatch.delenv(figures.LOG, raising=False)
+    figures.tell(one)
+    monkeypatch.setenv(figures.LOG, str(tmp_path / "log"))
+    figures.tell(one)
+    figures.tell(one)
+    assert figures.read(tmp_path / "log") == [one, one]
+
+
+def test_the_page_is_made_of_the_figures(
+    tools: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner, figures = tools
+    monkeypatch.setattr(runner, "FIGURES", tmp_path / "figures.json")
+    monkeypatch.setattr(runner, "TABLE", tmp_path / "BENCHMARKS.md")
+    told = {"coords": [figures.Figure("reading a million rows", 0.2, "s", "its floor", 0.1, "≤ 3")]}
+    runner.write(told)
+    assert runner.by_bench() == told
+    text = (tmp_path / "BENCHMARKS.md").read_text()
+    assert "| reading a million rows | 0.2 s | its floor | 0.1 s | 2 | ≤ 3 |" in text
+    assert "`python tools/bench/bench_coords.py`" in text
+
+
+def test_the_committed_table_is_that_of_the_committed_figures(tools: tuple[Any, Any]) -> None:
+    runner, _ = tools
+    text = runner.TABLE.read_text(encoding="utf-8")
+    document = json.loads(runner.FIGURES.read_text(encoding="utf-8"))
+    assert set(document) == set(runner.BENCHES)
+    for figures in document.values():
+        for one in figures:
+            assert f"| {one['what']} |" in text
