@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 CAUSES: Mapping[str, str] = {
     # Sequences
-    "bad-name": "Names in another encoding than UTF-8, of an old archive; or a very long one.",
+    "bad-name": "Names in another encoding than UTF-8, or of malice; very long ones.",
     "no-sequence-file": "The capture was stopped before it wrote it, or only a part was copied.",
     "bad-json": "The writer was stopped, the disk was full, or somebody edited it by hand.",
     "bad-schema": "Another program wrote the file, or a field was renamed or left out.",

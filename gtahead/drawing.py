@@ -229,7 +229,10 @@ def _picture(frame: Frame) -> npt.NDArray[np.uint8]:
 
 def _decoded(encoded: bytes, where: Where) -> npt.NDArray[np.uint8]:
     data = np.frombuffer(encoded, np.uint8)
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    try:
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    except cv2.error:  # too large, by its header
+        decoded = None
     if decoded is None:
         raise InputError("the picture doesn't decode", where=where, remedy="build again")
     return np.ascontiguousarray(decoded, np.uint8)

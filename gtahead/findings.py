@@ -60,7 +60,7 @@ CODES: Mapping[str, Code] = {
     "bad-name": _error(
         "sequence",
         "the folder's name can't name a sequence",
-        "rename it: valid Unicode, at most 200 bytes of UTF-8",
+        "rename it: valid Unicode, at most 200 bytes, no control characters, no =+-@ at its front",
     ),
     "no-sequence-file": _error(
         "sequence",

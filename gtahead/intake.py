@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from gtahead import storage
 from gtahead.captures import BY_NAME, CAPTURES, Headless, explain
 from gtahead.dataset.captured import Reader
 from gtahead.errors import InputError, UsageError, Where
@@ -41,6 +42,14 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
     if not root.is_dir():
         what = "not a folder" if root.exists() else "no such folder"
         raise InputError(what, where=place, remedy="give the folder that holds the captures")
+    special = storage.special_file_in(root)
+    if special is not None:
+        raise InputError(
+            "the folder holds what is no file, a pipe or a device: it would be waited for",
+            where=place,
+            value=str(special.relative_to(root)),
+            remedy="take it away",
+        )
     if not any(root.iterdir()):
         raise InputError(
             "the folder is empty",

@@ -41,6 +41,9 @@ FLAT_STD = 2.0
 EXTENSIONS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp"}
 """Formats that a data set keeps as they are; the file's name follows its content."""
 
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+"""What is read as a picture, as Pillow calls it: others start programs (EPS) or are no pictures."""
+
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
 _ORIENTATION = 0x0112
@@ -172,7 +175,7 @@ def _open(data: bytes) -> Image.Image:
             # lies behind the part that is read at first is opened again.
             warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(data))
+            return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise PictureError("picture-too-large") from error
     except (OSError, ValueError, SyntaxError) as error:  # Pillow's plugins on damaged headers

@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import signal
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -183,6 +184,58 @@ def link_or_copy(source: Path, target: Path, *, link: bool) -> bool:
     return False
 
 
+def require_regular(path: Path) -> int:
+    """Give the size of a file; one that is no regular file, as a pipe, would be waited for.
+
+    Raises:
+        OSError: it isn't there, or is something else.
+    """
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        kind = "a folder" if stat.S_ISDIR(about.st_mode) else "no regular file"
+        raise OSError(errno.EINVAL, kind, str(path))
+    return about.st_size
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a regular file whole.
+
+    Raises:
+        OSError: it can't be read, or is no regular file.
+    """
+    require_regular(path)
+    return path.read_bytes()
+
+
+def special_file_in(root: Path) -> Path | None:
+    """Find a pipe, device or socket below a folder, links followed; None where there is none."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            about = folder.stat()
+            if (about.st_dev, about.st_ino) in seen:
+                continue
+            seen.add((about.st_dev, about.st_ino))
+            entries = list(os.scandir(folder))
+        except OSError:
+            continue  # who reads it says what is wrong
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False):
+                continue
+            with suppress(OSError):
+                if entry.is_dir():
+                    waiting.append(Path(entry.path))
+                elif entry.is_symlink():
+                    mode = os.stat(entry.path).st_mode  # noqa: PTH116 - many of them
+                    if not stat.S_ISREG(mode):
+                        return Path(entry.path)
+                else:
+                    return Path(entry.path)
+    return None
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed run left half-written directly inside a folder."""
     for path in folder.glob(ASIDE + "*"):
@@ -196,6 +249,17 @@ def sha256_of(path: Path) -> str:
     """Hash a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def csv_cell(value: object) -> object:
+    """Keep a text from being a formula to a spreadsheet: a ' goes before, which it doesn't show.
+
+    Example:
+        >>> csv_cell("=1+1"), csv_cell("rain"), csv_cell(-1.5)
+        ("'=1+1", 'rain', -1.5)
+    """
+    odd = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if odd else value
 
 
 _SCHEME_OR_DRIVE = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")

@@ -18,6 +18,7 @@ FLOORS = {
     "density": 1,
     "findings": 1,
     "geometry": 1,
+    "matlab_files": 1,
     "storage": 1,
     "pictures": 2,
     "remote": 2,

@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gtahead import schemas
+from gtahead import schemas, storage
 from gtahead.captures.ground_fit import ground_from_polygon
 from gtahead.captures.picture_files import MOST_DIGITS, common_size, numbered_pictures
 from gtahead.dataset.captured import (
@@ -34,6 +35,7 @@ from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, Floats
+from gtahead.matlab_files import refuse_bomb
 from gtahead.pictures import people_in_stencil
 
 SIZE_WH = (1920, 1080)
@@ -151,7 +153,9 @@ def _parse(path: Path, file: str) -> _Labels:
     from scipy import io
 
     try:
-        document = io.loadmat(path, simplify_cells=True)
+        data = storage.read_bytes(path)
+        refuse_bomb(data)
+        document = io.loadmat(BytesIO(data), simplify_cells=True)
         points = _listed(document["image_info"])
     except Exception as error:  # SciPy's parser raises anything on damaged files
         raise InputError("not a .mat file of this layout", where=Where(file)) from error

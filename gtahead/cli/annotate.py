@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from gtahead.cli.common import print_findings, print_json, progress_bar, table, working_options
+from gtahead.cli.common import (
+    echo,
+    print_findings,
+    print_json,
+    progress_bar,
+    table,
+    working_options,
+)
 
 
 @click.command("annotate")
@@ -83,13 +90,13 @@ def command(
     elif not quiet:
         print_findings(report.findings)
         told = report.as_dict()
-        click.echo(f"{dataset}: " + ("annotated" if report.changed else "nothing to do"))
-        click.echo(f"  boxes {told['boxes']}, sigma {told['sigma']}")
+        echo(f"{dataset}: " + ("annotated" if report.changed else "nothing to do"))
+        echo(f"  boxes {told['boxes']}, sigma {told['sigma']}")
         sources = ", ".join(f"{name} {count:,}" for name, count in told["box_sources"].items())
-        click.echo(f"  boxes by: {sources or 'none'}")
+        echo(f"  boxes by: {sources or 'none'}")
         if report.changed:
-            click.echo(f"  fingerprint {report.before}, as it was")
-        click.echo(f"  fingerprint {told['fingerprint']}")
+            echo(f"  fingerprint {report.before}, as it was")
+        echo(f"  fingerprint {told['fingerprint']}")
     return 0
 
 
@@ -114,16 +121,16 @@ def _evaluate(
     if as_json:
         print_json(found.as_dict())
     elif not quiet:
-        click.echo(f"{dataset}: {found.heads:,} counted heads with a true box")
+        echo(f"{dataset}: {found.heads:,} counted heads with a true box")
         if found.without:
-            click.echo(f"  {found.without:,} counted heads have none, or one of another point")
+            echo(f"  {found.without:,} counted heads have none, or one of another point")
         rows = [["rule", "heads", "bias", "median", "90 %", "mean IoU"]]
         rows += [_row(rule, told["all"]) for rule, told in found.rules.items()]
-        click.echo(table(rows))
+        echo(table(rows))
         for quantity in ("distance", "density", "pitch"):
-            click.echo(_banded(quantity, found.rules))
+            echo(_banded(quantity, found.rules))
         if picture is not None:
-            click.echo(f"  {picture}: what every rule makes of one frame, true boxes in white")
+            echo(f"  {picture}: what every rule makes of one frame, true boxes in white")
     return 0
 
 

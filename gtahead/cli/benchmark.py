@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gtahead import storage
-from gtahead.cli.common import output_options, print_findings, print_json
+from gtahead.cli.common import echo, output_options, print_findings, print_json
 from gtahead.errors import UsageError
 
 
@@ -114,7 +114,7 @@ def command(
         with storage.naming_os_errors(Path(out)):
             storage.write_bytes(Path(out), text)
         if not quiet:
-            click.echo(f"wrote {out}")
+            echo(f"wrote {out}")
         return 0
     if predictions is None:
         remedy = "name it; `gtahead benchmark --template` prints an empty one"
@@ -132,7 +132,7 @@ def command(
         else:
             print_findings(findings)
             if not quiet:
-                click.echo(f"{Path(predictions).name}: {findings.summed}")
+                echo(f"{Path(predictions).name}: {findings.summed}")
         return 1 if findings.reach("error") else 0
     score = benchmark(
         predictions,
@@ -151,7 +151,7 @@ def command(
         if as_json:
             print_json({"findings": score.findings.as_dict()})
         elif not quiet:
-            click.echo("nothing was scored: mend the file, and try again", err=True)
+            echo("nothing was scored: mend the file, and try again", err=True)
         return 1
     if out is not None:
         write_result(out, score.document)
@@ -164,8 +164,8 @@ def command(
     elif not quiet:
         from gtahead.cli.score_tables import summary
 
-        click.echo(summary(score))
+        echo(summary(score))
         for name in (out, html):
             if name is not None:
-                click.echo(f"wrote {name}")
+                echo(f"wrote {name}")
     return 0

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gtahead.cli.common import (
+    echo,
     ledger_table,
     print_findings,
     print_json,
@@ -133,20 +134,18 @@ def _summary(report: Any) -> None:  # noqa: ANN401 - a BuildReport; naming it wo
     document = report.manifest
     statistics = document["statistics"]
     heads = statistics["heads"]
-    click.echo(
-        f"{with_urls(str(report.out))}: a data set made of {report.reader} ({report.reason})"
-    )
+    echo(f"{with_urls(str(report.out))}: a data set made of {report.reader} ({report.reason})")
     if document["simulated"]:
-        click.echo("  simulated: no picture or head of it comes from a game")
-    click.echo(f"  {report.built} sequences built now, {report.reused} there before")
-    click.echo(ledger_table(document["ledger"]))
-    click.echo(
+        echo("  simulated: no picture or head of it comes from a game")
+    echo(f"  {report.built} sequences built now, {report.reused} there before")
+    echo(ledger_table(document["ledger"]))
+    echo(
         f"  heads by count policy {document['policy']}: {heads['counted']:,} counted, "
         f"{heads['ignored']:,} ignored, {heads['absent']:,} absent"
     )
     if document["visibility"] == "unknown":
-        click.echo("  visibility: unknown; every head in the frame counts")
+        echo("  visibility: unknown; every head in the frame counts")
     boxes = ", ".join(f"{name} {count:,}" for name, count in statistics["box_sources"].items())
-    click.echo(f"  boxes: {boxes or 'none'}")
-    click.echo(splits_table(statistics))
-    click.echo(f"  fingerprint {document['fingerprint']}")
+    echo(f"  boxes: {boxes or 'none'}")
+    echo(splits_table(statistics))
+    echo(f"  fingerprint {document['fingerprint']}")

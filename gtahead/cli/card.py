@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gtahead.cli.common import output_options, print_json
+from gtahead.cli.common import echo, output_options, print_json
 
 
 @click.command("card")
@@ -41,7 +41,7 @@ def command(
             {"card": str(path), "changed": old != path.read_text("utf-8"), "faults": problems}
         )
     elif not quiet:
-        click.echo(f"{path}: filled")
+        echo(f"{path}: filled")
     for problem in problems:
-        click.echo(f"error bad-card: {path} > {problem}", err=True)
+        echo(f"error bad-card: {path} > {problem}", err=True)
     return 1 if problems else 0

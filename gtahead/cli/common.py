@@ -18,6 +18,13 @@ Progress = Callable[[int, int, str], None]
 FINDINGS_SHOWN = 20
 
 
+def echo(text: str, *, err: bool = False) -> None:
+    """Print lines for people: names in them come from data, and must not command the terminal."""
+    from gtahead.errors import printable
+
+    click.echo("\n".join(printable(line) for line in text.split("\n")), err=err)
+
+
 def output_options(command: Command) -> Command:
     """Give a command the options that say what it prints."""
     for option in (
@@ -100,9 +107,9 @@ def print_findings(findings: Findings) -> None:
         most = 1 if CODES[code].severity is Severity.INFO else FINDINGS_SHOWN
         shown = findings.examples.get(code, [])[:most]
         for finding in shown:
-            click.echo(with_urls(str(finding)), err=True)
+            echo(with_urls(str(finding)), err=True)
         if total > len(shown) > 0:
-            click.echo(f"{CODES[code].severity} {code}: and {total - len(shown):,} more", err=True)
+            echo(f"{CODES[code].severity} {code}: and {total - len(shown):,} more", err=True)
 
 
 def table(rows: list[list[str]], *, indent: str = "  ") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import output_options, print_json
+from gtahead.cli.common import echo, output_options, print_json
 
 
 @click.command("compare")
@@ -40,5 +40,5 @@ def command(
     from gtahead.cli.score_tables import comparison_lines
 
     for line in comparison_lines(found):
-        click.echo(line)
+        echo(line)
     return 0

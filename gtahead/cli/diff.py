@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import output_options, print_json
+from gtahead.cli.common import echo, output_options, print_json
 
 
 @click.command("diff")
@@ -26,11 +26,11 @@ def command(old: str, new: str, *, quiet: bool, debug: bool, as_json: bool) -> i
     if as_json:
         print_json(found.as_dict())
     elif not quiet:
-        click.echo(found.changes)
+        echo(found.changes)
         for kind, names in found.examples.items():
             if names:
                 more = "" if len(names) == found.counts[kind] else ", …"
-                click.echo(f"  {kind}: {', '.join(names)}{more}")
+                echo(f"  {kind}: {', '.join(names)}{more}")
         told = f"{found.old_version} -> {found.next_version}" if found.next_version else "unknown"
-        click.echo(f"{found.level}; version: {told}")
+        echo(f"{found.level}; version: {told}")
     return 1 if found.level != "patch" else 0

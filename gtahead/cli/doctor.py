@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gtahead.cli.common import output_options, print_json
+from gtahead.cli.common import echo, output_options, print_json
 from gtahead.errors import as_size
 
 if TYPE_CHECKING:
@@ -40,25 +40,25 @@ def _print(found: Checkup) -> None:
 
     about = found.about
     memory = "" if about["memory"] is None else f", {as_size(about['memory'])} of memory"
-    click.echo(f"gtahead {about['gtahead']}, Python {about['python']}, {about['system']}")
-    click.echo(f"  {about['cores']} workers by default{memory}; engines: {found.engine}")
+    echo(f"gtahead {about['gtahead']}, Python {about['python']}, {about['system']}")
+    echo(f"  {about['cores']} workers by default{memory}; engines: {found.engine}")
     for path, room in about["free"].items():
-        click.echo(f"  {as_size(room)} free in {path}")
+        echo(f"  {as_size(room)} free in {path}")
     named = ", ".join(f"{name} {version or 'MISSING'}" for name, version in found.libraries.items())
-    click.echo(f"  libraries: {named}")
+    echo(f"  libraries: {named}")
     works = ", ".join(name for name, fine in found.decoders.items() if fine)
-    click.echo(f"  pictures and films: {works or 'none'}")
+    echo(f"  pictures and films: {works or 'none'}")
     for extra, (_, needs) in EXTRAS.items():
         missing = found.extras.get(extra)
         told = (
             f"missing {', '.join(missing)}: pip install 'gtahead[{extra}]'" if missing else "there"
         )
-        click.echo(f"  extra {extra} ({needs}): {told}")
+        echo(f"  extra {extra} ({needs}): {told}")
     if found.steps:
         steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found.steps.items())
-        click.echo(f"  tried: {steps}")
+        echo(f"  tried: {steps}")
     for line in found.advice:
-        click.echo(f"  advice: {line}")
+        echo(f"  advice: {line}")
     for line in found.problems:
-        click.echo(f"problem: {line}", err=True)
-    click.echo("gtahead doesn't work here" if found.problems else "gtahead works here")
+        echo(f"problem: {line}", err=True)
+    echo("gtahead doesn't work here" if found.problems else "gtahead works here")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gtahead.cli.common import print_json, progress_bar, table, working_options
+from gtahead.cli.common import echo, print_json, progress_bar, table, working_options
 from gtahead.errors import as_size
 from gtahead.remote import with_urls
 
@@ -129,18 +129,18 @@ def _print(report: ExportReport) -> None:
     from gtahead.formats.format import LOSSES
 
     place = with_urls(str(report.out))
-    click.echo(f"{place}: {report.format}, {report.files:,} files, {as_size(report.bytes)}")
+    echo(f"{place}: {report.format}, {report.files:,} files, {as_size(report.bytes)}")
     rows = [["", "in", "left out", "out"]]
     for unit, flow in (("frames", report.ledger.frames), ("heads", report.ledger.heads)):
         dropped = sum(flow.dropped.values())
         rows.append([unit, f"{flow.came:,}", f"{dropped:,}", f"{flow.kept:,}"])
         rows += [[f"  {why}", "", f"{count:,}", ""] for why, count in sorted(flow.dropped.items())]
-    click.echo(table(rows))
+    echo(table(rows))
     for what, count in report.seen.items():
-        click.echo(f"  {what}: {count:,}")
+        echo(f"  {what}: {count:,}")
     if report.lost:
         lost = ", ".join(f"{LOSSES[name]} {count:,}" for name, count in report.lost.items())
-        click.echo(f"  not in this format: {lost}")
+        echo(f"  not in this format: {lost}")
     if report.left:
         left = ", ".join(f"{name} {count:,}" for name, count in report.left.items())
-        click.echo(f"  only in the data set: {left}")
+        echo(f"  only in the data set: {left}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import output_options, print_json
+from gtahead.cli.common import echo, output_options, print_json
 
 
 @click.command("export-model")
@@ -31,6 +31,6 @@ def command(checkpoint: str, out: str, *, quiet: bool, debug: bool, as_json: boo
             }
         )
     elif not quiet:
-        click.echo(f"{report.out}: pictures of any size in multiples of 32, stride {report.stride}")
-        click.echo(f"  differs from torch by {report.difference:.1e} at most, over three sizes")
+        echo(f"{report.out}: pictures of any size in multiples of 32, stride {report.stride}")
+        echo(f"  differs from torch by {report.difference:.1e} at most, over three sizes")
     return 0

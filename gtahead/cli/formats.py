@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import print_json
+from gtahead.cli.common import echo, print_json
 
 
 @click.command("formats")
@@ -26,11 +26,11 @@ def command(*, debug: bool, as_json: bool) -> int:
         return 0
     for row in rows:
         reads = "written and read" if row["reads"] else "written"
-        click.echo(f"{row['name']}: {row['title']} ({row['kind']}; {reads})")
-        click.echo(f"  holds   {', '.join(row['holds']) or 'counts alone'}")
-        click.echo(f"  loses   {', '.join(row['loses']) or 'nothing of these'}")
+        echo(f"{row['name']}: {row['title']} ({row['kind']}; {reads})")
+        echo(f"  holds   {', '.join(row['holds']) or 'counts alone'}")
+        echo(f"  loses   {', '.join(row['loses']) or 'nothing of these'}")
         error = row["precision_px"]
         exact = "exact" if error == 0 else f"to {error:g} px" if error is not None else "in cells"
-        click.echo(f"  pixels  {row['origin']}; {exact}")
-        click.echo(f"  read by {row['checked_with']}")
+        echo(f"  pixels  {row['origin']}; {exact}")
+        echo(f"  read by {row['checked_with']}")
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gtahead.cli.common import print_json, splits_table, table
+from gtahead.cli.common import echo, print_json, splits_table, table
 from gtahead.errors import as_size
 
 
@@ -33,7 +33,7 @@ def command(path: str, *, debug: bool, as_json: bool) -> int:
 def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
     statistics = details["statistics"]
     heads, spread = statistics["heads"], statistics["heads_a_frame"]
-    click.echo(f"{path}: a gtahead data set" + (", simulated" if details["simulated"] else ""))
+    echo(f"{path}: a gtahead data set" + (", simulated" if details["simulated"] else ""))
     facts = [
         ["sequences", f"{statistics['sequences']:,}"],
         [
@@ -62,11 +62,11 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
     ]
     width = max(len(name) for name, _ in facts)
     for name, text in facts:
-        click.echo(f"  {name.ljust(width)}  {text}")
-    click.echo(splits_table(statistics))
+        echo(f"  {name.ljust(width)}  {text}")
+    echo(splits_table(statistics))
     levels = [["heads a frame", "frames"]]
     levels += [[k, f"{v:,}"] for k, v in statistics["frames_by_density"].items()]
-    click.echo(table(levels))
+    echo(table(levels))
     _print_findings(details["findings"])
 
 
@@ -90,9 +90,9 @@ def _print_capture(path: str, details: Mapping[str, Any]) -> None:
     simulated = ", simulated" if details["simulated"] else ""
     reader = details["reader"]
     kind = f"a {reader} capture" if reader in CAPTURES else f"a data set in the format {reader}"
-    click.echo(f"{path}: {kind}{simulated} ({details['reason']})")
+    echo(f"{path}: {kind}{simulated} ({details['reason']})")
     sizes = ", ".join(f"{k} ({v:,})" for k, v in statistics["sizes"].items())
-    click.echo(
+    echo(
         f"  {statistics['sequences']:,} sequences, {statistics['frames']:,} frames, "
         f"{statistics['heads']:,} heads; {sizes or 'no frames'}"
     )
@@ -108,11 +108,11 @@ def _print_capture(path: str, details: Mapping[str, Any]) -> None:
         rows.append(
             [row["sequence"], f"{row['frames']:,}", f"{row['heads']:,}", pictures, *optional]
         )
-    click.echo(table(rows))
+    echo(table(rows))
     _print_findings(details["findings"])
 
 
 def _print_findings(totals: Mapping[str, int]) -> None:
     if totals:
         listed = ", ".join(f"{code} {count:,}" for code, count in totals.items())
-        click.echo(f"  findings: {listed}")
+        echo(f"  findings: {listed}")

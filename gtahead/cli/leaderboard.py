@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import output_options, print_json
+from gtahead.cli.common import echo, output_options, print_json
 
 
 @click.command("leaderboard")
@@ -35,11 +35,11 @@ def command(
 
     board = leaderboard(folder, out, sort=sort)
     for name, why in board.skipped:
-        click.echo(f"left out {name}: {why}", err=True)
+        echo(f"left out {name}: {why}", err=True)
     if as_json:
         print_json(asdict(board))
     elif not quiet:
-        click.echo(board.markdown(), nl=False)
+        echo(board.markdown().rstrip())
         if out is not None:
-            click.echo(f"wrote {out}/index.html")
+            echo(f"wrote {out}/index.html")
     return 0

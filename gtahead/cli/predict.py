@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gtahead.cli.common import (
+    echo,
     output_options,
     print_findings,
     print_json,
@@ -64,7 +65,7 @@ def command(
     if not quiet:
         print_findings(report.findings)
     for name in report.capped:
-        click.echo(f"warning: {name}: more heads than the detector gives; see max_heads", err=True)
+        echo(f"warning: {name}: more heads than the detector gives; see max_heads", err=True)
     if as_json:
         print_json(
             {
@@ -79,7 +80,7 @@ def command(
     elif not quiet:
         least = "" if report.threshold is None else f" at {report.threshold:.3g} or above"
         place = with_urls(str(report.out))
-        click.echo(f"{place}: {report.heads:,.0f} heads{least} in {report.pictures:,} pictures")
+        echo(f"{place}: {report.heads:,.0f} heads{least} in {report.pictures:,} pictures")
         if images is None:
-            click.echo(f"  next: gtahead benchmark {place} --data {data} --split {split}")
+            echo(f"  next: gtahead benchmark {place} --data {data} --split {split}")
     return report.exit_code

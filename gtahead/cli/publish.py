@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gtahead.cli.common import (
+    echo,
     output_options,
     print_findings,
     print_json,
@@ -130,12 +131,12 @@ def stage_command(
 def _print_staged(release: Release) -> None:
     facts = release.facts
     size = sum(one.bytes for one in release.files)
-    click.echo(f"{release.folder}: {facts.name} {facts.version} for {facts.repo}")
-    click.echo(f"  {len(release.all_files()):,} files, {as_size(size)}")
+    echo(f"{release.folder}: {facts.name} {facts.version} for {facts.repo}")
+    echo(f"  {len(release.all_files()):,} files, {as_size(size)}")
     pictures = f"{release.pictures:,} pictures" if release.pictures else "no pictures"
     rights = f"; {facts.rights}" if facts.rights else ""
-    click.echo(f"  {pictures}; licence {facts.licence}{rights}")
-    click.echo("  next: read README.md in it, then `gtahead publish check`")
+    echo(f"  {pictures}; licence {facts.licence}{rights}")
+    echo("  next: read README.md in it, then `gtahead publish check`")
 
 
 @command.command("plan")
@@ -160,9 +161,9 @@ def plan_command(release: str, *, quiet: bool, debug: bool, as_json: bool) -> in
 
 def _print_plan(found: Plan) -> None:
     facts = found.release.facts
-    click.echo(f"{facts.repo}: {facts.name} {facts.version}")
+    echo(f"{facts.repo}: {facts.name} {facts.version}")
     folder, entries = found.largest_folder
-    click.echo(
+    echo(
         f"  {found.files:,} files, {as_size(found.bytes)}; most entries in one folder: "
         f"{entries:,} in {folder}"
     )
@@ -177,10 +178,10 @@ def _print_plan(found: Plan) -> None:
         ]
         for shard in found.shards
     ]
-    click.echo(table(rows))
-    click.echo("  public will be:")
+    echo(table(rows))
+    echo("  public will be:")
     for line in found.public:
-        click.echo(f"  - {line}")
+        echo(f"  - {line}")
 
 
 @command.command("check")
@@ -215,8 +216,8 @@ def check_command(
 
 
 def _print_check(report: CheckReport) -> None:
-    click.echo(f"{report.release.folder}: {report.release.facts.name}")
-    click.echo(
+    echo(f"{report.release.folder}: {report.release.facts.name}")
+    echo(
         f"  {len(report.release.all_files()):,} files, fingerprint "
         f"{report.release.manifest.fingerprint[:16]}…"
     )
@@ -228,10 +229,10 @@ def _print_check(report: CheckReport) -> None:
             for mode, splits in modes.items()
             for split, sums in splits.items()
         ]
-        click.echo(table(rows))
+        echo(table(rows))
     if report.records:
-        click.echo(f"  mlcroissant read records of: {', '.join(report.records)}")
-    click.echo(f"  {report.findings.summed}")
+        echo(f"  mlcroissant read records of: {', '.join(report.records)}")
+    echo(f"  {report.findings.summed}")
 
 
 @command.command("push")
@@ -306,13 +307,13 @@ def _print_push(report: PushReport, *, private: bool) -> None:
     size = as_size(report.sent_bytes)
     if report.dry:
         kind = "a private repository" if private else "a public repository"
-        click.echo(f"{report.repo}, {report.revision}: a dry run, nothing was sent")
-        click.echo(f"  would upload {len(report.sent):,} files, {size}, to {kind}")
-        click.echo("  to do it: the same command with --yes")
+        echo(f"{report.repo}, {report.revision}: a dry run, nothing was sent")
+        echo(f"  would upload {len(report.sent):,} files, {size}, to {kind}")
+        echo("  to do it: the same command with --yes")
         return
-    click.echo(f"{report.repo}, {report.revision}: {report.verified:,} files there, as here")
-    click.echo(f"  sent {len(report.sent):,} files, {size}; removed {len(report.removed):,}")
+    echo(f"{report.repo}, {report.revision}: {report.verified:,} files there, as here")
+    echo(f"  sent {len(report.sent):,} files, {size}; removed {len(report.removed):,}")
     if report.commit:
-        click.echo(f"  commit {report.commit}")
+        echo(f"  commit {report.commit}")
     if report.tag:
-        click.echo(f"  tag {report.tag}")
+        echo(f"  tag {report.tag}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import output_options, print_json
+from gtahead.cli.common import echo, output_options, print_json
 
 
 @click.command("pull")
@@ -50,10 +50,10 @@ def command(
         print_json(report.as_dict())
     elif not quiet:
         statistics = report.manifest["statistics"]
-        click.echo(f"{report.out}: {report.repo} {report.version}")
-        click.echo(
+        echo(f"{report.out}: {report.repo} {report.version}")
+        echo(
             f"  {statistics['frames']:,} frames, {statistics['heads']['counted']:,} heads, "
             f"{report.pictures:,} pictures"
         )
-        click.echo(f"  fingerprint {report.manifest['fingerprint']}")
+        echo(f"  fingerprint {report.manifest['fingerprint']}")
     return 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gtahead.cli.common import output_options, print_json, progress_bar
+from gtahead.cli.common import echo, output_options, print_json, progress_bar
 
 
 @click.command("rebuild")
@@ -56,8 +56,8 @@ def command(
         print_json(done.as_dict())
     elif not quiet:
         found = ", ".join(f"{count:,} {how}" for how, count in done.counts().items() if count)
-        click.echo(f"{done.out}: {len(done.matches):,} of {done.frames:,} frames have a picture")
-        click.echo(f"  {found}")
+        echo(f"{done.out}: {len(done.matches):,} of {done.frames:,} frames have a picture")
+        echo(f"  {found}")
         rows = {
             "frames without a picture": done.missing,
             "pictures that look like several frames": done.ambiguous,
@@ -67,5 +67,5 @@ def command(
         }
         for what, names in rows.items():
             if names:
-                click.echo(f"  {what}: {len(names):,}, such as {names[0]}")
+                echo(f"  {what}: {len(names):,}, such as {names[0]}")
     return done.exit_code

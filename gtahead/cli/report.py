@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import output_options, print_json, progress_bar
+from gtahead.cli.common import echo, output_options, print_json, progress_bar
 from gtahead.errors import as_size
 
 
@@ -41,10 +41,8 @@ def command(
     if as_json:
         print_json(done.as_dict())
     elif not quiet:
-        click.echo(
-            f"{done.page}: {as_size(done.bytes)}, {done.frames:,} frames, {done.shown:,} shown"
-        )
+        echo(f"{done.page}: {as_size(done.bytes)}, {done.frames:,} frames, {done.shown:,} shown")
     for frame_id in done.unreadable:
         told = "its picture can't be read; `gtahead validate --images full` says why"
-        click.echo(f"warning: {dataset} > frame {frame_id}: {told}", err=True)
+        echo(f"warning: {dataset} > frame {frame_id}: {told}", err=True)
     return done.exit_code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gtahead import schemas
+from gtahead.cli.common import echo
 from gtahead.errors import UsageError
 from gtahead.storage import json_bytes
 
@@ -18,7 +19,7 @@ def command() -> None:
 def list_() -> None:
     """List the schemas, and what each is of."""
     for name in schemas.names():
-        click.echo(f"{name.ljust(18)}  {schemas.load(name)['title']}")
+        echo(f"{name.ljust(18)}  {schemas.load(name)['title']}")
 
 
 @command.command("show")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import print_json, progress_bar, working_options
+from gtahead.cli.common import echo, print_json, progress_bar, working_options
 from gtahead.errors import UsageError
 
 
@@ -128,13 +128,13 @@ def command(
         print_json(report.as_dict())
     elif not quiet:
         tool = "" if layout == "native" else f", layout {layout}"
-        click.echo(f"{report.out}: simulated captures, preset {preset}, seed {seed}{tool}")
-        click.echo(f"  {report.written} sequences drawn now, {report.reused} there before")
-        click.echo(
+        echo(f"{report.out}: simulated captures, preset {preset}, seed {seed}{tool}")
+        echo(f"  {report.written} sequences drawn now, {report.reused} there before")
+        echo(
             f"  {len(report.sequences)} sequences, {report.frames:,} frames, "
             f"{report.heads:,} heads, {report.counted:,} of them counted (visible:0.25)"
         )
         if contact_sheet is not None:
-            click.echo(f"  contact sheet: {contact_sheet}")
-        click.echo(f"  next: gtahead build --raw {report.out}")
+            echo(f"  contact sheet: {contact_sheet}")
+        echo(f"  next: gtahead build --raw {report.out}")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import output_options, print_json, progress_bar
+from gtahead.cli.common import echo, output_options, print_json, progress_bar
 
 
 @click.command("train")
@@ -111,14 +111,14 @@ def command(
     elif not quiet:
         data, heads, best = record["data"], record["heads"], record["best"]
         state = "trained" if report.finished else "stopped on request; the same command goes on"
-        click.echo(f"{report.out}: {state}, {record['epochs_done']} epochs")
+        echo(f"{report.out}: {state}, {record['epochs_done']} epochs")
         carved = ", ".join(data["validation_carved_from_train"])
         where = f"carved out of train: {carved}" if carved else "the data set's own part"
-        click.echo(
+        echo(
             f"  {data['train_frames']:,} frames with {heads['count']:,} heads to learn from; "
             f"validated on {data['validation_frames']:,} ({where})"
         )
-        click.echo(
+        echo(
             f"  heads under two cells, for which mfl is the native loss: "
             f"{100 * heads['under_two_cells']:.0f} %"
         )
@@ -127,8 +127,8 @@ def command(
             for name, title in (("ap50", "AP50"), ("f1_large", "F1"), ("mae", "MAE"))
             if best.get(name) is not None
         )
-        click.echo(f"  best epoch {best['epoch'] + 1}, on validation: {shown}")
-        click.echo(f"  next: gtahead predict {report.model} --data {dataset}")
+        echo(f"  best epoch {best['epoch'] + 1}, on validation: {shown}")
+        echo(f"  next: gtahead predict {report.model} --data {dataset}")
     return 0
 
 
@@ -148,6 +148,6 @@ def _parsed(settings: tuple[str, ...]) -> dict[str, object]:
             raise click.UsageError(msg)
         try:
             values[name.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             values[name.strip()] = value
     return values

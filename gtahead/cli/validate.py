@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gtahead.causes import CAUSES
-from gtahead.cli.common import print_json, progress_bar, working_options
+from gtahead.cli.common import echo, print_json, progress_bar, working_options
 from gtahead.errors import UsageError
 from gtahead.findings import CODES, Severity
 from gtahead.remote import with_urls
@@ -77,7 +77,7 @@ def command(
     """  # noqa: D415
     del debug
     if explain is not None:
-        click.echo(_explanation(explain))
+        echo(_explanation(explain))
         return 0
     from gtahead.validation import validate
     from gtahead.validation.baseline import read_baseline, without_known
@@ -130,17 +130,17 @@ def _explanation(code: str) -> str:
 
 
 def _print(checked: Validation, found: Findings, baseline: bool) -> None:
-    click.echo(f"{with_urls(str(checked.path))}: {checked.described}")
+    echo(f"{with_urls(str(checked.path))}: {checked.described}")
     if checked.largest_error_px is not None:
-        click.echo(f"  largest coordinate error: {checked.largest_error_px:.4f} px")
+        echo(f"  largest coordinate error: {checked.largest_error_px:.4f} px")
     for code, kept in found.by_code():
         total = found.totals[code]
         examples = kept[:INFOS_SHOWN] if CODES[code].severity is Severity.INFO else kept
         for finding in examples:
-            click.echo(str(finding))
+            echo(str(finding))
         if total > len(examples):
-            click.echo(f"  … {total - len(examples):,} more of {code}: {total:,} in all")
+            echo(f"  … {total - len(examples):,} more of {code}: {total:,} in all")
     if found.totals:
-        click.echo("new: " * baseline + found.summed)
+        echo("new: " * baseline + found.summed)
     else:
-        click.echo("nothing new" if baseline else found.summed)
+        echo("nothing new" if baseline else found.summed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import output_options, print_findings, print_json, progress_bar
+from gtahead.cli.common import echo, output_options, print_findings, print_json, progress_bar
 from gtahead.errors import as_size
 
 
@@ -26,10 +26,8 @@ def command(path: str, *, quiet: bool, debug: bool, as_json: bool) -> int:
     if as_json:
         print_json(report.as_dict())
     elif not quiet:
-        click.echo(
-            f"{report.path}: a {report.kind}, {report.files:,} files, {as_size(report.bytes)}"
-        )
-        click.echo(f"  fingerprint {report.fingerprint}")
-        click.echo(f"  {report.findings.summed}")
+        echo(f"{report.path}: a {report.kind}, {report.files:,} files, {as_size(report.bytes)}")
+        echo(f"  fingerprint {report.fingerprint}")
+        echo(f"  {report.findings.summed}")
         print_findings(report.findings)
     return 1 if report.findings.totals else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import output_options, print_json, progress_bar
+from gtahead.cli.common import echo, output_options, print_json, progress_bar
 
 
 def _grid(
@@ -99,5 +99,5 @@ def command(
         number = len(report.frames)
         what = f"{number:,} frame{'s' * (number != 1)}"
         where = report.files[0] if len(report.files) == 1 else report.files[0].parent
-        click.echo(f"{where}: {what}")
+        echo(f"{where}: {what}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,16 +205,21 @@ def mark_simulated(sequence: CapturedSequence, folder: Path) -> None:
 LONGEST_NAME_BYTES = 200
 
 
-def can_name_a_sequence(name: str) -> bool:
-    """Leave room for a suffix in the file system's 255 bytes; refuse bytes that aren't Unicode.
+_COMMANDING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|^[=+@-]")
+"""Characters that command a terminal or turn a line's direction, and what begins a formula."""
 
-    Names of what is being written aside are refused too.
+
+def can_name_a_sequence(name: str) -> bool:
+    """Say whether a name can stand in file names, tables, pages and terminals alike.
+
+    It leaves room for a suffix in the file system's 255 bytes and is valid Unicode; it has no
+    control characters, doesn't begin as a spreadsheet's formula, nor as what is being written.
     """
     try:
         fits = len(name.encode("utf-8")) <= LONGEST_NAME_BYTES
-        return fits and not name.startswith(storage.ASIDE)
     except UnicodeEncodeError:
         return False
+    return fits and not name.startswith(storage.ASIDE) and not _COMMANDING.search(name)
 
 
 def folders_in(root: Path) -> list[Path]:

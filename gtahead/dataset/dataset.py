@@ -127,15 +127,8 @@ class Dataset:
         """
         path = local_copy(folder) if isinstance(folder, str) and is_url(folder) else Path(folder)
         manifest = read_manifest(path)
-        table = tables.read_frames_table(path / FRAMES, str(path / FRAMES))
-        expected = manifest.document["tables"][FRAMES]["rows"]
-        if table.num_rows != expected:
-            raise InputError(
-                f"the table has another number of frames than the manifest's {expected}",
-                where=Where(str(path / FRAMES)),
-                value=table.num_rows,
-                remedy="the data set is damaged: build it anew with --fresh",
-            )
+        rows = manifest.document["tables"][FRAMES]["rows"]
+        table = tables.read_frames_table(path / FRAMES, str(path / FRAMES), rows)
         return cls(path, manifest, table)
 
     def __len__(self) -> int:
@@ -243,7 +236,7 @@ class Dataset:
 
     def _read_heads(self, sequence: str, columns: Sequence[str] | None) -> Columns:
         path, named = self._heads_table(sequence)
-        heads = tables.read_heads(path, str(path), columns)
+        heads = tables.read_heads(path, str(path), columns, expected=named["rows"])
         rows = len(next(iter(heads.values()))) if heads else named["rows"]
         foreign = "frame_id" in heads and any(
             not frame_id.startswith(f"{sequence}/") for frame_id in set(heads["frame_id"])

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from gtahead.dataset import parquet_files
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 
@@ -211,7 +212,7 @@ def concatenate(parts: Sequence[Path], target: Path) -> None:
     writer = HubWriter(target, pictures=False)
     try:
         for path in parts:
-            with parquet.ParquetFile(path) as source:
+            with parquet.ParquetFile(path) as source:  # ours, just written
                 for group in range(source.metadata.num_row_groups):
                     writer.append(source.read_row_group(group, use_threads=False))
             path.unlink()
@@ -252,7 +253,7 @@ def column_names(path: Path, file: str) -> list[str]:
 def _opened(path: Path, file: str) -> Iterator[Any]:
     """Open a Parquet file to read; whatever turns out to be damaged is an error with its name."""
     try:
-        with parquet.ParquetFile(path) as source:
+        with parquet_files.opened(path) as source:
             yield source
     except (OSError, pa.ArrowException, ValueError) as error:
         raise InputError(

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from gtahead import storage
+from gtahead.dataset import parquet_files
 from gtahead.errors import InputError, Where
 
 _TYPES = {
@@ -21,6 +22,9 @@ _TYPES = {
 
 ROWS_AT_ONCE = 256
 
+LONGEST_LIST = 1_000_000
+"""Entries of a list in a row: a picture's points or boxes."""
+
 
 def read_header(path: Path, key: str) -> dict[str, Any]:
     """Read what a table's metadata says under a key, a JSON object; empty where there is none.
@@ -29,7 +33,7 @@ def read_header(path: Path, key: str) -> dict[str, Any]:
         InputError: no Parquet.
     """
     try:
-        with parquet.ParquetFile(path) as source:
+        with parquet_files.opened(path) as source:
             data = (source.schema_arrow.metadata or {}).get(key.encode(), b"{}")
         document = orjson.loads(data)
     except (OSError, pa.ArrowException, ValueError) as error:
@@ -44,12 +48,22 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         InputError: no Parquet, or a damaged one.
     """
     try:
-        with parquet.ParquetFile(path) as source:
+        with parquet_files.opened(path) as source:
             for batch in source.iter_batches(batch_size=ROWS_AT_ONCE):
+                for column in batch.columns:
+                    _refuse_long_lists(column)
                 for row in batch.to_pylist():
                     yield {name: value for name, value in row.items() if value is not None}
     except (OSError, pa.ArrowException, ValueError) as error:
         raise _unreadable(path, error) from error
+
+
+def _refuse_long_lists(column: Any) -> None:  # noqa: ANN401 - Arrow
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        longest = compute.max(compute.list_value_length(column)).as_py() or 0
+        if longest > LONGEST_LIST:
+            msg = f"a list of {longest:,} entries; {LONGEST_LIST:,} is the limit"
+            raise ValueError(msg)
 
 
 def write_rows(

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from gtahead import storage
+from gtahead.dataset import parquet_files
 from gtahead.dataset.policy import STATUS_NAMES
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
@@ -225,19 +226,58 @@ def part_frames(path: Path, file: str, parts: Mapping[str, Path]) -> None:
 def is_frames_table(path: Path) -> bool:
     """Say whether a file is a table of frames of gtahead's, of any version."""
     try:
+        storage.require_regular(path)
         meta = parquet.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException, ValueError):
         return False
     return bool(meta.get(b"gtahead.table") == b"frames")
 
 
-def read_frames_table(path: Path, file: str) -> Any:  # noqa: ANN401 - an Arrow table
+def read_frames_table(path: Path, file: str, rows: int) -> Any:  # noqa: ANN401 - an Arrow table
     """Read the whole table of frames, compact, for `Dataset`.
 
+    Args:
+        path: of the table.
+        file: its name in messages.
+        rows: how many frames it has to have.
+
     Raises:
-        InputError: missing, truncated, or another table.
+        InputError: missing, truncated, another table, or names that would lead out of a folder.
     """
-    return _read(path, file, FRAMES_V1, None)
+    table = _read(path, file, FRAMES_V1, None, expected=rows)
+    _require_plain_names(table, file)
+    return table
+
+
+_UNSAFE = r"(^$|^/|\\|\x00|^[A-Za-z][A-Za-z0-9+.-]*:|(^|/)\.\.?(/|$))"
+"""What no picture's path has; see `storage.is_safe_relative`."""
+
+
+def _require_plain_names(table: Any, file: str) -> None:  # noqa: ANN401 - an Arrow table
+    """Refuse frames whose names or paths lead anywhere but into the data set: they name files."""
+    names = {name: table.column(name) for name in ("sequence", "frame", "frame_id", "file")}
+    for column in ("sequence", "frame"):
+        for name in compute.unique(names[column]).to_pylist():
+            if not storage.is_plain_name(name):
+                raise _tampered(file, column, name)
+    joined = compute.binary_join_element_wise(names["sequence"], names["frame"], "/")
+    differ = compute.not_equal(joined, names["frame_id"])
+    if compute.any(differ).as_py():
+        wrong = names["frame_id"].filter(differ)[0].as_py()
+        raise _tampered(file, "frame_id", wrong)
+    unsafe = compute.fill_null(compute.match_substring_regex(names["file"], _UNSAFE), False)
+    if compute.any(unsafe).as_py():
+        raise _tampered(file, "file", names["file"].filter(unsafe)[0].as_py())
+
+
+def _tampered(file: str, column: str, value: str) -> InputError:
+    what = "the picture's path" if column == "file" else "a name"
+    return InputError(
+        f"{what} leaves the data set",
+        where=Where(file, field=column),
+        value=value,
+        remedy="the data set was tampered with: build it anew with --fresh",
+    )
 
 
 def spans(table: Any) -> Iterator[tuple[str, range]]:  # noqa: ANN401 - an Arrow table of frames
@@ -263,13 +303,15 @@ def read_frames(
     return {name: table.column(name).to_pylist() for name in table.column_names}
 
 
-def read_heads(path: Path, file: str, columns: Sequence[str] | None = None) -> Columns:
+def read_heads(
+    path: Path, file: str, columns: Sequence[str] | None = None, expected: int | None = None
+) -> Columns:
     """Read heads as NumPy columns: words as arrays of text, flags as int8 with -1 for unknown.
 
     Raises:
         InputError: missing, truncated, or another table.
     """
-    table = _read(path, file, HEADS_V1, columns)
+    table = _read(path, file, HEADS_V1, columns, expected=expected)
     out: Columns = {}
     for name in table.column_names:
         column = table.column(name)
@@ -323,7 +365,7 @@ def known_values(path: Path, file: str) -> dict[str, int]:
         InputError: missing or truncated.
     """
     try:
-        with parquet.ParquetFile(path) as source:
+        with parquet_files.opened(path) as source:
             meta = source.metadata
             found = dict.fromkeys(source.schema_arrow.names, 0)
             for group in range(meta.num_row_groups):
@@ -347,20 +389,21 @@ def _read(
     schema: Any,  # noqa: ANN401 - Arrow
     columns: Sequence[str] | None,
     rows: range | None = None,
+    expected: int | None = None,
 ) -> Any:  # noqa: ANN401 - Arrow
     unknown = set(columns or ()) - set(schema.names)
     if unknown:
         msg = f"no column {min(unknown)!r}; there are {', '.join(schema.names)}"
         raise ValueError(msg)
     try:
-        with parquet.ParquetFile(path) as source:
+        with parquet_files.opened(path, rows=expected) as source:
             meta = source.schema_arrow.metadata or {}
             there = [n for n in columns or schema.names if n in source.schema_arrow.names]
             if rows is None:
                 table = source.read(columns=there, use_threads=False)
             else:
                 table = _read_rows(source, there, rows)
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+    except (OSError, pa.ArrowException, ValueError) as error:
         raise InputError(
             "the table can't be read",
             where=Where(file),

@@ -314,11 +314,12 @@ def read_parquet(
         InputError: not a Parquet file, truncated, or a column of a type that isn't a number.
     """
     import pyarrow as pa
-    from pyarrow import parquet
+
+    from gtahead.dataset import parquet_files
 
     del needed
     try:
-        with parquet.ParquetFile(path) as source:
+        with parquet_files.opened(path) as source:
             names = source.schema_arrow.names
             _refuse_twice(names, Where(file))
             wanted = [name for name in names if name in kinds]

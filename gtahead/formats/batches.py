@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -120,11 +122,31 @@ def _picture_bytes(folder: Path, rows: list[int], files: Sequence[str | None]) -
     for row in rows:
         file = files[row]
         if file is not None:
-            try:
-                sizes[row] = (folder / file).stat().st_size
-            except FileNotFoundError as error:
-                raise missing_picture(folder / file) from error
+            sizes[row] = require_picture(folder / file)
     return sizes
+
+
+def require_picture(path: Path) -> int:
+    """Give a picture's size, if it is a file of the data set's own.
+
+    Raises:
+        InputError: missing; or a link, which could bring any file of this machine into an export.
+    """
+    try:
+        about = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise missing_picture(path) from error
+    except OSError as error:
+        raise InputError(
+            "the picture can't be read", where=Where(str(path)), value=error.strerror
+        ) from error
+    if not stat.S_ISREG(about.st_mode):
+        raise InputError(
+            "the picture is a link or no regular file",
+            where=Where(str(path)),
+            remedy="a data set's pictures are files of its own: run its `gtahead build` again",
+        )
+    return about.st_size
 
 
 def missing_picture(path: Path) -> InputError:

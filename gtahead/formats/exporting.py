@@ -28,8 +28,8 @@ from gtahead.formats.batches import (
     adopt,
     frames_in,
     load_batch,
-    missing_picture,
     plan_batches,
+    require_picture,
 )
 from gtahead.formats.format import CHUNKS, LOSSES, Batch, ExportFrame, Format, Options, Summary
 from gtahead.formats.reading import INDEX, MARKER, marker_of
@@ -507,10 +507,8 @@ def _place_pictures(batch: Batch, kind: Format) -> None:
             to.parent.mkdir(parents=True, exist_ok=True)
             made.add(to.parent)
         to.unlink(missing_ok=True)  # a unit may run twice
-        try:
-            linked = storage.link_or_copy(frame.picture, to, link=batch.options.images == "link")
-        except FileNotFoundError as error:
-            raise missing_picture(frame.picture) from error
+        require_picture(frame.picture)
+        linked = storage.link_or_copy(frame.picture, to, link=batch.options.images == "link")
         copied += not linked
     if batch.options.images == "link":
         batch.note("pictures copied, since they can't be linked", copied)
@@ -523,7 +521,7 @@ def _write_index(kind: Format, frames: Iterable[tuple[str, ExportFrame]], part: 
     rows.writerow(["file", *INDEX_COLUMNS])
     for split, frame in frames:
         file = kind.picture(split, frame) if kind.picture else frame.nested_name
-        values = [frame.about[name] for name in INDEX_COLUMNS]
+        values = [storage.csv_cell(frame.about[name]) for name in INDEX_COLUMNS]
         rows.writerow([file, *("" if value is None else value for value in values)])
     (part / INDEX).write_text(text.getvalue(), encoding="utf-8", newline="")
 

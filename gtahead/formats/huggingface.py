@@ -16,7 +16,7 @@ import numpy as np
 from gtahead.dataset import density_level
 from gtahead.dataset.hub_tables import GROUP_ROWS, HubWriter, PictureGroup
 from gtahead.dataset.tabular import Columns
-from gtahead.formats.batches import missing_picture
+from gtahead.formats.batches import require_picture
 from gtahead.formats.format import CONDITIONS, ORIGIN, TRIPLES, Batch, ExportFrame, Format, Summary
 from gtahead.formats.hub_reading import recognise_shards, scan_shards, unpack
 from gtahead.formats.reading import reader_of
@@ -93,10 +93,9 @@ def _groups(batch: Batch, held: PictureGroup | None) -> Iterator[tuple[int, int]
 
 
 def _added(held: PictureGroup, frame: ExportFrame) -> bool:
-    try:
-        return held.add(frame.picture)
-    except FileNotFoundError as error:
-        raise missing_picture(frame.picture or Path()) from error
+    if frame.picture is not None:
+        require_picture(frame.picture)
+    return held.add(frame.picture)
 
 
 @dataclass

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from gtahead import storage
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import Findings
 from gtahead.formats.reading import LabelledPicture, Load, load_each, own_labels
 from gtahead.geometry import Floats
+from gtahead.matlab_files import refuse_bomb
 
 _HEADER = b"MATLAB 5.0 MAT-file, written by gtahead".ljust(116)
 
@@ -46,13 +48,14 @@ def read_variable(path: Path, name: str) -> Any:  # noqa: ANN401 - whatever MATL
     from scipy.io.matlab import MatReadError
 
     try:
-        data = path.read_bytes()
+        data = storage.read_bytes(path)
         if not data:
             msg = "the file is empty"
             raise ValueError(msg)
         if data.startswith(b"MATLAB 7.3"):
             msg = "MATLAB 7.3 files (HDF5) aren't read: save it with -v7"
             raise ValueError(msg)
+        refuse_bomb(data)
         found = loadmat(io.BytesIO(data), variable_names=[name])
     except FileNotFoundError:
         raise

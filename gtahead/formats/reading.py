@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from gtahead import storage
+from gtahead import schemas, storage
 from gtahead.dataset.captured import (
     BrokenSequence,
     CapturedFrame,
@@ -326,13 +326,32 @@ def _state(root: Path) -> tuple[Any, ...]:
 
 
 def marker_of(root: Path) -> dict[str, Any]:
-    """Read what an export of ours says of itself; empty where it is none."""
+    """Read what an export of ours says of itself; empty where it is none.
+
+    Raises:
+        InputError: it's there, but damaged.
+    """
+    path = root / MARKER
     try:
-        document = orjson.loads((root / MARKER).read_bytes())
-    except (OSError, ValueError):
+        document = orjson.loads(storage.read_bytes(path))
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    ours = isinstance(document, dict) and document.get("format") == "gtahead-export"
-    return document if ours else {}
+    except (OSError, ValueError) as error:
+        raise _bad_marker(path, str(error)) from error
+    if not isinstance(document, dict) or document.get("format") != "gtahead-export":
+        return {}
+    for _, message in schemas.faults(document, "export"):
+        raise _bad_marker(path, message)
+    return document
+
+
+def _bad_marker(path: Path, what: str) -> InputError:
+    return InputError(
+        "what the export says of itself can't be read",
+        where=Where(str(path)),
+        value=what,
+        remedy="export the data set again; without this file, the folder is anybody's labels",
+    )
 
 
 def exported_as(root: Path) -> str | None:
@@ -385,11 +404,16 @@ class Index:
                 sequence, PurePosixPath(file).stem, split, file, labels, size_wh, key
             )
         name, _, frame = row["frame_id"].rpartition("/")
-        about = {key: value for key, value in row.items() if value}
+        about = {key: _cell(value) for key, value in row.items() if value}
         size = _size(row.get("width"), row.get("height")) or size_wh
         return LabelledPicture(
             name, frame, row.get("split") or split, file, labels, size, key, about
         )
+
+
+def _cell(value: str) -> str:
+    """Take away what `storage.csv_cell` put before a formula."""
+    return value[1:] if value[:1] == "'" and storage.csv_cell(value[1:]) == value else value
 
 
 def _bad_index(what: str) -> InputError:
@@ -504,7 +528,7 @@ def _captured(
             picture.file if has_pictures else None,
             camera_from(picture.about),
             fault=read.faults.get(index),
-            weather=picture.about.get("weather"),
+            weather=_text(picture.about.get("weather")),
             hour=_number(picture.about.get("hour")),
             size_wh=sizes[index],
             row=picture.row,
@@ -523,12 +547,16 @@ def _captured(
         heads=settled,
         pictures=has_pictures,
         fps=_number(first.get("fps")),
-        location=first.get("location"),
+        location=_text(first.get("location")),
         split=source.split,
         simulated=bool(listing.about.get("simulated")),
         about={name: value for name, value in listing.about.items() if name != "simulated"},
         lost_frames=rows.lost_frames,
     )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _label_of(listing: Listing, picture: LabelledPicture, source: SequenceSource) -> str | None:

@@ -131,6 +131,10 @@ def _scan(root: Path) -> Listing:
     return Listing(pictures, [], load, {"tool": "Pascal VOC"})
 
 
+DEEPEST = 32
+"""How deep elements may stand in one another; four is what there is."""
+
+
 def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]]:
     """Read a Pascal VOC file: the size that it tells, and its objects' texts by tag.
 
@@ -146,6 +150,12 @@ def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]
     texts: list[str] = []
 
     def begin(name: str, _: dict[str, str]) -> None:
+        if not path and name != "annotation":
+            msg = f"it begins with <{name}>, not <annotation>"
+            raise ValueError(msg)
+        if len(path) == DEEPEST:
+            msg = f"elements in one another, over {DEEPEST} deep"
+            raise ValueError(msg)
         path.append(name)
         texts.clear()
         if path[1:] == ["object"]:
@@ -170,7 +180,7 @@ def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]
     parser.EntityDeclHandler = refuse
     try:
         parser.Parse(data, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:  # of an encoding that nobody knows
         raise ValueError(str(error)) from error
     try:
         sides = int(float(size["width"])), int(float(size["height"]))

@@ -16,7 +16,7 @@ from gtahead import schemas
 from gtahead.dataset.captured import CapturedFrame
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.formats.batches import missing_picture
+from gtahead.formats.batches import require_picture
 from gtahead.formats.format import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.hub_reading import together_from
 from gtahead.formats.points import point_cents, slices_of
@@ -96,10 +96,8 @@ def _write(batch: Batch) -> None:
             }
             text = orjson.dumps(about)[:-1] + b',"objects":%b,"ignored":%b}\n' % (own, others)
             if frame.picture is not None:
-                try:
-                    data = frame.picture.read_bytes()
-                except FileNotFoundError as error:
-                    raise missing_picture(frame.picture) from error
+                require_picture(frame.picture)
+                data = frame.picture.read_bytes()
                 _add(archive, f"{_key(frame)}{frame.extension}", data)
             _add(archive, f"{_key(frame)}.json", text)
 

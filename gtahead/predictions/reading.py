@@ -33,6 +33,11 @@ HEADER_KEY = "gtahead.predictions"
 LARGEST = 500_000_000
 """Bytes of a document that is read whole, unpacked; JSON Lines and Parquet have no limit."""
 
+PACKED_AT_MOST = 100
+"""How many times as large a document may be once it's unpacked, beyond `ANY_PACKING` bytes."""
+
+ANY_PACKING = 20_000_000
+
 FARTHEST_PX = 1e9
 """From the picture: what lies beyond is no coordinate."""
 
@@ -125,14 +130,20 @@ def _unpacked(data: bytes, path: Path) -> bytes:
     """Unpack gzip, whose size nobody knows before."""
     try:
         with gzip.open(io.BytesIO(data)) as file:
-            out = file.read(LARGEST + 1)
+            most = min(LARGEST, _most_of(len(data)))
+            out = file.read(most + 1)
     except EOFError as error:
         raise _cut(path) from error
     except (zlib.error, OSError) as error:
         raise _damaged(path) from error
-    if len(out) > LARGEST:
-        raise _too_large(path.name, f"over {LARGEST:,} bytes once it's unpacked")
+    if len(out) > most:
+        raise _too_large(path.name, f"over {most:,} bytes once it's unpacked")
     return out
+
+
+def _most_of(packed: int) -> int:
+    """Give how many bytes a packed file may turn into: one of nothing but blanks is a bomb."""
+    return max(ANY_PACKING, PACKED_AT_MOST * packed)
 
 
 def _is_json(line: bytes) -> bool:
@@ -376,10 +387,13 @@ def _json_lines(path: Path, packed: bool, rows: _Rows) -> Predictions:
 
 def _lines(path: Path, packed: bool) -> Iterator[bytes]:
     try:
+        most = _most_of(path.stat().st_size) if packed else path.stat().st_size
+        longest, total = min(LARGEST, most), 0
         with gzip.open(path) if packed else path.open("rb") as file:
-            while line := file.readline(LARGEST + 1):
-                if len(line) > LARGEST:
-                    raise _too_large(path.name, f"a line of over {LARGEST:,} bytes")
+            while line := file.readline(longest + 1):
+                total += len(line)
+                if len(line) > longest or total > most:
+                    raise _too_large(path.name, f"over {longest:,} bytes once it's unpacked")
                 yield line
     except EOFError as error:
         raise _cut(path) from error
@@ -441,6 +455,9 @@ def _text(data: bytes, path: Path, rows: _Rows, digest: str) -> Predictions:
         for number, line in enumerate(text.splitlines(), 1)
         if (words := line.replace(",", " ").split())
     ]
+    if not lines:
+        remedy = "`gtahead benchmark --template` writes one in which nothing is found"
+        raise InputError("nothing but blanks", where=Where(path.name), remedy=remedy)
     comma = "," in text.partition("\n")[0]
     if comma and len(lines[0][1]) >= 6:
         _mot(lines, path.stem, rows)

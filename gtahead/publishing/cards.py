@@ -7,6 +7,7 @@ publisher's and stays. A block whose marks somebody removed is the publisher's t
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -19,6 +20,9 @@ from gtahead.errors import InputError, Where
 from gtahead.formats.huggingface import configurations_yaml, size_category
 from gtahead.publishing.facts import LICENCES, OTHER, PLACEHOLDERS, Facts
 from gtahead.publishing.releases import CARD, HASHES, Release
+
+LONGEST_YAML = 100_000
+"""Characters of a card's header; the parser is slow, and ours has two thousand."""
 
 SECTIONS = {
     "summary": "a summary",
@@ -228,15 +232,18 @@ def _yaml_faults(text: str, release: Release) -> Iterator[tuple[str, str]]:
     if block is None and "configs:" not in text:
         yield "YAML", "no configs: `datasets` wouldn't know what to load"
     keys = [line.partition(":")[0] for line in text.splitlines() if re.match(r"\w+ *:", line)]
-    for key in sorted({key.strip() for key in keys if keys.count(key) > 1}):
+    for key in sorted(key.strip() for key, times in Counter(keys).items() if times > 1):
         yield "YAML", f"{key} stands there twice: take one away"
     try:
         import yaml
     except ImportError:  # it comes with the hub's client, and so before anything is pushed
         return
     try:
+        if len(text) > LONGEST_YAML:
+            msg = f"over {LONGEST_YAML:,} characters"
+            raise yaml.YAMLError(msg)
         found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, KeyError, RecursionError) as error:
         yield "YAML", f"it can't be read: {' '.join(str(error).split())[:160]}"
         return
     if not isinstance(found, dict):
@@ -274,7 +281,7 @@ def _blocks(release: Release, changelog: str) -> dict[str, str]:
     """Write every block of a card's body."""
     facts, document = release.facts, release.manifest.document
     return {
-        "title": f"# {facts.name}",
+        "title": f"# {_no_html(facts.name)}",
         "summary": _summary(release),
         "loading": _loading(release),
         "fields": _fields(facts),
@@ -405,7 +412,7 @@ def _statistics(document: Mapping[str, Any]) -> str:
         *((f"frames with {level} heads", f"{levels[level]:,}") for level in DENSITY_LEVELS),
         *((f"frames of {size}", f"{count:,}") for size, count in statistics["sizes"].items()),
         *(
-            (f"frames in weather {weather}", f"{count:,}")
+            (f"frames in weather {_plain(weather)}", f"{count:,}")
             for weather, count in statistics.get("frames_by_weather", {}).items()
         ),
         ("dropped from the captures, with reasons in `manifest.json`", f"{dropped:,}"),
@@ -436,6 +443,11 @@ def _capture(document: Mapping[str, Any]) -> str:
         "weather and hour were is in the tables; `manifest.json` names every source with the hash "
         "of its labels, and what was dropped and why."
     )
+
+
+def _no_html(text: str) -> str:
+    """Let a fact be text and Markdown, but no tag and none of our marks."""
+    return text.replace("<", "&lt;")
 
 
 def _plain(text: str) -> str:
@@ -489,7 +501,7 @@ def _limits(document: Mapping[str, Any]) -> str:
 def _licence(release: Release) -> str:
     facts = release.facts
     name = LICENCES.get(facts.licence, "the terms in LICENSE")
-    text = f"Licence: [{name}]({facts.licence_url}), given by {facts.creator}."
+    text = f"Licence: [{name}]({facts.licence_url}), given by {_no_html(facts.creator)}."
     if facts.rights:
         text += f" {facts.rights}"
     elif facts.images == "none":
@@ -522,8 +534,8 @@ def bibtex(facts: Facts) -> str:
     key = _slug(facts.repo).replace("-", "")
     return (
         f"@misc{{{key},\n"
-        f"  title   = {{{facts.name}}},\n"
-        f"  author  = {{{{{facts.creator}}}}},\n"
+        f"  title   = {{{_no_html(facts.name)}}},\n"
+        f"  author  = {{{{{_no_html(facts.creator)}}}}},\n"
         f"  year    = {{{facts.date[:4]}}},\n"
         f"  version = {{{facts.version}}},\n"
         f"  url     = {{{facts.url}}}\n"
@@ -533,7 +545,7 @@ def bibtex(facts: Facts) -> str:
 
 def _contact(facts: Facts) -> str:
     discussions = f"{facts.url}/discussions"
-    return f"{facts.creator}: {facts.contact or discussions}"
+    return f"{_no_html(facts.creator)}: {_no_html(facts.contact or discussions)}"
 
 
 _ENTRY = re.compile(r"- \*\*(\d+\.\d+\.\d+)\*\* ")
@@ -541,7 +553,7 @@ _ENTRY = re.compile(r"- \*\*(\d+\.\d+\.\d+)\*\* ")
 
 def _changelog(facts: Facts, old: str) -> str:
     """Put this version on top of those that stand there."""
-    entry = f"- **{facts.version}** ({facts.date}): {facts.changes}"
+    entry = f"- **{facts.version}** ({facts.date}): {_no_html(facts.changes)}"
     others = [
         line
         for line in old.strip().splitlines()

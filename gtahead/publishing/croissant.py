@@ -6,6 +6,7 @@ lets a document pass that lacks a name or names a wrong sha256; `faults` doesn't
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -393,7 +394,7 @@ def faults(release: Release) -> Iterator[tuple[str, str]]:
             yield f"/{key}", "it isn't a list of objects"
             continue
         ids = [str(one.get("@id")) for one in listed]
-        for twice in sorted({one for one in ids if ids.count(one) > 1}):
+        for twice in sorted(one for one, times in Counter(ids).items() if times > 1):
             yield f"/{key}", f"{twice} is there twice"
     there = {str(one.get("@id")) for one in _list(data.get("recordSet"))}
     for name in _record_sets(release):
@@ -456,11 +457,13 @@ def _file_faults(release: Release, data: Mapping[str, Any]) -> Iterator[tuple[st
 
 
 def _texts(value: object, pointer: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield pointer, value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _texts(inner, f"{pointer}/{key}")
-    elif isinstance(value, list):
-        for place, inner in enumerate(value):
-            yield from _texts(inner, f"{pointer}/{place}")
+    """Give every text in a document with its place; however deep it is."""
+    waiting = [(value, pointer)]
+    while waiting:
+        one, place = waiting.pop()
+        if isinstance(one, str):
+            yield place, one
+        elif isinstance(one, dict):
+            waiting += [(inner, f"{place}/{key}") for key, inner in reversed(one.items())]
+        elif isinstance(one, list):
+            waiting += [(inner, f"{place}/{n}") for n, inner in reversed([*enumerate(one)])]

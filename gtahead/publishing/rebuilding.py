@@ -123,7 +123,7 @@ class RebuildReport:
             rows.writerow(REPORT_COLUMNS)
             for match in self.matches:
                 bits = "" if match.bits is None else match.bits
-                rows.writerow([match.frame_id, match.file, match.how, bits])
+                rows.writerow([match.frame_id, storage.csv_cell(match.file), match.how, bits])
             rows.writerows([frame_id, "", "missing", ""] for frame_id in self.missing)
             others = {
                 "ambiguous": self.ambiguous,
@@ -132,7 +132,7 @@ class RebuildReport:
                 "unused": self.unused,
             }
             for how, names in others.items():
-                rows.writerows(["", name, how, ""] for name in names)
+                rows.writerows(["", storage.csv_cell(name), how, ""] for name in names)
 
 
 @dataclass(frozen=True)

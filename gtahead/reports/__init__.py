@@ -121,7 +121,7 @@ def _measures(balance: dict[str, Any] | None) -> list[tuple[str, list[float], fl
     if not balance:
         return []
     return [
-        (name, [shares[split] for split in SPLITS], balance["off"].get(name, 0.0))
+        (name, [shares.get(split, 0.0) for split in SPLITS], balance["off"].get(name, 0.0))
         for name, shares in balance["shares"].items()
     ]
 

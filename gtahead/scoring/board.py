@@ -6,6 +6,7 @@ choice of sequences. Results of other data, or of older metrics, stand below, gr
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ class Leaderboard:
         lines.append("|---|---|" + "---:|" * len(names) + "---|")
         for row in self.rows:
             cells = [_cell(row.metrics.get(name)) for name in self.columns]
-            name = printable(row.name).replace("|", "\\|")
+            name = _as_text(row.name)
             told = row.stale or row.threshold
             lines.append(f"| {row.rank or '–'} | {name} | " + " | ".join(cells) + f" | {told} |")
         return "\n".join(lines) + "\n"
@@ -204,6 +205,11 @@ def _row(file: str, document: Mapping[str, Any], stale: str, rank: int) -> Row:
     known = {name: entry for name, entry in document["metrics"].items() if name in METRICS}
     known |= {name: document["metrics"][name] for name in COLUMNS if name in document["metrics"]}
     return Row(str(document["method"]["name"]), file, known, told, stale, rank)
+
+
+def _as_text(name: str) -> str:
+    """Keep a name from being anything but text in Markdown: no link, no picture, no HTML."""
+    return re.sub(r"([\\\\`*_{}\[\]()<>#|!])", r"\\\1", printable(name)).replace("\\<", "&lt;")
 
 
 def _cell(entry: Mapping[str, Any] | None) -> str:

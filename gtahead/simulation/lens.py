@@ -19,6 +19,13 @@ NOISE_SD = (1.5, 5.0)
 QUALITY = (72, 95)  # of JPEG
 
 
+PIECES = _MARGIN**2
+"""How many pieces a tile has."""
+
+Piece = tuple[int, int]
+"""Where in a tile a frame's piece begins: pixels down, pixels across."""
+
+
 class Lens:
     """Develops the frames of one sequence."""
 
@@ -37,25 +44,34 @@ class Lens:
         self._noise = np.round(sd * noise).astype(np.int16)
         self._rain = _rain_tile((shape[1], shape[0]), RAIN.get(weather, 0.0), random)
 
-    def develop(self, picture: Picture, motion_px: float, random: np.random.Generator) -> Picture:
+    def draw(self, random: np.random.Generator) -> tuple[Piece, Piece]:
+        """Draw which pieces of rain and noise a frame takes."""
+        rain = random.integers(0, _MARGIN, 2).tolist() if self._rain is not None else (0, 0)
+        noise = random.integers(0, _MARGIN, 2).tolist()
+        return (rain[0], rain[1]), (noise[0], noise[1])
+
+    def next_piece(self, piece: Piece) -> Piece:
+        """Give another piece; all come in turn."""
+        place = (piece[0] * _MARGIN + piece[1] + 1) % _MARGIN**2
+        return divmod(place, _MARGIN)
+
+    def develop(self, picture: Picture, motion_px: float, pieces: tuple[Piece, Piece]) -> Picture:
         """Blur, rain and noise; `motion_px` is how far the picture moves while the shutter is open.
 
         Args:
             picture: (H, W, 3), painted.
             motion_px: to the side.
-            random: of this frame.
+            pieces: of rain and noise, of this frame.
         """
         if self._rain is not None:
-            down, across = random.integers(0, _MARGIN, 2)
-            streaks = self._piece(self._rain, int(down), int(across))
+            streaks = self._piece(self._rain, *pieces[0])
             picture = np.asarray(cv2.add(picture, streaks), np.uint8)
         if self._blur > 0.3:
             picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), self._blur), np.uint8)
         if abs(motion_px) >= 1:
             length = int(abs(motion_px)) + 1
             picture = np.asarray(cv2.blur(picture, (length, 1)), np.uint8)
-        down, across = random.integers(0, _MARGIN, 2)
-        tile = self._piece(self._noise, int(down), int(across))
+        tile = self._piece(self._noise, *pieces[1])
         return np.asarray(cv2.add(picture, tile, dtype=cv2.CV_8U), np.uint8)
 
     def _piece(self, tile: npt.NDArray[Any], down: int, across: int) -> npt.NDArray[Any]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gtahead.dataset import COUNTED, CountPolicy
 from gtahead.geometry import Camera, camera_axes, focal_px, inside, vertical_fov_deg
 from gtahead.simulation import backdrop, painting
-from gtahead.simulation.lens import Lens
+from gtahead.simulation.lens import PIECES, Lens, Piece
 from gtahead.simulation.light import Light, is_dark, light_of
 from gtahead.simulation.people import Ground, People, Seen, gather, ground_of, look
 from gtahead.simulation.presets import FPS, SequencePlan
@@ -54,6 +54,7 @@ class Scene:
             plan.weather, plan.hour, plan.bearing, np.array(places).reshape(-1, 2)
         )
         self.people: People = self._crowd()
+        self._drawn: list[tuple[Piece, Piece]] = []  # of rain and noise, by frame
 
     def _random(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng([*self.plan.seed, *stream])
@@ -163,7 +164,17 @@ class Scene:
         camera = self.camera(frame)
         canvas = self._empty(camera)
         painting.paint(canvas, seen, self.shapes(frame), self.people, self.light, camera)
-        return self.lens.develop(canvas, self._motion_px(frame), self._random(_FRAMES, frame))
+        return self.lens.develop(canvas, self._motion_px(frame), self._pieces(frame))
+
+    def _pieces(self, frame: int) -> tuple[Piece, Piece]:
+        """Give a frame's pieces of rain and noise: no two alike, or empty streets would be."""
+        for number in range(len(self._drawn), frame + 1):
+            rain, noise = self.lens.draw(self._random(_FRAMES, number))
+            taken = {one for _, one in self._drawn}
+            while noise in taken and len(taken) < PIECES:
+                noise = self.lens.next_piece(noise)
+            self._drawn.append((rain, noise))
+        return self._drawn[frame]
 
     def _motion_px(self, frame: int) -> float:
         """Say by how much the picture moves while the shutter is open."""

@@ -12,6 +12,7 @@ from gtahead import __version__, storage
 from gtahead.errors import GtaheadError, InputError, Where
 from gtahead.training.config import config_of
 from gtahead.training.detectors import Detector, make_detector
+from gtahead.training.weights import load_weights
 
 FORMAT, VERSION = "gtahead-model", 1
 
@@ -58,7 +59,7 @@ def read_checkpoint(path: str | Path) -> Trained:
     """
     where = Where(str(path))
     try:
-        document = torch.load(path, map_location="cpu", weights_only=True)
+        document = load_weights(Path(path))
     except (FileNotFoundError, IsADirectoryError) as error:
         remedy = "give the model.pt of a run"
         raise InputError("there is no such checkpoint", where=where, remedy=remedy) from error

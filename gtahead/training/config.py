@@ -268,7 +268,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError("no such file", where=Where(str(path))) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         remedy = "`gtahead train --print-config` shows one that is"
         raise InputError(f"not TOML: {error}", where=Where(str(path)), remedy=remedy) from error
 

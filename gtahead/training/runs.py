@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from gtahead import __version__, schemas, storage
 from gtahead.dataset import Dataset, Frame
@@ -26,6 +25,7 @@ from gtahead.training.checkpoints import Trained, write_checkpoint
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors import make_detector
 from gtahead.training.parts import Parts
+from gtahead.training.weights import load_weights
 
 RUN, MODEL, METRICS, CHECKPOINTS = "run.json", "model.pt", "metrics.csv", "checkpoints"
 BEST, LAST = "best", "last"
@@ -188,7 +188,7 @@ def _refuse_another(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> N
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        found: dict[str, Any] = load_weights(path)
     except Exception as error:
         raise InputError(
             "the run's checkpoint can't be read",

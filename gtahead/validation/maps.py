@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from gtahead import storage
 from gtahead.dataset import Dataset, Frame
 from gtahead.density import count_of, map_shape
 from gtahead.errors import InputError, Where
@@ -86,7 +88,8 @@ def read_map(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
 
 _OF_DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, SyntaxError),
-    *(NotImplementedError, RuntimeError, MemoryError, UnicodeDecodeError),
+    *(NotImplementedError, RuntimeError, MemoryError, UnicodeDecodeError, AttributeError),
+    tokenize.TokenError,
 )
 """What zipfile, NumPy and h5py raise of damaged files."""
 
@@ -95,7 +98,8 @@ LARGEST_MAP = 2**30
 
 
 def _read_npz(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
-    data = io.BytesIO(path.read_bytes())  # NumPy leaves a file open that turns out to be no archive
+    # From memory: NumPy leaves a file open that turns out to be no archive.
+    data = io.BytesIO(storage.read_bytes(path))
     with zipfile.ZipFile(data) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > LARGEST_MAP:
             msg = "it claims more than 1 GiB"
@@ -112,7 +116,16 @@ def _read_h5(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
     import h5py
 
     with h5py.File(path, "r") as file:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            msg = "its map is a link, maybe to another file"
+            raise ValueError(msg)
         stored = file[name]
+        if not isinstance(stored, h5py.Dataset):
+            msg = f"{name} is no map"
+            raise ValueError(msg)
+        if stored.external or stored.is_virtual:
+            msg = "its map lies in another file"
+            raise ValueError(msg)
         if stored.size * stored.dtype.itemsize > LARGEST_MAP:
             msg = "it claims more than 1 GiB"
             raise ValueError(msg)

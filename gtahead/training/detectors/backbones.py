@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.models import ResNet
 
 from gtahead.errors import InputError, ResourceError, UsageError, Where
+from gtahead.training.weights import load_weights
 
 DOWNLOAD = "download"
 """As `--weights`: torchvision's own, fetched by torch where they aren't there already."""
@@ -86,7 +86,7 @@ class Backbone(nn.Module):
 
 def _load(net: nn.Module, path: Path) -> None:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_weights(path)
     except FileNotFoundError as error:
         raise InputError("no such file of weights", where=Where(str(path))) from error
     except Exception as error:
