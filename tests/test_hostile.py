@@ -509,11 +509,17 @@ def test_names_in_markdown_are_text(dataset: Path, tmp_path: Path) -> None:
     release = tmp_path / "release"
     staged = gtahead(
         *("publish", "stage", dataset, "--out", release, "--repo", "a/b", "--licence", "mit"),
-        *("--name", "<b>x</b>", "--creator", "<!-- gtahead:end yaml -->", "--images", "none"),
+        *("--name", "<b>x</b>", "--creator", "<script>x</script>", "--images", "none"),
     )
     assert staged.code == 0, staged.err
     body = (release / "README.md").read_text().split("---", 2)[2]
     assert "<b>x" not in body
+    assert "<script" not in body
+    mark = gtahead(
+        *("publish", "stage", dataset, "--out", tmp_path / "other", "--licence", "mit"),
+        *("--repo", "a/b", "--creator", "<!-- gtahead:end yaml -->", "--images", "none"),
+    )
+    assert (mark.code, (tmp_path / "other").exists()) == (2, False)
     assert gtahead("publish", "check", release, "--no-load").code == 0
 
 
