@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from gtahead import __version__
 from gtahead.errors import ResourceError, Where
+from gtahead.threads import single_threaded
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -74,8 +75,6 @@ class _Unit(Generic[Task, Result]):
     version: str
 
     def run(self) -> Result:
-        from gtahead.running import single_threaded
-
         if self.version != __version__:
             raise ResourceError(
                 f"a Dask worker has gtahead {__version__}, this is {self.version}",

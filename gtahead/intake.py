@@ -42,20 +42,22 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
     if not root.is_dir():
         what = "not a folder" if root.exists() else "no such folder"
         raise InputError(what, where=place, remedy="give the folder that holds the captures")
-    special = storage.special_file_in(root)
-    if special is not None:
-        raise InputError(
-            "the folder holds what is no file, a pipe or a device: it would be waited for",
-            where=place,
-            value=str(special.relative_to(root)),
-            remedy="take it away",
-        )
     if not any(root.iterdir()):
         raise InputError(
             "the folder is empty",
             where=place,
             remedy="give the folder that holds the captures, or make some: gtahead simulate",
         )
+    if wanted not in CAPTURES:  # captures' readers look at each file themselves
+        capture = _claims(root, CAPTURES) if wanted == "auto" else {}
+        special = None if capture else storage.special_file_in(root)
+        if special is not None:
+            raise InputError(
+                "the folder holds what is no file, a pipe or a device: it would be waited for",
+                where=place,
+                value=str(special.relative_to(root)),
+                remedy="take it away",
+            )
     if wanted != "auto":
         reason = READERS[wanted].recognise(root)
         if reason is None:

@@ -24,6 +24,7 @@ from typing import Generic, TypeVar
 
 from gtahead.cluster import Crashed, run_on_cluster
 from gtahead.errors import ResourceError, Where
+from gtahead.threads import single_threaded
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -129,15 +130,6 @@ def _prepare_worker(lifeline: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     single_threaded()
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
-
-
-def single_threaded() -> None:
-    """Keep native libraries from starting threads in a worker: the pool is the parallelism."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    import cv2
-
-    cv2.setNumThreads(1)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ FLOORS = {
     "compiling": 0,
     "errors": 0,
     "causes": 0,
+    "threads": 0,
     "cluster": 1,
     "density": 1,
     "findings": 1,
@@ -169,7 +170,7 @@ def test_what_the_package_shows() -> None:
             "on_progress: 'Callable[[int, int, str], None] | None' = None) -> 'VerifyReport'"
         ),
         "predict": (
-            "(checkpoint: 'str | Path', data: 'str | Path' = 'dataset', out: 'str | Path' = 'predictions.json', *, split: 'str' = 'test', images: 'str | Path | None' = None, on_progress: 'Progress | None' = None) -> 'PredictReport'"
+            "(checkpoint: 'str | Path', data: 'str | Path' = 'dataset', out: 'str | Path' = 'predictions.json', *, split: 'str' = 'test', images: 'str | Path | None' = None, scheduler: 'str | None' = None, on_progress: 'Progress | None' = None) -> 'PredictReport'"
         ),
         "train": (
             "(dataset: 'str | Path' = 'dataset', out: 'str | Path | None' = None, *, config: 'TrainConfig | None' = None, resume: 'bool' = False, stop_after: 'int | None' = None, on_progress: 'Progress | None' = None, on_validated: 'Validated | None' = None) -> 'TrainReport'"

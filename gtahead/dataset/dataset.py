@@ -119,8 +119,12 @@ class Dataset:
         self._table = table  # frames, of whole sequences or parts of them, in order
 
     @classmethod
-    def open(cls, folder: str | Path) -> Dataset:
+    def open(cls, folder: str | Path, *, names: bool = True) -> Dataset:
         """Open a data set, by path or URL (`s3://…`, `hf://…`).
+
+        Args:
+            folder: its path or URL.
+            names: see that no name or path leads out of the folder, as `validate` does itself.
 
         Raises:
             InputError: not a finished data set, or a damaged one.
@@ -128,7 +132,7 @@ class Dataset:
         path = local_copy(folder) if isinstance(folder, str) and is_url(folder) else Path(folder)
         manifest = read_manifest(path)
         rows = manifest.document["tables"][FRAMES]["rows"]
-        table = tables.read_frames_table(path / FRAMES, str(path / FRAMES), rows)
+        table = tables.read_frames_table(path / FRAMES, str(path / FRAMES), rows, names=names)
         return cls(path, manifest, table)
 
     def __len__(self) -> int:

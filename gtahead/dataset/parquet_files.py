@@ -19,17 +19,13 @@ MOST_A_BYTE = 4
 
 
 @contextmanager
-def opened(path: Path, *, rows: int | None = None) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
     """Open a Parquet file to read.
-
-    Args:
-        path: of the file.
-        rows: how many it has to have; None for any number.
 
     Raises:
         OSError: it can't be read, or is no regular file.
-        ValueError: another number of rows, or more than a file of its size can hold in earnest: it
-            would fill the memory.
+        ValueError: it claims more than a file of its size can hold in earnest, and would fill the
+            memory.
         pyarrow.ArrowException: no Parquet, or a damaged one.
     """
     size = storage.require_regular(path)
@@ -40,8 +36,5 @@ def opened(path: Path, *, rows: int | None = None) -> Iterator[Any]:
         values = max((sum(g.column(c).num_values for g in groups) for c in columns), default=0)
         if max(values, meta.num_rows) > max(FEW, MOST_A_BYTE * size):
             msg = f"it claims {max(values, meta.num_rows):,} values in {size:,} bytes"
-            raise ValueError(msg)
-        if rows is not None and meta.num_rows != rows:
-            msg = f"{meta.num_rows} rows instead of {rows}"
             raise ValueError(msg)
         yield source

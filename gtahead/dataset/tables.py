@@ -233,19 +233,21 @@ def is_frames_table(path: Path) -> bool:
     return bool(meta.get(b"gtahead.table") == b"frames")
 
 
-def read_frames_table(path: Path, file: str, rows: int) -> Any:  # noqa: ANN401 - an Arrow table
+def read_frames_table(path: Path, file: str, rows: int, *, names: bool = True) -> Any:  # noqa: ANN401 - an Arrow table
     """Read the whole table of frames, compact, for `Dataset`.
 
     Args:
         path: of the table.
         file: its name in messages.
         rows: how many frames it has to have.
+        names: see that names and paths stay in the data set.
 
     Raises:
         InputError: missing, truncated, another table, or names that would lead out of a folder.
     """
     table = _read(path, file, FRAMES_V1, None, expected=rows)
-    _require_plain_names(table, file)
+    if names:
+        _require_plain_names(table, file)
     return table
 
 
@@ -396,9 +398,12 @@ def _read(
         msg = f"no column {min(unknown)!r}; there are {', '.join(schema.names)}"
         raise ValueError(msg)
     try:
-        with parquet_files.opened(path, rows=expected) as source:
-            meta = source.schema_arrow.metadata or {}
+        with parquet_files.opened(path) as source:
+            _require_table(source, schema, file)
             there = [n for n in columns or schema.names if n in source.schema_arrow.names]
+            if expected not in (None, source.metadata.num_rows):
+                msg = f"{source.metadata.num_rows} rows instead of {expected}"
+                raise ValueError(msg)
             if rows is None:
                 table = source.read(columns=there, use_threads=False)
             else:
@@ -410,14 +415,6 @@ def _read(
             value=str(error).splitlines()[0],
             remedy="the data set is damaged: build it anew with --fresh",
         ) from error
-    for key in (b"gtahead.table", b"gtahead.version"):
-        if meta.get(key) != schema.metadata[key]:
-            raise InputError(
-                "not a table of this version of gtahead",
-                where=Where(file, field=key.decode()),
-                value=(meta.get(key) or b"nothing").decode(),
-                remedy="known: frames and heads of version 1",
-            )
     wrong = [f.name for f in schema if columns is None or f.name in columns]
     wrong = [n for n in wrong if n not in table.column_names or _differs(table, schema, n)]
     if wrong:
@@ -427,6 +424,19 @@ def _read(
             remedy="the data set is damaged: build it anew with --fresh",
         )
     return table.select(schema.names if columns is None else list(columns))
+
+
+def _require_table(source: Any, schema: Any, file: str) -> None:  # noqa: ANN401 - Arrow
+    """See that a file is the wanted table, of the version that this gtahead reads."""
+    meta = source.schema_arrow.metadata or {}
+    for key in (b"gtahead.table", b"gtahead.version"):
+        if meta.get(key) != schema.metadata[key]:
+            raise InputError(
+                "not a table of this version of gtahead",
+                where=Where(file, field=key.decode()),
+                value=(meta.get(key) or b"nothing").decode(errors="replace"),
+                remedy="known: frames and heads of version 1",
+            )
 
 
 def _read_rows(source: Any, columns: list[str], rows: range) -> Any:  # noqa: ANN401 - Arrow

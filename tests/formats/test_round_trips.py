@@ -103,7 +103,7 @@ heads = st.lists(
 sequences = st.dictionaries(
     st.text("abz01 _-é漢'&<>#,;", min_size=1, max_size=8)
     .map(str.strip)
-    .filter(lambda name: name and not name.startswith((".", "#")) and "__" not in name),
+    .filter(lambda name: name and not name.startswith((".", "#", "-")) and "__" not in name),
     st.fixed_dictionaries(
         {
             "split": st.sampled_from(["train", "validation", "test"]),
