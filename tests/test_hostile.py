@@ -490,6 +490,20 @@ def test_a_card_whose_header_is_odd(
     assert not (tmp_path / "ran").exists()
 
 
+def test_pictures_of_a_shard_that_are_none(dataset: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "exported"
+    words = ["export", dataset, "--format", "huggingface", "--allow-lossy", "--out", raw]
+    assert gtahead(*words).code == 0
+    path = next((raw / "data").glob("*.parquet"))
+    table = parquet.read_table(path)
+    column = table.schema.get_field_index("image")
+    table = table.set_column(column, "image", pa.array(["x.jpg"] * table.num_rows))
+    parquet.write_table(table, path)
+    done = gtahead("build", "--raw", raw, "--out", tmp_path / "set")
+    assert done.code == 1
+    assert "the pictures aren't as the hub has them (got 'string')" in done.err
+
+
 def test_names_in_markdown_are_text(dataset: Path, tmp_path: Path) -> None:
     name = '<script>alert(1)</script> [x](javascript:alert(1)) | "><img src=x>'
     template = gtahead("benchmark", "--template", "--data", dataset, "--split", "train")

@@ -254,6 +254,7 @@ def _opened(path: Path, file: str) -> Iterator[Any]:
     """Open a Parquet file to read; whatever turns out to be damaged is an error with its name."""
     try:
         with parquet_files.opened(path) as source:
+            _require_pictures(source.schema_arrow, file)
             yield source
     except (OSError, pa.ArrowException, ValueError) as error:
         raise InputError(
@@ -262,6 +263,20 @@ def _opened(path: Path, file: str) -> Iterator[Any]:
             value=str(error).splitlines()[0] if str(error) else type(error).__name__,
             remedy="copy or export it again",
         ) from error
+
+
+def _require_pictures(schema: Any, file: str) -> None:  # noqa: ANN401 - Arrow
+    """See that the pictures, where there are any, stand there as the hub has them."""
+    if "image" not in schema.names:
+        return
+    kind = schema.field("image").type
+    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+        raise InputError(
+            "the pictures aren't as the hub has them",
+            where=Where(file, field="image"),
+            value=str(kind),
+            remedy="they are structs of bytes and path",
+        )
 
 
 def read_heads_of(path: Path, file: str, name: str) -> tuple[Columns, Any]:

@@ -426,3 +426,11 @@ def test_gta_head_at_full_size(tmp_path: Path, seed: int) -> None:
     assert built.exit_code == 0
     one = library.build(tmp_path / "captures", tmp_path / "one", workers=1)
     assert one.manifest["fingerprints"] == built.manifest["fingerprints"]
+
+
+def test_no_two_frames_take_the_same_noise() -> None:
+    """Or frames of an empty street, under a camera that stands still, would be the same picture."""
+    scene = Scene(plan(PRESETS["tiny"], 0)[0])
+    assert len({scene._pieces(frame)[1] for frame in range(400)}) == 400
+    again = Scene(plan(PRESETS["tiny"], 0)[0])
+    assert again._pieces(399) == scene._pieces(399)
