@@ -1,6 +1,6 @@
 """Run every bench, and put their figures into one table.
 
-    python tools/bench/all.py                     # about 25 minutes; writes BENCHMARKS.md
+    python tools/bench/all.py                     # about 40 minutes; writes BENCHMARKS.md
     python tools/bench/all.py --only density scores
     python tools/bench/all.py --check             # compare with the figures of last time instead
 
@@ -12,6 +12,7 @@ compares ratios alone, and ends with 1 where one has grown by more than `--toler
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -43,6 +44,9 @@ BENCHES = {
     "full-size": ["bench_full_size.py", "--plot", "docs/pictures/full-size.svg"],
 }
 """Benches by name, with the arguments of the table."""
+
+PEERS = ("hotcoco", "globox", "pycocotools", "ultrafast_pycocotools", "faster_coco_eval", "msgspec")
+"""Modules that benches compare with and that gtahead doesn't need."""
 
 INTRODUCTION = (
     "# Benchmarks\n\n"
@@ -120,15 +124,22 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="compare; write nothing")
     parser.add_argument("--tolerance", type=float, default=0.3, help="by which a ratio may grow")
     given = parser.parse_args()
-    old: dict[str, list[Figure]] = {name: [] for name in BENCHES} | by_bench()
+    missing = [name for name in PEERS if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.exit(f"peers are missing: pip install {' '.join(missing).replace('_', '-')}")
+    told = by_bench()
+    worse: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        new = {name: run(name, Path(folder) / "log") for name in given.only}
+        for name in given.only:
+            figures = run(name, Path(folder) / "log")
+            if given.check:
+                worse += grown(told.get(name, []), figures, given.tolerance)
+            else:
+                told[name] = figures
+                write({name: told[name] for name in BENCHES if name in told})
     if given.check:
-        worse = [line for name in new for line in grown(old[name], new[name], given.tolerance)]
         print("\n".join(worse) or f"no ratio has grown by more than {given.tolerance:.0%}")
         sys.exit(1 if worse else 0)
-    told = {name: figures for name, figures in (old | new).items() if figures}
-    write(told)
 
 
 def by_bench() -> dict[str, list[Figure]]:
