@@ -91,6 +91,9 @@ def page(told: dict[str, list[Figure]]) -> str:
             cells += [amount(one.theirs, one.unit), ratio, one.goal]
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
+    missing = [f"`{words[0]}`" for name, words in BENCHES.items() if name not in told]
+    if missing:
+        lines += [f"Not run for this table yet: {', '.join(missing)}.", ""]
     return "\n".join(lines)
 
 
