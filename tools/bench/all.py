@@ -125,8 +125,12 @@ def main() -> None:
     )
     parser.add_argument("--only", nargs="+", choices=BENCHES, default=list(BENCHES))
     parser.add_argument("--check", action="store_true", help="compare; write nothing")
+    parser.add_argument("--table", action="store_true", help="write the table again; run nothing")
     parser.add_argument("--tolerance", type=float, default=0.3, help="by which a ratio may grow")
     given = parser.parse_args()
+    if given.table:
+        write(by_bench())
+        return
     missing = [name for name in PEERS if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(f"peers are missing: pip install {' '.join(missing).replace('_', '-')}")
