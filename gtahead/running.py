@@ -184,16 +184,18 @@ class _Pool:
         with _signals_held_back(), _no_main_module():
             return self.executor.submit(function, task)
 
-    def close(self, *, at_once: bool) -> None:
-        """Let idle workers go; with `at_once`, busy ones too."""
-        if at_once:
-            # One that is just starting doesn't watch its lifeline yet, and would complain on
-            # stderr of all that is gone. Python 3.14 has `kill_workers` for this.
-            for process in list((getattr(self.executor, "_processes", None) or {}).values()):
-                process.kill()
-            self._held.close()
-        self.executor.shutdown(wait=not at_once, cancel_futures=True)
+    def close(self) -> None:
+        """End all workers at once: what they work on isn't wanted any more, or they are idle.
+
+        Idle ones aren't asked to go: one that died meanwhile holds the lock on what they are asked
+        through, and the executor would wait for ever.
+        """
+        # One that is just starting doesn't watch its lifeline yet, and would complain on stderr of
+        # all that is gone. Python 3.14 has `kill_workers` for this.
+        for process in list((getattr(self.executor, "_processes", None) or {}).values()):
+            process.kill()
         self._held.close()
+        self.executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _run_in_pool(
@@ -208,7 +210,6 @@ def _run_in_pool(
     suspects: deque[_Pending[Task]] = deque()
     flying: dict[Future[Result], _Pending[Task]] = {}
     pool = _Pool(min(workers, len(units)))
-    finished = False
     try:
         while waiting or suspects or flying:
             broken = False
@@ -239,8 +240,7 @@ def _run_in_pool(
                     unit.deaths += 1
                 suspects.extend(flying.values())
                 flying.clear()
-                pool.close(at_once=True)
+                pool.close()
                 pool = _Pool(min(workers, len(units)))
-        finished = True
     finally:
-        pool.close(at_once=not finished)
+        pool.close()

@@ -115,3 +115,23 @@ def test_a_users_script_needs_no_guard(tmp_path: Path, way: str) -> None:
         text=True,
     )
     assert (done.stdout, done.stderr) == ("once\n2\n", "")
+
+
+def kill_the_other(marker: str) -> int:
+    """Give this worker's number; the second one to come kills the first, which is idle by then."""
+    try:
+        with Path(marker).open("x") as file:
+            file.write(str(os.getpid()))
+        return 0
+    except FileExistsError:
+        other = int(Path(marker).read_text())
+    if other != os.getpid():
+        os.kill(other, signal.SIGKILL)
+    return 1
+
+
+def test_an_idle_worker_that_dies_at_the_end_is_not_waited_for(tmp_path: Path) -> None:
+    """It dies with the lock on the queue that the others are asked through."""
+    for number in range(10):
+        units = [(name, str(tmp_path / f"first{number}")) for name in "ab"]
+        assert set(dict(running.run_units(kill_the_other, units, workers=2))) == {"a", "b"}
