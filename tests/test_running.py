@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,8 @@ def kill_the_other(marker: str) -> int:
     except FileExistsError:
         other = int(Path(marker).read_text())
     if other != os.getpid():
-        os.kill(other, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(other, signal.SIGKILL)
     return 1
 
 
