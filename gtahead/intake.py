@@ -48,9 +48,9 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
             where=place,
             remedy="give the folder that holds the captures, or make some: gtahead simulate",
         )
-    if wanted not in CAPTURES:  # captures' readers look at each file themselves
-        capture = _claims(root, CAPTURES) if wanted == "auto" else {}
-        special = None if capture else storage.special_file_in(root)
+    claims = _claims(root, CAPTURES) if wanted == "auto" else {}
+    if not claims and wanted not in CAPTURES:  # captures' readers look at each file themselves
+        special = storage.special_file_in(root)
         if special is not None:
             raise InputError(
                 "the folder holds what is no file, a pipe or a device: it would be waited for",
@@ -67,7 +67,7 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
                 remedy="try --from auto, or see the captures page of the docs",
             )
         return READERS[wanted], reason
-    claims = _claims(root, CAPTURES) or _claims(root, FORMAT_READERS)
+    claims = claims or _claims(root, FORMAT_READERS)
     if not claims and (found := explain(root)) is not None:
         raise _refusal(found[0], place, found[1])
     if not claims and (export := exported_as(root)) is not None:

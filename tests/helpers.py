@@ -6,10 +6,13 @@ import io
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +121,43 @@ def spawn_gtahead(*arguments: object, **options: Any) -> Outcome:
         **options,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def kill_after(
+    arguments: Sequence[object],
+    seconds: float,
+    victims: Callable[[int], list[int]] = lambda main: [main],
+) -> int:
+    """Run the command line and kill a process of it after some seconds; give how it ended.
+
+    Args:
+        arguments: of the command line.
+        seconds: until then; what has ended before isn't killed.
+        victims: gives those to choose from, of the main process.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gtahead", *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        chosen = victims(process.pid)
+        if chosen:
+            with suppress(ProcessLookupError):
+                os.kill(random.choice(chosen), signal.SIGKILL)
+        return process.wait(120)
+
+
+@contextmanager
+def imported_from(folder: Path, *names: str) -> Iterator[tuple[Any, ...]]:
+    """Import scripts from their folder, which is no package."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield tuple(import_module(name) for name in names)
+    finally:
+        sys.path.remove(str(folder))
 
 
 def manifest(target: Path) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import imported_from
 
 FOLDER = Path(__file__).parents[1] / "tools" / "bench"
 
@@ -16,12 +16,8 @@ FOLDER = Path(__file__).parents[1] / "tools" / "bench"
 @pytest.fixture(scope="module")
 def tools() -> Iterator[tuple[Any, Any]]:
     """Import the runner and the figures from their folder."""
-    sys.path.insert(0, str(FOLDER))
-    import all as runner
-    import figures
-
-    yield runner, figures
-    sys.path.remove(str(FOLDER))
+    with imported_from(FOLDER, "all", "figures") as both:
+        yield both
 
 
 def test_every_bench_is_in_the_table(tools: tuple[Any, Any]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers import imported_from
 
 EXPERIMENTS = Path(__file__).parents[1] / "tools" / "experiments"
 
@@ -16,12 +16,8 @@ EXPERIMENTS = Path(__file__).parents[1] / "tools" / "experiments"
 @pytest.fixture(scope="module")
 def tools() -> Iterator[tuple[Any, Any]]:
     """Import both scripts from their folder."""
-    sys.path.insert(0, str(EXPERIMENTS))
-    import mfl
-    import mfl_report
-
-    yield mfl, mfl_report
-    sys.path.remove(str(EXPERIMENTS))
+    with imported_from(EXPERIMENTS, "mfl", "mfl_report") as both:
+        yield both
 
 
 def _arm(report: Any, name: str, errors: np.ndarray) -> Any:

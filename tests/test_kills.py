@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from helpers import spawn_gtahead
+from helpers import kill_after, spawn_gtahead
 
 import gtahead as library
 from gtahead import GtaheadError
@@ -58,23 +54,6 @@ def workers_of(process: int) -> list[int]:
     return [one for one, parent in parents.items() if parents.get(parent) == process]
 
 
-def kill_at(arguments: list[object], seconds: float, *, worker: bool, chance: random.Random) -> int:
-    """Run a command and kill it, or one of its workers, after some seconds; give how it ended."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gtahead", *map(str, arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        victims = workers_of(process.pid) if worker else [process.pid]
-        if victims:
-            with suppress(ProcessLookupError):
-                os.kill(chance.choice(victims), signal.SIGKILL)
-        return process.wait(120)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Captures, and the data set of them."""
@@ -112,7 +91,11 @@ def test_kills_at_random_moments(folder: Path, tmp_path: Path, kind: str) -> Non
         begin(target)
         arguments = [*command(target), "--workers", 2]
         moment = chance.uniform(0.1, 1.0) * duration
-        code = kill_at(arguments, moment, worker=worker, chance=chance)
+        code = kill_after(
+            arguments,
+            moment,
+            lambda main, worker=worker: workers_of(main) if worker else [main],
+        )
         if worker:
             kills[True] += 1
             assert code == 0, (number, "a dead worker costs its unit's time, nothing else")

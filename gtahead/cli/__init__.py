@@ -165,21 +165,10 @@ def _tell_transfers() -> None:
     """Say on stderr what is fetched from URLs and sent there."""
     import logging
 
-    handler = logging.StreamHandler(_Complaints())
+    handler = logging.StreamHandler()
     log = logging.getLogger("gtahead.remote")
     log.handlers, log.propagate = [handler], False
     log.setLevel(logging.INFO)
-
-
-class _Complaints:
-    """A stream to stderr as it stands when something is written."""
-
-    def write(self, text: str) -> None:
-        """Write to stderr."""
-        click.echo(text, err=True, nl=False)
-
-    def flush(self) -> None:
-        """Do nothing: each line is written at once."""
 
 
 def _complain(message: str) -> None:

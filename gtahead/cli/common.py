@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gtahead.errors import printable
+
 if TYPE_CHECKING:
     from gtahead.findings import Findings
 
@@ -20,8 +22,6 @@ FINDINGS_SHOWN = 20
 
 def echo(text: str, *, err: bool = False) -> None:
     """Print lines for people: names in them come from data, and must not command the terminal."""
-    from gtahead.errors import printable
-
     click.echo("\n".join(printable(line) for line in text.split("\n")), err=err)
 
 

@@ -14,6 +14,7 @@ from gtahead.dataset import Dataset, heads_file, tables
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError
 from gtahead.publishing.facts import parse_version
+from gtahead.remote import places
 
 NAMES_SHOWN = 5
 
@@ -98,6 +99,7 @@ class Difference:
         }
 
 
+@places(reads=["old", "new"], labels=["old", "new"])
 def diff(old: str | Path, new: str | Path) -> Difference:
     """Say what changed from one data set, or release, to another.
 

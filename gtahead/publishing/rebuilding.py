@@ -26,6 +26,7 @@ from gtahead.publishing.releases import (
     with_pictures,
 )
 from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
+from gtahead.remote import places
 
 NEAR_BITS = 25
 """Difference hashes of 256 bits that differ in at most so many are of one picture, saved again."""
@@ -172,6 +173,7 @@ def check_report(path: Path) -> None:
         )
 
 
+@places(reads=["labels", "frames"], writes=["out"])
 def rebuild(
     labels: str | Path,
     frames: str | Path,
@@ -432,8 +434,6 @@ def _place(
     source: Path, frame: _Frame, target: Path, *, exact: bool, link: bool
 ) -> tuple[str, str | None]:
     """Put a picture in; one that isn't the published one is made upright and plain first."""
-    if not (storage.is_plain_name(frame.sequence) and storage.is_plain_name(frame.frame)):
-        raise InputError("a frame's name leaves the data set", value=frame.frame_id)
     folder = target / "images" / frame.sequence
     folder.mkdir(parents=True, exist_ok=True)
     if exact:

@@ -320,7 +320,7 @@ def _write_hashes(opened: Dataset, part: Path, workers: int | None, scheduler: s
     folder = opened.folder.absolute()  # a worker may stand elsewhere
     wanted: dict[str, list[tuple[str, str, str]]] = {}
     for frame_id, sequence, file, sha256 in rows:
-        if file is not None and storage.is_safe_relative(file):
+        if file is not None:
             path = str(folder / file)
             wanted.setdefault(sequence, []).append((frame_id, path, str(sha256)))
     found: dict[str, int] = {}

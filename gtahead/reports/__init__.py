@@ -47,7 +47,7 @@ class ReportDone:
         return {**vars(self), "page": str(self.page), "unreadable": list(self.unreadable)}
 
 
-@places(reads=["dataset"])
+@places(reads=["dataset"], writes=["html"])
 def report(
     dataset: str | Path = "dataset",
     html: str | Path = "report.html",

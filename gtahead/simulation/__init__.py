@@ -23,6 +23,7 @@ from gtahead.dataset.captured import SIMULATION
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import inside
+from gtahead.remote import places
 from gtahead.simulation.presets import (
     LAYOUT_NAMES,
     PRESETS,
@@ -67,6 +68,7 @@ class _Task:
     layout: str
 
 
+@places(writes=["out"])
 def simulate(
     out: str | Path = "captures",
     *,

@@ -457,7 +457,7 @@ def _check_sources(document: Mapping[str, Any], tally: _Tally, findings: Finding
 def open_dataset(folder: Path, findings: Findings) -> Dataset | None:
     """Open a data set; what is in the way is a finding."""
     try:
-        return Dataset.open(folder, names=False)
+        return Dataset.open(folder, check_names=False)
     except GtaheadError as error:
         findings.add(
             "file-unreadable",

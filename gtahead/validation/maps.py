@@ -88,7 +88,7 @@ def read_map(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
 
 _OF_DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, SyntaxError),
-    *(NotImplementedError, RuntimeError, MemoryError, UnicodeDecodeError, AttributeError),
+    *(NotImplementedError, RuntimeError, MemoryError, UnicodeDecodeError),
     tokenize.TokenError,
 )
 """What zipfile, NumPy and h5py raise of damaged files."""

@@ -45,7 +45,7 @@ class ViewReport:
         return {"frames": self.frames, "files": [str(path) for path in self.files]}
 
 
-@places(reads=["path", "predictions"])
+@places(reads=["path", "predictions"], writes=["out"])
 def view(
     path: str | Path = "dataset",
     frames: Sequence[str] = (),

@@ -16,6 +16,7 @@ import pytest
 from helpers import (
     edit_sequence,
     gtahead,
+    kill_after,
     make_sequence,
     manifest,
     mutated,
@@ -279,19 +280,6 @@ def test_fingerprints_change_with_what_they_name(captures: Path, tmp_path: Path)
     assert set(points) == set(fingerprints.KINDS)
 
 
-def _kill_after(arguments: list[object], seconds: float) -> int:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gtahead", *map(str, arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_twenty_kills(tmp_path: Path, tiny_captures: Path, workers: int) -> None:
@@ -300,7 +288,7 @@ def test_twenty_kills(tmp_path: Path, tiny_captures: Path, workers: int) -> None
     moments = random.Random(workers)
     start = time.monotonic()
     once = ["build", "--raw", tiny_captures, "--out", tmp_path / "once", "--workers", workers]
-    assert _kill_after(once, 300) == 0
+    assert kill_after(once, 300) == 0
     duration = time.monotonic() - start
     common = tmp_path / "common"
     again = ["build", "--raw", tiny_captures, "--out", common, "--workers", workers]
@@ -313,8 +301,8 @@ def test_twenty_kills(tmp_path: Path, tiny_captures: Path, workers: int) -> None
         if number < len(POINTS):
             killed += spawn_gtahead(*arguments, env={"GTAHEAD_CRASH_AT": POINTS[number]}).code != 0
         else:
-            killed += _kill_after(arguments, moments.uniform(0.2, 0.9) * duration) != 0
-            _kill_after(again, moments.uniform(0.3, 0.9) * duration)
+            killed += kill_after(arguments, moments.uniform(0.2, 0.9) * duration) != 0
+            kill_after(again, moments.uniform(0.3, 0.9) * duration)
         resumed = spawn_gtahead(*arguments)
         assert resumed.code == 0, (number, resumed.err)
         assert manifest(target) == whole
