@@ -215,3 +215,18 @@ def test_names_that_leave_the_folder(store: Any, cache: Path) -> None:
 def _file(store: Any, data: bytes) -> Any:
     store.pipe("/one", data)
     return store.store["/one"]
+
+
+def test_every_command_names_urls(store: Any, captures: Path) -> None:
+    for words in (
+        ["simulate", "--out", "memory://drawn", "--no-images"],
+        ["build", "--raw", "memory://raw", "--out", "memory://set"],
+        ["view", "memory://set", "--out", "memory://view.png"],
+        ["report", "memory://set", "--html", "memory://report.html"],
+        ["diff", "memory://set", "memory://set"],
+    ):
+        done = gtahead(*words)
+        assert done.code == 0, done.err
+        assert str(remote.cache_folder()) not in done.out + done.err
+    assert store.cat("/view.png")[:4] == b"\x89PNG"
+    assert store.exists("/drawn/seq_00/heads.csv")

@@ -15,7 +15,6 @@ from gtahead.cli.common import (
     splits_table,
     working_options,
 )
-from gtahead.remote import with_urls
 
 
 @click.command("build")
@@ -134,7 +133,7 @@ def _summary(report: Any) -> None:  # noqa: ANN401 - a BuildReport; naming it wo
     document = report.manifest
     statistics = document["statistics"]
     heads = statistics["heads"]
-    echo(f"{with_urls(str(report.out))}: a data set made of {report.reader} ({report.reason})")
+    echo(f"{report.out}: a data set made of {report.reader} ({report.reason})")
     if document["simulated"]:
         echo("  simulated: no picture or head of it comes from a game")
     echo(f"  {report.built} sequences built now, {report.reused} there before")

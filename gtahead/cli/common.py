@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gtahead.errors import printable
+from gtahead.remote import with_urls
 
 if TYPE_CHECKING:
     from gtahead.findings import Findings
@@ -21,8 +22,13 @@ FINDINGS_SHOWN = 20
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print lines for people: names in them come from data, and must not command the terminal."""
-    click.echo("\n".join(printable(line) for line in text.split("\n")), err=err)
+    """Print lines for people.
+
+    Names in them come from data, and must not command the terminal; what was mirrored is named by
+    its URL.
+    """
+    lines = with_urls(text).split("\n")
+    click.echo("\n".join(printable(line) for line in lines), err=err)
 
 
 def output_options(command: Command) -> Command:
@@ -100,14 +106,13 @@ def print_findings(findings: Findings) -> None:
     Of mere information one example is enough.
     """
     from gtahead.findings import CODES, Severity
-    from gtahead.remote import with_urls
 
     for code in CODES:
         total = findings.totals.get(code, 0)
         most = 1 if CODES[code].severity is Severity.INFO else FINDINGS_SHOWN
         shown = findings.examples.get(code, [])[:most]
         for finding in shown:
-            echo(with_urls(str(finding)), err=True)
+            echo(str(finding), err=True)
         if total > len(shown) > 0:
             echo(f"{CODES[code].severity} {code}: and {total - len(shown):,} more", err=True)
 

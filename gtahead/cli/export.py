@@ -8,7 +8,6 @@ import click
 
 from gtahead.cli.common import echo, print_json, progress_bar, table, working_options
 from gtahead.errors import as_size
-from gtahead.remote import with_urls
 
 if TYPE_CHECKING:
     from gtahead.formats.exporting import ExportReport
@@ -128,8 +127,7 @@ def command(
 def _print(report: ExportReport) -> None:
     from gtahead.formats.format import LOSSES
 
-    place = with_urls(str(report.out))
-    echo(f"{place}: {report.format}, {report.files:,} files, {as_size(report.bytes)}")
+    echo(f"{report.out}: {report.format}, {report.files:,} files, {as_size(report.bytes)}")
     rows = [["", "in", "left out", "out"]]
     for unit, flow in (("frames", report.ledger.frames), ("heads", report.ledger.heads)):
         dropped = sum(flow.dropped.values())

@@ -12,7 +12,6 @@ from gtahead.cli.common import (
     progress_bar,
     scheduler_option,
 )
-from gtahead.remote import with_urls
 
 
 @click.command("predict")
@@ -79,8 +78,7 @@ def command(
         )
     elif not quiet:
         least = "" if report.threshold is None else f" at {report.threshold:.3g} or above"
-        place = with_urls(str(report.out))
-        echo(f"{place}: {report.heads:,.0f} heads{least} in {report.pictures:,} pictures")
+        echo(f"{report.out}: {report.heads:,.0f} heads{least} in {report.pictures:,} pictures")
         if images is None:
-            echo(f"  next: gtahead benchmark {place} --data {data} --split {split}")
+            echo(f"  next: gtahead benchmark {report.out} --data {data} --split {split}")
     return report.exit_code

@@ -11,7 +11,6 @@ from gtahead.causes import CAUSES
 from gtahead.cli.common import echo, print_json, progress_bar, working_options
 from gtahead.errors import UsageError
 from gtahead.findings import CODES, Severity
-from gtahead.remote import with_urls
 
 if TYPE_CHECKING:
     from gtahead.findings import Findings
@@ -130,7 +129,7 @@ def _explanation(code: str) -> str:
 
 
 def _print(checked: Validation, found: Findings, baseline: bool) -> None:
-    echo(f"{with_urls(str(checked.path))}: {checked.described}")
+    echo(f"{checked.path}: {checked.described}")
     if checked.largest_error_px is not None:
         echo(f"  largest coordinate error: {checked.largest_error_px:.4f} px")
     for code, kept in found.by_code():
