@@ -56,6 +56,21 @@ def test_frames_begin_where_the_smallest_does(tmp_path: Path, base: int) -> None
     assert sequence.heads["frame_index"].tolist() == [0] * 40 + [1] * 40 + [3] * 40
 
 
+@pytest.mark.parametrize("start", ["../", "/", "..\\", "C:\\", "file://", "frames/../../"])
+def test_a_file_name_that_leads_out_gives_way_to_the_numbered_picture(
+    tmp_path: Path, start: str
+) -> None:
+    """Even where it is there: what stands beside the captures is nobody's picture."""
+    root = layouts.write_motsynth(tmp_path / "raw", crowd())
+    (tmp_path / "0000.jpg").write_bytes(picture(seed=99))
+    (root.parent / "0000.jpg").write_bytes(picture(seed=99))
+    name = f"{tmp_path}/0000.jpg" if start == "/" else f"{start}0000.jpg"
+    edit(root, lambda d: d["images"][0].update(file_name=name))
+    sequence, findings, _ = read(root)
+    assert findings.totals == {}
+    assert sequence.frames[0].file == "frames/000/rgb/0000.jpg"
+
+
 def test_positions_of_the_world_give_the_depth_too(tmp_path: Path) -> None:
     scene = crowd()
     sequence, findings, _ = read(layouts.write_motsynth(tmp_path, scene, world=True))
