@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,21 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `helpers`, whichever way p
 
 settings.register_profile("gtahead", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("gtahead")
+
+# Shells start background jobs deaf to Ctrl-C, which their children inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test doesn't say how many workers, there are none: starting two takes seconds.
+
+    Commands that are run as processes of their own keep the default, one worker a core.
+    """
+    from gtahead import running
+
+    monkeypatch.setattr(running, "default_workers", lambda: 1)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import Outcome, spawn_gtahead
+from helpers import gtahead
 
+from gtahead import build, simulate
 from gtahead.findings import CODES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,8 +27,8 @@ def _blocks(page: Path, language: str) -> list[str]:
 def playground(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with captures and data set as the examples make them."""
     folder = tmp_path_factory.mktemp("docs")
-    assert spawn_gtahead("simulate", cwd=folder).code == 0
-    assert spawn_gtahead("build", "--raw", "./captures", cwd=folder).code == 0
+    simulate(folder / "captures", workers=1)
+    build(folder / "captures", folder / "dataset", workers=1)
     return folder
 
 
@@ -41,7 +42,10 @@ def _matches(shown: str, said: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_console_examples_print_what_they_show(page: Path, tmp_path: Path) -> None:
+def test_console_examples_print_what_they_show(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for block in _blocks(page, "console"):
         command, shown = "", ""
         steps: list[tuple[str, str]] = []
@@ -55,7 +59,7 @@ def test_console_examples_print_what_they_show(page: Path, tmp_path: Path) -> No
         for one, expected in [*steps, (command, shown)]:
             program, *arguments = shlex.split(one)
             assert program == "gtahead", one
-            done: Outcome = spawn_gtahead(*arguments, cwd=tmp_path)
+            done = gtahead(*arguments)
             assert done.code == 0, (one, done.err)
             assert _matches(expected, done.out), f"{one} printed:\n{done.out}"
 
