@@ -281,6 +281,12 @@ def train(
     return TrainReport(folder, record, finished=not stopped)
 
 
+def is_imitated(precision: str) -> bool:
+    """Say whether a precision of 16 bits would be imitated here, at many times the cost."""
+    old = torch.backends.cpu.get_cpu_capability() in ("AVX2", "NO AVX")
+    return precision != "32-true" and old and not torch.cuda.is_available()
+
+
 SCALE_CELLS, SCALES = 5.0, (0.25, 2.0)
 
 

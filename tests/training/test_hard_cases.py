@@ -465,3 +465,21 @@ def test_two_processes_train_together(mixed_set: Path, tmp_path: Path) -> None:
     # Four crops an epoch, two processes, batches of two: one step an epoch.
     assert [line.split(",")[0] for line in lines] == ["step", "1", "2"]
     assert predict(run / "model.pt", mixed_set, tmp_path / "p.json").pictures > 0
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "slow"),
+    [
+        ("AVX2", "bf16-mixed", True),
+        ("AVX2", "32-true", False),
+        ("AVX512", "bf16-mixed", False),
+    ],
+)
+def test_a_precision_that_the_processor_imitates_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capability: str, precision: str, slow: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    done = gtahead("train", tmp_path / "nothing", "--set", f"precision={precision}")
+    assert done.code == 1
+    assert ("warning: this processor imitates" in done.err) == slow

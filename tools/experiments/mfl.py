@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import tempfile
 import time
 import tomllib
@@ -37,7 +38,7 @@ from gtahead.scoring.truth import truth_of
 from gtahead.training import TrainConfig, make_config, train
 from gtahead.training.detectors import CenterNet, Detector, make_detector
 from gtahead.training.finding import InPicture, as_predictions, find_heads
-from gtahead.training.fitting import validated
+from gtahead.training.fitting import is_imitated, validated
 from gtahead.training.samples import heads_of, read_picture
 from gtahead.training.targets import heat_targets
 
@@ -327,6 +328,8 @@ def main() -> None:
     if arguments.describe:
         describe(plan, dataset)
         return
+    if is_imitated(plan["settings"]["precision"]):
+        sys.exit("this processor has no bfloat16: a run would take hours instead of minutes")
     scorer = Scorer(dataset)
     end = time.monotonic() + 60 * arguments.budget
     took: dict[tuple[str, str], float] = {}
