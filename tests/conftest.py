@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import signal
 import sys
@@ -34,23 +36,35 @@ def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_captures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Simulated captures of the preset `tiny`; nobody writes into them."""
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `captures` of the preset `tiny`, and their `dataset`; nobody writes into it.
+
+    Drawing takes seconds, so that the processes of a parallel run share it.
+    """
     import gtahead
 
-    out = tmp_path_factory.mktemp("tiny") / "captures"
-    gtahead.simulate(out, preset="tiny", workers=1)
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    with (base / "tiny.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        out = base / "tiny"
+        if not out.exists():
+            gtahead.simulate(out / "captures", preset="tiny", workers=1)
+            gtahead.build(out / "captures", out / "dataset", workers=1)
     return out
 
 
 @pytest.fixture(scope="session")
-def tiny_dataset(tiny_captures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data set of `tiny_captures`; nobody writes into it."""
-    import gtahead
+def tiny_captures(tiny: Path) -> Path:
+    """Simulated captures of the preset `tiny`; nobody writes into them."""
+    return tiny / "captures"
 
-    out = tmp_path_factory.mktemp("tiny") / "dataset"
-    gtahead.build(tiny_captures, out, workers=1)
-    return out
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tiny: Path) -> Path:
+    """The data set of `tiny_captures`; nobody writes into it."""
+    return tiny / "dataset"
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import gtahead as library
 from gtahead import cluster, running
 from gtahead.cluster import Crashed
 from gtahead.errors import InputError, ResourceError
+from gtahead.simulation import Preset
 
 pytest.importorskip("distributed")
 
@@ -146,7 +147,7 @@ def test_commands_give_the_same_as_on_one_machine(
     scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # paths are given as people give them; workers stand elsewhere
-    library.simulate("captures", preset="tiny", seed=5)
+    library.simulate("captures", preset=Preset("few", (320, 180), (3, 3, 3), (10, 40, 90), 3))
     release = "--repo me/tiny --creator Me --licence cc-by-4.0 --date 2026-01-01"
     for name, how in (("here", ["--workers", 1]), ("there", ["--scheduler", scheduler])):
         for command in (

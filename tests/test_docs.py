@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,6 @@ from pathlib import Path
 import pytest
 from helpers import gtahead
 
-from gtahead import build, simulate
 from gtahead.findings import CODES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,12 +24,9 @@ def _blocks(page: Path, language: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def playground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def playground(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with captures and data set as the examples make them."""
-    folder = tmp_path_factory.mktemp("docs")
-    simulate(folder / "captures", workers=1)
-    build(folder / "captures", folder / "dataset", workers=1)
-    return folder
+    return shutil.copytree(tiny, tmp_path_factory.mktemp("docs") / "here")
 
 
 def _matches(shown: str, said: str) -> bool:

@@ -22,17 +22,22 @@ def example() -> str:
         root = Path(folder)
         gtahead.simulate(root / "captures", workers=1)
         gtahead.build(root / "captures", root / "dataset", workers=1)
-        gtahead.stage(
-            root / "dataset",
-            root / "release",
-            repo="your-name/simulated-crowds",
-            name="Simulated crowds",
-            creator="The gtahead authors",
-            date="2026-11-25",
-            changes="The example of `gtahead publish`.",
-            workers=1,
-        )
-        return (root / "release" / "README.md").read_text(encoding="utf-8")
+        return card_of(root / "dataset", root / "release")
+
+
+def card_of(dataset: Path, release: Path) -> str:
+    """Stage a data set as the example, and give its card."""
+    gtahead.stage(
+        dataset,
+        release,
+        repo="your-name/simulated-crowds",
+        name="Simulated crowds",
+        creator="The gtahead authors",
+        date="2026-11-25",
+        changes="The example of `gtahead publish`.",
+        workers=1,
+    )
+    return (release / "README.md").read_text(encoding="utf-8")
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from helpers import gtahead
 
 from gtahead import Dataset, InputError, annotate, build, simulate
 from gtahead.building.evaluating import BANDS, bands_of, evaluate
+from gtahead.simulation import Preset
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +71,13 @@ def test_every_head_falls_into_one_band(target: Path) -> None:
 
 
 def test_it_does_not_matter_which_boxes_stand(target: Path, tmp_path: Path) -> None:
-    capture = tmp_path / "capture"
-    simulate(capture, images=False, seed=11)
-    build(capture, tmp_path / "set", images="none", boxes="fixed")
+    build(target.parent / "capture", tmp_path / "set", images="none", boxes="fixed")
     assert evaluate(tmp_path / "set").rules == evaluate(target).rules
 
 
 def test_nothing_to_compare_with(tmp_path: Path) -> None:
-    simulate(tmp_path / "capture", images=True, seed=1, layout="jta-mods")
+    few = Preset("few", (320, 180), (2,), (20,), 1)
+    simulate(tmp_path / "capture", preset=few, images=False, layout="jta-mods")
     build(tmp_path / "capture", tmp_path / "set", images="none")
     with pytest.raises(InputError, match="no head that counts has a true box"):
         evaluate(tmp_path / "set")
@@ -97,11 +97,9 @@ def test_table_and_json(target: Path) -> None:
     assert "leave --boxes, --sigma out" in both.err
 
 
-def test_the_picture_shows_rules_over_true_boxes(tmp_path: Path) -> None:
-    simulate(tmp_path / "capture", seed=11)
-    build(tmp_path / "capture", tmp_path / "set")
+def test_the_picture_shows_rules_over_true_boxes(tiny_dataset: Path, tmp_path: Path) -> None:
     png = tmp_path / "rules.png"
-    done = gtahead("annotate", tmp_path / "set", "--evaluate", "--picture", png)
+    done = gtahead("annotate", tiny_dataset, "--evaluate", "--picture", png)
     assert done.code == 0, done.err
     sheet = cv2.imread(str(png))
     assert sheet.shape[:2] == (2 * (480 + 34), 3 * 640)
@@ -112,7 +110,7 @@ def test_the_picture_shows_rules_over_true_boxes(tmp_path: Path) -> None:
             assert (np.abs(tile - (90, 220, 60)).sum(axis=2) < 20).sum() > 50  # the rule's
             assert (tile.min(axis=2) > 245).sum() > 20  # true boxes
     nowhere = gtahead(
-        "annotate", tmp_path / "set", "--evaluate", "--picture", tmp_path / "no" / "r.png"
+        "annotate", tiny_dataset, "--evaluate", "--picture", tmp_path / "no" / "r.png"
     )
     assert nowhere.code == 1
     assert "no such folder for the picture" in nowhere.err

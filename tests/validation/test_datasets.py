@@ -21,18 +21,9 @@ from gtahead.findings import Findings
 from gtahead.validation.noting import watched
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of the preset tiny, with its captures beside it."""
-    root = tmp_path_factory.mktemp("made")
-    library.simulate(root / "captures", preset="tiny")
-    library.build(root / "captures", root / "dataset", workers=1)
-    return root
-
-
 @pytest.fixture
-def dataset(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made / "dataset", tmp_path / "dataset")
+def dataset(tiny: Path, tmp_path: Path) -> Path:
+    shutil.copytree(tiny / "dataset", tmp_path / "dataset")
     return tmp_path / "dataset"
 
 
@@ -54,9 +45,9 @@ def heads_of(dataset: Path, number: int = 0) -> Path:
     return sorted((dataset / "heads").iterdir())[number]
 
 
-def test_nothing_is_wrong_with_what_gtahead_made(made: Path) -> None:
-    assert totals(made / "dataset", images="full") == {}
-    assert set(totals(made / "captures", images="full")) <= {"head-outside-frame"}
+def test_nothing_is_wrong_with_what_gtahead_made(tiny: Path) -> None:
+    assert totals(tiny / "dataset", images="full") == {}
+    assert set(totals(tiny / "captures", images="full")) <= {"head-outside-frame"}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +134,7 @@ def test_files_are_held_against_the_manifest(dataset: Path) -> None:
     assert (found["table-changed"], found["file-unreadable"]) == (1, 1)
 
 
-def test_pictures_are_looked_at(dataset: Path, made: Path) -> None:
+def test_pictures_are_looked_at(dataset: Path, tiny: Path) -> None:
     import cv2
     from PIL import Image
 
@@ -189,7 +180,7 @@ def test_a_flat_picture_with_heads(dataset: Path) -> None:
     assert totals(dataset, images="full")["heads-on-flat-picture"] == 1
 
 
-def test_other_things_are_refused(tmp_path: Path, made: Path) -> None:
+def test_other_things_are_refused(tmp_path: Path, tiny: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
         library.validate(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="unknown kind"):
@@ -200,7 +191,7 @@ def test_other_things_are_refused(tmp_path: Path, made: Path) -> None:
     with pytest.raises(InputError, match="no kind of file that gtahead checks"):
         library.validate(tmp_path / "a.json")
     with pytest.raises(UsageError, match="--against is for exports"):
-        library.validate(made / "dataset", against=made / "dataset")
+        library.validate(tiny / "dataset", against=tiny / "dataset")
     (tmp_path / "manifest.json").write_text('{"format": "gtahead-dataset"')
     done = gtahead("validate", tmp_path)
     assert (done.code, "file-unreadable" in done.out) == (1, True)

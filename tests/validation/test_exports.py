@@ -15,25 +15,17 @@ from gtahead.formats import FORMATS
 from gtahead.validation.maps import read_map
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("made")
-    library.simulate(root / "captures", preset="tiny")
-    library.build(root / "captures", root / "dataset", workers=1)
-    return root
-
-
-def exported(made: Path, out: Path, name: str, **options: Any) -> Path:
+def exported(tiny: Path, out: Path, name: str, **options: Any) -> Path:
     library.export(
-        made / "dataset", out, format=name, allow_lossy=True, workers=1, images="none", **options
+        tiny / "dataset", out, format=name, allow_lossy=True, workers=1, images="none", **options
     )
     return out
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
-def test_every_export_holds_what_its_data_set_holds(made: Path, tmp_path: Path, name: str) -> None:
-    out = exported(made, tmp_path / name, name)
-    checked = library.validate(out, against=made / "dataset", workers=1)
+def test_every_export_holds_what_its_data_set_holds(tiny: Path, tmp_path: Path, name: str) -> None:
+    out = exported(tiny, tmp_path / name, name)
+    checked = library.validate(out, against=tiny / "dataset", workers=1)
     found = checked.finish()
     assert found.by_severity()["error"] == 0, list(map(str, found))
     assert "moved-against-dataset" not in found.totals
@@ -42,8 +34,8 @@ def test_every_export_holds_what_its_data_set_holds(made: Path, tmp_path: Path, 
         assert checked.largest_error_px <= FORMATS[name].precision_px + 1e-3
 
 
-def test_an_edited_export_is_found(made: Path, tmp_path: Path) -> None:
-    out = exported(made, tmp_path / "coco", "coco")
+def test_an_edited_export_is_found(tiny: Path, tmp_path: Path) -> None:
+    out = exported(tiny, tmp_path / "coco", "coco")
     path = out / "annotations" / "instances_train.json"
     document = json.loads(path.read_text())
     document["annotations"][0]["bbox"][0] += 3
@@ -53,14 +45,14 @@ def test_an_edited_export_is_found(made: Path, tmp_path: Path) -> None:
     document["annotations"] = [a for a in document["annotations"] if a["image_id"] != gone]
     document["annotations"][0]["gtahead"]["point"][1] += 0.5
     path.write_text(json.dumps(document))
-    found = library.validate(out, against=made / "dataset", workers=1).finish().totals
+    found = library.validate(out, against=tiny / "dataset", workers=1).finish().totals
     assert found["differs-from-dataset"] == 2  # a frame that lost a head, and one that is gone
     assert found["moved-against-dataset"] == 1
 
 
 @pytest.mark.parametrize("name", ["density", "heatmap"])
-def test_maps_are_held_against_their_heads(made: Path, tmp_path: Path, name: str) -> None:
-    out = exported(made, tmp_path / "maps", name, stride=4)
+def test_maps_are_held_against_their_heads(tiny: Path, tmp_path: Path, name: str) -> None:
+    out = exported(tiny, tmp_path / "maps", name, stride=4)
     files = sorted(out.rglob("*.npz"))
     full = [path for path in files if (read_map(path, name)[0] > 0).any()]
 
@@ -76,7 +68,7 @@ def test_maps_are_held_against_their_heads(made: Path, tmp_path: Path, name: str
     full[2].write_bytes(full[2].read_bytes()[:-30])
     moved = np.roll(read_map(full[3], name)[0], 3, axis=1)
     edit(full[3], moved)
-    checked = library.validate(out, against=made / "dataset", workers=1).finish().totals
+    checked = library.validate(out, against=tiny / "dataset", workers=1).finish().totals
     wrong = "map-sum-differs" if name == "density" else "map-peaks-differ"
     assert checked["map-shape-differs"] == 1
     assert checked["map-unreadable"] == 1
@@ -91,12 +83,12 @@ def test_schemas_are_listed_and_shown() -> None:
     assert gtahead("schema", "show", "cocoa").code == 2
 
 
-def test_exports_keep_their_schemas(made: Path, tmp_path: Path) -> None:
+def test_exports_keep_their_schemas(tiny: Path, tmp_path: Path) -> None:
     from gtahead import schemas
 
-    coco = exported(made, tmp_path / "coco", "coco")
-    points = exported(made, tmp_path / "points", "points-json")
-    nwpu = exported(made, tmp_path / "nwpu", "nwpu")
+    coco = exported(tiny, tmp_path / "coco", "coco")
+    points = exported(tiny, tmp_path / "points", "points-json")
+    nwpu = exported(tiny, tmp_path / "nwpu", "nwpu")
     documents = [
         ("coco", (coco / "annotations" / "instances_test.json").read_bytes()),
         ("coco-plain", (coco / "annotations" / "instances_test.json").read_bytes()),
@@ -106,5 +98,5 @@ def test_exports_keep_their_schemas(made: Path, tmp_path: Path) -> None:
     ]
     for name, data in documents:
         assert list(schemas.faults(json.loads(data), name)) == [], name
-    manifest = json.loads((made / "dataset" / "manifest.json").read_bytes())
+    manifest = json.loads((tiny / "dataset" / "manifest.json").read_bytes())
     assert list(schemas.faults(manifest["splits"], "split-certificate")) == []

@@ -17,11 +17,10 @@ KINDS = ("captures", "dataset", *sorted(FORMATS))
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tiny_captures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("made")
-    library.simulate(root / "captures", preset="tiny", seed=3)
-    for folder in sorted((root / "captures").iterdir())[2:]:
-        shutil.rmtree(folder)
+    for folder in sorted(tiny_captures.iterdir())[:2]:
+        shutil.copytree(folder, root / "captures" / folder.name)
     library.build(root / "captures", root / "dataset", workers=1)
     for name in FORMATS:
         library.export(

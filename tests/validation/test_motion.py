@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,8 @@ def shift(captures: Path, frames: int) -> None:
 
 
 @pytest.mark.parametrize("frames", [2, -1])
-def test_a_lag_is_found_and_named(tmp_path: Path, frames: int) -> None:
-    library.simulate(tmp_path / "captures", preset="tiny", seed=5)
+def test_a_lag_is_found_and_named(tiny_captures: Path, tmp_path: Path, frames: int) -> None:
+    shutil.copytree(tiny_captures, tmp_path / "captures")
     shift(tmp_path / "captures", frames)
     checked = library.validate(tmp_path / "captures", workers=1)
     (lag,) = (finding for finding in checked if finding.code == "label-lag")
@@ -44,8 +45,8 @@ def test_ten_seeds_with_and_without(tmp_path: Path, seed: int) -> None:
     assert [one.value for one in found.examples["label-lag"]] == ["2 frames late"]
 
 
-def test_speeds_and_jumps(tmp_path: Path) -> None:
-    library.simulate(tmp_path / "captures", preset="tiny")
+def test_speeds_and_jumps(tiny_captures: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_captures, tmp_path / "captures")
     path = sorted((tmp_path / "captures").glob("*/heads.csv"))[-1]
     crowded = max((tmp_path / "captures").glob("*/heads.csv"), key=lambda one: one.stat().st_size)
     for file, edit in ((path, "fast"), (crowded, "jump")):
