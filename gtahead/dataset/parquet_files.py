@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from pyarrow import parquet
 
 from gtahead import storage
+from gtahead.dataset.parquet_footers import read_footer
 
 FEW = 1_000_000
 """So many values may stand in a file of any size: what repeats is packed to nearly nothing."""
@@ -30,11 +32,11 @@ def opened(path: Path) -> Iterator[Any]:
     """
     size = storage.require_regular(path)
     with parquet.ParquetFile(path) as source:
-        meta = source.metadata
-        groups = [meta.row_group(number) for number in range(meta.num_row_groups)]
-        columns = range(meta.num_columns)
-        values = max((sum(g.column(c).num_values for g in groups) for c in columns), default=0)
-        if max(values, meta.num_rows) > max(FEW, MOST_A_BYTE * size):
-            msg = f"it claims {max(values, meta.num_rows):,} values in {size:,} bytes"
+        values: Counter[int] = Counter()
+        for group in read_footer(path):
+            values.update({place: chunk.values for place, chunk in enumerate(group.chunks)})
+        most = max([source.metadata.num_rows, *values.values()])
+        if most > max(FEW, MOST_A_BYTE * size):
+            msg = f"it claims {most:,} values in {size:,} bytes"
             raise ValueError(msg)
         yield source

@@ -19,6 +19,7 @@ from pyarrow import compute, parquet
 
 from gtahead import storage
 from gtahead.dataset import parquet_files
+from gtahead.dataset.parquet_footers import read_footer
 from gtahead.dataset.policy import STATUS_NAMES
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
@@ -364,14 +365,11 @@ def known_values(path: Path, file: str) -> dict[str, int]:
     """
     try:
         with parquet_files.opened(path) as source:
-            meta = source.metadata
             found = dict.fromkeys(source.schema_arrow.names, 0)
-            for group in range(meta.num_row_groups):
-                for index in range(meta.num_columns):
-                    column = meta.row_group(group).column(index)
-                    holes = column.statistics.null_count if column.statistics else 0
-                    found[column.path_in_schema] += column.num_values - (holes or 0)
-    except (OSError, pa.ArrowException, ValueError) as error:
+        for group in read_footer(path):
+            for chunk in group.chunks:
+                found[chunk.name] += chunk.values - (chunk.nulls or 0)
+    except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         raise InputError(
             "the table can't be read",
             where=Where(file),

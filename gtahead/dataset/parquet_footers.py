@@ -1,0 +1,156 @@
+"""What a Parquet file's footer says of its columns, read without pyarrow.
+
+pyarrow's own view of a column's part, `metadata.row_group(i).column(j)`, ends the whole process
+where the footer is damaged in some ways: it throws in C++ where nothing catches. Opening and
+reading files is safe, and is pyarrow's.
+
+The footer is a struct in Thrift's compact protocol; format and numbers of fields:
+https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MAGIC = b"PAR1"
+DEEPEST = 32
+"""Structs and lists within each other; in a true footer, ten."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A column's part in a row group.
+
+    Attributes:
+        name: of the column, its path joined by dots.
+        values: that it has, nulls included.
+        nulls: among them; None where the footer doesn't say.
+    """
+
+    name: str
+    values: int
+    nulls: int | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """A row group."""
+
+    rows: int
+    chunks: tuple[Chunk, ...]
+
+
+def read_footer(path: Path) -> list[Group]:
+    """Read the row groups of a Parquet file from its footer.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: no Parquet, or a damaged footer.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 8))
+        end = file.read(8)
+        length = struct.unpack("<I", end[:4])[0] if len(end) == 8 and end[4:] == MAGIC else size
+        if length > size - 12:
+            msg = "no Parquet: its footer is missing or damaged"
+            raise ValueError(msg)
+        file.seek(size - 8 - length)
+        data = file.read(length)
+    try:
+        return [_group(one) for one in _Reader(data).struct()[4]]
+    except (IndexError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        msg = "a damaged Parquet footer"
+        raise ValueError(msg) from error
+
+
+def _group(fields: dict[int, Any]) -> Group:
+    return Group(_count(fields[3]), tuple(_chunk(one[3]) for one in fields[1]))
+
+
+def _chunk(meta: dict[int, Any]) -> Chunk:
+    nulls = meta.get(12, {}).get(3)
+    name = ".".join(part.decode() for part in meta[3])
+    return Chunk(name, _count(meta[5]), None if nulls is None else _count(nulls))
+
+
+def _count(value: Any) -> int:  # noqa: ANN401 - whatever stands there
+    if type(value) is not int or value < 0:
+        msg = f"a damaged Parquet footer: {value!r} as a count"
+        raise ValueError(msg)
+    return value
+
+
+class _Reader:
+    """Thrift's compact protocol: structs as dicts by the numbers of their fields."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def struct(self, depth: int = 0) -> dict[int, Any]:
+        """Read a struct up to its end."""
+        fields: dict[int, Any] = {}
+        number = 0
+        while head := self._byte():
+            kind, step = head & 15, head >> 4
+            number = number + step if step else self._integer()
+            # A flag's value stands in place of its type.
+            fields[number] = kind == 1 if kind in (1, 2) else self._value(kind, depth)
+        return fields
+
+    def _value(self, kind: int, depth: int) -> Any:  # noqa: ANN401 - whatever stands there
+        if depth > DEEPEST:
+            msg = "a damaged Parquet footer: it is nested too deep"
+            raise ValueError(msg)
+        if kind in (4, 5, 6):
+            return self._integer()
+        if kind == 8:
+            return self._bytes(self._varint())
+        if kind == 12:
+            return self.struct(depth + 1)
+        if kind in (9, 10):
+            head = self._byte()
+            count, kind = head >> 4, head & 15
+            count = self._varint() if count == 15 else count
+            self._need(count)  # each takes a byte at least
+            return [self._value(kind, depth + 1) for _ in range(count)]
+        if kind in (1, 2, 3):
+            return self._byte()
+        if kind == 7:
+            return self._bytes(8)
+        msg = f"a damaged Parquet footer: type {kind}"
+        raise ValueError(msg)
+
+    def _need(self, count: int) -> None:
+        if count > len(self.data) - self.at:
+            msg = "a damaged Parquet footer: it ends too early"
+            raise ValueError(msg)
+
+    def _byte(self) -> int:
+        value = self.data[self.at]
+        self.at += 1
+        return value
+
+    def _bytes(self, count: int) -> bytes:
+        self._need(count)
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def _varint(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self._byte()
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value
+            shift += 7
+            if shift > 63:
+                msg = "a damaged Parquet footer: a number without an end"
+                raise ValueError(msg)
+
+    def _integer(self) -> int:
+        value = self._varint()
+        return (value >> 1) ^ -(value & 1)
