@@ -45,7 +45,15 @@ BENCHES = {
 }
 """Benches by name, with the arguments of the table."""
 
-PEERS = ("hotcoco", "globox", "pycocotools", "ultrafast_pycocotools", "faster_coco_eval", "msgspec", "jsonschema")
+PEERS = (
+    "hotcoco",
+    "globox",
+    "pycocotools",
+    "ultrafast_pycocotools",
+    "faster_coco_eval",
+    "msgspec",
+    "jsonschema",
+)
 """Modules that benches compare with and that gtahead doesn't need."""
 
 INTRODUCTION = (
