@@ -61,12 +61,14 @@ def test_the_page_is_made_of_the_figures(
     runner, figures = tools
     monkeypatch.setattr(runner, "FIGURES", tmp_path / "figures.json")
     monkeypatch.setattr(runner, "TABLE", tmp_path / "BENCHMARKS.md")
-    told = {"coords": [figures.Figure("reading a million rows", 0.2, "s", "its floor", 0.1, "≤ 3")]}
+    one = figures.Figure("reading a million rows", 0.2, "s", "its floor", 0.1, "≤ 3")
+    told = {"coords": runner.Told(runner.machine(), "2026-11-25", [one])}
     runner.write(told)
     assert runner.by_bench() == told
     text = (tmp_path / "BENCHMARKS.md").read_text()
     assert "| reading a million rows | 0.2 s | its floor | 0.1 s | 2 | ≤ 3 |" in text
     assert "`python tools/bench/bench_coords.py`" in text
+    assert f"{runner.machine()}; 2026-11-25." in text
 
 
 def test_the_committed_table_is_that_of_the_committed_figures(tools: tuple[Any, Any]) -> None:
@@ -76,6 +78,6 @@ def test_the_committed_table_is_that_of_the_committed_figures(tools: tuple[Any, 
     assert set(document) <= set(runner.BENCHES)
     for name, (script, *_) in runner.BENCHES.items():
         assert f"tools/bench/{script}" in text or f"`{script}`" in text.split("Not run")[1], name
-    for figures in document.values():
-        for one in figures:
+    for bench in document.values():
+        for one in bench["figures"]:
             assert f"| {one['what']} |" in text

@@ -5,7 +5,7 @@
     python tools/bench/all.py --check             # compare with the figures of last time instead
 
 Figures and table are committed: `tools/bench/figures.json`, `BENCHMARKS.md`. Seconds differ from
-machine to machine, ratios to a peer that did the same work in the same run hardly do: so `--check`
+machine to machine, ratios to a peer that did the same work in the same run much less: so `--check`
 compares ratios alone, and ends with 1 where one has grown by more than `--tolerance`.
 """
 
@@ -19,7 +19,8 @@ import platform
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 
 from figures import LOG, Figure, read
@@ -56,13 +57,29 @@ PEERS = (
 )
 """Modules that benches compare with and that gtahead doesn't need."""
 
-INTRODUCTION = (
-    "# Benchmarks\n\n"
-    "Every figure of gtahead's benches in one run. Times are CPU seconds (user and system, of\n"
-    "all processes), medians of several runs; memory is the peak of the largest process, or what\n"
-    "a call adds to it where that is said. A peer does the same work on the same input in the\n"
-    "same run; a ratio is ours over its, so less is better. Where a goal is named, it is ours.\n\n"
-)
+INTRODUCTION = """# Benchmarks
+
+Every figure of gtahead's benches (`python tools/bench/all.py`); under each, the machine and the
+day. Times are CPU seconds (user and system, of all processes), medians of several runs; memory is
+the peak of the largest process, or what a call adds to it where that is said. A peer does the same
+work on the same input in the same run; a ratio is ours over its, so less is better. It depends on
+the machine less than seconds do. Where a goal is named, it is ours.
+"""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a bench told.
+
+    Attributes:
+        where: the machine it ran on.
+        when: the day.
+        figures: in their order.
+    """
+
+    where: str
+    when: str
+    figures: list[Figure]
 
 
 def run(name: str, log: Path) -> list[Figure]:
@@ -85,15 +102,18 @@ def amount(value: float | None, unit: str) -> str:
     return f"{digits} {unit}"
 
 
-def page(told: dict[str, list[Figure]]) -> str:
+def page(told: dict[str, Told]) -> str:
     """Write the table."""
-    lines = [INTRODUCTION + f"Machine: {machine()}; gtahead {__version__}. Command: "]
-    lines[-1] += "`python tools/bench/all.py`.\n"
-    for name, figures in told.items():
+    lines = [INTRODUCTION]
+    for name, bench in told.items():
         lines += [f"## `python tools/bench/{' '.join(BENCHES[name])}`", ""]
-        lines += ["| figure | gtahead | peer | its figure | ratio | goal |"]
+        lines += [
+            f"{bench.where}; {bench.when}.",
+            "",
+            "| figure | gtahead | peer | its figure | ratio | goal |",
+        ]
         lines += ["|---|---:|---|---:|---:|---|"]
-        for one in figures:
+        for one in bench.figures:
             ratio = "" if one.ratio is None else f"{one.ratio:.3g}"
             cells = [one.what, amount(one.ours, one.unit), one.peer]
             cells += [amount(one.theirs, one.unit), ratio, one.goal]
@@ -107,12 +127,13 @@ def page(told: dict[str, list[Figure]]) -> str:
 
 def machine() -> str:
     """Say what this runs on."""
-    model = platform.machine()
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    about = {name.strip(): text.strip() for name, _, text in (x.partition(":") for x in lines)}
+    model, flags = about.get("model name", platform.machine()), about.get("flags", "").split()
+    vectors = next((name for name in ("avx512f", "avx2", "avx") if name in flags), "no avx")
     cores = len(os.sched_getaffinity(0))
-    return f"{model}, {cores} cores, Linux, Python {platform.python_version()}"
+    python = platform.python_version()
+    return f"{model} ({vectors}), {cores} cores, Linux, Python {python}, gtahead {__version__}"
 
 
 def grown(old: list[Figure], new: list[Figure], tolerance: float) -> list[str]:
@@ -148,26 +169,29 @@ def main() -> None:
         for name in given.only:
             figures = run(name, Path(folder) / "log")
             if given.check:
-                worse += grown(told.get(name, []), figures, given.tolerance)
+                worse += grown(told[name].figures if name in told else [], figures, given.tolerance)
             else:
-                told[name] = figures
+                told[name] = Told(machine(), date.today().isoformat(), figures)
                 write({name: told[name] for name in BENCHES if name in told})
     if given.check:
         print("\n".join(worse) or f"no ratio has grown by more than {given.tolerance:.0%}")
         sys.exit(1 if worse else 0)
 
 
-def by_bench() -> dict[str, list[Figure]]:
+def by_bench() -> dict[str, Told]:
     """Give the figures of last time, by bench."""
     if not FIGURES.exists():
         return {}
     document = json.loads(FIGURES.read_text(encoding="utf-8"))
-    return {name: [Figure(**one) for one in figures] for name, figures in document.items()}
+    return {
+        name: Told(**{**bench, "figures": [Figure(**one) for one in bench["figures"]]})
+        for name, bench in document.items()
+    }
 
 
-def write(told: dict[str, list[Figure]]) -> None:
+def write(told: dict[str, Told]) -> None:
     """Write figures for the next time, and the table."""
-    document = {name: [asdict(one) for one in figures] for name, figures in told.items()}
+    document = {name: asdict(bench) for name, bench in told.items()}
     FIGURES.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     TABLE.write_text(page(told), encoding="utf-8")
 
