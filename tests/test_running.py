@@ -13,6 +13,7 @@ from helpers import make_sequence
 from gtahead import running
 from gtahead.cluster import Crashed
 from gtahead.errors import InputError
+from gtahead.running import default_workers  # the real one: tests see another in its place
 
 
 def square(number: int) -> int:
@@ -69,6 +70,14 @@ def test_a_unit_that_always_kills_is_set_aside_and_others_finish() -> None:
     assert {key: value for key, value in found.items() if not isinstance(value, Crashed)} == {
         str(n): n for n in (0, 2, 3, 5)
     }
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (3, 3), (64, 4)])
+def test_a_worker_a_core_up_to_four(
+    monkeypatch: pytest.MonkeyPatch, cores: int, workers: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    assert default_workers() == workers
 
 
 def test_signals_wait_while_a_worker_starts() -> None:

@@ -76,7 +76,7 @@ def command(
     """  # noqa: D415
     del debug
     from gtahead.training import make_config, train
-    from gtahead.training.fitting import is_helper, is_imitated
+    from gtahead.training.fitting import is_emulated, is_helper
 
     config = make_config(
         preset,
@@ -99,8 +99,8 @@ def command(
     if print_config:
         click.echo(config.as_toml(), nl=False)
         return 0
-    if is_imitated(config.precision) and not is_helper():
-        told = f"this processor imitates {config.precision}: 32-true is many times as fast"
+    if is_emulated(config.precision) and not is_helper():
+        told = f"this processor emulates {config.precision}: 32-true is many times as fast"
         echo(f"warning: {told} (--set precision=32-true)", err=True)
     with progress_bar("training", quiet=quiet or as_json or is_helper()) as show:
         report = train(

@@ -7,6 +7,7 @@ whole, not clipped to the picture. Unknown floats are NaN in memory and null on 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -357,19 +358,18 @@ def read_head_codes(
     return out
 
 
-def known_values(path: Path, file: str) -> dict[str, int]:
+def known_values(path: Path, file: str) -> Counter[str]:
     """Count, for each column of a table of heads, the rows that have a value; from its footer.
 
     Raises:
         InputError: missing or truncated.
     """
+    found: Counter[str] = Counter()
     try:
-        with parquet_files.opened(path) as source:
-            found = dict.fromkeys(source.schema_arrow.names, 0)
         for group in read_footer(path):
             for chunk in group.chunks:
                 found[chunk.name] += chunk.values - (chunk.nulls or 0)
-    except (OSError, pa.ArrowException, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             "the table can't be read",
             where=Where(file),

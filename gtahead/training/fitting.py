@@ -281,8 +281,8 @@ def train(
     return TrainReport(folder, record, finished=not stopped)
 
 
-def is_imitated(precision: str) -> bool:
-    """Say whether a precision of 16 bits would be imitated here, at many times the cost."""
+def is_emulated(precision: str) -> bool:
+    """Say whether a precision of 16 bits would be emulated here, at many times the cost."""
     old = torch.backends.cpu.get_cpu_capability() in ("AVX2", "NO AVX")
     return precision != "32-true" and old and not torch.cuda.is_available()
 

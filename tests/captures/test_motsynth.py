@@ -62,9 +62,9 @@ def test_a_file_name_that_leads_out_gives_way_to_the_numbered_picture(
 ) -> None:
     """Even where it is there: what stands beside the captures is nobody's picture."""
     root = layouts.write_motsynth(tmp_path / "raw", crowd())
-    (tmp_path / "0000.jpg").write_bytes(picture(seed=99))
-    (root.parent / "0000.jpg").write_bytes(picture(seed=99))
     name = f"{tmp_path}/0000.jpg" if start == "/" else f"{start}0000.jpg"
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_bytes(picture(seed=99))
     edit(root, lambda d: d["images"][0].update(file_name=name))
     sequence, findings, _ = read(root)
     assert findings.totals == {}

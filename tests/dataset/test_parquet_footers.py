@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 
@@ -87,6 +88,7 @@ def test_no_damaged_byte_ends_the_process(tmp_path: Path) -> None:
         (b"\x1c" * 100, "nested too deep"),
         (b"\x19\x19" + b"\x19" * 5000, "nested too deep"),
         (b"\x1b\x00", "type 11"),
+        (b"\x46\x02\x00", "of another type"),
         (b"\x49\x1c\x19\x0c\x26\x01\x00\x00", "-1 as a count"),
     ],
 )
@@ -94,6 +96,30 @@ def test_what_is_no_footer_says_so(tmp_path: Path, footer: bytes, why: str) -> N
     path = tmp_path / "t.parquet"
     path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
     with pytest.raises(ValueError, match=why):
+        read_footer(path)
+
+
+def test_what_is_not_asked_for_takes_no_memory(tmp_path: Path) -> None:
+    """A field that nobody knows, of a million empty structs, before the row groups."""
+    unknown = b"\x39\xfc\xc0\x84\x3d" + bytes(1_000_000)
+    path = tmp_path / "t.parquet"
+    footer = unknown + b"\x19\x0c\x00"
+    path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    tracemalloc.start()
+    try:
+        assert read_footer(path) == []
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_footer_of_a_gigabyte_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    with path.open("wb") as file:
+        file.truncate(2**30)  # a hole, which takes no room
+        file.seek(0, 2)
+        file.write((2**29).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(ValueError, match="it claims 536,870,912 bytes"):
         read_footer(path)
 
 

@@ -475,11 +475,11 @@ def test_two_processes_train_together(mixed_set: Path, tmp_path: Path) -> None:
         ("AVX512", "bf16-mixed", False),
     ],
 )
-def test_a_precision_that_the_processor_imitates_is_warned_of(
+def test_a_precision_that_the_processor_emulates_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capability: str, precision: str, slow: bool
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     done = gtahead("train", tmp_path / "nothing", "--set", f"precision={precision}")
     assert done.code == 1
-    assert ("warning: this processor imitates" in done.err) == slow
+    assert ("warning: this processor emulates" in done.err) == slow

@@ -134,7 +134,7 @@ def test_files_are_held_against_the_manifest(dataset: Path) -> None:
     assert (found["table-changed"], found["file-unreadable"]) == (1, 1)
 
 
-def test_pictures_are_looked_at(dataset: Path, tiny: Path) -> None:
+def test_pictures_are_looked_at(dataset: Path) -> None:
     import cv2
     from PIL import Image
 

@@ -38,7 +38,7 @@ from gtahead.scoring.truth import truth_of
 from gtahead.training import TrainConfig, make_config, train
 from gtahead.training.detectors import CenterNet, Detector, make_detector
 from gtahead.training.finding import InPicture, as_predictions, find_heads
-from gtahead.training.fitting import is_imitated, validated
+from gtahead.training.fitting import is_emulated, validated
 from gtahead.training.samples import heads_of, read_picture
 from gtahead.training.targets import heat_targets
 
@@ -328,7 +328,7 @@ def main() -> None:
     if arguments.describe:
         describe(plan, dataset)
         return
-    if is_imitated(plan["settings"]["precision"]):
+    if is_emulated(plan["settings"]["precision"]):
         sys.exit("this processor has no bfloat16: a run would take hours instead of minutes")
     scorer = Scorer(dataset)
     end = time.monotonic() + 60 * arguments.budget
