@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import sys
 from collections.abc import Iterator
@@ -53,3 +54,16 @@ def environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
         "HF_TOKEN": TOKEN,
         "NO_PROXY": "127.0.0.1",
     }
+
+
+@pytest.fixture
+def hub_here(environment: dict[str, str]) -> Iterator[None]:
+    """This process talks to the stand-in, too, which spares a test the start of others."""
+    from huggingface_hub import constants
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        importlib.reload(constants)  # it reads the variables when it is imported
+        yield
+    importlib.reload(constants)

@@ -9,17 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import Outcome, manifest, spawn_gtahead
+from helpers import Outcome, gtahead, manifest, spawn_gtahead
 from hub_stand_in import TOKEN, Hub
+
+pytestmark = pytest.mark.usefixtures("hub_here")
 
 REPO = "crowd-lab/simulated-heads"
 SHARD = "data/test-00000-of-00001.parquet"
 
 
-def push(release: Path, environment: dict[str, str], *more: str) -> Outcome:
-    done = spawn_gtahead(
-        *("publish", "push", REPO, release, "--yes", "--no-load", *more), env=environment
-    )
+def push(release: Path, *more: str) -> Outcome:
+    done = gtahead("publish", "push", REPO, release, "--yes", "--no-load", *more)
     assert TOKEN not in done.out + done.err
     assert "Traceback" not in done.err
     return done
@@ -54,7 +54,7 @@ def test_there_and_back_again(
     assert (hub.repos[REPO].private, hub.repos[REPO].gated) == (True, "manual")
     assert hub.repos[REPO].tags["v1.0.0"] == hub.repos[REPO].branches["main"]
     assert len(hub.repos[REPO].commits) == 1  # nobody ever sees half of it
-    again = push(staged, environment, "--json")
+    again = push(staged, "--json")
     assert again.code == 0, again.err
     assert (again.json["sent"], again.json["commit"]) == ([], None)
     assert len(hub.repos[REPO].commits) == 1
@@ -70,7 +70,7 @@ def test_three_lines_of_the_card(
     staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """What a stranger copies out of the card does what it says."""
-    assert push(staged, environment).code == 0
+    assert push(staged).code == 0
     card = remote(hub)["README.md"].decode()
     (lines,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     assert len(lines.splitlines()) == 3
@@ -85,31 +85,31 @@ def test_three_lines_of_the_card(
 
 
 def test_a_tag_stands_for_one_state(
-    staged: Path, tiny_dataset: Path, release: Path, hub: Hub, environment: dict[str, str]
+    staged: Path, tiny_dataset: Path, release: Path, hub: Hub
 ) -> None:
-    assert push(staged, environment, "--tag", "v1").code == 0
+    assert push(staged, "--tag", "v1").code == 0
     held = hub.repos[REPO].tags["v1"]
     hub.fail("POST", "/tag/", 409, times=9)
-    assert push(staged, environment, "--tag", "v1").code == 0  # the same state
+    assert push(staged, "--tag", "v1").code == 0  # the same state
     facts = ["--repo", REPO, "--creator", "The crowd lab", "--version", "1.0.1"]
-    done = spawn_gtahead("publish", "stage", tiny_dataset, "--out", release, "--overwrite", *facts)
+    done = gtahead("publish", "stage", tiny_dataset, "--out", release, "--overwrite", *facts)
     assert done.code == 0, done.err
-    done = push(release, environment, "--tag", "v1")
+    done = push(release, "--tag", "v1")
     assert done.code == 1
     assert "the tag stands for another state already" in done.err
     assert hub.repos[REPO].tags["v1"] == held
 
 
-def test_a_damaged_manifest_on_the_hub(staged: Path, hub: Hub, environment: dict[str, str]) -> None:
-    assert push(staged, environment).code == 0
+def test_a_damaged_manifest_on_the_hub(staged: Path, hub: Hub) -> None:
+    assert push(staged).code == 0
     files = hub.repos[REPO].branches["main"]
     whole = files["manifest.json"]
     for text in (b"[" * 100_000, b"{}", b"null", whole.replace(b'"path"', b'"pat"')):
         files["manifest.json"] = text
-        done = push(staged, environment)
+        done = push(staged)
         assert done.code == 1, done.err
         assert "the repository holds other content" in done.err
-    assert push(staged, environment, "--overwrite").code == 0
+    assert push(staged, "--overwrite").code == 0
     assert files["manifest.json"] == whole
 
 
@@ -130,9 +130,10 @@ def test_nothing_is_sent_without_a_yes(staged: Path, hub: Hub, environment: dict
     ],
 )
 def test_tokens(
-    token: str, message: str, staged: Path, hub: Hub, environment: dict[str, str]
+    token: str, message: str, staged: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = push(staged, {**environment, "HF_TOKEN": token})
+    monkeypatch.setenv("HF_TOKEN", token)
+    done = push(staged)
     assert done.code == 4
     assert message in done.err
     assert not token or token not in done.err
@@ -141,71 +142,70 @@ def test_tokens(
 
 @pytest.mark.parametrize("repo", ["heads", "a/b/c", "crowd lab/heads", "../heads"])
 def test_names_that_are_none(
-    repo: str, staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
+    repo: str, staged: Path, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = spawn_gtahead("publish", "push", repo, staged, "--yes", env=environment)
+    monkeypatch.chdir(tmp_path)
+    done = gtahead("publish", "push", repo, staged, "--yes")
     assert done.code == 2
     assert "not a data set's name on the hub" in done.err
-    done = spawn_gtahead("pull", repo, "--out", tmp_path / "x", env=environment, cwd=tmp_path)
+    done = gtahead("pull", repo, "--out", tmp_path / "x")
     assert done.code == 2
     assert "neither a folder nor a data set's name" in done.err
     assert hub.requests == []
 
 
-def test_a_release_goes_where_its_card_says(
-    staged: Path, hub: Hub, environment: dict[str, str]
-) -> None:
-    done = spawn_gtahead("publish", "push", "other/heads", staged, "--yes", env=environment)
+def test_a_release_goes_where_its_card_says(staged: Path, hub: Hub) -> None:
+    done = gtahead("publish", "push", "other/heads", staged, "--yes")
     assert done.code == 2
     assert f"push it to {REPO}" in done.err
     assert hub.requests == []
 
 
-def test_other_content_stays(staged: Path, hub: Hub, environment: dict[str, str]) -> None:
-    assert push(staged, environment).code == 0
+def test_other_content_stays(staged: Path, hub: Hub) -> None:
+    assert push(staged).code == 0
     files = hub.repos[REPO].branches["main"]
     files.clear()
     files.update({"README.md": b"# Somebody's own\n", "train.csv": b"1,2\n"})
-    done = push(staged, environment)
+    done = push(staged)
     assert done.code == 1
     assert "the repository holds other content" in done.err
     assert files["README.md"] == b"# Somebody's own\n"
-    done = push(staged, environment, "--overwrite")
+    done = push(staged, "--overwrite")
     assert done.code == 0, done.err
     assert files["train.csv"] == b"1,2\n"
     assert files["README.md"] == (staged / "README.md").read_bytes()
 
 
 def test_a_new_version_replaces_the_old_and_its_files(
-    staged: Path, release: Path, tiny_dataset: Path, hub: Hub, environment: dict[str, str]
+    staged: Path, release: Path, tiny_dataset: Path, hub: Hub
 ) -> None:
-    assert push(staged, environment).code == 0
+    assert push(staged).code == 0
     stale = "heads/gone.parquet"
     files = hub.repos[REPO].branches["main"]
     document = json.loads(files["manifest.json"])
     document["release"]["files"].append({"path": stale, "bytes": 3, "sha256": "0" * 64})
     files["manifest.json"] = json.dumps(document).encode()
     files[stale] = b"old"
-    done = push(release, environment)
+    done = push(release)
     assert done.code == 1
     assert "version 1.0.0 is published already, with other files" in done.err
     facts = ["--repo", REPO, "--creator", "The crowd lab", "--date", "2026-12-01"]
-    done = spawn_gtahead(
+    done = gtahead(
         *("publish", "stage", tiny_dataset, "--out", release, "--overwrite"),
         *(*facts, "--version", "1.0.1"),
     )
     assert done.code == 0, done.err
-    done = push(release, environment, "--json")
+    done = push(release, "--json")
     assert done.code == 0, done.err
     assert done.json["removed"] == [stale]
     assert remote(hub) == local(release)
-    done = push(staged, environment)
+    done = push(staged)
     assert done.code == 1
     assert "a later version is published, 1.0.1" in done.err
 
 
-def test_a_branch(staged: Path, hub: Hub, environment: dict[str, str]) -> None:
-    done = push(staged, environment, "--revision", "next")
+def test_a_branch(staged: Path, hub: Hub) -> None:
+    done = push(staged, "--revision", "next")
     assert done.code == 0, done.err
     assert remote(hub) == {}
     assert remote(hub, "next") == local(staged)
@@ -223,10 +223,10 @@ def test_a_branch(staged: Path, hub: Hub, environment: dict[str, str]) -> None:
     ],
 )
 def test_what_passes_is_tried_again(
-    method: str, pattern: str, how: int | str, staged: Path, hub: Hub, environment: dict[str, str]
+    method: str, pattern: str, how: int | str, staged: Path, hub: Hub
 ) -> None:
     hub.fail(method, pattern, how)
-    done = push(staged, environment)
+    done = push(staged)
     assert done.code == 0, done.err
     assert remote(hub) == local(staged)
 
@@ -248,26 +248,23 @@ def test_what_does_not_pass_is_told_and_goes_on_later(
     message: str,
     staged: Path,
     hub: Hub,
-    environment: dict[str, str],
 ) -> None:
     hub.fail(method, pattern, how, times=100)
-    done = push(staged, environment)
+    done = push(staged)
     assert done.code == 4, done.err
     assert message in done.err
     if REPO in hub.repos:
         assert remote(hub) == {}  # nothing half
     hub.fault = lambda method, path: None
     before = dict(hub.put)
-    done = push(staged, environment)
+    done = push(staged)
     assert done.code == 0, done.err
     assert remote(hub) == local(staged)
     assert {oid: count for oid, count in hub.put.items() if count > 1} == {}
     assert all(hub.put[oid] == count for oid, count in before.items())
 
 
-def test_a_network_that_goes_in_the_middle(
-    staged: Path, hub: Hub, environment: dict[str, str]
-) -> None:
+def test_a_network_that_goes_in_the_middle(staged: Path, hub: Hub) -> None:
     """Some blobs arrived: the next push sends the others."""
     seen = [0]
 
@@ -276,13 +273,13 @@ def test_a_network_that_goes_in_the_middle(
         return 400 if path.startswith("/blobs/") and seen[0] > 6 else None
 
     hub.fault = gone
-    done = push(staged, environment)
+    done = push(staged)
     assert done.code == 4, done.err
     arrived = set(hub.blobs)
     assert 0 < len(arrived) < 14
     hub.fault = lambda method, path: None
     hub.put.clear()
-    done = push(staged, environment)
+    done = push(staged)
     assert done.code == 0, done.err
     assert arrived.isdisjoint(hub.put)
     assert remote(hub) == local(staged)
@@ -292,7 +289,7 @@ def test_nobody_answers(
     staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
 ) -> None:
     away = {**environment, "HF_ENDPOINT": "http://127.0.0.1:9"}
-    done = push(staged, away)
+    done = spawn_gtahead("publish", "push", REPO, staged, "--yes", "--no-load", env=away)
     assert done.code == 4
     assert "the network fails" in done.err
     done = spawn_gtahead("pull", REPO, "--out", tmp_path / "x", env=away)
@@ -301,43 +298,39 @@ def test_nobody_answers(
     assert not (tmp_path / "x").exists()
 
 
-def test_a_spoilt_upload_is_found(staged: Path, hub: Hub, environment: dict[str, str]) -> None:
+def test_a_spoilt_upload_is_found(staged: Path, hub: Hub) -> None:
     hub.fail("PUT", "blobs", "spoil")
-    done = push(staged, environment)
+    done = push(staged)
     assert done.code == 1
     assert "the hub doesn't hold what was sent" in done.err
     assert "push again" in done.err
 
 
-def test_a_shard_that_changes_between_check_and_push(
-    release: Path, hub: Hub, environment: dict[str, str]
-) -> None:
-    assert spawn_gtahead("publish", "check", release, "--no-load", env=environment).code == 0
+def test_a_shard_that_changes_between_check_and_push(release: Path, hub: Hub) -> None:
+    assert gtahead("publish", "check", release, "--no-load").code == 0
     shard = release / SHARD
     data = shard.read_bytes()
     shard.unlink()
     shard.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    done = push(release, environment)
+    done = push(release)
     assert done.code == 1
     assert SHARD in done.err
     assert "isn't the one that the release lists" in done.err
     assert hub.requests == []
 
 
-def test_pulling_what_is_not_there_or_not_ours(
-    staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_pulling_what_is_not_there_or_not_ours(staged: Path, hub: Hub, tmp_path: Path) -> None:
     out = tmp_path / "x"
-    done = spawn_gtahead("pull", REPO, "--out", out, env=environment)
+    done = gtahead("pull", REPO, "--out", out)
     assert done.code == 4
     assert "no such data set on the hub" in done.err
-    assert push(staged, environment).code == 0
-    done = spawn_gtahead("pull", REPO, "--out", out, "--revision", "v9", env=environment)
+    assert push(staged).code == 0
+    done = gtahead("pull", REPO, "--out", out, "--revision", "v9")
     assert done.code == 4
     assert "no such revision" in done.err
-    assert spawn_gtahead("pull", REPO, "--out", out, "--revision", "", env=environment).code == 2
+    assert gtahead("pull", REPO, "--out", out, "--revision", "").code == 2
     del hub.repos[REPO].branches["main"]["manifest.json"]
-    done = spawn_gtahead("pull", REPO, "--out", out, env=environment)
+    done = gtahead("pull", REPO, "--out", out)
     assert done.code == 1
     assert "not a release of gtahead's" in done.err
     assert "gtahead build --raw" in done.err
@@ -345,25 +338,21 @@ def test_pulling_what_is_not_there_or_not_ours(
     assert not out.exists()
 
 
-def test_a_spoilt_download_is_found(
-    staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
-) -> None:
-    assert push(staged, environment).code == 0
+def test_a_spoilt_download_is_found(staged: Path, hub: Hub, tmp_path: Path) -> None:
+    assert push(staged).code == 0
     files = hub.repos[REPO].branches["main"]
     files[SHARD] = files[SHARD][:-9] + b"x" + files[SHARD][-8:]
-    done = spawn_gtahead("pull", REPO, "--out", tmp_path / "x", env=environment)
+    done = gtahead("pull", REPO, "--out", tmp_path / "x")
     assert done.code == 1
     assert "the release is damaged" in done.err
     assert SHARD in done.err
     assert not (tmp_path / "x").exists()
 
 
-def test_labels_alone_leave_the_pictures_there(
-    staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
-) -> None:
-    assert push(staged, environment).code == 0
+def test_labels_alone_leave_the_pictures_there(staged: Path, hub: Hub, tmp_path: Path) -> None:
+    assert push(staged).code == 0
     hub.requests.clear()
-    done = spawn_gtahead("pull", REPO, "--out", tmp_path / "x", "--images", "none", env=environment)
+    done = gtahead("pull", REPO, "--out", tmp_path / "x", "--images", "none")
     assert done.code == 0, done.err
     assert not [path for method, path in hub.requests if "/data/" in path and method == "GET"]
     assert manifest(tmp_path / "x")["fingerprints"] == manifest(staged)["fingerprints"]

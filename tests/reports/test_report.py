@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import barriers, gtahead, make_sequence, manifest
+from helpers import VIEWS, barriers, gtahead, make_sequence, manifest
 
 import gtahead as library
 from gtahead.reports.collecting import collect
@@ -97,10 +97,9 @@ def test_nothing_of_the_data_gets_into_the_page(odd: Path, tmp_path: Path) -> No
     assert "площадь" in text
 
 
-@pytest.mark.parametrize("width", [390, 1440])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), VIEWS)
 def test_pages_open_without_a_word_a_request_or_a_barrier(
-    page_file: Path, odd: Path, browser: Any, width: int, scheme: str, tmp_path: Path
+    page_file: Path, odd: Path, browser: Any, scheme: str, width: int, tmp_path: Path
 ) -> None:
     empty = tmp_path / "empty.html"
     library.report(odd, empty)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import barriers, gtahead, make_sequence
+from helpers import VIEWS, barriers, gtahead, make_sequence
 
 import gtahead as library
 from gtahead import InputError, UsageError
@@ -74,10 +74,9 @@ def test_pages_stand_alone_and_escape(folder: Path) -> None:
     assert "b \\| c" in (folder / "board" / "leaderboard.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("width", [390, 1440])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), VIEWS)
 def test_pages_open_without_a_word_or_a_request(
-    folder: Path, browser: Any, width: int, scheme: str
+    folder: Path, browser: Any, scheme: str, width: int
 ) -> None:
     for path in (folder / "a.html", folder / "board" / "index.html"):
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)

@@ -2,11 +2,11 @@
 
     python tools/bench/all.py                     # about 40 minutes; writes BENCHMARKS.md
     python tools/bench/all.py --only density scores
-    python tools/bench/all.py --check             # compare with the figures of last time instead
+    python tools/bench/all.py --check             # writes nothing; ends with 1 where one is worse
 
 Figures and table are committed: `tools/bench/figures.json`, `BENCHMARKS.md`. Seconds differ from
-machine to machine, ratios to a peer that did the same work in the same run much less: so `--check`
-compares ratios alone, and ends with 1 where one has grown by more than `--tolerance`.
+machine to machine, ratios to a peer that did the same work in the same run much less: so these
+alone are compared with last time, and those that have grown by more than `--tolerance` are named.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--only", nargs="+", choices=BENCHES, default=list(BENCHES))
-    parser.add_argument("--check", action="store_true", help="compare; write nothing")
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if one has grown")
     parser.add_argument("--table", action="store_true", help="write the table again; run nothing")
     parser.add_argument("--tolerance", type=float, default=0.3, help="by which a ratio may grow")
     given = parser.parse_args()
@@ -168,14 +168,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in given.only:
             figures = run(name, Path(folder) / "log")
-            if given.check:
-                worse += grown(told[name].figures if name in told else [], figures, given.tolerance)
-            else:
+            worse += grown(told[name].figures if name in told else [], figures, given.tolerance)
+            if not given.check:
                 told[name] = Told(machine(), date.today().isoformat(), figures)
                 write({name: told[name] for name in BENCHES if name in told})
-    if given.check:
-        print("\n".join(worse) or f"no ratio has grown by more than {given.tolerance:.0%}")
-        sys.exit(1 if worse else 0)
+    print("\n".join(worse) or f"no ratio has grown by more than {given.tolerance:.0%}")
+    sys.exit(1 if given.check and worse else 0)
 
 
 def by_bench() -> dict[str, Told]:
