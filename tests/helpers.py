@@ -23,7 +23,7 @@ import pytest
 from gtahead.captures.native import write_sequence
 
 SIZE_WH = (64, 48)
-# Colour schemes and widths in px in which pages are looked at: each of both in the fast tests.
+# Colour schemes and widths in px to look at pages in: the fast tests see each once.
 VIEWS = [
     ("light", 1440),
     ("dark", 390),

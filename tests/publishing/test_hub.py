@@ -18,8 +18,10 @@ REPO = "crowd-lab/simulated-heads"
 SHARD = "data/test-00000-of-00001.parquet"
 
 
-def push(release: Path, *more: str) -> Outcome:
-    done = gtahead("publish", "push", REPO, release, "--yes", "--no-load", *more)
+def push(release: Path, *more: str, env: dict[str, str] | None = None) -> Outcome:
+    """Push here, or in a process with an environment, where what loggers write is seen too."""
+    command = ("publish", "push", REPO, release, "--yes", "--no-load", *more)
+    done = gtahead(*command) if env is None else spawn_gtahead(*command, env=env)
     assert TOKEN not in done.out + done.err
     assert "Traceback" not in done.err
     return done
@@ -48,6 +50,7 @@ def test_there_and_back_again(
         env=environment,
     )
     assert done.code == 0, done.err
+    assert TOKEN not in done.out + done.err
     report = done.json
     assert (report["verified"], len(report["sent"]), report["removed"]) == (20, 20, [])
     assert remote(hub) == local(staged)
@@ -264,7 +267,9 @@ def test_what_does_not_pass_is_told_and_goes_on_later(
     assert all(hub.put[oid] == count for oid, count in before.items())
 
 
-def test_a_network_that_goes_in_the_middle(staged: Path, hub: Hub) -> None:
+def test_a_network_that_goes_in_the_middle(
+    staged: Path, hub: Hub, environment: dict[str, str]
+) -> None:
     """Some blobs arrived: the next push sends the others."""
     seen = [0]
 
@@ -273,7 +278,7 @@ def test_a_network_that_goes_in_the_middle(staged: Path, hub: Hub) -> None:
         return 400 if path.startswith("/blobs/") and seen[0] > 6 else None
 
     hub.fault = gone
-    done = push(staged)
+    done = push(staged, env=environment)
     assert done.code == 4, done.err
     arrived = set(hub.blobs)
     assert 0 < len(arrived) < 14
@@ -289,7 +294,7 @@ def test_nobody_answers(
     staged: Path, hub: Hub, environment: dict[str, str], tmp_path: Path
 ) -> None:
     away = {**environment, "HF_ENDPOINT": "http://127.0.0.1:9"}
-    done = spawn_gtahead("publish", "push", REPO, staged, "--yes", "--no-load", env=away)
+    done = push(staged, env=away)
     assert done.code == 4
     assert "the network fails" in done.err
     done = spawn_gtahead("pull", REPO, "--out", tmp_path / "x", env=away)

@@ -1,6 +1,6 @@
 """Run every bench, and put their figures into one table.
 
-    python tools/bench/all.py                     # about 40 minutes; writes BENCHMARKS.md
+    python tools/bench/all.py                     # 40 to 70 minutes; writes BENCHMARKS.md
     python tools/bench/all.py --only density scores
     python tools/bench/all.py --check             # writes nothing; ends with 1 where one is worse
 
