@@ -20,10 +20,11 @@ import torch
 from pytorch_lightning.callbacks import (
     Callback,
     EarlyStopping,
-    EMAWeightAveraging,
     ModelCheckpoint,
+    WeightAveraging,
 )
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from gtahead import storage
@@ -115,18 +116,19 @@ class _Module(pl.LightningModule):
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         parts = self.detector.losses(normalised(batch.pictures), batch.heads)
-        total = torch.stack(list(parts.values())).sum()
-        for name, value in parts.items():
-            self._losses.setdefault(name, []).append(float(value.detach()))
-        if not torch.isfinite(total):
-            shown = ", ".join(f"{name} {float(value.detach()):g}" for name, value in parts.items())
+        together = torch.stack(list(parts.values()))
+        values = dict(zip(parts, together.detach().tolist(), strict=True))  # a GPU is asked once
+        for name, value in values.items():
+            self._losses.setdefault(name, []).append(value)
+        if not math.isfinite(sum(values.values())):
+            shown = ", ".join(f"{name} {value:g}" for name, value in values.items())
             raise InputError(
                 f"the loss isn't finite in epoch {self.current_epoch}, step {number}",
                 where=Where(frame=", ".join(batch.frame_ids)),
                 value=shown,
                 remedy="look at these frames; a smaller --learning-rate, or --clip, may help",
             )
-        return total
+        return together.sum()
 
     def on_train_epoch_start(self) -> None:
         # With the order and the crops known from seed and epoch, this is all that resuming needs.
@@ -334,7 +336,9 @@ def _trainer(
     }
     callbacks: list[Callback] = [_Ticks(on_progress)]
     if config.ema > 0:
-        callbacks.append(EMAWeightAveraging(decay=config.ema))
+        # All weights at once: one by one they take hundreds of launches a step on a GPU.
+        average = get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]
+        callbacks.append(WeightAveraging(multi_avg_fn=average))
     if config.patience:
         patient = EarlyStopping(
             best, patience=config.patience, mode=mode, check_on_train_epoch_end=False

@@ -20,7 +20,14 @@ from gtahead.training.config import LOSSES, config_of
 from gtahead.training.detectors import make_detector
 from gtahead.training.finding import InPicture, find_heads, tiles_of
 from gtahead.training.fitting import validated
-from gtahead.training.samples import Crops, batched, frames_with_boxes, normalised, read_picture
+from gtahead.training.samples import (
+    Crops,
+    _coloured,
+    batched,
+    frames_with_boxes,
+    normalised,
+    read_picture,
+)
 
 FAST = {
     "crop_wh": (128, 128),
@@ -193,6 +200,19 @@ def test_heads_on_seams_are_counted_once(small_set: Path, run: Path) -> None:
     tiled = find_heads(trained.detector, picture)
     least = float(np.sort(whole.scores)[-200])  # it is hardly trained: its own threshold is low
     assert (tiled.scores >= least).sum() == pytest.approx(200, rel=0.05)
+
+
+def test_colours_change_by_their_definition() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
+    for seed in range(5):
+        found = _coloured(picture, 0.4, np.random.default_rng(seed))
+        brightness, contrast, saturation = 1 + np.random.default_rng(seed).uniform(-0.4, 0.4, 3)
+        values = picture * brightness
+        values = (values - values.mean()) * contrast + values.mean()
+        grey = values.mean(axis=2, keepdims=True)
+        expected = np.clip((values - grey) * saturation + grey, 0, 255)
+        assert np.abs(found - expected).max() < 1
+    assert _coloured(picture, 0.0, np.random.default_rng(0)) is picture
 
 
 def test_figures_of_perfect_finds(small_set: Path) -> None:

@@ -2,6 +2,7 @@
 
     python tools/bench/bench_training.py            # all of it
     python tools/bench/bench_training.py --only memory
+    python tools/bench/bench_training.py --device cuda      # on a GPU: clock instead of CPU time
 
 `step`: CenterNet at 512 x 512, batch 8, 60 heads a crop, forward, loss, backward, update: with Mask
 Focal Loss beside its own loss, step by step in turns, median CPU time; and the share that making
@@ -39,36 +40,46 @@ def spread_heads(count: int, seed: int) -> Heads:
     return Heads(boxes, boxes[:0], torch.tensor(half / 2).float())
 
 
+def now(device: torch.device) -> float:
+    """Read the CPU's time; of a GPU, the clock when all its work is done."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def step(network: Detector, pictures: torch.Tensor, heads: list[Heads], optimiser: object) -> float:
-    """Take a step, and give its CPU time."""
+    """Take a step, and give what it took."""
     assert isinstance(optimiser, torch.optim.Optimizer)
-    began = time.process_time()
+    began = now(pictures.device)
     total = torch.stack(list(network.losses(pictures, heads).values())).sum()
     optimiser.zero_grad()
     torch.autograd.backward(total)
     optimiser.step()
-    return time.process_time() - began
+    return now(pictures.device) - began
 
 
-def measure_step(rounds: int) -> None:
+def measure_step(rounds: int, device: torch.device) -> None:
     """Print what Mask Focal Loss and the targets cost."""
-    heads = [spread_heads(60, seed) for seed in range(8)]
-    pictures = torch.randn(8, 3, SIDE, SIDE)
-    networks = {loss: make_detector(make_config(loss=loss)) for loss in ("native", "mfl")}
+    heads = [spread_heads(60, seed).to(device) for seed in range(8)]
+    pictures = torch.randn(8, 3, SIDE, SIDE, device=device)
+    networks = {
+        loss: make_detector(make_config(loss=loss)).to(device) for loss in ("native", "mfl")
+    }
     optimisers = {name: torch.optim.AdamW(net.parameters()) for name, net in networks.items()}
     times: dict[str, list[float]] = {name: [] for name in networks}
     targets = []
     for _ in range(rounds + 1):
         for name, network in networks.items():
             times[name].append(step(network, pictures, heads, optimisers[name]))
-        began = time.process_time()
+        began = now(device)
         heat_targets(heads, (SIDE // 4, SIDE // 4), 4)
-        targets.append(time.process_time() - began)
+        targets.append(now(device) - began)
     native, mfl, making = (
         float(np.median(values[1:])) for values in (times["native"], times["mfl"], targets)
     )
     pairs = np.array(times["mfl"][1:]) / np.array(times["native"][1:])
-    print(f"centernet, {SIDE} x {SIDE}, batch 8: native {native:.2f} s, mfl {mfl:.2f} s")
+    print(f"centernet, {SIDE} x {SIDE}, batch 8: native {native:.3f} s, mfl {mfl:.3f} s")
     what = f"step of centernet with mfl, {SIDE} px, batch 8"
     tell(Figure(what, mfl, "s", "with its native loss", mfl / float(np.median(pairs)), "≤ 1.05 ×"))
     tell(Figure("making targets", making, "s", "the whole step", mfl, "≤ 0.1 ×"))
@@ -76,25 +87,29 @@ def measure_step(rounds: int) -> None:
     print(f"  targets {making:.3f} s, {making / mfl:.1%} of the step, goal <= 10 %")
 
 
-def measure_memory(heads: int) -> None:
+def measure_memory(heads: int, device: torch.device) -> None:
     """Print the most memory of a step of each detector."""
     for name in DETECTORS:
         command = [sys.executable, __file__, "--one", name, "--heads", str(heads)]
+        command += ["--device", device.type]
         print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="")
 
 
-def one_step(name: str, count: int) -> None:
+def one_step(name: str, count: int, device: torch.device) -> None:
     """Take a step in this process, and print the most memory it ever held."""
     loss = "native" if name == "density" else "mfl"
-    network = make_detector(make_config(detector=name, loss=loss))
-    heads = [spread_heads(count, 0)]
+    network = make_detector(make_config(detector=name, loss=loss)).to(device)
+    heads = [spread_heads(count, 0).to(device)]
     optimiser = torch.optim.AdamW(network.parameters())
-    took = step(network, torch.randn(1, 3, SIDE, SIDE), heads, optimiser)
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    peak = next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]
-    what = f"memory of a step of {name}, {count:,} heads"
-    tell(Figure(what, int(peak) / 2**10, "MiB", goal="≤ 3 GiB"))
-    print(f"{name:11}{count:6} heads: {int(peak) / 2**20:.2f} GiB, {took:.1f} s, goal <= 3 GiB")
+    took = step(network, torch.randn(1, 3, SIDE, SIDE, device=device), heads, optimiser)
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_reserved() / 2**20
+    else:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        held = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        peak = int(held.split()[1]) / 2**10
+    tell(Figure(f"memory of a step of {name}, {count:,} heads", peak, "MiB", goal="≤ 3 GiB"))
+    print(f"{name:11}{count:6} heads: {peak / 2**10:.2f} GiB, {took:.1f} s, goal <= 3 GiB")
 
 
 def main() -> None:
@@ -105,15 +120,16 @@ def main() -> None:
     parser.add_argument("--only", choices=["step", "memory"])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--heads", type=int, default=4000)
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        one_step(arguments.one, arguments.heads)
+        one_step(arguments.one, arguments.heads, arguments.device)
         return
     if arguments.only != "memory":
-        measure_step(arguments.rounds)
+        measure_step(arguments.rounds, arguments.device)
     if arguments.only != "step":
-        measure_memory(arguments.heads)
+        measure_memory(arguments.heads, arguments.device)
 
 
 if __name__ == "__main__":

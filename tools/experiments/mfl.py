@@ -3,11 +3,13 @@
     python tools/experiments/mfl.py --budget 60          # minutes; again and again, it goes on
     python tools/experiments/mfl.py --describe           # heads in cells, what decoding allows
     python tools/experiments/mfl.py --plan               # what is done and what is missing
+    python tools/experiments/mfl.py --flat half-long:56  # does validation get flat in 56 epochs?
     python tools/experiments/mfl_report.py               # the table so far
 
-Several processes may run at once; each claims runs of its own. Every run that was started is a line
-in `results.jsonl`, and so is every one that was finished; what was cut off is run again from its
-beginning. No run is begun that the budget is unlikely to hold.
+It runs the blocks of the plan that are for this machine's device: the first round's on a CPU, the
+second's on a GPU. Several processes may run at once; each claims runs of its own. Every run that
+was started is a line in `results.jsonl`, and so is every one that was finished; what was cut off
+is run again from its beginning. No run is begun that the budget is unlikely to hold.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ from gtahead.training.samples import heads_of, read_picture
 from gtahead.training.targets import heat_targets
 
 HERE = Path(__file__).parent
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 PLAN, RESULTS = HERE / "mfl.toml", HERE / "results.jsonl"
 FIGURES = ("mae", "rmse", "bias", "game3", "f1_large", "precision_large", "recall_large", "ap50")
 STATES = (
@@ -79,11 +82,11 @@ def read_plan() -> dict[str, Any]:
     return tomllib.loads(PLAN.read_text(encoding="utf-8"))
 
 
-def read_results() -> list[dict[str, Any]]:
+def read_results(path: Path = RESULTS) -> list[dict[str, Any]]:
     """Read what was started and finished."""
-    if not RESULTS.exists():
+    if not path.exists():
         return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def finished(results: list[dict[str, Any]]) -> dict[Run, dict[str, Any]]:
@@ -123,9 +126,19 @@ def main_decode(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return scores
 
 
-def runs_of(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) -> Iterator[Run | None]:
-    """Give all runs in their order; None for one whose learning rate isn't known yet."""
+def runs_of(
+    plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]], device: str | None = None
+) -> Iterator[Run | None]:
+    """Give all runs in their order; None for one whose learning rate isn't known yet.
+
+    Args:
+        plan: of the experiment.
+        done: the finished runs.
+        device: whose blocks are wanted; of all unless given.
+    """
     for block in plan["blocks"]:
+        if device not in (None, block["device"]):
+            continue
         detector, scale = block["detector"], block["scale"]
         for arm in block["arms"]:
             for rate in plan["search"]["learning_rates"]:
@@ -137,10 +150,10 @@ def runs_of(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) -> I
 
 
 @contextmanager
-def next_run(plan: Mapping[str, Any], claims: Path) -> Iterator[Run | None]:
+def next_run(plan: Mapping[str, Any], results: Path, claims: Path) -> Iterator[Run | None]:
     """Claim the first run that isn't finished and that no other process works on; None for none."""
-    done = finished(read_results())
-    for run in runs_of(plan, done):
+    done = finished(read_results(results))
+    for run in runs_of(plan, done, DEVICE):
         if run is None or run in done:
             continue
         folder = claims / run.name()
@@ -150,7 +163,7 @@ def next_run(plan: Mapping[str, Any], claims: Path) -> Iterator[Run | None]:
                 stack.enter_context(storage.locked(folder))
             except ResourceError:
                 continue
-            if run in finished(read_results()):
+            if run in finished(read_results(results)):
                 continue  # by another process, meanwhile
             yield run
             return
@@ -158,8 +171,10 @@ def next_run(plan: Mapping[str, Any], claims: Path) -> Iterator[Run | None]:
 
 
 def make_data(plan: Mapping[str, Any], folder: Path) -> Dataset:
-    """Simulate and build the data, or take what stands there."""
+    """Simulate and build the data, or take what stands there: others may be reading it."""
     captures, dataset = folder / "captures", folder / "dataset"
+    if (dataset / "manifest.json").exists():
+        return Dataset.open(dataset)
     simulate(captures, preset=plan["data"]["preset"], seed=plan["data"]["seed"])
     build(captures, dataset)
     return Dataset.open(dataset)
@@ -184,9 +199,7 @@ class Scorer:
         """Choose the threshold on validation and give the figures of both splits."""
         found = self.find(detector, "validation")
         threshold, told = validated(self.truth, found)
-        predictions = as_predictions(self.truth.pictures.ids, found, {})
-        best = choose(self.truth, predictions).f1_best
-        f1 = f1_at(self.truth, predictions, best, "large") if best is not None else None
+        f1 = self.best_f1(found)
         document = self.on_test(self.find(detector, "test"), threshold)
         return {
             "threshold": threshold,
@@ -197,6 +210,12 @@ class Scorer:
                 for name in STATES
             },
         }
+
+    def best_f1(self, found: list[InPicture]) -> float | None:
+        """Give the best F1 on validation at any threshold."""
+        predictions = as_predictions(self.truth.pictures.ids, found, {})
+        best = choose(self.truth, predictions).f1_best
+        return None if best is None else f1_at(self.truth, predictions, best, "large")
 
     def on_test(self, found: list[InPicture], threshold: float | None) -> dict[str, Any]:
         """Score finds on the test split with `gtahead benchmark`."""
@@ -244,6 +263,7 @@ def carry_out(plan: Mapping[str, Any], run: Run, scorer: Scorer, folder: Path) -
         "state": "finished",
         "run": run.__dict__,
         "steps": total,
+        "device": torch.cuda.get_device_name() if DEVICE == "cuda" else "cpu",
         "cpu_s": round(time.process_time() - started),
         "labels": scorer.dataset.manifest.document["fingerprints"]["labels"]["all"],
         "gtahead": __version__,
@@ -252,9 +272,9 @@ def carry_out(plan: Mapping[str, Any], run: Run, scorer: Scorer, folder: Path) -
     }
 
 
-def note(row: Mapping[str, Any]) -> None:
+def note(results: Path, row: Mapping[str, Any]) -> None:
     """Append a line to the results."""
-    with RESULTS.open("a", encoding="utf-8") as out:
+    with results.open("a", encoding="utf-8") as out:
         out.write(json.dumps(row) + "\n")
 
 
@@ -305,7 +325,27 @@ def show_plan(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) ->
     for block in plan["blocks"]:
         rows = list(runs_of({**plan, "blocks": [block]}, done))
         there = sum(run in done for run in rows if run is not None)
-        print(f"{block['detector']:11}{block['scale']:9}{there:3} of {len(rows)}: {block['arms']}")
+        what = f"{block['detector']:11}{block['scale']:13}{block['device']:5}"
+        print(f"{what}{there:3} of {len(rows)}: {', '.join(block['arms'])}")
+
+
+def try_steps(plan: Mapping[str, Any], dataset: Dataset, scale: str, epochs: int) -> None:
+    """Print how native does on validation, of a seed that isn't the plan's."""
+    config = config_of(plan, Run("centernet", scale, "native", 1000, 4e-3))
+    config = replace(config, epochs=epochs, validate_every=epochs // 4)
+    scorer = Scorer(dataset)
+    began = time.monotonic()
+
+    def look(step: int, detector: Detector, chosen: dict[str, Any]) -> None:
+        f1 = scorer.best_f1(scorer.find(detector, "validation"))
+        print(
+            f"{scale}, {epochs} epochs, step {step}: MAE {chosen['mae']:.3f}, "
+            f"F1 {f1 or 0:.3f}, {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+
+    with tempfile.TemporaryDirectory() as folder:
+        train(dataset.folder, Path(folder) / "run", config=config, on_validated=look)
 
 
 def main() -> None:
@@ -315,18 +355,24 @@ def main() -> None:
     )
     parser.add_argument("--budget", type=float, default=60, help="minutes")
     parser.add_argument("--data", type=Path, default=Path("build/mfl"), help="a folder to work in")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where lines are appended")
     parser.add_argument("--threads", type=int, default=1, help="of this process")
     parser.add_argument("--describe", action="store_true")
     parser.add_argument("--plan", action="store_true")
+    parser.add_argument("--flat", metavar="SCALE:EPOCHS", help="on validation alone")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     plan = read_plan()
     if arguments.plan:
-        show_plan(plan, finished(read_results()))
+        show_plan(plan, finished(read_results(arguments.results)))
         return
     dataset = make_data(plan, arguments.data)
     if arguments.describe:
         describe(plan, dataset)
+        return
+    if arguments.flat is not None:
+        scale, epochs = arguments.flat.split(":")
+        try_steps(plan, dataset, scale, int(epochs))
         return
     if is_emulated(plan["settings"]["precision"]):
         sys.exit("this processor has no bfloat16: a run would take hours instead of minutes")
@@ -335,13 +381,13 @@ def main() -> None:
     took: dict[tuple[str, str], float] = {}
     going = True
     while going:
-        with next_run(plan, arguments.data / "claims") as run:
+        with next_run(plan, arguments.results, arguments.data / "claims") as run:
             going = run is not None and time.monotonic() + took.get(_kind(run), 0.0) <= end
             if run is not None and going:
                 began = time.monotonic()
-                note({"state": "started", "run": run.__dict__})
+                note(arguments.results, {"state": "started", "run": run.__dict__})
                 row = carry_out(plan, run, scorer, arguments.data / "runs" / run.name())
-                note(row)
+                note(arguments.results, row)
                 took[_kind(run)] = time.monotonic() - began
                 told = main_decode(row)["validation"]
                 print(

@@ -29,6 +29,7 @@ PAPER = "MAE -47.03 %, RMSE -61.99 %"
 """The largest gains that the paper's abstract names."""
 
 BASES = {"centernet": ("native", "binary-area")}
+DEVICES = {"cpu": "processors, one thread a run"}
 OTHER_BASES = ("native", "focal")
 COLOURS = {
     "native": "#222222",
@@ -36,7 +37,7 @@ COLOURS = {
     "binary-area": "#0b6e99",
     "native-mass": "#8a8a8a",
 }
-TITLES = {"full": "full size", "half": "half size", "quarter": "quarter size"}
+SIZES = {"full": "full size", "half": "half size", "quarter": "quarter size"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,12 @@ class Arm:
     def spread(self, figure: str) -> float:
         """Give the standard deviation over seeds, two or more, of a test figure."""
         return float(np.std([main_decode(row)["test"][figure] for row in self.rows], ddof=1))
+
+
+def title_of(plan: Mapping[str, Any], scale: str) -> str:
+    """Name a size of heads and how long was trained."""
+    steps = -(-TRAINING_PICTURES // plan["settings"]["batch"]) * plan["scales"][scale]["epochs"]
+    return f"{SIZES[scale.split('-', maxsplit=1)[0]]}, {steps:,} steps"
 
 
 def _decoded(row: Mapping[str, Any], decode: str | None) -> Mapping[str, Any]:
@@ -168,10 +175,12 @@ def report(plan: Mapping[str, Any], results: list[dict[str, Any]], guess: float)
     lines = [_head(plan, results, done, _in_short(arms, plan, guess)).rstrip()]
     for detector, scale in dict.fromkeys((arm.detector, arm.scale) for arm in arms):
         mine = [arm for arm in arms if (arm.detector, arm.scale) == (detector, scale)]
-        lines += ["", f"## {detector}, {TITLES[scale]}", ""]
+        lines += ["", f"## {detector}, {title_of(plan, scale)}", ""]
         if not any(arm.rows for arm in mine):
             lines.append("Not run yet.")
             continue
+        kinds = {row.get("device", "cpu") for arm in mine for row in arm.rows}
+        lines += [f"Trained on {' and '.join(DEVICES.get(kind, kind) for kind in kinds)}.", ""]
         native = next(arm for arm in mine if arm.name == "native")
         why = void(native, plan, guess) if native.rows else "native wasn't run"
         if why is not None:
@@ -198,7 +207,8 @@ def _in_short(arms: list[Arm], plan: Mapping[str, Any], guess: float) -> str:
         native = next(arm for arm in mine if arm.name == "native")
         if said and native.rows:
             void_ = " (void, see below)" if void(native, plan, guess) else ""
-            lines.append(f"- `{detector}`, {TITLES[scale]}{void_}: " + "; ".join(said) + ".")
+            name = f"`{detector}`, {title_of(plan, scale)}{void_}"
+            lines.append(f"- {name}: " + "; ".join(said) + ".")
     return "\n".join(lines)
 
 
@@ -218,6 +228,7 @@ def _head(
             in_short=in_short,
             finished=len(done),
             hours=sum(row["cpu_s"] for row in done.values()) / 3600,
+            gpu=sum(row.get("device", "cpu") != "cpu" for row in done.values()),
             cut=sum(row["state"] == "started" for row in results) - len(done),
             missing=missing,
             level=f"{100 * rule['level']:.0f} %",
@@ -293,7 +304,9 @@ def draw(plan: Mapping[str, Any], results: list[dict[str, Any]], path: Path) -> 
     mpl.rcParams["svg.hashsalt"] = "gtahead"
     arms = [arm for arm in arms_of(plan, finished(results)) if arm.rows]
     main = [arm for arm in arms if arm.detector == "centernet" and arm.name in COLOURS]
-    scales = [scale for scale in TITLES if any(arm.scale == scale for arm in main)]
+    there = {arm.scale for arm in main}
+    scales = [f"{one}-long" if f"{one}-long" in there else one for one in SIZES]
+    scales = [scale for scale in scales if scale in there]
     rows = _against_native(arms, plan)
     heights = [3.2, 0.9 + 0.27 * len(rows)]
     figure = Figure(figsize=(10.0, sum(heights)), layout="constrained", facecolor="white")
@@ -306,7 +319,7 @@ def draw(plan: Mapping[str, Any], results: list[dict[str, Any]], path: Path) -> 
             axis.plot(steps, curves.mean(axis=0), "o-", color=COLOURS[arm.name], label=arm.name)
             axis.fill_between(steps, curves.min(axis=0), curves.max(axis=0),
                               color=COLOURS[arm.name], alpha=0.12, linewidth=0)  # fmt: skip
-        axis.set(title=f"centernet, {TITLES[scale]}", xlabel="steps", ylim=(0, None))
+        axis.set(title=f"centernet, {title_of(plan, scale)}", xlabel="steps", ylim=(0, None))
         axis.spines[["top", "right"]].set_visible(False)
         if column == 0:
             axis.set_ylabel("test MAE, heads")
@@ -346,6 +359,7 @@ def _forest(axis: Axes, rows: list[Difference], plan: Mapping[str, Any]) -> None
     axis.spines[["top", "right"]].set_visible(False)
 
 
+TRAINING_PICTURES = 300
 VALIDATION_GUESS = 19.81
 """MAE on validation of guessing the training pictures' mean count, by `gtahead benchmark`."""
 
