@@ -18,7 +18,7 @@ from gtahead.cli.common import echo, output_options, print_json, progress_bar
     "--loss",
     type=click.Choice(["native", "focal", "mfl", "binary", "mfl-area", "native-mass"]),
     help="Of heat or class: the detector's own, focal, Mask Focal Loss; the others are for "
-    "comparisons.  [default: native of centernet and density, else mfl]",
+    "comparisons.  [default: native]",
 )
 @click.option(
     "--preset",

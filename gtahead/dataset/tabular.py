@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -362,10 +363,13 @@ def write_csv(
         return pa.array(values, from_pandas=True)
 
     table = pa.table({name: to_arrow(values) for name, values in columns.items()})
-    options = arrow_csv.WriteOptions(
-        include_header=header, quoting_style="none", quoting_header="none"
-    )
-    arrow_csv.write_csv(table, to, options)
+    # The names are written here: older versions of pyarrow always put them into quotes.
+    options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
+    with ExitStack() as stack:
+        out = stack.enter_context(to.open("wb")) if isinstance(to, Path) else to
+        if header:
+            out.write((",".join(columns) + "\n").encode())
+        arrow_csv.write_csv(table, out, options)
 
 
 def cell_texts(path: Path, column: str, lines: Iterable[int], file: str) -> dict[int, str]:

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -265,6 +265,7 @@ def train(
     record = record_of(config, opened, parts, frames)
     with ExitStack() as stack:
         stack.enter_context(_quiet())
+        stack.enter_context(_torch_as_before())
         module = _Module(config, truth, on_validated)
         if is_helper():
             last = checkpoint(folder, LAST)
@@ -362,8 +363,18 @@ def _trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        deterministic="warn" if config.devices == 1 else None,
+        deterministic=_repeatable(config),
     )
+
+
+def _repeatable(config: TrainConfig) -> Literal["warn"] | bool:
+    """Say whether torch is to take the operations that give the same bits every time.
+
+    On a GPU not for Faster R-CNN: torchvision's repeatable RoIAlign is compiled there anew for
+    other numbers of proposals, and a run of seconds took minutes.
+    """
+    slow = config.detector == "fasterrcnn" and torch.cuda.is_available()
+    return "warn" if config.devices == 1 and not slow else False
 
 
 def _fit(
@@ -396,6 +407,19 @@ def _tensorboard(folder: Path) -> Any:  # noqa: ANN401 - a logger or False
     from pytorch_lightning.loggers import TensorBoardLogger
 
     return TensorBoardLogger(str(folder), name="", version="tensorboard")
+
+
+@contextmanager
+def _torch_as_before() -> Any:  # noqa: ANN401 - a context
+    """Give torch's settings back: a run is no reason for a notebook's other work to slow down."""
+    before = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warns)
+        torch.backends.cudnn.benchmark = benchmark
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.config import LOSSES, config_of
 from gtahead.training.detectors import make_detector
 from gtahead.training.finding import InPicture, find_heads, tiles_of
-from gtahead.training.fitting import validated
+from gtahead.training.fitting import _repeatable, validated
 from gtahead.training.samples import (
     Crops,
     _coloured,
@@ -57,7 +57,14 @@ def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train four epochs in one go."""
     out = tmp_path_factory.mktemp("runs") / "whole"
-    assert train(small_set, out, config=make_config(**FAST)).finished
+    seen = []
+
+    def look(*told: object) -> None:
+        seen.append(torch.are_deterministic_algorithms_enabled())
+
+    assert train(small_set, out, config=make_config(**FAST), on_validated=look).finished
+    assert seen == [True] * 4
+    assert not torch.are_deterministic_algorithms_enabled()  # nothing of it stays
     return out
 
 
@@ -202,6 +209,14 @@ def test_heads_on_seams_are_counted_once(small_set: Path, run: Path) -> None:
     assert (tiled.scores >= least).sum() == pytest.approx(200, rel=0.05)
 
 
+def test_faster_rcnn_is_not_slowed_down_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    configs = [make_config(detector=name) for name in ("fasterrcnn", "centernet")]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert [_repeatable(config) for config in configs] == ["warn", "warn"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [_repeatable(config) for config in configs] == [False, "warn"]
+
+
 def test_colours_change_by_their_definition() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
     for seed in range(5):
@@ -284,7 +299,7 @@ def test_settings_that_are_wrong(settings: dict[str, object], error: str) -> Non
 
 def test_a_file_of_settings(tmp_path: Path) -> None:
     config = make_config("tiny", seed=3)
-    assert (config.loss, make_config(detector="fcos").loss) == ("native", "mfl")
+    assert (config.loss, make_config(detector="fcos").inside) == ("native", 0.0)
     (tmp_path / "c.toml").write_text(config.as_toml())
     assert make_config("base", tmp_path / "c.toml") == config
     (tmp_path / "bad.toml").write_text("epochs = = 3")

@@ -203,7 +203,10 @@ def _in_short(arms: list[Arm], plan: Mapping[str, Any], guess: float) -> str:
             found = difference(arm, base, plan["verdict"], "absolute")
             if arm.name == "mfl" and found is not None:
                 verdict = found.verdict(plan["verdict"]["equivalent"])
-                said.append(f"{verdict} against `{base.name}`, MAE {found}")
+                seeds = (
+                    "" if found.seeds == arm.wanted else f", {found.seeds} of {arm.wanted} seeds"
+                )
+                said.append(f"{verdict} against `{base.name}`, MAE {found}{seeds}")
         native = next(arm for arm in mine if arm.name == "native")
         if said and native.rows:
             void_ = " (void, see below)" if void(native, plan, guess) else ""
@@ -319,11 +322,12 @@ def draw(plan: Mapping[str, Any], results: list[dict[str, Any]], path: Path) -> 
             axis.plot(steps, curves.mean(axis=0), "o-", color=COLOURS[arm.name], label=arm.name)
             axis.fill_between(steps, curves.min(axis=0), curves.max(axis=0),
                               color=COLOURS[arm.name], alpha=0.12, linewidth=0)  # fmt: skip
-        axis.set(title=f"centernet, {title_of(plan, scale)}", xlabel="steps", ylim=(0, None))
+        axis.set(xlabel="steps", ylim=(0, None))
+        axis.set_title(f"centernet, {SIZES[scale.split('-', maxsplit=1)[0]]}", fontsize=11)
         axis.spines[["top", "right"]].set_visible(False)
         if column == 0:
             axis.set_ylabel("test MAE, heads")
-            axis.legend(frameon=False, fontsize=8.5)
+            figure.legend(loc="outside upper center", ncols=len(COLOURS), frameon=False)
     _forest(figure.add_subplot(grid[1, :]), rows, plan)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
@@ -345,17 +349,24 @@ def _against_native(arms: list[Arm], plan: Mapping[str, Any]) -> list[Difference
 def _forest(axis: Axes, rows: list[Difference], plan: Mapping[str, Any]) -> None:
     for number, row in enumerate(reversed(rows)):
         colour = COLOURS.get(row.arm.name, "#7a5195")
-        axis.plot([100 * row.low, 100 * row.high], [number, number], color=colour, linewidth=2)
-        axis.plot(100 * row.value, number, "o", color=colour)
+        axis.plot([1 + row.low, 1 + row.high], [number, number], color=colour, linewidth=2)
+        axis.plot(1 + row.value, number, "o", color=colour)
     axis.set_yticks(
         range(len(rows)),
-        [f"{row.arm.name}  ({row.arm.detector}, {row.arm.scale})" for row in reversed(rows)],
+        [
+            f"{row.arm.name}  ({row.arm.detector}, {title_of(plan, row.arm.scale)})"
+            for row in reversed(rows)
+        ],
         fontsize=8.5,
     )
-    band = 100 * plan["verdict"]["equivalent"]
-    axis.axvspan(-band, band, color="#888888", alpha=0.15, linewidth=0)
-    axis.axvline(0, color="#222222", linewidth=1)
-    axis.set_xlabel("test MAE against native, % (right: worse); grey: equivalent")
+    band = plan["verdict"]["equivalent"]
+    axis.axvspan(1 - band, 1 + band, color="#888888", alpha=0.15, linewidth=0)
+    axis.axvline(1, color="#222222", linewidth=1)
+    axis.set_xscale("log")
+    ticks = [0.5, 0.7, 1, 1.5, 2, 3, 5]
+    axis.set_xticks(ticks, [f"{100 * (tick - 1):+.0f} %".replace("+0", "0") for tick in ticks])
+    axis.minorticks_off()
+    axis.set_xlabel("test MAE against native (right: worse); grey: equivalent")
     axis.spines[["top", "right"]].set_visible(False)
 
 
