@@ -346,8 +346,8 @@ def check_health(data: bytes, header: Header) -> None:
     import cv2
 
     grey = _decode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8)
-    if header.format == "PNG" and _is_cut_short(data, "PNG"):
-        grey = None  # OpenCV fills what is missing of a PNG without a word
+    if _is_cut_short(data, header.format):
+        grey = None  # OpenCV fills what is missing without a word: of a PNG, before 5 of a JPEG
     if grey is None and header.format not in EXTENSIONS:
         grey = np.asarray(decode_upright(data).convert("L"))
     if grey is None:
