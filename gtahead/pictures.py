@@ -332,7 +332,7 @@ def decode_values(data: bytes) -> npt.NDArray[np.uint8]:
 
 
 def _is_cut_short(data: bytes, kind: str) -> bool:
-    """Look for the end mark of a file that doesn't decode: its lack names the reason."""
+    """Say whether a JPEG or PNG lacks its end mark."""
     marks = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
     return kind in marks and data.rfind(marks[kind]) <= len(data) // 2  # not a thumbnail's
 
@@ -345,14 +345,13 @@ def check_health(data: bytes, header: Header) -> None:
     """
     import cv2
 
-    grey = _decode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8)
     if _is_cut_short(data, header.format):
-        grey = None  # OpenCV fills what is missing without a word: of a PNG, before 5 of a JPEG
+        # OpenCV may fill what is missing without a word: of a PNG, before version 5 of a JPEG.
+        raise PictureError("picture-truncated", f"{len(data)} bytes")
+    grey = _decode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8)
     if grey is None and header.format not in EXTENSIONS:
         grey = np.asarray(decode_upright(data).convert("L"))
     if grey is None:
-        if _is_cut_short(data, header.format):
-            raise PictureError("picture-truncated", f"{len(data)} bytes")
         raise PictureError("picture-unreadable")
     if float(grey.std()) < FLAT_STD:
         raise PictureError("flat-picture", f"grey level {float(grey.mean()):.0f} throughout")

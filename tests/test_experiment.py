@@ -68,6 +68,9 @@ def test_the_plan_can_be_carried_out(tools: tuple[Any, Any]) -> None:
                 done[run] = {"decodes": {"peaks": {"validation": {"mae": rate}}}}
     runs = list(mfl.runs_of(plan, done))
     assert None not in runs
+    gpus, processors = (list(mfl.runs_of(plan, done, device)) for device in ("cuda", "cpu"))
+    assert gpus + processors == runs  # as blocks stand in the plan
+    assert {run.scale for run in processors} == {"full", "half", "quarter"}
     rates = {run.learning_rate for run in runs if run not in done}
     assert rates == {min(plan["search"]["learning_rates"])}
     assert mfl.chosen_rate(plan, {}, "centernet", "native") is None

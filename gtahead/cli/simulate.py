@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from gtahead.cli.common import echo, print_json, progress_bar, working_options
 from gtahead.errors import UsageError
 
-if TYPE_CHECKING:
-    PairType = click.ParamType[tuple[int, int]]
-else:
-    PairType = click.ParamType  # generic since click 8.4 alone
 
-
-class _Pair(PairType):
+class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before click 8.4
     """Two whole numbers with a sign between."""
 
     def __init__(self, sign: str, name: str) -> None:

@@ -213,7 +213,7 @@ DETECTOR_SETTINGS: Mapping[str, Mapping[str, Any]] = {
 """Where a detector departs from presets: levels of a pyramid are for heads of all sizes.
 
 The loss is its own for every detector: in our experiment Mask Focal Loss counted worse than that of
-`centernet`, not better than that of `fcos`, and of the others too little is known.
+`centernet`; against that of `fcos` nothing was decided, and of the others too little is known.
 """
 
 

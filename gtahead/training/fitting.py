@@ -367,7 +367,7 @@ def _trainer(
     )
 
 
-def _repeatable(config: TrainConfig) -> Literal["warn"] | bool:
+def _repeatable(config: TrainConfig) -> Literal["warn", False]:
     """Say whether torch is to take the operations that give the same bits every time.
 
     On a GPU not for Faster R-CNN: torchvision's repeatable RoIAlign is compiled there anew for

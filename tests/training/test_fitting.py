@@ -11,9 +11,7 @@ import torch
 from helpers import gtahead
 from training_helpers import make_heads, random_heads
 
-from gtahead import Dataset, InputError, UsageError, benchmark, build
-from gtahead.simulation import simulate
-from gtahead.simulation.presets import Preset
+from gtahead import Dataset, InputError, UsageError, benchmark
 from gtahead.training import make_config, predict, train
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.config import LOSSES, config_of
@@ -40,17 +38,6 @@ FAST = {
     "learning_rate": 2e-3,
     "ema": 0.9,
 }
-
-
-@pytest.fixture(scope="module")
-def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a data set of small pictures with large heads."""
-    folder = tmp_path_factory.mktemp("training")
-    heads = (0.0, 4.0, 6.0, 8.0, 10.0, 12.0)
-    preset = Preset("learning", (256, 160), (4,) * 6, heads, 6, (12.0, 40.0), 0.48)
-    simulate(folder / "captures", preset=preset, workers=1)
-    build(folder / "captures", folder / "dataset", workers=1)
-    return folder / "dataset"
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +286,10 @@ def test_settings_that_are_wrong(settings: dict[str, object], error: str) -> Non
 
 def test_a_file_of_settings(tmp_path: Path) -> None:
     config = make_config("tiny", seed=3)
-    assert (config.loss, make_config(detector="fcos").inside) == ("native", 0.0)
+    assert (config.coarsest, config.inside) == (8, 1.0)
+    others = [make_config("tiny", detector=name) for name in ("fcos", "retinanet", "fasterrcnn")]
+    assert {one.loss for one in (config, *others)} == {"native"}
+    assert {(one.coarsest, one.inside) for one in others} == {(32, 0.0)}
     (tmp_path / "c.toml").write_text(config.as_toml())
     assert make_config("base", tmp_path / "c.toml") == config
     (tmp_path / "bad.toml").write_text("epochs = = 3")

@@ -9,9 +9,7 @@ import pytest
 import torch
 from training_helpers import make_heads, random_heads
 
-from gtahead import Dataset, build
-from gtahead.simulation import simulate
-from gtahead.simulation.presets import Preset
+from gtahead import Dataset
 from gtahead.training import make_config, mask_focal_loss, predict, train
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.config import LOSSES
@@ -34,18 +32,6 @@ QUICK = {
     "warmup": 2,
     "ema": 0.9,
 }
-
-
-@pytest.fixture(scope="module")
-def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a data set of small pictures with large heads."""
-    folder = tmp_path_factory.mktemp("gpu")
-    preset = Preset(
-        "learning", (256, 160), (4,) * 6, (0.0, 4.0, 6.0, 8.0, 10.0, 12.0), 6, (12.0, 40.0), 0.48
-    )
-    simulate(folder / "captures", preset=preset, workers=1)
-    build(folder / "captures", folder / "dataset", workers=1)
-    return folder / "dataset"
 
 
 def _crowd() -> list[Heads]:
@@ -78,7 +64,7 @@ def test_the_loss_is_that_of_the_processor(dtype: torch.dtype) -> None:
     start = (3 * torch.randn(targets.heat.shape)).to(dtype)
     found = []
     for device in (torch.device("cpu"), GPU):
-        logits = start.detach().clone().to(device).requires_grad_()
+        logits = start.clone().to(device).requires_grad_()
         with torch.autocast(device.type, torch.bfloat16):
             value = mask_focal_loss(logits, targets.heat.to(device), targets.mask.to(device))
         assert value.dtype == torch.float32

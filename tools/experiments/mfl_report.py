@@ -179,7 +179,7 @@ def report(plan: Mapping[str, Any], results: list[dict[str, Any]], guess: float)
         if not any(arm.rows for arm in mine):
             lines.append("Not run yet.")
             continue
-        kinds = {row.get("device", "cpu") for arm in mine for row in arm.rows}
+        kinds = sorted({row.get("device", "cpu") for arm in mine for row in arm.rows})
         lines += [f"Trained on {' and '.join(DEVICES.get(kind, kind) for kind in kinds)}.", ""]
         native = next(arm for arm in mine if arm.name == "native")
         why = void(native, plan, guess) if native.rows else "native wasn't run"
