@@ -16,6 +16,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
 
+GRID = 256
+"""Pixels that are stored are multiples of 1/256: the same whatever computed or spelt them."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -179,6 +182,24 @@ def clipped(boxes_xyxy: Floats, limits_wh: Floats) -> Floats:
     limits = np.concatenate([limits_wh, limits_wh], axis=1)
     cut: Floats = np.clip(boxes_xyxy, 0.0, limits)
     return cut
+
+
+def snapped(pixels: Floats) -> Floats:
+    """Round pixels to the multiples of 1/256 that are stored."""
+    rounded: Floats = np.round(pixels * GRID) / GRID
+    return rounded
+
+
+def snapped_within(values: Floats, limits: npt.NDArray[np.integer]) -> Floats:
+    """As `snapped`, but no head enters or leaves its image by it.
+
+    Args:
+        values: (N,) coordinates along one axis.
+        limits: (N,) widths or heights; values in [0, limit) are in the image.
+    """
+    rounded = snapped(values)
+    rounded = np.where((values < limits) & (rounded >= limits), limits - 1 / GRID, rounded)
+    return np.where((values < 0) & (rounded >= 0), -1 / GRID, rounded)
 
 
 def box_sides(boxes_xyxy: Floats) -> Floats:

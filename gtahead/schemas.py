@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
 from gtahead.errors import InputError, Where, shortened
 
 if TYPE_CHECKING:
+    import msgspec
     from jsonschema_rs import Draft202012Validator
 
+T = TypeVar("T")
+
 _SUFFIX = ".schema.json"
+
+MAX_QUOTED_BYTES = 10**8
+"""A larger file isn't parsed a second time to quote the value that is wrong in it."""
 
 MOST_FAULTS = 10_000
 """Of a document, that are told; a file of another kind breaks a schema in every line."""
@@ -97,3 +104,76 @@ def parse_json(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON is any of 
             where=Where(file, field=f"line {error.lineno}, column {error.colno}"),
             remedy="mend the file, or write it again",
         ) from error
+
+
+def parse_typed_json(data: bytes, kind: type[T], file: str, *, remedy: str) -> T:
+    """Parse strict JSON straight into a typed structure; keys that the type lacks are skipped.
+
+    Args:
+        data: of the file.
+        kind: a `msgspec.Struct`, or any type that msgspec decodes.
+        file: its name in messages.
+        remedy: for a value of the wrong type.
+
+    Raises:
+        InputError: not JSON, as `parse_json` says it; or a value is missing or of another type,
+            with its JSON pointer and the value.
+    """
+    import msgspec
+
+    body = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        body.decode("utf-8")  # msgspec looks only at the text that it keeps
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _wrong_type(error, data, file, remedy) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        parse_json(data, file)  # says what is wrong, and where
+        raise InputError("not valid JSON", where=Where(file), value=str(error)) from error
+
+
+_TYPE_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+
+
+def _wrong_type(error: msgspec.ValidationError, data: bytes, file: str, remedy: str) -> InputError:
+    """Turn msgspec's message (``Expected `int`, got `str` - at `$.images[0].id` ``) into ours."""
+    message, _, path = str(error).partition(" - at `$")
+    parts = [name or int(index) for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path)]
+    value: object = None
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", message):
+        what = f"{missing[1]} is missing"
+    else:
+        what = _expected(message)
+        if len(data) <= MAX_QUOTED_BYTES:
+            value = parse_json(data, file)
+            for part in parts:
+                value = value[part]  # type: ignore[index]
+            if isinstance(value, dict) or (isinstance(value, list) and _nests(value)):
+                value = "an object" if isinstance(value, dict) else "a list of lists or objects"
+            elif value is None:
+                value = "null"
+    pointer = "".join(f"/{part}" for part in parts)
+    return InputError(what, where=Where(file, field=pointer or None), value=value, remedy=remedy)
+
+
+def _nests(values: list[Any]) -> bool:
+    return any(isinstance(value, list | dict) for value in values)
+
+
+def _expected(message: str) -> str:
+    """Say in plain words what msgspec expects, such as ``Expected `array` of length 4``."""
+    if length := re.match(r"Expected `array` of length (\d+)", message):
+        return f"{length[1]} values are expected"
+    wanted = re.match(r"Expected `([\w| ]+)`( [<>]=? -?\d+)?", message)
+    if wanted is None:
+        return message
+    words = " or ".join(_TYPE_WORDS.get(one, one) for one in wanted[1].split(" | "))
+    return f"{words}{wanted[2] or ''} is expected"

@@ -19,6 +19,7 @@ from gtahead.geometry import (
     rays,
     reorient_boxes,
     reorient_points,
+    snapped_within,
     vertical_fov_deg,
 )
 
@@ -197,3 +198,13 @@ def test_turning_points_is_what_pillow_does_to_pixels(orientation: int) -> None:
             assert centre.tolist() == [[column + 0.5, row + 0.5]]
             box = reorient_boxes(np.array([[x, y, x + 1.0, y + 1.0]]), orientation, (width, height))
             assert box.tolist() == [[column, row, column + 1, row + 1]]
+
+
+@given(st.lists(st.tuples(st.floats(-10, 110), st.integers(1, 100)), min_size=1))
+def test_snapping_moves_no_head_across_the_border(drawn: list[tuple[float, int]]) -> None:
+    values, limits = np.array([v for v, _ in drawn]), np.array([n for _, n in drawn])
+    found = snapped_within(values, limits)
+    assert (found * 256 == np.round(found * 256)).all()
+    inside = (values >= 0) & (values < limits)
+    assert (((found >= 0) & (found < limits)) == inside).all()
+    assert (np.abs(found - values) <= 1 / 256).all()

@@ -20,10 +20,7 @@ from gtahead.annotation.nearest import nearest_distances
 from gtahead.annotation.perspective import fit_sizes
 from gtahead.annotation.specs import parse_spec, print_spec
 from gtahead.dataset.tabular import Columns
-from gtahead.geometry import Booleans, Floats, box_sides, boxes_around
-
-GRID = 256
-"""Derived pixels are multiples of 1/256."""
+from gtahead.geometry import Booleans, Floats, box_sides, boxes_around, snapped
 
 HEAD_SIDE_M = 0.24
 """Side of the square that a public GTA-V head box tool puts around a head, in metres."""
@@ -180,14 +177,14 @@ def give_boxes(scene: HeadFrames, rule: BoxRule) -> PseudoBoxes:
         if chosen.any():
             rows = chosen[scene.heads["frame_index"]]
             found = compute(rows)
-            boxes[rows] = found if name == "captured" else np.round(found * GRID) / GRID
+            boxes[rows] = found if name == "captured" else snapped(found)
             source[rows] = ORDER.index(name)
             error[rows] = _errors(name, boxes[rows])
             if name in wanted:
                 served_first |= chosen
             open_frames &= ~chosen
     fell_back = int((~served_first & (scene.heads_a_frame > 0)).sum()) if wanted else 0
-    return PseudoBoxes(boxes, source, np.round(error * GRID) / GRID, fell_back)
+    return PseudoBoxes(boxes, source, snapped(error), fell_back)
 
 
 _FURTHER = {"joints": ("joints2d",), "perspective": ("perspective:knn",)}

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gtahead.annotation.boxes import GRID, HeadFrames
+from gtahead.annotation.boxes import HeadFrames
 from gtahead.annotation.nearest import nearest_distances
 from gtahead.annotation.specs import Value, parse_spec, print_spec
 from gtahead.errors import UsageError
-from gtahead.geometry import Floats
+from gtahead.geometry import Floats, snapped
 
 SIGMA_RULES: Mapping[str, Mapping[str, Value]] = {
     "box": {"ratio": 0.25},
@@ -96,8 +96,7 @@ def give_sigmas(scene: HeadFrames, boxes_xyxy: Floats, rule: SigmaRule) -> Float
         sigmas = np.repeat((2 * radius + 1)[:, None] / 6, 2, axis=1)
     else:
         sigmas = rule.number("ratio") * sizes
-    rounded: Floats = np.round(np.maximum(sigmas, FLOOR_PX) * GRID) / GRID
-    return rounded
+    return snapped(np.maximum(sigmas, FLOOR_PX))
 
 
 def _by_neighbours(scene: HeadFrames, sizes: Floats, rule: SigmaRule) -> Floats:

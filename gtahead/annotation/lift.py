@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gtahead.annotation.boxes import GRID, BoxRule, HeadFrames, give_boxes
-from gtahead.geometry import Floats, box_sides
+from gtahead.annotation.boxes import BoxRule, HeadFrames, give_boxes
+from gtahead.geometry import Floats, box_sides, snapped
 
 LIFT_SHARE = 0.54
 """Of the side of a head's box; less by the cosine of the pitch where the camera looks down."""
@@ -34,4 +34,4 @@ def lift_points(scene: HeadFrames) -> Floats:
     pitch = np.where(np.isnan(scene.pitch_deg), 0.0, scene.pitch_deg)[scene.heads["frame_index"]]
     lifted = scene.points_xy
     lifted[:, 1] -= LIFT_SHARE * sides * np.cos(np.radians(pitch))
-    return np.round(lifted * GRID) / GRID
+    return snapped(lifted)

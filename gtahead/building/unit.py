@@ -33,7 +33,7 @@ from gtahead.building.records import (
     record_path,
 )
 from gtahead.building.target import remove_images, remove_sequence, unit_digest
-from gtahead.building.upright import turn_heads, upright_camera, upright_size
+from gtahead.building.upright import snap_heads, turn_heads, upright_camera, upright_size
 from gtahead.dataset import ABSENT, COUNTED, IGNORED, WORK, heads_file, tables
 from gtahead.dataset.captured import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
 from gtahead.dataset.fingerprints import sequence_digests, without_unknown
@@ -102,6 +102,7 @@ def _annotate(
     """Add boxes, in_frame and status to the heads, in the upright pictures' pixels."""
     heads = captured.heads
     turn_heads(heads, [picture.orientation for picture in taken], captured.sizes_wh)
+    snap_heads(heads, _upright_sizes(captured, taken))
     scene = scene_of(
         heads,
         [

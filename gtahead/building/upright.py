@@ -1,4 +1,4 @@
-"""Turning: what happens to heads, sizes and cameras when a picture is turned upright."""
+"""From the pixels of pictures as stored to those that a data set keeps: upright, and on a grid."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from gtahead.geometry import (
     focal_px,
     reorient_boxes,
     reorient_points,
+    snapped,
+    snapped_within,
     vertical_fov_deg,
 )
 
@@ -63,3 +65,24 @@ def turn_heads(
                 for place, name in enumerate(names):
                     heads[name] = heads[name].copy()
                     heads[name][rows] = new[:, place]
+
+
+def snap_heads(heads: Columns, sizes_wh: Sequence[tuple[int, int]]) -> None:
+    """Round everything in pixels to multiples of 1/256, so that equal labels are equal data.
+
+    The same head read from COCO, VOC or a capture then has the same coordinates, whatever order a
+    format adds its numbers up in. A head in its picture stays there, and in its box.
+
+    Args:
+        heads: columns with `frame_index`, in the upright pictures' pixels; replaced in place.
+        sizes_wh: of the upright pictures, one a frame.
+    """
+    limits = np.array(sizes_wh, np.int64)[heads["frame_index"]]
+    for axis, name in enumerate("xy"):
+        heads[name] = snapped_within(heads[name], limits[:, axis])
+    for name in [name for names in _POINTS[1:] for name in names if name in heads]:
+        heads[name] = snapped(heads[name])
+    if tables.CAPTURED[0] in heads:
+        for place, name in enumerate(tables.CAPTURED):
+            keep = np.minimum if place < 2 else np.maximum
+            heads[name] = keep(snapped(heads[name]), heads["xy"[place % 2]])

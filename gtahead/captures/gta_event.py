@@ -37,7 +37,7 @@ from gtahead.dataset.captured import (
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where, printable
 from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Camera, Floats, project
+from gtahead.geometry import Camera, Floats, project, snapped
 
 SIZE_WH = (2560, 1440)
 VFOV_DEG = 50.0
@@ -48,7 +48,6 @@ FACE_M = 0.15
 FACE_BONES = 5
 """So many at least make a face; a plain skeleton has head and neck there."""
 
-GRID = 256
 WEATHERS = {
     0: "EXTRASUNNY", 1: "CLEAR", 2: "CLOUDS", 3: "SMOG", 4: "FOGGY", 5: "OVERCAST", 6: "RAIN",
     7: "THUNDER", 13: "SNOW",
@@ -313,7 +312,7 @@ def _heads(
         kinds.append(point)
     world = np.array(places).reshape(-1, 3)
     points, depth = project(world, camera, size_wh)
-    points = np.round(points * GRID) / GRID
+    points = snapped(points)
     return {
         "frame": np.full(len(ids), number, np.int64),
         "head_id": np.array(ids, np.int64),

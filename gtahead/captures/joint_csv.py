@@ -38,9 +38,8 @@ from gtahead.dataset.captured import (
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Booleans, Floats
+from gtahead.geometry import Booleans, Floats, snapped
 
-GRID = 256  # pixels that we projected are multiples of 1/256
 DEPTH_GRID = 4096
 MOST_FRAMES = 100_000
 """Beyond, frame numbers without pictures aren't a count: an hour at 30 frames a second."""
@@ -164,7 +163,7 @@ def _fill_pixels(columns: Columns, seen_xy: Floats) -> None:
     for place, names in enumerate((("x", "y"), ("neck_x", "neck_y"))):
         given = np.stack([columns[name] for name in names], axis=1)
         missing: Booleans = ~(np.abs(given) <= FARTHEST_PX).all(axis=1)
-        own = np.round(seen_xy[:, place] * GRID) / GRID
+        own = snapped(seen_xy[:, place])
         for axis, name in enumerate(names):
             columns[name] = np.where(missing, own[:, axis], given[:, axis])
     columns["top_x"], columns["top_y"] = columns["x"], columns["y"]

@@ -19,7 +19,7 @@ from gtahead.dataset.tables import CAPTURED
 from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Flow, Ledger
-from gtahead.geometry import Camera, depth_from_distance, project
+from gtahead.geometry import GRID, Camera, depth_from_distance, project
 
 SKEL_HEAD = "skel-head"
 """Kind of a point that is the game's bone SKEL_Head, which sits at the base of the skull."""
@@ -511,7 +511,8 @@ def _clear_bad_boxes(rows: HeadRows, findings: Findings) -> None:
     x0, y0, x1, y1 = (rows.columns[name] for name in CAPTURED)
     x, y = rows.columns["x"], rows.columns["y"]
     given = ~(np.isnan(x0) & np.isnan(y0) & np.isnan(x1) & np.isnan(y1))
-    fine = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1) & (x0 < x1) & (y0 < y1)
+    fine = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
+    fine &= (x1 - x0 >= 1 / GRID) & (y1 - y0 >= 1 / GRID)
     wrong = given & ~fine
     if wrong.any():
         boxes = np.stack([x0, y0, x1, y1], axis=1)

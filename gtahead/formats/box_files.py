@@ -13,7 +13,7 @@ from gtahead.dataset.tabular import Columns
 from gtahead.formats.format import Batch
 from gtahead.formats.reading import LabelledPicture
 from gtahead.formats.textrows import Ints, fixed
-from gtahead.geometry import Floats, clipped
+from gtahead.geometry import GRID, Floats, clipped
 from gtahead.pictures import PictureError, read_bytes, read_header
 
 
@@ -35,12 +35,16 @@ def corner_cents(batch: Batch) -> Ints:
     Where rounding moved it out, the corner that was moved farthest goes back by a hundredth.
     """
     exact = batch.heads.boxes_xyxy * 100
+    points = batch.heads.points_xy * 100
     corners = fixed(batch.heads.boxes_xyxy, 2)
     limits = batch.sizes_wh[batch.frame_of_heads] * 100
     for axis in (0, 1):
         pair = corners[:, axis::2]
         moved = pair - exact[:, axis::2]
         middle, true = pair.sum(axis=1), exact[:, axis::2].sum(axis=1)
+        # A box that was put around its point has its own corners rounded, to 1/256 px.
+        around = np.abs(true - 2 * points[:, axis]) <= 2 * 100 / GRID
+        true = np.where(around, 2 * points[:, axis], true)
         high = (middle >= 2 * limits[:, axis]) & (true < 2 * limits[:, axis])
         low = (middle < 0) & (true >= 0)
         rows = np.flatnonzero(high)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,18 @@ from gtahead.formats.format import (
     nested_picture,
 )
 from gtahead.formats.joining import join, write_chunk
-from gtahead.formats.textrows import Engine, Ints, fixed, fixed_within, worth_compiling
+from gtahead.formats.textrows import Engine, Ints, RowFormat, fixed, fixed_within
 
 CATEGORY = {"id": 1, "name": "head", "supercategory": "person"}
 PRECISION_PX = 0.01
 
-MOST_PX = 1e7
-"""Beyond, the area in hundredths of a pixel would be no whole number of 64 bits."""
-
 SHARE_DECIMALS = 4
+
+_PAIR: tuple[str | int, ...] = (2, ",", 2)
+_ROW: tuple[str | int, ...] = (
+    *(',\n{"id":', 0, ',"image_id":', 0, ',"category_id":1,"bbox":[', *_PAIR, ",", *_PAIR),
+    *('],"area":', 2, ',"iscrowd":', 0, ',"gtahead":{"head":', 0, ',"point":[', *_PAIR, "]"),
+)
 
 
 def labels_file(split: str) -> str:
@@ -54,7 +57,8 @@ def annotation_columns(batch: Batch) -> tuple[Ints, ...]:
     images = np.array([frame.row + 1 for frame in batch.frames], np.int64)[index]
     corners = fixed(heads.boxes_xyxy, 2)
     bbox = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-    area = (bbox[:, 2] * bbox[:, 3] + 50) // 100
+    # Nobody has boxes millions of pixels wide; beyond, an area's digits wouldn't be exact.
+    area = np.minimum((bbox[:, 2] * bbox[:, 3] + 50) // 100, 2**52)
     limits = batch.sizes_wh[index]
     points = [fixed_within(heads.points_xy[:, k], limits[:, k], 2) for k in (0, 1)]
     shares = fixed(np.where(np.isnan(heads.visibility), -1.0, heads.visibility), SHARE_DECIMALS)
@@ -71,80 +75,48 @@ def annotation_columns(batch: Batch) -> tuple[Ints, ...]:
     )
 
 
-def annotation_rows(batch: Batch, engine: Engine = "auto") -> Iterator[bytes | memoryview]:
+def annotation_rows(batch: Batch, engine: Engine = "auto") -> bytes:
     """Write a batch's annotations, each on a line that begins with a comma.
 
     Args:
         batch: whose heads all have boxes.
         engine: "plain" goes row by row; "compiled" is a loop of numba's.
-
-    Yields:
-        Some rows at a time; a view holds until the next one is asked for.
     """
-    count = len(batch.heads)
-    for values in (batch.heads.boxes_xyxy, batch.heads.points_xy):
-        if not (np.abs(values) < MOST_PX).all():  # not of NaN either
-            msg = "a coordinate to be written isn't finite, or too large"
-            raise ValueError(msg)
-    if engine == "plain" or (engine == "auto" and not worth_compiling(4 * count)):
-        yield _plain_rows(annotation_columns(batch))
-        return
-    try:
-        from gtahead.formats.compiled import LONGEST_COCO_ROW, ROWS_AT_ONCE, coco_rows
-    except ImportError:
-        if engine == "compiled":
-            raise
-        yield _plain_rows(annotation_columns(batch))
-        return
-    heads = batch.heads
-    out = np.empty(LONGEST_COCO_ROW * min(ROWS_AT_ONCE, count), np.uint8)
-    image_ids = np.array([frame.row + 1 for frame in batch.frames], np.int64)
-    sizes = np.ascontiguousarray(batch.sizes_wh)
-    frames = batch.frame_of_heads
-    ignored = heads.ignored.view(np.int8)
-    for first in range(0, count, ROWS_AT_ONCE):
-        some = slice(first, first + ROWS_AT_ONCE)
-        size = coco_rows(
-            out,
-            heads.ids[some],
-            frames[some],
-            image_ids,
-            sizes,
-            heads.boxes_xyxy[some],
-            ignored[some],
-            heads.head_ids[some],
-            heads.points_xy[some],
-            heads.visibility[some],
-            heads.occluded[some],
-        )
-        yield out[:size].data
+    columns = annotation_columns(batch)
+    *_, shares, occluded = columns
+    forms = (shares >= 0) + 2 * (occluded >= 0)
+    kinds = np.unique(forms)
+    if len(kinds) == 1:
+        return _rows_of(int(kinds[0]), columns, engine)[0]
+    rows: list[bytes] = [b""] * len(forms)
+    for kind in kinds:
+        chosen = np.flatnonzero(forms == kind)
+        text, starts = _rows_of(int(kind), tuple(values[chosen] for values in columns), engine)
+        bounds = starts.tolist()
+        for row, start, stop in zip(chosen.tolist(), bounds, bounds[1:], strict=False):
+            rows[row] = text[start:stop]
+    return b"".join(rows)
 
 
-def _plain_rows(columns: tuple[Ints, ...]) -> bytes:
-    rows = []
-    for number, image, bbox, area, crowd, head, point, share, occluded in zip(
-        *(column.tolist() for column in columns), strict=True
-    ):
-        box = ",".join(map(_cents, bbox))
-        more = f',"visibility":{share / 10**SHARE_DECIMALS:.{SHARE_DECIMALS}f}' * (share >= 0)
-        more += f',"occluded":{occluded}' * (occluded >= 0)
-        rows.append(
-            f',\n{{"id":{number},"image_id":{image},"category_id":1,"bbox":[{box}]'
-            f',"area":{_cents(area)},"iscrowd":{crowd},"gtahead":{{"head":{head}'
-            f',"point":[{_cents(point[0])},{_cents(point[1])}]{more}}}}}'
-        )
-    return "".join(rows).encode()
-
-
-def _cents(value: int) -> str:
-    return f"{'-' * (value < 0)}{abs(value) // 100}.{abs(value) % 100:02d}"
+def _rows_of(kind: int, columns: tuple[Ints, ...], engine: Engine) -> tuple[bytes, Ints]:
+    """Write rows that all say, or don't, what is known of a head's visibility and flag."""
+    ids, images, bbox, area, crowd, heads, points, shares, occluded = columns
+    row: list[str | int] = [*_ROW]
+    values = [ids, images, *bbox.T, area, crowd, heads, *points.T]
+    if kind & 1:
+        row += [',"visibility":', SHARE_DECIMALS]
+        values.append(shares)
+    if kind & 2:
+        row += [',"occluded":', 0]
+        values.append(occluded)
+    return RowFormat(*row, "}}").render(values, engine=engine)
 
 
 def _write(batch: Batch) -> None:
     file = labels_file(batch.split)
     images = b"".join(b",\n" + orjson.dumps(image_row(frame)) for frame in batch.frames)
     write_chunk(batch, f"{file}/images", [images])
-    write_chunk(batch, f"{file}/annotations", annotation_rows(batch.boxed()))
+    write_chunk(batch, f"{file}/annotations", [annotation_rows(batch.boxed())])
 
 
 def about_export(summary: Summary) -> dict[str, Any]:

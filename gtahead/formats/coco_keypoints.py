@@ -26,31 +26,9 @@ CATEGORY = {
 }
 
 _ROW = RowFormat(
-    ',\n{"id":',
-    0,
-    ',"image_id":',
-    0,
-    ',"category_id":1,"num_keypoints":1,"keypoints":[',
-    2,
-    ",",
-    2,
-    ",",
-    0,
-    '],"bbox":[',
-    2,
-    ",",
-    2,
-    ",",
-    2,
-    ",",
-    2,
-    '],"area":',
-    2,
-    ',"iscrowd":',
-    0,
-    ',"gtahead":{"head":',
-    0,
-    "}}",
+    *(',\n{"id":', 0, ',"image_id":', 0, ',"category_id":1,"num_keypoints":1,"keypoints":['),
+    *(2, ",", 2, ",", 0, '],"bbox":[', 2, ",", 2, ",", 2, ",", 2, '],"area":', 2),
+    *(',"iscrowd":', 0, ',"gtahead":{"head":', 0, "}}"),
 )
 
 VISIBLE, OCCLUDED = 2, 1

@@ -1,18 +1,19 @@
 """COCO files into columns: ours with all that they hold, other people's with what COCO has.
 
-Heads are the annotations of the category `head`, or of the only category that there is. A file of
-hundreds of megabytes is read by a compiled loop; whatever that loop doesn't expect is read again by
-the plain way, which also says what is wrong and where.
+Heads are the annotations of the category `head`, or of the only category that there is.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
 from gtahead import schemas
@@ -31,16 +32,13 @@ from gtahead.formats.reading import (
     sequence_of,
     split_word,
 )
-from gtahead.formats.textrows import Engine, Ints
+from gtahead.formats.textrows import Ints
 
 SNIFFED = 65_536
 """Bytes at either end of a file in which the keys of a COCO file are looked for."""
 
-MOST_COMPILED = 2**33
-"""Bytes of the largest file that is read at all."""
-
-MOST_PLAIN = 10**9
-"""Bytes of the largest file that is read the plain way, which takes ten times as much memory."""
+MAX_BYTES = 4 * 10**9
+"""Of the largest file that is read at all: reading takes three times as much memory."""
 
 HAS_AREA, HAS_ISCROWD = 1, 2
 """Keys that an annotation has, which COCO's own evaluation can't do without."""
@@ -49,6 +47,46 @@ NO_ID = -(2**62)
 """Stands for an annotation's id that isn't there, or is no whole number."""
 
 _REMEDY = "mend the file, or export it again"
+
+_Id = Annotated[int, msgspec.Meta(gt=-(2**62), lt=2**62)]
+_NAN = float("nan")
+_UNKNOWN_BOX = (_NAN, _NAN, _NAN, _NAN)
+_UNKNOWN_POINT = (_NAN, _NAN)
+
+
+class _Ours(msgspec.Struct, gc=False):
+    """What our own files say of a head beyond COCO."""
+
+    head: _Id = -1
+    point: tuple[float, float] = _UNKNOWN_POINT
+    visibility: float = _NAN
+    occluded: Any = None
+
+
+_NOTHING = _Ours()
+
+
+class _Annotation(msgspec.Struct, gc=False):
+    """One object of `annotations`; other keys are skipped."""
+
+    image_id: _Id
+    category_id: _Id
+    id: Any = None
+    bbox: tuple[float, float, float, float] | None = None
+    keypoints: list[float] | None = None
+    area: Any = msgspec.UNSET
+    iscrowd: Any = msgspec.UNSET
+    ignore: Any = None
+    gtahead: _Ours | None = None
+
+
+class _Document(msgspec.Struct):
+    """A COCO file."""
+
+    images: list[dict[str, Any]]
+    annotations: list[_Annotation]
+    categories: list[dict[str, Any]]
+    info: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +109,12 @@ class CocoFile:
     annotations: Columns
 
 
-def read_coco(path: Path, file: str | None = None, *, engine: Engine = "auto") -> CocoFile:
+def read_coco(path: Path, file: str | None = None) -> CocoFile:
     """Read a COCO file.
 
     Args:
         path: of the file.
         file: its name in messages.
-        engine: "plain" makes Python's objects of everything; "compiled" is a loop of numba's.
 
     Raises:
         InputError: not JSON, or not COCO; with the place.
@@ -88,130 +125,71 @@ def read_coco(path: Path, file: str | None = None, *, engine: Engine = "auto") -
     except OSError as error:
         what = error.strerror or str(error)
         raise InputError("the file can't be read", where=Where(name), value=what) from error
-    if len(data) > MOST_COMPILED:
+    if len(data) > MAX_BYTES:
         remedy = "cut it into parts"
         raise InputError("the file is too large", where=Where(name), remedy=remedy)
-    large = len(data) > 4_000_000
-    if engine == "compiled" or (engine == "auto" and large):
-        try:
-            from gtahead.formats.coco_scanning import scan
-        except ImportError:
-            if engine == "compiled":
-                raise
-        else:
-            found = scan(data)
-            if found is not None:
-                rest, columns = found
-                return _checked({**rest, "annotations": []}, name, columns)
-            if engine == "compiled":
-                msg = "the compiled loop doesn't take this file"
-                raise ValueError(msg)
-    if len(data) > MOST_PLAIN:
-        raise InputError(
-            "something in the file isn't as COCO has it, and it's too large to be searched for it",
-            where=Where(name),
-            value=f"{len(data):,} bytes",
-            remedy="cut it into parts of less than 1 GB, or mend its writer",
-        )
-    return _checked(schemas.parse_json(data, name), name, None)
-
-
-def _checked(document: Any, name: str, columns: Columns | None) -> CocoFile:  # noqa: ANN401 - JSON
-    if not isinstance(document, dict):
-        raise InputError("not a COCO file: no object", where=Where(name), remedy=_REMEDY)
-    for key in ("images", "annotations", "categories"):
-        rows = document.get(key)
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise InputError(
-                f"not a COCO file: {key} isn't a list of objects",
-                where=Where(name, field=f"/{key}"),
-                remedy="a COCO file has images, annotations and categories",
-            )
-    for index, image in enumerate(document["images"]):
+    document = schemas.parse_typed_json(data, _Document, name, remedy=_REMEDY)
+    del data
+    for index, image in enumerate(document.images):
         if not _is_id(image.get("id")) or not isinstance(image.get("file_name"), str):
             raise InputError(
                 "an image has no id or no file_name",
                 where=Where(name, field=f"/images/{index}"),
                 remedy=_REMEDY,
             )
-    info = document.get("info")
-    return CocoFile(
-        document["images"],
-        document["categories"],
-        info if isinstance(info, dict) else {},
-        _plain_columns(document["annotations"], name) if columns is None else columns,
-    )
+    info = document.info if isinstance(document.info, dict) else {}
+    columns = _annotation_columns(document.annotations, name)
+    return CocoFile(document.images, document.categories, info, columns)
 
 
 def _is_id(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**62
 
 
-def _plain_columns(rows: list[dict[str, Any]], name: str) -> Columns:
+def _annotation_columns(rows: list[_Annotation], name: str) -> Columns:
     count = len(rows)
-    out: Columns = {
-        "id": np.full(count, NO_ID),
-        "image_id": np.empty(count, np.int64),
-        "category_id": np.empty(count, np.int64),
-        "keys": np.zeros(count, np.int8),
-        "crowd": np.zeros(count, np.int8),
-        "head_id": np.full(count, -1, np.int64),
-        "visibility": np.full(count, np.nan),
-        "occluded": np.full(count, -1, np.int8),
-        "bbox": np.full((count, 4), np.nan),
-        "point": np.full((count, 2), np.nan),
-    }
-    for index, row in enumerate(rows):
-        for key in ("image_id", "category_id"):
-            if not _is_id(row.get(key)):
-                raise InputError(
-                    f"an annotation's {key} is no whole number",
-                    where=Where(name, field=f"/annotations/{index}/{key}"),
-                    value=row.get(key),
-                    remedy=_REMEDY,
-                )
-            out[key][index] = row[key]
-        if _is_id(row.get("id")):
-            out["id"][index] = row["id"]
-        out["keys"][index] = HAS_AREA * ("area" in row) | HAS_ISCROWD * ("iscrowd" in row)
-        out["crowd"][index] = bool(row.get("iscrowd") or row.get("ignore"))
-        if row.get("bbox") is not None:
-            out["bbox"][index] = _numbers(row["bbox"], 4, name, f"/annotations/{index}/bbox")
-        if row.get("keypoints"):
-            place = f"/annotations/{index}/keypoints"
-            out["point"][index] = _numbers(row["keypoints"][:3], 3, name, place)[:2]
-        ours = row.get("gtahead")
-        if isinstance(ours, dict):
-            _take_ours(ours, out, index, name)
-    return out
-
-
-def _take_ours(ours: dict[str, Any], out: Columns, index: int, name: str) -> None:
-    place = f"/annotations/{index}/gtahead"
-    if "head" in ours:
-        if not _is_id(ours["head"]):
-            where = Where(name, field=f"{place}/head")
-            raise InputError("no whole number", where=where, value=ours["head"], remedy=_REMEDY)
-        out["head_id"][index] = ours["head"]
-    if "point" in ours:
-        out["point"][index] = _numbers(ours["point"], 2, name, f"{place}/point")
-    if "visibility" in ours:
-        out["visibility"][index] = _numbers([ours["visibility"]], 1, name, f"{place}/visibility")[0]
-    if "occluded" in ours:
-        out["occluded"][index] = bool(ours["occluded"])
-
-
-def _numbers(values: Any, count: int, name: str, place: str) -> list[float]:  # noqa: ANN401 - JSON
-    fine = (
-        isinstance(values, list)
-        and len(values) == count
-        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    ours = [row.gtahead or _NOTHING for row in rows]
+    keys = (
+        HAS_AREA * (r.area is not msgspec.UNSET) | HAS_ISCROWD * (r.iscrowd is not msgspec.UNSET)
+        for r in rows
     )
-    if not fine:
+    crowd = (bool(r.iscrowd or r.ignore) for r in rows)  # an `UNSET` is false
+    boxes = chain.from_iterable(row.bbox or _UNKNOWN_BOX for row in rows)
+    points = [
+        _first_keypoint(row.keypoints, name, index)
+        if row.keypoints and own.point is _UNKNOWN_POINT
+        else own.point
+        for index, (row, own) in enumerate(zip(rows, ours, strict=True))
+    ]
+    return {
+        "id": _column((row.id if _is_id(row.id) else NO_ID for row in rows), np.int64, count),
+        "image_id": _column(map(attrgetter("image_id"), rows), np.int64, count),
+        "category_id": _column(map(attrgetter("category_id"), rows), np.int64, count),
+        "keys": _column(keys, np.int8, count),
+        "crowd": _column(crowd, np.int8, count),
+        "head_id": _column(map(attrgetter("head"), ours), np.int64, count),
+        "visibility": _column(map(attrgetter("visibility"), ours), np.float64, count),
+        "occluded": _column(
+            (-1 if own.occluded is None else bool(own.occluded) for own in ours), np.int8, count
+        ),
+        "bbox": _column(boxes, np.float64, 4 * count).reshape(count, 4),
+        "point": _column(chain.from_iterable(points), np.float64, 2 * count).reshape(count, 2),
+    }
+
+
+def _column(values: Iterable[Any], kind: type[np.generic], count: int) -> np.ndarray[Any, Any]:
+    return np.fromiter(values, kind, count)
+
+
+def _first_keypoint(keypoints: list[float], name: str, index: int) -> tuple[float, float]:
+    if len(keypoints) < 3:
         raise InputError(
-            f"not {count} numbers", where=Where(name, field=place), value=values, remedy=_REMEDY
+            "a keypoint is three numbers: x, y and v",
+            where=Where(name, field=f"/annotations/{index}/keypoints"),
+            value=keypoints,
+            remedy=_REMEDY,
         )
-    return [float(value) for value in values]
+    return keypoints[0], keypoints[1]
 
 
 def coco_files(root: Path, prefix: str) -> list[Path]:

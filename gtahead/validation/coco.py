@@ -16,7 +16,6 @@ from gtahead.findings import Finding, Findings
 from gtahead.formats.coco_reading import (
     HAS_AREA,
     HAS_ISCROWD,
-    MOST_PLAIN,
     NO_ID,
     CocoFile,
     read_coco,
@@ -31,8 +30,10 @@ FARTHEST_PX = 1e7
 """Coordinates beyond are no place of anything."""
 
 SCHEMA_BYTES = 16_000_000
-"""Files up to this size are held against the schema word by word; the loop that reads larger ones
-refuses what isn't COCO, and then they are too."""
+"""Files up to this size are always held against the schema; larger ones where reading refuses them,
+up to `MAX_SCHEMA_BYTES`."""
+
+MAX_SCHEMA_BYTES = 10**9
 
 AT_ONCE = 1000
 """Annotations that are held against the schema at once."""
@@ -77,7 +78,7 @@ def check_coco(path: Path, file: str, findings: Findings) -> CocoFile | None:
     try:
         coco = read_coco(path, file)
     except InputError as error:
-        if len(findings) == faults and path.stat().st_size <= MOST_PLAIN:
+        if len(findings) == faults and path.stat().st_size <= MAX_SCHEMA_BYTES:
             _check_schema(path, file, findings)  # else the schema has said so already
         if len(findings) == faults:
             findings.add("file-unreadable", error.where or Where(file), error.value, error.what)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import pictures
+from gtahead.building.upright import snap_heads
 from gtahead.dataset import ANNOTATING, MANIFEST, STATUS_NAMES, WORK, CountPolicy, Dataset, Frame
 from gtahead.dataset.captured import BrokenSequence, CapturedSequence, Reader, SequenceSource
 from gtahead.errors import InputError, UsageError, Where
@@ -226,6 +227,7 @@ def _of_capture(kind: Reader, folder: Path) -> Album:
     def sequence(name: str) -> CapturedSequence:
         if name not in read:
             read[name] = _read(kind, sources[name])
+            snap_heads(read[name].heads, read[name].sizes_wh)  # drawn as a data set has them
         return read[name]
 
     def get(names: Sequence[str]) -> Iterator[Shot]:

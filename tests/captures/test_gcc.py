@@ -55,7 +55,9 @@ def test_a_part_becomes_a_sequence(tmp_path: Path) -> None:
     assert (sequence.frames[1].weather, sequence.frames[1].hour) == ("RAIN", 11.7)
     assert sequence.about["ground_polygon_m"] == [list(pair) for pair in GROUND]
     heads = sequence.heads
-    assert np.stack([heads["x"], heads["y"]], axis=1)[:40] == pytest.approx(bones(scene), abs=2e-3)
+    assert np.stack([heads["x"], heads["y"]], axis=1)[:40] == pytest.approx(
+        bones(scene), abs=1 / 256
+    )
     # Another person's pixel may show one who is hidden: then the stencil doesn't tell.
     hidden = [int(body.occluded) for body in scene.people[0]]
     assert (heads["occluded"][:40] <= hidden).all()
@@ -88,7 +90,7 @@ def test_points_are_lifted_and_kept_as_they_were(tmp_path: Path) -> None:
     assert set(heads["point_kind"]) == {"skel-head"}
     assert set(heads["box_source"]) == {"ground"}
     raw = np.stack([heads["raw_x"], heads["raw_y"]], axis=1)[first]
-    assert raw == pytest.approx(bones(scene)[: len(raw)], abs=2e-3)
+    assert raw == pytest.approx(bones(scene)[: len(raw)], abs=1 / 256)
     tops = np.array([see(b.top, scene.cameras[0], scene.size_wh) for b in scene.people[0]])
     tops = tops[: len(raw)]
     sides = 0.24 * 1158.03 / tops[:, 2]

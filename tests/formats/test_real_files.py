@@ -61,8 +61,8 @@ def test_shanghaitech_builds_and_names_what_is_missing(shared_data: Path, tmp_pa
 def test_scut_head_builds(shared_data: Path, tmp_path: Path) -> None:
     report, dataset = built(shared_data / "scut_head", tmp_path / "dataset")
     assert report.exit_code == 0
-    assert len(dataset) == 23
-    assert sum(frame.count for frame in dataset) == 614
+    assert len(dataset) == 121
+    assert sum(frame.count for frame in dataset) == 3_520
     frame = next(frame for frame in dataset if frame.frame == "PartB_00002")
     assert frame.boxes_xyxy[0].tolist() == [78.0, 208.0, 227.0, 403.0]
 

@@ -48,7 +48,7 @@ def assert_same(before: Path, after: Path, one: Format) -> None:
             whole = (frame.boxes_xyxy[rows] >= 0).all(axis=1)
             whole &= (frame.boxes_xyxy[rows][:, 2:] <= [width, height]).all(axis=1)
             error = error[whole]
-        assert (error <= one.precision_px + 1e-9).all(), (frame_id, error.max())
+        assert (error <= one.precision_px + 1 / 512).all(), (frame_id, error.max())
         if "boxes" in one.holds:
             boxes = frame.boxes_xyxy[rows]
             if one.clips:

@@ -42,7 +42,6 @@ path = Path(sys.argv[1])
 
 OURS = """
 from gtahead.findings import Findings
-from gtahead.formats import coco_scanning  # numba loads its loops
 from gtahead.validation.coco import check_coco
 tiny = Path(sys.argv[2])
 check_coco(tiny, tiny.name, Findings())
