@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gtahead.building import annotate, build
-    from gtahead.checkup import doctor
     from gtahead.dataset import Dataset
+    from gtahead.diagnostics import doctor
     from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError
     from gtahead.formats.exporting import export
-    from gtahead.overview import info
+    from gtahead.inspection import info
     from gtahead.publishing import diff, publish, pull, rebuild, stage, verify
     from gtahead.reports import report
-    from gtahead.scoring import benchmark, compare, leaderboard
+    from gtahead.reports.ranking import leaderboard
+    from gtahead.scoring import benchmark, compare
     from gtahead.simulation import simulate
     from gtahead.training import export_model, predict, train
     from gtahead.validation import validate
@@ -33,11 +34,11 @@ _HOMES = {
     "build": "gtahead.building",
     "compare": "gtahead.scoring",
     "diff": "gtahead.publishing",
-    "doctor": "gtahead.checkup",
+    "doctor": "gtahead.diagnostics",
     "export": "gtahead.formats.exporting",
     "export_model": "gtahead.training",
-    "info": "gtahead.overview",
-    "leaderboard": "gtahead.scoring",
+    "info": "gtahead.inspection",
+    "leaderboard": "gtahead.reports.ranking",
     "predict": "gtahead.training",
     "publish": "gtahead.publishing",
     "pull": "gtahead.publishing",

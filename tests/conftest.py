@@ -30,9 +30,9 @@ def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Commands that are run as processes of their own keep the default, one worker a core.
     """
-    from gtahead import running
+    from gtahead.parallel import pool
 
-    monkeypatch.setattr(running, "default_workers", lambda: 1)
+    monkeypatch.setattr(pool, "default_workers", lambda: 1)
 
 
 @pytest.fixture(scope="session")

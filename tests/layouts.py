@@ -17,10 +17,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gtahead.dataset.captured import CapturedSequence
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera
-from gtahead.intake import choose_reader
+from gtahead.ingest.model import CapturedSequence
+from gtahead.readers import choose_reader
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -20,7 +20,7 @@ import pytest
 from helpers import edit_sequence, gtahead, make_sequence, manifest, picture, spawn_gtahead
 
 import gtahead as library
-from gtahead import pictures
+from gtahead.images import reading
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_decoder_that_hangs_costs_its_frame(
         return decode(data, flags)
 
     monkeypatch.setattr(cv2, "imdecode", hang)
-    monkeypatch.setattr(pictures, "DECODE_LIMIT_S", 2.0)
+    monkeypatch.setattr(reading, "DECODE_LIMIT_S", 2.0)
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "out", "--workers", 1)
     release.set()
     assert done.code == 3

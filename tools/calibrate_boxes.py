@@ -18,11 +18,12 @@ import numpy as np
 
 from gtahead.annotation import HeadFrames, depths_over_ground
 from gtahead.annotation.evaluation import MEASURED, measure_rules, summary
-from gtahead.dataset import COUNTED, CountPolicy
+from gtahead.dataset import CountPolicy
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Floats, focal_px, inside
-from gtahead.intake import READERS
+from gtahead.readers import READERS
 from gtahead.simulation import simulate
+from gtahead.tables.canonical import COUNTED
 
 TABLE = Path(__file__).resolve().parents[1] / "gtahead" / "annotation" / "calibration.json"
 PRESET, SEEDS = "small", (100, 101, 102)

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 import gtahead
-from gtahead.drawing import draw_rules, write_png
+from gtahead.drawing import write_png
+from gtahead.viewing.rules import draw_rules
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 WIDTH = 1280

@@ -18,11 +18,10 @@ import click
 
 import gtahead
 from gtahead import schemas
-from gtahead.causes import CAUSES
 from gtahead.cli import main as group
 from gtahead.findings import CODES
 from gtahead.formats import FORMATS, Format
-from gtahead.formats.format import ASPECTS
+from gtahead.formats.base import ASPECTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BAD = DOCS.parent / "tests" / "bad"
@@ -46,7 +45,7 @@ def findings_page() -> str:
             "",
             f"*{kind.severity.value}{away}*: {kind.what}.",
             "",
-            f"- Cause: {CAUSES[code]}",
+            f"- Cause: {kind.cause}",
             f"- Remedy: {kind.remedy}.",
             "",
         ]

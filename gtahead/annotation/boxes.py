@@ -19,8 +19,8 @@ import orjson
 from gtahead.annotation.nearest import nearest_distances
 from gtahead.annotation.perspective import fit_sizes
 from gtahead.annotation.specs import parse_spec, print_spec
-from gtahead.dataset.tabular import Columns
 from gtahead.geometry import Booleans, Floats, box_sides, boxes_around, snapped
+from gtahead.tables.csv import Columns
 
 HEAD_SIDE_M = 0.24
 """Side of the square that a public GTA-V head box tool puts around a head, in metres."""

@@ -9,21 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gtahead import running, storage
+from gtahead import storage
 from gtahead.annotation import BoxRule, SigmaRule
-from gtahead.building import target as targets
+from gtahead.building import output as targets
 from gtahead.building.annotating import AnnotateReport, annotate, recover
 from gtahead.building.finishing import finish
 from gtahead.building.frames import UnitTask
 from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
-from gtahead.building.unit import build_sequence, sorted_sources
-from gtahead.cluster import Crashed
+from gtahead.building.sequence_job import build_sequence, sorted_sources
 from gtahead.dataset import ANNOTATING, CountPolicy
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.intake import choose_reader
-from gtahead.remote import places
+from gtahead.parallel.dask import Crashed
+from gtahead.parallel.pool import default_workers, run_units
+from gtahead.readers import choose_reader
+from gtahead.urls import places
 
 __all__ = ["AnnotateReport", "BuildReport", "BuildStopped", "annotate", "build"]
 
@@ -157,10 +158,10 @@ def build(
             ]
             if on_progress is not None:
                 on_progress(len(records), len(sources), "")
-            results = running.run_units(
+            results = run_units(
                 build_sequence,
                 tasks,
-                workers=workers or running.default_workers(),
+                workers=workers or default_workers(),
                 scheduler=scheduler,
                 folders=[root, target],
             )

@@ -17,30 +17,28 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from gtahead import running, storage
-from gtahead.annotation import BoxRule, HeadFrames, SigmaRule
+from gtahead import storage
+from gtahead.annotation import BoxRule, SigmaRule
+from gtahead.annotation.scene import label, standing_scene
 from gtahead.building.finishing import fingerprints_of
-from gtahead.building.labels import label, scene_of
+from gtahead.building.output import is_ours, records_of
 from gtahead.building.records import SequenceRecord
-from gtahead.building.target import is_ours, records_of
 from gtahead.dataset import (
     ANNOTATING,
     MANIFEST,
-    STATUS_NAMES,
     WORK,
     Dataset,
-    camera_of,
     heads_file,
     read_manifest,
-    tables,
     write_manifest,
 )
 from gtahead.dataset.fingerprints import sequence_digests, without_unknown
-from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
-from gtahead.remote import places
+from gtahead.parallel.pool import run_all
 from gtahead.storage import crash_point
+from gtahead.tables import canonical
+from gtahead.urls import places
 
 Rule = TypeVar("Rule", BoxRule, SigmaRule)
 
@@ -166,7 +164,7 @@ def annotate(
         if on_progress is not None:
             on_progress(0, len(tasks), "")
         try:
-            results = running.run_all(
+            results = run_all(
                 _label_sequence, tasks, workers=workers, scheduler=scheduler, folders=[target]
             )
             with closing(results):
@@ -244,7 +242,7 @@ def _label_sequence(task: _Task) -> _Labelled:
     heads = without_unknown(scene.heads)
     made = task.target / ANNOTATING / file
     with storage.replacing(made) as part:
-        tables.write_heads(part, heads, rows["frame_id"])
+        canonical.write_heads(part, heads, rows["frame_id"])
     names = heads["box_source_names"]
     counts = np.bincount(heads["box_source"], minlength=len(names)) if len(names) else ()
     return _Labelled(
@@ -252,43 +250,6 @@ def _label_sequence(task: _Task) -> _Labelled:
         {"sha256": storage.sha256_of(made), "rows": len(heads["head_id"])},
         {str(name): int(count) for name, count in zip(names, counts, strict=True)},
         fell_back,
-    )
-
-
-def standing_scene(opened: Dataset, sequence: str) -> HeadFrames:
-    """Give one sequence of a data set as the rules see it, with its captured boxes as they came.
-
-    Raises:
-        InputError: a table is missing or damaged.
-    """
-    rows = opened.select(sequences=[sequence]).frames()
-    cameras = [
-        camera_of(dict(zip(rows, values, strict=True)))
-        for values in zip(*rows.values(), strict=True)
-    ]
-    heads = _as_captured(opened.heads(sequence), rows["frame_id"])
-    sizes = list(zip(rows["width"], rows["height"], strict=True))
-    return scene_of(heads, cameras, rows["ground_m"], sizes)
-
-
-def _as_captured(heads: Columns, frame_ids: list[str]) -> Columns:
-    """Undo what rules added to a sequence's heads; words become codes again."""
-    number = {frame_id: index for index, frame_id in enumerate(frame_ids)}
-    code = {name: index for index, name in enumerate(STATUS_NAMES)}
-    kind = {name: index for index, name in enumerate(tables.POINT_KINDS)}
-    captured = np.stack([heads[name] for name in tables.CAPTURED], axis=1)
-    boxes = np.stack([heads[name] for name in tables.BOX], axis=1)
-    only_there = (heads["box_source"] == "captured") & np.isnan(captured).any(axis=1)
-    captured[only_there] = boxes[only_there]
-    ruled = {*tables.BOX, *tables.SIGMA, "box_error_px", "box_source", "frame_id"}
-    return without_unknown(
-        {
-            **{name: values for name, values in heads.items() if name not in ruled},
-            **{name: captured[:, place] for place, name in enumerate(tables.CAPTURED)},
-            "frame_index": np.array([number[name] for name in heads["frame_id"]], np.int64),
-            "status": np.array([code[name] for name in heads["status"]], np.int8),
-            "point_kind": np.array([kind.get(name, -1) for name in heads["point_kind"]], np.int8),
-        }
     )
 
 

@@ -22,8 +22,8 @@ from gtahead import __version__, storage
 from gtahead.annotation import Balance, SplitItem, balance_of, design_splits
 from gtahead.annotation.splits import groups_of
 from gtahead.building.options import BuildOptions
+from gtahead.building.output import remove_orphans
 from gtahead.building.records import SequenceRecord, frames_path
-from gtahead.building.target import remove_orphans
 from gtahead.dataset import (
     DENSITY_LEVELS,
     FRAMES,
@@ -32,7 +32,6 @@ from gtahead.dataset import (
     WORK,
     density_level,
     heads_file,
-    tables,
     write_manifest,
 )
 from gtahead.dataset.fingerprints import KINDS, combined
@@ -40,6 +39,7 @@ from gtahead.dataset.manifest import FORMAT, VERSION
 from gtahead.errors import Where
 from gtahead.findings import Findings, Ledger
 from gtahead.storage import crash_point
+from gtahead.tables import canonical
 
 STANDPOINT_M = 1.0
 """Cameras that stood at most so far apart, in each axis, count as one."""
@@ -141,7 +141,7 @@ def _sum_up(target: Path, name: str) -> _Sequence:
     columns = ["num_heads", "width", "height", "weather", "hour", "location", "file", "sha256"]
     columns += ["camera_x_m", "camera_y_m", "camera_z_m"]
     path = frames_path(target, name)
-    rows = tables.read_frames(path, str(path), columns)
+    rows = canonical.read_frames(path, str(path), columns)
     places = zip(rows["camera_x_m"], rows["camera_y_m"], rows["camera_z_m"], strict=True)
     prefixes = [int(sha256[:16], 16) for sha256 in rows["sha256"] if sha256 is not None]
     return _Sequence(
@@ -249,14 +249,14 @@ def _shared_pictures(
 
 def _picture_place(target: Path, name: str, prefix: str) -> Where:
     path = frames_path(target, name)
-    rows = tables.read_frames(path, str(path), ["frame", "source_file", "sha256"])
+    rows = canonical.read_frames(path, str(path), ["frame", "source_file", "sha256"])
     index = next(i for i, sha256 in enumerate(rows["sha256"]) if (sha256 or "").startswith(prefix))
     return Where(rows["source_file"][index], name, rows["frame"][index])
 
 
 def _write_frames(target: Path, splits: Mapping[str, str]) -> None:
     with storage.replacing(target / FRAMES) as part:
-        writer = tables.FramesWriter(part)
+        writer = canonical.FramesWriter(part)
         try:
             for name in sorted(splits):
                 writer.add(frames_path(target, name), splits[name])

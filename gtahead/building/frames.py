@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead import pictures, storage
+from gtahead import storage
 from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
-from gtahead.dataset.captured import CapturedFrame, CapturedSequence, SequenceSource
 from gtahead.errors import Where
 from gtahead.geometry import Booleans
-from gtahead.intake import READERS
+from gtahead.images.layers import Layer, compose
+from gtahead.images.prepare import Prepared, prepare
+from gtahead.images.reading import PictureError, check_health, read_bytes, read_header
+from gtahead.ingest.model import CapturedFrame, CapturedSequence, SequenceSource
+from gtahead.readers import READERS
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,12 @@ def take_pictures(
         where = Where(frame.file, captured.name, frame.frame)
         try:
             if frame.fault is not None:
-                raise pictures.PictureError(frame.fault)
+                raise PictureError(frame.fault)
             if not captured.pictures:
                 taken.append(TakenPicture())
                 continue
             taken.append(_take_picture(frame, captured, task, part, hashes, record))
-        except pictures.PictureError as fault:
+        except PictureError as fault:
             if frame.fault is None:
                 record.findings.add(fault.code, where, detail=fault.detail)
             reasons[index] = fault.code
@@ -117,22 +120,22 @@ def _take_picture(
     file = frame.file or ""
     path = task.source.root / file
     data = _read_picture(frame, task)
-    header = pictures.read_header(data)
+    header = read_header(data)
     width, height = frame.size_wh or captured.size_wh
     if header.size_wh != (width, height) and header.upright_wh != (width, height):
         found = f"{header.size_wh[0]} x {header.size_wh[1]}"
-        raise pictures.PictureError("wrong-size", f"{found} instead of {width} x {height}")
-    pictures.check_health(data, header)
-    prepared = pictures.prepare(data, header)
+        raise PictureError("wrong-size", f"{found} instead of {width} x {height}")
+    check_health(data, header)
+    prepared = prepare(data, header)
     if frame.layers or frame.row is not None:  # there is no file to link to
         prepared = replace(prepared, new_bytes=prepared.new_bytes or data)
     source_hash = (
         prepared.sha256 if prepared.new_bytes is None else hashlib.sha256(data).hexdigest()
     )
     if frame.sha256 is not None and frame.sha256 != source_hash:
-        raise pictures.PictureError("hash-mismatch", f"{source_hash[:12]}…")
+        raise PictureError("hash-mismatch", f"{source_hash[:12]}…")
     if source_hash in hashes:
-        raise pictures.PictureError("duplicate-picture", f"of {hashes[source_hash]}")
+        raise PictureError("duplicate-picture", f"of {hashes[source_hash]}")
     hashes[source_hash] = file
     for code in prepared.changes:
         record.findings.add(code, Where(file, captured.name, frame.frame))
@@ -151,25 +154,25 @@ def _read_picture(frame: CapturedFrame, task: UnitTask) -> bytes:
         return unpack(task.source.root, frame)
     if frame.layers:
         return _read_layers(frame, task)
-    return pictures.read_bytes(task.source.root / (frame.file or ""))
+    return read_bytes(task.source.root / (frame.file or ""))
 
 
 def _read_layers(frame: CapturedFrame, task: UnitTask) -> bytes:
     """Put a frame together whose people the tool drew in several goes."""
     root = task.source.root
     layers = [
-        pictures.Layer(
-            shown=pictures.read_bytes(root / layer.shown),
-            empty=None if layer.empty is None else pictures.read_bytes(root / layer.empty),
-            stencil=pictures.read_bytes(root / layer.stencil),
+        Layer(
+            shown=read_bytes(root / layer.shown),
+            empty=None if layer.empty is None else read_bytes(root / layer.empty),
+            stencil=read_bytes(root / layer.stencil),
         )
         for layer in frame.layers
     ]
-    return pictures.compose(layers)
+    return compose(layers)
 
 
 def _place(
-    path: Path, prepared: pictures.Prepared, to: Path, task: UnitTask, record: SequenceRecord
+    path: Path, prepared: Prepared, to: Path, task: UnitTask, record: SequenceRecord
 ) -> None:
     """Put a picture into the unit's folder: linked, copied, or written anew."""
     if prepared.new_bytes is not None:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from gtahead.captures.gcc import GCC
 from gtahead.captures.gta_event import GTA_EVENT
-from gtahead.captures.headless import BY_NAME, Headless, explain
 from gtahead.captures.jta import JTA
 from gtahead.captures.jta_mods import JTA_MODS
 from gtahead.captures.motsynth import MOTSYNTH
 from gtahead.captures.mta import MTA
 from gtahead.captures.native import NATIVE
 from gtahead.captures.rgbdsyn import RGBDSYN
-from gtahead.dataset.captured import Reader
+from gtahead.captures.unsupported import BY_NAME, Headless, explain
+from gtahead.ingest.model import Reader
 
 CAPTURES: Mapping[str, Reader] = {
     "native": NATIVE,

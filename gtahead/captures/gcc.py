@@ -10,8 +10,9 @@ from pathlib import Path
 
 from gtahead.captures import gcc_part, gcc_scene
 from gtahead.captures.gcc_part import EYE_INFO, PART, PED_INFO
-from gtahead.dataset.captured import CapturedSequence, Reader, SequenceSource, folders_in
 from gtahead.findings import Findings, Ledger
+from gtahead.ingest.model import CapturedSequence, Reader, SequenceSource
+from gtahead.ingest.names import folders_in
 
 
 def _parts(root: Path) -> list[Path]:

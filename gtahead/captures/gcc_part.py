@@ -16,23 +16,23 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.captures.picture_files import MOST_DIGITS, common_size
-from gtahead.dataset.captured import (
+from gtahead.errors import Where, printable
+from gtahead.findings import Findings, Ledger
+from gtahead.geometry import Camera, Floats, inside
+from gtahead.images.layers import people_in_stencil
+from gtahead.images.reading import PICTURE_SUFFIXES, PictureError, read_bytes
+from gtahead.ingest.model import (
     SIMULATION,
     BrokenSequence,
     CapturedFrame,
     CapturedSequence,
-    HeadRows,
     LayerFiles,
     SequenceSource,
-    frame_name,
     mark_simulated,
-    settle_heads,
 )
-from gtahead.dataset.tabular import Columns
-from gtahead.errors import Where, printable
-from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Camera, Floats, inside
-from gtahead.pictures import PICTURE_SUFFIXES, PictureError, people_in_stencil, read_bytes
+from gtahead.ingest.names import frame_name
+from gtahead.ingest.rows import HeadRows, settle_heads
+from gtahead.tables.csv import Columns
 
 PED_INFO = "pedInfo.xml"
 EYE_INFO = "eyeInfo.log"

@@ -19,25 +19,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead import pictures, schemas
+from gtahead import schemas
 from gtahead.captures.picture_files import common_size
-from gtahead.dataset.captured import (
-    BrokenSequence,
-    CapturedFrame,
-    CapturedSequence,
-    HeadRows,
-    Reader,
-    SequenceSource,
-    can_name_a_sequence,
-    folders_in,
-    frame_name,
-    note_gaps,
-    settle_heads,
-)
-from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where, printable
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, Floats, project, snapped
+from gtahead.images.layers import PERSON as PERSON_BITS
+from gtahead.images.reading import PictureError, decode_values, read_bytes
+from gtahead.ingest.model import (
+    BrokenSequence,
+    CapturedFrame,
+    CapturedSequence,
+    Reader,
+    SequenceSource,
+)
+from gtahead.ingest.names import can_name_a_sequence, folders_in, frame_name
+from gtahead.ingest.rows import HeadRows, note_gaps, settle_heads
+from gtahead.tables.csv import Columns
 
 SIZE_WH = (2560, 1440)
 VFOV_DEG = 50.0
@@ -369,8 +367,8 @@ def _hidden(
         return hidden
     path = files.stencils.get(number, source.root / source.path / f"{number:010d}-stencil.tiff")
     try:
-        stencil = pictures.decode_values(pictures.read_bytes(path))
-    except pictures.PictureError:
+        stencil = decode_values(read_bytes(path))
+    except PictureError:
         stencil = None
     if stencil is None or stencil.shape != (size_wh[1], size_wh[0]):
         place = path.relative_to(source.root).as_posix()
@@ -379,7 +377,7 @@ def _hidden(
     points = np.stack([table["x"], table["y"]], axis=1)
     here = np.isfinite(points).all(axis=1) & ((points >= 0) & (points < size_wh)).all(axis=1)
     column, row = np.floor(points[here]).astype(np.int64).T
-    hidden[here] = stencil[row, column] & 7 != pictures.PERSON
+    hidden[here] = stencil[row, column] & 7 != PERSON_BITS
     return hidden
 
 

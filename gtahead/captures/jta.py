@@ -15,24 +15,20 @@ import numpy.typing as npt
 import orjson
 
 from gtahead import schemas
-from gtahead.captures.joints import Joints, clean_flags, heads_of, persons
+from gtahead.captures.joints.model import Joints, clean_flags, heads_of, persons
 from gtahead.captures.picture_files import numbered_pictures
-from gtahead.dataset.captured import (
-    BrokenSequence,
-    CapturedFrame,
-    CapturedSequence,
-    HeadRows,
-    Reader,
-    SequenceSource,
-    frame_name,
-    frames_around,
-    frames_within,
-    note_gaps,
-    settle_heads,
-)
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, vertical_fov_deg
+from gtahead.ingest.model import (
+    BrokenSequence,
+    CapturedFrame,
+    CapturedSequence,
+    Reader,
+    SequenceSource,
+)
+from gtahead.ingest.names import frame_name
+from gtahead.ingest.rows import HeadRows, frames_around, frames_within, note_gaps, settle_heads
 
 SIZE_WH = (1920, 1080)
 FOCAL_PX = 1158.0

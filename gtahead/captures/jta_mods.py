@@ -11,24 +11,23 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.captures.joint_csv import read_sequence
-from gtahead.captures.joint_file import JointCsv, read_joint_file
-from gtahead.captures.joint_views import printed_step
-from gtahead.captures.joints import Joints
+from gtahead.captures.joints.checks import printed_step
+from gtahead.captures.joints.csv_file import JointCsv, read_joint_file
+from gtahead.captures.joints.csv_sequence import read_sequence
+from gtahead.captures.joints.model import Joints
 from gtahead.captures.picture_files import note_strange_pictures, numbered_pictures
-from gtahead.dataset.captured import (
+from gtahead.errors import Where, printable
+from gtahead.findings import Findings, Ledger
+from gtahead.geometry import Camera, Floats
+from gtahead.ingest.model import (
     SIMULATION,
     CapturedSequence,
     Reader,
     SequenceSource,
-    can_name_a_sequence,
-    folders_in,
     mark_simulated,
 )
-from gtahead.dataset.tabular import Columns, write_csv
-from gtahead.errors import Where, printable
-from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Camera, Floats
+from gtahead.ingest.names import can_name_a_sequence, folders_in
+from gtahead.tables.csv import Columns, write_csv
 
 COORDS = "coords.csv"
 FPS = 30.0

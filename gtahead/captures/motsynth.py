@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import schemas, storage
-from gtahead.captures.joints import (
+from gtahead.captures.joints.model import (
     HEAD_CENTER,
     HEAD_TOP,
     JOINTS_A_PERSON,
@@ -26,21 +26,18 @@ from gtahead.captures.joints import (
     persons,
 )
 from gtahead.captures.picture_files import MOST_DIGITS
-from gtahead.dataset.captured import (
-    BrokenSequence,
-    CapturedFrame,
-    CapturedSequence,
-    HeadRows,
-    Reader,
-    SequenceSource,
-    folders_in,
-    frame_name,
-    note_gaps,
-    settle_heads,
-)
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, vertical_fov_deg
+from gtahead.ingest.model import (
+    BrokenSequence,
+    CapturedFrame,
+    CapturedSequence,
+    Reader,
+    SequenceSource,
+)
+from gtahead.ingest.names import folders_in, frame_name
+from gtahead.ingest.rows import HeadRows, note_gaps, settle_heads
 
 SIZE_WH = (1920, 1080)
 FOCAL_PX = 1158.0

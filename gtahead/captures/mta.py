@@ -12,19 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.captures.joint_csv import read_sequence
-from gtahead.captures.joint_file import JointCsv, JointFile, read_joint_file
+from gtahead.captures.joints.csv_file import JointCsv, JointFile, read_joint_file
+from gtahead.captures.joints.csv_sequence import read_sequence
 from gtahead.captures.picture_files import note_strange_pictures, numbered_pictures
-from gtahead.dataset.captured import (
-    CapturedSequence,
-    Reader,
-    SequenceSource,
-    folders_in,
-    frame_name,
-)
-from gtahead.dataset.tabular import Kind
 from gtahead.errors import InputError, Where, printable
 from gtahead.findings import Finding, Findings, Ledger
+from gtahead.ingest.model import CapturedSequence, Reader, SequenceSource
+from gtahead.ingest.names import folders_in, frame_name
+from gtahead.tables.csv import Kind
 
 LAYOUT = JointCsv(
     ids=("frame_no_cam", "person_id", "joint_type"),

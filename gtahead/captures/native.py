@@ -10,21 +10,20 @@ from typing import Any
 import numpy as np
 
 from gtahead import schemas, storage
-from gtahead.dataset.captured import (
+from gtahead.errors import InputError, Where, printable
+from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
+from gtahead.geometry import Camera
+from gtahead.images.reading import PICTURE_SUFFIXES
+from gtahead.ingest.model import (
     BrokenSequence,
     CapturedFrame,
     CapturedSequence,
-    HeadRows,
     Reader,
     SequenceSource,
-    can_name_a_sequence,
-    frame_name,
-    frames_around,
-    frames_within,
-    note_gaps,
-    settle_heads,
 )
-from gtahead.dataset.tabular import (
+from gtahead.ingest.names import can_name_a_sequence, frame_name
+from gtahead.ingest.rows import HeadRows, frames_around, frames_within, note_gaps, settle_heads
+from gtahead.tables.csv import (
     Columns,
     Kind,
     TableRead,
@@ -33,10 +32,6 @@ from gtahead.dataset.tabular import (
     read_parquet,
     write_csv,
 )
-from gtahead.errors import InputError, Where, printable
-from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
-from gtahead.geometry import Camera
-from gtahead.pictures import PICTURE_SUFFIXES
 
 FORMAT = "gtahead-capture"
 VERSION = 1

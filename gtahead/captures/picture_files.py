@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gtahead.errors import Where, printable
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings
-from gtahead.pictures import PICTURE_SUFFIXES, PictureError, read_bytes, read_header
+from gtahead.images.reading import PICTURE_SUFFIXES, PictureError, read_bytes, read_header
 
 MOST_DIGITS = 18
 _NUMBER = re.compile(r"(\d+)")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gtahead.captures import gcc_scene
-from gtahead.dataset.captured import CapturedSequence, Reader, SequenceSource
 from gtahead.findings import Findings, Ledger
+from gtahead.ingest.model import CapturedSequence, Reader, SequenceSource
 
 
 def _scenes(root: Path) -> list[Path]:

@@ -166,7 +166,7 @@ def _tell_transfers() -> None:
     import logging
 
     handler = logging.StreamHandler()
-    log = logging.getLogger("gtahead.remote")
+    log = logging.getLogger("gtahead.urls")
     log.handlers, log.propagate = [handler], False
     log.setLevel(logging.INFO)
 

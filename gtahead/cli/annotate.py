@@ -109,13 +109,14 @@ def _evaluate(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    from gtahead.building.evaluating import evaluate
+    from gtahead.annotation.rule_errors import evaluate
 
     with progress_bar("evaluating", quiet=quiet or as_json) as show:
         found = evaluate(dataset, workers=workers, scheduler=scheduler, on_progress=show)
     if picture is not None:
         from gtahead.dataset import Dataset
-        from gtahead.drawing import draw_rules, write_png
+        from gtahead.drawing import write_png
+        from gtahead.viewing.rules import draw_rules
 
         write_png(picture, draw_rules(Dataset.open(dataset)))
     if as_json:
@@ -144,7 +145,7 @@ def _row(name: str, told: Mapping[str, Any]) -> list[str]:
 
 def _banded(quantity: str, rules: Mapping[str, Any]) -> str:
     """Lay out mean IoU, a row a rule and a column a band."""
-    from gtahead.building.evaluating import bands_of
+    from gtahead.annotation.rule_errors import bands_of
 
     there = {band for told in rules.values() for band in told["by"].get(quantity, ())}
     bands = [name for name, _, _ in bands_of(quantity) if name in there]

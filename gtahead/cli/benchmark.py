@@ -96,13 +96,13 @@ def command(
     """
     del debug
     from gtahead.scoring import benchmark, check_predictions, write_result
-    from gtahead.scoring.truth import open_truth
+    from gtahead.scoring.ground_truth import open_truth
 
     if truth is not None and data is not None:
         raise UsageError("--truth and --data both say what is scored", remedy="give one of them")
     against = truth or data or "./dataset"
     if template:
-        from gtahead.scoring.templates import template_of
+        from gtahead.scoring.blank import template_of
 
         if predictions is not None:
             raise UsageError("--template takes no predictions", value=predictions, remedy="drop it")
@@ -156,7 +156,7 @@ def command(
     if out is not None:
         write_result(out, score.document)
     if html is not None:
-        from gtahead.scoring.page import write_page
+        from gtahead.reports.score import write_page
 
         write_page(Path(html), score, None if truth else Path(against))
     if as_json:

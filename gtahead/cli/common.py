@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gtahead.errors import printable
-from gtahead.remote import with_urls
+from gtahead.urls import with_urls
 
 if TYPE_CHECKING:
     from gtahead.findings import Findings

@@ -10,7 +10,7 @@ from gtahead.cli.common import echo, output_options, print_json
 from gtahead.errors import as_size
 
 if TYPE_CHECKING:
-    from gtahead.checkup import Checkup
+    from gtahead.diagnostics import Checkup
 
 
 @click.command("doctor")
@@ -25,7 +25,7 @@ def command(*, no_run: bool, quiet: bool, debug: bool, as_json: bool) -> int:
     Exit 0: the core works. 4: it doesn't, and why.
     """
     del debug
-    from gtahead.checkup import doctor
+    from gtahead.diagnostics import doctor
 
     found = doctor(run=not no_run)
     if as_json:
@@ -36,7 +36,7 @@ def command(*, no_run: bool, quiet: bool, debug: bool, as_json: bool) -> int:
 
 
 def _print(found: Checkup) -> None:
-    from gtahead.checkup import EXTRAS
+    from gtahead.diagnostics import EXTRAS
 
     about = found.about
     memory = "" if about["memory"] is None else f", {as_size(about['memory'])} of memory"

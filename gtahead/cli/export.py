@@ -125,7 +125,7 @@ def command(
 
 
 def _print(report: ExportReport) -> None:
-    from gtahead.formats.format import LOSSES
+    from gtahead.formats.base import LOSSES
 
     echo(f"{report.out}: {report.format}, {report.files:,} files, {as_size(report.bytes)}")
     rows = [["", "in", "left out", "out"]]

@@ -18,7 +18,7 @@ from gtahead.errors import as_size
 def command(path: str, *, debug: bool, as_json: bool) -> int:
     """Say what PATH holds: a capture or a data set, how much of what.  [default: ./dataset]"""  # noqa: D415
     del debug
-    from gtahead.overview import info
+    from gtahead.inspection import info
 
     found = info(path)
     if as_json:

@@ -31,7 +31,7 @@ def command(
     del debug
     from dataclasses import asdict
 
-    from gtahead.scoring import leaderboard
+    from gtahead.reports.ranking import leaderboard
 
     board = leaderboard(folder, out, sort=sort)
     for name, why in board.skipped:

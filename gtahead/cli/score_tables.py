@@ -8,8 +8,7 @@ from typing import Any
 from gtahead.cli.common import table
 from gtahead.errors import printable
 from gtahead.scoring import Comparison, Score
-from gtahead.scoring.metrics import RADII
-from gtahead.scoring.naming import figure, title_of
+from gtahead.scoring.metrics import RADII, figure, title_of
 
 SHOWN = {
     "counting": ("mae", "rmse", "nae", "bias", "r2", "game1", "game2", "game3"),

@@ -121,7 +121,8 @@ def command(
             on_progress=show,
         )
     if contact_sheet is not None:
-        from gtahead.drawing import draw_contact_sheet, write_png
+        from gtahead.drawing import write_png
+        from gtahead.viewing.contact_sheet import draw_contact_sheet
 
         write_png(contact_sheet, draw_contact_sheet(report.out, list(report.sequences)))
     if as_json:

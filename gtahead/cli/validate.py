@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gtahead.causes import CAUSES
 from gtahead.cli.common import echo, print_json, progress_bar, working_options
 from gtahead.errors import UsageError
 from gtahead.findings import CODES, Severity
@@ -79,7 +78,7 @@ def command(
         echo(_explanation(explain))
         return 0
     from gtahead.validation import validate
-    from gtahead.validation.baseline import read_baseline, without_known
+    from gtahead.validation.waivers import read_baseline, without_known
 
     if html is not None and not Path(html).absolute().parent.is_dir():
         remedy = "make it, or choose another"
@@ -102,7 +101,7 @@ def command(
     if known is not None:
         report["new"] = found.as_dict()
     if html is not None:
-        from gtahead.validation.page import write_page
+        from gtahead.reports.findings import write_page
 
         write_page(Path(html), checked, found)
     if as_json:
@@ -123,7 +122,7 @@ def _explanation(code: str) -> str:
     kind = CODES[code]
     away = f"; a build sets the {kind.sets_aside} aside" if kind.sets_aside else ""
     return (
-        f"{code}: {kind.severity}{away}\n  what: {kind.what}\n  cause: {CAUSES[code]}\n"
+        f"{code}: {kind.severity}{away}\n  what: {kind.what}\n  cause: {CODES[code].cause}\n"
         f"  remedy: {kind.remedy}"
     )
 

@@ -10,26 +10,14 @@ from gtahead.dataset.manifest import (
     read_manifest,
     write_manifest,
 )
-from gtahead.dataset.policy import (
-    ABSENT,
-    COUNTED,
-    DENSITY_LEVELS,
-    IGNORED,
-    STATUS_NAMES,
-    CountPolicy,
-    density_level,
-)
+from gtahead.dataset.policy import DENSITY_LEVELS, CountPolicy, density_level
 
 __all__ = [
-    "ABSENT",
     "ANNOTATING",
-    "COUNTED",
     "DENSITY_LEVELS",
     "FRAMES",
-    "IGNORED",
     "MANIFEST",
     "SPLITS",
-    "STATUS_NAMES",
     "WORK",
     "CountPolicy",
     "Dataset",

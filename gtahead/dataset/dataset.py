@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import storage
-from gtahead.dataset import tables
 from gtahead.dataset.manifest import SPLITS, Manifest, read_manifest
-from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import Camera
-from gtahead.remote import is_url, local_copy
+from gtahead.tables import canonical
+from gtahead.tables.csv import Columns
+from gtahead.urls import is_url, local_copy
 
 FRAMES = "frames.parquet"
-_FRAME_HEADS = ["head_id", "x", "y", *tables.BOX, *tables.SIGMA, "visibility", "status"]
+_FRAME_HEADS = ["head_id", "x", "y", *canonical.BOX, *canonical.SIGMA, "visibility", "status"]
 
 
 def heads_file(sequence: str) -> str:
@@ -132,7 +132,7 @@ class Dataset:
         path = local_copy(folder) if isinstance(folder, str) and is_url(folder) else Path(folder)
         manifest = read_manifest(path)
         rows = manifest.document["tables"][FRAMES]["rows"]
-        table = tables.read_frames_table(
+        table = canonical.read_frames_table(
             path / FRAMES, str(path / FRAMES), rows, check_names=check_names
         )
         return cls(path, manifest, table)
@@ -170,7 +170,7 @@ class Dataset:
     @property
     def sequences(self) -> list[str]:
         """Names of the sequences, in order."""
-        return [sequence for sequence, _ in tables.spans(self._table)]
+        return [sequence for sequence, _ in canonical.spans(self._table)]
 
     def _column(self, name: str) -> list[Any]:
         values: list[Any] = self._table.column(name).to_pylist()
@@ -182,7 +182,7 @@ class Dataset:
         Raises:
             KeyError: no such column.
         """
-        names = tables.FRAMES_V1.names if columns is None else columns
+        names = canonical.FRAMES_V1.names if columns is None else columns
         return {name: self._column(name) for name in names}
 
     def heads(self, sequence: str, columns: Sequence[str] | None = None) -> Columns:
@@ -213,7 +213,7 @@ class Dataset:
         path, named = self._heads_table(sequence)
         if rows is not None and rows.stop > named["rows"]:
             raise self._damaged(path, f"{named['rows']} rows")
-        return tables.read_head_codes(path, str(path), columns, rows)
+        return canonical.read_head_codes(path, str(path), columns, rows)
 
     def rows(self, places: Sequence[int]) -> list[dict[str, Any]]:
         """Give rows of the table of frames by their places, with all columns."""
@@ -242,7 +242,7 @@ class Dataset:
 
     def _read_heads(self, sequence: str, columns: Sequence[str] | None) -> Columns:
         path, named = self._heads_table(sequence)
-        heads = tables.read_heads(path, str(path), columns, expected=named["rows"])
+        heads = canonical.read_heads(path, str(path), columns, expected=named["rows"])
         rows = len(next(iter(heads.values()))) if heads else named["rows"]
         foreign = "frame_id" in heads and any(
             not frame_id.startswith(f"{sequence}/") for frame_id in set(heads["frame_id"])
@@ -273,13 +273,13 @@ class Dataset:
             keep &= np.asarray(self._table.column("split").to_numpy() == split, np.bool_)
         if sequences is not None:
             wanted = set(sequences)
-            for sequence, rows in tables.spans(self._table):
+            for sequence, rows in canonical.spans(self._table):
                 keep[rows.start : rows.stop] &= sequence in wanted
         return Dataset(self.folder, self.manifest, self._table.take(np.flatnonzero(keep)))
 
     def __iter__(self) -> Iterator[Frame]:
         """Go through the frames in order; one sequence's heads are in memory at a time."""
-        for sequence, span in tables.spans(self._table):
+        for sequence, span in canonical.spans(self._table):
             heads = self._read_heads(sequence, ["frame_id", *_FRAME_HEADS])
             slices = _slices(heads["frame_id"])
             for row in self._table.slice(span.start, len(span)).to_pylist():
@@ -312,8 +312,8 @@ class Dataset:
             location=rows["location"],
             head_ids=heads["head_id"][part],
             points_xy=np.stack([heads["x"][part], heads["y"][part]], axis=1),
-            boxes_xyxy=np.stack([heads[name][part] for name in tables.BOX], axis=1),
-            sigmas_xy=np.stack([heads[name][part] for name in tables.SIGMA], axis=1),
+            boxes_xyxy=np.stack([heads[name][part] for name in canonical.BOX], axis=1),
+            sigmas_xy=np.stack([heads[name][part] for name in canonical.SIGMA], axis=1),
             visibility=heads["visibility"][part],
             status=heads["status"][part],
         )

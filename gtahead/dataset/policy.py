@@ -13,10 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.errors import UsageError
-
-ABSENT, IGNORED, COUNTED = 0, 1, 2
-STATUS_NAMES = ("absent", "ignored", "counted")
-"""Names of the status codes, by code."""
+from gtahead.tables.canonical import ABSENT, COUNTED, IGNORED
 
 DEFAULT_THRESHOLD = 0.25
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gtahead.formats.base import Format
 from gtahead.formats.coco import COCO
 from gtahead.formats.coco_keypoints import COCO_KEYPOINTS
 from gtahead.formats.crowdhuman import CROWDHUMAN
 from gtahead.formats.fidtm import FIDTM
-from gtahead.formats.format import Format
 from gtahead.formats.headhunter import HEADHUNTER
 from gtahead.formats.huggingface import HUGGINGFACE
 from gtahead.formats.imagefolder import IMAGEFOLDER

@@ -13,21 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.dataset import (
-    ABSENT,
-    COUNTED,
-    FRAMES,
-    IGNORED,
-    SPLITS,
-    STATUS_NAMES,
-    Dataset,
-    heads_file,
-    tables,
-)
+from gtahead.dataset import FRAMES, SPLITS, Dataset, heads_file
 from gtahead.errors import InputError, Where
-from gtahead.formats.format import Batch, ExportFrame, Format, HeadColumns, Options
-from gtahead.formats.textrows import Ints
+from gtahead.formats.base import Batch, ExportFrame, Format, HeadColumns, Options
+from gtahead.formats.text import Ints
 from gtahead.geometry import Floats
+from gtahead.tables import canonical
+from gtahead.tables.canonical import ABSENT, COUNTED, IGNORED, STATUS_NAMES
 
 SHARD_BYTES = 500_000_000
 """Most bytes of pictures in a shard."""
@@ -37,7 +29,7 @@ BATCH_HEADS = 40_000
 
 BATCH_FRAMES = 250
 
-_COLUMNS = ("head_id", "x", "y", *tables.BOX, "visibility", "occluded", "status")
+_COLUMNS = ("head_id", "x", "y", *canonical.BOX, "visibility", "occluded", "status")
 _COUNTS = ("num_heads", "num_ignored", "num_absent")
 
 
@@ -297,7 +289,7 @@ def _heads_of(
     starts, counts = places.starts[rows], places.counts[rows]
     first, last = int(starts[0]), int(starts[-1] + counts[-1])
     sequence = frames[0].sequence
-    names = [*_COLUMNS, *(tables.SIGMA if sigmas else ())]
+    names = [*_COLUMNS, *(canonical.SIGMA if sigmas else ())]
     table = opened.head_codes(sequence, names, range(first, last))
     if len(table["x"]) != last - first:
         raise _other_heads(opened, sequence)
@@ -315,8 +307,8 @@ def _heads_of(
         ids=places.first_ids[sequence] + first + chosen,
         head_ids=table["head_id"][chosen],
         points_xy=_stack(table, ("x", "y"), chosen),
-        boxes_xyxy=_stack(table, tables.BOX, chosen),
-        sigmas_xy=_stack(table, tables.SIGMA, chosen) if sigmas else np.empty((len(chosen), 2)),
+        boxes_xyxy=_stack(table, canonical.BOX, chosen),
+        sigmas_xy=_stack(table, canonical.SIGMA, chosen) if sigmas else np.empty((len(chosen), 2)),
         visibility=table["visibility"][chosen],
         occluded=table["occluded"][chosen],
         ignored=status[keep] == IGNORED,

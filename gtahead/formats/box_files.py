@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.dataset.tables import CAPTURED
-from gtahead.dataset.tabular import Columns
-from gtahead.formats.format import Batch
-from gtahead.formats.reading import LabelledPicture
-from gtahead.formats.textrows import Ints, fixed
+from gtahead.formats.base import Batch
+from gtahead.formats.text import Ints, fixed
 from gtahead.geometry import GRID, Floats, clipped
-from gtahead.pictures import PictureError, read_bytes, read_header
+from gtahead.images.reading import PictureError, read_bytes, read_header
+from gtahead.ingest.labelled import LabelledPicture
+from gtahead.tables.canonical import CAPTURED
+from gtahead.tables.csv import Columns
 
 
 def boxes_inside(batch: Batch) -> tuple[Batch, Floats]:

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from gtahead.formats.coco_reading import INSTANCES, coco_reader
-from gtahead.formats.format import (
+from gtahead.formats.base import (
     ORIGIN,
     SPLIT_WORDS,
     Batch,
@@ -18,8 +17,9 @@ from gtahead.formats.format import (
     Summary,
     nested_picture,
 )
-from gtahead.formats.joining import join, write_chunk
-from gtahead.formats.textrows import Engine, Ints, RowFormat, fixed, fixed_within
+from gtahead.formats.chunks import join, write_chunk
+from gtahead.formats.coco_reading import INSTANCES, coco_reader
+from gtahead.formats.text import Engine, Ints, RowFormat, fixed, fixed_within
 
 CATEGORY = {"id": 1, "name": "head", "supercategory": "person"}
 PRECISION_PX = 0.01

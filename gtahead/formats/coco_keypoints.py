@@ -7,15 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import orjson
 
-from gtahead.formats.coco import (
-    annotation_columns,
-    finish_with,
-    image_row,
-)
+from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, Summary, nested_picture
+from gtahead.formats.chunks import write_chunk
+from gtahead.formats.coco import annotation_columns, finish_with, image_row
 from gtahead.formats.coco_reading import coco_reader
-from gtahead.formats.format import ORIGIN, SPLIT_WORDS, Batch, Format, Summary, nested_picture
-from gtahead.formats.joining import write_chunk
-from gtahead.formats.textrows import RowFormat
+from gtahead.formats.text import RowFormat
 
 CATEGORY = {
     "id": 1,

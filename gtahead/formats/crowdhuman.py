@@ -9,24 +9,17 @@ import numpy as np
 import orjson
 
 from gtahead import schemas
-from gtahead.dataset.tables import CAPTURED
-from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
+from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.box_files import box_columns, corner_cents
-from gtahead.formats.format import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
-from gtahead.formats.joining import join_each_split, write_chunk
-from gtahead.formats.points import slices_of
-from gtahead.formats.reading import (
-    Index,
-    LabelledPicture,
-    Listing,
-    load_each,
-    pictures_below,
-    reader_of,
-    split_word,
-)
-from gtahead.formats.textrows import RowFormat
+from gtahead.formats.chunks import join_each_split, write_chunk
+from gtahead.formats.text import RowFormat, slices_of
+from gtahead.ingest.exports import Index, pictures_below, split_word
+from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
+from gtahead.ingest.labelled_reader import reader_of
+from gtahead.tables.canonical import CAPTURED
+from gtahead.tables.csv import Columns
 
 
 def _labels_file(split: str) -> str:

@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from gtahead import __version__, running, storage
-from gtahead.dataset import SPLITS, Dataset, heads_file, tables
+from gtahead import __version__, storage
+from gtahead.dataset import SPLITS, Dataset, heads_file
 from gtahead.errors import InputError, ResourceError, UsageError, Where, as_size
 from gtahead.findings import Ledger
 from gtahead.formats import FORMATS
+from gtahead.formats.base import CHUNKS, LOSSES, Batch, ExportFrame, Format, Options, Summary
 from gtahead.formats.batches import (
     Plan,
     adopt,
@@ -31,11 +32,12 @@ from gtahead.formats.batches import (
     plan_batches,
     require_picture,
 )
-from gtahead.formats.format import CHUNKS, LOSSES, Batch, ExportFrame, Format, Options, Summary
-from gtahead.formats.reading import INDEX, MARKER, marker_of
 from gtahead.geometry import clipped
-from gtahead.remote import places
+from gtahead.ingest.exports import INDEX, MARKER, marker_of
+from gtahead.parallel.pool import run_all
 from gtahead.storage import crash_point
+from gtahead.tables import canonical
+from gtahead.urls import places
 
 INDEX_COLUMNS = (
     *("frame_id", "split", "width", "height", "weather", "hour", "location", "fps", "vfov_deg"),
@@ -263,7 +265,7 @@ def _survey(opened: Dataset, kind: Format, splits: Sequence[str], report: Export
     statuses = {row["sequence"]: row["counts"] for row in opened.manifest.document["sources"]}
     for sequence in sorted({s for names in _sequences(opened, splits).values() for s in names}):
         path = opened.folder / heads_file(sequence)
-        known.update(tables.known_values(path, str(path)))
+        known.update(canonical.known_values(path, str(path)))
         ignored += statuses.get(sequence, {}).get("ignored", 0)
         if kind.boxed and (
             kind.clips or "points" not in kind.holds or known["box_x0"] < known["x"]
@@ -289,8 +291,8 @@ def _beside_boxes(opened: Dataset, sequence: str, *, clips: bool) -> tuple[int, 
 
     Absent heads are in no export.
     """
-    heads = opened.head_codes(sequence, ["frame_id", "x", "y", "status", *tables.BOX])
-    boxes = np.stack([heads[name] for name in tables.BOX], axis=1)
+    heads = opened.head_codes(sequence, ["frame_id", "x", "y", "status", *canonical.BOX])
+    boxes = np.stack([heads[name] for name in canonical.BOX], axis=1)
     if clips:
         frames = opened.select(sequences=[sequence]).frames(["frame_id", "width", "height"])
         pairs = zip(frames["width"], frames["height"], strict=True)
@@ -439,7 +441,7 @@ def _write_all(
     done = 0
     ledger = report.ledger
     seen: Counter[str] = Counter()
-    results = running.run_all(
+    results = run_all(
         _write_batch, tasks, workers=workers, scheduler=scheduler, folders=[folder, part]
     )
     with closing(results):

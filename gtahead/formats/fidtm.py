@@ -6,19 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format
-from gtahead.formats.joining import join_each_split, write_chunk
-from gtahead.formats.localisation import (
+from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format
+from gtahead.formats.chunks import join_each_split, write_chunk
+from gtahead.formats.nwpu_lists import (
     LIST_ORIGIN,
     lists_in,
     localisation_lines,
     pixel_of,
     scan_lists,
 )
-from gtahead.formats.reading import (
-    Listing,
-    reader_of,
-)
+from gtahead.ingest.labelled import Listing
+from gtahead.ingest.labelled_reader import reader_of
 
 
 def _picture(split: str, frame: ExportFrame) -> str:

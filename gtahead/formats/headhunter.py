@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from gtahead.dataset.tables import CAPTURED
-from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import Findings
-from gtahead.formats.box_files import (
-    box_columns,
-    corner_cents,
-    rows_of_numbers,
-)
-from gtahead.formats.format import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
-from gtahead.formats.joining import join_each_split, write_chunk
-from gtahead.formats.points import slices_of
-from gtahead.formats.reading import (
-    Index,
-    LabelledPicture,
-    Listing,
-    is_safe_name,
-    listing_text,
-    load_each,
-    reader_of,
-    sequence_of,
-    split_word,
-)
-from gtahead.formats.textrows import RowFormat
+from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
+from gtahead.formats.box_files import box_columns, corner_cents, rows_of_numbers
+from gtahead.formats.chunks import join_each_split, write_chunk
+from gtahead.formats.text import RowFormat, slices_of
+from gtahead.ingest.exports import Index, listing_text, sequence_of, split_word
+from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
+from gtahead.ingest.labelled_reader import reader_of
+from gtahead.ingest.names import is_safe_name
+from gtahead.tables.canonical import CAPTURED
+from gtahead.tables.csv import Columns
 
 
 def _labels_file(split: str) -> str:

@@ -8,22 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.dataset import hub_tables
-from gtahead.dataset.captured import CapturedFrame
-from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.coco_reading import as_heads
-from gtahead.formats.reading import (
-    HeadsRead,
-    LabelledPicture,
-    Listing,
-    Load,
-    about_of,
-    sequence_of,
-    split_word,
-)
-from gtahead.pictures import PictureError
+from gtahead.images.reading import PictureError
+from gtahead.ingest.exports import about_of, sequence_of, split_word
+from gtahead.ingest.labelled import HeadsRead, LabelledPicture, Listing, Load
+from gtahead.ingest.model import CapturedFrame
+from gtahead.tables import hub
+from gtahead.tables.csv import Columns
 
 _SHARDS = ("data", "annotations", ".")
 
@@ -44,7 +37,7 @@ def recognise_shards(root: Path) -> str | None:
     if not shards:
         return None
     try:
-        names = hub_tables.column_names(shards[0], shards[0].name)
+        names = hub.column_names(shards[0], shards[0].name)
     except InputError:
         return None
     there = "objects" in names and "width" in names
@@ -68,7 +61,7 @@ def scan_shards(root: Path) -> Listing:
     for path in shards:
         file = path.relative_to(root).as_posix()
         with_pictures = "image" in columns_of(path, file)
-        for row, values in enumerate(hub_tables.read_frames_of(path, file)):
+        for row, values in enumerate(hub.read_frames_of(path, file)):
             split = split_word(path.name)
             place = file if with_pictures else None
             pictures.append(row_picture(values, file, row, split, place, inside=with_pictures))
@@ -81,7 +74,7 @@ def columns_of(path: Path, file: str) -> list[str]:
     Raises:
         InputError: unreadable, or without heads.
     """
-    names = hub_tables.column_names(path, file)
+    names = hub.column_names(path, file)
     if "objects" not in names:
         raise InputError(
             "the table has no heads",
@@ -144,7 +137,7 @@ def loader(root: Path) -> Load:
         if file not in read:
             path = root / file
             read[file] = [
-                (*hub_tables.read_heads_of(path, file, name), name == "ignored")
+                (*hub.read_heads_of(path, file, name), name == "ignored")
                 for name in ("objects", "ignored")
             ]
         return read[file]
@@ -220,6 +213,6 @@ def unpack(root: Path, frame: CapturedFrame) -> bytes:
     assert frame.file is not None
     assert frame.row is not None
     try:
-        return hub_tables.read_picture(root / frame.file, frame.file, frame.row)
+        return hub.read_picture(root / frame.file, frame.file, frame.row)
     except InputError as error:
         raise PictureError("picture-unreadable", error.what) from error

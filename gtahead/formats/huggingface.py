@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from gtahead.dataset import density_level
-from gtahead.dataset.hub_tables import GROUP_ROWS, HubWriter, PictureGroup
-from gtahead.dataset.tabular import Columns
+from gtahead.formats.base import CONDITIONS, ORIGIN, Batch, ExportFrame, Format, Summary
 from gtahead.formats.batches import require_picture
-from gtahead.formats.format import CONDITIONS, ORIGIN, TRIPLES, Batch, ExportFrame, Format, Summary
 from gtahead.formats.hub_reading import recognise_shards, scan_shards, unpack
-from gtahead.formats.reading import reader_of
-from gtahead.formats.textrows import Ints
+from gtahead.formats.text import Ints
+from gtahead.ingest.exports import TRIPLES
+from gtahead.ingest.labelled_reader import reader_of
+from gtahead.tables.csv import Columns
+from gtahead.tables.hub import GROUP_ROWS, HubWriter, PictureGroup
 
 
 def shard_file(folder: str, split: str, shard: tuple[int, int]) -> str:

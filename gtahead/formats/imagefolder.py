@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gtahead.dataset import hub_tables
 from gtahead.errors import InputError, Where
-from gtahead.formats.format import ORIGIN, Batch, ExportFrame, Format, Summary
+from gtahead.formats.base import ORIGIN, Batch, ExportFrame, Format, Summary
 from gtahead.formats.hub_reading import columns_of, loader, row_picture
 from gtahead.formats.huggingface import hub_rows, write_groups
-from gtahead.formats.reading import Listing, reader_of, split_word
+from gtahead.ingest.exports import split_word
+from gtahead.ingest.labelled import Listing
+from gtahead.ingest.labelled_reader import reader_of
+from gtahead.tables import hub
 
 TABLE = "metadata.parquet"
 
@@ -30,7 +32,7 @@ def _finish(summary: Summary) -> None:
     for split in summary.splits:
         file = f"{split}/{TABLE}"
         (summary.folder / split).mkdir(exist_ok=True)
-        hub_tables.concatenate(summary.chunks(file), summary.folder / file)
+        hub.concatenate(summary.chunks(file), summary.folder / file)
 
 
 def _tables(root: Path) -> list[Path]:
@@ -57,7 +59,7 @@ def _scan(root: Path) -> Listing:
         home = path.parent.relative_to(root).as_posix()
         split = split_word(path.parent.name)
         columns_of(path, file)
-        for row, values in enumerate(hub_tables.read_frames_of(path, file)):
+        for row, values in enumerate(hub.read_frames_of(path, file)):
             name = str(values.get("file_name") or "")
             place = f"{home}/{name}" if home != "." else name
             pictures.append(row_picture(values, file, row, split, place))

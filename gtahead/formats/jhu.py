@@ -6,26 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.dataset.tables import CAPTURED
-from gtahead.dataset.tabular import Columns
 from gtahead.errors import Where
 from gtahead.findings import Findings
+from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.box_files import box_columns, own_text, rows_of_numbers
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format
-from gtahead.formats.joining import join_each_split, write_chunk, write_small
-from gtahead.formats.localisation import LIST_ORIGIN, pixel_of
-from gtahead.formats.points import slices_of
-from gtahead.formats.reading import (
-    Index,
-    LabelledPicture,
-    Listing,
-    load_each,
-    own_labels,
-    pictures_below,
-    reader_of,
-    split_word,
-)
-from gtahead.formats.textrows import RowFormat
+from gtahead.formats.chunks import join_each_split, write_chunk, write_small
+from gtahead.formats.nwpu_lists import LIST_ORIGIN, pixel_of
+from gtahead.formats.text import RowFormat, slices_of
+from gtahead.ingest.exports import Index, pictures_below, split_word
+from gtahead.ingest.labelled import LabelledPicture, Listing, load_each, own_labels
+from gtahead.ingest.labelled_reader import reader_of
+from gtahead.tables.canonical import CAPTURED
+from gtahead.tables.csv import Columns
 
 _ROW = RowFormat(0, " ", 0, " ", 0, " ", 0, " ", 0, " 0\n")
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from gtahead.density import count_of, map_shape, render_density, render_heatmap
 from gtahead.errors import ResourceError
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, HeadColumns, Options
+from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format, HeadColumns, Options
 from gtahead.storage import json_bytes
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)

@@ -10,23 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.formats.format import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
-from gtahead.formats.joining import join_each_split, write_chunk
-from gtahead.formats.points import HOLDS, point_cents, slices_of
-from gtahead.formats.reading import (
-    HeadsRead,
-    Index,
-    LabelledPicture,
-    Listing,
-    gathered,
-    reader_of,
-    sequence_of,
-    split_word,
-)
-from gtahead.formats.textrows import RowFormat
+from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
+from gtahead.formats.chunks import join_each_split, write_chunk
+from gtahead.formats.text import HOLDS, RowFormat, point_cents, slices_of
+from gtahead.ingest.exports import Index, sequence_of, split_word
+from gtahead.ingest.labelled import HeadsRead, LabelledPicture, Listing, gathered
+from gtahead.ingest.labelled_reader import reader_of
+from gtahead.tables.csv import Columns
 
 CSV_COLUMNS = ("file", "frame_id", "head_id", "x", "y", "ignored")
 

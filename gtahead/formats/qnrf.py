@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gtahead.formats.format import Batch, ExportFrame, Format
+from gtahead.formats.base import Batch, ExportFrame, Format
 from gtahead.formats.matlab import (
     MATLAB_ORIGIN,
     as_points,
@@ -14,14 +14,10 @@ from gtahead.formats.matlab import (
     save_mat,
     unwrapped,
 )
-from gtahead.formats.reading import (
-    Index,
-    Listing,
-    pictures_below,
-    reader_of,
-    split_word,
-)
 from gtahead.geometry import Floats
+from gtahead.ingest.exports import Index, pictures_below, split_word
+from gtahead.ingest.labelled import Listing
+from gtahead.ingest.labelled_reader import reader_of
 
 _FOLDERS = {"train": "Train", "validation": "Val", "test": "Test"}
 

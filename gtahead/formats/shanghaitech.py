@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.formats.format import Batch, ExportFrame, Format
+from gtahead.formats.base import Batch, ExportFrame, Format
 from gtahead.formats.matlab import (
     MATLAB_ORIGIN,
     as_points,
@@ -16,14 +16,10 @@ from gtahead.formats.matlab import (
     save_mat,
     unwrapped,
 )
-from gtahead.formats.reading import (
-    Index,
-    Listing,
-    pictures_below,
-    reader_of,
-    split_word,
-)
 from gtahead.geometry import Floats
+from gtahead.ingest.exports import Index, pictures_below, split_word
+from gtahead.ingest.labelled import Listing
+from gtahead.ingest.labelled_reader import reader_of
 
 _FOLDERS = {"train": "train_data", "validation": "val_data", "test": "test_data"}
 

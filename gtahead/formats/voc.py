@@ -7,29 +7,17 @@ from xml.parsers import expat
 
 import numpy as np
 
-from gtahead.dataset.tables import CAPTURED
-from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
-from gtahead.formats.box_files import (
-    believed_size,
-    box_columns,
-    boxes_inside,
-)
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format
-from gtahead.formats.joining import join_each_split, write_chunk, write_small
-from gtahead.formats.points import slices_of
-from gtahead.formats.reading import (
-    Index,
-    LabelledPicture,
-    Listing,
-    listing_text,
-    load_each,
-    pictures_below,
-    reader_of,
-    split_word,
-)
-from gtahead.formats.textrows import RowFormat
+from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format
+from gtahead.formats.box_files import believed_size, box_columns, boxes_inside
+from gtahead.formats.chunks import join_each_split, write_chunk, write_small
+from gtahead.formats.text import RowFormat, slices_of
+from gtahead.ingest.exports import Index, listing_text, pictures_below, split_word
+from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
+from gtahead.ingest.labelled_reader import reader_of
+from gtahead.tables.canonical import CAPTURED
+from gtahead.tables.csv import Columns
 
 _OBJECT = RowFormat(
     "  <object>\n    <name>head</name>\n    <pose>Unspecified</pose>\n    <truncated>",

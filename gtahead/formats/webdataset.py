@@ -13,23 +13,17 @@ import numpy as np
 import orjson
 
 from gtahead import schemas
-from gtahead.dataset.captured import CapturedFrame
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
+from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.batches import require_picture
-from gtahead.formats.format import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.hub_reading import together_from
-from gtahead.formats.points import point_cents, slices_of
-from gtahead.formats.reading import (
-    HeadsRead,
-    LabelledPicture,
-    Listing,
-    about_of,
-    reader_of,
-    split_word,
-)
-from gtahead.formats.textrows import RowFormat, fixed
-from gtahead.pictures import PICTURE_SUFFIXES, PictureError
+from gtahead.formats.text import RowFormat, fixed, point_cents, slices_of
+from gtahead.images.reading import PICTURE_SUFFIXES, PictureError
+from gtahead.ingest.exports import about_of, split_word
+from gtahead.ingest.labelled import HeadsRead, LabelledPicture, Listing
+from gtahead.ingest.labelled_reader import reader_of
+from gtahead.ingest.model import CapturedFrame
 
 _LISTS = {
     "bbox": RowFormat("[", 2, ",", 2, ",", 2, ",", 2, "],"),

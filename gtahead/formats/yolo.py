@@ -7,10 +7,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from gtahead.dataset.tables import CAPTURED
-from gtahead.dataset.tabular import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
+from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
 from gtahead.formats.box_files import (
     believed_size,
     box_columns,
@@ -18,21 +17,13 @@ from gtahead.formats.box_files import (
     own_text,
     rows_of_numbers,
 )
-from gtahead.formats.format import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
-from gtahead.formats.joining import write_small
-from gtahead.formats.points import slices_of
-from gtahead.formats.reading import (
-    Index,
-    LabelledPicture,
-    Listing,
-    listing_text,
-    load_each,
-    pictures_below,
-    reader_of,
-    sequence_of,
-    split_word,
-)
-from gtahead.formats.textrows import RowFormat, fixed, fixed_within
+from gtahead.formats.chunks import write_small
+from gtahead.formats.text import RowFormat, fixed, fixed_within, slices_of
+from gtahead.ingest.exports import Index, listing_text, pictures_below, sequence_of, split_word
+from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
+from gtahead.ingest.labelled_reader import reader_of
+from gtahead.tables.canonical import CAPTURED
+from gtahead.tables.csv import Columns
 
 _ROW = RowFormat("0 ", 6, " ", 6, " ", 6, " ", 6, "\n")
 

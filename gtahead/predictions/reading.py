@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from gtahead import schemas
-from gtahead.dataset import row_tables
 from gtahead.errors import InputError, Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings
 from gtahead.geometry import Booleans, Floats
 from gtahead.predictions.table import ImageKey, Predictions, starts_of
+from gtahead.tables import records
 
 FORMAT = "gtahead-predictions"
 
@@ -405,8 +405,8 @@ def _parquet(path: Path, findings: Findings) -> Predictions:
     rows = _Rows(path.name, findings)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    header = _header(row_tables.read_header(path, HEADER_KEY), rows)
-    for number, row in enumerate(row_tables.read_rows(path)):
+    header = _header(records.read_header(path, HEADER_KEY), rows)
+    for number, row in enumerate(records.read_rows(path)):
         rows.add(row, f"row {number}")
     return rows.finish("gtahead", digest, header=header)
 

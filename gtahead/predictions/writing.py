@@ -11,10 +11,10 @@ import numpy as np
 import orjson
 
 from gtahead import storage
-from gtahead.dataset import row_tables
 from gtahead.errors import UsageError
 from gtahead.predictions.reading import FORMAT, HEADER_KEY
 from gtahead.predictions.table import Predictions
+from gtahead.tables import records
 
 DECIMALS = 3
 """Of pixels and scores as they are written."""
@@ -52,7 +52,7 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
         if name.endswith(".parquet") and name == target.name:
             columns = {"image": "text", "count": "number", "points": "rows", "boxes": "rows"}
             rows = list(_rows(predictions))
-            row_tables.write_rows(target, columns, rows, HEADER_KEY, header)
+            records.write_rows(target, columns, rows, HEADER_KEY, header)
             return
         if name.endswith(".jsonl"):
             lines = [header, *_rows(predictions)]

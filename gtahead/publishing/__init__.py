@@ -6,35 +6,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gtahead.publishing.checking import CheckReport, check
+    from gtahead.publishing.checking import CheckReport, Plan, VerifyReport, check, plan, verify
     from gtahead.publishing.differences import Difference, diff
     from gtahead.publishing.facts import Facts
     from gtahead.publishing.hub import PushReport, publish
-    from gtahead.publishing.planning import Plan, plan
     from gtahead.publishing.pulling import PullReport, pull
     from gtahead.publishing.rebuilding import RebuildReport, rebuild
     from gtahead.publishing.releases import Release
     from gtahead.publishing.staging import stage
-    from gtahead.publishing.verifying import VerifyReport, verify
 
 _HOMES = {
     "CheckReport": "checking",
     "Difference": "differences",
     "Facts": "facts",
-    "Plan": "planning",
+    "Plan": "checking",
     "PullReport": "pulling",
     "PushReport": "hub",
     "RebuildReport": "rebuilding",
     "Release": "releases",
-    "VerifyReport": "verifying",
+    "VerifyReport": "checking",
     "check": "checking",
     "diff": "differences",
-    "plan": "planning",
+    "plan": "checking",
     "publish": "hub",
     "pull": "pulling",
     "rebuild": "rebuilding",
     "stage": "staging",
-    "verify": "verifying",
+    "verify": "checking",
 }
 
 __all__ = [

@@ -8,28 +8,32 @@ import logging
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gtahead import schemas, storage
-from gtahead.dataset import SPLITS
-from gtahead.dataset.hub_tables import each_picture
-from gtahead.errors import InputError, ResourceError, Where
+from gtahead.dataset import FRAMES, SPLITS, Dataset, read_manifest
+from gtahead.errors import InputError, ResourceError, Where, as_size
 from gtahead.findings import Findings
 from gtahead.publishing import cards, croissant
-from gtahead.publishing.planning import plan
+from gtahead.publishing.facts import LICENCES
 from gtahead.publishing.releases import (
     CARD,
     CROISSANT,
+    EDITABLE,
     LICENSE,
     Progress,
     Release,
     check_files,
+    files_below,
+    files_of,
 )
+from gtahead.tables.hub import each_picture, shard_facts
 from gtahead.validation.dataset import check_dataset
 
 LOADER = Path(__file__).with_name("loading.py")
@@ -333,3 +337,245 @@ def _narrowed(document: Mapping[str, Any], release: Release) -> dict[str, Any]:
 def _first_line(problem: object) -> str:
     lines = [line.strip(" -") for line in str(problem).splitlines() if line.strip(" -")]
     return lines[0] if lines else type(problem).__name__
+
+
+@dataclass
+class VerifyReport:
+    """What a comparison of files with their manifest came to.
+
+    Attributes:
+        path: as given.
+        kind: `release` or `data set`.
+        files: how many were hashed.
+        bytes: how large they are.
+        fingerprint: of the manifest.
+        findings: what is missing, changed or too many.
+    """
+
+    path: Path
+    kind: str
+    files: int = 0
+    bytes: int = 0
+    fingerprint: str = ""
+    findings: Findings = field(default_factory=Findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the report as one JSON object."""
+        return {
+            "path": str(self.path),
+            "kind": self.kind,
+            "files": self.files,
+            "bytes": self.bytes,
+            "fingerprint": self.fingerprint,
+            "findings": self.findings.as_dict(),
+        }
+
+
+def verify(
+    path: str | Path = "dataset", *, on_progress: Callable[[int, int, str], None] | None = None
+) -> VerifyReport:
+    """Hold every file of a data set or a release against the hashes that its manifest gives.
+
+    Args:
+        path: its folder.
+        on_progress: called at the start and after each file.
+
+    Raises:
+        InputError: neither of the two.
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    if manifest.document.get("release") is not None:
+        release = Release.open(folder)
+        report = VerifyReport(folder, "release", len(release.files))
+        report.bytes = check_files(release, report.findings, on_progress)
+    else:
+        report = VerifyReport(folder, "data set")
+        _verify_dataset(folder, manifest.document["tables"], report, on_progress)
+    report.fingerprint = manifest.fingerprint
+    return report
+
+
+def _verify_dataset(
+    folder: Path, named: dict[str, Any], report: VerifyReport, on_progress: Progress | None
+) -> None:
+    findings = report.findings
+    show = on_progress or (lambda done, total, name: None)
+    whole = True
+    for file, row in named.items():
+        path = folder / file
+        if not storage.is_safe_relative(file) or not path.is_file():
+            findings.add("table-missing", Where(file))
+            whole = whole and file != FRAMES
+            continue
+        digest = storage.sha256_of(path)
+        report.files, report.bytes = report.files + 1, report.bytes + path.stat().st_size
+        if digest != row["sha256"]:
+            findings.add("table-changed", Where(file), detail=f"sha256 {digest[:12]}…")
+    if whole:
+        try:
+            dataset = Dataset.open(folder)
+            columns = dataset.frames(["file", "sequence", "frame", "sha256"])
+        except InputError as error:
+            findings.add("file-unreadable", error.where or Where(FRAMES), detail=error.what)
+            return
+        rows = [row for row in zip(*columns.values(), strict=True) if row[0] is not None]
+        show(0, len(rows), "")
+        for done, (file, sequence, frame, sha256) in enumerate(rows, 1):
+            where = Where(file, sequence, frame)
+            if not storage.is_safe_relative(file):
+                findings.add("unsafe-path", where, file)
+            elif not (folder / file).is_file():
+                findings.add("picture-missing", where)
+            else:
+                report.files += 1
+                report.bytes += (folder / file).stat().st_size
+                if storage.sha256_of(folder / file) != sha256:
+                    findings.add("hash-mismatch", where)
+            show(done, len(rows), file)
+        known = files_of(dataset)
+        for name in files_below(folder):
+            if name not in known:
+                findings.add("unlisted-file", Where(name))
+
+
+MOST_FILES = 100_000
+MOST_IN_FOLDER = 10_000
+MOST_SHARD_BYTES = 5_000_000_000
+MOST_GROUP_ROWS = 100
+MOST_GROUP_BYTES = 286 * 2**20
+MOST_ROW_BYTES = 2_000_000
+"""The hub's limits, or what it advises, for repositories, folders and files, and its viewer's for
+row groups and rows (https://huggingface.co/docs/hub/storage-limits)."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One Parquet file that `load_dataset` reads."""
+
+    path: str
+    bytes: int
+    rows: int
+    groups: int
+    group_rows: int
+    group_bytes: int
+
+
+@dataclass
+class Plan:
+    """What is to be uploaded.
+
+    Attributes:
+        release: of which.
+        files: how many.
+        bytes: how large.
+        largest_folder: the folder with most entries, and how many.
+        shards: what `load_dataset` reads.
+        public: what anybody will be able to see, in words.
+        findings: what the hub will handle badly.
+    """
+
+    release: Release
+    files: int
+    bytes: int
+    largest_folder: tuple[str, int]
+    shards: list[Shard]
+    public: list[str]
+    findings: Findings = field(default_factory=Findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the plan as one JSON object."""
+        return {
+            "release": str(self.release.folder),
+            "repo": self.release.facts.repo,
+            "version": self.release.facts.version,
+            "files": self.files,
+            "bytes": self.bytes,
+            "largest_folder": {"path": self.largest_folder[0], "entries": self.largest_folder[1]},
+            "shards": [asdict(shard) for shard in self.shards],
+            "public": self.public,
+            "findings": self.findings.as_dict(),
+        }
+
+
+def plan(release: str | Path = "release") -> Plan:
+    """Say what an upload of a release will be; nothing is hashed or sent.
+
+    Raises:
+        InputError: no release, or a shard that can't be read.
+    """
+    opened = Release.open(release)
+    names = opened.all_files()
+    texts = sum((opened.folder / name).stat().st_size for name in names if name in EDITABLE)
+    shards = [
+        Shard(one.path, one.bytes, facts.rows, facts.groups, facts.group_rows, facts.group_bytes)
+        for one in (*opened.shards, *opened.label_shards)
+        for facts in [shard_facts(opened.folder / one.path, one.path)]
+    ]
+    found = Plan(
+        opened,
+        len(names),
+        texts + sum(one.bytes for one in opened.files),
+        _largest_folder(names),
+        shards,
+        _public(opened),
+    )
+    _check(found)
+    return found
+
+
+def _largest_folder(names: list[str]) -> tuple[str, int]:
+    entries: Counter[str] = Counter()
+    seen = set()
+    for name in names:
+        path = PurePosixPath(name)
+        for inner in (path, *path.parents):
+            if inner not in seen and inner.name:
+                seen.add(inner)
+                entries[inner.parent.as_posix()] += 1
+    return entries.most_common(1)[0] if entries else (".", 0)
+
+
+def _check(found: Plan) -> None:
+    """Note what is over a limit."""
+
+    def over(what: str, value: int, most: int, place: str, *, size: bool = False) -> None:
+        if value > most:
+            told = (as_size(value), as_size(most)) if size else (f"{value:,}", f"{most:,}")
+            detail = f"{what}: the limit is {told[1]}"
+            found.findings.add("over-hub-limit", Where(place), told[0], detail)
+
+    over("files in the repository", found.files, MOST_FILES, str(found.release.folder))
+    over("entries in one folder", found.largest_folder[1], MOST_IN_FOLDER, found.largest_folder[0])
+    for shard in found.shards:
+        over("bytes of a file", shard.bytes, MOST_SHARD_BYTES, shard.path, size=True)
+        over("rows of a row group", shard.group_rows, MOST_GROUP_ROWS, shard.path)
+        over("bytes of a row group", shard.group_bytes, MOST_GROUP_BYTES, shard.path, size=True)
+        if shard.group_rows:
+            row = shard.group_bytes // shard.group_rows
+            over("bytes of a row, on average", row, MOST_ROW_BYTES, shard.path, size=True)
+
+
+def _public(release: Release) -> list[str]:
+    """Say in words what anybody will see."""
+    facts, document = release.facts, release.manifest.document
+    statistics = document["statistics"]
+    block = document["release"]
+    lines = []
+    if facts.images == "original":
+        rights = facts.rights or "All of them are simulated."
+        lines.append(
+            f"{block['pictures']:,} pictures ({as_size(block['picture_bytes'])}), as they are. "
+            f"{rights}"
+        )
+    else:
+        lines.append("no pictures: their hashes, where they were at hand")
+    rows = statistics["splits"]
+    labelled = [f"{name} ({rows[name]['heads']:,})" for name in SPLITS if rows[name]["frames"]]
+    lines.append(f"labels of {', '.join(labelled)} heads: those of test too")
+    lines.append(
+        "cameras' positions and angles, weather, hours and places of the game, names of sequences "
+        "and of the captures' files"
+    )
+    lines.append(f"the terms: {LICENCES.get(facts.licence, 'those in LICENSE')}, {facts.creator}")
+    return lines

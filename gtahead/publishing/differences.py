@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.dataset import Dataset, heads_file, tables
-from gtahead.dataset.tabular import Columns
+from gtahead.dataset import Dataset, heads_file
 from gtahead.errors import InputError
 from gtahead.publishing.facts import parse_version
-from gtahead.remote import places
+from gtahead.tables import canonical
+from gtahead.tables.csv import Columns
+from gtahead.urls import places
 
 NAMES_SHOWN = 5
 
@@ -22,7 +23,7 @@ _POINTS = ("x", "y", "status")
 _NOT_HEADS = ("frame_id", "head_id", *_POINTS)
 _FRAME_FACTS = tuple(
     name
-    for name in tables.FRAMES_V1.names
+    for name in canonical.FRAMES_V1.names
     if name not in ("file", "source_file", "sha256", "split", "num_heads", "num_ignored")
     and name != "num_absent"
 )
@@ -196,7 +197,7 @@ def _compare_frames(
 
 def _read(opened: Dataset, sequence: str) -> tuple[Columns, npt.NDArray[np.object_]]:
     path = opened.folder / heads_file(sequence)
-    heads = tables.read_heads(path, str(path))
+    heads = canonical.read_heads(path, str(path))
     keys = np.array(
         [f"{f} {h}" for f, h in zip(heads["frame_id"], heads["head_id"], strict=True)], object
     )
@@ -236,12 +237,12 @@ def _compare_heads(
     kinds = {
         "heads moved": ("x", "y"),
         "heads that count otherwise": ("status",),
-        "heads with another box": tables.BOX,
-        "heads with another sigma": tables.SIGMA,
+        "heads with another box": canonical.BOX,
+        "heads with another sigma": canonical.SIGMA,
         "heads otherwise changed": tuple(
             name
-            for name in tables.HEADS_V1.names
-            if name not in (*_NOT_HEADS, *tables.BOX, *tables.SIGMA)
+            for name in canonical.HEADS_V1.names
+            if name not in (*_NOT_HEADS, *canonical.BOX, *canonical.SIGMA)
         ),
     }
     for kind, names in kinds.items():

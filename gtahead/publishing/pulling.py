@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gtahead import storage
-from gtahead.dataset import FRAMES, MANIFEST, Dataset, heads_file, tables, write_manifest
-from gtahead.dataset.hub_tables import each_picture
+from gtahead.dataset import FRAMES, MANIFEST, Dataset, heads_file, write_manifest
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Finding, Findings, Severity
 from gtahead.publishing.facts import check_repo
@@ -24,6 +23,8 @@ from gtahead.publishing.releases import (
     with_pictures,
 )
 from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
+from gtahead.tables import canonical
+from gtahead.tables.hub import each_picture
 from gtahead.validation.dataset import check_dataset
 
 
@@ -210,7 +211,7 @@ def _make(
     def files_of(ids: Sequence[str]) -> list[str | None]:
         return [placed.get(frame_id) for frame_id in ids]
 
-    tables.write_frames_with(release.folder / FRAMES, target / FRAMES, {"file": files_of})
+    canonical.write_frames_with(release.folder / FRAMES, target / FRAMES, {"file": files_of})
     held = release.manifest.document["release"]["picture_bytes"] if placed else 0
     document = with_pictures(release.manifest.document, target / FRAMES, len(placed), held)
     write_manifest(target, document)

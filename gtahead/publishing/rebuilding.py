@@ -14,19 +14,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead import pictures, storage
-from gtahead.dataset import FRAMES, Dataset, heads_file, tables, write_manifest
+from gtahead import storage
+from gtahead.dataset import FRAMES, Dataset, heads_file, write_manifest
 from gtahead.dataset.fingerprints import combined, pictures_digest
 from gtahead.errors import InputError, UsageError, Where
-from gtahead.publishing.releases import (
-    HASH_CELLS,
-    HASHES,
-    Progress,
-    file_of_frame,
-    with_pictures,
+from gtahead.images.prepare import prepare
+from gtahead.images.reading import (
+    EXTENSIONS,
+    PICTURE_SUFFIXES,
+    PictureError,
+    difference_hash,
+    peek,
+    read_bytes,
+    read_header,
 )
+from gtahead.publishing.releases import HASH_CELLS, HASHES, Progress, file_of_frame, with_pictures
 from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
-from gtahead.remote import places
+from gtahead.tables import canonical
+from gtahead.urls import places
 
 NEAR_BITS = 25
 """Difference hashes of 256 bits that differ in at most so many are of one picture, saved again."""
@@ -242,7 +247,7 @@ def _pictures_below(root: Path) -> Iterator[Path]:
         seen.add(real)
         for name in names:
             path = Path(folder) / name
-            if path.suffix.lower() in pictures.PICTURE_SUFFIXES and path.is_file():
+            if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
                 yield path
 
 
@@ -361,10 +366,10 @@ def _match_alike(
     for path in files:
         name = path.relative_to(root).as_posix()
         try:
-            data = pictures.read_bytes(path)
-            header = pictures.read_header(data)
-            mine = _words(pictures.difference_hash(data, cells=HASH_CELLS, reduced=False))
-        except pictures.PictureError:
+            data = read_bytes(path)
+            header = read_header(data)
+            mine = _words(difference_hash(data, cells=HASH_CELLS, reduced=False))
+        except PictureError:
             report.unreadable.append(name)
             continue
         ones = int(np.bitwise_count(mine).sum())
@@ -418,7 +423,7 @@ def _write(
         files[match.frame_id], hashes[match.frame_id] = file, sha256
         total += (target / file).stat().st_size
 
-    tables.write_frames_with(
+    canonical.write_frames_with(
         opened.folder / FRAMES,
         target / FRAMES,
         {
@@ -437,12 +442,12 @@ def _place(
     folder = target / "images" / frame.sequence
     folder.mkdir(parents=True, exist_ok=True)
     if exact:
-        extension = pictures.EXTENSIONS.get(pictures.peek(source).format, source.suffix.lower())
+        extension = EXTENSIONS.get(peek(source).format, source.suffix.lower())
         file = file_of_frame(frame.sequence, frame.frame, extension)
         storage.link_or_copy(source, target / file, link=link)
         return file, frame.sha256
-    data = pictures.read_bytes(source)
-    prepared = pictures.prepare(data, pictures.read_header(data))
+    data = read_bytes(source)
+    prepared = prepare(data, read_header(data))
     file = file_of_frame(frame.sequence, frame.frame, prepared.extension)
     if prepared.new_bytes is None:
         storage.link_or_copy(source, target / file, link=link)

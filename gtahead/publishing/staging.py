@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gtahead import pictures, running, schemas, storage
-from gtahead.dataset import FRAMES, Dataset, heads_file, tables, write_manifest
+from gtahead import schemas, storage
+from gtahead.dataset import FRAMES, Dataset, heads_file, write_manifest
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.formats.exporting import export
+from gtahead.images.reading import PictureError, difference_hash, read_bytes
+from gtahead.parallel.pool import run_all
 from gtahead.publishing import cards, croissant
 from gtahead.publishing.differences import diff
 from gtahead.publishing.facts import LICENCES, OTHER, Facts
@@ -35,8 +37,9 @@ from gtahead.publishing.releases import (
     with_pictures,
 )
 from gtahead.publishing.targets import refuse_overlap, write_target
-from gtahead.remote import places
 from gtahead.storage import crash_point
+from gtahead.tables import canonical
+from gtahead.urls import places
 
 RIGHTS = "The publisher declared to have the right to redistribute these pictures."
 
@@ -274,7 +277,7 @@ def _write_tables(opened: Dataset, part: Path) -> None:
     def no_files(ids: Sequence[str]) -> list[str | None]:
         return [None] * len(ids)
 
-    tables.write_frames_with(opened.folder / FRAMES, part / FRAMES, {"file": no_files})
+    canonical.write_frames_with(opened.folder / FRAMES, part / FRAMES, {"file": no_files})
     (part / "heads").mkdir()
     for name in opened.sequences:
         source = opened.folder / heads_file(name)
@@ -324,7 +327,7 @@ def _write_hashes(opened: Dataset, part: Path, workers: int | None, scheduler: s
             path = str(folder / file)
             wanted.setdefault(sequence, []).append((frame_id, path, str(sha256)))
     found: dict[str, int] = {}
-    results = running.run_all(
+    results = run_all(
         _difference_hashes,
         list(wanted.items()),
         workers=workers,
@@ -351,11 +354,11 @@ def _difference_hashes(task: list[tuple[str, str, str]]) -> dict[str, int]:
     hashes = {}
     for frame_id, path, sha256 in task:
         try:
-            data = pictures.read_bytes(Path(path))
+            data = read_bytes(Path(path))
             if hashlib.sha256(data).hexdigest() != sha256:
-                raise pictures.PictureError("hash-mismatch")
-            hashes[frame_id] = pictures.difference_hash(data, cells=HASH_CELLS, reduced=False)
-        except pictures.PictureError as fault:
+                raise PictureError("hash-mismatch")
+            hashes[frame_id] = difference_hash(data, cells=HASH_CELLS, reduced=False)
+        except PictureError as fault:
             sequence, _, frame = frame_id.rpartition("/")
             raise InputError(
                 f"the picture can't be read: {fault.code}",

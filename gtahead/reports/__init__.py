@@ -10,9 +10,9 @@ from typing import Any
 from gtahead import storage
 from gtahead.dataset import SPLITS, Dataset
 from gtahead.errors import UsageError
-from gtahead.remote import places
 from gtahead.reports.collecting import Collected, collect
 from gtahead.reports.gallery import FRAMES, figures
+from gtahead.urls import places
 
 __all__ = ["ReportDone", "report"]
 

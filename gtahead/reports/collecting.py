@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.dataset import DENSITY_LEVELS, STATUS_NAMES, Dataset, density_level, tables
+from gtahead.dataset import DENSITY_LEVELS, Dataset, density_level
 from gtahead.geometry import Floats
+from gtahead.tables import canonical
+from gtahead.tables.canonical import STATUS_NAMES
 
 Ints = npt.NDArray[np.int64]
 Progress = Callable[[int, int, str], None]
@@ -150,7 +152,7 @@ def collect(dataset: Dataset, on_progress: Progress | None = None) -> Collected:
                 "visibility",
                 "box_source",
                 "box_error_px",
-                *tables.BOX,
+                *canonical.BOX,
             ],
         )
         counted = _has_status(heads, "counted")

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from gtahead import density, pictures
+from gtahead import density
 from gtahead.dataset import DENSITY_LEVELS, Dataset, Frame, density_level
 from gtahead.geometry import Floats
+from gtahead.images.reading import PictureError, decode_upright, read_bytes
 
 FRAMES = 24
 A_SEQUENCE = 2
@@ -128,8 +129,8 @@ def _picture(frame: Frame) -> str | None:
     if frame.picture is None:
         return None
     try:
-        image = pictures.decode_upright(pictures.read_bytes(frame.picture))
-    except pictures.PictureError:
+        image = decode_upright(read_bytes(frame.picture))
+    except PictureError:
         return None
     image.thumbnail((PICTURE_PX, PICTURE_PX))
     for quality in (78, 60, 40):

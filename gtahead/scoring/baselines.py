@@ -17,7 +17,7 @@ from gtahead.geometry import Floats
 from gtahead.predictions.table import Ints, starts_of
 from gtahead.scoring import metrics
 from gtahead.scoring.detection import average_precision, match_boxes
-from gtahead.scoring.truth import Truth
+from gtahead.scoring.ground_truth import Truth
 
 STRIDES = (2, 4, 8)
 """Of heatmaps: pixels a cell."""

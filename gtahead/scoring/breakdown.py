@@ -17,8 +17,8 @@ from gtahead.errors import UsageError
 from gtahead.geometry import Floats
 from gtahead.predictions.table import Ints
 from gtahead.scoring import metrics
+from gtahead.scoring.ground_truth import Truth
 from gtahead.scoring.matching import Matching
-from gtahead.scoring.truth import Truth
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
 from gtahead.geometry import Booleans, Floats
 from gtahead.predictions import Predictions
 from gtahead.predictions.table import Ints
+from gtahead.scoring.ground_truth import Truth
 from gtahead.scoring.matching import Matching, match_points
-from gtahead.scoring.truth import Truth
 
 METRIC_VERSION = 1
 """Of the definitions: figures of different versions are never set side by side."""
@@ -277,3 +278,35 @@ def defined(states: Mapping[str, object]) -> list[Metric]:
 def values_of(sums: Sums, metrics: Sequence[Metric] | None = None) -> dict[str, Floats]:
     """Apply formulas to sums."""
     return {metric.name: metric.formula(sums) for metric in metrics or defined(sums)}
+
+
+DETECTION_TITLES = {
+    "ap": "AP .50:.95",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "ar": "AR",
+    "mr2": "MR⁻²",
+    "ji_best": "JI, best threshold (oracle)",
+}
+
+
+def title_of(name: str) -> str:
+    """Name a figure.
+
+    Example:
+        >>> title_of("rmse")
+        'RMSE (papers: "MSE")'
+    """
+    return DETECTION_TITLES.get(name) or METRICS[name].title
+
+
+def figure(value: float | None) -> str:
+    """Write a figure with four digits that count, or as a dash where it isn't defined.
+
+    Example:
+        >>> figure(0.123456), figure(1234.5), figure(None)
+        ('0.1235', '1,234.50', '–')
+    """
+    if value is None or not isfinite(value):
+        return "–"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.2f}"

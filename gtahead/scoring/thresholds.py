@@ -11,7 +11,7 @@ from gtahead.geometry import Floats
 from gtahead.predictions import Predictions
 from gtahead.predictions.table import Ints
 from gtahead.scoring import metrics
-from gtahead.scoring.truth import Truth
+from gtahead.scoring.ground_truth import Truth
 
 SWEEP_PX = 100
 """Largest radius of the sweep."""

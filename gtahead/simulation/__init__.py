@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 import orjson
 
-from gtahead import __version__, running, storage
+from gtahead import __version__, storage
 from gtahead.captures.native import SEQUENCE
-from gtahead.dataset import COUNTED, CountPolicy
-from gtahead.dataset.captured import SIMULATION
-from gtahead.dataset.tabular import Columns
+from gtahead.dataset import CountPolicy
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import inside
-from gtahead.remote import places
+from gtahead.ingest.model import SIMULATION
+from gtahead.parallel.pool import run_all
 from gtahead.simulation.presets import (
     LAYOUT_NAMES,
     PRESETS,
@@ -34,6 +33,9 @@ from gtahead.simulation.presets import (
     folder_name,
     plan,
 )
+from gtahead.tables.canonical import COUNTED
+from gtahead.tables.csv import Columns
+from gtahead.urls import places
 
 __all__ = ["PRESETS", "WEATHERS", "Preset", "SimulationReport", "simulate"]
 
@@ -134,7 +136,7 @@ def simulate(
             tasks.sort(key=lambda task: -task[1].plan.heads * task[1].plan.frames)
             if on_progress is not None:
                 on_progress(len(report.sequences), len(plans), "")
-            results = running.run_all(
+            results = run_all(
                 _simulate_sequence, tasks, workers=workers, scheduler=scheduler, folders=[target]
             )
             with closing(results):

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.dataset import COUNTED, CountPolicy
+from gtahead.dataset import CountPolicy
 from gtahead.geometry import Camera, camera_axes, focal_px, inside, vertical_fov_deg
 from gtahead.simulation import backdrop, painting
 from gtahead.simulation.lens import PIECES, Lens, Piece
@@ -18,6 +18,7 @@ from gtahead.simulation.light import Light, is_dark, light_of
 from gtahead.simulation.people import Ground, People, Seen, gather, ground_of, look
 from gtahead.simulation.presets import FPS, SequencePlan
 from gtahead.simulation.props import Prop, Shape, look_at_props, place_props
+from gtahead.tables.canonical import COUNTED
 
 Picture = npt.NDArray[np.uint8]
 

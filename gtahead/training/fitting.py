@@ -31,14 +31,22 @@ from gtahead import storage
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, Where
 from gtahead.geometry import box_sides
-from gtahead.remote import places
-from gtahead.scoring.scorer import figures
+from gtahead.scoring.evaluator import figures
+from gtahead.scoring.ground_truth import Truth, truth_of
 from gtahead.scoring.thresholds import choose
-from gtahead.scoring.truth import Truth, truth_of
 from gtahead.training.config import TrainConfig
+from gtahead.training.crops import (
+    Batch,
+    Crops,
+    EpochOrder,
+    batched,
+    frames_with_boxes,
+    normalised,
+    read_picture,
+)
 from gtahead.training.detectors import Detector, make_detector
-from gtahead.training.finding import InPicture, as_predictions, find_heads
-from gtahead.training.parts import parts_of
+from gtahead.training.holdout import parts_of
+from gtahead.training.inference import InPicture, as_predictions, find_heads
 from gtahead.training.runs import (
     BEST,
     CHECKPOINTS,
@@ -49,15 +57,7 @@ from gtahead.training.runs import (
     open_run,
     record_of,
 )
-from gtahead.training.samples import (
-    Batch,
-    Crops,
-    EpochOrder,
-    batched,
-    frames_with_boxes,
-    normalised,
-    read_picture,
-)
+from gtahead.urls import places
 
 KEPT = ("ap50", "f1_large", "precision_large", "recall_large", "mae", "rmse", "bias", "game3")
 

@@ -21,9 +21,9 @@ from torch.nn.functional import max_pool2d
 from gtahead import storage
 from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError, Where
 from gtahead.training.checkpoints import read_checkpoint
+from gtahead.training.crops import normalised
 from gtahead.training.detectors import CenterNet
 from gtahead.training.detectors.detector import MULTIPLE
-from gtahead.training.samples import normalised
 
 MOST_DIFFERENCE = 1e-4
 """Between torch's outputs and the file's."""

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import torch
 
-from gtahead import running
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
-from gtahead.pictures import PictureError
+from gtahead.images.reading import PictureError
+from gtahead.parallel.pool import run_all
 from gtahead.predictions import check_target, write_predictions
-from gtahead.remote import places
 from gtahead.training.checkpoints import Trained, read_checkpoint
-from gtahead.training.finding import InPicture, as_predictions, find_heads
-from gtahead.training.samples import load_picture
+from gtahead.training.crops import load_picture
+from gtahead.training.inference import InPicture, as_predictions, find_heads
+from gtahead.urls import places
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 BATCH = 8
@@ -109,7 +109,7 @@ def predict(
     header["method"] = method
     batches = _batches(model, wanted, size=1 if scheduler is None else BATCH)
     looked: dict[str, InPicture | PictureError] = {}
-    results = running.run_all(_look, batches, workers=1, scheduler=scheduler, folders=[model, root])
+    results = run_all(_look, batches, workers=1, scheduler=scheduler, folders=[model, root])
     with closing(results):
         for _, result in results:
             looked |= result

@@ -24,7 +24,7 @@ from gtahead.geometry import box_sides
 from gtahead.training.checkpoints import Trained, write_checkpoint
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors import make_detector
-from gtahead.training.parts import Parts
+from gtahead.training.holdout import Parts
 from gtahead.training.weights import load_weights
 
 RUN, MODEL, METRICS, CHECKPOINTS = "run.json", "model.pt", "metrics.csv", "checkpoints"

@@ -9,19 +9,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gtahead import pictures
-from gtahead.dataset.captured import (
-    BrokenSequence,
-    CapturedFrame,
-    CapturedSequence,
-    SequenceSource,
-)
 from gtahead.errors import InputError, Where
 from gtahead.findings import Finding, Findings, Ledger
-from gtahead.formats.reading import exported_as
-from gtahead.intake import READERS
+from gtahead.images.reading import (
+    PictureError,
+    check_health,
+    decode_grey,
+    peek,
+    read_bytes,
+    read_header,
+)
+from gtahead.ingest.exports import exported_as
+from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
+from gtahead.readers import READERS
+from gtahead.validation.common import note_rows, watched
 from gtahead.validation.motion import LagEvidence, check_counts, check_speeds, lag_evidence
-from gtahead.validation.noting import note_rows, watched
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,11 @@ def _check_pictures(
         try:
             if task.images == "full":
                 data = _bytes_of(frame, task.source)
-                header = pictures.read_header(data)
-                pictures.check_health(data, header)
+                header = read_header(data)
+                check_health(data, header)
             else:
-                header = pictures.peek(task.source.root / (frame.file or ""))
-        except pictures.PictureError as fault:
+                header = peek(task.source.root / (frame.file or ""))
+        except PictureError as fault:
             code = fault.code
             if code == "flat-picture" and counts[index]:
                 code = "heads-on-flat-picture"
@@ -136,7 +138,7 @@ def _bytes_of(frame: CapturedFrame, source: SequenceSource) -> bytes:
     unpack = READERS[source.reader].unpack
     if frame.row is not None and unpack is not None:
         return unpack(source.root, frame)
-    return pictures.read_bytes(source.root / Path(frame.file or ""))
+    return read_bytes(source.root / Path(frame.file or ""))
 
 
 def _grey(frame: CapturedFrame, source: SequenceSource) -> npt.NDArray[np.uint8] | None:
@@ -145,7 +147,7 @@ def _grey(frame: CapturedFrame, source: SequenceSource) -> npt.NDArray[np.uint8]
         return None
     try:
         data = _bytes_of(frame, source)
-        pictures.read_header(data)  # refuses what is too large to decode
-        return pictures.decode_grey(data)
-    except pictures.PictureError:
+        read_header(data)  # refuses what is too large to decode
+        return decode_grey(data)
+    except PictureError:
         return None

@@ -8,23 +8,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from gtahead import running
 from gtahead.captures import CAPTURES
 from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset
-from gtahead.dataset.captured import Reader
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.formats.coco_reading import coco_files
-from gtahead.formats.reading import exported_as
-from gtahead.intake import READERS, choose_reader
-from gtahead.remote import places
+from gtahead.ingest.exports import exported_as
+from gtahead.ingest.model import Reader
+from gtahead.parallel.pool import run_all
+from gtahead.readers import READERS, choose_reader
+from gtahead.urls import places
 from gtahead.validation.captures import SequenceChecked, SequenceTask, check_sequence
 from gtahead.validation.coco import check_coco
+from gtahead.validation.common import watched
 from gtahead.validation.dataset import check_dataset, open_dataset
-from gtahead.validation.documents import check_file, kind_of
+from gtahead.validation.files import check_file, kind_of
+from gtahead.validation.images import check_near_duplicates, check_pictures, picture_tasks
 from gtahead.validation.motion import LagEvidence
-from gtahead.validation.noting import watched
-from gtahead.validation.released import check_near_duplicates, check_pictures, picture_tasks
 
 IMAGES = ("quick", "full", "none")
 
@@ -115,7 +115,7 @@ class _How:
         show = self.progress or (lambda done, total, name: None)
         show(0, len(tasks), "")
         workers = 1 if len(tasks) < 2 else self.workers
-        found = running.run_all(
+        found = run_all(
             function, tasks, workers=workers, scheduler=self.scheduler, folders=[self.place]
         )
         with closing(found) as results:

@@ -13,15 +13,9 @@ import numpy.typing as npt
 from gtahead import schemas
 from gtahead.errors import InputError, Where
 from gtahead.findings import Finding, Findings
-from gtahead.formats.coco_reading import (
-    HAS_AREA,
-    HAS_ISCROWD,
-    NO_ID,
-    CocoFile,
-    read_coco,
-)
+from gtahead.formats.coco_reading import HAS_AREA, HAS_ISCROWD, NO_ID, CocoFile, read_coco
 from gtahead.geometry import Floats
-from gtahead.validation.noting import note_rows, repeated
+from gtahead.validation.common import note_rows, repeated
 
 TOLERANCE_PX = 0.02
 """Twice what COCO files of ours round to: corners and points are rounded each by itself."""

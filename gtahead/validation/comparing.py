@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from gtahead.dataset import Dataset, Frame
-from gtahead.dataset.captured import BrokenSequence
-from gtahead.dataset.tables import CAPTURED
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats import FORMATS
-from gtahead.formats.format import Format
-from gtahead.formats.reading import marker_of
+from gtahead.formats.base import Format
 from gtahead.geometry import Floats, clipped
+from gtahead.ingest.exports import marker_of
+from gtahead.ingest.model import BrokenSequence
+from gtahead.tables.canonical import CAPTURED
 
 SLACK_PX = 1e-3
 """Beyond a format's own precision: what adding and halving doubles costs."""

@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import storage
-from gtahead.dataset import FRAMES, SPLITS, STATUS_NAMES, CountPolicy, Dataset, heads_file, tables
+from gtahead.dataset import FRAMES, SPLITS, CountPolicy, Dataset, heads_file
 from gtahead.dataset.fingerprints import KINDS, combined, sequence_digests, without_unknown
-from gtahead.dataset.tabular import Columns
 from gtahead.errors import GtaheadError, InputError, Where
 from gtahead.findings import Finding, Findings
 from gtahead.geometry import Floats
-from gtahead.validation.noting import note_rows
+from gtahead.tables import canonical
+from gtahead.tables.canonical import STATUS_NAMES
+from gtahead.tables.csv import Columns
+from gtahead.validation.common import note_rows
 
 ODD_RATIO = 4.0
 """Heads are of much the same size: a box so many times larger or smaller than its distance makes
@@ -129,7 +131,7 @@ def _check_sequence(
     file = heads_file(sequence)
     if not (opened.folder / file).is_file():
         return  # it's missing, and that has been noted
-    heads = opened.head_codes(sequence, tables.HEADS_V1.names)
+    heads = opened.head_codes(sequence, canonical.HEADS_V1.names)
     ids = {frame_id: place for place, frame_id in enumerate(frames["frame_id"])}
     names = heads["frame_id_names"]
     place_of = np.array([ids.get(name, -1) for name in names] or [-1], np.int64)
@@ -276,7 +278,7 @@ def _check_flags(
 def _check_boxes(
     points: Floats, sizes: Floats, heads: Columns, at: _At, findings: Findings
 ) -> None:
-    boxes = np.stack([heads[name] for name in tables.BOX], axis=1)
+    boxes = np.stack([heads[name] for name in canonical.BOX], axis=1)
     known = np.isfinite(boxes)
     there = known.any(axis=1)
     # An absent head may have no box, and one whose box is elsewhere is absent for that reason.
@@ -300,7 +302,7 @@ def _check_boxes(
     low, high = boxes[:, :2] - BORDER_PX, boxes[:, 2:] + BORDER_PX
     beside = fine & ((points < low) | (points > high)).any(axis=1)
     noted("point-outside-box", beside & ~outside)
-    sigmas = np.stack([heads[name] for name in tables.SIGMA], axis=1)
+    sigmas = np.stack([heads[name] for name in canonical.SIGMA], axis=1)
     note_rows(
         findings,
         "bad-value",
@@ -352,7 +354,7 @@ def _digests(
         for name, values in heads.items()
         if name not in ("frame_id", "frame_id_names", "status_names", "point_kind_names")
     }
-    kinds = [tables.POINT_KINDS.index(name) for name in heads["point_kind_names"]]
+    kinds = [canonical.POINT_KINDS.index(name) for name in heads["point_kind_names"]]
     columns |= {
         "frame_index": index,
         "status": status,

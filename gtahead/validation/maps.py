@@ -20,8 +20,8 @@ from gtahead.dataset import Dataset, Frame
 from gtahead.density import count_of, map_shape
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
-from gtahead.formats.format import SPLIT_WORDS
-from gtahead.formats.reading import INDEX
+from gtahead.formats.base import SPLIT_WORDS
+from gtahead.ingest.exports import INDEX
 
 SUM_OFF = 1e-3
 """By how much of the count a density map's sum may be off."""

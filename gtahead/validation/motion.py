@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.dataset.captured import CapturedFrame, CapturedSequence
-from gtahead.dataset.tables import CAPTURED
 from gtahead.errors import Where
 from gtahead.findings import Finding, Findings
 from gtahead.geometry import Floats
-from gtahead.validation.noting import note_rows
+from gtahead.ingest.model import CapturedFrame, CapturedSequence
+from gtahead.tables.canonical import CAPTURED
+from gtahead.validation.common import note_rows
 
 FASTEST_M_S = 15.0
 """No person runs faster: the world record's top speed is 12.4 m/s."""

@@ -13,7 +13,7 @@ from gtahead import storage
 from gtahead.dataset import Frame
 from gtahead.drawing import write_png
 from gtahead.errors import InputError, UsageError, Where
-from gtahead.remote import places
+from gtahead.urls import places
 from gtahead.viewing.films import FILMS, write_film
 from gtahead.viewing.layers import LAYERS, Canvas, draw
 from gtahead.viewing.shots import Album, open_album, shot_of

@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gtahead import pictures
-from gtahead.building.upright import snap_heads
-from gtahead.dataset import ANNOTATING, MANIFEST, STATUS_NAMES, WORK, CountPolicy, Dataset, Frame
-from gtahead.dataset.captured import BrokenSequence, CapturedSequence, Reader, SequenceSource
+from gtahead.building.orientation import snap_heads
+from gtahead.dataset import ANNOTATING, MANIFEST, WORK, CountPolicy, Dataset, Frame
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Booleans, Floats, inside
-from gtahead.intake import choose_reader
-from gtahead.scoring.scorer import Score, benchmark
+from gtahead.images.reading import PictureError, read_bytes
+from gtahead.ingest.model import BrokenSequence, CapturedSequence, Reader, SequenceSource
+from gtahead.readers import choose_reader
+from gtahead.scoring.evaluator import Score, benchmark
+from gtahead.tables.canonical import STATUS_NAMES
 
 SHARE_OF_BOX = 0.25
 LONE_SIGMA_PX = 4.0
@@ -94,8 +95,8 @@ def shot_of(frame: Frame) -> Shot:
 def _reader_of(path: Path) -> Callable[[], bytes]:
     def read() -> bytes:
         try:
-            return pictures.read_bytes(path)
-        except pictures.PictureError as fault:
+            return read_bytes(path)
+        except PictureError as fault:
             raise InputError(
                 f"the picture can't be read: {fault.code}", where=Where(str(path))
             ) from fault

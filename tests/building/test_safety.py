@@ -18,7 +18,7 @@ import pytest
 from helpers import edit_sequence, gtahead, make_sequence, manifest, spawn_gtahead, write_rows
 
 import gtahead as library
-from gtahead.dataset import tables
+from gtahead.tables import canonical
 
 MANY = [f"0,{n},{n % 64}.5,{n % 48}.5,8" for n in range(1, 50)]
 
@@ -344,7 +344,7 @@ def test_odd_rows(captures: Path, tmp_path: Path, rows: list[str], kept: int) ->
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "target", "--workers", 1)
     assert done.code == 3 or kept == len(rows)
     assert "RuntimeWarning" not in done.err
-    heads = tables.read_heads(tmp_path / "target/heads/a.parquet", "a")
+    heads = canonical.read_heads(tmp_path / "target/heads/a.parquet", "a")
     assert len(heads["head_id"]) == kept
     for name in ("box_x0", "box_x1", "box_error_px", "depth_m"):
         assert not (abs(heads[name]) > 1e9).any()

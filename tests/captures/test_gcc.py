@@ -23,7 +23,7 @@ from gtahead.captures.gcc_part import parse_ped_info
 from gtahead.captures.gcc_scene import buffer_to_metres, unscramble
 from gtahead.captures.ground_fit import ground_from_polygon, inside_polygon
 from gtahead.geometry import Camera
-from gtahead.intake import choose_reader
+from gtahead.readers import choose_reader
 
 SHOT = f"part_3_1/{UNIX}"
 

@@ -12,7 +12,7 @@ from helpers import gtahead, picture
 
 from gtahead import Dataset
 from gtahead.findings import Findings, Ledger
-from gtahead.intake import READERS, choose_reader
+from gtahead.readers import READERS, choose_reader
 
 FOCAL, CX, CY = 1158.0, 960.0, 540.0
 

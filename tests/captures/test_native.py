@@ -8,10 +8,10 @@ from helpers import HEADER, edit_sequence, make_native, make_sequence, write_row
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gtahead.dataset.captured import CapturedSequence, SequenceSource
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, project
-from gtahead.intake import READERS, choose_reader
+from gtahead.ingest.model import CapturedSequence, SequenceSource
+from gtahead.readers import READERS, choose_reader
 
 
 def read(root: Path) -> tuple[CapturedSequence, Findings, Ledger]:

@@ -154,12 +154,12 @@ def test_a_closed_pipe_is_no_error(tiny_captures: Path) -> None:
 def test_a_bug_of_ours_is_one_line_that_asks_for_a_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import gtahead.overview
+    import gtahead.inspection
 
     def broken(path: object) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(gtahead.overview, "info", broken)
+    monkeypatch.setattr(gtahead.inspection, "info", broken)
     done = _run("info", tmp_path)
     assert done.code == 70
     assert done.err == (

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from gtahead import Dataset, InputError, UsageError
-from gtahead.dataset import heads_file, tables
+from gtahead.dataset import heads_file
 from gtahead.dataset.fingerprints import combined, sequence_digests
-from gtahead.dataset.policy import STATUS_NAMES
+from gtahead.tables import canonical
+from gtahead.tables.canonical import STATUS_NAMES
 
 
 def test_frames_come_in_order_with_their_heads(tiny_dataset: Path) -> None:
@@ -153,7 +154,7 @@ def test_an_unfinished_set_says_how_to_go_on(copy: Path) -> None:
 
 def test_tables_keep_their_columns() -> None:
     """A column is added with a new version of the table, never in passing."""
-    assert tables.HEADS_V1.names == [
+    assert canonical.HEADS_V1.names == [
         *("frame_id", "head_id", "x", "y", "raw_x", "raw_y", "point_kind"),
         *("depth_m", "world_x_m", "world_y_m", "world_z_m"),
         *("top_x", "top_y", "neck_x", "neck_y", "top_neck_m"),
@@ -162,7 +163,7 @@ def test_tables_keep_their_columns() -> None:
         *("captured_x0", "captured_y0", "captured_x1", "captured_y1"),
         *("occluded", "self_occluded", "visibility", "ignore", "in_frame", "status"),
     ]
-    assert tables.FRAMES_V1.names == [
+    assert canonical.FRAMES_V1.names == [
         *("frame_id", "sequence", "frame", "file", "source_file", "sha256", "width", "height"),
         *("split", "num_heads", "num_ignored", "num_absent", "vfov_deg"),
         *("camera_x_m", "camera_y_m", "camera_z_m", "pitch_deg", "roll_deg", "yaw_deg"),

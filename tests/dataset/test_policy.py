@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gtahead.dataset import STATUS_NAMES, CountPolicy
+from gtahead.dataset import CountPolicy
 from gtahead.errors import UsageError
+from gtahead.tables.canonical import STATUS_NAMES
 
 IN = np.array([True, True, True, True, True, False])
 SHARE = np.array([1.0, 0.25, 0.24, 0.0, np.nan, 1.0])

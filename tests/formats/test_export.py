@@ -14,8 +14,9 @@ from pyarrow import parquet
 
 import gtahead as library
 from gtahead import InputError, ResourceError, UsageError
-from gtahead.dataset import heads_file, tables
+from gtahead.dataset import heads_file
 from gtahead.formats import FORMATS
+from gtahead.tables import canonical
 
 from .conftest import make_captures
 from .test_round_trips import digest
@@ -53,7 +54,7 @@ def with_box(dataset: Path, sequence: str, row: int, box: list[float | None]) ->
     """Give one head of a data set another box."""
     path = dataset / heads_file(sequence)
     table = parquet.read_table(path)
-    for name, value in zip(tables.BOX, box, strict=True):
+    for name, value in zip(canonical.BOX, box, strict=True):
         place = table.schema.get_field_index(name)
         values = table[name].to_pylist()
         values[row] = value

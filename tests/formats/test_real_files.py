@@ -10,9 +10,9 @@ import pytest
 
 import gtahead
 from gtahead import Dataset
-from gtahead.formats.localisation import localisation_list
+from gtahead.formats.nwpu_lists import localisation_list
 from gtahead.formats.shanghaitech import shanghaitech_points
-from gtahead.pictures import read_header
+from gtahead.images.reading import read_header
 
 
 def built(raw: Path, out: Path, **options: object) -> tuple[gtahead.building.BuildReport, Dataset]:

@@ -9,7 +9,7 @@ import pytest
 import gtahead
 from gtahead import UsageError
 from gtahead.formats import FORMATS
-from gtahead.intake import FORMAT_READERS, choose_reader
+from gtahead.readers import FORMAT_READERS, choose_reader
 
 READ = list(FORMAT_READERS)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gtahead.predictions import Pictures
 from gtahead.predictions.table import starts_of
 from gtahead.scoring import baselines, metrics
-from gtahead.scoring.truth import Truth, sigmas_of
+from gtahead.scoring.ground_truth import Truth, sigmas_of
 
 
 def truth_of(pictures: list[np.ndarray], size: tuple[int, int], ignored: int = 0) -> Truth:

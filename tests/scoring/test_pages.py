@@ -13,9 +13,9 @@ from helpers import VIEWS, barriers, gtahead, make_sequence
 
 import gtahead as library
 from gtahead import InputError, UsageError
-from gtahead.scoring import faults, metrics
-from gtahead.scoring.charts import ticks
-from gtahead.scoring.scorer import benchmark
+from gtahead.reports.charts import ticks
+from gtahead.scoring import error_types, metrics
+from gtahead.scoring.evaluator import benchmark
 
 EVIL = '<script>alert("x")</script>'
 
@@ -149,13 +149,13 @@ def test_mending_all_faults_is_perfect(folder: Path) -> None:
     score = benchmark(folder / "b.json", folder / "data", resamples=0)
     assert score.matching is not None
     arguments = (score.truth, score.points_xy, score.starts, score.states["found"])
-    listed = faults.faults(*arguments, score.matching, score.radius)
+    listed = error_types.faults(*arguments, score.matching, score.radius)
     sums = metrics.totals(score.states)
     missed = sum(one.count for one in listed if one.name.startswith("missed"))
     false = sum(one.count for one in listed if one.name.startswith("false"))
     assert missed == sums[f"missed_{score.radius}"]
     assert false == sums[f"false_{score.radius}"]
-    mended = faults.mended_boxes(score.truth, score.predictions)
+    mended = error_types.mended_boxes(score.truth, score.predictions)
     assert mended is not None
     count, ap50 = mended
     assert count > 0

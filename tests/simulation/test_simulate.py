@@ -13,10 +13,9 @@ from scipy.spatial import cKDTree
 
 import gtahead as library
 from gtahead.dataset import SPLITS
-from gtahead.dataset.tabular import Columns
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import box_iou, inside, project
-from gtahead.intake import READERS
+from gtahead.readers import READERS
 from gtahead.simulation import PRESETS, WEATHERS, Preset
 from gtahead.simulation.faces import SKIN, materials
 from gtahead.simulation.painting import head_ids, paint, people_stencil, visible_shares
@@ -24,6 +23,7 @@ from gtahead.simulation.people import HAIR_STYLES, HEAD_M, PARTS, Disc, Seen
 from gtahead.simulation.presets import plan
 from gtahead.simulation.props import Face, Prop, Shape
 from gtahead.simulation.scene import Scene
+from gtahead.tables.csv import Columns
 
 SMALL = Preset("test", (320, 180), (3, 3, 3), (4.0, 20.0, 60.0), 3)
 

@@ -15,10 +15,7 @@ from gtahead import Dataset, InputError, UsageError, benchmark
 from gtahead.training import make_config, predict, train
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.config import LOSSES, config_of
-from gtahead.training.detectors import make_detector
-from gtahead.training.finding import InPicture, find_heads, tiles_of
-from gtahead.training.fitting import _repeatable, validated
-from gtahead.training.samples import (
+from gtahead.training.crops import (
     Crops,
     _coloured,
     batched,
@@ -26,6 +23,9 @@ from gtahead.training.samples import (
     normalised,
     read_picture,
 )
+from gtahead.training.detectors import make_detector
+from gtahead.training.fitting import _repeatable, validated
+from gtahead.training.inference import InPicture, find_heads, tiles_of
 
 FAST = {
     "crop_wh": (128, 128),
@@ -218,7 +218,7 @@ def test_colours_change_by_their_definition() -> None:
 
 
 def test_figures_of_perfect_finds(small_set: Path) -> None:
-    from gtahead.scoring.truth import open_truth
+    from gtahead.scoring.ground_truth import open_truth
 
     truth = open_truth(small_set, "validation")
     found = []

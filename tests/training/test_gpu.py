@@ -13,9 +13,9 @@ from gtahead import Dataset
 from gtahead.training import make_config, mask_focal_loss, predict, train
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.config import LOSSES
+from gtahead.training.crops import read_picture
 from gtahead.training.detectors import DETECTORS, make_detector
-from gtahead.training.finding import find_heads
-from gtahead.training.samples import read_picture
+from gtahead.training.inference import find_heads
 from gtahead.training.targets import Heads, density_targets, heat_targets
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

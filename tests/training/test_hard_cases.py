@@ -24,9 +24,9 @@ from gtahead.simulation import simulate
 from gtahead.simulation.presets import Preset
 from gtahead.training import make_config, predict
 from gtahead.training.checkpoints import read_checkpoint
+from gtahead.training.crops import EpochOrder, frames_with_boxes
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.fitting import fitting_scale
-from gtahead.training.samples import EpochOrder, frames_with_boxes
 
 QUICK = {
     "crop_wh": (64, 64),
@@ -360,7 +360,7 @@ def test_onnx_gives_what_torch_gives(mixed_run: Path, tmp_path: Path) -> None:
     assert heat.shape == peaks.shape == (2, 8, 40)
     assert offset.shape == size.shape == (2, 2, 8, 40)
     # Decoded as the documentation says, it has the detector's own boxes.
-    from gtahead.training.samples import normalised
+    from gtahead.training.crops import normalised
 
     with torch.no_grad():
         found = trained.detector.find(normalised(torch.from_numpy(pictures)))[0]

@@ -12,15 +12,15 @@ from torchvision.ops import nms
 from gtahead import Dataset, build
 from gtahead.dataset import Frame
 from gtahead.predictions import Predictions
+from gtahead.scoring.ground_truth import Truth, truth_of
 from gtahead.scoring.thresholds import choose, f1_at
-from gtahead.scoring.truth import Truth, truth_of
 from gtahead.simulation import simulate
 from gtahead.simulation.presets import Preset
 from gtahead.training import TrainConfig, make_config
+from gtahead.training.crops import Crops, batched, heads_of, normalised, read_picture
 from gtahead.training.detectors import CenterNet, Detector, make_detector
-from gtahead.training.detectors.canonical import NMS_IOU
-from gtahead.training.finding import InPicture, as_predictions, find_heads
-from gtahead.training.samples import Crops, batched, heads_of, normalised, read_picture
+from gtahead.training.detectors.torchvision_base import NMS_IOU
+from gtahead.training.inference import InPicture, as_predictions, find_heads
 from gtahead.training.targets import heat_targets
 
 MINUTES = 15

@@ -18,7 +18,7 @@ import gtahead as library
 from gtahead import InputError, UsageError
 from gtahead.dataset import FRAMES
 from gtahead.findings import Findings
-from gtahead.validation.noting import watched
+from gtahead.validation.common import watched
 
 
 @pytest.fixture

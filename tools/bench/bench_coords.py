@@ -43,7 +43,7 @@ READ = """
 import sys, time
 from pathlib import Path
 import pyarrow, pyarrow.csv, pyarrow.compute
-from gtahead.intake import READERS
+from gtahead.readers import READERS
 from gtahead.findings import Findings, Ledger
 reader, root = READERS["jta-mods"], Path(sys.argv[1])
 (source,) = reader.list_sequences(root, Findings())

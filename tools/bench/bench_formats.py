@@ -52,8 +52,8 @@ from gtahead.dataset import Dataset
 from gtahead.formats import FORMATS
 from gtahead.formats.batches import load_batch, plan_batches
 from gtahead.formats.coco import annotation_rows
-from gtahead.formats.format import Options, Summary
-from gtahead.formats.textrows import RowFormat, worth_compiling
+from gtahead.formats.base import Options, Summary
+from gtahead.formats.text import RowFormat, worth_compiling
 data, out, kind = Path(sys.argv[1]), Path(sys.argv[2]), FORMATS[sys.argv[3]]
 dataset = Dataset.open(data)
 splits = ["train", "validation", "test"]
@@ -82,7 +82,7 @@ OURS_EXPORT = """
 import gtahead
 from gtahead.formats.exporting import export
 from gtahead.dataset import Dataset
-from gtahead.formats.textrows import RowFormat, worth_compiling
+from gtahead.formats.text import RowFormat, worth_compiling
 import numpy as np
 RowFormat(2, 6).render([np.arange(9)] * 2, engine="compiled")  # numba loads its loops
 Dataset.open(sys.argv[1])

@@ -26,11 +26,12 @@ from rules_on_marks import scene_of
 from scipy.spatial import cKDTree
 
 from gtahead.annotation import BoxRule, give_boxes
-from gtahead.dataset import COUNTED, CountPolicy
+from gtahead.dataset import CountPolicy
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Floats, box_sides, inside
-from gtahead.intake import READERS
+from gtahead.readers import READERS
 from gtahead.simulation import simulate
+from gtahead.tables.canonical import COUNTED
 
 GTA_HEAD = {"sequences": 35, "frames": 5096, "heads": 1_732_043}
 JTA_SIZE_WH = (1920, 1080)

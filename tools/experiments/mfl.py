@@ -35,13 +35,13 @@ from gtahead import Dataset, ResourceError, __version__, benchmark, build, simul
 from gtahead.dataset import Frame
 from gtahead.geometry import box_sides
 from gtahead.predictions import write_predictions
+from gtahead.scoring.ground_truth import truth_of
 from gtahead.scoring.thresholds import choose, f1_at
-from gtahead.scoring.truth import truth_of
 from gtahead.training import TrainConfig, make_config, train
+from gtahead.training.crops import heads_of, read_picture
 from gtahead.training.detectors import CenterNet, Detector, make_detector
-from gtahead.training.finding import InPicture, as_predictions, find_heads
 from gtahead.training.fitting import is_emulated, validated
-from gtahead.training.samples import heads_of, read_picture
+from gtahead.training.inference import InPicture, as_predictions, find_heads
 from gtahead.training.targets import heat_targets
 
 HERE = Path(__file__).parent

@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 from gtahead import benchmark, build, predict, simulate, train
-from gtahead.pictures import decode_rgb, read_bytes
+from gtahead.images.reading import decode_rgb, read_bytes
 from gtahead.training import make_config
 from gtahead.training.checkpoints import read_checkpoint
-from gtahead.training.finding import find_heads
+from gtahead.training.inference import find_heads
 
 LOSSES = ("native", "mfl")
 PHOTOGRAPHS: Mapping[str, Any] = {

@@ -15,7 +15,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
 from gtahead.training.config import TrainConfig
-from gtahead.training.detectors.canonical import (
+from gtahead.training.detectors.torchvision_base import (
     LEAST_SCORE,
     NMS_IOU,
     NO_LOSS,

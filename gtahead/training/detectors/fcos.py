@@ -11,7 +11,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOS, FCOSHead
 
 from gtahead.training.config import TrainConfig
-from gtahead.training.detectors.canonical import (
+from gtahead.training.detectors.torchvision_base import (
     BACKGROUND,
     LEAST_SCORE,
     NMS_IOU,

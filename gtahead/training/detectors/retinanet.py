@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.retinanet import RetinaNet, RetinaNetHead
 
 from gtahead.training.config import TrainConfig
-from gtahead.training.detectors.canonical import (
+from gtahead.training.detectors.torchvision_base import (
     LEAST_SCORE,
     NMS_IOU,
     NORM_GROUPS,

@@ -1,0 +1,377 @@
+"""The folder that a build writes: what is there already, what may be reused, what must go.
+
+Three states: nothing of ours; unfinished (a work folder with options, no manifest); finished (a
+manifest). A finished set stays whole while sequences are only added: its manifest goes when one of
+its own sequences has to be built again, and in the last step of every build.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gtahead import __version__, storage
+from gtahead.building.options import BuildOptions, differing
+from gtahead.building.records import (
+    BEGUN,
+    FRAMES_PARTS,
+    OPTIONS,
+    RECORDS,
+    SequenceRecord,
+    frames_path,
+    images_folder,
+    read_record,
+    record_path,
+)
+from gtahead.dataset import FRAMES, MANIFEST, WORK, Manifest, heads_file, read_manifest
+from gtahead.dataset.manifest import FORMAT
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.findings import Findings
+from gtahead.images.reading import EXTENSIONS
+from gtahead.ingest.model import SequenceSource, inputs_digest
+from gtahead.readers import READERS
+from gtahead.storage import crash_point
+from gtahead.tables import canonical
+
+_DISCARDING = "discarding"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A target, ready for units.
+
+    Attributes:
+        records: of the sequences that needn't be built again, by name.
+        finished: the manifest, where nothing at all is left to do.
+    """
+
+    records: dict[str, SequenceRecord]
+    finished: Manifest | None
+
+
+def refuse_overlap(target: Path, root: Path) -> None:
+    """Refuse a target that is the capture itself, inside it, or around it.
+
+    Raises:
+        UsageError: it is.
+    """
+    here, there = Path(os.path.realpath(target)), Path(os.path.realpath(root))
+    if here == there or there in here.parents or here in there.parents:
+        raise UsageError(
+            "the data set and the captures can't lie in one another",
+            where=Where(str(target)),
+            remedy="choose another --out",
+        )
+
+
+def refuse_foreign(target: Path) -> None:
+    """Refuse a folder that holds something else; one that is empty will do.
+
+    Raises:
+        InputError: it does.
+    """
+    names = sorted(path.name for path in target.iterdir())
+    strange = [name for name in names if name != ".lock" and not name.startswith(storage.ASIDE)]
+    if strange and not is_ours(target):
+        raise InputError(
+            "the folder holds something that isn't a gtahead data set",
+            where=Where(str(target)),
+            value=strange[0],
+            remedy="choose an empty folder for --out",
+        )
+
+
+def is_ours(target: Path) -> bool:
+    """Say whether a data set of gtahead's stands there, finished, unfinished or damaged."""
+    manifest, options = _json(target / MANIFEST), _json(target / WORK / OPTIONS)
+    return (
+        manifest.get("format") == FORMAT
+        or "gtahead" in options
+        or canonical.is_frames_table(target / FRAMES)
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        document = orjson.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def prepare(
+    target: Path,
+    options: BuildOptions,
+    sources: Sequence[SequenceSource],
+    listed: Findings,
+    *,
+    fresh: bool,
+) -> Prepared:
+    """Make the target ready for units to be built, and say which sequences are done already.
+
+    Args:
+        target: the data set's folder, ours or empty.
+        options: of this build.
+        sources: all sequences of the captures.
+        listed: what was noticed while they were listed.
+        fresh: discard what stands there.
+
+    Raises:
+        InputError: options changed, or sequences are gone from the captures, without `fresh`; or
+            the manifest is damaged.
+    """
+    work = target / WORK
+    storage.remove_leftovers(target)
+    if fresh or _DISCARDING in _json(work / OPTIONS):
+        discard(target)
+    manifest = read_manifest(target) if (target / MANIFEST).exists() else None
+    begun_with = _json(work / OPTIONS) or (manifest.document["options"] if manifest else {})
+    if begun_with:
+        _refuse_changes(target, begun_with, options)
+    names = [source.name for source in sources]
+    records = {name: record for name in names if (record := read_record(record_path(target, name)))}
+    from_manifest = records_of(target, manifest)
+    built = {path.stem for path in (work / RECORDS).glob("*.json")} | set(from_manifest)
+    _refuse_missing(target, built, names)
+    records = _still_good(target, records, sources, options)
+    if _intact(target, manifest):
+        missing = [source for source in sources if source.name not in records]
+        reopened = _still_good(target, from_manifest, missing, options, apart=False)
+    else:
+        reopened = {}
+    good = {**records, **reopened}
+    if manifest is not None and _says_all(manifest, good, names, listed):
+        storage.remove_folder(work)
+        return Prepared(good, manifest)
+    _open_work(target, options, reopened)
+    for name in set(names) - set(good):
+        record_path(target, name).unlink(missing_ok=True)
+    crash_point("reopened")
+    if manifest is not None and set(from_manifest) - set(good):
+        (target / MANIFEST).unlink()
+        storage.sync_folder(target)
+    return Prepared(good, None)
+
+
+def records_of(target: Path, manifest: Manifest | None) -> dict[str, SequenceRecord]:
+    """Take the sequences' records out of a manifest; none of no manifest.
+
+    Raises:
+        InputError: they aren't readable.
+    """
+    if manifest is None:
+        return {}
+    rows = [{k: v for k, v in row.items() if k != "reader"} for row in manifest.document["sources"]]
+    try:
+        return {row["sequence"]: SequenceRecord.from_dict(row) for row in rows}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            "the manifest's sources can't be read",
+            where=Where(str(target / MANIFEST), field="/sources"),
+            remedy="the data set is damaged: build it anew with --fresh",
+        ) from error
+
+
+def _intact(target: Path, manifest: Manifest | None) -> bool:
+    """Say whether the table of frames is the one that the manifest names."""
+    if manifest is None or not (target / FRAMES).is_file():
+        return False
+    named = manifest.document["tables"][FRAMES]["sha256"]
+    return bool(storage.sha256_of(target / FRAMES) == named)
+
+
+def _says_all(
+    manifest: Manifest, good: Mapping[str, SequenceRecord], names: Sequence[str], listed: Findings
+) -> bool:
+    """Say whether a manifest tells of exactly these sequences and listing findings."""
+    rows = {row["sequence"]: row for row in manifest.document["sources"]}
+    if set(rows) != set(names) or set(good) != set(names):
+        return False
+    totals = manifest.document["findings"]["totals"]
+    same_listing = all(totals.get(code, 0) == listed.totals.get(code, 0) for code in LISTING_CODES)
+    return same_listing and all(good[name].inputs == rows[name]["inputs"] for name in names)
+
+
+LISTING_CODES = ("no-sequence-file", "bad-name")
+"""What is noticed while sequences are listed, before any is read."""
+
+
+def _mark(target: Path, options: dict[str, Any]) -> None:
+    """Write the options of the work folder; the folder is never there without them."""
+    work = target / WORK
+    if not work.exists():
+        part = storage.aside_name(work)
+        part.mkdir()
+        storage.write_json(part / OPTIONS, options)
+        crash_point("marking")
+        part.rename(work)
+        storage.sync_folder(target)
+    else:
+        storage.write_json(work / OPTIONS, options)
+
+
+def _open_work(target: Path, options: BuildOptions, reopened: Mapping[str, SequenceRecord]) -> None:
+    """Lay out the work folder; put back what a finished set already has."""
+    work = target / WORK
+    _mark(target, options.as_dict())
+    storage.remove_leftovers(work)
+    for folder in (RECORDS, FRAMES_PARTS, BEGUN):
+        (work / folder).mkdir(exist_ok=True)
+        storage.remove_leftovers(work / folder)
+    for name in ("heads", *(("images",) if options.images != "none" else ())):
+        (target / name).mkdir(exist_ok=True)
+        storage.remove_leftovers(target / name)
+    parts = {name: frames_path(target, name) for name, record in reopened.items() if record.kept}
+    if parts:
+        canonical.part_frames(target / FRAMES, str(target / FRAMES), parts)
+    for name, record in reopened.items():
+        storage.write_json(record_path(target, name), record.as_dict())
+
+
+def _refuse_changes(target: Path, old: dict[str, Any], options: BuildOptions) -> None:
+    changed = differing(old, options.as_dict())
+    if changed:
+        raise InputError(
+            f"the data set was begun with other options: {changed}",
+            where=Where(str(target)),
+            remedy="use the same options, another --out, or --fresh to build it anew",
+        )
+
+
+def _refuse_missing(target: Path, built: Iterable[str], names: Sequence[str]) -> None:
+    gone = sorted(set(built) - set(names))
+    if gone:
+        raise InputError(
+            "the data set holds a sequence that the captures don't have",
+            where=Where(str(target)),
+            value=gone[0],
+            remedy="bring it back, or build anew with --fresh",
+        )
+
+
+def _still_good(
+    target: Path,
+    records: Mapping[str, SequenceRecord],
+    sources: Sequence[SequenceSource],
+    options: BuildOptions,
+    *,
+    apart: bool = True,
+) -> dict[str, SequenceRecord]:
+    """Give the records whose capture hasn't changed and whose files are whole.
+
+    Args:
+        target: the data set's folder.
+        records: to judge.
+        sources: of the captures.
+        options: of this build.
+        apart: whether a kept sequence's frames have to stand in the work folder.
+    """
+    good = {}
+    for source in sources:
+        record = records.get(source.name)
+        if record is None or "unit-crashed" in record.findings.totals:
+            continue
+        if record.inputs != unit_digest(source, options):
+            continue
+        if record.kept:
+            heads = target / heads_file(source.name)
+            if apart and not frames_path(target, source.name).is_file():
+                continue
+            if not heads.is_file() or storage.sha256_of(heads) != record.table["sha256"]:
+                continue
+            if options.images != "none" and not _pictures_there(target, record):
+                continue
+        good[source.name] = record
+    return good
+
+
+def unit_digest(source: SequenceSource, options: BuildOptions) -> str:
+    """Hash all that decides about a sequence's part; empty where it can't be read."""
+    try:
+        labels, pictures = READERS[source.reader].inputs(source)
+        return inputs_digest(labels, pictures, source.root, storage.json_bytes(options.as_dict()))
+    except OSError:
+        return ""
+
+
+def _pictures_there(target: Path, record: SequenceRecord) -> bool:
+    """Look whether all pictures stand, by number and bytes: their hashes would cost a reading."""
+    folder = images_folder(target, record.sequence)
+    there = folder.iterdir() if folder.is_dir() else ()
+    sizes = [path.stat().st_size for path in there if path.suffix in EXTENSIONS.values()]
+    return len(sizes) >= record.pictures and sum(sizes) >= record.picture_bytes
+
+
+def remove_sequence(target: Path, name: str) -> None:
+    """Remove a sequence's files, pictures of formats that we write; what isn't ours stays."""
+    if not storage.is_plain_name(name):
+        return
+    (target / heads_file(name)).unlink(missing_ok=True)
+    remove_images(target, name)
+
+
+def remove_images(target: Path, name: str) -> None:
+    """Remove a sequence's pictures from the data set; their originals are other names."""
+    folder = images_folder(target, name)
+    if folder.is_dir() and not folder.is_symlink():
+        for path in folder.iterdir():
+            if path.suffix in EXTENSIONS.values():
+                path.unlink()
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def discard(target: Path) -> None:
+    """Remove a data set or an unfinished one, file by file: what isn't ours stays.
+
+    The work folder's options go last, so that a kill in between leaves something that is ours.
+    """
+    if not is_ours(target):
+        return
+    work = target / WORK
+    names = {path.stem for path in (work / RECORDS).glob("*.json")} | {*_begun(target)}
+    sources = _json(target / MANIFEST).get("sources")
+    if isinstance(sources, list):
+        names |= {row["sequence"] for row in sources if isinstance(row, dict) and "sequence" in row}
+    with suppress(InputError):
+        names |= set(canonical.read_frames(target / FRAMES, FRAMES, ["sequence"])["sequence"])
+    _mark(target, {"gtahead": __version__, _DISCARDING: True})
+    (target / MANIFEST).unlink(missing_ok=True)
+    crash_point("discarding")
+    for name in names:
+        if isinstance(name, str):
+            remove_sequence(target, name)
+    (target / FRAMES).unlink(missing_ok=True)
+    for folder in ("heads", "images"):
+        if (target / folder).is_dir():
+            storage.remove_leftovers(target / folder)
+            with suppress(OSError):
+                (target / folder).rmdir()
+    storage.remove_folder(work)
+
+
+def _begun(target: Path) -> list[str]:
+    folder = target / WORK / BEGUN
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
+def remove_orphans(target: Path, kept: Iterable[str]) -> None:
+    """Remove what units placed for sequences that aren't part of the data set after all."""
+    for name in set(_begun(target)) - set(kept):
+        remove_sequence(target, name)
+
+
+def leave_nothing(target: Path, *, existed: bool) -> None:
+    """Undo a first build that came to nothing: all that stands there is its own."""
+    for name in ("heads", "images", WORK):
+        storage.remove_folder(target / name)
+    (target / ".lock").unlink(missing_ok=True)
+    if not existed:
+        with suppress(OSError):
+            target.rmdir()

@@ -1,0 +1,290 @@
+"""The unit of work of a build: one sequence, from capture to finished files of the data set.
+
+A unit may be killed at any moment, run again, or run twice at once: its results are written aside
+and renamed, and the record that says "done" comes last.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gtahead import storage
+from gtahead.annotation import lift_points
+from gtahead.annotation.scene import VFOV_DIGITS, label, scene_of
+from gtahead.building.frames import TakenPicture, UnitTask, sample, set_aside_emptied, take_pictures
+from gtahead.building.orientation import snap_heads, turn_heads, upright_camera, upright_size
+from gtahead.building.output import remove_images, remove_sequence, unit_digest
+from gtahead.building.records import (
+    BEGUN,
+    RECORDS,
+    SequenceRecord,
+    frames_path,
+    images_folder,
+    record_path,
+)
+from gtahead.dataset import WORK, heads_file
+from gtahead.dataset.fingerprints import sequence_digests, without_unknown
+from gtahead.errors import Where
+from gtahead.findings import CODES, Finding
+from gtahead.geometry import Booleans, Camera, Floats
+from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
+from gtahead.readers import READERS
+from gtahead.storage import crash_point
+from gtahead.tables import canonical
+from gtahead.tables.canonical import ABSENT, COUNTED, IGNORED
+from gtahead.tables.csv import Columns
+
+
+def build_sequence(task: UnitTask) -> SequenceRecord:
+    """Read, check, annotate and store one sequence.
+
+    Returns:
+        Its record, which is also on disk. Under `strict` a sequence in which anything was set aside
+        leaves nothing behind.
+
+    Raises:
+        ResourceError: the target can't be written.
+    """
+    source = task.source
+    record = SequenceRecord(source.name, unit_digest(source, task.options))
+    record.ledger.sequences.came = 1
+    part = storage.aside_name(task.target / WORK / source.name)
+    try:
+        with storage.naming_os_errors(task.target, source.name):
+            part.mkdir()
+            captured = _read(source, record)
+            if captured is None:
+                _set_aside(record)
+            else:
+                set_aside_emptied(captured, record)
+                sample(captured, task.options.every, record)
+                taken = take_pictures(captured, task, part, record)
+                _store(captured, taken, task, part, record)
+            if not (task.strict and record.findings.anything_set_aside):
+                _finish(task, part, record)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return record
+
+
+def _read(source: SequenceSource, record: SequenceRecord) -> CapturedSequence | None:
+    """Read a sequence's labels; None, with a finding, where it has to be set aside."""
+    try:
+        return READERS[source.reader].read(source, record.findings, record.ledger)
+    except BrokenSequence:
+        return None
+    except OSError as error:
+        record.findings.add_many("labels-unreadable", 1, [source.unreadable(error)])
+        return None
+
+
+def _set_aside(record: SequenceRecord) -> None:
+    """Book a sequence that is set aside whole: what it had is dropped with it."""
+    code = next(f.code for f in record.findings if CODES[f.code].sets_aside == "sequence")
+    record.ledger.sequences.drop(code)
+    record.ledger.frames.drop(code, record.ledger.frames.kept)
+    record.ledger.heads.drop(code, record.ledger.heads.kept)
+
+
+def _annotate(
+    captured: CapturedSequence, taken: list[TakenPicture], task: UnitTask, record: SequenceRecord
+) -> None:
+    """Add boxes, in_frame and status to the heads, in the upright pictures' pixels."""
+    heads = captured.heads
+    turn_heads(heads, [picture.orientation for picture in taken], captured.sizes_wh)
+    snap_heads(heads, _upright_sizes(captured, taken))
+    scene = scene_of(
+        heads,
+        [
+            _upright(frame, size_wh, picture)
+            for frame, size_wh, picture in zip(
+                captured.frames, captured.sizes_wh, taken, strict=True
+            )
+        ],
+        [frame.ground_m for frame in captured.frames],
+        _upright_sizes(captured, taken),
+    )
+    if "point_kind" in heads:
+        _lift(heads, lift_points(scene))
+        scene = replace(scene, heads=scene.heads | heads)
+    fell_back = label(scene, task.options.boxes, task.options.sigma)
+    if fell_back:
+        detail = f"{fell_back} frames, rule {task.options.boxes}"
+        record.findings.add("box-rule-fell-back", Where(sequence=captured.name), detail=detail)
+    heads = scene.heads
+    in_frame = _in_upright_frame(heads, _upright_sizes(captured, taken))
+    heads["in_frame"] = in_frame
+    heads["status"] = task.options.policy.status(
+        in_frame, heads.get("visibility"), heads.get("occluded"), heads.get("ignore")
+    )
+    outside = int((~in_frame).sum())
+    if outside:
+        first = int(np.flatnonzero(~in_frame)[0])
+        frame = captured.frames[heads["frame_index"][first]].frame
+        where = Where(None, captured.name, frame, int(heads["head_id"][first]))
+        value = f"{heads['x'][first]:g}, {heads['y'][first]:g}"
+        example = Finding("head-outside-frame", where, value)
+        record.findings.add_many("head-outside-frame", outside, [example])
+    captured.heads = without_unknown(heads)
+
+
+def _upright_sizes(captured: CapturedSequence, taken: list[TakenPicture]) -> list[tuple[int, int]]:
+    return [
+        upright_size(size_wh, picture.orientation)
+        for size_wh, picture in zip(captured.sizes_wh, taken, strict=True)
+    ]
+
+
+def _upright(
+    frame: CapturedFrame, size_wh: tuple[int, int], picture: TakenPicture
+) -> Camera | None:
+    """Give a frame's camera as the table of frames holds it."""
+    camera = upright_camera(frame.camera, size_wh, picture.orientation)
+    return camera and replace(camera, vfov_deg=round(camera.vfov_deg, VFOV_DIGITS))
+
+
+def _lift(heads: Columns, lifted_xy: Floats) -> None:
+    """Move points that aren't the visible heads' centres there, and keep them as they were."""
+    moved = heads["point_kind"] >= 0
+    for place, name in enumerate("xy"):
+        heads[f"raw_{name}"] = np.where(moved, heads[name], np.nan)
+        heads[name] = np.where(moved, lifted_xy[:, place], heads[name])
+
+
+def _in_upright_frame(heads: Columns, sizes_wh: list[tuple[int, int]]) -> Booleans:
+    """Say which heads lie in their upright picture."""
+    width, height = np.array(sizes_wh)[heads["frame_index"]].T
+    x, y = heads["x"], heads["y"]
+    return np.asarray((x >= 0) & (x < width) & (y >= 0) & (y < height), np.bool_)
+
+
+def _frame_rows(captured: CapturedSequence, taken: list[TakenPicture]) -> dict[str, list[Any]]:
+    """Make the sequence's part of the table of frames; the split comes later."""
+    index, status = captured.heads["frame_index"], captured.heads["status"]
+    count = len(captured.frames)
+    rows: dict[str, list[Any]] = {name: [] for name in canonical.FRAMES_V1.names}
+    for name, code in (("num_heads", COUNTED), ("num_ignored", IGNORED), ("num_absent", ABSENT)):
+        rows[name] = np.bincount(index[status == code], minlength=count).tolist()
+    for frame, size_wh, picture in zip(captured.frames, captured.sizes_wh, taken, strict=True):
+        camera = _upright(frame, size_wh, picture)
+        position = (camera and camera.position_m) or (None, None, None)
+        rotation = (camera and camera.rotation_deg) or (None, None, None)
+        width, height = upright_size(size_wh, picture.orientation)
+        values = {
+            "frame_id": f"{captured.name}/{frame.frame}",
+            "sequence": captured.name,
+            "frame": frame.frame,
+            "file": picture.file,
+            "source_file": frame.file,
+            "sha256": picture.sha256,
+            "width": width,
+            "height": height,
+            "split": None,
+            "vfov_deg": camera and camera.vfov_deg,
+            **dict(zip(("camera_x_m", "camera_y_m", "camera_z_m"), position, strict=True)),
+            **dict(zip(("pitch_deg", "roll_deg", "yaw_deg"), rotation, strict=True)),
+            "ground_m": frame.ground_m,
+            "fps": captured.fps,
+            "weather": frame.weather or captured.weather,
+            "hour": captured.hour if frame.hour is None else frame.hour,
+            "location": captured.location,
+        }
+        for name, value in values.items():
+            rows[name].append(value)
+    return rows
+
+
+def _store(
+    captured: CapturedSequence,
+    taken: list[TakenPicture],
+    task: UnitTask,
+    part: Path,
+    record: SequenceRecord,
+) -> None:
+    """Write the sequence's tables into the unit's folder and fill its record."""
+    if not captured.frames:
+        record.findings.add("no-frames-left", Where(task.source.path, captured.name))
+        record.ledger.sequences.drop("no-frames-left")
+        return
+    _annotate(captured, taken, task, record)
+    rows = _frame_rows(captured, taken)
+    heads = captured.heads
+    assert record.ledger.frames.kept == len(captured.frames), "frames missing in the ledger"
+    assert record.ledger.heads.kept == len(heads["head_id"]), "heads missing in the ledger"
+    canonical.write_heads(part / "heads.parquet", heads, rows["frame_id"])
+    canonical.write_frames(part / "frames.parquet", rows)
+    for name in ("heads.parquet", "frames.parquet"):
+        storage.sync_file(part / name)
+    record.kept = True
+    record.simulated = captured.simulated
+    record.about = captured.about
+    record.split = captured.split
+    record.digests = sequence_digests(rows, heads)
+    sha256 = storage.sha256_of(part / "heads.parquet")
+    record.table = {"sha256": sha256, "rows": len(heads["head_id"])}
+    statuses = np.bincount(heads["status"], minlength=3)
+    record.counts = {
+        "counted": int(statuses[COUNTED]),
+        "ignored": int(statuses[IGNORED]),
+        "absent": int(statuses[ABSENT]),
+    }
+    names = heads["box_source_names"]
+    sources = np.bincount(heads["box_source"], minlength=len(names)) if len(names) else ()
+    record.box_sources = {str(name): int(n) for name, n in zip(names, sources, strict=True)}
+    record.visibility = _visibility(heads)
+
+
+def _visibility(heads: Columns) -> list[str]:
+    """Say where the visibility of heads is known from."""
+    count = len(heads["head_id"])
+    share = np.isfinite(heads["visibility"]) if "visibility" in heads else np.zeros(count, np.bool_)
+    flag = heads["occluded"] >= 0 if "occluded" in heads else np.zeros(count, np.bool_)
+    kinds = {"measured": share, "flags": flag & ~share, "unknown": ~flag & ~share}
+    return [name for name, rows in kinds.items() if rows.any()]
+
+
+def _finish(task: UnitTask, part: Path, record: SequenceRecord) -> None:
+    """Give everything its final name, the record last; an older record goes first."""
+    name = record.sequence
+    record_path(task.target, name).unlink(missing_ok=True)
+    (task.target / WORK / BEGUN / name).touch()
+    storage.sync_folder(task.target / WORK / RECORDS)
+    if record.kept:
+        if record.pictures:
+            storage.sync_folder(part / "images")
+            storage.replace_folder(part / "images", images_folder(task.target, name))
+        else:
+            remove_images(task.target, name)
+        crash_point("images-placed")
+        _rename(part / "heads.parquet", task.target / heads_file(name))
+        crash_point("heads-placed")
+        _rename(part / "frames.parquet", frames_path(task.target, name))
+        crash_point("frames-placed")
+    else:
+        remove_sequence(task.target, name)
+    storage.write_json(record_path(task.target, name), record.as_dict())
+    crash_point("record-written")
+
+
+def _rename(source: Path, to: Path) -> None:
+    source.replace(to)
+    storage.sync_folder(to.parent)
+
+
+def sorted_sources(sources: Iterable[SequenceSource]) -> list[SequenceSource]:
+    """Put the units with the most labels first, so that no long one starts last."""
+    return sorted(sources, key=lambda source: (-_label_bytes(source), source.name))
+
+
+def _label_bytes(source: SequenceSource) -> int:
+    try:
+        labels, _ = READERS[source.reader].inputs(source)
+        return sum(path.stat().st_size for path in labels)
+    except OSError:
+        return 0

@@ -1,0 +1,1 @@
+"""Captures that come as joints of people: what those tools share."""

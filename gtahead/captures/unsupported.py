@@ -1,0 +1,132 @@
+"""Folders that look like captures and have no heads: what they are, and what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gtahead.errors import printable
+from gtahead.images.reading import PICTURE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Headless:
+    """A kind of folder that can't become a data set of heads.
+
+    Attributes:
+        name: as `--from` takes it, to be refused by name; empty where nobody would.
+        title: what it is.
+        missing: why it can't be read.
+        remedy: what to do.
+        recognise: what was seen there; None where it is something else.
+    """
+
+    name: str
+    title: str
+    missing: str
+    remedy: str
+    recognise: Callable[[Path], str | None]
+
+
+def _files(root: Path) -> list[str]:
+    return sorted(printable(path.name) for path in root.iterdir() if path.is_file())
+
+
+def _gta_vision(root: Path) -> str | None:
+    names = _files(root)
+    pages = [name for name in names if name.lower().endswith((".tif", ".tiff"))]
+    if any(name.endswith(".json") for name in names) or not pages:
+        return None
+    return f"{pages[0]} without a .json beside it"
+
+
+_PRESIL_FOLDERS = ("image_2", "labels", "labels_aug", "label_2", "calib", "velodyne")
+_PRESIL_FILE = re.compile(r".*(-stencil|-segImg|-depth)\.png")
+
+
+def _presil(root: Path) -> str | None:
+    folders = [name for name in _PRESIL_FOLDERS if (root / name).is_dir()]
+    if len(folders) >= 2:
+        return f"{folders[0]}/ and {folders[1]}/"
+    return next((name for name in _files(root) if _PRESIL_FILE.fullmatch(name)), None)
+
+
+_GTA3D_FILE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}_\d{8}\.\w+", re.IGNORECASE)
+
+
+def _gta_3d(root: Path) -> str | None:
+    return next((name for name in _files(root) if _GTA3D_FILE.fullmatch(name)), None)
+
+
+def _gta_human(root: Path) -> str | None:
+    found = next(iter(sorted((root / "annotations").glob("seq_*/*.npz"))), None)
+    return None if found is None else printable(found.relative_to(root).as_posix())
+
+
+def _pictures(root: Path) -> str | None:
+    for folder in [root, *sorted(path for path in root.iterdir() if path.is_dir())]:
+        shown = [
+            path.name
+            for path in sorted(folder.iterdir())
+            if path.suffix.lower() in PICTURE_SUFFIXES
+        ]
+        if shown:
+            first = printable((folder / shown[0]).relative_to(root).as_posix())
+            return f"{len(shown)} pictures, the first {first}"
+    return None
+
+
+HEADLESS = (
+    Headless(
+        "presil",
+        "DeepGTAV-PreSIL",
+        "its labels are boxes of whole pedestrians, and its buffers show where people are, not "
+        "where their heads are: there are no bones",
+        "capture with a tool that writes bones or heads, such as JTA-Mods",
+        _presil,
+    ),
+    Headless(
+        "gta-3d",
+        "a frame of gta-3d-dataset",
+        "it labels vehicles; of people there are neither bones nor heads",
+        "capture with a tool that writes bones or heads, such as JTA-Mods",
+        _gta_3d,
+    ),
+    Headless(
+        "gta-vision",
+        "GTAVisionExport",
+        "it stores boxes of whole persons in a database, and no bones: where a head is can't be "
+        "known",
+        "capture with its successor GTA5Event, which writes bones",
+        _gta_vision,
+    ),
+    Headless(
+        "gta-human",
+        "GTA-Human II",
+        "this version has no reader for it",
+        "convert its keypoints to the native format: 0 is head_top, 2 the neck",
+        _gta_human,
+    ),
+    Headless(
+        "",
+        "pictures alone",
+        "there are no labels: nothing says where the heads are",
+        "add the labels of the tool that captured them (coords.csv, annotations/, pedInfo.xml "
+        "...), or label them in the native format",
+        _pictures,
+    ),
+)
+"""In the order in which they are tried."""
+
+BY_NAME: Mapping[str, Headless] = {kind.name: kind for kind in HEADLESS if kind.name}
+
+
+def explain(root: Path) -> tuple[Headless, str] | None:
+    """Say what a folder is that no reader knows, and by what it was recognised."""
+    for kind in HEADLESS:
+        seen = kind.recognise(root)
+        if seen is not None:
+            return kind, seen
+    return None

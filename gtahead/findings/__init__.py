@@ -1,0 +1,16 @@
+"""What was noticed in the data: findings with stable codes, and the ledger that loses nothing."""
+
+from gtahead.findings.codes import CODES, Code, Severity
+from gtahead.findings.findings import EXAMPLES_KEPT, Finding, Findings
+from gtahead.findings.ledger import Flow, Ledger
+
+__all__ = [
+    "CODES",
+    "EXAMPLES_KEPT",
+    "Code",
+    "Finding",
+    "Findings",
+    "Flow",
+    "Ledger",
+    "Severity",
+]

@@ -1,0 +1,234 @@
+"""What our own exports say beside labels: the marker, the index of frames, cameras."""
+
+from __future__ import annotations
+
+import csv
+import math
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import orjson
+
+from gtahead import storage
+from gtahead.errors import InputError, Where
+from gtahead.geometry import Camera
+from gtahead.images.reading import PICTURE_SUFFIXES
+from gtahead.ingest.labelled import LabelledPicture
+
+INDEX = "frames.csv"
+"""In exports of ours: which file is which frame."""
+
+MARKER = "export.json"
+
+SPLITS_BY_WORD = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""Splits by the words that folders and files use for them."""
+
+
+def marker_of(root: Path) -> dict[str, Any]:
+    """Read what an export of ours says of itself; empty where it is none.
+
+    Raises:
+        InputError: it's there, but damaged.
+    """
+    path = root / MARKER
+    try:
+        document = orjson.loads(storage.read_bytes(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise _bad_marker(path, str(error)) from error
+    if not isinstance(document, dict) or document.get("format") != "gtahead-export":
+        return {}
+    files = document.get("files", [])
+    if not isinstance(files, list) or not all(isinstance(name, str) for name in files):
+        raise _bad_marker(path, "`files` is no list of names")
+    return document
+
+
+def _bad_marker(path: Path, what: str) -> InputError:
+    return InputError(
+        "what the export says of itself can't be read",
+        where=Where(str(path)),
+        value=what,
+        remedy="export the data set again; without this file, the folder is anybody's labels",
+    )
+
+
+def exported_as(root: Path) -> str | None:
+    """Say as what format a folder was exported by gtahead; None where it wasn't."""
+    name = marker_of(root).get("name")
+    return None if name is None else str(name)
+
+
+@dataclass(frozen=True)
+class Index:
+    """`frames.csv` of an export of ours, by picture without its extension."""
+
+    rows: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def of(cls, root: Path) -> Index:
+        """Read it; empty where there is none.
+
+        Raises:
+            InputError: it's damaged.
+        """
+        path = root / INDEX
+        if not path.is_file() or exported_as(root) is None:
+            return cls({})
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file)
+                rows = [(reader.line_num, row) for row in reader]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise _bad_index(str(error)) from error
+        for line, row in rows:
+            if not row.get("file") or "/" not in (row.get("frame_id") or ""):
+                raise _bad_index(f"line {line} names no file or no frame")
+        return cls({_stem(row["file"]): row for _, row in rows})
+
+    def picture(
+        self,
+        file: str,
+        sequence: str,
+        *,
+        split: str | None = None,
+        labels: str | None = None,
+        size_wh: tuple[int, int] | None = None,
+        key: Any = None,  # noqa: ANN401 - the format's own
+    ) -> LabelledPicture:
+        """Give a picture its name: the index's, else the sequence and the file's own name."""
+        row = self.rows.get(_stem(file))
+        if row is None:
+            return LabelledPicture(
+                sequence, PurePosixPath(file).stem, split, file, labels, size_wh, key
+            )
+        name, _, frame = row["frame_id"].rpartition("/")
+        about = {key: _cell(value) for key, value in row.items() if value}
+        size = _size(row.get("width"), row.get("height")) or size_wh
+        return LabelledPicture(
+            name, frame, row.get("split") or split, file, labels, size, key, about
+        )
+
+
+def _cell(value: str) -> str:
+    """Take away what `storage.csv_cell` put before a formula."""
+    return value[1:] if value[:1] == "'" and storage.csv_cell(value[1:]) == value else value
+
+
+def _bad_index(what: str) -> InputError:
+    remedy = "export the data set again"
+    return InputError("the index can't be read", where=Where(INDEX), value=what, remedy=remedy)
+
+
+def _stem(file: str) -> str:
+    return posixpath.splitext(file)[0]
+
+
+def _size(width: object, height: object) -> tuple[int, int] | None:
+    try:
+        size = int(str(width)), int(str(height))
+    except ValueError:
+        return None
+    return size if min(size) > 0 else None
+
+
+def about_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what a JSON row says of its frame: values under their names, lists of three apart."""
+    about = {name: value for name, value in row.items() if isinstance(value, str | int | float)}
+    for key, names in TRIPLES.items():
+        triple = row.get(key)
+        if isinstance(triple, list) and len(triple) == 3:
+            about |= dict(zip(names, triple, strict=True))
+    return about
+
+
+def sequence_of(folder: str, otherwise: str) -> str:
+    """Name the sequence of a picture by the folder that it is in."""
+    parts = [part for part in PurePosixPath(folder).parts if part not in (".", "/")]
+    return "__".join(parts) or otherwise
+
+
+def split_word(*names: str) -> str | None:
+    """Find a split in names of folders and files: `train_data`, `part_A/test`, `instances_val2017`.
+
+    Example:
+        >>> split_word("part_A", "test_data")
+        'test'
+    """
+    for name in reversed(names):
+        words = "".join(c if c.isalpha() else " " for c in name.lower()).split()
+        for word in reversed(words):
+            if word in SPLITS_BY_WORD:
+                return SPLITS_BY_WORD[word]
+    return None
+
+
+def listing_text(path: Path, root: Path) -> str:
+    """Read text that lists pictures or classes; it may begin with a byte order mark.
+
+    Raises:
+        InputError: unreadable, or not UTF-8.
+    """
+    name = path.relative_to(root).as_posix()
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = Where(name, field=f"byte {error.start}")
+        raise InputError("not UTF-8 text", where=where, remedy="save it as UTF-8") from error
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise InputError("the file can't be read", where=Where(name), value=what) from error
+
+
+def pictures_below(folder: Path) -> dict[str, str]:
+    """Give the pictures below a folder, relative to it, by their path without extension."""
+    if not folder.is_dir():
+        return {}
+    found: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."):
+            name = path.relative_to(folder).as_posix()
+            found.setdefault(_stem(name), name)
+    return found
+
+
+def as_number(value: object) -> float | None:
+    """Read a number that may be written as text; None where it is none, or isn't finite."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def camera_from(about: Mapping[str, Any]) -> Camera | None:
+    """Give the camera that a frame's columns tell of; None where they don't."""
+    vfov = as_number(about.get("vfov_deg"))
+    if vfov is None or not 0 < vfov < 180:
+        return None
+    position = [as_number(about.get(name)) for name in ("camera_x_m", "camera_y_m", "camera_z_m")]
+    rotation = [as_number(about.get(name)) for name in ("pitch_deg", "roll_deg", "yaw_deg")]
+    return Camera(
+        vfov,
+        None if None in position else tuple(position),  # type: ignore[arg-type]
+        None if None in rotation else tuple(rotation),  # type: ignore[arg-type]
+    )
+
+
+TRIPLES: Mapping[str, tuple[str, str, str]] = {
+    "camera_m": ("camera_x_m", "camera_y_m", "camera_z_m"),
+    "pitch_roll_yaw_deg": ("pitch_deg", "roll_deg", "yaw_deg"),
+}
+"""Columns of the table of frames that such formats keep as one list of three."""

@@ -1,0 +1,197 @@
+"""What every reader of captures gives: one sequence, with its frames and its heads as columns."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gtahead.errors import Where
+from gtahead.findings import Finding, Findings, Ledger
+from gtahead.geometry import Camera
+from gtahead.tables.csv import Columns
+
+SKEL_HEAD = "skel-head"
+"""Kind of a point that is the game's bone SKEL_Head, which sits at the base of the skull."""
+
+
+@dataclass(frozen=True)
+class SequenceSource:
+    """Where one sequence of a capture lies; cheap to make and to send to a worker.
+
+    Attributes:
+        reader: name in `READERS`.
+        root: the capture's folder.
+        name: the sequence's name, unique in the capture.
+        path: of its labels, relative to the root: a folder or a file.
+        split: the split that the capture gives it, if any.
+        state: what was there when the capture was listed, for readers that list it only once.
+    """
+
+    reader: str
+    root: Path
+    name: str
+    path: str
+    split: str | None = None
+    state: tuple[Any, ...] = ()
+
+    def unreadable(self, error: OSError) -> Finding:
+        """Tell of labels that the system doesn't give, by their path in the capture."""
+        file = os.path.relpath(error.filename, self.root) if error.filename else self.path
+        where = Where(file.replace(os.sep, "/"), self.name)
+        return Finding("labels-unreadable", where, detail=error.strerror or str(error))
+
+
+@dataclass(frozen=True)
+class LayerFiles:
+    """One shot of a frame whose people were drawn in several goes.
+
+    Attributes:
+        shown: the screen with this go's people.
+        empty: the screen without them; None where it is missing.
+        stencil: bytes, row by row, that tell people from the rest.
+    """
+
+    shown: str
+    empty: str | None
+    stencil: str
+
+
+@dataclass(frozen=True)
+class CapturedFrame:
+    """One frame as captured.
+
+    Attributes:
+        frame: its name within the sequence; numbers are padded to six digits.
+        file: the picture, relative to the capture's root; None where there is none.
+        camera: None where it isn't known.
+        sha256: of the picture, where the capture recorded it.
+        fault: code of a finding, noted by the reader, that sets the frame aside; it stays listed
+            so that its heads are booked with it.
+        layers: where the tool drew its people in several goes, the shots that the picture is put
+            together from, relative to the root; `file` is the first of them.
+        ground_m: height of the ground in the world, z, where people stand on one level.
+        weather: where it isn't the sequence's.
+        hour: likewise.
+        size_wh: of the picture as the heads' pixels mean it, where it isn't the sequence's.
+        row: where the picture lies in `file`, if that is no picture but holds several.
+    """
+
+    frame: str
+    file: str | None
+    camera: Camera | None = None
+    sha256: str | None = None
+    fault: str | None = None
+    layers: tuple[LayerFiles, ...] = ()
+    ground_m: float | None = None
+    weather: str | None = None
+    hour: float | None = None
+    size_wh: tuple[int, int] | None = None
+    row: int | None = None
+
+
+@dataclass
+class CapturedSequence:
+    """One sequence, read: frames in order, heads sorted by frame and id.
+
+    Attributes:
+        name: of the sequence.
+        size_wh: of every picture as stored, in pixels, unless a frame says otherwise.
+        frames: sorted by name.
+        heads: columns named as the canonical table's, with `frame_index` into `frames`;
+            `captured_*` is the capture's own box. Columns that aren't there are unknown.
+        pictures: False where the sequence consists of labels alone.
+        lost_frames: indices of frames in which heads were lost to a fault: where none is left, the
+            frame isn't empty but unknown.
+    """
+
+    name: str
+    size_wh: tuple[int, int]
+    frames: list[CapturedFrame]
+    heads: Columns
+    pictures: bool = True
+    fps: float | None = None
+    weather: str | None = None
+    hour: float | None = None
+    location: str | None = None
+    split: str | None = None
+    simulated: bool = False
+    about: dict[str, Any] = field(default_factory=dict)
+    lost_frames: set[int] = field(default_factory=set)
+
+    @property
+    def sizes_wh(self) -> list[tuple[int, int]]:
+        """Sizes of the pictures, one a frame."""
+        return [frame.size_wh or self.size_wh for frame in self.frames]
+
+
+class BrokenSequence(Exception):  # noqa: N818 - a verdict on data, not a fault of the program
+    """The sequence is set aside whole; the finding that says why is already noted."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One kind of capture.
+
+    Attributes:
+        name: as `--from` takes it.
+        title: in a few words.
+        recognise: given a folder, why it is such a capture; None where it isn't.
+        list_sequences: the capture's sequences in order; notes what is no sequence.
+        read: one sequence; notes findings and keeps the ledger of frames and heads.
+        inputs: the files of a sequence that decide about its labels, and those that hold pictures.
+        unpack: given the root and a frame with a `row`, the bytes of its picture.
+    """
+
+    name: str
+    title: str
+    recognise: Callable[[Path], str | None]
+    list_sequences: Callable[[Path, Findings], list[SequenceSource]]
+    read: Callable[[SequenceSource, Findings, Ledger], CapturedSequence]
+    inputs: Callable[[SequenceSource], tuple[list[Path], list[Path]]]
+    unpack: Callable[[Path, CapturedFrame], bytes] | None = None
+
+
+def inputs_digest(
+    labels: Iterable[Path], pictures: Iterable[Path], root: Path, options: bytes = b""
+) -> str:
+    """Hash what a sequence is made from: labels, names and sizes of pictures, and the options."""
+    total = hashlib.sha256(b"gtahead inputs 1\n" + options)
+    for path in labels:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        total.update(os.fsencode(path.relative_to(root)) + f" {digest}\n".encode())
+    for path in sorted(pictures):
+        try:
+            size = path.stat().st_size
+        except OSError:
+            size = -1
+        total.update(os.fsencode(path.relative_to(root)) + f" {size}\n".encode())
+    return total.hexdigest()
+
+
+SIMULATION = "simulation.json"
+"""Beside labels that gtahead simulated in another tool's layout: what they are."""
+
+
+def simulation_of(folder: Path) -> dict[str, Any]:
+    """Read what a simulated sequence says of itself; empty where it is none of ours."""
+    try:
+        document = orjson.loads((folder / SIMULATION).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    ours = isinstance(document, dict) and document.get("simulated") is True
+    return document if ours else {}
+
+
+def mark_simulated(sequence: CapturedSequence, folder: Path) -> None:
+    """Say so in a sequence that was simulated."""
+    document = simulation_of(folder)
+    sequence.simulated = bool(document)
+    kept = ("tool", "licence", "seed")
+    sequence.about |= {name: document[name] for name in kept if name in document}

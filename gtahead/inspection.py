@@ -1,0 +1,114 @@
+"""What is this? Captures and data sets, told apart and summed up."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset, read_manifest
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings, Ledger
+from gtahead.ingest.model import BrokenSequence
+from gtahead.readers import choose_reader
+from gtahead.urls import places
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What stands at a path.
+
+    Attributes:
+        path: as given.
+        kind: "data set" or "capture".
+        details: JSON-ready facts; the keys differ between the kinds.
+    """
+
+    path: Path
+    kind: str
+    details: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the overview as one JSON object."""
+        return {"path": str(self.path), "kind": self.kind, **self.details}
+
+
+@places(reads=["path"], labels=["path"])
+def info(path: str | Path = "dataset") -> Overview:
+    """Say what a folder holds: a data set by its manifest, a capture by reading its labels.
+
+    Raises:
+        InputError: no such folder, nothing that gtahead knows, or an unfinished data set.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise InputError(
+            "no such folder",
+            where=Where(str(folder)),
+            remedy="give a data set or the folder of a capture",
+        )
+    if (folder / MANIFEST).is_file() or any((folder / n).is_dir() for n in (WORK, ANNOTATING)):
+        return Overview(folder, "data set", _of_dataset(folder))
+    return Overview(folder, "capture", _of_capture(folder))
+
+
+def _of_dataset(folder: Path) -> dict[str, Any]:
+    document = read_manifest(folder).document
+    missing = [name for name in document["tables"] if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            "a table that the manifest names isn't there",
+            where=Where(str(folder / missing[0])),
+            remedy="the data set is damaged: build it anew with --fresh",
+        )
+    Dataset.open(folder)  # says what is wrong with the table of frames
+    keys = ("simulated", "policy", "visibility", "options", "splits", "statistics", "fingerprint")
+    details = {key: document[key] for key in keys}
+    files = [folder / name for name in document["tables"]]
+    details["table_bytes"] = sum(file.stat().st_size for file in files if file.is_file())
+    details["findings"] = document["findings"]["totals"]
+    return details
+
+
+def _of_capture(folder: Path) -> dict[str, Any]:
+    reader, reason = choose_reader(folder)
+    findings = Findings()
+    rows, sizes = [], Counter[str]()
+    simulated = False
+    for source in reader.list_sequences(Path(os.path.realpath(folder)), findings):
+        ledger = Ledger()
+        try:
+            sequence = reader.read(source, findings, ledger)
+        except (BrokenSequence, OSError):
+            rows.append({"sequence": source.name, "readable": False})
+            continue
+        sizes.update(f"{width}x{height}" for width, height in sequence.sizes_wh)
+        simulated |= sequence.simulated
+        rows.append(
+            {
+                "sequence": source.name,
+                "readable": True,
+                "frames": len(sequence.frames),
+                "heads": len(sequence.heads["head_id"]),
+                "pictures": sequence.pictures,
+                "weather": sequence.weather,
+                "hour": sequence.hour,
+                "location": sequence.location,
+            }
+        )
+    readable = [row for row in rows if row["readable"]]
+    return {
+        "reader": reader.name,
+        "reason": reason,
+        "simulated": simulated,
+        "statistics": {
+            "sequences": len(rows),
+            "frames": sum(row["frames"] for row in readable),
+            "heads": sum(row["heads"] for row in readable),
+            "sizes": dict(sorted(sizes.items())),
+        },
+        "sequences": rows,
+        "findings": findings.totals,
+    }

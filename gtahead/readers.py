@@ -1,0 +1,110 @@
+"""What `gtahead build` reads: captures of games, and data sets in the formats that people use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gtahead import storage
+from gtahead.captures import BY_NAME, CAPTURES, Headless, explain
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.formats import FORMATS
+from gtahead.ingest.exports import exported_as
+from gtahead.ingest.model import Reader
+
+FORMAT_READERS: Mapping[str, Reader] = {
+    name: one.reader for name, one in FORMATS.items() if one.reader is not None
+}
+
+READERS: Mapping[str, Reader] = {**CAPTURES, **FORMAT_READERS}
+"""Readers by the name that `--from` takes."""
+
+
+def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
+    """Find the reader of a capture.
+
+    Args:
+        root: the capture's folder.
+        wanted: a name in `READERS`, or "auto".
+
+    Returns:
+        The reader, and why it fits, in words.
+
+    Raises:
+        InputError: no such folder, an empty one, or no capture or data set that gtahead knows.
+        UsageError: an unknown reader, or a folder that several readers claim.
+    """
+    place = Where(str(root))
+    if wanted in BY_NAME:
+        raise _refusal(BY_NAME[wanted], place)
+    if wanted not in ("auto", *READERS):
+        raise UsageError("unknown capture format", value=wanted, remedy=f"one of {_listed()}")
+    if not root.is_dir():
+        what = "not a folder" if root.exists() else "no such folder"
+        raise InputError(what, where=place, remedy="give the folder that holds the captures")
+    if not any(root.iterdir()):
+        raise InputError(
+            "the folder is empty",
+            where=place,
+            remedy="give the folder that holds the captures, or make some: gtahead simulate",
+        )
+    claims = _claims(root, CAPTURES) if wanted == "auto" else {}
+    if not claims and wanted not in CAPTURES:  # captures' readers look at each file themselves
+        special = storage.special_file_in(root)
+        if special is not None:
+            raise InputError(
+                "the folder holds what is no file, a pipe or a device: it would be waited for",
+                where=place,
+                value=str(special.relative_to(root)),
+                remedy="take it away",
+            )
+    if wanted != "auto":
+        reason = READERS[wanted].recognise(root)
+        if reason is None:
+            raise InputError(
+                f"not what --from {wanted} reads: {READERS[wanted].title}",
+                where=place,
+                remedy="try --from auto, or see the captures page of the docs",
+            )
+        return READERS[wanted], reason
+    claims = claims or _claims(root, FORMAT_READERS)
+    if not claims and (found := explain(root)) is not None:
+        raise _refusal(found[0], place, found[1])
+    if not claims and (export := exported_as(root)) is not None:
+        known = "maps can't be read back" if export in FORMATS else "this gtahead doesn't know it"
+        raise InputError(
+            f"an export as {export}: {known}",
+            where=place,
+            remedy="give the data set that it was made of, or an export as another format",
+        )
+    if not claims:
+        raise InputError(
+            "no capture or data set that gtahead knows",
+            where=place,
+            remedy=f"known kinds: {', '.join(CAPTURES)}, and what `gtahead formats` says is read; "
+            "see the captures page of the docs",
+        )
+    if len(claims) > 1:
+        reasons = ", ".join(f"{name} ({reason})" for name, reason in claims.items())
+        raise UsageError(
+            f"several readers claim the folder: {reasons}",
+            where=place,
+            remedy="choose one with --from",
+        )
+    name, reason = next(iter(claims.items()))
+    return READERS[name], reason
+
+
+def _claims(root: Path, readers: Mapping[str, Reader]) -> dict[str, str]:
+    """Ask readers whether a folder is theirs: name and reason of those that say so."""
+    return {name: reason for name, r in readers.items() if (reason := r.recognise(root))}
+
+
+def _refusal(kind: Headless, place: Where, seen: str | None = None) -> InputError:
+    looks = f"looks like {kind.title}" if kind.name else kind.title
+    what = kind.title if seen is None else f"{looks} ({seen})"
+    return InputError(f"{what}: {kind.missing}", where=place, remedy=kind.remedy)
+
+
+def _listed() -> str:
+    return ", ".join(["auto", *READERS])

@@ -1,0 +1,261 @@
+"""A leaderboard as a static page: results of one data set, sortable, with honest ranks.
+
+Methods whose intervals reach into the leader's share its rank: the order among them may be the
+choice of sequences. Results of other data, or of older metrics, stand below, greyed, without rank.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from gtahead import storage
+from gtahead.errors import InputError, UsageError, Where, printable
+from gtahead.reports.score import page
+from gtahead.scoring.comparing import read_result
+from gtahead.scoring.metrics import METRIC_VERSION, METRICS, figure, title_of
+
+COLUMNS = ("mae", "rmse", "nae", "bias", "game3", "f1_small", "f1_large", "f1_8px", "ap", "ap50")
+
+LESS = ("mae", "rmse", "nae", "game3")
+"""Figures of which less is better; of bias what is nearer to zero."""
+
+_SORTING = """
+document.querySelectorAll("th button").forEach((button) => button.addEventListener("click", () => {
+  const head = button.closest("th"), table = head.closest("table"), body = table.tBodies[0];
+  const column = [...head.parentNode.children].indexOf(head);
+  const up = head.getAttribute("aria-sort") !== "ascending";
+  table.querySelectorAll("th").forEach((other) => other.removeAttribute("aria-sort"));
+  head.setAttribute("aria-sort", up ? "ascending" : "descending");
+  const key = (row) => {
+    const cell = row.children[column], value = parseFloat(cell.dataset.value);
+    return "value" in cell.dataset ? (isNaN(value) ? null : value) : cell.textContent.toLowerCase();
+  };
+  const rows = [...body.rows];
+  rows.sort((a, b) => {
+    const stale = a.classList.contains("stale") - b.classList.contains("stale");
+    const x = key(a), y = key(b);
+    if (stale || x === null || y === null) return stale || (x === null) - (y === null);
+    return (x < y ? -1 : x > y ? 1 : 0) * (up ? 1 : -1);
+  });
+  body.append(...rows);
+}));
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result on the board.
+
+    Attributes:
+        name: of the method.
+        file: the result's.
+        metrics: figures by name, as result files have them.
+        threshold: where it was chosen, in words.
+        stale: why it can't be ranked; empty where it can.
+        rank: shared by those that the data can't tell apart; 0 where it's stale.
+    """
+
+    name: str
+    file: str
+    metrics: dict[str, Any]
+    threshold: str
+    stale: str
+    rank: int
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Results, ranked.
+
+    Attributes:
+        title: the data that they are of.
+        sort: the figure that ranks.
+        rows: best first, stale ones last.
+        columns: figures that some result has.
+        skipped: files that are no results, and why.
+    """
+
+    title: str
+    sort: str
+    rows: list[Row]
+    columns: list[str]
+    skipped: list[tuple[str, str]]
+
+    def markdown(self) -> str:
+        """Give the table as Markdown."""
+        names = [title_of(name) for name in self.columns]
+        lines = ["| rank | method | " + " | ".join(names) + " | threshold |"]
+        lines.append("|---|---|" + "---:|" * len(names) + "---|")
+        for row in self.rows:
+            cells = [_cell(row.metrics.get(name)) for name in self.columns]
+            name = _as_text(row.name)
+            told = row.stale or row.threshold
+            lines.append(f"| {row.rank or '–'} | {name} | " + " | ".join(cells) + f" | {told} |")
+        return "\n".join(lines) + "\n"
+
+
+def leaderboard(
+    folder: str | Path, out: str | Path | None = None, *, sort: str = "mae"
+) -> Leaderboard:
+    """Rank the results in a folder, and write the board as `index.html` and `leaderboard.md`.
+
+    Args:
+        folder: with result files.
+        out: folder of the board; None writes nothing.
+        sort: the figure that ranks.
+
+    Raises:
+        InputError: no such folder, or no result in it.
+        UsageError: no such figure.
+        ResourceError: the board can't be written.
+    """
+    source = Path(folder)
+    if sort not in COLUMNS:
+        raise UsageError("no such figure", value=sort, remedy=f"one of {', '.join(COLUMNS)}")
+    if not source.is_dir():
+        raise InputError("no such folder", where=Where(str(source)), remedy="give one with results")
+    documents: list[tuple[str, dict[str, Any]]] = []
+    skipped: list[tuple[str, str]] = []
+    for path in sorted(source.glob("*.json")):
+        try:
+            documents.append((path.name, read_result(path)))
+        except InputError as error:
+            skipped.append((path.name, error.what))
+    if not documents:
+        raise InputError(
+            "there are no results in the folder",
+            where=Where(str(source)),
+            remedy="put there what `gtahead benchmark --out` wrote",
+        )
+    board = _ranked(documents, sort, skipped)
+    if out is not None:
+        target = Path(out)
+        with storage.naming_os_errors(target):
+            storage.make_folder(target)
+            storage.write_bytes(target / "index.html", _page(board))
+            storage.write_bytes(target / "leaderboard.md", board.markdown().encode())
+    return board
+
+
+def _data_of(document: Mapping[str, Any]) -> tuple[object, ...]:
+    data = document["data"]
+    prints = tuple(sorted(data["fingerprints"].items()))
+    known = () if prints else (data["name"],)  # without fingerprints the name has to do
+    return (data["split"], data["policy"], data["pictures"], data["heads"], prints, *known)
+
+
+def _ranked(
+    documents: Sequence[tuple[str, dict[str, Any]]], sort: str, skipped: list[tuple[str, str]]
+) -> Leaderboard:
+    current = [d for _, d in documents if d["metric_version"] == METRIC_VERSION]
+    common = Counter(_data_of(document) for document in current or [d for _, d in documents])
+    data = common.most_common(1)[0][0]
+    fresh: list[tuple[str, dict[str, Any], str]] = []
+    stale: list[tuple[str, dict[str, Any], str]] = []
+    for file, document in documents:
+        why = ""
+        if document["metric_version"] != METRIC_VERSION:
+            why = f"version {document['metric_version']} of the metrics"
+        elif _data_of(document) != data:
+            why = "other data"
+        elif document["metrics"].get(sort, {}).get("value") is None:
+            why = f"no {title_of(sort)}"
+        (stale if why else fresh).append((file, document, why))
+    fresh.sort(key=lambda one: (_worse(one[1], sort), one[0]))
+    rows, rank, leader = [], 0, None
+    for place, (file, document, _) in enumerate(fresh, 1):
+        entry = document["metrics"][sort]
+        if leader is None or not _touches(leader, entry):
+            rank, leader = place, entry
+        rows.append(_row(file, document, "", rank))
+    rows += [_row(file, document, why, 0) for file, document, why in stale]
+    columns = [name for name in COLUMNS if any(name in row.metrics for row in rows)]
+    first = (fresh or stale)[0][1]["data"]
+    title = f"{first['name']}, {first['split']} split" if first["split"] else first["name"]
+    return Leaderboard(title, sort, rows, columns, skipped)
+
+
+def _worse(document: Mapping[str, Any], name: str) -> float:
+    value = float(document["metrics"][name]["value"])
+    if name == "bias":
+        return abs(value)
+    return value if name in LESS else -value
+
+
+def _touches(leader: Mapping[str, float], entry: Mapping[str, float]) -> bool:
+    """Say whether two intervals overlap; without intervals only equal figures tie."""
+    if "low" not in leader or "low" not in entry:
+        return leader["value"] == entry["value"]
+    return entry["low"] <= leader["high"] and leader["low"] <= entry["high"]
+
+
+def _row(file: str, document: Mapping[str, Any], stale: str, rank: int) -> Row:
+    threshold = document["threshold"]
+    on = threshold.get("selected_on")
+    told = threshold["how"] if on is None else f"{threshold['value']:g}, on {on}"
+    if on is not None and on == document["data"]["split"]:
+        told += " (the split that is scored)"
+    known = {name: entry for name, entry in document["metrics"].items() if name in METRICS}
+    known |= {name: document["metrics"][name] for name in COLUMNS if name in document["metrics"]}
+    return Row(str(document["method"]["name"]), file, known, told, stale, rank)
+
+
+def _as_text(name: str) -> str:
+    """Keep a name from being anything but text in Markdown: no link, no picture, no HTML."""
+    return re.sub(r"([\\\\`*_{}\[\]()<>#|!])", r"\\\1", printable(name)).replace("\\<", "&lt;")
+
+
+def _cell(entry: Mapping[str, Any] | None) -> str:
+    if entry is None or entry["value"] is None:
+        return "–"
+    if "low" not in entry:
+        return figure(entry["value"])
+    return f"{figure(entry['value'])} [{figure(entry['low'])}, {figure(entry['high'])}]"
+
+
+def _page(board: Leaderboard) -> bytes:
+    heads = ["rank", "method", *(title_of(name) for name in board.columns), "threshold"]
+    first = "".join(f'<th><button type="button">{escape(name)}</button></th>' for name in heads)
+    lines = "".join(_line(row, board.columns) for row in board.rows)
+    skipped = "".join(
+        f"<li><code>{escape(name)}</code>: {escape(why)}</li>" for name, why in board.skipped
+    )
+    body = (
+        "<style>th button { font: inherit; color: inherit; background: none; border: 0; padding: 0;"
+        " cursor: pointer; text-decoration: underline dotted } td small { opacity: .75 }"
+        " th:nth-child(2), td:nth-child(2) { text-align: left }</style>"
+        f"<h1>{escape(board.title)}</h1>"
+        f"<p>{len(board.rows)} results, ranked by {escape(title_of(board.sort))}. Methods whose "
+        "intervals of 95 % overlap with the first one's of their group share its rank: the order "
+        "among them may be chance. Greyed rows are of other data or of other metrics.</p>"
+        '<div class="scroll" tabindex="0" role="region" aria-label="Ranking">'
+        f"<table><thead><tr>{first}</tr></thead><tbody>{lines}</tbody>"
+        f"</table></div>{f'<h2>Left out</h2><ul>{skipped}</ul>' if skipped else ''}"
+    )
+    return page(f"Leaderboard: {board.title}", body, _SORTING)
+
+
+def _line(row: Row, columns: Sequence[str]) -> str:
+    cells = []
+    for name in columns:
+        entry = row.metrics.get(name) or {"value": None}
+        value = entry["value"]
+        span = (
+            f"<br><small>{figure(entry['low'])} … {figure(entry['high'])}</small>"
+            if "low" in entry
+            else ""
+        )
+        known = "" if value is None else repr(value)
+        cells.append(f'<td data-value="{known}">{figure(value)}{span}</td>')
+    rank = f'<td data-value="{row.rank or ""}">{row.rank or "–"}</td>'
+    kind = ' class="stale"' if row.stale else ""
+    return (
+        f'<tr{kind}>{rank}<td title="{escape(row.file)}">{escape(row.name)}</td>'
+        f"{''.join(cells)}<td>{escape(row.stale or row.threshold)}</td></tr>"
+    )

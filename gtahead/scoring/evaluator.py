@@ -1,0 +1,492 @@
+"""`gtahead benchmark`: predictions against a truth, to figures with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import gtahead
+from gtahead import storage
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.findings import Findings
+from gtahead.geometry import Booleans, Floats
+from gtahead.predictions import Predictions, arrange, geometry_hints, read_predictions
+from gtahead.predictions.checking import Missing, check_dataset
+from gtahead.predictions.table import Ints
+from gtahead.scoring import baselines, breakdown, curves, intervals, metrics, thresholds
+from gtahead.scoring.detection import (
+    Detections,
+    Overlaps,
+    average_precision,
+    jaccard_index,
+    log_average_miss_rate,
+    match_boxes,
+    overlaps_of,
+)
+from gtahead.scoring.ground_truth import Truth, open_truth
+from gtahead.scoring.matching import Matching
+from gtahead.scoring.thresholds import Chosen, choose
+from gtahead.urls import places
+
+RESULT = "gtahead-result"
+RESULT_VERSION = 1
+
+DEFAULT_THRESHOLD = 0.5
+"""Where a file has scores and doesn't say from which on a head counts."""
+
+COCO_CAP = 100
+"""Boxes of a picture that COCO's evaluation looks at."""
+
+MOST_CLUSTERS_KEPT = 64
+"""Clusters whose curves a result file holds, so that AP can be compared."""
+
+
+@dataclass
+class Score:
+    """What a prediction file scored.
+
+    Attributes:
+        document: the result as one JSON object; see the schema `result`.
+        findings: what was noticed in the file; with errors in it, nothing was scored.
+        truth: what was to be found.
+        predictions: in the order of the truth's pictures; None where nothing was scored.
+        matching: of points within the larger radius, or within 8 px where heads have none.
+        radius: within which they were matched.
+        states: (F,) states of each picture by name.
+        points_xy: (P, 2) found points from the threshold on.
+        starts: (F + 1,) where each picture's begin.
+        detections: what became of each box; None where there are none.
+    """
+
+    document: dict[str, Any]
+    findings: Findings
+    truth: Truth
+    predictions: Predictions | None = None
+    matching: Matching | None = None
+    radius: str = "8px"
+    states: dict[str, Floats] = field(default_factory=dict)
+    points_xy: Floats = field(default_factory=lambda: np.empty((0, 2)))
+    starts: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
+    detections: Detections | None = None
+
+    @property
+    def value(self) -> dict[str, float]:
+        """Figures by name."""
+        return {name: entry["value"] for name, entry in self.document["metrics"].items()}
+
+
+def check_predictions(
+    predictions: str | Path, truth: Truth, missing: Missing = "error"
+) -> tuple[Predictions, Findings]:
+    """Read a prediction file and hold it against the pictures, without looking at any head.
+
+    Returns:
+        Predictions in the order of the pictures, and all that is wrong or odd.
+
+    Raises:
+        InputError: the file can't be read.
+    """
+    path = Path(predictions)
+    findings = Findings()
+    read = read_predictions(path, findings)
+    check_dataset(
+        read.dataset,
+        split=truth.split,
+        fingerprints=list(truth.fingerprints.values()),
+        findings=findings,
+        file=path.name,
+    )
+    arranged = arrange(read, truth.pictures, findings, path.name, missing)
+    geometry_hints(arranged, truth.pictures, findings, path.name)
+    return arranged, findings
+
+
+@places(reads=["predictions", "data"], labels=["data"])
+def benchmark(
+    predictions: str | Path,
+    data: str | Path = "dataset",
+    *,
+    split: str | None = None,
+    by: Sequence[str] = (),
+    missing: Missing = "error",
+    validation: str | Path | None = None,
+    threshold: float | None = None,
+    coco_compat: bool = False,
+    sweep: bool = False,
+    resamples: int = intervals.RESAMPLES,
+    ceilings: bool = True,
+) -> Score:
+    """Score predictions.
+
+    Args:
+        predictions: a file: gtahead's JSON, JSON Lines or Parquet, COCO's list of results, lists of
+            counts or points as NWPU-Crowd takes them, MOT text; packed by gzip or not.
+        data: a data set, a folder that `gtahead build` reads, a COCO file, or a list of points.
+        split: of a data set; "test" unless said otherwise.
+        by: how figures are broken down; see `gtahead.scoring.breakdown.GROUPINGS`.
+        missing: whether a picture without prediction is an error, or scored as empty ("zero").
+        validation: predictions of the same method on the validation split, on which the threshold
+            is chosen.
+        threshold: of scores from which on a head counts; the file's own unless given.
+        coco_compat: whether to give the figures of COCO's evaluation with its cap, too.
+        sweep: whether to match within 1 to 100 px, too, as is done for UCF-QNRF.
+        resamples: draws for the intervals; 0 for none.
+        ceilings: whether to compute what a perfect method could reach.
+
+    Raises:
+        InputError: a file can't be read.
+        UsageError: an option doesn't fit.
+    """
+    truth = open_truth(data, split)
+    groupings = breakdown.parse(by, truth)
+    arranged, findings = check_predictions(predictions, truth, missing)
+    if any(finding.severity == "error" for finding in findings):
+        return Score({}, findings, truth)
+    chosen = _threshold(arranged, threshold, validation, data, truth, findings, Path(predictions))
+    run = _Run(truth, arranged, chosen.threshold)
+    clusters, of_frames = truth.clusters
+    document: dict[str, Any] = {
+        "format": RESULT,
+        "version": RESULT_VERSION,
+        "gtahead": gtahead.__version__,
+        "metric_version": metrics.METRIC_VERSION,
+        "data": _about_data(truth, len(clusters)),
+        "predictions": {
+            "file": Path(predictions).name,
+            "sha256": arranged.sha256,
+            "kind": arranged.kind,
+            "missing": "zero" if "scored-as-empty" in findings.totals else "none",
+        },
+        "method": _about_method(arranged, Path(predictions)),
+        "threshold": chosen.as_dict(),
+    }
+    _note_shift(run, findings, Path(predictions).name)
+    values = run.values()
+    spans = _intervals(run, values, of_frames, len(clusters), resamples, findings)
+    document["metrics"] = {name: _entry(value, spans.get(name)) for name, value in values.items()}
+    document["intervals"] = {
+        "level": intervals.LEVEL,
+        "resamples": resamples if spans else 0,
+        "clusters": len(clusters),
+        "clustered_by": "sequence" if truth.pictures.sequences else "picture",
+    }
+    document["undefined"] = run.undefined()
+    if chosen.f1_best is not None and run.matching is not None:
+        f1 = thresholds.f1_at(truth, arranged, chosen.f1_best, run.radius)
+        document["threshold"]["f1_at_f1_best"] = f1
+    if sweep and run.located:
+        document["sweep"] = thresholds.sweep(truth, run.points_xy, run.starts)
+    if run.scored:
+        document["curve"] = thresholds.threshold_curve(truth, arranged)
+    document["baselines"] = baselines.trivial(truth)
+    if ceilings:
+        document["ceilings"] = baselines.ceilings(truth)
+    if coco_compat and run.detections is not None:
+        document["coco_compat"] = _capped(run)
+    if groupings:
+        document["by"] = {
+            name: breakdown.table(truth, grouping, run.states, run.matching)
+            for name, grouping in groupings.items()
+        }
+    document["clusters"] = _clusters(run, clusters, of_frames)
+    document["findings"] = dict(sorted(findings.totals.items()))
+    return Score(
+        document,
+        findings,
+        truth,
+        arranged,
+        run.matching,
+        run.radius,
+        run.states,
+        run.points_xy,
+        run.starts,
+        run.detections,
+    )
+
+
+def _about_method(predictions: Predictions, path: Path) -> dict[str, Any]:
+    """Give what the file says of the method, without its threshold: that is told by itself."""
+    told = {k: v for k, v in predictions.method.items() if not k.startswith("threshold")}
+    name = path.name.removesuffix(".gz")
+    return {"name": name[: -len(Path(name).suffix)] if Path(name).suffix else name, **told}
+
+
+def _about_data(truth: Truth, clusters: int) -> dict[str, Any]:
+    return {
+        "name": truth.name,
+        "split": truth.split,
+        "policy": truth.policy,
+        "fingerprints": truth.fingerprints,
+        "pictures": len(truth),
+        "heads": int((~truth.ignored).sum()),
+        "ignored": int(truth.ignored.sum()),
+        "sequences": clusters if truth.pictures.sequences else None,
+    }
+
+
+def _threshold(
+    arranged: Predictions,
+    given: float | None,
+    validation: str | Path | None,
+    data: str | Path,
+    truth: Truth,
+    findings: Findings,
+    path: Path,
+) -> Chosen:
+    """Settle from which score on a head counts: asked for, chosen on validation, declared, 0.5."""
+    _, scores, _ = arranged.heads()
+    if given is not None and validation is not None:
+        raise UsageError("--threshold and --validation both settle it", remedy="give one of them")
+    if given is not None:
+        if not 0 <= given <= 1:
+            raise UsageError("the threshold is from 0 to 1", value=given, remedy="0.5, say")
+        return Chosen(given, "asked for", None)
+    if validation is not None:
+        if truth.split in (None, "validation"):
+            what = "a threshold chosen on validation is for another split of the same data set"
+            raise UsageError(what, remedy="score the test split of a data set of gtahead's")
+        others = open_truth(data, "validation")
+        read, wrong = check_predictions(validation, others)
+        if any(finding.severity == "error" for finding in wrong):
+            raise InputError(
+                "the predictions of the validation split can't be scored",
+                where=Where(str(validation)),
+                value=wrong.summed,
+                remedy="`gtahead benchmark --split validation --check-only` lists what is wrong",
+            )
+        return choose(others, read)
+    if len(scores) == 0 or (scores == scores[0]).all():
+        if len(scores) and arranged.kind in ("gtahead", "coco"):
+            findings.add("scores-equal", Where(path.name), float(scores[0]))
+        return Chosen(None, "there are no scores to choose by", None)
+    declared = arranged.method.get("threshold")
+    on = arranged.method.get("threshold_selected_on")
+    if declared is None:
+        findings.add("no-threshold", Where(path.name, field="/method/threshold"))
+        return Chosen(DEFAULT_THRESHOLD, "not declared", None)
+    if on is not None and on == truth.split and on != "validation":
+        findings.add("threshold-from-test", Where(path.name, field="/method/threshold_selected_on"))
+    return Chosen(float(declared), "declared", on)
+
+
+def figures(truth: Truth, predictions: Predictions, threshold: float | None) -> dict[str, float]:
+    """Give the plain figures of predictions, without intervals, as training looks at them.
+
+    Args:
+        truth: heads to be found.
+        predictions: in the order of its pictures.
+        threshold: of scores from which on a head counts.
+
+    Returns:
+        By the names of `metrics.METRICS`, and `ap50` and others of detection where there are boxes;
+        NaN where a figure isn't defined.
+    """
+    return _Run(truth, predictions, threshold).values()
+
+
+class _Run:
+    """One scoring: states, matches and detections of a truth and its predictions."""
+
+    def __init__(self, truth: Truth, predictions: Predictions, threshold: float | None) -> None:
+        self.truth, self.predictions = truth, predictions
+        least = 0.0 if threshold is None else threshold
+        xy, scores, starts = predictions.heads()
+        self.scored = threshold is not None
+        keep = scores >= least
+        before = np.concatenate([[0], np.cumsum(keep)])
+        self.points_xy, self.starts = xy[keep], before[starts]
+        self.located = bool((predictions.has_points | predictions.has_boxes).any())
+        found = metrics.counts_of(predictions, least)
+        self.states: dict[str, Floats] = metrics.counting_states(truth, found)
+        self.matching: Matching | None = None
+        self.radius = "8px"
+        if self.located:
+            self.states |= metrics.game_states(truth, self.points_xy, self.starts)
+            for name in metrics.radii_known(truth):
+                matching = metrics.match_within(truth, self.points_xy, self.starts, name)
+                self.states |= metrics.matching_states(truth, self.starts, matching, name)
+                if name == "large" or (name == "8px" and self.matching is None):
+                    self.matching, self.radius = matching, name
+        self.detections: Detections | None = None
+        self.overlaps: Overlaps | None = None
+        if self._detects():
+            self.detections = self.match()
+            self.overlaps = overlaps_of(
+                predictions.boxes_xyxy,
+                predictions.box_starts,
+                truth.boxes_xyxy,
+                truth.starts,
+                self._unsure(),
+            )
+            self.states |= self._jaccard(predictions.box_scores >= least)
+
+    def _detects(self) -> bool:
+        return bool(self.predictions.has_boxes.any()) and self.truth.has_boxes
+
+    def _unsure(self) -> Booleans:
+        return self.truth.ignored
+
+    def match(self, cap: int | None = None) -> Detections:
+        """Match boxes with heads, all or the best of each picture."""
+        known = np.nan_to_num(self.truth.boxes_xyxy)
+        return match_boxes(
+            self.predictions.boxes_xyxy,
+            self.predictions.box_scores,
+            self.predictions.box_starts,
+            known,
+            self.truth.starts,
+            self._unsure(),
+            cap=cap,
+        )
+
+    def _jaccard(self, kept: Booleans) -> dict[str, Floats]:
+        assert self.overlaps is not None
+        index = jaccard_index(self.overlaps, kept)
+        there = ~np.isnan(index)
+        return {"jaccard": np.where(there, index, 0), "jaccard_images": there.astype(np.float64)}
+
+    def values(self) -> dict[str, float]:
+        """Give all figures of the whole."""
+        sums = metrics.totals(self.states)
+        found = {name: float(value) for name, value in metrics.values_of(sums).items()}
+        if self.detections is not None:
+            precisions, recalls = average_precision(self.detections)
+            found |= {
+                "ap": float(precisions.mean()),
+                "ap50": float(precisions[0]),
+                "ap75": float(precisions[5]),
+                "ar": float(recalls.mean()),
+                "mr2": log_average_miss_rate(self.detections),
+                "ji_best": self._best_jaccard(),
+            }
+        return found
+
+    def _best_jaccard(self) -> float:
+        """Give CrowdHuman's JI: the best of ten thresholds, chosen on the very set."""
+        best = 0.0
+        for least in np.linspace(0, 0.9, 10):
+            states = self._jaccard(self.predictions.box_scores >= least)
+            pictures = states["jaccard_images"].sum()
+            best = max(best, float(states["jaccard"].sum() / pictures) if pictures else 0.0)
+        return best
+
+    def undefined(self) -> dict[str, str]:
+        """Say why groups of figures are missing."""
+        why = {}
+        if not self.located:
+            why["localisation"] = "the predictions are counts alone"
+        elif "small" not in metrics.radii_known(self.truth):
+            why["localisation"] = "heads have no boxes; radii are fixed"
+        if self.located and "game1" not in self.states:
+            why["game"] = "the sizes of the pictures aren't known"
+        if not self.predictions.has_boxes.any():
+            why["detection"] = "the predictions have no boxes"
+        elif not self.truth.has_boxes:
+            why["detection"] = "not every head of the truth has a box"
+        return why
+
+
+LEAST_SHIFT_PX = 0.25
+LEAST_PAIRS = 200
+
+
+def _note_shift(run: _Run, findings: Findings, file: str) -> None:
+    """Note found heads that lie beside the true ones, all to the same side."""
+    if run.matching is None or run.matching.hits.sum() < LEAST_PAIRS:
+        return
+    hits = run.matching.hits
+    off = run.points_xy[hits] - run.truth.points_xy[run.matching.head_of[hits]]
+    middle = np.median(off, axis=0)
+    spread = np.subtract(*np.quantile(off, [0.75, 0.25], axis=0)) / 1.349
+    error = 1.2533 * spread / np.sqrt(len(off))
+    if ((np.abs(middle) >= LEAST_SHIFT_PX) & (np.abs(middle) > 5 * error)).any():
+        told = f"the median is {middle[0]:+.2f}, {middle[1]:+.2f} px of {len(off):,} hits"
+        findings.add("systematic-shift", Where(file), detail=told)
+
+
+def _entry(value: float, span: intervals.Interval | None) -> dict[str, float | None]:
+    if not np.isfinite(value):
+        return {"value": None}
+    if span is None:
+        return {"value": value}
+    return {"value": value, "low": span.low, "high": span.high}
+
+
+def _intervals(
+    run: _Run,
+    values: Mapping[str, float],
+    of_frames: Ints,
+    clusters: int,
+    resamples: int,
+    findings: Findings,
+) -> dict[str, intervals.Interval]:
+    """Give intervals of all figures that have one."""
+    if not resamples:
+        return {}
+    place = Where(sequence=None)
+    if not run.truth.pictures.sequences:
+        findings.add("resampled-by-picture", place)
+    elif clusters < intervals.FEW:
+        findings.add("few-clusters", place, clusters)
+    if clusters < intervals.FEWEST:
+        return {}
+    states = metrics.summed(run.states, of_frames, clusters)
+    names = list(states)
+    table = np.stack([states[name] for name in names], axis=1)
+    wanted = metrics.defined(states)
+
+    def sums(weights: Floats) -> Mapping[str, Floats]:
+        total = weights @ table
+        return metrics.values_of({n: total[:, k] for k, n in enumerate(names)}, wanted)
+
+    scales = {metric.name: metric.scale for metric in wanted}
+    found = intervals.studentised(sums, scales, clusters, resamples=resamples)
+    if run.detections is not None:
+        gathered = curves.curves_of(run.detections, of_frames, clusters)
+        scales = {name: "log" if name == "mr2" else "logit" for name in curves.DETECTION}
+        found |= intervals.studentised(
+            curves.statistic(gathered), scales, clusters, resamples=resamples, centres=values
+        )
+    return {name: span for name, span in found.items() if span is not None}
+
+
+def _capped(run: _Run) -> dict[str, Any]:
+    """Give what COCO's evaluation prints: the best 100 boxes of each picture."""
+    precisions, recalls = average_precision(run.match(COCO_CAP))
+    sizes = np.diff(run.predictions.box_starts)
+    return {
+        "max_detections": COCO_CAP,
+        "boxes_cut": int(np.maximum(sizes - COCO_CAP, 0).sum()),
+        "pictures_cut": int((sizes > COCO_CAP).sum()),
+        "ap": float(precisions.mean()),
+        "ap50": float(precisions[0]),
+        "ap75": float(precisions[5]),
+        "ar": float(recalls.mean()),
+    }
+
+
+def _clusters(run: _Run, names: list[str], of_frames: Ints) -> dict[str, Any]:
+    """Keep the states of sequences: what another result is compared with."""
+    states = metrics.summed(run.states, of_frames, len(names))
+    kept: dict[str, Any] = {
+        "names": names,
+        "states": {name: values.tolist() for name, values in states.items()},
+    }
+    if run.detections is not None and len(names) <= MOST_CLUSTERS_KEPT:
+        kept["curves"] = curves.curves_of(run.detections, of_frames, len(names)).as_dict()
+    return kept
+
+
+def write_result(path: str | Path, document: Mapping[str, Any]) -> None:
+    """Write a result file.
+
+    Raises:
+        ResourceError: it can't be written.
+    """
+    target = Path(path)
+    with storage.naming_os_errors(target):
+        storage.write_json(target, document)

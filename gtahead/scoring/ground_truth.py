@@ -1,0 +1,355 @@
+"""What predictions are scored against, as columns: a data set of ours, or what others keep.
+
+A truth without sequences (pictures that were taken one by one) has a picture for a cluster.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.captures import CAPTURES
+from gtahead.dataset import Dataset
+from gtahead.dataset.manifest import MANIFEST
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.findings import Findings, Ledger
+from gtahead.formats.coco_reading import read_pictures
+from gtahead.formats.nwpu_lists import localisation_list
+from gtahead.geometry import Booleans, Floats
+from gtahead.ingest.exports import exported_as
+from gtahead.ingest.model import BrokenSequence, CapturedSequence
+from gtahead.predictions import Pictures
+from gtahead.predictions.table import Ints, starts_of
+from gtahead.readers import choose_reader
+from gtahead.tables.canonical import BOX, CAPTURED
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Heads to be found.
+
+    Attributes:
+        name: of the data, for people.
+        split: that is scored; None where the data has none.
+        pictures: their ids, sizes, sequences and numbers.
+        starts: (F + 1,) where each picture's heads begin.
+        points_xy: (N, 2) pixels.
+        boxes_xyxy: (N, 4) pixels, NaN where a head has none.
+        sigmas: (N, 2) radii of a small and a large hit in pixels, NaN where unknown.
+        ignored: (N,) heads that are neither hit nor missed.
+        head_values: further columns of heads: visibility, depth_m, box_error_px, level.
+        frame_values: further columns of pictures: weather, hour, location.
+        fingerprints: by kind, `points` and `labels`; empty where nobody made any.
+        policy: which heads count, in words.
+        train_mean: mean count of the pictures for training; None where there are none.
+    """
+
+    name: str
+    split: str | None
+    pictures: Pictures
+    starts: Ints
+    points_xy: Floats
+    boxes_xyxy: Floats
+    sigmas: Floats
+    ignored: Booleans
+    head_values: dict[str, Floats] = field(default_factory=dict)
+    frame_values: dict[str, list[Any]] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    policy: str = "all"
+    train_mean: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def counts(self) -> Floats:
+        """(F,) heads that count."""
+        kept = np.concatenate([[0], np.cumsum(~self.ignored)])
+        return np.diff(kept[self.starts]).astype(np.float64)
+
+    @property
+    def frame_of_heads(self) -> Ints:
+        """(N,) row of each head's picture."""
+        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+
+    @property
+    def clusters(self) -> tuple[list[str], Ints]:
+        """Names of the clusters, and (F,) which one each picture is of."""
+        names = self.pictures.sequences or self.pictures.ids
+        order = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return list(order), np.array([order[name] for name in names], np.int64)
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether every head that counts has a box."""
+        counted = self.boxes_xyxy[~self.ignored]
+        return bool(len(counted) > 0 and np.isfinite(counted).all())
+
+
+def sigmas_of(boxes_xyxy: Floats) -> Floats:
+    """Give radii of hits from boxes: half the shorter side, half the diagonal, at least 1 px.
+
+    Returns:
+        (N, 2) pixels, NaN where there is no box.
+    """
+    width = boxes_xyxy[:, 2] - boxes_xyxy[:, 0]
+    height = boxes_xyxy[:, 3] - boxes_xyxy[:, 1]
+    radii = np.stack([np.minimum(width, height) / 2, np.hypot(width, height) / 2], axis=1)
+    return np.maximum(radii, 1)
+
+
+def open_truth(path: str | Path, split: str | None = None) -> Truth:
+    """Read what is to be found.
+
+    Args:
+        path: a data set, a folder that `gtahead build --from` reads, a COCO file, or a list of
+            points as NWPU-Crowd and FIDTM keep them.
+        split: which part of a data set; "test" unless said otherwise.
+
+    Raises:
+        InputError: it can't be read.
+        UsageError: no such split.
+    """
+    source = Path(path)
+    if not source.exists():
+        remedy = "give a data set with --data, or another truth with --truth"
+        raise InputError("there is no such file or folder", where=Where(str(source)), remedy=remedy)
+    if source.is_dir():
+        if (source / MANIFEST).is_file():
+            return _of_dataset(Dataset.open(source), split or "test")
+        return _of_folder(source, split)
+    if not source.is_file():
+        remedy = "give a file or a folder"
+        raise InputError("not a regular file", where=Where(str(source)), remedy=remedy)
+    if split is not None:
+        remedy = "leave --split out; a file is scored whole"
+        raise UsageError("such a truth has no splits", value=split, remedy=remedy)
+    if source.suffix.lower() == ".json":
+        return _of_coco(source)
+    return _of_list(source)
+
+
+def _of_dataset(opened: Dataset, split: str) -> Truth:
+    part = opened.select(split=split)
+    if not len(part):
+        there = ", ".join(dict.fromkeys(opened.frames(["split"])["split"]))
+        raise UsageError("the split has no pictures", value=split, remedy=f"there are: {there}")
+    return truth_of(opened, part, split)
+
+
+def truth_of(opened: Dataset, part: Dataset, split: str) -> Truth:
+    """Give the heads of a part of a data set.
+
+    Args:
+        opened: the data set.
+        part: whose heads; a split, or some sequences of one.
+        split: its name.
+    """
+    frames = opened.frames(["frame_id", "split", "num_heads"])
+    mine = part.frames(["frame_id", "sequence", "width", "height", "weather", "hour", "location"])
+    numbers = {name: number for number, name in enumerate(frames["frame_id"], 1)}
+    columns: dict[str, list[npt.NDArray[Any]]] = {}
+    sizes: list[int] = []
+    names = ["frame_id", "x", "y", *BOX, "visibility", "depth_m", "box_error_px", "status"]
+    by_sequence: dict[str, list[str]] = {}
+    for name, sequence in zip(mine["frame_id"], mine["sequence"], strict=True):
+        by_sequence.setdefault(sequence, []).append(name)
+    for sequence, listed in by_sequence.items():
+        heads = part.head_codes(sequence, names)
+        row_of = {name: row for row, name in enumerate(listed)}
+        row_of_code = [row_of.get(name, -1) for name in heads.pop("frame_id_names")]
+        of = np.array([*row_of_code, -1], np.int64)[heads.pop("frame_id")]
+        status = np.append(heads.pop("status_names"), "")[heads.pop("status")]
+        keep = (of >= 0) & (status != "absent")
+        sizes += np.bincount(of[keep], minlength=len(listed)).tolist()
+        order = np.argsort(of[keep], kind="stable")
+        for key, values in (*heads.items(), ("ignored", status == "ignored")):
+            columns.setdefault(key, []).append(values[keep][order])
+    joined = {key: np.concatenate(values) for key, values in columns.items()}
+    boxes = np.stack([joined[name] for name in BOX], axis=1)
+    of_train = [
+        count
+        for count, part_of in zip(frames["num_heads"], frames["split"], strict=True)
+        if part_of == "train"
+    ]
+    prints = opened.manifest.document["fingerprints"]
+    others = frozenset(
+        name
+        for name, part_of in zip(frames["frame_id"], frames["split"], strict=True)
+        if part_of != split
+    )
+    return Truth(
+        name=opened.folder.resolve().name,
+        split=split,
+        pictures=Pictures(
+            mine["frame_id"],
+            np.stack([mine["width"], mine["height"]], axis=1).astype(np.int64),
+            mine["sequence"],
+            np.array([numbers[name] for name in mine["frame_id"]], np.int64),
+            others,
+        ),
+        starts=starts_of(sizes),
+        points_xy=np.stack([joined["x"], joined["y"]], axis=1),
+        boxes_xyxy=boxes,
+        sigmas=sigmas_of(boxes),
+        ignored=joined["ignored"].astype(np.bool_),
+        head_values={key: joined[key] for key in ("visibility", "depth_m", "box_error_px")},
+        frame_values={key: mine[key] for key in ("weather", "hour", "location")},
+        fingerprints={kind: prints[kind][split] for kind in ("points", "labels")},
+        policy=opened.manifest.policy,
+        train_mean=float(np.mean(of_train)) if of_train and split != "train" else None,
+    )
+
+
+def _of_coco(path: Path) -> Truth:
+    pictures, heads, known = read_pictures(path)
+    ids = [f"{one.sequence}/{one.frame}" for one in pictures]
+    if len(set(ids)) < len(ids):
+        twice = next(name for name, count in Counter(ids).items() if count > 1)
+        raise InputError(
+            "two images have one name", where=Where(path.name), value=twice, remedy="rename one"
+        )
+    sizes = np.array([one.size_wh or (0, 0) for one in pictures], np.int64).reshape(-1, 2)
+    return _of_columns(
+        path.name,
+        Pictures(
+            ids,
+            sizes,
+            [one.sequence for one in pictures] if known else None,
+            np.array([one.key[1] for one in pictures], np.int64),
+        ),
+        np.bincount(heads["frame_index"], minlength=len(ids)),
+        heads,
+        {name: [one.about.get(name) for one in pictures] for name in FRAME_VALUES},
+    )
+
+
+FRAME_VALUES = ("weather", "hour", "location")
+
+
+def _of_columns(
+    name: str,
+    pictures: Pictures,
+    sizes: Ints,
+    heads: dict[str, npt.NDArray[Any]],
+    frame_values: dict[str, list[Any]],
+) -> Truth:
+    """Make a truth of heads that a reader gave: all count, but those marked to be ignored."""
+    count = len(heads["x"])
+    unknown = np.full(count, np.nan)
+    boxes = np.stack([heads.get(key, unknown) for key in CAPTURED], axis=1).reshape(-1, 4)
+    ignored = heads.get("ignore", np.zeros(count)) == 1
+    _refuse(name, ~np.isfinite(heads["x"] + heads["y"]), "heads have neither a box nor a point")
+    sides = boxes[:, 2:] - boxes[:, :2]
+    _refuse(
+        name, np.asarray((sides < 0).any(axis=1), np.bool_), "boxes have a negative width or height"
+    )
+    return Truth(
+        name=name,
+        split=None,
+        pictures=pictures,
+        starts=starts_of(sizes),
+        points_xy=np.stack([heads["x"], heads["y"]], axis=1).reshape(-1, 2),
+        boxes_xyxy=boxes,
+        sigmas=sigmas_of(boxes),
+        ignored=np.asarray(ignored, np.bool_),
+        head_values={
+            key: np.asarray(heads[key], np.float64)
+            for key in ("visibility", "depth_m")
+            if key in heads
+        },
+        frame_values=frame_values,
+        policy="all" + ", but for those to be ignored" * bool(ignored.any()),
+    )
+
+
+def _refuse(name: str, wrong: Booleans, what: str) -> None:
+    """Refuse a truth that can't be one."""
+    if wrong.any():
+        raise InputError(
+            what,
+            where=Where(name),
+            value=f"{int(wrong.sum()):,} of {len(wrong):,}",
+            remedy="mend the truth; `gtahead validate` lists them",
+        )
+
+
+def _of_list(path: Path) -> Truth:
+    """Read a list of points: `id n`, and n groups of `x y sigma_s sigma_l level`."""
+    ids, groups = [], []
+    for line, key, values, wrong in localisation_list(path, path.name):
+        if values is None:
+            raise InputError(
+                wrong, where=Where(path.name, field=f"line {line}"), remedy="get the list again"
+            )
+        ids.append(key)
+        groups.append(values)
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    if twice or not ids:
+        what = "a picture is there twice" if ids else "the list is empty"
+        value = twice[0] if twice else None
+        raise InputError(what, where=Where(path.name), value=value, remedy="get the list again")
+    table = np.concatenate(groups)
+    _refuse(path.name, np.asarray((table[:, 2:4] < 0).any(axis=1), np.bool_), "radii are negative")
+    return Truth(
+        name=path.name,
+        split=None,
+        pictures=Pictures(ids, np.zeros((len(ids), 2), np.int64), None, np.arange(1, len(ids) + 1)),
+        starts=starts_of([len(values) for values in groups]),
+        points_xy=table[:, :2],
+        boxes_xyxy=np.full((len(table), 4), np.nan),
+        sigmas=table[:, 2:4],
+        ignored=np.zeros(len(table), np.bool_),
+        head_values={"level": table[:, 4]},
+    )
+
+
+def _of_folder(folder: Path, split: str | None) -> Truth:
+    """Read a folder that `gtahead build --from` takes: a capture, or a data set in a format."""
+    reader, _ = choose_reader(folder)
+    findings = Findings()
+    read: list[CapturedSequence] = []
+    for source in reader.list_sequences(Path(os.path.realpath(folder)), findings):
+        if split is not None and source.split not in (None, split):
+            continue
+        try:
+            read.append(reader.read(source, findings, Ledger()))
+        except BrokenSequence:
+            wrong = next(iter(findings))
+            raise InputError(
+                "a sequence can't be read, so nothing can be scored on it",
+                where=Where(str(folder), source.name),
+                value=str(wrong),
+                remedy="`gtahead validate` says what is wrong",
+            ) from None
+    if not read:
+        raise UsageError("the split has no pictures", value=split, remedy="choose another --split")
+    together = reader.name in CAPTURES or exported_as(folder) is not None
+    frames = [(one.name, frame) for one in read for frame in one.frames]
+    sizes = [size for one in read for size in one.sizes_wh]
+    counts = [np.bincount(one.heads["frame_index"], minlength=len(one.frames)) for one in read]
+    keys = set.intersection(*(set(one.heads) for one in read))
+    keys &= {"x", "y", "ignore", "visibility", "depth_m", *CAPTURED}
+    about: dict[str, list[Any]] = {
+        "weather": [frame.weather or one.weather for one in read for frame in one.frames],
+        "hour": [one.hour if f.hour is None else f.hour for one in read for f in one.frames],
+        "location": [one.location for one in read for _ in one.frames],
+    }
+    return _of_columns(
+        folder.resolve().name,
+        Pictures(
+            [f"{sequence}/{frame.frame}" for sequence, frame in frames],
+            np.array(sizes, np.int64).reshape(-1, 2),
+            [sequence for sequence, _ in frames] if together else None,
+            np.arange(1, len(frames) + 1),
+        ),
+        np.concatenate(counts),
+        {key: np.concatenate([one.heads[key] for one in read]) for key in sorted(keys)},
+        about,
+    )

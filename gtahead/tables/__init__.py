@@ -1,0 +1,1 @@
+"""Tables as files: the only part that knows Arrow."""

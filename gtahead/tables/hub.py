@@ -1,0 +1,414 @@
+"""Tables as the Hugging Face hub likes them: a row a picture, its heads as lists, one schema.
+
+Written by pyarrow with an explicit schema and without the `datasets` library's own key, so that
+every version of that library reads them; what its features are stands in the card.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from gtahead.errors import InputError, Where
+from gtahead.tables.csv import Columns
+from gtahead.tables.parquet import opened
+
+_FLOATS = pa.list_(pa.float32())
+_HEADS = pa.struct(
+    [
+        pa.field("id", pa.list_(pa.int64())),
+        pa.field("bbox", pa.list_(_FLOATS)),  # COCO's: x, y, width, height in pixels
+        pa.field("point", pa.list_(_FLOATS)),  # x, y in pixels
+        pa.field("category", pa.list_(pa.int64())),  # 0: head
+        pa.field("occluded", pa.list_(pa.bool_())),  # null where unknown
+        pa.field("visibility", pa.list_(pa.float32())),  # visible share, null where unknown
+        pa.field("track_id", pa.list_(pa.int64())),  # the person, within a sequence
+    ]
+)
+
+FRAME_FIELDS = [
+    pa.field("image_id", pa.int64(), nullable=False),
+    pa.field("file_name", pa.string(), nullable=False),
+    pa.field("sequence", pa.string(), nullable=False),
+    pa.field("frame", pa.string(), nullable=False),
+    pa.field("width", pa.int32(), nullable=False),
+    pa.field("height", pa.int32(), nullable=False),
+    pa.field("num_heads", pa.int32(), nullable=False),
+    pa.field("density_level", pa.string(), nullable=False),
+    pa.field("weather", pa.string()),
+    pa.field("hour", pa.float32()),
+    pa.field("location", pa.string()),
+    pa.field("fps", pa.float32()),
+    pa.field("vfov_deg", pa.float64()),
+    pa.field("camera_m", pa.list_(pa.float64())),
+    pa.field("pitch_roll_yaw_deg", pa.list_(pa.float64())),
+    pa.field("objects", _HEADS, nullable=False),
+    pa.field("ignored", _HEADS, nullable=False),
+]
+_IMAGE = pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+
+LABELS = pa.schema(FRAME_FIELDS)
+WITH_PICTURES = pa.schema([_IMAGE, *FRAME_FIELDS])
+
+GROUP_ROWS = 100
+GROUP_BYTES = 64_000_000
+"""Largest row group: the hub's viewer refuses larger ones."""
+
+
+PICTURES_AT_ONCE = 4
+"""Rows after which Parquet may begin a page: with all of a group at once, it's twice in memory."""
+
+
+class PictureGroup:
+    """Pictures of a row group, read behind one another into memory that each group uses again."""
+
+    def __init__(self) -> None:
+        self._data = np.empty(GROUP_BYTES, np.uint8)  # touched only as far as it's used
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin the next group."""
+        self._ends = [0]
+        self._missing: list[bool] = []
+
+    def __len__(self) -> int:
+        return len(self._missing)
+
+    def add(self, path: Path | None) -> bool:
+        """Read a picture, or none; False, and nothing is read, where the group is full.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        if len(self) == GROUP_ROWS:
+            return False
+        begin = end = self._ends[-1]
+        if path is not None:
+            with path.open("rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                if begin and begin + size > GROUP_BYTES:
+                    return False
+                if begin + size > len(self._data):  # alone in its group, whatever its size
+                    self._data = np.empty(size, np.uint8)
+                view = self._data.data[begin : begin + size]
+                while end < begin + size and (count := file.readinto(view[end - begin :])):
+                    end += count
+        self._ends.append(end)
+        self._missing.append(path is None)
+        return True
+
+    def as_arrow(self, names: Sequence[str]) -> Any:  # noqa: ANN401 - Arrow
+        """Give the pictures under their names; good until the group is cleared."""
+        valid = pa.array(np.array(self._missing) == 0).buffers()[1] if any(self._missing) else None
+        ends = np.array(self._ends, np.int32)
+        buffers = [valid, pa.py_buffer(ends), pa.py_buffer(self._data)]
+        data = pa.Array.from_buffers(pa.binary(), len(self), buffers)
+        return pa.StructArray.from_arrays([data, pa.array(names)], names=["bytes", "path"])
+
+
+class HubWriter:
+    """Writes rows a group at a time, so that a shard never is in memory."""
+
+    def __init__(self, path: Path, *, pictures: bool) -> None:
+        self._schema = WITH_PICTURES if pictures else LABELS
+        self._writer = parquet.ParquetWriter(
+            path,
+            self._schema,
+            compression=dict.fromkeys(_leaves(LABELS), "zstd") | dict.fromkeys(_PICTURE, "none"),
+            use_dictionary=["sequence", "weather", "location", "density_level"],
+            write_page_index=True,
+            # Of pictures, the smallest and the largest say nothing, and cost as much as writing.
+            write_statistics=_leaves(LABELS),
+            write_batch_size=PICTURES_AT_ONCE if pictures else None,
+        )
+
+    def write(
+        self,
+        frames: Mapping[str, Sequence[Any]],
+        heads: Mapping[str, Columns],
+        bounds: Mapping[str, Any],
+        pictures: PictureGroup | None,
+    ) -> None:
+        """Write one row group.
+
+        Args:
+            frames: columns of `FRAME_FIELDS` but for the heads'.
+            heads: `objects` and `ignored`, each with the columns of the struct; `bbox` (N, 4) and
+                `point` (N, 2); `occluded` -1 and `visibility` NaN where unknown.
+            bounds: of both, (F + 1,): heads of frame i are rows `bounds[i]` to `bounds[i + 1]`.
+            pictures: of the frames, where the schema has them.
+        """
+        arrays = []
+        for field in self._schema:
+            if field.name == "image":
+                assert pictures is not None
+                arrays.append(pictures.as_arrow(frames["file_name"]))
+            elif field.name in heads:
+                arrays.append(_structs(heads[field.name], bounds[field.name]))
+            else:
+                arrays.append(pa.array(frames[field.name], field.type))
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+
+    def append(self, table: Any) -> None:  # noqa: ANN401 - Arrow
+        """Write a row group that another of these writers wrote."""
+        self._writer.write_table(table)
+
+    def close(self) -> None:
+        """Write the file's end."""
+        self._writer.close()
+
+
+_PICTURE = ("image.bytes", "image.path")
+
+
+def _leaves(schema: Any) -> list[str]:  # noqa: ANN401 - Arrow
+    """Give the paths of all columns, as Parquet names them."""
+
+    def below(name: str, kind: Any) -> Iterator[str]:  # noqa: ANN401 - Arrow
+        if pa.types.is_struct(kind):
+            for child in kind:
+                yield from below(f"{name}.{child.name}", child.type)
+        elif pa.types.is_list(kind):
+            yield from below(f"{name}.list.element", kind.value_type)
+        else:
+            yield name
+
+    return [leaf for field in schema for leaf in below(field.name, field.type)]
+
+
+def _structs(heads: Columns, bounds: Any) -> Any:  # noqa: ANN401 - Arrow
+    """Give one struct of lists a frame."""
+    offsets = pa.array(np.asarray(bounds, np.int32))
+    arrays = []
+    for field in _HEADS:
+        values = heads[field.name]
+        kind = field.type.value_type
+        if pa.types.is_list(kind):
+            width = values.shape[1]
+            flat = pa.array(np.ascontiguousarray(values, np.float32).reshape(-1))
+            inner = pa.array(np.arange(len(values) + 1, dtype=np.int32) * np.int32(width))
+            items = pa.ListArray.from_arrays(inner, flat)
+        elif pa.types.is_boolean(kind):
+            items = pa.array(values > 0, kind, mask=values < 0)
+        elif pa.types.is_floating(kind):
+            items = pa.array(values.astype(np.float32), kind, mask=np.isnan(values))
+        else:
+            items = pa.array(values, kind)
+        arrays.append(pa.ListArray.from_arrays(offsets, items))
+    return pa.StructArray.from_arrays(arrays, fields=list(_HEADS))
+
+
+def concatenate(parts: Sequence[Path], target: Path) -> None:
+    """Write tables of labels behind one another, a row group at a time; the parts are removed."""
+    writer = HubWriter(target, pictures=False)
+    try:
+        for path in parts:
+            with parquet.ParquetFile(path) as source:  # ours, just written
+                for group in range(source.metadata.num_row_groups):
+                    writer.append(source.read_row_group(group, use_threads=False))
+            path.unlink()
+    finally:
+        writer.close()
+
+
+def read_frames_of(
+    path: Path, file: str, columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Read the rows of a hub table, without pictures and heads.
+
+    Raises:
+        InputError: unreadable, or another table.
+    """
+    with _opened(path, file) as source:
+        there = source.schema_arrow.names
+        wanted = [n for n in columns or there if n in there and n not in ("image", *_STRUCTS)]
+        rows: list[dict[str, Any]] = source.read(columns=wanted, use_threads=False).to_pylist()
+        return rows
+
+
+_STRUCTS = ("objects", "ignored")
+
+
+def column_names(path: Path, file: str) -> list[str]:
+    """Give the names of a Parquet file's columns.
+
+    Raises:
+        InputError: unreadable.
+    """
+    with _opened(path, file) as source:
+        names: list[str] = source.schema_arrow.names
+        return names
+
+
+@contextmanager
+def _opened(path: Path, file: str) -> Iterator[Any]:
+    """Open a Parquet file to read; whatever turns out to be damaged is an error with its name."""
+    try:
+        with opened(path) as source:
+            _require_pictures(source.schema_arrow, file)
+            yield source
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise InputError(
+            "the Parquet file can't be read",
+            where=Where(file),
+            value=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            remedy="copy or export it again",
+        ) from error
+
+
+def _require_pictures(schema: Any, file: str) -> None:  # noqa: ANN401 - Arrow
+    """See that the pictures, where there are any, stand there as the hub has them."""
+    if "image" not in schema.names:
+        return
+    kind = schema.field("image").type
+    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+        raise InputError(
+            "the pictures aren't as the hub has them",
+            where=Where(file, field="image"),
+            value=str(kind),
+            remedy="they are structs of bytes and path",
+        )
+
+
+def read_heads_of(path: Path, file: str, name: str) -> tuple[Columns, Any]:
+    """Read a hub table's heads.
+
+    Args:
+        path: of the file.
+        file: its name in messages.
+        name: of the struct of lists, `objects` or `ignored`.
+
+    Returns:
+        Columns of (N,), `bbox` (N, 4) and `point` (N, 2) where they are there; and (F + 1,) bounds.
+
+    Raises:
+        InputError: unreadable, or lists of another shape.
+    """
+    with _opened(path, file) as source:
+        if name not in source.schema_arrow.names:
+            return {}, np.zeros(source.metadata.num_rows + 1, np.int64)
+        column = source.read(columns=[name], use_threads=False).column(name)
+        return _lists(column, file, name)
+
+
+def _lists(column: Any, file: str, name: str) -> tuple[Columns, Any]:  # noqa: ANN401 - Arrow
+    """Take a struct of lists apart."""
+    out: Columns = {}
+    bounds = np.zeros(len(column) + 1, np.int64)
+    for place, child in enumerate(column.type):
+        where = Where(file, field=f"{name}.{child.name}")
+        lists = pa.chunked_array([chunk.field(place) for chunk in column.chunks], child.type)
+        lengths = pc.list_value_length(lists).fill_null(0).to_numpy()
+        mine = np.concatenate([[0], np.cumsum(lengths)])
+        items = pc.list_flatten(lists).combine_chunks()
+        if place and (mine != bounds).any():
+            raise InputError(
+                "lists of one row differ in length",
+                where=where,
+                remedy="each head needs one value in each list",
+            )
+        bounds = mine
+        out[child.name] = _values(items, _WIDTHS.get(child.name, 1), where)
+    return out, bounds
+
+
+_WIDTHS = {"bbox": 4, "point": 2}
+
+
+def _values(items: Any, width: int, where: Where) -> Any:  # noqa: ANN401 - Arrow
+    kind = items.type
+    if pa.types.is_list(kind):
+        lengths = np.unique(pc.list_value_length(items).to_numpy(zero_copy_only=False))
+        if len(lengths) and list(lengths) != [width]:
+            raise InputError(
+                f"not lists of {width} numbers", where=where, remedy="export the table again"
+            )
+        return items.flatten().to_numpy(zero_copy_only=False).astype(np.float64).reshape(-1, width)
+    if pa.types.is_boolean(kind):
+        return items.cast(pa.int8()).fill_null(-1).to_numpy(zero_copy_only=False)
+    if pa.types.is_floating(kind):
+        return items.to_numpy(zero_copy_only=False).astype(np.float64)
+    return items.to_numpy(zero_copy_only=False)
+
+
+@dataclass(frozen=True)
+class ShardFacts:
+    """What a Parquet file's footer says that a hub has limits for.
+
+    Attributes:
+        rows: in the file.
+        groups: row groups.
+        group_rows: rows of the largest group.
+        group_bytes: of the largest group, as it is in memory.
+    """
+
+    rows: int
+    groups: int
+    group_rows: int
+    group_bytes: int
+
+
+def shard_facts(path: Path, file: str) -> ShardFacts:
+    """Read a Parquet file's footer.
+
+    Raises:
+        InputError: unreadable.
+    """
+    with _opened(path, file) as source:
+        meta = source.metadata
+        groups = [meta.row_group(index) for index in range(meta.num_row_groups)]
+        return ShardFacts(
+            meta.num_rows,
+            len(groups),
+            max((group.num_rows for group in groups), default=0),
+            max((group.total_byte_size for group in groups), default=0),
+        )
+
+
+def each_picture(path: Path, file: str) -> Iterator[tuple[str, str, str, bytes | None]]:
+    """Yield sequence, frame, file name and picture of every row; one row group is in memory.
+
+    Raises:
+        InputError: unreadable, or another table.
+    """
+    names = ["sequence", "frame", "file_name", "image"]
+    with _opened(path, file) as source:
+        missing = [name for name in names if name not in source.schema_arrow.names]
+        if missing:
+            raise InputError("a column is missing", where=Where(file, field=missing[0]))
+        for group in range(source.metadata.num_row_groups):
+            table = source.read_row_group(group, columns=names, use_threads=False)
+            about = zip(*(table.column(name).to_pylist() for name in names[:3]), strict=True)
+            for (sequence, frame, name), image in zip(about, table.column("image"), strict=True):
+                data = image.as_py()
+                yield sequence, frame, name, None if data is None else data["bytes"]
+
+
+def read_picture(path: Path, file: str, row: int) -> bytes:
+    """Read one row's picture; only its row group is read.
+
+    Raises:
+        InputError: unreadable, no such row, or no bytes there.
+    """
+    with _opened(path, file) as source:
+        first = 0
+        for group in range(source.metadata.num_row_groups):
+            size = source.metadata.row_group(group).num_rows
+            if row < first + size:
+                column = source.read_row_group(group, columns=["image"], use_threads=False)
+                value = column.column("image")[row - first].as_py()
+                if value is None or value.get("bytes") is None:
+                    break
+                data: bytes = value["bytes"]
+                return data
+            first += size
+    raise InputError("the row holds no picture", where=Where(file, field=f"row {row}"))

@@ -1,0 +1,280 @@
+"""Crops to train on, cut, scaled, mirrored and coloured the same whoever loads them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
+
+from gtahead.dataset import Dataset, Frame
+from gtahead.errors import InputError, Where
+from gtahead.findings import CODES
+from gtahead.images.reading import PictureError, decode_rgb, read_bytes
+from gtahead.training.config import TrainConfig
+from gtahead.training.targets import Heads
+
+Picture = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+
+MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's pictures, as torchvision's backbones expect them."""
+
+LEAST_PX = 0.5
+"""Boxes with a thinner side, after scaling, are widened to it: they are learned as specks."""
+
+
+@dataclass
+class Batch:
+    """Crops of one size.
+
+    Attributes:
+        pictures: (B, H, W, 3) uint8, RGB.
+        heads: of each crop.
+        frame_ids: where they come from.
+    """
+
+    pictures: Tensor
+    heads: list[Heads]
+    frame_ids: list[str]
+
+    def to(self, device: torch.device) -> Batch:
+        """Move pictures and heads to a device."""
+        moved = self.pictures.to(device, non_blocking=True)
+        return Batch(moved, [one.to(device) for one in self.heads], self.frame_ids)
+
+
+def normalised(pictures: Tensor) -> Tensor:
+    """Turn (B, H, W, 3) bytes into (B, 3, H, W) numbers of mean 0 and spread 1, about."""
+    mean = torch.tensor(MEAN, device=pictures.device) * 255
+    spread = torch.tensor(SPREAD, device=pictures.device) * 255
+    return ((pictures.float() - mean) / spread).permute(0, 3, 1, 2).contiguous()
+
+
+def load_picture(path: Path, size_wh: tuple[int, int] | None = None) -> Picture:
+    """Read a picture, (H, W, 3) RGB.
+
+    Raises:
+        PictureError: it is missing, can't be read, or has another size than `size_wh`.
+    """
+    picture = decode_rgb(read_bytes(path))
+    found = (picture.shape[1], picture.shape[0])
+    if size_wh is not None and found != size_wh:
+        raise PictureError("wrong-size", "{} x {} instead of {} x {}".format(*found, *size_wh))
+    return picture
+
+
+def read_picture(frame: Frame) -> Picture:
+    """Read a frame's picture, (H, W, 3) RGB.
+
+    Raises:
+        InputError: there is none, it can't be read, or it has another size than the table says.
+    """
+    where = Where(str(frame.picture) if frame.picture else None, frame=frame.frame_id)
+    if frame.picture is None:
+        raise InputError(
+            "the data set holds labels alone",
+            where=where,
+            remedy="build it with pictures: without --images none",
+        )
+    try:
+        return load_picture(frame.picture, frame.size_wh)
+    except PictureError as error:
+        raise InputError(
+            CODES[error.code].what,
+            where=where,
+            value=error.detail or None,
+            remedy="`gtahead validate --images full` finds all that are damaged",
+        ) from error
+
+
+def scaled(picture: Picture, scale: float) -> Picture:
+    """Resize a picture; downwards by areas, so that nothing aliases."""
+    if scale == 1:
+        return picture
+    size_wh = (
+        max(round(picture.shape[1] * scale), 1),
+        max(round(picture.shape[0] * scale), 1),
+    )
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=how), np.uint8)
+
+
+def frames_with_boxes(dataset: Dataset, *, points_alone: bool) -> list[Frame]:
+    """Give a data set's frames, once every head that counts has what a detector learns from.
+
+    Args:
+        dataset: whose frames.
+        points_alone: whether points and sigmas suffice.
+
+    Raises:
+        InputError: no frames, no heads that count at all, or heads without boxes.
+    """
+    frames = list(dataset)
+    where = Where(str(dataset.folder))
+    if not frames:
+        raise InputError("there are no frames to train on", where=where)
+    if not any(frame.counted.any() for frame in frames):
+        raise InputError(
+            "no head counts in any frame: there is nothing to learn",
+            where=where,
+            remedy="see `gtahead info`, and --count-policy of `gtahead build`",
+        )
+    if not points_alone:
+        for frame in frames:
+            boxes = frame.boxes_xyxy[frame.counted]
+            bare = ~np.isfinite(boxes).all(axis=1)
+            if bare.any():
+                head = int(frame.head_ids[frame.counted][bare][0])
+                raise InputError(
+                    "a head has no box",
+                    where=Where(where.file, frame=frame.frame_id, head=head),
+                    remedy="`gtahead annotate --boxes auto` gives all heads boxes; "
+                    "or train --detector density",
+                )
+    return frames
+
+
+class Crops(TorchDataset[tuple[Picture, Heads, str]]):
+    """Training crops; which one and how it looks hangs on seed, epoch and number alone."""
+
+    def __init__(self, frames: list[Frame], config: TrainConfig) -> None:
+        self._frames = frames
+        self._config = config
+
+    def __len__(self) -> int:
+        return max(len(self._frames), self._config.epoch_crops)
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[Picture, Heads, str]:
+        """Give one crop.
+
+        Args:
+            item: epoch and number.
+        """
+        epoch, number = item
+        config = self._config
+        random = np.random.default_rng([config.seed, epoch, number])
+        frame = self._frames[number % len(self._frames)]
+        spread = np.log([config.scale_low, config.scale_high])
+        scale = config.scale * float(np.exp(random.uniform(*spread)))
+        picture, heads = _cut(read_picture(frame), frame, scale, config.crop_wh, random)
+        if config.flip and random.random() < 0.5:
+            picture, heads = _mirrored(picture, heads)
+        return _coloured(picture, config.colour, random), heads, frame.frame_id
+
+
+def _cut(
+    picture: Picture,
+    frame: Frame,
+    scale: float,
+    crop_wh: tuple[int, int],
+    random: np.random.Generator,
+) -> tuple[Picture, Heads]:
+    """Scale a picture and cut a crop somewhere; what lies beyond the picture is grey.
+
+    A head belongs to the crop that its centre lies in, half-open.
+    """
+    picture = scaled(picture, scale)
+    size = np.array([picture.shape[1], picture.shape[0]])
+    crop = np.array(crop_wh)
+    room = size - crop
+    first = np.where(room > 0, random.integers(0, np.maximum(room, 0) + 1), 0)
+    out = np.full((crop[1], crop[0], 3), 124, np.uint8)
+    part = picture[first[1] : first[1] + crop[1], first[0] : first[0] + crop[0]]
+    out[: part.shape[0], : part.shape[1]] = part
+    return out, heads_of(frame, size / np.array(frame.size_wh), first, np.minimum(size, crop))
+
+
+def heads_of(
+    frame: Frame,
+    scale_xy: Floats,
+    first: npt.NDArray[np.int64],
+    size: npt.NDArray[np.int64],
+) -> Heads:
+    """Give the heads of a window of a scaled frame, in its pixels.
+
+    Args:
+        frame: as captured.
+        scale_xy: factors along x and y.
+        first: (2,) the window's corner, scaled pixels.
+        size: (2,) its width and height.
+    """
+    centres = frame.points_xy * scale_xy - first
+    here = ((centres >= 0) & (centres < size)).all(axis=1)
+    half = (frame.boxes_xyxy[:, 2:] - frame.boxes_xyxy[:, :2]) * scale_xy / 2
+    half = np.maximum(np.where(np.isfinite(half), half, LEAST_PX), LEAST_PX / 2)
+    boxes = np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
+    near = ((centres + half > 0) & (centres - half < size)).all(axis=1)
+    counted = frame.counted & here
+    ignored = np.asarray(frame.status == "ignored", np.bool_) & near
+    sigmas = (frame.sigmas_xy * scale_xy).astype(np.float32)
+    return Heads(
+        torch.from_numpy(boxes[counted]),
+        torch.from_numpy(boxes[ignored]),
+        torch.from_numpy(sigmas[counted]),
+    )
+
+
+def _mirrored(picture: Picture, heads: Heads) -> tuple[Picture, Heads]:
+    width = picture.shape[1]
+
+    def turned(boxes: Tensor) -> Tensor:
+        return torch.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
+
+    flipped = np.ascontiguousarray(picture[:, ::-1])
+    return flipped, Heads(turned(heads.boxes), turned(heads.ignored), heads.sigmas)
+
+
+def _coloured(picture: Picture, most: float, random: np.random.Generator) -> Picture:
+    """Change brightness, contrast around the mean, and saturation around grey."""
+    if most == 0:
+        return picture
+    brightness, contrast, saturation = 1 + random.uniform(-most, most, 3)
+    # All three are linear in a pixel's colour: one matrix, one pass over the bytes.
+    mix = saturation * np.eye(3) + (1 - saturation) / 3
+    shift = (1 - contrast) * brightness * np.mean(cv2.mean(picture)[:3])
+    matrix = np.column_stack([brightness * contrast * mix, np.full(3, shift)])
+    return np.asarray(cv2.transform(picture, matrix), np.uint8)
+
+
+def batched(samples: list[tuple[Picture, Heads, str]]) -> Batch:
+    """Put crops together."""
+    pictures, heads, names = zip(*samples, strict=True)
+    return Batch(torch.from_numpy(np.stack(pictures)), list(heads), list(names))
+
+
+class EpochOrder(Sampler[tuple[int, int]]):
+    """The crops of an epoch in their order, a process's share: known from seed and epoch alone."""
+
+    def __init__(self, count: int, taken: int, seed: int) -> None:
+        self._count, self._taken, self._seed = count, taken, seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch comes; Lightning calls it."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(self._taken / _share()[1])
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        rank, world = _share()
+        order = np.random.default_rng([self._seed, self._epoch]).permutation(self._count)
+        padded = np.resize(order[: self._taken], len(self) * world)  # each process has as many
+        for number in padded[rank::world].tolist():
+            yield self._epoch, number
+
+
+def _share() -> tuple[int, int]:
+    """Give this process's rank, and how many train together; known once training has begun."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

@@ -1,0 +1,77 @@
+"""A sheet of a capture's first frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.dataset import CountPolicy
+from gtahead.drawing import COLOURS_BGR, decoded_image, rectangle, titled
+from gtahead.errors import InputError, Where
+from gtahead.findings import Findings, Ledger
+from gtahead.geometry import inside
+from gtahead.ingest.model import SequenceSource
+from gtahead.readers import READERS
+from gtahead.tables.canonical import COUNTED, STATUS_NAMES
+
+_SHEET_FRAMES = 12
+
+_SHEET_COLUMNS = 2
+
+_SHEET_WIDTH = 480
+
+
+def draw_contact_sheet(captures: str | Path, names: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Draw 12 frames of native captures, each without boxes and, to its right, with them.
+
+    The frames are spread over the sequences. Boxes of heads that count are green, of those that
+    are ignored amber, of those nobody sees red.
+
+    Args:
+        captures: their folder.
+        names: sequences to take frames from.
+
+    Returns:
+        (H, W, 3) uint8 in OpenCV's order of channels, blue first.
+
+    Raises:
+        InputError: a sequence can't be read, or has no pictures.
+    """
+    policy = CountPolicy()
+    tiles = []
+    for place in range(_SHEET_FRAMES):
+        name = names[place * len(names) // _SHEET_FRAMES]
+        source = SequenceSource("native", Path(captures), name, name)
+        sequence = READERS["native"].read(source, Findings(), Ledger())
+        earlier = sum(names[i * len(names) // _SHEET_FRAMES] == name for i in range(place))
+        # Past the first frames, which may be empty, and a new one each time.
+        number = (len(sequence.frames) // 2 + earlier) % len(sequence.frames)
+        frame = sequence.frames[number]
+        where = Where(f"{name}/{frame.frame}")
+        if frame.file is None:
+            raise InputError("the capture holds labels alone", where=where)
+        plain = decoded_image((Path(captures) / frame.file).read_bytes(), where)
+        boxed = plain.copy()
+        heads = sequence.heads
+        rows = np.flatnonzero(heads["frame_index"] == number)
+        boxes = np.stack([heads[f"captured_{c}"][rows] for c in ("x0", "y0", "x1", "y1")], axis=1)
+        points = np.stack([heads["x"][rows], heads["y"][rows]], axis=1)
+        status = policy.status(inside(points, sequence.size_wh), heads["visibility"][rows], None)
+        for box, code in zip(boxes, status, strict=True):
+            rectangle(boxed, box, COLOURS_BGR[STATUS_NAMES[code]], 1)
+        pair = np.hstack([plain, boxed])
+        counted = int((status == COUNTED).sum())
+        words = f"{name}/{frame.frame}: {counted} heads counted, {sequence.weather}"
+        tiles.append(titled(_narrowed(pair, 2 * _SHEET_WIDTH), words))
+    rows_of = [tiles[at : at + _SHEET_COLUMNS] for at in range(0, len(tiles), _SHEET_COLUMNS)]
+    return np.ascontiguousarray(np.vstack([np.hstack(row) for row in rows_of]), np.uint8)
+
+
+def _narrowed(picture: npt.NDArray[np.uint8], width: int) -> npt.NDArray[np.uint8]:
+    height = round(picture.shape[0] * width / picture.shape[1])
+    way = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=way), np.uint8)

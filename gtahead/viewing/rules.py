@@ -1,0 +1,78 @@
+"""Boxes of a frame by each rule, side by side."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.annotation.evaluation import measure_rules
+from gtahead.annotation.rule_errors import true_boxes
+from gtahead.annotation.scene import standing_scene
+from gtahead.dataset import Dataset
+from gtahead.drawing import COLOURS_BGR, WHITE, frame_image, rectangle, titled
+from gtahead.errors import InputError, Where
+from gtahead.tables.canonical import COUNTED
+
+_TILE_WH = (640, 480)
+
+_HEAD_PX = 40
+
+_COLUMNS = 3
+
+
+def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
+    """Draw what every box rule makes of one frame, a tile a rule, over the true boxes in white.
+
+    The frame is the one with the median number of heads of those that have any, and tiles show it
+    where most heads are seen at once, magnified.
+
+    Returns:
+        (H, W, 3) uint8 in OpenCV's order of channels, blue first.
+
+    Raises:
+        InputError: the data set has no pictures, or no true boxes in that frame.
+    """
+    counts = np.array(dataset.frames(["num_heads"])["num_heads"])
+    filled = np.flatnonzero(counts)
+    if len(filled) == 0:
+        raise InputError("no frame has heads that count", where=Where(str(dataset.folder)))
+    middle = filled[np.argsort(counts[filled], kind="stable")[len(filled) // 2]]
+    frame = dataset[dataset.frame_ids[middle]]
+    picture = frame_image(frame)
+    scene = standing_scene(dataset, frame.sequence)
+    ids = dataset.select(sequences=[frame.sequence]).frame_ids
+    truth, known = true_boxes(scene)
+    shown = (scene.heads["frame_index"] == ids.index(frame.frame_id)) & known
+    shown &= scene.heads["status"] == COUNTED
+    found = measure_rules(scene, truth, shown)
+    if not found:
+        raise InputError(
+            "the frame has no true boxes to draw", where=Where(None, frame=frame.frame_id)
+        )
+    side = float(np.median(truth[shown, 3] - truth[shown, 1]))
+    crop_wh = np.minimum(np.array(_TILE_WH) * max(side, 8.0) / _HEAD_PX, frame.size_wh)
+    points = scene.points_xy[shown]
+    candidates = points[:: 1 + len(points) // 500]
+    near = (np.abs(candidates[:, None] - points) < 0.4 * crop_wh).all(axis=2)
+    centre = candidates[near.sum(axis=1).argmax()]
+    corner = np.clip(centre - crop_wh / 2, 0, np.array(frame.size_wh) - crop_wh)
+    zoom = float(min(_TILE_WH / crop_wh))
+    warp = np.array([[zoom, 0, -zoom * corner[0]], [0, zoom, -zoom * corner[1]]])
+    # OpenCV's places are those of centres of pixels.
+    centred = warp.copy()
+    centred[:, 2] += 0.5 * zoom - 0.5
+    base = cv2.warpAffine(picture, centred, _TILE_WH, flags=cv2.INTER_LINEAR)
+    tiles = []
+    for rule, deviations in found.items():
+        tile = np.array(base, np.uint8)
+        for row, box in zip(deviations.rows, deviations.boxes_xyxy, strict=True):
+            for whole, colour in ((truth[row], WHITE), (box, COLOURS_BGR["counted"])):
+                corners = (whole.reshape(2, 2) - corner) * zoom
+                rectangle(tile, corners.ravel(), colour, 2)
+        words = f"{rule}: mean IoU {deviations.iou.mean():.2f} on {len(deviations.rows)} heads"
+        tiles.append(titled(tile, words))
+    columns = min(_COLUMNS, len(tiles))
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+    rows = [np.hstack(tiles[at : at + columns]) for at in range(0, len(tiles), columns)]
+    return np.ascontiguousarray(np.vstack(rows), np.uint8)

@@ -1,0 +1,126 @@
+"""Rules against true boxes, on a data set."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import orjson
+import pytest
+from helpers import gtahead
+
+from gtahead import Dataset, InputError, annotate, build, simulate
+from gtahead.annotation.rule_errors import BANDS, bands_of, evaluate
+from gtahead.simulation import Preset
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluate")
+    simulate(folder / "capture", images=False, seed=11)
+    build(folder / "capture", folder / "set", images="none")
+    return folder / "set"
+
+
+def test_camera_and_joints_are_good_at_every_pitch(target: Path) -> None:
+    rules = evaluate(target, workers=1).rules
+    for rule in ("camera", "joints"):
+        pitches = rules[rule]["by"]["pitch"]
+        assert len(pitches) >= 2
+        for band, told in pitches.items():
+            assert told["mean_iou"] >= 0.70, (rule, band)
+    assert rules["knn"]["all"]["mean_iou"] < rules["camera"]["all"]["mean_iou"]
+
+
+def test_figures_are_those_of_boxes_in_the_data_set(target: Path, tmp_path: Path) -> None:
+    """`camera` again, without what evaluates: annotate, read both boxes, compare."""
+    told = evaluate(target).rules["camera"]["all"]
+    true = {frame.frame_id: frame for frame in Dataset.open(target)}
+    built = tmp_path / "set"
+    (built / "heads").mkdir(parents=True)
+    for path in target.rglob("*.*"):
+        if path.is_file():
+            (built / path.relative_to(target)).write_bytes(path.read_bytes())
+    annotate(built, boxes="camera")
+    errors, ious = [], []
+    for frame in Dataset.open(built):
+        ours, theirs = (one.boxes_xyxy[one.counted] for one in (frame, true[frame.frame_id]))
+        area = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (ours, theirs)]
+        errors.append(np.sqrt(area[0] / area[1]) - 1)
+        low, high = np.maximum(ours, theirs)[:, :2], np.minimum(ours, theirs)[:, 2:]
+        shared = np.prod(np.maximum(high - low, 0), axis=1)
+        ious.append(shared / (area[0] + area[1] - shared))
+    error, iou = np.concatenate(errors), np.concatenate(ious)
+    assert told["heads"] == len(error)
+    assert told["bias"] == pytest.approx(np.median(error), abs=6e-4)
+    assert told["median"] == pytest.approx(np.median(np.abs(error)), abs=6e-4)
+    assert told["p90"] == pytest.approx(np.quantile(np.abs(error), 0.9), abs=6e-4)
+    assert told["mean_iou"] == pytest.approx(iou.mean(), abs=6e-4)
+
+
+def test_every_head_falls_into_one_band(target: Path) -> None:
+    found = evaluate(target, workers=2)
+    assert found.rules == evaluate(target, workers=1).rules
+    for rule in ("camera", "knn"):
+        told = found.rules[rule]
+        for quantity in BANDS:
+            assert sum(b["heads"] for b in told["by"][quantity].values()) == told["all"]["heads"]
+            assert set(told["by"][quantity]) <= {name for name, _, _ in bands_of(quantity)}
+
+
+def test_it_does_not_matter_which_boxes_stand(target: Path, tmp_path: Path) -> None:
+    build(target.parent / "capture", tmp_path / "set", images="none", boxes="fixed")
+    assert evaluate(tmp_path / "set").rules == evaluate(target).rules
+
+
+def test_nothing_to_compare_with(tmp_path: Path) -> None:
+    few = Preset("few", (320, 180), (2,), (20,), 1)
+    simulate(tmp_path / "capture", preset=few, images=False, layout="jta-mods")
+    build(tmp_path / "capture", tmp_path / "set", images="none")
+    with pytest.raises(InputError, match="no head that counts has a true box"):
+        evaluate(tmp_path / "set")
+
+
+def test_table_and_json(target: Path) -> None:
+    was = {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in target.rglob("*.parquet")}
+    told = gtahead("annotate", target, "--evaluate")
+    assert told.code == 0, told.err
+    for word in ("mean IoU by pitch", "perspective:knn", "bias"):
+        assert word in told.out
+    document = orjson.loads(gtahead("annotate", target, "--evaluate", "--json").out)
+    assert document["rules"] == evaluate(target).rules
+    assert {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in was} == was
+    both = gtahead("annotate", target, "--evaluate", "--boxes", "knn")
+    assert both.code == 2
+    assert "leave --boxes, --sigma out" in both.err
+
+
+def test_the_picture_shows_rules_over_true_boxes(tiny_dataset: Path, tmp_path: Path) -> None:
+    png = tmp_path / "rules.png"
+    done = gtahead("annotate", tiny_dataset, "--evaluate", "--picture", png)
+    assert done.code == 0, done.err
+    sheet = cv2.imread(str(png))
+    assert sheet.shape[:2] == (2 * (480 + 34), 3 * 640)
+    for row in range(2):
+        for column in range(3):
+            tile = sheet[row * 514 + 34 : (row + 1) * 514, column * 640 : (column + 1) * 640]
+            tile = tile.astype(int)
+            assert (np.abs(tile - (90, 220, 60)).sum(axis=2) < 20).sum() > 50  # the rule's
+            assert (tile.min(axis=2) > 245).sum() > 20  # true boxes
+    nowhere = gtahead(
+        "annotate", tiny_dataset, "--evaluate", "--picture", tmp_path / "no" / "r.png"
+    )
+    assert nowhere.code == 1
+    assert "no such folder for the picture" in nowhere.err
+    assert str(tmp_path / "no" / "r.png") in nowhere.err
+
+
+def test_a_picture_needs_pictures(target: Path, tmp_path: Path) -> None:
+    refused = gtahead("annotate", target, "--evaluate", "--picture", tmp_path / "r.png")
+    assert refused.code == 1
+    assert "labels alone" in refused.err
+    alone = gtahead("annotate", target, "--boxes", "knn", "--picture", tmp_path / "r.png")
+    assert alone.code == 2
+    assert not (tmp_path / "r.png").exists()

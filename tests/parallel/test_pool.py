@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from helpers import make_sequence
+
+from gtahead.errors import InputError
+from gtahead.parallel import pool
+from gtahead.parallel.dask import Crashed
+from gtahead.parallel.pool import default_workers
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def fail_on_three(number: int) -> int:
+    if number == 3:
+        raise InputError("three is wrong", value=3)
+    return number
+
+
+def die(task: tuple[int, str]) -> int:
+    """Kill this worker where asked: always, or only for whoever creates the marker first."""
+    number, marker = task
+    if marker == "always":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if marker:
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return number
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+UNITS = [(str(number), number) for number in range(7)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_unit_gives_its_result(workers: int) -> None:
+    assert dict(pool.run_units(square, UNITS, workers=workers)) == {
+        str(number): number * number for number in range(7)
+    }
+    assert list(pool.run_units(square, [], workers=workers)) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_ends_the_run_and_arrives_whole(workers: int) -> None:
+    with pytest.raises(InputError, match="three is wrong"):
+        list(pool.run_units(fail_on_three, UNITS, workers=workers))
+
+
+def test_a_worker_that_dies_once_costs_nothing(tmp_path: Path) -> None:
+    units = [(str(n), (n, str(tmp_path / "died") if n == 2 else "")) for n in range(6)]
+    assert dict(pool.run_units(die, units, workers=2)) == {str(n): n for n in range(6)}
+    assert (tmp_path / "died").exists()
+
+
+def test_a_unit_that_always_kills_is_set_aside_and_others_finish() -> None:
+    units = [(str(n), (n, "always" if n in (1, 4) else "")) for n in range(6)]
+    found = dict(pool.run_units(die, units, workers=2))
+    assert {key for key, value in found.items() if isinstance(value, Crashed)} == {"1", "4"}
+    assert {key: value for key, value in found.items() if not isinstance(value, Crashed)} == {
+        str(n): n for n in (0, 2, 3, 5)
+    }
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (3, 3), (64, 4)])
+def test_a_worker_a_core_up_to_four(
+    monkeypatch: pytest.MonkeyPatch, cores: int, workers: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    assert default_workers() == workers
+
+
+def test_signals_wait_while_a_worker_starts() -> None:
+    reached = []
+
+    def interrupted() -> None:
+        with pool._signals_held_back():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the end of the block")
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert reached == ["the end of the block"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_run_can_be_left_early() -> None:
+    run = pool.run_units(square, UNITS, workers=2)
+    next(run)
+    run.close()
+    assert list(run) == []
+
+
+SCRIPT = """
+import gtahead
+print("once")
+report = gtahead.build("captures", "dataset", workers=2)
+print(report.built)
+"""
+
+
+@pytest.mark.parametrize("way", ["file", "stdin", "-c"])
+def test_a_users_script_needs_no_guard(tmp_path: Path, way: str) -> None:
+    (tmp_path / "captures").mkdir()
+    for name in "ab":
+        make_sequence(tmp_path / "captures", name)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = {"file": ["script.py"], "stdin": ["-"], "-c": ["-c", SCRIPT]}[way]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=tmp_path,
+        input=SCRIPT if way == "stdin" else "",
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("once\n2\n", "")
+
+
+def kill_the_other(marker: str) -> int:
+    """Give this worker's number; the second one to come kills the first, which is idle by then."""
+    try:
+        with Path(marker).open("x") as file:
+            file.write(str(os.getpid()))
+        return 0
+    except FileExistsError:
+        other = int(Path(marker).read_text())
+    if other != os.getpid():
+        with suppress(ProcessLookupError):
+            os.kill(other, signal.SIGKILL)
+    return 1
+
+
+def test_an_idle_worker_that_dies_at_the_end_is_not_waited_for(tmp_path: Path) -> None:
+    """It dies with the lock on the queue that the others are asked through."""
+    for number in range(4):
+        units = [(name, str(tmp_path / f"first{number}")) for name in "ab"]
+        assert set(dict(pool.run_units(kill_the_other, units, workers=2))) == {"a", "b"}
