@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gtahead._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from gtahead.building import annotate, build
     from gtahead.dataset import Dataset
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from gtahead.training import export_model, predict, train
     from gtahead.validation import validate
     from gtahead.viewing import view
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Dataset": "gtahead.dataset",

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gtahead import __version__
+from gtahead._version import __version__
 from gtahead.errors import as_size
 from gtahead.parallel.pool import default_workers
 

@@ -1,7 +1,8 @@
-"""Overlays: what a data set says of a frame, drawn on its picture."""
+"""Drawing on images: boxes, titles, and PNG files."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import storage
-from gtahead.dataset import Frame
+from gtahead.arrays import Floats
 from gtahead.errors import InputError, UsageError, Where
 
 COLOURS_BGR = {"counted": (90, 220, 60), "ignored": (40, 190, 250), "absent": (60, 60, 230)}
@@ -17,23 +18,6 @@ COLOURS_BGR = {"counted": (90, 220, 60), "ignored": (40, 190, 250), "absent": (6
 
 _SUBPIXEL = 4
 WHITE = (255, 255, 255)
-
-
-def draw_boxes(frame: Frame) -> npt.NDArray[np.uint8]:
-    """Draw a frame's boxes, coloured by status, on its picture.
-
-    Returns:
-        (H, W, 3) uint8 in OpenCV's order of channels, blue first.
-
-    Raises:
-        InputError: the data set has no pictures, or the picture doesn't decode.
-    """
-    canvas = frame_image(frame)
-    thickness = 1 if frame.size_wh[1] < 1500 else 2
-    for box, status in zip(frame.boxes_xyxy, frame.status, strict=True):
-        if np.isfinite(box).all():
-            rectangle(canvas, box, COLOURS_BGR[status], thickness)
-    return canvas
 
 
 def check_png(path: str | Path) -> None:
@@ -73,7 +57,7 @@ def titled(tile: npt.NDArray[np.uint8], words: str) -> npt.NDArray[np.uint8]:
 
 def rectangle(
     canvas: npt.NDArray[np.uint8],
-    box_xyxy: npt.NDArray[np.float64],
+    box_xyxy: Floats,
     colour: tuple[int, int, int],
     thickness: int,
 ) -> None:
@@ -91,18 +75,6 @@ def rectangle(
     )
 
 
-def frame_image(frame: Frame) -> npt.NDArray[np.uint8]:
-    """Read a frame's picture, (H, W, 3)."""
-    where = Where(None if frame.picture is None else str(frame.picture), frame=frame.frame_id)
-    if frame.picture is None:
-        raise InputError(
-            "the data set holds labels alone",
-            where=where,
-            remedy="build it with --images link to draw on pictures",
-        )
-    return decoded_image(frame.picture.read_bytes(), where)
-
-
 def decoded_image(encoded: bytes, where: Where) -> npt.NDArray[np.uint8]:
     """Decode an image, (H, W, 3) with blue first.
 
@@ -117,3 +89,24 @@ def decoded_image(encoded: bytes, where: Where) -> npt.NDArray[np.uint8]:
     if decoded is None:
         raise InputError("the picture doesn't decode", where=where, remedy="build again")
     return np.ascontiguousarray(decoded, np.uint8)
+
+
+def boxes_png(
+    image: npt.NDArray[np.uint8], boxes_xyxy: Floats, status: Sequence[str], width: int
+) -> bytes:
+    """Draw boxes on an image, coloured by status, as PNG of a given width.
+
+    Args:
+        image: (H, W, 3), blue first.
+        boxes_xyxy: (N, 4) in the image's pixels; those with NaN aren't drawn.
+        status: (N,) keys of `COLOURS_BGR`.
+        width: of the PNG, in pixels.
+    """
+    scale = width / image.shape[1]
+    size_wh = (width, max(1, round(image.shape[0] * scale)))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    canvas = np.ascontiguousarray(cv2.resize(image, size_wh, interpolation=way), np.uint8)
+    for box, name in zip(boxes_xyxy, status, strict=True):
+        if np.isfinite(box).all():
+            rectangle(canvas, box * scale, COLOURS_BGR[name], 1)
+    return bytes(cv2.imencode(".png", canvas)[1])

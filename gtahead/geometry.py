@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Booleans = npt.NDArray[np.bool_]
+from gtahead.arrays import Booleans, Floats
 
 GRID = 256
 """Pixels that are stored are multiples of 1/256: the same whatever computed or spelt them."""

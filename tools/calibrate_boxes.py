@@ -18,9 +18,10 @@ import numpy as np
 
 from gtahead.annotation import HeadFrames, depths_over_ground
 from gtahead.annotation.evaluation import MEASURED, measure_rules, summary
+from gtahead.arrays import Floats
 from gtahead.dataset import CountPolicy
 from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Floats, focal_px, inside
+from gtahead.geometry import focal_px, inside
 from gtahead.readers import READERS
 from gtahead.simulation import simulate
 from gtahead.tables.canonical import COUNTED

@@ -19,8 +19,8 @@ import orjson
 from gtahead.annotation.nearest import nearest_distances
 from gtahead.annotation.perspective import fit_sizes
 from gtahead.annotation.specs import parse_spec, print_spec
-from gtahead.geometry import Booleans, Floats, box_sides, boxes_around, snapped
-from gtahead.tables.csv import Columns
+from gtahead.arrays import Booleans, Columns, Floats, Ints
+from gtahead.geometry import box_sides, boxes_around, snapped
 
 HEAD_SIDE_M = 0.24
 """Side of the square that a public GTA-V head box tool puts around a head, in metres."""
@@ -112,7 +112,7 @@ class HeadFrames:
     heights_px: Floats
     focal_px: Floats
     pitch_deg: Floats
-    camera: npt.NDArray[np.int64] | None = None
+    camera: Ints | None = None
     roll_deg: Floats | None = None
 
     def column(self, name: str) -> Floats:
@@ -131,7 +131,7 @@ class HeadFrames:
         return np.asarray(bad == 0, np.bool_)
 
     @property
-    def heads_a_frame(self) -> npt.NDArray[np.int64]:
+    def heads_a_frame(self) -> Ints:
         """(F,) numbers of heads."""
         return np.bincount(self.heads["frame_index"], minlength=self.frames)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gtahead.annotation.boxes import ORDER, BoxRule, HeadFrames, give_boxes
-from gtahead.geometry import Booleans, Floats, box_iou, box_sides
+from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.geometry import box_iou, box_sides
 
 MEASURED = ("joints", "camera", "ground", "joints2d", "perspective", "perspective:knn", "knn")
 """Rules that are measured, in the order of `auto`."""
@@ -35,7 +35,7 @@ class Deviations:
         iou: (n,) overlap with the true box, which also tells of its place and shape.
     """
 
-    rows: npt.NDArray[np.int64]
+    rows: Ints
     boxes_xyxy: Floats
     error: Floats
     iou: Floats

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gtahead.arrays import Columns
 from gtahead.geometry import Camera, depth_at_height
-from gtahead.tables.csv import Columns
 
 BONE_HEIGHT_M = 1.5
 """Of SKEL_Head above the ground."""

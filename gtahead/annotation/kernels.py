@@ -13,8 +13,9 @@ import numpy as np
 from gtahead.annotation.boxes import HeadFrames
 from gtahead.annotation.nearest import nearest_distances
 from gtahead.annotation.specs import Value, parse_spec, print_spec
+from gtahead.arrays import Floats
 from gtahead.errors import UsageError
-from gtahead.geometry import Floats, snapped
+from gtahead.geometry import snapped
 
 SIGMA_RULES: Mapping[str, Mapping[str, Value]] = {
     "box": {"ratio": 0.25},

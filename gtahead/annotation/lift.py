@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from gtahead.annotation.boxes import BoxRule, HeadFrames, give_boxes
-from gtahead.geometry import Floats, box_sides, snapped
+from gtahead.arrays import Floats
+from gtahead.geometry import box_sides, snapped
 
 LIFT_SHARE = 0.54
 """Of the side of a head's box; less by the cosine of the pitch where the camera looks down."""

@@ -9,10 +9,8 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from gtahead.arrays import Floats, Ints
 
 
 def nearest_distances(points_xy: Floats, k: int) -> Floats:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from gtahead.arrays import Floats
 
 FEWEST_HEADS = 8
 LEAST_SPREAD = 0.1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,9 +14,9 @@ import numpy.typing as npt
 from gtahead.annotation.boxes import HeadFrames
 from gtahead.annotation.evaluation import MEASURED, Deviations, measure_rules, summary
 from gtahead.annotation.scene import standing_scene
+from gtahead.arrays import Booleans, Floats, Progress
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, Where
-from gtahead.geometry import Booleans, Floats
 from gtahead.parallel.pool import run_all
 from gtahead.tables import canonical
 from gtahead.tables.canonical import COUNTED
@@ -82,7 +81,7 @@ def evaluate(
     *,
     workers: int | None = None,
     scheduler: str | None = None,
-    on_progress: Callable[[int, int, str], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> Evaluation:
     """Compare every box rule with the boxes that the captures brought, on the heads that count.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from gtahead.annotation import (
     BoxRule,
@@ -16,12 +15,12 @@ from gtahead.annotation import (
     give_sigmas,
 )
 from gtahead.annotation.boxes import ORDER
+from gtahead.arrays import Columns, Ints
 from gtahead.dataset import Dataset, camera_of
 from gtahead.dataset.fingerprints import without_unknown
 from gtahead.geometry import Camera, focal_px
 from gtahead.tables import canonical
 from gtahead.tables.canonical import STATUS_NAMES
-from gtahead.tables.csv import Columns
 
 
 def standing_scene(opened: Dataset, sequence: str) -> HeadFrames:
@@ -108,7 +107,7 @@ def scene_of(
     )
 
 
-def _camera_codes(cameras: Sequence[Camera | None]) -> npt.NDArray[np.int64]:
+def _camera_codes(cameras: Sequence[Camera | None]) -> Ints:
     """Number the cameras; frames whose pose isn't known have one each."""
     codes: dict[Camera, int] = {}
     return np.array(

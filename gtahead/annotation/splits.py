@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from gtahead.arrays import Floats
 from gtahead.dataset import SPLITS
-from gtahead.geometry import Floats
 
 SHARES: Mapping[str, int] = {"train": 20, "validation": 5, "test": 10}
 """Wished shares of sequences: GTA_Head's 35 sequences as 20, 5 and 10."""

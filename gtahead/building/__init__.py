@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from gtahead import storage
 from gtahead.annotation import BoxRule, SigmaRule
+from gtahead.arrays import Progress
 from gtahead.building import output as targets
 from gtahead.building.annotating import AnnotateReport, annotate, recover
 from gtahead.building.finishing import finish
@@ -27,9 +27,6 @@ from gtahead.readers import choose_reader
 from gtahead.urls import places
 
 __all__ = ["AnnotateReport", "BuildReport", "BuildStopped", "annotate", "build"]
-
-Progress = Callable[[int, int, str], None]
-"""Takes how many sequences are done, how many there are, and the last one's name."""
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 from gtahead import storage
 from gtahead.annotation import BoxRule, SigmaRule
 from gtahead.annotation.scene import label, standing_scene
+from gtahead.arrays import Progress
 from gtahead.building.finishing import fingerprints_of
 from gtahead.building.output import is_ours, records_of
 from gtahead.building.records import SequenceRecord
@@ -105,7 +106,7 @@ def annotate(
     sigma: str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
-    on_progress: Callable[[int, int, str], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> AnnotateReport:
     """Give every head of a data set boxes or sigmas by another rule.
 

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead import __version__, storage
+from gtahead import storage
+from gtahead._version import __version__
 from gtahead.annotation import Balance, SplitItem, balance_of, design_splits
 from gtahead.annotation.splits import groups_of
+from gtahead.arrays import Ints
 from gtahead.building.options import BuildOptions
 from gtahead.building.output import remove_orphans
 from gtahead.building.records import SequenceRecord, frames_path
@@ -59,7 +61,7 @@ class _Sequence:
     """
 
     name: str
-    counts: npt.NDArray[np.int64]
+    counts: Ints
     sizes: Counter[str]
     weather: str | None
     hour: float | None

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from gtahead import storage
+from gtahead.arrays import Booleans
 from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
 from gtahead.errors import Where
-from gtahead.geometry import Booleans
 from gtahead.images.layers import Layer, compose
 from gtahead.images.prepare import Prepared, prepare
 from gtahead.images.reading import PictureError, check_health, read_bytes, read_header

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from gtahead import __version__
+from gtahead._version import __version__
 from gtahead.annotation import BoxRule, SigmaRule
 from gtahead.dataset import CountPolicy
 from gtahead.errors import UsageError

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gtahead.arrays import Columns, Floats
 from gtahead.geometry import (
     Camera,
-    Floats,
     focal_px,
     reorient_boxes,
     reorient_points,
@@ -17,7 +17,6 @@ from gtahead.geometry import (
     vertical_fov_deg,
 )
 from gtahead.tables import canonical
-from gtahead.tables.csv import Columns
 
 _POINTS = (("x", "y"), ("raw_x", "raw_y"), ("top_x", "top_y"), ("neck_x", "neck_y"))
 _BOXES = (canonical.CAPTURED,)

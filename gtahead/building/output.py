@@ -16,7 +16,8 @@ from typing import Any
 
 import orjson
 
-from gtahead import __version__, storage
+from gtahead import storage
+from gtahead._version import __version__
 from gtahead.building.options import BuildOptions, differing
 from gtahead.building.records import (
     BEGUN,

@@ -17,6 +17,7 @@ import numpy as np
 from gtahead import storage
 from gtahead.annotation import lift_points
 from gtahead.annotation.scene import VFOV_DIGITS, label, scene_of
+from gtahead.arrays import Booleans, Columns, Floats
 from gtahead.building.frames import TakenPicture, UnitTask, sample, set_aside_emptied, take_pictures
 from gtahead.building.orientation import snap_heads, turn_heads, upright_camera, upright_size
 from gtahead.building.output import remove_images, remove_sequence, unit_digest
@@ -32,13 +33,12 @@ from gtahead.dataset import WORK, heads_file
 from gtahead.dataset.fingerprints import sequence_digests, without_unknown
 from gtahead.errors import Where
 from gtahead.findings import CODES, Finding
-from gtahead.geometry import Booleans, Camera, Floats
+from gtahead.geometry import Camera
 from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
 from gtahead.readers import READERS
 from gtahead.storage import crash_point
 from gtahead.tables import canonical
 from gtahead.tables.canonical import ABSENT, COUNTED, IGNORED
-from gtahead.tables.csv import Columns
 
 
 def build_sequence(task: UnitTask) -> SequenceRecord:

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Booleans, Columns, Floats
 from gtahead.captures.picture_files import MOST_DIGITS, common_size
 from gtahead.errors import Where, printable
 from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Camera, Floats, inside
+from gtahead.geometry import Camera, inside
 from gtahead.images.layers import people_in_stencil
 from gtahead.images.reading import PICTURE_SUFFIXES, PictureError, read_bytes
 from gtahead.ingest.model import (
@@ -32,7 +33,6 @@ from gtahead.ingest.model import (
 )
 from gtahead.ingest.names import frame_name
 from gtahead.ingest.rows import HeadRows, settle_heads
-from gtahead.tables.csv import Columns
 
 PED_INFO = "pedInfo.xml"
 EYE_INFO = "eyeInfo.log"
@@ -414,7 +414,7 @@ def _hidden(
     return hidden
 
 
-def _people(path: Path | None, size_wh: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
+def _people(path: Path | None, size_wh: tuple[int, int]) -> Booleans | None:
     try:
         return None if path is None else people_in_stencil(read_bytes(path), size_wh)
     except PictureError:

@@ -19,17 +19,17 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import schemas, storage
+from gtahead.arrays import Columns, Floats
 from gtahead.captures.ground_fit import ground_from_polygon
 from gtahead.captures.picture_files import MOST_DIGITS, common_size, numbered_pictures
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.matlab import refuse_bomb
-from gtahead.geometry import Camera, Floats
+from gtahead.geometry import Camera
 from gtahead.images.layers import people_in_stencil
 from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
 from gtahead.ingest.names import folders_in, frame_name
 from gtahead.ingest.rows import HeadRows, settle_heads
-from gtahead.tables.csv import Columns
 
 SIZE_WH = (1920, 1080)
 MOST_HEADS = 100_000

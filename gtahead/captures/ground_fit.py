@@ -8,9 +8,9 @@ height they fill the polygon.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from gtahead.geometry import Camera, Floats, rays
+from gtahead.arrays import Booleans, Floats
+from gtahead.geometry import Camera, rays
 
 BONE_HEIGHT_M = 1.5
 """Of SKEL_Head above the ground; see `gtahead.annotation.ground`."""
@@ -30,7 +30,7 @@ MOST_CORNERS = 100
 _DROPS = np.geomspace(0.3, 200.0, 1200)  # metres from the camera down to the heads
 
 
-def inside_polygon(places: Floats, corners: Floats) -> npt.NDArray[np.bool_]:
+def inside_polygon(places: Floats, corners: Floats) -> Booleans:
     """Say which of (N, 2) places lie in a polygon of (n, 2) corners: odd crossings to the right."""
     odd = np.zeros(len(places), np.bool_)
     x, y = places.T

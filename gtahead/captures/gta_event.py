@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import schemas
+from gtahead.arrays import Columns, Floats
 from gtahead.captures.picture_files import common_size
 from gtahead.errors import InputError, Where, printable
 from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Camera, Floats, project, snapped
+from gtahead.geometry import Camera, project, snapped
 from gtahead.images.layers import PERSON as PERSON_BITS
 from gtahead.images.reading import PictureError, decode_values, read_bytes
 from gtahead.ingest.model import (
@@ -35,7 +36,6 @@ from gtahead.ingest.model import (
 )
 from gtahead.ingest.names import can_name_a_sequence, folders_in, frame_name
 from gtahead.ingest.rows import HeadRows, note_gaps, settle_heads
-from gtahead.tables.csv import Columns
 
 SIZE_WH = (2560, 1440)
 VFOV_DEG = 50.0

@@ -11,10 +11,10 @@ import re
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
 from gtahead import schemas
+from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.captures.joints.model import Joints, clean_flags, heads_of, persons
 from gtahead.captures.picture_files import numbered_pictures
 from gtahead.errors import InputError, Where
@@ -130,7 +130,7 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
     )
 
 
-def _frame_numbers(pictures: dict[int, Path], seen: npt.NDArray[np.int64]) -> set[int]:
+def _frame_numbers(pictures: dict[int, Path], seen: Ints) -> set[int]:
     """Say which frames there are: those of pictures and labels, else JTA's 900."""
     if pictures:
         return set(pictures) | set(map(int, seen))
@@ -144,7 +144,7 @@ def _picture_name(pictures: dict[int, Path], number: int, folder: str, root: Pat
 
 def _read_joints(
     source: SequenceSource, where: Where, findings: Findings, ledger: Ledger
-) -> tuple[Joints, npt.NDArray[np.int64]]:
+) -> tuple[Joints, Ints]:
     """Read the joints, with their places in the list; and the places of rows that were lost."""
     try:
         rows = schemas.parse_json((source.root / source.path).read_bytes(), source.path)
@@ -175,7 +175,7 @@ def _read_joints(
 
 def _numeric_rows(
     rows: list[object], where: Where, findings: Findings, ledger: Ledger
-) -> tuple[list[list[float]], npt.NDArray[np.int64]]:
+) -> tuple[list[list[float]], Ints]:
     """Take the rows that are ten numbers, and say where they stand.
 
     Each of the others is booked as a head that is lost.
@@ -197,9 +197,7 @@ def _numeric_rows(
     return fine, np.array(places, np.int64)
 
 
-def _whole_ids(
-    joints: npt.NDArray[np.float64], where: Where, findings: Findings, ledger: Ledger
-) -> npt.NDArray[np.bool_]:
+def _whole_ids(joints: Floats, where: Where, findings: Findings, ledger: Ledger) -> Booleans:
     """Say which rows' frame, person and joint are whole numbers from 0 on; note the others."""
     ids = joints[:, :3]
     wrong = ~((ids >= 0) & (ids < 2**53) & (ids == np.floor(ids))).all(axis=1)
@@ -221,8 +219,8 @@ def _is_number(value: object) -> bool:
 
 
 def _as_joints(
-    rows: npt.NDArray[np.float64],
-    places: npt.NDArray[np.int64],
+    rows: Floats,
+    places: Ints,
     where: Where,
     findings: Findings,
 ) -> Joints:

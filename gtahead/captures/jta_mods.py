@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gtahead.arrays import Columns, Floats
 from gtahead.captures.joints.checks import printed_step
 from gtahead.captures.joints.csv_file import JointCsv, read_joint_file
 from gtahead.captures.joints.csv_sequence import read_sequence
@@ -18,7 +19,7 @@ from gtahead.captures.joints.model import Joints
 from gtahead.captures.picture_files import note_strange_pictures, numbered_pictures
 from gtahead.errors import Where, printable
 from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Camera, Floats
+from gtahead.geometry import Camera
 from gtahead.ingest.model import (
     SIMULATION,
     CapturedSequence,
@@ -27,7 +28,7 @@ from gtahead.ingest.model import (
     mark_simulated,
 )
 from gtahead.ingest.names import can_name_a_sequence, folders_in
-from gtahead.tables.csv import Columns, write_csv
+from gtahead.tables.csv import write_csv
 
 COORDS = "coords.csv"
 FPS = 30.0

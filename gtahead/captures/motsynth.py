@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import schemas, storage
+from gtahead.arrays import Floats
 from gtahead.captures.joints.model import (
     HEAD_CENTER,
     HEAD_TOP,
@@ -328,7 +329,7 @@ def _depths(
     size_wh: tuple[int, int],
     where: Where,
     findings: Findings,
-) -> dict[str, npt.NDArray[np.float64]]:
+) -> dict[str, Floats]:
     """Tell camera coordinates from the world's by where they project, and give depth or distance.
 
     The order of the camera's angles isn't documented, so positions in the world give the distance
@@ -352,8 +353,8 @@ def _depths(
 
 
 def _same_angles(
-    ways: npt.NDArray[np.float64],
-    xy: npt.NDArray[np.float64],
+    ways: Floats,
+    xy: Floats,
     frame_index: npt.NDArray[np.int32],
     focal: float,
     size_wh: tuple[int, int],

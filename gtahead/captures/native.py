@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gtahead import schemas, storage
+from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where, printable
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
 from gtahead.geometry import Camera
@@ -23,15 +24,7 @@ from gtahead.ingest.model import (
 )
 from gtahead.ingest.names import can_name_a_sequence, frame_name
 from gtahead.ingest.rows import HeadRows, frames_around, frames_within, note_gaps, settle_heads
-from gtahead.tables.csv import (
-    Columns,
-    Kind,
-    TableRead,
-    cell_texts,
-    read_csv,
-    read_parquet,
-    write_csv,
-)
+from gtahead.tables.csv import Kind, TableRead, cell_texts, read_csv, read_parquet, write_csv
 
 FORMAT = "gtahead-capture"
 VERSION = 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from gtahead import __version__
+from gtahead._version import __version__
 from gtahead.errors import GtaheadError
 
 _COMMANDS = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gtahead.arrays import Progress
 from gtahead.errors import printable
 from gtahead.urls import with_urls
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from gtahead.findings import Findings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Progress = Callable[[int, int, str], None]
 
 FINDINGS_SHOWN = 20
 

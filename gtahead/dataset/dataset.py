@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import storage
+from gtahead.arrays import Booleans, Columns, Floats, Ints
 from gtahead.dataset.manifest import SPLITS, Manifest, read_manifest
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import Camera
 from gtahead.tables import canonical
-from gtahead.tables.csv import Columns
 from gtahead.urls import is_url, local_copy
 
 FRAMES = "frames.parquet"
+
+NOTEBOOK_WIDTH = 1280
+"""Of a frame that is shown in a notebook, in pixels."""
+
 _FRAME_HEADS = ["head_id", "x", "y", *canonical.BOX, *canonical.SIGMA, "visibility", "status"]
 
 
@@ -76,25 +79,28 @@ class Frame:
     weather: str | None
     hour: float | None
     location: str | None
-    head_ids: npt.NDArray[np.int64]
-    points_xy: npt.NDArray[np.float64]
-    boxes_xyxy: npt.NDArray[np.float64]
-    sigmas_xy: npt.NDArray[np.float64]
-    visibility: npt.NDArray[np.float64]
+    head_ids: Ints
+    points_xy: Floats
+    boxes_xyxy: Floats
+    sigmas_xy: Floats
+    visibility: Floats
     status: npt.NDArray[np.object_]
 
     def _repr_png_(self) -> bytes | None:
         """Show the frame in a notebook: its picture with boxes; None where that can't be drawn."""
-        # Drawing stands floors above; who shows a frame in a notebook has the whole house.
-        draw = import_module("gtahead.viewing").frame_png
-        try:
-            png: bytes = draw(self)
-        except InputError:
+        from gtahead import drawing  # OpenCV takes a fifth of a second to import
+
+        if self.picture is None:
             return None
-        return png
+        width = min(NOTEBOOK_WIDTH, max(self.size_wh[0], NOTEBOOK_WIDTH // 2))
+        try:
+            image = drawing.decoded_image(self.picture.read_bytes(), Where(frame=self.frame_id))
+        except (InputError, OSError):
+            return None
+        return drawing.boxes_png(image, self.boxes_xyxy, self.status.tolist(), width)
 
     @property
-    def counted(self) -> npt.NDArray[np.bool_]:
+    def counted(self) -> Booleans:
         """(N,) which heads count under the data set's policy."""
         return np.asarray(self.status == "counted", np.bool_)
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Columns
 from gtahead.tables.canonical import FRAMES_V1, HEADS_V1
-from gtahead.tables.csv import Columns
 
 KINDS = ("points", "labels", "pictures")
 

@@ -12,6 +12,7 @@ from math import inf
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Booleans, Floats
 from gtahead.errors import UsageError
 from gtahead.tables.canonical import ABSENT, COUNTED, IGNORED
 
@@ -62,8 +63,8 @@ class CountPolicy:
 
     def status(
         self,
-        in_frame: npt.NDArray[np.bool_],
-        visibility: npt.NDArray[np.float64] | None,
+        in_frame: Booleans,
+        visibility: Floats | None,
         occluded: npt.NDArray[np.int8] | None,
         ignore: npt.NDArray[np.int8] | None = None,
     ) -> npt.NDArray[np.int8]:

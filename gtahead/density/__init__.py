@@ -19,9 +19,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.density import plain
 
-Floats = npt.NDArray[np.float64]
 Map = npt.NDArray[np.float32]
 Engine = Literal["auto", "plain", "compiled"]
 Border = Literal["renormalise", "clip"]
@@ -210,9 +210,9 @@ class Cells:
         shared: how many heads lie in a cell that another, earlier head already has.
     """
 
-    cells: npt.NDArray[np.int64]
+    cells: Ints
     offsets: Floats
-    heads: npt.NDArray[np.int64]
+    heads: Ints
     shared: int
 
 
@@ -289,7 +289,7 @@ def _engine(name: Engine) -> ModuleType:
     return compiled
 
 
-def _inside(points: Floats, size_wh: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def _inside(points: Floats, size_wh: tuple[int, int]) -> Booleans:
     x, y = points[:, 0], points[:, 1]
     return np.asarray((x >= 0) & (y >= 0) & (x < size_wh[0]) & (y < size_wh[1]), np.bool_)
 
@@ -325,7 +325,7 @@ def _checked(
     return np.ascontiguousarray(points), np.ascontiguousarray(sigmas)
 
 
-def _refuse(values: Floats, good: npt.NDArray[np.bool_], what: str) -> None:
+def _refuse(values: Floats, good: Booleans, what: str) -> None:
     """Name the first head of which not all values are good."""
     if not good.all():
         fine = good.all(axis=1)

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Floats
 from gtahead.compiling import compiled
 
-Floats = npt.NDArray[np.float64]
 Map = npt.NDArray[np.float32]
 
 TINY = 1e-150

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from gtahead.arrays import Floats
+
 Map = npt.NDArray[np.float32]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.geometry import Booleans, Floats
+from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.ingest.exports import TRIPLES
 from gtahead.ingest.model import Reader
 
@@ -141,8 +141,8 @@ class HeadColumns:
         ignored: (N,) which are neither to be found nor missed.
     """
 
-    ids: npt.NDArray[np.int64]
-    head_ids: npt.NDArray[np.int64]
+    ids: Ints
+    head_ids: Ints
     points_xy: Floats
     boxes_xyxy: Floats
     sigmas_xy: Floats
@@ -181,7 +181,7 @@ class Batch:
     split: str
     frames: Sequence[ExportFrame]
     heads: HeadColumns
-    bounds: npt.NDArray[np.int64]
+    bounds: Ints
     folder: Path
     chunk: str
     shard: tuple[int, int]
@@ -194,12 +194,12 @@ class Batch:
             yield frame, self.heads.take(slice(self.bounds[index], self.bounds[index + 1]))
 
     @property
-    def frame_of_heads(self) -> npt.NDArray[np.int64]:
+    def frame_of_heads(self) -> Ints:
         """(N,) index into `frames`."""
         return np.repeat(np.arange(len(self.frames)), np.diff(self.bounds))
 
     @property
-    def sizes_wh(self) -> npt.NDArray[np.int64]:
+    def sizes_wh(self) -> Ints:
         """(F, 2) sizes of the pictures."""
         return np.array([frame.size_wh for frame in self.frames], np.int64).reshape(-1, 2)
 

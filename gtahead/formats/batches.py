@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from gtahead.arrays import Floats, Ints
 from gtahead.dataset import FRAMES, SPLITS, Dataset, heads_file
 from gtahead.errors import InputError, Where
 from gtahead.formats.base import Batch, ExportFrame, Format, HeadColumns, Options
-from gtahead.formats.text import Ints
-from gtahead.geometry import Floats
 from gtahead.tables import canonical
 from gtahead.tables.canonical import ABSENT, COUNTED, IGNORED, STATUS_NAMES
 

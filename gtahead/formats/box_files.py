@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from gtahead.arrays import Columns, Floats, Ints
 from gtahead.formats.base import Batch
-from gtahead.formats.text import Ints, fixed
-from gtahead.geometry import GRID, Floats, clipped
+from gtahead.formats.text import fixed
+from gtahead.geometry import GRID, clipped
 from gtahead.images.reading import PictureError, read_bytes, read_header
 from gtahead.ingest.labelled import LabelledPicture
 from gtahead.tables.canonical import CAPTURED
-from gtahead.tables.csv import Columns
 
 
 def boxes_inside(batch: Batch) -> tuple[Batch, Floats]:

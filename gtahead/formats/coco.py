@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from gtahead.arrays import Ints
 from gtahead.formats.base import (
     ORIGIN,
     SPLIT_WORDS,
@@ -19,7 +20,7 @@ from gtahead.formats.base import (
 )
 from gtahead.formats.chunks import join, write_chunk
 from gtahead.formats.coco_reading import INSTANCES, coco_reader
-from gtahead.formats.text import Engine, Ints, RowFormat, fixed, fixed_within
+from gtahead.formats.text import Engine, RowFormat, fixed, fixed_within
 
 CATEGORY = {"id": 1, "name": "head", "supercategory": "person"}
 PRECISION_PX = 0.01

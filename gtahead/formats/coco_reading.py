@@ -17,16 +17,15 @@ import msgspec
 import numpy as np
 
 from gtahead import schemas
+from gtahead.arrays import Columns, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.formats.text import Ints
 from gtahead.ingest.exports import about_of, sequence_of, split_word
 from gtahead.ingest.labelled import HeadsRead, LabelledPicture, Listing
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import Reader
 from gtahead.ingest.names import is_safe_name
 from gtahead.tables.canonical import CAPTURED
-from gtahead.tables.csv import Columns
 
 SNIFFED = 65_536
 """Bytes at either end of a file in which the keys of a COCO file are looked for."""

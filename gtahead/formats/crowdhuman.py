@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from gtahead import schemas
+from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
@@ -19,7 +20,6 @@ from gtahead.ingest.exports import Index, pictures_below, split_word
 from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
-from gtahead.tables.csv import Columns
 
 
 def _labels_file(split: str) -> str:

@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from gtahead import __version__, storage
+from gtahead import storage
+from gtahead._version import __version__
+from gtahead.arrays import Progress
 from gtahead.dataset import SPLITS, Dataset, heads_file
 from gtahead.errors import InputError, ResourceError, UsageError, Where, as_size
 from gtahead.findings import Ledger
@@ -103,7 +105,7 @@ def export(
     store: str = "npz",
     workers: int | None = None,
     scheduler: str | None = None,
-    on_progress: Callable[[int, int, str], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> ExportReport:
     """Write a data set in a format that other programs read.
 
@@ -428,7 +430,7 @@ def _write_all(
     report: ExportReport,
     workers: int | None,
     scheduler: str | None,
-    on_progress: Callable[[int, int, str], None] | None,
+    on_progress: Progress | None,
 ) -> None:
     folder, fingerprint = adopt(opened)
     tasks = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from gtahead.arrays import Columns
 from gtahead.errors import Where
 from gtahead.findings import Findings
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
@@ -15,7 +16,6 @@ from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.names import is_safe_name
 from gtahead.tables.canonical import CAPTURED
-from gtahead.tables.csv import Columns
 
 
 def _labels_file(split: str) -> str:

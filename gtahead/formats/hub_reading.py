@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.coco_reading import as_heads
@@ -16,7 +17,6 @@ from gtahead.ingest.exports import about_of, sequence_of, split_word
 from gtahead.ingest.labelled import HeadsRead, LabelledPicture, Listing, Load
 from gtahead.ingest.model import CapturedFrame
 from gtahead.tables import hub
-from gtahead.tables.csv import Columns
 
 _SHARDS = ("data", "annotations", ".")
 

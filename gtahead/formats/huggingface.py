@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from gtahead.arrays import Columns, Ints
 from gtahead.dataset import density_level
 from gtahead.formats.base import CONDITIONS, ORIGIN, Batch, ExportFrame, Format, Summary
 from gtahead.formats.batches import require_picture
 from gtahead.formats.hub_reading import recognise_shards, scan_shards, unpack
-from gtahead.formats.text import Ints
 from gtahead.ingest.exports import TRIPLES
 from gtahead.ingest.labelled_reader import reader_of
-from gtahead.tables.csv import Columns
 from gtahead.tables.hub import GROUP_ROWS, HubWriter, PictureGroup
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gtahead.arrays import Columns
 from gtahead.errors import Where
 from gtahead.findings import Findings
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format
@@ -17,7 +18,6 @@ from gtahead.ingest.exports import Index, pictures_below, split_word
 from gtahead.ingest.labelled import LabelledPicture, Listing, load_each, own_labels
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
-from gtahead.tables.csv import Columns
 
 _ROW = RowFormat(0, " ", 0, " ", 0, " ", 0, " ", 0, " 0\n")
 

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from gtahead import storage
+from gtahead.arrays import Columns, Floats
 from gtahead.errors import Where
 from gtahead.findings import Findings
-from gtahead.geometry import Floats
 from gtahead.ingest.labelled import LabelledPicture, Load, load_each, own_labels
-from gtahead.tables.csv import Columns
 
 _HEADER = b"MATLAB 5.0 MAT-file, written by gtahead".ljust(116)
 

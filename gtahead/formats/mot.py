@@ -7,19 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
+from gtahead.arrays import Columns, Floats, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
 from gtahead.formats.box_files import box_columns, corner_cents, own_text, rows_of_numbers
 from gtahead.formats.chunks import join, write_chunk
-from gtahead.formats.text import Ints, RowFormat, fixed, slices_of
-from gtahead.geometry import Floats
+from gtahead.formats.text import RowFormat, fixed, slices_of
 from gtahead.ingest.exports import Index, pictures_below, split_word
 from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.names import is_safe_name
 from gtahead.tables.canonical import CAPTURED
-from gtahead.tables.csv import Columns
 
 
 def _folder(split: str, sequence: str) -> str:

@@ -9,19 +9,18 @@ import numpy as np
 import orjson
 
 from gtahead import schemas
+from gtahead.arrays import Columns, Floats, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.box_files import box_columns
 from gtahead.formats.chunks import join_each_split, write_chunk, write_small
 from gtahead.formats.nwpu_lists import lists_in, localisation_lines, pixel_of, scan_lists
-from gtahead.formats.text import Ints, RowFormat, fixed, point_cents, slices_of
-from gtahead.geometry import Floats
+from gtahead.formats.text import RowFormat, fixed, point_cents, slices_of
 from gtahead.ingest.exports import Index, listing_text, pictures_below, split_word
 from gtahead.ingest.labelled import LabelledPicture, Listing, load_each, own_labels
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
-from gtahead.tables.csv import Columns
 
 LEVELS = 5
 """NWPU's levels of a box's area: 0 up to 10 square pixels, then a level for each power of ten."""

@@ -11,14 +11,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from gtahead.arrays import Columns, Floats, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import Batch
-from gtahead.formats.text import Ints, RowFormat, slices_of
-from gtahead.geometry import Floats
+from gtahead.formats.text import RowFormat, slices_of
 from gtahead.ingest.exports import Index, pictures_below, split_word
 from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
-from gtahead.tables.csv import Columns
 
 LIST_ORIGIN = "0-based, of the pixel that holds the point"
 

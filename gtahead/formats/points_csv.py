@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
@@ -18,7 +19,6 @@ from gtahead.formats.text import HOLDS, RowFormat, point_cents, slices_of
 from gtahead.ingest.exports import Index, sequence_of, split_word
 from gtahead.ingest.labelled import HeadsRead, LabelledPicture, Listing, gathered
 from gtahead.ingest.labelled_reader import reader_of
-from gtahead.tables.csv import Columns
 
 CSV_COLUMNS = ("file", "frame_id", "head_id", "x", "y", "ignored")
 

@@ -11,15 +11,15 @@ import numpy as np
 import orjson
 
 from gtahead import schemas
+from gtahead.arrays import Columns, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
 from gtahead.formats.chunks import join_each_split, write_chunk
-from gtahead.formats.text import HOLDS, Ints, RowFormat, point_cents, slices_of
+from gtahead.formats.text import HOLDS, RowFormat, point_cents, slices_of
 from gtahead.ingest.exports import about_of, sequence_of, split_word
 from gtahead.ingest.labelled import HeadsRead, LabelledPicture, Listing, gathered
 from gtahead.ingest.labelled_reader import reader_of
-from gtahead.tables.csv import Columns
 
 
 def _labels_file(split: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from gtahead.arrays import Floats
 from gtahead.formats.base import Batch, ExportFrame, Format
 from gtahead.formats.matlab import (
     MATLAB_ORIGIN,
@@ -14,7 +15,6 @@ from gtahead.formats.matlab import (
     save_mat,
     unwrapped,
 )
-from gtahead.geometry import Floats
 from gtahead.ingest.exports import Index, pictures_below, split_word
 from gtahead.ingest.labelled import Listing
 from gtahead.ingest.labelled_reader import reader_of

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gtahead.arrays import Floats
 from gtahead.formats.base import Batch, ExportFrame, Format
 from gtahead.formats.matlab import (
     MATLAB_ORIGIN,
@@ -16,7 +17,6 @@ from gtahead.formats.matlab import (
     save_mat,
     unwrapped,
 )
-from gtahead.geometry import Floats
 from gtahead.ingest.exports import Index, pictures_below, split_word
 from gtahead.ingest.labelled import Listing
 from gtahead.ingest.labelled_reader import reader_of

@@ -14,11 +14,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Floats, Ints
 from gtahead.formats.base import Batch
-from gtahead.geometry import Floats
 
-Ints = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
 Engine = Literal["auto", "plain", "compiled"]
 
 WORTH_COMPILING = 200_000
@@ -50,7 +48,7 @@ def fixed(values: Floats, decimals: int) -> Ints:
     return np.asarray(scaled, np.int64)
 
 
-def fixed_within(values: Floats, limits: npt.NDArray[np.int64], decimals: int) -> Ints:
+def fixed_within(values: Floats, limits: Ints, decimals: int) -> Ints:
     """As `fixed`, but what lies below its limit stays below it: a head in its picture stays there.
 
     Args:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import uint64
 
+from gtahead.arrays import Bytes, Ints
 from gtahead.compiling import compiled
-from gtahead.formats.text import Bytes, Ints
 
 Whole = Any
 """numba's uint64 or int64: places count without a sign, so that no index wraps around."""

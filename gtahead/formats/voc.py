@@ -7,6 +7,7 @@ from xml.parsers import expat
 
 import numpy as np
 
+from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format
@@ -17,7 +18,6 @@ from gtahead.ingest.exports import Index, listing_text, pictures_below, split_wo
 from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
-from gtahead.tables.csv import Columns
 
 _OBJECT = RowFormat(
     "  <object>\n    <name>head</name>\n    <pose>Unspecified</pose>\n    <truncated>",

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
@@ -23,7 +24,6 @@ from gtahead.ingest.exports import Index, listing_text, pictures_below, sequence
 from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
-from gtahead.tables.csv import Columns
 
 _ROW = RowFormat("0 ", 6, " ", 6, " ", 6, " ", 6, "\n")
 

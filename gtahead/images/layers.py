@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 if TYPE_CHECKING:
     pass
+from gtahead.arrays import Booleans
 from gtahead.images.reading import PictureError, decode, read_header
 
 
@@ -33,7 +33,7 @@ PERSON = 1
 """What the low three bits of the game's stencil are where a person is seen."""
 
 
-def people_in_stencil(stencil: bytes, size_wh: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
+def people_in_stencil(stencil: bytes, size_wh: tuple[int, int]) -> Booleans | None:
     """Say which pixels (H, W) show people; None where the stencil has another size."""
     width, height = size_wh
     if len(stencil) != width * height:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.tables.csv import Columns
 
 
 @dataclass(frozen=True)

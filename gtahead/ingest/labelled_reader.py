@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gtahead import storage
+from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.images.reading import PICTURE_SUFFIXES, PictureError, read_bytes, read_header
@@ -39,7 +40,6 @@ from gtahead.ingest.model import (
 )
 from gtahead.ingest.names import can_name_a_sequence, is_safe_name
 from gtahead.ingest.rows import HeadRows, settle_heads
-from gtahead.tables.csv import Columns
 
 
 def reader_of(

@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
+from gtahead.arrays import Columns
 from gtahead.errors import Where
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.geometry import Camera
-from gtahead.tables.csv import Columns
 
 SKEL_HEAD = "skel-head"
 """Kind of a point that is the game's bone SKEL_Head, which sits at the base of the skull."""

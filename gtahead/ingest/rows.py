@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Booleans, Columns, Ints
 from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Flow
 from gtahead.geometry import GRID, Camera, depth_from_distance, project
 from gtahead.ingest.names import frame_name
 from gtahead.tables.canonical import CAPTURED
-from gtahead.tables.csv import Columns
 
 
-def note_gaps(numbers: npt.NDArray[np.int64], where: Where, findings: Findings) -> None:
+def note_gaps(numbers: Ints, where: Where, findings: Findings) -> None:
     """Note frame numbers that don't go up in equal steps."""
     steps = np.diff(np.sort(numbers))
     if len(steps) and steps.min() > 0 and steps.max() != steps.min():
@@ -32,7 +32,7 @@ _LOSES = ("not-finite", "head-misplaced")
 
 
 def frames_around(
-    lost: Mapping[int, int | None], lines: npt.NDArray[np.int64], frames: npt.NDArray[np.int64]
+    lost: Mapping[int, int | None], lines: Ints, frames: Ints
 ) -> list[tuple[int, int]]:
     """Say which frames unreadable lines are of, or may be of, by their neighbours in the file.
 
@@ -58,7 +58,7 @@ def frames_around(
 LAST_FRAME = 10**18
 
 
-def frames_within(spans: Iterable[tuple[int, int]], numbers: npt.NDArray[np.int64]) -> set[int]:
+def frames_within(spans: Iterable[tuple[int, int]], numbers: Ints) -> set[int]:
     """Give the indices, into (F,) ascending frame numbers, of frames in stretches of numbers."""
     found: set[int] = set()
     for low, high in spans:
@@ -81,7 +81,7 @@ class HeadRows:
 
     columns: Columns
     where: Where
-    lines: npt.NDArray[np.int64] | None
+    lines: Ints | None
     lost_frames: set[int] = field(default_factory=set)
     names: list[str] | None = None
 
@@ -113,7 +113,7 @@ class HeadRows:
     def note(
         self,
         code: str,
-        wrong: npt.NDArray[np.bool_],
+        wrong: Booleans,
         findings: Findings,
         field_name: str | None = None,
         values: Callable[[list[int]], Mapping[int, object]] | None = None,
@@ -139,7 +139,7 @@ class HeadRows:
     def drop(
         self,
         code: str,
-        wrong: npt.NDArray[np.bool_],
+        wrong: Booleans,
         findings: Findings,
         flow: Flow,
         field_name: str | None = None,

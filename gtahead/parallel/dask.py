@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from gtahead import __version__
+from gtahead._version import __version__
 from gtahead.compiling import single_threaded
 from gtahead.errors import ResourceError, Where
 

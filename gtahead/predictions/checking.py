@@ -15,10 +15,10 @@ from typing import Literal
 
 import numpy as np
 
+from gtahead.arrays import Floats, Ints
 from gtahead.errors import Where
 from gtahead.findings import Finding, Findings
-from gtahead.geometry import Floats
-from gtahead.predictions.table import ImageKey, Ints, Predictions
+from gtahead.predictions.table import ImageKey, Predictions
 
 Missing = Literal["error", "zero"]
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from gtahead import schemas
+from gtahead.arrays import Booleans, Floats
 from gtahead.errors import InputError, Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings
-from gtahead.geometry import Booleans, Floats
 from gtahead.predictions.table import ImageKey, Predictions, starts_of
 from gtahead.tables import records
 

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.geometry import Booleans, Floats
-
-Ints = npt.NDArray[np.int64]
+from gtahead.arrays import Booleans, Floats, Ints
 
 ImageKey = str | int | tuple[str, int]
 """A picture as a file names it: by name, by number, or as the n-th frame of a sequence (from 1)."""

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gtahead import schemas, storage
+from gtahead.arrays import Progress
 from gtahead.dataset import FRAMES, SPLITS, Dataset, read_manifest
 from gtahead.errors import InputError, ResourceError, Where, as_size
 from gtahead.findings import Findings
@@ -27,7 +28,6 @@ from gtahead.publishing.releases import (
     CROISSANT,
     EDITABLE,
     LICENSE,
-    Progress,
     Release,
     check_files,
     files_below,
@@ -371,9 +371,7 @@ class VerifyReport:
         }
 
 
-def verify(
-    path: str | Path = "dataset", *, on_progress: Callable[[int, int, str], None] | None = None
-) -> VerifyReport:
+def verify(path: str | Path = "dataset", *, on_progress: Progress | None = None) -> VerifyReport:
     """Hold every file of a data set or a release against the hashes that its manifest gives.
 
     Args:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Booleans, Columns
 from gtahead.dataset import Dataset, heads_file
 from gtahead.errors import InputError
 from gtahead.publishing.facts import parse_version
 from gtahead.tables import canonical
-from gtahead.tables.csv import Columns
 from gtahead.urls import places
 
 NAMES_SHOWN = 5
@@ -224,7 +224,7 @@ def _compare_heads(
     rows = np.array(common, np.int64).reshape(-1, 2)
     a, b = rows[:, 0], rows[:, 1]
 
-    def differ(names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    def differ(names: tuple[str, ...]) -> Booleans:
         changed = np.zeros(len(rows), np.bool_)
         for name in names:
             one, two = old[name][a], new[name][b]

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from gtahead import schemas, storage
+from gtahead.arrays import Progress
 from gtahead.dataset import MANIFEST
 from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError, Where, as_size
 from gtahead.findings import Severity
 from gtahead.publishing.checking import check, require
 from gtahead.publishing.facts import Facts, check_repo, parse_version
-from gtahead.publishing.releases import Progress, Release
+from gtahead.publishing.releases import Release
 
 MAIN = "main"
 

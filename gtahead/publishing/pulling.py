@@ -9,19 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from gtahead import storage
+from gtahead.arrays import Progress
 from gtahead.dataset import FRAMES, MANIFEST, Dataset, heads_file, write_manifest
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Finding, Findings, Severity
 from gtahead.publishing.facts import check_repo
 from gtahead.publishing.hub import download
-from gtahead.publishing.releases import (
-    SHARDS,
-    Progress,
-    Release,
-    check_files,
-    file_of_frame,
-    with_pictures,
-)
+from gtahead.publishing.releases import SHARDS, Release, check_files, file_of_frame, with_pictures
 from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
 from gtahead.tables import canonical
 from gtahead.tables.hub import each_picture

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import storage
+from gtahead.arrays import Progress
 from gtahead.dataset import FRAMES, Dataset, heads_file, write_manifest
 from gtahead.dataset.fingerprints import combined, pictures_digest
 from gtahead.errors import InputError, UsageError, Where
@@ -28,7 +29,7 @@ from gtahead.images.reading import (
     read_bytes,
     read_header,
 )
-from gtahead.publishing.releases import HASH_CELLS, HASHES, Progress, file_of_frame, with_pictures
+from gtahead.publishing.releases import HASH_CELLS, HASHES, file_of_frame, with_pictures
 from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
 from gtahead.tables import canonical
 from gtahead.urls import places

@@ -7,12 +7,13 @@ publisher's facts, and size and sha256 of every file that isn't there to be edit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gtahead import storage
+from gtahead.arrays import Progress
 from gtahead.dataset import FRAMES, MANIFEST, Dataset, Manifest, read_manifest
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
@@ -32,8 +33,6 @@ EDITABLE = frozenset({CARD, CROISSANT, LICENSE, MANIFEST})
 
 SHARDS = "data"
 LABELS = "annotations"
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gtahead import schemas, storage
+from gtahead.arrays import Progress
 from gtahead.dataset import FRAMES, Dataset, heads_file, write_manifest
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.formats.exporting import export
@@ -29,7 +30,6 @@ from gtahead.publishing.releases import (
     LABELS,
     LICENSE,
     SHARDS,
-    Progress,
     Release,
     files_below,
     is_release,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gtahead import storage
+from gtahead.arrays import Progress
 from gtahead.dataset import SPLITS, Dataset
 from gtahead.errors import UsageError
 from gtahead.reports.collecting import Collected, collect
@@ -53,7 +53,7 @@ def report(
     html: str | Path = "report.html",
     *,
     gallery: int = FRAMES,
-    on_progress: Callable[[int, int, str], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> ReportDone:
     """Write a data set's report: what it holds, how it was made, what was noticed, its looks.
 

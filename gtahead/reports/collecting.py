@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gtahead.arrays import Floats, Ints, Progress
 from gtahead.dataset import DENSITY_LEVELS, Dataset, density_level
-from gtahead.geometry import Floats
 from gtahead.tables import canonical
 from gtahead.tables.canonical import STATUS_NAMES
-
-Ints = npt.NDArray[np.int64]
-Progress = Callable[[int, int, str], None]
 
 COUNT_EDGES = (0, 1, 3, 6, 11, 21, 51, 101, 201, 501, 1001, 2001, 5001)
 SIDE_EDGES = (0, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)

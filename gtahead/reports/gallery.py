@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from gtahead import density
+from gtahead.arrays import Floats
 from gtahead.dataset import DENSITY_LEVELS, Dataset, Frame, density_level
-from gtahead.geometry import Floats
 from gtahead.images.reading import PictureError, decode_upright, read_bytes
 
 FRAMES = 24

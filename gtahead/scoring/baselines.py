@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.geometry import Floats
-from gtahead.predictions.table import Ints, starts_of
+from gtahead.arrays import Floats, Ints
+from gtahead.predictions.table import starts_of
 from gtahead.scoring import metrics
 from gtahead.scoring.detection import average_precision, match_boxes
 from gtahead.scoring.ground_truth import Truth

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from gtahead.arrays import Floats, Ints
 from gtahead.errors import UsageError
-from gtahead.geometry import Floats
-from gtahead.predictions.table import Ints
 from gtahead.scoring import metrics
 from gtahead.scoring.ground_truth import Truth
 from gtahead.scoring.matching import Matching

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from gtahead import schemas
+from gtahead.arrays import Floats
 from gtahead.errors import InputError, UsageError, Where
-from gtahead.geometry import Floats
 from gtahead.scoring import curves, metrics
 from gtahead.scoring.curves import Curves
 from gtahead.scoring.intervals import SEED, Interval, Statistic, of_difference

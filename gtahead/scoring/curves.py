@@ -15,15 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.geometry import Floats
-from gtahead.predictions.table import Ints
-from gtahead.scoring.detection import (
-    FALSE,
-    HIT,
-    IOU_THRESHOLDS,
-    MISS_RATE_POINTS,
-    Detections,
-)
+from gtahead.arrays import Floats, Ints
+from gtahead.scoring.detection import FALSE, HIT, IOU_THRESHOLDS, MISS_RATE_POINTS, Detections
 from gtahead.scoring.intervals import Statistic
 
 CUTS = 128

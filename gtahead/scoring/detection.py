@@ -16,8 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.geometry import Booleans, Floats
-from gtahead.predictions.table import Ints
+from gtahead.arrays import Booleans, Floats, Ints
 
 Engine = Literal["auto", "plain", "compiled"]
 
@@ -45,7 +44,7 @@ class Detections:
     """
 
     scores: Floats
-    frames: npt.NDArray[np.int64]
+    frames: Ints
     outcomes: npt.NDArray[np.int8]
     positives: Ints
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gtahead.annotation.nearest import mean_distances_by_frame
-from gtahead.geometry import Booleans, Floats
+from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.predictions import Predictions
-from gtahead.predictions.table import Ints
 from gtahead.scoring import metrics
 from gtahead.scoring.detection import average_precision, match_boxes
 from gtahead.scoring.ground_truth import Truth

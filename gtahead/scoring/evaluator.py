@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-import gtahead
 from gtahead import storage
+from gtahead._version import __version__
+from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
-from gtahead.geometry import Booleans, Floats
 from gtahead.predictions import Predictions, arrange, geometry_hints, read_predictions
 from gtahead.predictions.checking import Missing, check_dataset
-from gtahead.predictions.table import Ints
 from gtahead.scoring import baselines, breakdown, curves, intervals, metrics, thresholds
 from gtahead.scoring.detection import (
     Detections,
@@ -152,7 +151,7 @@ def benchmark(
     document: dict[str, Any] = {
         "format": RESULT,
         "version": RESULT_VERSION,
-        "gtahead": gtahead.__version__,
+        "gtahead": __version__,
         "metric_version": metrics.METRIC_VERSION,
         "data": _about_data(truth, len(clusters)),
         "predictions": {

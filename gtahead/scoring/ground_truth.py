@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.captures import CAPTURES
 from gtahead.dataset import Dataset
 from gtahead.dataset.manifest import MANIFEST
@@ -21,11 +22,10 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.coco_reading import read_pictures
 from gtahead.formats.nwpu_lists import localisation_list
-from gtahead.geometry import Booleans, Floats
 from gtahead.ingest.exports import exported_as
 from gtahead.ingest.model import BrokenSequence, CapturedSequence
 from gtahead.predictions import Pictures
-from gtahead.predictions.table import Ints, starts_of
+from gtahead.predictions.table import starts_of
 from gtahead.readers import choose_reader
 from gtahead.tables.canonical import BOX, CAPTURED
 

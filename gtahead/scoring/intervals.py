@@ -17,8 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gtahead.geometry import Floats
-from gtahead.predictions.table import Ints
+from gtahead.arrays import Floats, Ints
 
 RESAMPLES = 2000
 LEVEL = 0.95

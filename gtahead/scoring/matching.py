@@ -18,8 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from gtahead.geometry import Booleans, Floats
-from gtahead.predictions.table import Ints
+from gtahead.arrays import Booleans, Floats, Ints
 
 Engine = Literal["auto", "plain", "compiled"]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.compiling import compiled
-from gtahead.geometry import Booleans, Floats
-from gtahead.predictions.table import Ints
 
 
 @compiled

@@ -17,9 +17,8 @@ from math import isfinite
 
 import numpy as np
 
-from gtahead.geometry import Booleans, Floats
+from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.predictions import Predictions
-from gtahead.predictions.table import Ints
 from gtahead.scoring.ground_truth import Truth
 from gtahead.scoring.matching import Matching, match_points
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.geometry import Floats
+from gtahead.arrays import Floats, Ints
 from gtahead.predictions import Predictions
-from gtahead.predictions.table import Ints
 from gtahead.scoring import metrics
 from gtahead.scoring.ground_truth import Truth
 

@@ -7,7 +7,6 @@ they write. Boxes, joints, depths and visible shares are exact.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from gtahead import __version__, storage
+from gtahead import storage
+from gtahead._version import __version__
+from gtahead.arrays import Columns, Progress
 from gtahead.captures.native import SEQUENCE
 from gtahead.dataset import CountPolicy
 from gtahead.errors import InputError, UsageError, Where
@@ -34,7 +35,6 @@ from gtahead.simulation.presets import (
     plan,
 )
 from gtahead.tables.canonical import COUNTED
-from gtahead.tables.csv import Columns
 from gtahead.urls import places
 
 __all__ = ["PRESETS", "WEATHERS", "Preset", "SimulationReport", "simulate"]
@@ -85,7 +85,7 @@ def simulate(
     workers: int | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
-    on_progress: Callable[[int, int, str], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> SimulationReport:
     """Draw crowd scenes and write them as captures.
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Booleans, Floats
 from gtahead.geometry import Camera, focal_px, rays
 from gtahead.simulation.light import Light
 from gtahead.simulation.people import Ground
@@ -116,20 +117,18 @@ def _fade(pixel_m: Plane, size: float) -> Plane:
     return np.asarray(np.clip(1.5 - pixel_m / np.float32(0.5 * size), 0, 1), np.float32)
 
 
-def _mixed(base: Plane, over: npt.NDArray[np.float64], share: Plane) -> Plane:
+def _mixed(base: Plane, over: Floats, share: Plane) -> Plane:
     mixed: Plane = base + (over.astype(np.float32) - base) * share[:, None]
     return mixed
 
 
-def _tinted(tone: Plane, colour: npt.NDArray[np.float64]) -> Plane:
+def _tinted(tone: Plane, colour: Floats) -> Plane:
     return np.asarray(tone[:, None] * colour.astype(np.float32), np.float32)
 
 
-def _warm_grey(random: np.random.Generator, low: float, high: float) -> npt.NDArray[np.float64]:
-    tint: npt.NDArray[np.float64] = np.asarray(
-        random.uniform([0.82, 0.93, 0.97], [1.0, 1.0, 1.08]), np.float64
-    )
-    grey: npt.NDArray[np.float64] = random.uniform(low, high) * tint
+def _warm_grey(random: np.random.Generator, low: float, high: float) -> Floats:
+    tint: Floats = np.asarray(random.uniform([0.82, 0.93, 0.97], [1.0, 1.0, 1.08]), np.float64)
+    grey: Floats = random.uniform(low, high) * tint
     return grey
 
 
@@ -253,7 +252,7 @@ def _buildings(
     ground: Ground,
     light: Light,
     random: np.random.Generator,
-) -> tuple[Plane, Plane, npt.NDArray[np.bool_]]:
+) -> tuple[Plane, Plane, Booleans]:
     """Stand houses round the ground; give colour, depth and where they are."""
     level = np.hypot(along, across)
     azimuth = np.arctan2(across, along)

@@ -15,17 +15,17 @@ import cv2
 import numpy as np
 
 from gtahead import storage
+from gtahead.arrays import Columns, Floats
 from gtahead.captures.gcc_part import BATCH, write_part_info, write_ped_info
 from gtahead.captures.joints.model import JOINTS_A_PERSON, Joints
 from gtahead.captures.jta_mods import COORDS, CoordsWriter
 from gtahead.captures.native import write_sequence
-from gtahead.geometry import Camera, Floats, project
+from gtahead.geometry import Camera, project
 from gtahead.ingest.model import SIMULATION
 from gtahead.simulation import painting
 from gtahead.simulation.people import Seen, ground_of
 from gtahead.simulation.presets import FPS, SequencePlan
 from gtahead.simulation.scene import Scene
-from gtahead.tables.csv import Columns
 
 LICENCE = "CC0-1.0"
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.geometry import Floats
+from gtahead.arrays import Floats
 
 DULL = {"RAIN": 0.72, "THUNDER": 0.58, "OVERCAST": 0.85, "FOGGY": 0.9, "CLOUDS": 0.95}
 HAZE_M = {"FOGGY": 45.0, "RAIN": 160.0, "THUNDER": 160.0, "OVERCAST": 500.0}

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.geometry import Camera, Floats, camera_axes, project
+from gtahead.arrays import Floats, Ints
+from gtahead.geometry import Camera, camera_axes, project
 from gtahead.simulation import faces
 from gtahead.simulation.light import Light
 from gtahead.simulation.people import (
@@ -94,7 +95,7 @@ def _stencil(
     shapes: Sequence[Shape],
     size_wh: tuple[int, int],
     *,
-    heads: npt.NDArray[np.int64],
+    heads: Ints,
     bodies: int,
 ) -> tuple[npt.NDArray[np.int32], Floats]:
     """Paint each person's head and body in a value, things in 0; also give heads' whole areas."""
@@ -130,9 +131,7 @@ def _fixed(points_xy: Floats) -> npt.NDArray[np.int32]:
     return np.asarray(np.clip(scaled, -(2**24), 2**24), np.int32)
 
 
-def _outlines(
-    seen: Seen, size_wh: tuple[int, int]
-) -> tuple[npt.NDArray[np.int32], list[npt.NDArray[np.int64]]]:
+def _outlines(seen: Seen, size_wh: tuple[int, int]) -> tuple[npt.NDArray[np.int32], list[Ints]]:
     """Give the bodies' outlines in fixed point, and those parts that can be in the picture."""
     low, high = seen.bodies.min(axis=2), seen.bodies.max(axis=2)
     inside = (high > 0).all(axis=2) & (low < np.array(size_wh)).all(axis=2)

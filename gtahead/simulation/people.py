@@ -13,7 +13,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.geometry import Booleans, Camera, Floats, focal_px, project
+from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.geometry import Camera, focal_px, project
 from gtahead.simulation.presets import SPACING_M
 
 STATURE_M = (1.72, 0.09)
@@ -154,7 +155,7 @@ class People:
     short_sleeves: Booleans
     bare_legs: Booleans
     pack: Booleans
-    style: npt.NDArray[np.int64]
+    style: Ints
     colours: npt.NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -185,7 +186,7 @@ class Seen:
         tilt: (n,) by how much the head's crown leans towards the camera, in radians.
     """
 
-    who: npt.NDArray[np.int64]
+    who: Ints
     heads_xy: Floats
     semi_axes: Floats
     depth_m: Floats
@@ -498,7 +499,7 @@ def _bodies(
     people: People,
     camera: Camera,
     size_wh: tuple[int, int],
-    order: npt.NDArray[np.int64],
+    order: Ints,
     feet: Floats,
     head: Floats,
     towards: Floats,

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from gtahead.arrays import Floats, Ints
 from gtahead.errors import UsageError
 from gtahead.geometry import Camera, focal_px
 
@@ -270,7 +270,7 @@ def _dealt(splits: Mapping[str, int] | None, count: int) -> list[str | None]:
     return dealt
 
 
-def _between(low: int, high: int, count: int) -> npt.NDArray[np.float64]:
+def _between(low: int, high: int, count: int) -> Floats:
     """Spread the wished heads of the sequences between two numbers, as many small as large."""
     if low == 0:
         rest = _between(min(1, high), high, count - 1) if high else np.zeros(count - 1)
@@ -279,10 +279,10 @@ def _between(low: int, high: int, count: int) -> npt.NDArray[np.float64]:
 
 
 def _head_sides(
-    heads: npt.NDArray[np.float64],
-    frames: npt.NDArray[np.int64],
+    heads: Floats,
+    frames: Ints,
     head_px: tuple[float, float] | None,
-) -> npt.NDArray[np.float64]:
+) -> Floats:
     """Give each sequence the side of its heads, such that the set's heads are log-uniform.
 
     Dense sequences get small ones: they need the room.

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from gtahead.geometry import Camera, Floats, focal_px, project
+from gtahead.arrays import Floats
+from gtahead.geometry import Camera, focal_px, project
 from gtahead.simulation.people import Disc, Ground
 
 KINDS = ("pole", "tree", "bin", "planter", "car", "wall")
@@ -190,9 +190,7 @@ def _boxes(prop: Prop, foot: Floats) -> list[_Box]:
     shade = (colour[0] * 0.6, colour[1] * 0.6, colour[2] * 0.6)
     c, s = math.cos(prop.turn), math.sin(prop.turn)
 
-    def box(
-        x: float, y: float, z0: float, z1: float, at: float = 0.0, top: float = 1.0
-    ) -> npt.NDArray[np.float64]:
+    def box(x: float, y: float, z0: float, z1: float, at: float = 0.0, top: float = 1.0) -> Floats:
         corners = []
         for z, k in ((z0, 1.0), (z1, top)):
             corners += [(at + sx * x * k, sy * y * k, z) for sx in (-1, 1) for sy in (-1, 1)]

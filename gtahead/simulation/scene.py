@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Floats
 from gtahead.dataset import CountPolicy
 from gtahead.geometry import Camera, camera_axes, focal_px, inside, vertical_fov_deg
 from gtahead.simulation import backdrop, painting
@@ -187,9 +188,7 @@ class Scene:
         return speed * _SHUTTER_S * focal_px(plan.camera.vfov_deg, plan.size_wh[1])
 
 
-def _through(
-    points_xy: npt.NDArray[np.float64], camera: Camera, onto: Camera, size_wh: tuple[int, int]
-) -> npt.NDArray[np.float64]:
+def _through(points_xy: Floats, camera: Camera, onto: Camera, size_wh: tuple[int, int]) -> Floats:
     """Give where pixels of one camera lie for another at the same place, from its axis, (n, 2)."""
     right, forward, up = camera_axes(camera)
     focal = focal_px(camera.vfov_deg, size_wh[1])

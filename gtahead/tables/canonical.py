@@ -19,8 +19,8 @@ import pyarrow as pa
 from pyarrow import compute, parquet
 
 from gtahead import storage
+from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
-from gtahead.tables.csv import Columns
 from gtahead.tables.parquet import opened, read_footer
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())

@@ -17,9 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Columns, Ints
 from gtahead.errors import InputError, Where
-
-Columns = dict[str, npt.NDArray[Any]]
 
 MISSING_WORDS = (
     ["", "null", "NULL", "None", "NA", "N/A", "#N/A"]
@@ -63,7 +62,7 @@ class TableRead:
 
     columns: Columns
     rows_in_file: int
-    lines: npt.NDArray[np.int64]
+    lines: Ints
     ragged: list[Fault] = field(default_factory=list)
     bad_cells: list[Fault] = field(default_factory=list)
     odd_cells: list[Fault] = field(default_factory=list)
@@ -408,7 +407,7 @@ def _to_numpy(column: Any, kind: Kind) -> npt.NDArray[Any]:  # noqa: ANN401 - an
     return values
 
 
-def _line_numbers(rows: int, ragged: Sequence[Fault]) -> npt.NDArray[np.int64]:
+def _line_numbers(rows: int, ragged: Sequence[Fault]) -> Ints:
     """Give each row that was read its line: rows follow the header, ragged ones lie between."""
     lines = np.arange(2, 2 + rows + len(ragged), dtype=np.int64)
     skipped = np.array([fault.line for fault in ragged], np.int64)

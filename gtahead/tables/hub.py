@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
-from gtahead.tables.csv import Columns
 from gtahead.tables.parquet import opened
 
 _FLOATS = pa.list_(pa.float32())

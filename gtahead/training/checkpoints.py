@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from gtahead import __version__, storage
+from gtahead import storage
+from gtahead._version import __version__
 from gtahead.errors import GtaheadError, InputError, Where
 from gtahead.training.config import config_of
 from gtahead.training.detectors import Detector, make_detector

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
+from gtahead.arrays import Floats, Ints
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, Where
 from gtahead.findings import CODES
@@ -23,7 +24,6 @@ from gtahead.training.config import TrainConfig
 from gtahead.training.targets import Heads
 
 Picture = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float64]
 
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's pictures, as torchvision's backbones expect them."""
@@ -196,8 +196,8 @@ def _cut(
 def heads_of(
     frame: Frame,
     scale_xy: Floats,
-    first: npt.NDArray[np.int64],
-    size: npt.NDArray[np.int64],
+    first: Ints,
+    size: Ints,
 ) -> Heads:
     """Give the heads of a window of a scaled frame, in its pixels.
 

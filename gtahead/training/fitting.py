@@ -17,17 +17,13 @@ from typing import Any, Literal
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import (
-    Callback,
-    EarlyStopping,
-    ModelCheckpoint,
-    WeightAveraging,
-)
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from gtahead import storage
+from gtahead.arrays import Progress
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, Where
 from gtahead.geometry import box_sides
@@ -61,7 +57,6 @@ from gtahead.urls import places
 
 KEPT = ("ap50", "f1_large", "precision_large", "recall_large", "mae", "rmse", "bias", "game3")
 
-Progress = Callable[[int, int, str], None]
 Validated = Callable[[int, Detector, dict[str, Any]], None]
 """Called after a validation with the step, the detector as it was validated, and the figures."""
 

@@ -8,12 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn.functional import pad
 from torchvision.ops import box_iou
 
-from gtahead.geometry import Floats
+from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.predictions import Predictions
 from gtahead.predictions.table import starts_of
 from gtahead.training.crops import Picture, normalised, scaled
@@ -167,14 +166,14 @@ def _joined(
     return np.concatenate([boxes, more]), np.concatenate([scores, more_scores])
 
 
-def _on_seam(centres: Floats, tile: Tile) -> npt.NDArray[np.bool_]:
+def _on_seam(centres: Floats, tile: Tile) -> Booleans:
     """Find centres near the border of a tile's own part."""
     low, high = np.array(tile.own[:2]), np.array(tile.own[2:])
     wide = 2 * SEAM
     return np.asarray(((centres < low + wide) | (centres >= high - wide)).any(axis=1), np.bool_)
 
 
-def _near(boxes: Floats, tile: Tile) -> npt.NDArray[np.int64]:
+def _near(boxes: Floats, tile: Tile) -> Ints:
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     low, high = np.array(tile.own[:2]) - 2 * SEAM, np.array(tile.own[2:]) + 2 * SEAM
     return np.flatnonzero(((centres >= low) & (centres < high)).all(axis=1))

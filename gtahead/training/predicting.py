@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from gtahead.arrays import Progress
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
@@ -24,8 +25,6 @@ from gtahead.urls import places
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 BATCH = 8
 """Pictures that a worker of a cluster takes at a time."""
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from gtahead import __version__, schemas, storage
+from gtahead import schemas, storage
+from gtahead._version import __version__
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import box_sides

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Booleans, Floats
 from gtahead.errors import InputError, Where
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.images.reading import (
@@ -85,8 +86,8 @@ _PLAIN_PICTURES = ("shanghaitech", "qnrf", "jhu", "nwpu", "fidtm", "crowdhuman",
 
 def _note_outside(
     captured: CapturedSequence,
-    points: npt.NDArray[np.float64],
-    inside: npt.NDArray[np.bool_],
+    points: Floats,
+    inside: Booleans,
     findings: Findings,
 ) -> None:
     def tell(row: int) -> Finding:
@@ -100,7 +101,7 @@ def _note_outside(
 def _check_pictures(
     captured: CapturedSequence,
     task: SequenceTask,
-    inside: npt.NDArray[np.bool_],
+    inside: Booleans,
     findings: Findings,
 ) -> None:
     """Look at every picture's header, or decode it."""

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from gtahead.arrays import Progress
 from gtahead.captures import CAPTURES
 from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset
 from gtahead.errors import InputError, UsageError, Where
@@ -31,8 +32,6 @@ IMAGES = ("quick", "full", "none")
 MAPS = ("density", "heatmap")
 """Formats of maps: nothing reads them back, but they can be held against their heads."""
 
-Progress = Callable[[int, int, str], None]
-
 
 @places(reads=["path", "against"], labels=["against"])
 def validate(
@@ -43,7 +42,7 @@ def validate(
     against: str | Path | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
-    on_progress: Callable[[int, int, str], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> Validation:
     """Check a capture, a data set, an export, other people's labels, or a single file.
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gtahead import schemas
+from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Finding, Findings
 from gtahead.formats.coco_reading import HAS_AREA, HAS_ISCROWD, NO_ID, CocoFile, read_coco
-from gtahead.geometry import Floats
 from gtahead.validation.common import note_rows, repeated
 
 TOLERANCE_PX = 0.02
@@ -31,8 +30,6 @@ MAX_SCHEMA_BYTES = 10**9
 
 AT_ONCE = 1000
 """Annotations that are held against the schema at once."""
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +171,7 @@ def _check_annotations(coco: CocoFile, file: str, sizes: Floats, findings: Findi
     _check_points(heads, findings)
 
 
-def _find(values: Ints, among: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def _find(values: Ints, among: Ints) -> tuple[Ints, Booleans]:
     """Give the first place of each value, and whether it's there at all."""
     if not len(among):
         return np.zeros(len(values), np.int64), np.zeros(len(values), np.bool_)
@@ -184,9 +181,7 @@ def _find(values: Ints, among: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
     return found, among[found] == values
 
 
-def _check_references(
-    heads: _Heads, key: str, bad: npt.NDArray[np.bool_], findings: Findings
-) -> None:
+def _check_references(heads: _Heads, key: str, bad: Booleans, findings: Findings) -> None:
     note_rows(
         findings,
         "reference-to-nothing",
@@ -238,7 +233,7 @@ def _check_boxes(heads: _Heads, findings: Findings) -> None:
     box: Floats = heads.columns["bbox"]
     missing = np.isnan(box[:, 0])
 
-    def noted(code: str, bad: npt.NDArray[np.bool_]) -> None:
+    def noted(code: str, bad: Booleans) -> None:
         note_rows(
             findings,
             code,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Ints
 from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings
 
@@ -57,7 +58,7 @@ def _state(path: Path) -> tuple[int, int, int] | None:
     return told.st_ino, told.st_size, told.st_mtime_ns
 
 
-def repeated(values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def repeated(values: Ints) -> tuple[Ints, Ints]:
     """Find values that were there before.
 
     Returns:

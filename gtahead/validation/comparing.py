@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from gtahead.arrays import Floats
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats import FORMATS
 from gtahead.formats.base import Format
-from gtahead.geometry import Floats, clipped
+from gtahead.geometry import clipped
 from gtahead.ingest.exports import marker_of
 from gtahead.ingest.model import BrokenSequence
 from gtahead.tables.canonical import CAPTURED

@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import storage
+from gtahead.arrays import Booleans, Columns, Floats, Ints
 from gtahead.dataset import FRAMES, SPLITS, CountPolicy, Dataset, heads_file
 from gtahead.dataset.fingerprints import KINDS, combined, sequence_digests, without_unknown
 from gtahead.errors import GtaheadError, InputError, Where
 from gtahead.findings import Finding, Findings
-from gtahead.geometry import Floats
 from gtahead.tables import canonical
 from gtahead.tables.canonical import STATUS_NAMES
-from gtahead.tables.csv import Columns
 from gtahead.validation.common import note_rows
 
 ODD_RATIO = 4.0
@@ -192,7 +191,7 @@ class _At:
         return Where(self.file, self.sequence, name, int(self.heads["head_id"][row]), column)
 
 
-def _check_order(index: npt.NDArray[np.int64], heads: Columns, at: _At, findings: Findings) -> None:
+def _check_order(index: Ints, heads: Columns, at: _At, findings: Findings) -> None:
     """Look for heads that are twice in a frame, and for rows out of order."""
     ids = heads["head_id"]
     same_frame = index[1:] == index[:-1]
@@ -285,7 +284,7 @@ def _check_boxes(
     counts = np.array([name != "absent" for name in heads["status_names"]] or [True])
     counts = counts[heads["status"]]
 
-    def noted(code: str, bad: npt.NDArray[np.bool_]) -> None:
+    def noted(code: str, bad: Booleans) -> None:
         note_rows(
             findings,
             code,
@@ -312,7 +311,7 @@ def _check_boxes(
 
 
 def _check_sizes(
-    index: npt.NDArray[np.int64],
+    index: Ints,
     heads: Columns,
     frames: Mapping[str, list[Any]],
     at: _At,
@@ -345,7 +344,7 @@ def _check_sizes(
 def _digests(
     frames: Mapping[str, list[Any]],
     heads: Columns,
-    index: npt.NDArray[np.int64],
+    index: Ints,
     status: npt.NDArray[np.int8],
 ) -> dict[str, str]:
     """Hash one sequence's columns as they are read."""

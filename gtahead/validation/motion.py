@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.errors import Where
 from gtahead.findings import Finding, Findings
-from gtahead.geometry import Floats
 from gtahead.ingest.model import CapturedFrame, CapturedSequence
 from gtahead.tables.canonical import CAPTURED
 from gtahead.validation.common import note_rows
@@ -40,7 +40,7 @@ standard error."""
 Picture = npt.NDArray[np.uint8]
 
 
-def numbers_of(frames: Sequence[CapturedFrame]) -> npt.NDArray[np.int64] | None:
+def numbers_of(frames: Sequence[CapturedFrame]) -> Ints | None:
     """Read the frames' numbers; None where names aren't numbers, or don't rise."""
     if not all(frame.frame.isdigit() and len(frame.frame) < 16 for frame in frames):
         return None
@@ -50,7 +50,7 @@ def numbers_of(frames: Sequence[CapturedFrame]) -> npt.NDArray[np.int64] | None:
 
 def _pairs(
     captured: CapturedSequence,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[Ints, Ints]:
     """Give rows of the same person in a frame and in the next one; faulty frames are left out."""
     fine = np.array([one.fault is None for one in captured.frames] or [True])
     frame, head = captured.heads["frame_index"], captured.heads["head_id"]
@@ -84,9 +84,7 @@ def check_speeds(captured: CapturedSequence, findings: Findings) -> None:
     note_rows(findings, "speed-impossible", fast, tell)
 
 
-def check_counts(
-    captured: CapturedSequence, in_frame: npt.NDArray[np.bool_], findings: Findings
-) -> None:
+def check_counts(captured: CapturedSequence, in_frame: Booleans, findings: Findings) -> None:
     """Look for jumps of the number of heads between neighbouring frames."""
     numbers = numbers_of(captured.frames)
     if numbers is None or len(numbers) < 3:
@@ -183,7 +181,7 @@ def lag_evidence(
     return evidence
 
 
-def _moving(captured: CapturedSequence) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _moving(captured: CapturedSequence) -> tuple[Ints, Ints]:
     """Give pairs of rows of persons that move enough to tell one frame from the next."""
     heads = captured.heads
     before, after = _pairs(captured)
@@ -211,8 +209,8 @@ def _followed(
     captured: CapturedSequence,
     last: Picture,
     picture: Picture,
-    before: npt.NDArray[np.int64],
-    after: npt.NDArray[np.int64],
+    before: Ints,
+    after: Ints,
 ) -> list[float]:
     """Correlate each head's patch in one picture with that at its next place in the next one."""
     import cv2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,20 @@ from typing import Any
 import numpy as np
 
 from gtahead import storage
-from gtahead.dataset import Frame
+from gtahead.arrays import Progress
 from gtahead.drawing import write_png
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.urls import places
 from gtahead.viewing.films import FILMS, write_film
 from gtahead.viewing.layers import LAYERS, Canvas, draw
-from gtahead.viewing.shots import Album, open_album, shot_of
+from gtahead.viewing.shots import Album, open_album
 
-__all__ = ["ViewReport", "frame_png", "view"]
+__all__ = ["ViewReport", "view"]
 
 DEFAULT_LAYERS = ("boxes",)
 DEFAULT_GRID = (3, 2)
 SHEET_WIDTH = 640
 """Width of a frame in a sheet, in pixels."""
-
-NOTEBOOK_WIDTH = 1280
 
 
 @dataclass
@@ -58,7 +56,7 @@ def view(
     reader: str = "auto",
     predictions: str | Path | None = None,
     split: str | None = None,
-    on_progress: Callable[[int, int, str], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> ViewReport:
     """Draw frames of a data set, a capture, an export or other people's labels.
 
@@ -223,12 +221,3 @@ def _write_each(target: Path, names: Sequence[str], pictures: Any) -> list[Path]
         write_png(path, canvas)
         files.append(path)
     return files
-
-
-def frame_png(frame: Frame) -> bytes:
-    """Draw a frame as notebooks show it, as PNG."""
-    import cv2
-
-    width = min(NOTEBOOK_WIDTH, max(frame.size_wh[0], 640))
-    canvas = draw(shot_of(frame), DEFAULT_LAYERS, width=width)
-    return bytes(cv2.imencode(".png", canvas)[1])

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from gtahead import density
+from gtahead.arrays import Floats
 from gtahead.drawing import COLOURS_BGR, rectangle
 from gtahead.errors import InputError, Where
-from gtahead.geometry import Floats
 from gtahead.tables.canonical import STATUS_NAMES
 from gtahead.viewing.shots import Shot
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from gtahead.annotation.evaluation import measure_rules
 from gtahead.annotation.rule_errors import true_boxes
 from gtahead.annotation.scene import standing_scene
-from gtahead.dataset import Dataset
-from gtahead.drawing import COLOURS_BGR, WHITE, frame_image, rectangle, titled
+from gtahead.dataset import Dataset, Frame
+from gtahead.drawing import COLOURS_BGR, WHITE, decoded_image, rectangle, titled
 from gtahead.errors import InputError, Where
 from gtahead.tables.canonical import COUNTED
 
@@ -76,3 +76,15 @@ def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[at : at + columns]) for at in range(0, len(tiles), columns)]
     return np.ascontiguousarray(np.vstack(rows), np.uint8)
+
+
+def frame_image(frame: Frame) -> npt.NDArray[np.uint8]:
+    """Read a frame's picture, (H, W, 3)."""
+    where = Where(None if frame.picture is None else str(frame.picture), frame=frame.frame_id)
+    if frame.picture is None:
+        raise InputError(
+            "the data set holds labels alone",
+            where=where,
+            remedy="build it with --images link to draw on pictures",
+        )
+    return decoded_image(frame.picture.read_bytes(), where)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.building.orientation import snap_heads
 from gtahead.dataset import ANNOTATING, MANIFEST, WORK, CountPolicy, Dataset, Frame
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Booleans, Floats, inside
+from gtahead.geometry import inside
 from gtahead.images.reading import PictureError, read_bytes
 from gtahead.ingest.model import BrokenSequence, CapturedSequence, Reader, SequenceSource
 from gtahead.readers import choose_reader
@@ -63,12 +63,12 @@ class Shot:
     frame_id: str
     size_wh: tuple[int, int]
     read: Callable[[], bytes] | None
-    ids: npt.NDArray[np.int64]
+    ids: Ints
     points_xy: Floats
     boxes_xyxy: Floats
     sigmas_xy: Floats
     visibility: Floats
-    status: npt.NDArray[np.int64]
+    status: Ints
     found: Found | None = None
 
     def of_status(self, name: str) -> Booleans:

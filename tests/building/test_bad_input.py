@@ -9,15 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers import (
-    HEADER,
-    ROWS,
-    edit_sequence,
-    gtahead,
-    make_sequence,
-    picture,
-    write_rows,
-)
+from helpers import HEADER, ROWS, edit_sequence, gtahead, make_sequence, picture, write_rows
 
 from gtahead import Dataset
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from gtahead.geometry import Floats
+from gtahead.arrays import Floats
 from gtahead.scoring.intervals import (
     Statistic,
     draws,

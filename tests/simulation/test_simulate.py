@@ -12,6 +12,7 @@ from helpers import gtahead
 from scipy.spatial import cKDTree
 
 import gtahead as library
+from gtahead.arrays import Columns
 from gtahead.dataset import SPLITS
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import box_iou, inside, project
@@ -23,7 +24,6 @@ from gtahead.simulation.people import HAIR_STYLES, HEAD_M, PARTS, Disc, Seen
 from gtahead.simulation.presets import plan
 from gtahead.simulation.props import Face, Prop, Shape
 from gtahead.simulation.scene import Scene
-from gtahead.tables.csv import Columns
 
 SMALL = Preset("test", (320, 180), (3, 3, 3), (4.0, 20.0, 60.0), 3)
 

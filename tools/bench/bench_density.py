@@ -35,9 +35,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from gtahead.annotation.nearest import mean_distances_by_frame
+from gtahead.arrays import Floats
 from gtahead.density import count_of, render_density, render_fidt, render_heatmap
-
-Floats = npt.NDArray[np.float64]
 
 SIZE_WH = (1920, 1080)
 FRAMES, HEADS = 5096, 1_732_043  # GTA_Head's

@@ -26,9 +26,10 @@ from rules_on_marks import scene_of
 from scipy.spatial import cKDTree
 
 from gtahead.annotation import BoxRule, give_boxes
+from gtahead.arrays import Floats
 from gtahead.dataset import CountPolicy
 from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Floats, box_sides, inside
+from gtahead.geometry import box_sides, inside
 from gtahead.readers import READERS
 from gtahead.simulation import simulate
 from gtahead.tables.canonical import COUNTED

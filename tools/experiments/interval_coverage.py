@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from gtahead.geometry import Floats
+from gtahead.arrays import Floats
 from gtahead.scoring.comparing import paired_difference
 from gtahead.scoring.intervals import Interval, studentised
 

@@ -21,11 +21,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from gtahead.annotation.boxes import HEAD_SIDE_M, JOINT_RATIO
-
-Floats = npt.NDArray[np.float64]
+from gtahead.arrays import Floats
 
 FOCAL, CENTRE = 1158.0, np.array([960.0, 540.0])
 RESAMPLES = 10_000

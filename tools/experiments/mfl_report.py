@@ -18,12 +18,11 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from mfl import HERE, Run, chosen_rate, finished, main_decode, read_plan, read_results, runs_of
 
-Floats = npt.NDArray[np.float64]
+from gtahead.arrays import Floats
 
 PAPER = "MAE -47.03 %, RMSE -61.99 %"
 """The largest gains that the paper's abstract names."""

@@ -17,7 +17,8 @@ import numpy as np
 from gtahead.annotation import BoxRule, HeadFrames, give_boxes
 from gtahead.annotation.boxes import ORDER
 from gtahead.annotation.evaluation import measure_rules, summary
-from gtahead.geometry import Floats, box_sides
+from gtahead.arrays import Floats
+from gtahead.geometry import box_sides
 
 
 def read(path: Path) -> tuple[Floats, tuple[int, int]]:

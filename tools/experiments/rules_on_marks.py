@@ -19,7 +19,8 @@ from measure_lift import CENTRE, FOCAL, MARKS, _joints, _pitch_deg, _pixel
 
 from gtahead.annotation import BoxRule, HeadFrames, give_boxes, lift_points
 from gtahead.annotation.evaluation import summary
-from gtahead.geometry import Floats, box_iou, box_sides
+from gtahead.arrays import Floats
+from gtahead.geometry import box_iou, box_sides
 
 RULES = ("joints", "camera")
 COLOURS_BGR = {"joints": (90, 220, 60), "camera": (40, 190, 250)}

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gtahead.captures.joints.model import HeadJoints, Ints
+from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.captures.joints.model import HeadJoints
 from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
-from gtahead.geometry import Booleans, Camera, Floats, camera_axes, focal_px, project
+from gtahead.geometry import Camera, camera_axes, focal_px, project
 from gtahead.ingest.names import frame_name
 from gtahead.ingest.rows import FARTHEST_PX
 

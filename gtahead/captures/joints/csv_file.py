@@ -8,23 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
+from gtahead.arrays import Booleans, Columns, Ints
 from gtahead.captures.joints.model import (
     HEAD_CENTER,
     HEAD_TOP,
     JOINTS_A_PERSON,
     NECK,
-    Ints,
     Joints,
     clean_flags,
 )
 from gtahead.captures.picture_files import MOST_DIGITS
 from gtahead.errors import InputError, Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
-from gtahead.geometry import Booleans, Camera
+from gtahead.geometry import Camera
 from gtahead.ingest.model import BrokenSequence
 from gtahead.ingest.names import frame_name
 from gtahead.ingest.rows import frames_around
-from gtahead.tables.csv import Columns, Kind, TableRead, read_csv
+from gtahead.tables.csv import Kind, TableRead, read_csv
 
 
 @dataclass(frozen=True)

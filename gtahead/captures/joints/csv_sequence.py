@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gtahead.arrays import Booleans, Columns, Floats, Ints
 from gtahead.captures.joints.checks import (
     drop_broken_heads,
     find_misfits,
@@ -21,15 +22,14 @@ from gtahead.captures.joints.checks import (
     size_of,
 )
 from gtahead.captures.joints.csv_file import JointCsv, JointFile, cameras_of, joints_of
-from gtahead.captures.joints.model import Ints, heads_of, persons
+from gtahead.captures.joints.model import heads_of, persons
 from gtahead.captures.picture_files import common_size
 from gtahead.errors import Where
 from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Booleans, Floats, snapped
+from gtahead.geometry import snapped
 from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
 from gtahead.ingest.names import frame_name
 from gtahead.ingest.rows import FARTHEST_PX, HeadRows, frames_within, note_gaps, settle_heads
-from gtahead.tables.csv import Columns
 
 DEPTH_GRID = 4096
 MOST_FRAMES = 100_000

@@ -12,16 +12,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.arrays import Columns, Floats, Ints
 from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
-from gtahead.geometry import Floats
 from gtahead.ingest.names import frame_name
-from gtahead.tables.csv import Columns
 
 HEAD_TOP, HEAD_CENTER, NECK = 0, 1, 2
 JOINTS_A_PERSON = 22
 
-Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.int8]
 
 

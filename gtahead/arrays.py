@@ -1,0 +1,99 @@
+"""Types of arrays that everything shares, and arrays whose rows belong to groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+
+Columns = dict[str, npt.NDArray[Any]]
+"""A table in memory: arrays of one length, by name."""
+
+Progress = Callable[[int, int, str], None]
+"""Called at the start and after each unit of work: done, total, and the unit's name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged:
+    """How rows of an array belong to groups: heads to frames, points to images.
+
+    Rows of one group lie together, group after group; a group may be empty. The rows themselves
+    are in arrays of their own, several of which may share one layout.
+
+    Attributes:
+        offsets: (G + 1,) where each group's rows begin; the last entry is the number of rows.
+
+    Example:
+        >>> heads = Ragged.from_counts([2, 0, 3])
+        >>> heads.offsets.tolist(), heads.index.tolist(), heads.rows(2)
+        ([0, 2, 2, 5], [0, 0, 2, 2, 2], slice(2, 5, None))
+    """
+
+    offsets: Ints
+
+    @classmethod
+    def from_counts(cls, counts: Sequence[int] | npt.NDArray[np.integer]) -> Ragged:
+        """Make the layout of groups of these sizes, (G,)."""
+        offsets = np.zeros(len(counts) + 1, np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        return cls(offsets)
+
+    @classmethod
+    def from_index(cls, index: npt.NDArray[np.integer], groups: int) -> Ragged:
+        """Make the layout of rows that say their group, (N,), in ascending order."""
+        return cls(np.searchsorted(index, np.arange(groups + 1)).astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def total(self) -> int:
+        """Number of rows in all groups."""
+        return int(self.offsets[-1])
+
+    @property
+    def counts(self) -> Ints:
+        """(G,) number of rows of each group."""
+        return np.diff(self.offsets)
+
+    @property
+    def index(self) -> Ints:
+        """(N,) the group of each row."""
+        return np.repeat(np.arange(len(self)), self.counts)
+
+    def rows(self, group: int) -> slice:
+        """Return where the rows of one group are."""
+        return slice(int(self.offsets[group]), int(self.offsets[group + 1]))
+
+    def where(self, keep: Booleans) -> Ragged:
+        """Return the layout of the rows for which `keep`, (N,), is true."""
+        return Ragged(np.concatenate([[0], np.cumsum(keep)])[self.offsets].astype(np.int64))
+
+    def count(self, chosen: Booleans) -> Ints:
+        """Count in each group, (G,), the rows for which `chosen`, (N,), is true."""
+        return self.where(chosen).counts
+
+    def take(self, groups: Ints) -> tuple[Ints, Ragged]:
+        """Return the rows of some groups, and their layout; -1 stands for an empty group.
+
+        Args:
+            groups: (H,) in any order.
+
+        Returns:
+            (M,) rows, and the layout of H groups.
+        """
+        there = groups >= 0
+        if not len(self):
+            return np.empty(0, np.int64), Ragged(np.zeros(len(groups) + 1, np.int64))
+        safe = np.where(there, groups, 0)
+        taken = Ragged.from_counts(np.where(there, self.counts[safe], 0))
+        first = np.repeat(self.offsets[safe] - taken.offsets[:-1], taken.counts)
+        return first + np.arange(taken.total), taken
