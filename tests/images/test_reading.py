@@ -13,6 +13,7 @@ from helpers import picture
 from PIL import Image
 
 from gtahead.images import reading
+from gtahead.images.prepare import Prepared, prepare
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -35,8 +36,8 @@ def exif(orientation: int | None = None) -> Image.Exif:
     return tags
 
 
-def prepared(data: bytes) -> reading.Prepared:
-    return reading.prepare(data, reading.read_header(data))
+def prepared(data: bytes) -> Prepared:
+    return prepare(data, reading.read_header(data))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
@@ -50,7 +51,7 @@ def test_a_fine_picture_keeps_its_bytes(kind: str) -> None:
         1,
     )
     reading.check_health(data, header)
-    ready = reading.prepare(data, header)
+    ready = prepare(data, header)
     assert ready.new_bytes is None
     assert ready.extension == reading.EXTENSIONS[kind]
     assert ready.changes == ()
@@ -62,7 +63,7 @@ def test_a_turned_picture_is_written_upright_once(kind: str, orientation: int) -
     data = encoded(noise(), kind, exif=exif(orientation))
     header = reading.read_header(data)
     assert header.upright_wh == ((24, 40) if orientation >= 5 else (40, 24))
-    ready = reading.prepare(data, header)
+    ready = prepare(data, header)
     assert ready.changes == ("exif-orientation",)
     assert ready.new_bytes is not None
     again = reading.read_header(ready.new_bytes)
@@ -163,7 +164,7 @@ def test_damage_never_raises_anything_else(place: int) -> None:
     with suppress(reading.PictureError):
         header = reading.read_header(bytes(data))
         reading.check_health(bytes(data), header)
-        reading.prepare(bytes(data), header)
+        prepare(bytes(data), header)
 
 
 @pytest.mark.filterwarnings("error")
