@@ -51,7 +51,7 @@ demo: $(VENV)/.core
 	$(BIN)/gtahead info $(DEMO)/dataset | tee $(DEMO)/report.txt
 	$(BIN)/gtahead view $(DEMO)/dataset --out $(DEMO)/view.png
 	$(BIN)/gtahead report $(DEMO)/dataset --html $(DEMO)/report.html
-	$(BIN)/gtahead annotate $(DEMO)/dataset --evaluate --picture $(DEMO)/rules.png | tee -a $(DEMO)/report.txt
+	$(BIN)/gtahead annotate $(DEMO)/dataset --evaluate --image $(DEMO)/rules.png | tee -a $(DEMO)/report.txt
 	$(BIN)/gtahead annotate $(DEMO)/dataset --sigma knn:k=3,beta=0.3 | tee -a $(DEMO)/report.txt
 	for format in coco huggingface; do \
 	  $(BIN)/gtahead export $(DEMO)/dataset --format $$format --out $(DEMO)/exports/$$format | tee -a $(DEMO)/report.txt || exit 1; \
@@ -77,10 +77,10 @@ demo: $(VENV)/.core
 	@echo
 	cat $(DEMO)/score.txt | tee -a $(DEMO)/report.txt
 	@echo
-	@echo "demo: captures simulated, in gtahead's format and as JTA-Mods and GCC leave them, and data sets"
-	@echo "built of them; exported, checked, and one of the exports built again; no picture or head comes from a game,"
-	@echo "and no method made the predictions that are scored: they are the truth, disturbed"
-	@echo "report: $(DEMO)/report.html   what was printed: $(DEMO)/report.txt   pictures: $(DEMO)/contact-sheet.png, $(DEMO)/view.png   score: $(DEMO)/score.html"
+	@echo "demo: captures simulated, in gtahead's format and as JTA-Mods and GCC leave them, and datasets"
+	@echo "built of them; exported, checked, and one of the exports built again; no image or head comes from a game,"
+	@echo "and no method made the predictions that are scored: they are the ground truth, disturbed"
+	@echo "report: $(DEMO)/report.html   what was printed: $(DEMO)/report.txt   images: $(DEMO)/contact-sheet.png, $(DEMO)/view.png   score: $(DEMO)/score.html"
 
 demo-train: $(VENV)/.train
 	rm -rf $(DEMO)/train
@@ -93,7 +93,7 @@ demo-train: $(VENV)/.train
 	$(BIN)/gtahead view $(DEMO)/train/dataset --predictions $(DEMO)/train/predictions.json --out $(DEMO)/train/found.png
 	@echo
 	@echo "demo-train: a detector after about a minute's training on simulated crowds, scored on sequences that it never saw"
-	@echo "model: $(DEMO)/train/run/model.pt   score: $(DEMO)/train/score.html   picture: $(DEMO)/train/found.png"
+	@echo "model: $(DEMO)/train/run/model.pt   score: $(DEMO)/train/score.html   image: $(DEMO)/train/found.png"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

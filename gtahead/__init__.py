@@ -1,4 +1,4 @@
-"""gtahead: from game captures to head detection and crowd counting data sets, and scores."""
+"""gtahead: from game captures to head detection and crowd counting datasets, and scores."""
 
 from __future__ import annotations
 

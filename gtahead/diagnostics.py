@@ -34,8 +34,8 @@ EXTRAS = {
 }
 """Extra to modules, and to what needs them."""
 
-LEAST_FREE_BYTES = 2_000_000_000
-LEAST_MEMORY_BYTES = 2_000_000_000
+MIN_FREE_BYTES = 2_000_000_000
+MIN_MEMORY_BYTES = 2_000_000_000
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Checkup:
         about: of the machine: Python, system, cores, memory, room.
         libraries: versions of the core's libraries, None where one is missing.
         extras: modules that are missing, by extra.
-        decoders: formats of pictures and films, and whether they work.
+        decoders: formats of images and films, and whether they work.
         engine: `compiled` or `plain`: how maps, matching and text are worked on.
         steps: seconds of each step of the small run.
         problems: what keeps gtahead from working, each with a remedy.
@@ -68,15 +68,15 @@ class Checkup:
         return 4 if self.problems else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Give it as one JSON object."""
+        """Return it as one JSON object."""
         return dict(vars(self))
 
 
 def doctor(*, run: bool = True) -> Checkup:
-    """See what is here, what is missing and how to get it, and whether gtahead works.
+    """Check what is here, what is missing and how to get it, and whether gtahead works.
 
     Args:
-        run: simulate, build, export, check and score a tiny data set, in a few seconds.
+        run: simulate, build, export, check and score a tiny dataset, in a few seconds.
     """
     found = Checkup()
     _look_around(found)
@@ -106,10 +106,10 @@ def _look_around(found: Checkup) -> None:
         "memory": memory,
         "free": free,
     }
-    if memory is not None and memory < LEAST_MEMORY_BYTES:
+    if memory is not None and memory < MIN_MEMORY_BYTES:
         found.advice.append(f"{as_size(memory)} of memory are little: use --workers 1")
     for path, room in free.items():
-        if room < LEAST_FREE_BYTES:
+        if room < MIN_FREE_BYTES:
             found.advice.append(f"{path} has {as_size(room)} left: free space, or work elsewhere")
 
 
@@ -134,7 +134,7 @@ def _check_libraries(found: Checkup) -> None:
 
 
 def _check_decoders(found: Checkup) -> None:
-    """Encode a small picture in each format that captures have, and decode it again."""
+    """Encode a small image in each format that captures have, and decode it again."""
     try:
         import cv2
     except ImportError as error:
@@ -143,14 +143,14 @@ def _check_decoders(found: Checkup) -> None:
             "opencv-python-headless; another opencv-python beside it is a usual cause"
         )
         return
-    picture = np.full((16, 24, 3), 128, np.uint8)
+    image = np.full((16, 24, 3), 128, np.uint8)
     for suffix in (".jpg", ".png", ".webp", ".bmp", ".tiff"):
         try:
-            ok, data = cv2.imencode(suffix, picture)
+            ok, data = cv2.imencode(suffix, image)
             back = cv2.imdecode(data, cv2.IMREAD_COLOR) if ok else None
         except cv2.error:
             back = None
-        found.decoders[suffix[1:]] = back is not None and back.shape == picture.shape
+        found.decoders[suffix[1:]] = back is not None and back.shape == image.shape
     for name in ("jpg", "png"):
         if not found.decoders[name]:
             found.problems.append(
@@ -177,7 +177,7 @@ def _try_it(found: Checkup) -> None:
     from gtahead.formats.exporting import export
     from gtahead.scoring import benchmark
     from gtahead.scoring.blank import template_of
-    from gtahead.scoring.ground_truth import open_truth
+    from gtahead.scoring.ground_truth import open_ground_truth
     from gtahead.simulation import Preset, simulate
     from gtahead.validation import validate
 
@@ -185,7 +185,9 @@ def _try_it(found: Checkup) -> None:
         root = Path(folder)
 
         def score() -> None:
-            (root / "nothing.json").write_bytes(template_of(open_truth(root / "data", "test")))
+            (root / "nothing.json").write_bytes(
+                template_of(open_ground_truth(root / "data", "test"))
+            )
             result = benchmark(root / "nothing.json", root / "data", resamples=0)
             mean = Dataset.open(root / "data").select(split="test")
             wanted = float(np.mean(mean.frames(["num_heads"])["num_heads"]))
@@ -196,7 +198,7 @@ def _try_it(found: Checkup) -> None:
         def check() -> None:
             errors = validate(root / "data", workers=1).finish().by_severity()["error"]
             if errors:
-                msg = f"{errors} errors in a data set that was just built"
+                msg = f"{errors} errors in a dataset that was just built"
                 raise ValueError(msg)
 
         small = Preset("doctor", (160, 96), (2,) * 6, (3.0, 5.0, 8.0, 12.0, 20.0, 30.0), 6)

@@ -21,7 +21,7 @@ WHITE = (255, 255, 255)
 
 
 def check_png(path: str | Path) -> None:
-    """See before the work whether a picture can be written there.
+    """Check before the work whether an image can be written there.
 
     Raises:
         InputError: there is no such folder.
@@ -29,13 +29,13 @@ def check_png(path: str | Path) -> None:
     """
     if Path(path).suffix.lower() != ".png":
         raise UsageError(
-            "pictures are written as PNG", value=Path(path).name, remedy="end the name with .png"
+            "images are written as PNG", value=Path(path).name, remedy="end the name with .png"
         )
-    storage.require_folder_of(Path(path), "the picture")
+    storage.require_folder_of(Path(path), "the image")
 
 
-def write_png(path: str | Path, picture: npt.NDArray[np.uint8]) -> None:
-    """Write a picture, whole or not at all, as PNG.
+def write_png(path: str | Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write an image, whole or not at all, as PNG.
 
     Raises:
         InputError: there is no such folder.
@@ -43,7 +43,7 @@ def write_png(path: str | Path, picture: npt.NDArray[np.uint8]) -> None:
         ResourceError: it can't be written.
     """
     check_png(path)
-    _, data = cv2.imencode(".png", picture)
+    _, data = cv2.imencode(".png", image)
     with storage.naming_os_errors(Path(path)):
         storage.write_bytes(Path(path), data.tobytes())
 
@@ -87,7 +87,7 @@ def decoded_image(encoded: bytes, where: Where) -> npt.NDArray[np.uint8]:
     except cv2.error:  # too large, by its header
         decoded = None
     if decoded is None:
-        raise InputError("the picture doesn't decode", where=where, remedy="build again")
+        raise InputError("the image doesn't decode", where=where, remedy="build again")
     return np.ascontiguousarray(decoded, np.uint8)
 
 

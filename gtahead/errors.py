@@ -8,7 +8,7 @@ SHOWN_CHARACTERS = 80
 """How much of an offending value a message quotes."""
 
 SHOWN_PLACE = 150
-"""How much of either end of a place's name a message shows."""
+"""How much of either end of a location's name a message shows."""
 
 
 def shortened(text: str) -> str:
@@ -18,10 +18,10 @@ def shortened(text: str) -> str:
 
 @dataclass(frozen=True)
 class Where:
-    """A place in the data, from the outside in.
+    """A location in the data, from the outside in.
 
     Attributes:
-        file: path as the user knows it, relative to the capture or data set where there is one.
+        file: path as the user knows it, relative to the capture or dataset where there is one.
         sequence: name of the sequence.
         frame: name of the frame.
         head: id of the head (the capture's ped id).
@@ -45,7 +45,7 @@ class Where:
         return " > ".join(shortened(part) for part in parts if part is not None)
 
     def as_dict(self) -> dict[str, str | int]:
-        """Give the parts that are known, for JSON."""
+        """Return the parts that are known, for JSON."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
@@ -83,8 +83,8 @@ def printable(text: str) -> str:
 
 def sentence(what: str, *, where: Where | None, value: object, remedy: str | None) -> str:
     """Join place, fault, value and remedy into the one line that the user reads."""
-    place = str(where) if where is not None else ""
-    text = f"{place}: {what}" if place else what
+    position = str(where) if where is not None else ""
+    text = f"{position}: {what}" if position else what
     if value is not None:
         text += f" (got {quoted(value)})"
     if remedy:
@@ -127,7 +127,7 @@ def _rebuilt(
 
 
 class InputError(GtaheadError):
-    """The data that was given is wrong: the user can mend it."""
+    """The data that was given is wrong: the user can fix it."""
 
     exit_code = 1
 

@@ -21,7 +21,7 @@ GRID = 256
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera of the game: square pixels, no skew, axis through the picture's centre.
+    """A pinhole camera of the game: square pixels, no skew, axis through the image's centre.
 
     Attributes:
         vfov_deg: vertical field of view in degrees, in (0, 180).
@@ -35,7 +35,7 @@ class Camera:
 
 
 def focal_px(vfov_deg: float, height_px: float) -> float:
-    """Give the focal length in pixels.
+    """Return the focal length in pixels.
 
     Example:
         >>> round(focal_px(50.0, 1080), 2)
@@ -45,7 +45,7 @@ def focal_px(vfov_deg: float, height_px: float) -> float:
 
 
 def vertical_fov_deg(focal: float, height_px: float) -> float:
-    """Give the vertical field of view of a focal length in pixels: `focal_px` turned round."""
+    """Return the vertical field of view of a focal length in pixels: `focal_px` turned round."""
     return math.degrees(2 * math.atan2(height_px / 2, focal))
 
 
@@ -57,12 +57,12 @@ def project(
     Args:
         points_world_m: (N, 3) positions in metres.
         camera: with position and rotation known.
-        size_wh: width and height of the picture in pixels.
+        size_wh: width and height of the image in pixels.
 
     Returns:
         (N, 2) pixels, and (N,) depths in metres *along the optical axis*. A point that isn't in
         front of the camera (depth <= 0) has NaN pixels: the game would mirror it into the
-        picture. Its depth is given as it is.
+        image. Its depth is given as it is.
 
     Raises:
         ValueError: the camera's position or rotation isn't known.
@@ -90,7 +90,7 @@ def project(
 
 
 def camera_axes(camera: Camera) -> tuple[Floats, Floats, Floats]:
-    """Give the camera's right, forward and up as vectors of the world, (3,) each.
+    """Return the camera's right, forward and up as vectors of the world, (3,) each.
 
     Raises:
         ValueError: the camera's rotation isn't known.
@@ -110,7 +110,7 @@ def camera_axes(camera: Camera) -> tuple[Floats, Floats, Floats]:
 
 
 def rays(points_xy: Floats, camera: Camera, size_wh: tuple[int, int]) -> Floats:
-    """Give (N, 3) directions into the world of what is seen at pixels, one metre deep each.
+    """Return (N, 3) directions into the world of what is seen at pixels, one metre deep each.
 
     A point of the world is the camera's position plus its depth times its ray: `project` turned
     round.
@@ -134,7 +134,7 @@ def depth_at_height(
     Args:
         points_xy: (N, 2) pixels.
         camera: with position and rotation known.
-        size_wh: of the picture.
+        size_wh: of the image.
         height_m: z of the world.
 
     Returns:
@@ -165,19 +165,19 @@ def depth_from_distance(
 
 
 def boxes_around(points_xy: Floats, widths: Floats, heights: Floats) -> Floats:
-    """Give (N, 4) boxes x0 y0 x1 y1 of the given sizes, centred on the points."""
+    """Return (N, 4) boxes x0 y0 x1 y1 of the given sizes, centred on the points."""
     half = np.stack([widths, heights], axis=1) / 2
     return np.concatenate([points_xy - half, points_xy + half], axis=1)
 
 
 def inside(points_xy: Floats, size_wh: tuple[int, int]) -> Booleans:
-    """Say which points lie in the picture: half-open, so 0 <= x < W and 0 <= y < H."""
+    """Return which points lie in the image: half-open, so 0 <= x < W and 0 <= y < H."""
     x, y = points_xy[:, 0], points_xy[:, 1]
     return (x >= 0) & (x < size_wh[0]) & (y >= 0) & (y < size_wh[1])
 
 
 def clipped(boxes_xyxy: Floats, limits_wh: Floats) -> Floats:
-    """Cut (N, 4) boxes at the borders of their pictures, (N, 2) widths and heights."""
+    """Cut (N, 4) boxes at the borders of their images, (N, 2) widths and heights."""
     limits = np.concatenate([limits_wh, limits_wh], axis=1)
     cut: Floats = np.clip(boxes_xyxy, 0.0, limits)
     return cut
@@ -202,14 +202,14 @@ def snapped_within(values: Floats, limits: npt.NDArray[np.integer]) -> Floats:
 
 
 def box_sides(boxes_xyxy: Floats) -> Floats:
-    """Give (N,) sides of the squares that are as large as (N, 4) boxes; NaN for boxes with NaN."""
+    """Return (N,) sides of squares as large as (N, 4) boxes; NaN for boxes with NaN."""
     with np.errstate(invalid="ignore"):
         sides: Floats = np.sqrt(np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1))
     return sides
 
 
 def box_iou(first_xyxy: Floats, second_xyxy: Floats) -> Floats:
-    """Give the intersection over union of (N, 4) boxes pair by pair; 0 where both are empty."""
+    """Return the intersection over union of (N, 4) boxes pair by pair; 0 where both are empty."""
     low = np.maximum(first_xyxy[:, :2], second_xyxy[:, :2])
     high = np.minimum(first_xyxy[:, 2:], second_xyxy[:, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=1)
@@ -220,15 +220,15 @@ def box_iou(first_xyxy: Floats, second_xyxy: Floats) -> Floats:
 
 
 def reorient_points(points_xy: Floats, orientation: int, size_wh: tuple[int, int]) -> Floats:
-    """Move points from the stored picture to the upright one of an EXIF orientation.
+    """Move points from the stored image to the upright one of an EXIF orientation.
 
     Args:
-        points_xy: (N, 2) in the picture as stored.
+        points_xy: (N, 2) in the image as stored.
         orientation: EXIF tag 274, 1 to 8.
         size_wh: width and height as stored.
 
     Returns:
-        (N, 2) in the upright picture; sides are swapped for 5 to 8.
+        (N, 2) in the upright image; sides are swapped for 5 to 8.
 
     Example:
         >>> reorient_points(np.array([[1.0, 2.0]]), 6, (10, 20))

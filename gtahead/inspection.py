@@ -1,4 +1,4 @@
-"""What is this? Captures and data sets, told apart and summed up."""
+"""What is this? Captures and datasets, distinguished and summed up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.ingest.model import BrokenSequence
 from gtahead.readers import choose_reader
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Overview:
 
     Attributes:
         path: as given.
-        kind: "data set" or "capture".
+        kind: "dataset" or "capture".
         details: JSON-ready facts; the keys differ between the kinds.
     """
 
@@ -31,26 +31,26 @@ class Overview:
     details: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the overview as one JSON object."""
+        """Return the overview as one JSON object."""
         return {"path": str(self.path), "kind": self.kind, **self.details}
 
 
-@places(reads=["path"], labels=["path"])
+@resolve_urls(reads=["path"], labels=["path"])
 def info(path: str | Path = "dataset") -> Overview:
-    """Say what a folder holds: a data set by its manifest, a capture by reading its labels.
+    """Summarise a folder: a dataset from its manifest, a capture by reading its labels.
 
     Raises:
-        InputError: no such folder, nothing that gtahead knows, or an unfinished data set.
+        InputError: no such folder, nothing that gtahead knows, or an unfinished dataset.
     """
     folder = Path(path)
     if not folder.exists():
         raise InputError(
             "no such folder",
             where=Where(str(folder)),
-            remedy="give a data set or the folder of a capture",
+            remedy="give a dataset or the folder of a capture",
         )
     if (folder / MANIFEST).is_file() or any((folder / n).is_dir() for n in (WORK, ANNOTATING)):
-        return Overview(folder, "data set", _of_dataset(folder))
+        return Overview(folder, "dataset", _of_dataset(folder))
     return Overview(folder, "capture", _of_capture(folder))
 
 
@@ -61,7 +61,7 @@ def _of_dataset(folder: Path) -> dict[str, Any]:
         raise InputError(
             "a table that the manifest names isn't there",
             where=Where(str(folder / missing[0])),
-            remedy="the data set is damaged: build it anew with --fresh",
+            remedy="the dataset is damaged: build it anew with --fresh",
         )
     Dataset.open(folder)  # says what is wrong with the table of frames
     keys = ("simulated", "policy", "visibility", "options", "splits", "statistics", "fingerprint")
@@ -92,7 +92,7 @@ def _of_capture(folder: Path) -> dict[str, Any]:
                 "readable": True,
                 "frames": len(sequence.frames),
                 "heads": len(sequence.heads["head_id"]),
-                "pictures": sequence.pictures,
+                "images": sequence.images,
                 "weather": sequence.weather,
                 "hour": sequence.hour,
                 "location": sequence.location,

@@ -1,4 +1,4 @@
-"""What `gtahead build` reads: captures of games, and data sets in the formats that people use."""
+"""What `gtahead build` reads: captures of games, and datasets in the formats that people use."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.formats import FORMATS
 from gtahead.ingest.exports import exported_as
 from gtahead.ingest.model import Reader
+from gtahead.plugins import Registry
 
-FORMAT_READERS: Mapping[str, Reader] = {
-    name: one.reader for name, one in FORMATS.items() if one.reader is not None
-}
+CAPTURE_READERS = Registry(lambda: CAPTURES, Reader, "gtahead.readers")
 
-READERS: Mapping[str, Reader] = {**CAPTURES, **FORMAT_READERS}
+FORMAT_READERS = Registry(
+    lambda: {name: one.reader for name, one in FORMATS.items() if one.reader is not None}, Reader
+)
+
+READERS = Registry(lambda: {**CAPTURE_READERS, **FORMAT_READERS}, Reader)
 """Readers by the name that `--from` takes."""
 
 
@@ -31,30 +34,32 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         The reader, and why it fits, in words.
 
     Raises:
-        InputError: no such folder, an empty one, or no capture or data set that gtahead knows.
+        InputError: no such folder, an empty one, or no capture or dataset that gtahead knows.
         UsageError: an unknown reader, or a folder that several readers claim.
     """
-    place = Where(str(root))
+    location = Where(str(root))
     if wanted in BY_NAME:
-        raise _refusal(BY_NAME[wanted], place)
+        raise _refusal(BY_NAME[wanted], location)
     if wanted not in ("auto", *READERS):
         raise UsageError("unknown capture format", value=wanted, remedy=f"one of {_listed()}")
     if not root.is_dir():
         what = "not a folder" if root.exists() else "no such folder"
-        raise InputError(what, where=place, remedy="give the folder that holds the captures")
+        raise InputError(what, where=location, remedy="give the folder that holds the captures")
     if not any(root.iterdir()):
         raise InputError(
             "the folder is empty",
-            where=place,
+            where=location,
             remedy="give the folder that holds the captures, or make some: gtahead simulate",
         )
-    claims = _claims(root, CAPTURES) if wanted == "auto" else {}
-    if not claims and wanted not in CAPTURES:  # captures' readers look at each file themselves
+    claims = _claims(root, CAPTURE_READERS) if wanted == "auto" else {}
+    if (
+        not claims and wanted not in CAPTURE_READERS
+    ):  # captures' readers look at each file themselves
         special = storage.special_file_in(root)
         if special is not None:
             raise InputError(
                 "the folder holds what is no file, a pipe or a device: it would be waited for",
-                where=place,
+                where=location,
                 value=str(special.relative_to(root)),
                 remedy="take it away",
             )
@@ -63,32 +68,32 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         if reason is None:
             raise InputError(
                 f"not what --from {wanted} reads: {READERS[wanted].title}",
-                where=place,
+                where=location,
                 remedy="try --from auto, or see the captures page of the docs",
             )
         return READERS[wanted], reason
     claims = claims or _claims(root, FORMAT_READERS)
     if not claims and (found := explain(root)) is not None:
-        raise _refusal(found[0], place, found[1])
+        raise _refusal(found[0], location, found[1])
     if not claims and (export := exported_as(root)) is not None:
         known = "maps can't be read back" if export in FORMATS else "this gtahead doesn't know it"
         raise InputError(
             f"an export as {export}: {known}",
-            where=place,
-            remedy="give the data set that it was made of, or an export as another format",
+            where=location,
+            remedy="give the dataset that it was made of, or an export as another format",
         )
     if not claims:
         raise InputError(
-            "no capture or data set that gtahead knows",
-            where=place,
-            remedy=f"known kinds: {', '.join(CAPTURES)}, and what `gtahead formats` says is read; "
-            "see the captures page of the docs",
+            "no capture or dataset that gtahead knows",
+            where=location,
+            remedy=f"known kinds: {', '.join(CAPTURE_READERS)}, and what `gtahead formats` says is "
+            "read; see the captures page of the docs",
         )
     if len(claims) > 1:
         reasons = ", ".join(f"{name} ({reason})" for name, reason in claims.items())
         raise UsageError(
             f"several readers claim the folder: {reasons}",
-            where=place,
+            where=location,
             remedy="choose one with --from",
         )
     name, reason = next(iter(claims.items()))
@@ -100,10 +105,10 @@ def _claims(root: Path, readers: Mapping[str, Reader]) -> dict[str, str]:
     return {name: reason for name, r in readers.items() if (reason := r.recognise(root))}
 
 
-def _refusal(kind: Headless, place: Where, seen: str | None = None) -> InputError:
+def _refusal(kind: Headless, location: Where, seen: str | None = None) -> InputError:
     looks = f"looks like {kind.title}" if kind.name else kind.title
     what = kind.title if seen is None else f"{looks} ({seen})"
-    return InputError(f"{what}: {kind.missing}", where=place, remedy=kind.remedy)
+    return InputError(f"{what}: {kind.missing}", where=location, remedy=kind.remedy)
 
 
 def _listed() -> str:

@@ -24,8 +24,8 @@ _SUFFIX = ".schema.json"
 MAX_QUOTED_BYTES = 10**8
 """A larger file isn't parsed a second time to quote the value that is wrong in it."""
 
-MOST_FAULTS = 10_000
-"""Of a document, that are told; a file of another kind breaks a schema in every line."""
+MAX_FAULTS = 10_000
+"""Of a document, that are reported; a file of another kind breaks a schema in every line."""
 
 
 def _folder() -> Path:
@@ -69,8 +69,8 @@ def faults(document: object, name: str) -> Iterator[tuple[str, str]]:
     try:
         for count, error in enumerate(_validator(name).iter_errors(document)):
             pointer = "/" + "/".join(str(part) for part in error.instance_path)
-            if count == MOST_FAULTS:
-                yield pointer, f"here the check stopped, after {MOST_FAULTS:,} faults"
+            if count == MAX_FAULTS:
+                yield pointer, f"here the check stopped, after {MAX_FAULTS:,} faults"
                 return
             yield pointer, shortened(error.message)
     except ValueError:  # its own limit
@@ -102,7 +102,7 @@ def parse_json(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON is any of 
         raise InputError(
             f"{what}: {error.msg.split(':')[0]}",
             where=Where(file, field=f"line {error.lineno}, column {error.colno}"),
-            remedy="mend the file, or write it again",
+            remedy="fix the file, or write it again",
         ) from error
 
 
@@ -169,7 +169,7 @@ def _nests(values: list[Any]) -> bool:
 
 
 def _expected(message: str) -> str:
-    """Say in plain words what msgspec expects, such as ``Expected `array` of length 4``."""
+    """Return in plain words what msgspec expects, such as ``Expected `array` of length 4``."""
     if length := re.match(r"Expected `array` of length (\d+)", message):
         return f"{length[1]} values are expected"
     wanted = re.match(r"Expected `([\w| ]+)`( [<>]=? -?\d+)?", message)

@@ -50,12 +50,12 @@ def crash_point(name: str) -> None:
 
 
 def aside_name(target: Path) -> Path:
-    """Give a fresh name beside `target`; short, so that long names don't grow past the limit."""
+    """Return a fresh name beside `target`; short, so that long names don't grow past the limit."""
     return target.with_name(ASIDE + secrets.token_hex(6))
 
 
 def working_folder(target: Path) -> Path:
-    """Give the folder beside `target` in which it is made: the same one in every run, and short."""
+    """Return the folder beside `target` in which it is made: the same in every run, and short."""
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()
     return target.absolute().with_name(f"{ASIDE}{digest[:16]}")
 
@@ -80,7 +80,7 @@ def sync_file(path: Path) -> None:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Give a path to write to; it takes `target`'s name once the block ends well.
+    """Return a path to write to; it takes `target`'s name once the block ends well.
 
     The file is synced before it is renamed, the folder after. Where the block fails, what was
     written is removed and an older `target` stays as it was.
@@ -103,7 +103,7 @@ def write_bytes(target: Path, data: bytes) -> None:
 
 
 def json_bytes(document: Any) -> bytes:  # noqa: ANN401 - JSON is any of its types
-    """Give the one JSON spelling that gtahead writes: UTF-8, LF, no NaN, keys as given."""
+    """Return the one JSON spelling that gtahead writes: UTF-8, LF, no NaN, keys as given."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
     # Names of files that aren't UTF-8 hold lone surrogates: JSON has an escape for them.
     return (text + "\n").encode("utf-8", "backslashreplace")
@@ -115,7 +115,7 @@ def write_json(target: Path, document: Any) -> None:  # noqa: ANN401 - JSON is a
 
 
 def replace_folder(part: Path, target: Path) -> None:
-    """Give the folder `part` the name `target`, where an older folder may stand.
+    """Return the folder `part` the name `target`, where an older folder may stand.
 
     A crash between the two renames leaves no `target`, and the unit that made it runs again.
     """
@@ -185,7 +185,7 @@ def link_or_copy(source: Path, target: Path, *, link: bool) -> bool:
 
 
 def require_regular(path: Path) -> int:
-    """Give the size of a file; one that is no regular file, as a pipe, would be waited for.
+    """Return the size of a file; one that is no regular file, as a pipe, would be waited for.
 
     Raises:
         OSError: it isn't there, or is something else.
@@ -266,7 +266,7 @@ _SCHEME_OR_DRIVE = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def is_safe_relative(name: str) -> bool:
-    """Say whether a path named inside data stays below the folder that it is relative to.
+    """Return whether a path named inside data stays below the folder that it is relative to.
 
     Refused are absolute paths, `..`, backslashes, drives, schemes, empty names and NUL.
     """
@@ -277,7 +277,7 @@ def is_safe_relative(name: str) -> bool:
 
 
 def is_plain_name(name: str) -> bool:
-    """Say whether a name inside data is one name, not a path."""
+    """Return whether a name inside data is one name, not a path."""
     return is_safe_relative(name) and "/" not in name and name != "."
 
 
@@ -290,7 +290,7 @@ def _boot_id() -> str:
 
 @contextmanager
 def locked(folder: Path, name: str = ".lock", *, wait: bool = False) -> Iterator[None]:
-    """Hold a folder for this process alone.
+    """Lock a folder for this process alone.
 
     The kernel's file lock decides, so that a dead process never blocks its successor; the file
     holds pid and boot id for whoever meets it.
@@ -336,7 +336,7 @@ def locked(folder: Path, name: str = ".lock", *, wait: bool = False) -> Iterator
 
 @contextmanager
 def naming_os_errors(target: Path, sequence: str | None = None) -> Iterator[None]:
-    """Turn what the system refuses (a full disk, a missing right) into an error with its place.
+    """Turn what the system refuses (a full disk, a missing right) into an error with its location.
 
     Raises:
         ResourceError: for any OSError inside the block.
@@ -348,12 +348,12 @@ def naming_os_errors(target: Path, sequence: str | None = None) -> Iterator[None
             "a file can't be read or written",
             where=Where(str(error.filename or target), sequence),
             value=error.strerror or str(error),
-            remedy="free space or mend the rights, then run the same command: it goes on",
+            remedy="free space or fix the rights, then run the same command: it goes on",
         ) from error
 
 
 def require_folder_of(path: Path, what: str) -> None:
-    """See before the work whether there is a folder to write a file into.
+    """Check before the work whether there is a folder to write a file into.
 
     Args:
         path: of the file.

@@ -2,7 +2,7 @@
 
 What is read is mirrored into a folder of the cache, what is written is made there first, both
 through fsspec. So all of gtahead works on files of this machine, and a run that is stopped leaves
-no half of a data set behind a URL.
+no half of a dataset behind a URL.
 """
 
 from __future__ import annotations
@@ -30,37 +30,37 @@ R = TypeVar("R")
 MARKERS = ("manifest.json", "export.json")
 """What makes a folder a finished one: sent last, and taken away first."""
 
-PICTURES = "images/"
-"""Where a data set's pictures are, which not everybody needs."""
+IMAGES = "images/"
+"""Where a dataset's images are, which not everybody needs."""
 
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+(::.*)?://")
 _LOG = logging.getLogger("gtahead.urls")
 
 
-def is_url(place: object) -> bool:
-    """Say whether a place is a URL rather than a path.
+def is_url(position: object) -> bool:
+    """Return whether a location is a URL rather than a path.
 
     Example:
         >>> is_url("s3://bucket/captures"), is_url("captures"), is_url("C:/captures")
         (True, False, False)
     """
-    return isinstance(place, str) and bool(_URL.match(place))
+    return isinstance(position, str) and bool(_URL.match(position))
 
 
 def cache_folder() -> Path:
-    """Give the folder of mirrors: `GTAHEAD_CACHE`, else `gtahead` in the user's cache."""
+    """Return the folder of mirrors: `GTAHEAD_CACHE`, else `gtahead` in the user's cache."""
     own = os.environ.get("GTAHEAD_CACHE")
     if own:
         return Path(own).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gtahead"
 
 
-def local_copy(url: str, *, pictures: bool = True) -> Path:
-    """Fetch what has changed behind a URL, a file or a folder, and give the mirror's path.
+def local_copy(url: str, *, images: bool = True) -> Path:
+    """Fetch what has changed behind a URL, a file or a folder, and return the mirror's path.
 
     Args:
-        url: of captures, a data set, an export or a file.
-        pictures: fetch a data set's pictures, too.
+        url: of captures, a dataset, an export or a file.
+        images: fetch a dataset's images, too.
 
     Raises:
         InputError: nothing is there, or a name leaves its folder.
@@ -68,11 +68,11 @@ def local_copy(url: str, *, pictures: bool = True) -> Path:
     """
     mirror = _Mirror(url, "read")
     with mirror.held():
-        mirror.fetch(pictures=pictures)
-    return mirror.place
+        mirror.fetch(images=images)
+    return mirror.path
 
 
-def places(
+def resolve_urls(
     *, reads: Sequence[str] = (), writes: Sequence[str] = (), labels: Sequence[str] = ()
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a function that works on paths take URLs.
@@ -80,7 +80,7 @@ def places(
     Args:
         reads: names of parameters: what is behind a URL is fetched first.
         writes: the same, and what the call left there is sent once it has ended well.
-        labels: which of these are data sets whose pictures aren't needed.
+        labels: which of these are datasets whose images aren't needed.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -97,15 +97,15 @@ def places(
             with ExitStack() as stack:
                 sent = []
                 for name in remote:
-                    url, pictures = bound.arguments[name], name not in labels
+                    url, images = bound.arguments[name], name not in labels
                     if name in writes:
                         mirror = _Mirror(url, "write")
                         stack.enter_context(mirror.held())
-                        mirror.fetch(pictures=pictures, may_be_missing=True)
-                        bound.arguments[name] = mirror.place
+                        mirror.fetch(images=images, may_be_missing=True)
+                        bound.arguments[name] = mirror.path
                         sent.append(mirror)
                     else:
-                        bound.arguments[name] = local_copy(url, pictures=pictures)
+                        bound.arguments[name] = local_copy(url, images=images)
                 with _named_by_url():
                     result = function(*bound.args, **bound.kwargs)
                 for mirror in sent:
@@ -118,11 +118,11 @@ def places(
 
 
 _mirrored: dict[str, str] = {}
-"""URLs of the places that were mirrored in this process, by path."""
+"""URLs of the resolve_urls that were mirrored in this process, by path."""
 
 
 def with_urls(text: str) -> str:
-    """Name mirrored places in a text by their URLs, as the user knows them."""
+    """Name mirrored resolve_urls in a text by their URLs, as the user knows them."""
     for path, url in _mirrored.items():
         text = text.replace(path, url)
     return text
@@ -144,7 +144,7 @@ class _Mirror:
 
     Attributes:
         url: what is mirrored.
-        place: the file or folder of this machine that stands for it.
+        path: the file or folder of this machine that stands for it.
     """
 
     def __init__(self, url: str, purpose: str) -> None:
@@ -154,10 +154,10 @@ class _Mirror:
             raise InputError("the URL doesn't end in a name", value=url, remedy="give a folder's")
         digest = hashlib.sha256(f"{purpose} {self.url}".encode()).hexdigest()[:16]
         self._home = cache_folder() / digest
-        self.place = self._home / name
+        self.path = self._home / name
         self._record = self._home / "record.json"
         self._files, self._path = _file_system(url)
-        _mirrored[str(self.place)] = self.url
+        _mirrored[str(self.path)] = self.url
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -166,7 +166,7 @@ class _Mirror:
         with storage.naming_os_errors(self._home), storage.locked(self._home, wait=True):
             yield
 
-    def fetch(self, *, pictures: bool = True, may_be_missing: bool = False) -> None:
+    def fetch(self, *, images: bool = True, may_be_missing: bool = False) -> None:
         """Bring what has changed since the last time; remove what is gone.
 
         Raises:
@@ -181,11 +181,11 @@ class _Mirror:
         gone = set(known) - set(there)
         if any(name in MARKERS for name in changed | gone):
             # Another state than the one that was worked on: nothing of that may mix with it.
-            if self.place.is_dir():
-                shutil.rmtree(self.place)
+            if self.path.is_dir():
+                shutil.rmtree(self.path)
             known, sent, changed, gone = {}, {}, set(there), set()
-        if not pictures:
-            changed = {name for name in changed if not name.startswith(PICTURES)}
+        if not images:
+            changed = {name for name in changed if not name.startswith(IMAGES)}
         for name in changed | gone:
             known.pop(name, None)
             sent.pop(name, None)
@@ -237,7 +237,7 @@ class _Mirror:
         _LOG.info("%s: %d files sent", self.url, len(new))
 
     def _listed(self) -> dict[str, dict[str, Any]]:
-        """Give size and version of every file there, by its path below the URL; "" is the URL."""
+        """Return size and version of every file there, by its path below the URL; "" is the URL."""
         self._call("invalidate_cache")
         try:
             found: Mapping[str, Mapping[str, Any]] = self._call("find", self._path, detail=True)
@@ -255,18 +255,18 @@ class _Mirror:
 
     def _hashes(self) -> dict[str, str]:
         """Hash every file here, but for locks and what is being written."""
-        if self.place.is_file():
-            return {"": storage.sha256_of(self.place)}
+        if self.path.is_file():
+            return {"": storage.sha256_of(self.path)}
         return {
             name: storage.sha256_of(path)
-            for path in sorted(self.place.rglob("*"))
+            for path in sorted(self.path.rglob("*"))
             if path.is_file()
-            and not (name := path.relative_to(self.place).as_posix()).startswith(".")
+            and not (name := path.relative_to(self.path).as_posix()).startswith(".")
             and f"/{storage.ASIDE}" not in f"/{name}"
         }
 
     def _local(self, name: str) -> Path:
-        return self.place / name if name else self.place
+        return self.path / name if name else self.path
 
     def _remote(self, name: str) -> str:
         return f"{self._path.rstrip('/')}/{name}" if name else self._path

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,10 @@ def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `captures` of the preset `tiny`, and their `dataset`; nobody writes into it.
 
-    Drawing takes seconds, so that the processes of a parallel run share it.
+    Drawing takes seconds, so that the processes of a parallel run share it. `simulate.txt` and
+    `build.txt` are what the two commands printed.
     """
-    import gtahead
+    from helpers import gtahead
 
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -49,9 +51,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (base / "tiny.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         out = base / "tiny"
-        if not out.exists():
-            gtahead.simulate(out / "captures", preset="tiny", workers=1)
-            gtahead.build(out / "captures", out / "dataset", workers=1)
+        if not (out / "build.txt").exists():
+            out.mkdir(exist_ok=True)
+            with chdir(out):
+                for command in (["simulate"], ["build", "--raw", "captures"]):
+                    done = gtahead(*command, "--workers", 1)
+                    assert done.code == 0, done.err
+                    Path(f"{command[0]}.txt").write_text(done.out, encoding="utf-8")
     return out
 
 
@@ -63,7 +69,7 @@ def tiny_captures(tiny: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_dataset(tiny: Path) -> Path:
-    """The data set of `tiny_captures`; nobody writes into it."""
+    """The dataset of `tiny_captures`; nobody writes into it."""
     return tiny / "dataset"
 
 

@@ -34,8 +34,8 @@ HEADER = "frame,ped_id,x,y,depth_m"
 ROWS = ["0,1,10.5,20.25,8", "0,2,30,21,9.5", "1,1,11.5,20.5,8", "2,2,63.5,47.5,7"]
 
 
-def picture(seed: int = 0, size_wh: tuple[int, int] = SIZE_WH, kind: str = ".jpg") -> bytes:
-    """A picture with something on it."""
+def image(seed: int = 0, size_wh: tuple[int, int] = SIZE_WH, kind: str = ".jpg") -> bytes:
+    """An image with something on it."""
     pixels = np.random.default_rng(seed).integers(0, 255, (size_wh[1] // 8, size_wh[0] // 8, 3))
     big = cv2.resize(pixels.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST)
     return bytes(cv2.imencode(kind, big)[1])
@@ -56,7 +56,7 @@ def make_sequence(
     listed = []
     for number in range(frames):
         file = f"frames/{number:06d}.jpg"
-        (folder / file).write_bytes(picture(seed=number + 1000 * len(list(root.iterdir()))))
+        (folder / file).write_bytes(image(seed=number + 1000 * len(list(root.iterdir()))))
         listed.append({"frame": number, "file": file})
     document = {
         "format": "gtahead-capture",
@@ -168,7 +168,7 @@ def imported_from(folder: Path, *names: str) -> Iterator[tuple[Any, ...]]:
 
 
 def manifest(target: Path) -> dict[str, Any]:
-    """Read a data set's manifest."""
+    """Read a dataset's manifest."""
     document: dict[str, Any] = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
     return document
 
@@ -180,16 +180,16 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     """Change some bytes of a file: others, fewer, odd words, or an early end."""
     changed = bytearray(data)
     for _ in range(chance.randint(1, 6)):
-        place = chance.randrange(len(changed) or 1)
+        position = chance.randrange(len(changed) or 1)
         what = chance.random()
         if what < 0.4 and changed:
-            changed[place] = chance.randrange(256)
+            changed[position] = chance.randrange(256)
         elif what < 0.6:
-            del changed[place : place + chance.randint(1, 20)]
+            del changed[position : position + chance.randint(1, 20)]
         elif what < 0.8:
-            changed[place:place] = chance.choice(_WORDS)
+            changed[position:position] = chance.choice(_WORDS)
         else:
-            changed = changed[:place] or bytearray(b" ")
+            changed = changed[:position] or bytearray(b" ")
     return bytes(changed)
 
 

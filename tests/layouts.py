@@ -1,7 +1,7 @@
 """Writers of captures in every tool's own layout and with its quirks, from one known scene.
 
 They share nothing with the library: the camera is made of rotation matrices, numbers are printed as
-the tools print them. So what the readers give can be held against the scene.
+the tools print them. So what the readers give can be compared with the scene.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def printed(value: float) -> str:
 
 
 @cache
-def picture(size_wh: tuple[int, int], kind: str, seed: int = 0) -> bytes:
+def image(size_wh: tuple[int, int], kind: str, seed: int = 0) -> bytes:
     noise = np.random.default_rng(seed).integers(0, 255, (9, 16, 3)).astype(np.uint8)
     return bytes(cv2.imencode(kind, cv2.resize(noise, size_wh))[1])
 
@@ -136,7 +136,7 @@ def read(root: Path) -> tuple[CapturedSequence, Findings, Ledger]:
 # native -----------------------------------------------------------------------------------------
 
 
-def write_native(root: Path, scene: Scene, *, pictures: bool = True) -> Path:
+def write_native(root: Path, scene: Scene, *, images: bool = True) -> Path:
     folder = root / "native" / "seq_0"
     rows = ["frame,ped_id,x,y,depth_m,top_neck_m,occluded,self_occluded"]
     for number, people in enumerate(scene.people):
@@ -150,11 +150,11 @@ def write_native(root: Path, scene: Scene, *, pictures: bool = True) -> Path:
         "version": 1,
         "width": scene.size_wh[0],
         "height": scene.size_wh[1],
-        "pictures": pictures,
+        "images": images,
         "frames": [
             {
                 "frame": number,
-                "file": f"frames/{number}.jpg" if pictures else None,
+                "file": f"frames/{number}.jpg" if images else None,
                 "camera": {
                     "vfov_deg": camera.vfov_deg,
                     "position_m": camera.position_m,
@@ -166,8 +166,8 @@ def write_native(root: Path, scene: Scene, *, pictures: bool = True) -> Path:
     }
     _write(folder / "heads.csv", "\n".join(rows) + "\n")
     _write(folder / "sequence.json", json.dumps(document))
-    for number in range(len(scene.people)) if pictures else ():
-        _write(folder / "frames" / f"{number}.jpg", picture(scene.size_wh, ".jpg", number))
+    for number in range(len(scene.people)) if images else ():
+        _write(folder / "frames" / f"{number}.jpg", image(scene.size_wh, ".jpg", number))
     return folder.parent
 
 
@@ -183,26 +183,26 @@ GENERATIONS = {
 
 
 def write_jta_mods(
-    root: Path, scene: Scene, generation: int = 3, *, pictures: bool = True, name: str = "seq_0"
+    root: Path, scene: Scene, generation: int = 3, *, images: bool = True, name: str = "seq_0"
 ) -> Path:
     folder = root / "JTA" / name
     columns = ["frame", "pedestrian_id", "joint_type", *GENERATIONS[generation], *CAMERA]
     lines = [(", " if generation == 1 else ",").join(columns)]
     for number, people in enumerate(scene.people):
         camera = scene.cameras[number]
-        place = [*(camera.position_m or ()), *(camera.rotation_deg or ()), camera.vfov_deg]
+        position = [*(camera.position_m or ()), *(camera.rotation_deg or ()), camera.vfov_deg]
         for body in people:
             for kind, joint in enumerate(joints_of(body)):
                 x, y, _ = see(joint, camera, scene.size_wh)
                 cells = dict(zip(SPOT, joint, strict=True)) | {"2D_x": x, "2D_y": y}
                 cells |= {"occluded": body.occluded, "self_occluded": body.self_occluded}
-                cells |= dict(zip(CAMERA, place, strict=True))
+                cells |= dict(zip(CAMERA, position, strict=True))
                 values = [printed(cells[name]) for name in columns[3:]]
                 lines.append(",".join([str(number), str(body.ped), str(kind), *values]))
     _write(folder / "coords.csv", "\r\n".join(lines) + "\r\n")
     _write(folder / "log.txt", "")
-    for number in range(len(scene.people)) if pictures else ():
-        _write(folder / f"{number}.jpeg", picture(scene.size_wh, ".jpg", number))
+    for number in range(len(scene.people)) if images else ():
+        _write(folder / f"{number}.jpeg", image(scene.size_wh, ".jpg", number))
     return folder.parent
 
 
@@ -229,7 +229,7 @@ def write_jta(root: Path, scene: Scene) -> Path:
     _write(base / "annotations" / "train" / "seq_0.json", json.dumps(rows))
     for number in range(len(scene.people)):
         file = base / "frames" / "train" / "seq_0" / f"{number + 1}.jpg"
-        _write(file, picture(scene.size_wh, ".jpg", number))
+        _write(file, image(scene.size_wh, ".jpg", number))
     return base
 
 
@@ -283,7 +283,7 @@ def write_motsynth(root: Path, scene: Scene, *, base: int = 1, world: bool = Fal
     _write(out / "annotations" / "000.json", json.dumps(document))
     for number in range(len(scene.people)):
         file = out / "frames" / "000" / "rgb" / f"{number:04d}.jpg"
-        _write(file, picture(scene.size_wh, ".jpg", number))
+        _write(file, image(scene.size_wh, ".jpg", number))
     return out
 
 
@@ -304,12 +304,22 @@ def write_mta(root: Path, scene: Scene, *, camera_number: int = 0, split: str = 
     lines = [MTA_COLUMNS]
     for number, people in enumerate(scene.people):
         camera = scene.cameras[number]
-        place = [*(camera.position_m or ()), *(camera.rotation_deg or ()), camera.vfov_deg]
+        position = [*(camera.position_m or ()), *(camera.rotation_deg or ()), camera.vfov_deg]
         for body in people:
             kind_of = 28 if body.ped in scene.extra.get("animals", ()) else 4
             for kind, joint in enumerate(joints_of(body)):
                 x, y, _ = see(joint, camera, scene.size_wh)
-                values = [x, y, *joint, body.occluded, body.self_occluded, *place, *body.top, x, y]
+                values = [
+                    x,
+                    y,
+                    *joint,
+                    body.occluded,
+                    body.self_occluded,
+                    *position,
+                    *body.top,
+                    x,
+                    y,
+                ]
                 values += [
                     kind_of,
                     0,
@@ -328,7 +338,7 @@ def write_mta(root: Path, scene: Scene, *, camera_number: int = 0, split: str = 
     _write(folder / f"coords_fib_cam_{camera_number}.csv", "frame_no_cam,person_id\r\n")
     for number in range(len(scene.people)):
         file = folder / f"image_{number}_{camera_number}.jpg"
-        _write(file, picture(scene.size_wh, ".jpg", number))
+        _write(file, image(scene.size_wh, ".jpg", number))
     return base
 
 
@@ -377,8 +387,8 @@ def write_gcc(root: Path, scene: Scene, *, part: str = "part_3_1", shots: bool =
         shot = folder / str(UNIX + number)
         _write(shot / "pedInfo.xml", ped_info(scene, number))
         if shots:
-            _write(shot / "part_0_1.bmp", picture(scene.size_wh, ".bmp", number))
-            _write(shot / "part_0_0.bmp", picture(scene.size_wh, ".bmp", number))
+            _write(shot / "part_0_1.bmp", image(scene.size_wh, ".bmp", number))
+            _write(shot / "part_0_0.bmp", image(scene.size_wh, ".bmp", number))
             _write(shot / "part_0.raw", stencil_of(scene, number))
     return folder.parent
 
@@ -409,7 +419,7 @@ def write_gcc_scene(
     camera = scene.cameras[0]
     for number in range(len(scene.people)):
         points, time = labelled_points(scene, number), UNIX + number
-        _write(folder / "pngs" / f"{time}.png", picture(scene.size_wh, ".png", number))
+        _write(folder / "pngs" / f"{time}.png", image(scene.size_wh, ".png", number))
         _write(folder / "segs" / f"{time}.raw", stencil_of(scene, number, 1))
         if not mats:
             document: Mapping[str, Any] = {
@@ -540,7 +550,7 @@ def write_gta_event(root: Path, scene: Scene, *, matrix: bool = True, face: bool
             )
         stem = base / "data" / "pier" / f"{number:010d}"
         _write(stem.with_suffix(".json"), json.dumps({"Detections": detections}))
-        _write(stem.with_suffix(".tiff"), picture(scene.size_wh, ".tiff", number))
+        _write(stem.with_suffix(".tiff"), image(scene.size_wh, ".tiff", number))
         stencil = np.frombuffer(stencil_of(scene, number), np.uint8)
         pixels = stencil.reshape(scene.size_wh[1], scene.size_wh[0])
         _write(stem.with_name(f"{stem.name}-stencil.tiff"), bytes(cv2.imencode(".tiff", pixels)[1]))

@@ -17,6 +17,8 @@ FLOORS = {
     "compiling": 0,
     "errors": 0,
     "density": 1,
+    "plugins": 1,
+    "detectors": 2,
     "findings": 1,
     "geometry": 1,
     "images": 1,
@@ -186,7 +188,7 @@ def test_what_the_package_shows() -> None:
         "export_model": (
             "(checkpoint: 'str | Path', out: 'str | Path' = 'model.onnx') -> 'ExportedModel'"
         ),
-        "diff": "(old: 'str | Path', new: 'str | Path') -> 'Difference'",
+        "diff": "(old: 'str | Path', new: 'str | Path') -> 'DatasetDifference'",
         "doctor": "(*, run: 'bool' = True) -> 'Checkup'",
         "publish": (
             "(release: 'str | Path', repo: 'str', *, yes: 'bool' = False, private: 'bool' = False, "

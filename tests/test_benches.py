@@ -29,17 +29,17 @@ def test_every_bench_is_in_the_table(tools: tuple[Any, Any]) -> None:
 def test_a_ratio_that_grows_is_named(tools: tuple[Any, Any]) -> None:
     runner, figures = tools
 
-    def told(ours: float, theirs: float | None, peer: str = "peer") -> list[Any]:
+    def reported(ours: float, theirs: float | None, peer: str = "peer") -> list[Any]:
         return [figures.Figure("reading", ours, "s", peer, theirs)]
 
-    assert runner.grown(told(1.0, 2.0), told(1.2, 2.0), 0.3) == []
-    assert runner.grown(told(1.0, 2.0), told(1.5, 2.0), 0.3) == [
+    assert runner.grown(reported(1.0, 2.0), reported(1.2, 2.0), 0.3) == []
+    assert runner.grown(reported(1.0, 2.0), reported(1.5, 2.0), 0.3) == [
         "reading, to peer: 0.75, it was 0.5"
     ]
-    slower_machine = told(10.0, 20.0)
-    assert runner.grown(told(1.0, 2.0), slower_machine, 0.3) == []
-    assert runner.grown(told(1.0, None), told(9.0, None), 0.3) == []
-    assert runner.grown(told(1.0, 2.0, "another"), told(9.0, 2.0), 0.3) == []
+    slower_machine = reported(10.0, 20.0)
+    assert runner.grown(reported(1.0, 2.0), slower_machine, 0.3) == []
+    assert runner.grown(reported(1.0, None), reported(9.0, None), 0.3) == []
+    assert runner.grown(reported(1.0, 2.0, "another"), reported(9.0, 2.0), 0.3) == []
 
 
 def test_figures_are_told_where_they_are_asked_for(
@@ -62,9 +62,9 @@ def test_the_page_is_made_of_the_figures(
     monkeypatch.setattr(runner, "FIGURES", tmp_path / "figures.json")
     monkeypatch.setattr(runner, "TABLE", tmp_path / "BENCHMARKS.md")
     one = figures.Figure("reading a million rows", 0.2, "s", "its floor", 0.1, "≤ 3")
-    told = {"coords": runner.Told(runner.machine(), "2026-11-25", [one])}
-    runner.write(told)
-    assert runner.by_bench() == told
+    reported = {"coords": runner.Told(runner.machine(), "2026-11-25", [one])}
+    runner.write(reported)
+    assert runner.by_bench() == reported
     text = (tmp_path / "BENCHMARKS.md").read_text()
     assert "| reading a million rows | 0.2 s | its floor | 0.1 s | 2 | ≤ 3 |" in text
     assert "`python tools/bench/bench_coords.py`" in text

@@ -52,15 +52,15 @@ def test_a_decoder_that_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_little_room_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnostics, "LEAST_FREE_BYTES", 10**18)
-    monkeypatch.setattr(diagnostics, "LEAST_MEMORY_BYTES", 10**18)
+    monkeypatch.setattr(diagnostics, "MIN_FREE_BYTES", 10**18)
+    monkeypatch.setattr(diagnostics, "MIN_MEMORY_BYTES", 10**18)
     found = diagnostics.doctor(run=False)
     assert found.exit_code == 0
     assert any("use --workers 1" in one for one in found.advice)
     assert any("free space, or work elsewhere" in one for one in found.advice)
 
 
-def test_a_step_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     from gtahead.formats import exporting
 
     def broken(*_: Any, **__: Any) -> None:

@@ -9,9 +9,9 @@ from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError, 
 
 def test_a_message_has_place_value_and_remedy() -> None:
     where = Where("heads.csv", "seq", "000123", 4, "x")
-    error = InputError("x lies outside", where=where, value=1920.5, remedy="mend it")
+    error = InputError("x lies outside", where=where, value=1920.5, remedy="fix it")
     assert str(error) == (
-        "heads.csv > sequence seq > frame 000123 > head 4 > x: x lies outside (got 1920.5); mend it"
+        "heads.csv > sequence seq > frame 000123 > head 4 > x: x lies outside (got 1920.5); fix it"
     )
 
 
@@ -25,7 +25,7 @@ def test_long_values_are_cut_and_stay_on_one_line() -> None:
     ("kind", "code"), [(InputError, 1), (UsageError, 2), (ResourceError, 4), (GtaheadError, 70)]
 )
 def test_errors_cross_processes_whole(kind: type[GtaheadError], code: int) -> None:
-    error = kind("wrong", where=Where("f", head=0), value=0, remedy="mend")
+    error = kind("wrong", where=Where("f", head=0), value=0, remedy="fix")
     back = pickle.loads(pickle.dumps(error))
     assert type(back) is kind
     assert (str(back), back.where, back.value, back.exit_code) == (

@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from helpers import edit_sequence, gtahead, make_sequence, manifest, picture, spawn_gtahead
+from helpers import edit_sequence, gtahead, image, make_sequence, manifest, spawn_gtahead
 
 import gtahead as library
 from gtahead.images import reading
@@ -54,7 +54,7 @@ def test_a_decoder_that_hangs_costs_its_frame(
     release.set()
     assert done.code == 3
     assert (
-        "a/frames/000001.jpg > sequence a > frame 000001: the picture can't be read: not decoded "
+        "a/frames/000001.jpg > sequence a > frame 000001: the image can't be read: not decoded "
         "within 2 s"
     ) in done.err
     assert manifest(tmp_path / "out")["statistics"]["frames"] == 7
@@ -69,14 +69,14 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_picture_too_large_for_the_memory_costs_its_frame(
+def test_a_image_too_large_for_the_memory_costs_its_frame(
     captures: Path, tmp_path: Path, workers: int
 ) -> None:
     quiet = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", PEAK, str(captures), str(tmp_path / "small")]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, env=quiet)
+    reported = subprocess.run(command, check=True, capture_output=True, text=True, env=quiet)
     # 131 million pixels are allowed. In grey they fit into what is left, in colour they don't.
-    limit = int(told.stdout) * 1024 + 300_000_000
+    limit = int(reported.stdout) * 1024 + 300_000_000
     large = cv2.imencode(".png", np.tile(np.arange(250, dtype=np.uint8), (11_400, 46)))[1]
     folder = make_sequence(captures, "large", frames=1, rows=["0,1,10.5,20.25,8"])
     edit_sequence(folder, lambda document: document.update(width=11_500, height=11_400))
@@ -88,7 +88,7 @@ def test_a_picture_too_large_for_the_memory_costs_its_frame(
     arguments = ["build", "--raw", captures, "--out", tmp_path / "out", "--workers", workers]
     done = spawn_gtahead(*arguments, preexec_fn=less_memory, env=quiet)
     assert done.code == 3, done.err
-    assert "sequence large > frame 000000: the picture can't be read" in done.err
+    assert "sequence large > frame 000000: the image can't be read" in done.err
     assert "Traceback" not in done.err
     assert manifest(tmp_path / "out")["statistics"]["frames"] == 8
 
@@ -140,7 +140,7 @@ def test_files_that_may_not_be_read(captures: Path, tmp_path: Path) -> None:
     done = spawn_gtahead(*arguments, preexec_fn=without_root)
     assert done.code == 3, done.err
     assert "labels-unreadable" in done.err
-    assert "picture-unreadable" in done.err
+    assert "image-unreadable" in done.err
     assert manifest(tmp_path / "out")["statistics"]["frames"] == 3
 
 
@@ -177,9 +177,9 @@ def test_a_table_cut_short(dataset: Path, table: str, command: str) -> None:
     before = {path: path.read_bytes() for path in dataset.rglob("*") if path.is_file()}
     done = gtahead(*command.split(), *COMMANDS[command](dataset))
     assert done.code == 1, done.err
-    told = done.out + done.err  # what `validate` finds is its result, not a complaint
-    assert table in told
-    assert "damaged" in told or "can't be read" in told or "isn't the one" in told
+    reported = done.out + done.err  # what `validate` finds is its result, not a complaint
+    assert table in reported
+    assert "damaged" in reported or "can't be read" in reported or "isn't the one" in reported
     assert {path: path.read_bytes() for path in dataset.rglob("*") if path.is_file()} == before
     assert sorted(path.name for path in dataset.parent.iterdir()) == ["captures", "dataset"]
 
@@ -218,11 +218,11 @@ def test_a_worker_that_is_killed_from_outside(captures: Path, tmp_path: Path) ->
     assert manifest(target)["statistics"]["frames"] == 8
 
 
-def test_a_picture_of_a_terabyte_is_not_read(captures: Path, tmp_path: Path) -> None:
+def test_a_image_of_a_terabyte_is_not_read(captures: Path, tmp_path: Path) -> None:
     path = captures / "a" / "frames" / "000001.jpg"
-    path.write_bytes(picture(1))
+    path.write_bytes(image(1))
     os.truncate(path, 2**40)  # a hole: it takes no room
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "out", "--workers", 1)
     assert done.code == 3, done.err
-    assert "picture-too-large" in done.err
+    assert "image-too-large" in done.err
     assert gtahead("validate", captures).code == 1

@@ -71,7 +71,7 @@ def test_projection_equals_rotation_matrices(
 def test_ten_thousand_cameras_against_matrices() -> None:
     """Cameras and points all over the game's map, half of the points behind the camera."""
     random = np.random.default_rng(0)
-    worst, in_picture, behind = 0.0, 0, 0
+    worst, in_image, behind = 0.0, 0, 0
     for _ in range(10_000):
         camera = Camera(
             random.uniform(10, 120),
@@ -84,11 +84,11 @@ def test_ten_thousand_cameras_against_matrices() -> None:
         assert depth[0] == pytest.approx(forward, abs=1e-9)
         if forward <= 0:
             behind += 1
-            assert np.isnan(xy[0]).all()  # refused: the game would mirror it into the picture
+            assert np.isnan(xy[0]).all()  # refused: the game would mirror it into the image
         elif max(abs(x - 960), abs(y - 540)) < 3000:
-            in_picture += 1
+            in_image += 1
             worst = max(worst, abs(xy[0, 0] - x), abs(xy[0, 1] - y))
-    assert (in_picture > 3000, behind > 4000) == (True, True)
+    assert (in_image > 3000, behind > 4000) == (True, True)
     assert worst <= 1e-6
 
 

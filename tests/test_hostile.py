@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from helpers import gtahead, make_sequence, manifest, picture, spawn_gtahead
+from helpers import gtahead, image, make_sequence, manifest, spawn_gtahead
 from pyarrow import parquet
 
 import gtahead as library
@@ -92,7 +92,7 @@ def test_a_data_set_that_leads_out_of_its_folder(
     }[command]
     done = gtahead(*words)
     assert done.code == 1, done.err
-    assert "leaves the data set" in done.err
+    assert "leaves the dataset" in done.err
     assert everything(tmp_path) == before
 
 
@@ -109,13 +109,13 @@ def test_a_link_brings_no_other_file_into_an_export(
         *("export", dataset, "--format", name, "--allow-lossy", "--out", out, "--images", images)
     )
     assert done.code == 1
-    assert "the picture is a link or no regular file" in done.err
+    assert "the image is a link or no regular file" in done.err
     assert not out.exists()
     staged = gtahead("publish", "stage", dataset, "--out", out, *STAGE)
     assert (staged.code, out.exists()) == (1, False)
 
 
-def test_no_picture_starts_a_program(tmp_path: Path) -> None:
+def test_no_image_starts_a_program(tmp_path: Path) -> None:
     """PostScript named .jpg: Pillow would call Ghostscript for it."""
     folder = make_sequence(tmp_path / "captures", "a")
     for file in ("000000.jpg", "000001.jpg"):
@@ -191,7 +191,7 @@ def test_bombs_as_mat_files(tmp_path: Path, what: str) -> None:
     for folder in ("images", "ground_truth"):
         (tmp_path / "raw" / "part_A" / "train_data" / folder).mkdir(parents=True)
     root = tmp_path / "raw" / "part_A" / "train_data"
-    (root / "images" / "IMG_1.jpg").write_bytes(picture())
+    (root / "images" / "IMG_1.jpg").write_bytes(image())
     (root / "ground_truth" / "GT_IMG_1.mat").write_bytes(MATS[what]())
     done = with_little_memory("build", "--raw", tmp_path / "raw", "--out", tmp_path / "set")
     assert done.code in (1, 3), done.err
@@ -258,7 +258,7 @@ def test_a_table_of_more_frames_than_the_manifest_says(dataset: Path) -> None:
 def test_xml_that_is_no_voc(tmp_path: Path, kind: str) -> None:
     for folder in ("Annotations", "JPEGImages"):
         (tmp_path / "raw" / folder).mkdir(parents=True)
-    (tmp_path / "raw" / "JPEGImages" / "x.jpg").write_bytes(picture())
+    (tmp_path / "raw" / "JPEGImages" / "x.jpg").write_bytes(image())
     text = {
         "nested": "<annotation>" + "<a>" * 300_000,
         "page": "<html><body>Not found</body></html>",
@@ -365,13 +365,13 @@ def test_pipes_and_devices_are_not_waited_for(dataset: Path, tmp_path: Path, kin
         assert done.code == 1, done.err
     (raw / "export.json").unlink()
     (raw / "export.json").write_bytes(keep[raw / "export.json"])
-    places = [
+    positions = [
         dataset / "images" / "a" / "000000.jpg",
         dataset / "heads" / "a.parquet",
         dataset / "frames.parquet",
         dataset / "manifest.json",
     ]
-    for path in places:
+    for path in positions:
         put(path)
         out = tmp_path / "out"
         done = with_little_memory(
@@ -395,15 +395,15 @@ def test_names_that_command_a_terminal_or_a_spreadsheet(tmp_path: Path, name: st
     assert "can't name a sequence" in done.err
     assert library.Dataset.open(tmp_path / "set").sequences == ["good"]
     for words in (["info", tmp_path / "captures"], ["validate", tmp_path / "captures"]):
-        told = gtahead(*words)
-        assert all(c.isprintable() or c == "\n" for c in told.out + told.err)
+        reported = gtahead(*words)
+        assert all(c.isprintable() or c == "\n" for c in reported.out + reported.err)
 
 
 def test_words_that_command_a_terminal_or_a_spreadsheet(tmp_path: Path) -> None:
     words = {"weather": "=cmd|'/C calc'!A0", "location": "\x1b[2J\u202e<b>x</b>"}
     make_sequence(tmp_path / "captures", "a", **words)
-    told = gtahead("info", tmp_path / "captures")
-    assert all(c.isprintable() or c == "\n" for c in told.out)
+    reported = gtahead("info", tmp_path / "captures")
+    assert all(c.isprintable() or c == "\n" for c in reported.out)
     library.build(tmp_path / "captures", tmp_path / "set", workers=1)
     out = tmp_path / "csv"
     done = gtahead(
@@ -443,8 +443,8 @@ def test_conditions_that_are_no_text(dataset: Path, tmp_path: Path, kind: str) -
     assert gtahead("export", dataset, "--format", "coco", "--allow-lossy", "--out", raw).code == 0
     for path in (raw / "annotations").iterdir():
         document = json.loads(path.read_text())
-        for image in document["images"]:
-            image["gtahead"][kind] = 5
+        for row in document["images"]:
+            row["gtahead"][kind] = 5
         path.write_text(json.dumps(document))
     done = gtahead("build", "--raw", raw, "--out", tmp_path / "set")
     assert done.code in (0, 3), done.err
@@ -490,7 +490,7 @@ def test_a_card_whose_header_is_odd(
     assert not (tmp_path / "ran").exists()
 
 
-def test_pictures_of_a_shard_that_are_none(dataset: Path, tmp_path: Path) -> None:
+def test_images_of_a_shard_that_are_none(dataset: Path, tmp_path: Path) -> None:
     raw = tmp_path / "exported"
     words = ["export", dataset, "--format", "huggingface", "--allow-lossy", "--out", raw]
     assert gtahead(*words).code == 0
@@ -501,7 +501,7 @@ def test_pictures_of_a_shard_that_are_none(dataset: Path, tmp_path: Path) -> Non
     parquet.write_table(table, path)
     done = gtahead("build", "--raw", raw, "--out", tmp_path / "set")
     assert done.code == 1
-    assert "the pictures aren't as the hub has them (got 'string')" in done.err
+    assert "the images aren't as the hub has them (got 'string')" in done.err
 
 
 def test_names_in_markdown_are_text(dataset: Path, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def workers_of(process: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Captures, and the data set of them."""
+    """Captures, and the dataset of them."""
     folder = tmp_path_factory.mktemp("kills")
     library.simulate(folder / "captures", preset="tiny", seed=11)
     library.build(folder / "captures", folder / "dataset")

@@ -63,7 +63,7 @@ def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
 
 
 def test_links_reach_what_a_symbolic_link_points_to(tmp_path: Path) -> None:
-    (tmp_path / "real").write_bytes(b"picture")
+    (tmp_path / "real").write_bytes(b"image")
     (tmp_path / "symbolic").symlink_to("real")
     assert storage.link_or_copy(tmp_path / "symbolic", tmp_path / "linked", link=True)
     assert not (tmp_path / "linked").is_symlink()
@@ -76,11 +76,11 @@ def test_another_file_system_gets_a_copy(tmp_path: Path) -> None:
     elsewhere = Path("/dev/shm")
     if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("this machine has no second file system to write to")
-    (tmp_path / "real").write_bytes(b"picture")
+    (tmp_path / "real").write_bytes(b"image")
     target = elsewhere / f"gtahead-test-{os.getpid()}"
     try:
         assert not storage.link_or_copy(tmp_path / "real", target, link=True)
-        assert target.read_bytes() == b"picture"
+        assert target.read_bytes() == b"image"
     finally:
         target.unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ from helpers import gtahead, make_sequence
 
 import gtahead as library
 from gtahead import InputError, ResourceError, urls
-from gtahead.urls import is_url, local_copy, places
+from gtahead.urls import is_url, local_copy, resolve_urls
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -84,27 +84,27 @@ def test_the_whole_way_by_url_gives_the_same(store: Any, captures: Path, tmp_pat
     assert stored(store, "/bucket/my set coco") == files(tmp_path / "my set coco")
     opened = library.Dataset.open(url)
     assert opened.folder.name == "my set"
-    assert all(frame.picture and frame.picture.is_file() for frame in opened)
+    assert all(frame.image and frame.image.is_file() for frame in opened)
 
 
 def test_only_what_changed_is_fetched(store: Any, captures: Path, capsys: Any) -> None:
-    place = local_copy("memory://raw")
-    assert files(place) == files(captures)
-    before = {path: path.stat().st_mtime_ns for path in place.rglob("*.jpg")}
+    position = local_copy("memory://raw")
+    assert files(position) == files(captures)
+    before = {path: path.stat().st_mtime_ns for path in position.rglob("*.jpg")}
     store.pipe("/raw/a/heads.csv", b"frame,ped_id,x,y,depth_m\n0,1,5,5,8\n")
     store.rm("/raw/c/frames/000003.jpg")
-    assert local_copy("memory://raw") == place
-    assert (place / "a/heads.csv").read_bytes() == store.cat("/raw/a/heads.csv")
-    gone = place / "c/frames/000003.jpg"
-    assert {path: path.stat().st_mtime_ns for path in place.rglob("*.jpg")} == {
+    assert local_copy("memory://raw") == position
+    assert (position / "a/heads.csv").read_bytes() == store.cat("/raw/a/heads.csv")
+    gone = position / "c/frames/000003.jpg"
+    assert {path: path.stat().st_mtime_ns for path in position.rglob("*.jpg")} == {
         path: when for path, when in before.items() if path != gone
     }
 
 
-def test_labels_alone_leave_pictures_there(store: Any, captures: Path) -> None:
+def test_labels_alone_leave_images_there(store: Any, captures: Path) -> None:
     library.build("memory://raw", "memory://set", workers=1)
     whole = stored(store, "/set")
-    fetched = local_copy("memory://set", pictures=False)
+    fetched = local_copy("memory://set", images=False)
     assert (fetched / "manifest.json").is_file()
     assert not (fetched / "images").exists()
     library.annotate("memory://set", boxes="fixed:6", workers=1)
@@ -156,7 +156,7 @@ def test_a_sending_that_fails_leaves_no_half_for_a_whole(
 
 
 def test_two_writers_at_once(store: Any, captures: Path, tmp_path: Path) -> None:
-    @places(writes=["out"])
+    @resolve_urls(writes=["out"])
     def work(out: str | Path) -> None:
         library.build(captures, out, workers=1)
         # Meanwhile, a machine with another cache builds something else there.
@@ -185,11 +185,11 @@ def test_a_file_by_url(store: Any, captures: Path, tmp_path: Path) -> None:
     arguments = ["benchmark", "memory://found.json", "--split", "train", "--resamples", 0, "--json"]
     done = gtahead(*arguments, "--data", tmp_path / "set")
     assert done.code == 0, done.err
-    assert done.json["data"]["pictures"] == 12
+    assert done.json["data"]["images"] == 12
 
 
 @pytest.mark.parametrize(
-    ("url", "code", "told"),
+    ("url", "code", "reported"),
     [
         ("memory://nowhere", 1, "memory://nowhere: nothing is there"),
         ("s3://bucket/set", 4, "a package is missing (got 's3://bucket/set'); Install s3fs"),
@@ -197,12 +197,12 @@ def test_a_file_by_url(store: Any, captures: Path, tmp_path: Path) -> None:
         ("memory://a/..", 1, "the URL doesn't end in a name"),
     ],
 )
-def test_urls_that_lead_nowhere(store: Any, url: str, code: int, told: str) -> None:
+def test_urls_that_lead_nowhere(store: Any, url: str, code: int, reported: str) -> None:
     if url.startswith("s3") and find_spec("s3fs") is not None:
         pytest.skip("s3fs is installed: nothing is missing")
     for words in (["info", url], ["export", url, "--format", "coco"], ["build", "--raw", url]):
         done = gtahead(*words)
-        assert (done.code, told in done.err) == (code, True), done.err
+        assert (done.code, reported in done.err) == (code, True), done.err
 
 
 def test_names_that_leave_the_folder(store: Any, cache: Path) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gtahead.training.targets import Heads
+from gtahead.training.targets import HeadTargets
 
 
-def make_heads(boxes: object, ignored: object = ()) -> Heads:
+def make_heads(boxes: object, ignored: object = ()) -> HeadTargets:
     """Make heads of lists of corners."""
     known = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
     sides = known[:, 2:] - known[:, :2]
-    return Heads(known, torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4), sides / 4)
+    return HeadTargets(known, torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4), sides / 4)
 
 
-def random_heads(count: int, seed: int, size: tuple[int, int] = (128, 96)) -> Heads:
-    """Spread heads of 3 to 30 px over a picture."""
+def random_heads(count: int, seed: int, size: tuple[int, int] = (128, 96)) -> HeadTargets:
+    """Spread heads of 3 to 30 px over an image."""
     random = np.random.default_rng(seed)
     centre = random.uniform(0, 1, (count, 2)) * size
     sides = random.uniform(3, 30, (count, 2))

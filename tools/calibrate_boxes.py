@@ -3,8 +3,8 @@
     python tools/calibrate_boxes.py            # simulates, measures, prints
     python tools/calibrate_boxes.py --write    # and replaces gtahead/annotation/calibration.json
 
-The truth is simulated: heads of counted people in the preset `small`, seeds 100 to 102. The
-relative error of a side is (estimate - truth) / truth, a side being the root of a box's area.
+The ground truth is simulated: heads of counted people in the preset `small`, seeds 100 to 102. The
+relative error of a side is estimate / ground truth - 1, a side being the root of a box's area.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def measure(folder: Path, errors: dict[str, list[Floats]], ious: dict[str, list[
     for source in reader.list_sequences(folder, Findings()):
         captured = reader.read(source, Findings(), Ledger())
         heads = captured.heads
-        truth = np.stack([heads[f"captured_{c}"] for c in ("x0", "y0", "x1", "y1")], axis=1)
+        ground_truth = np.stack([heads[f"captured_{c}"] for c in ("x0", "y0", "x1", "y1")], axis=1)
         points = np.stack([heads["x"], heads["y"]], axis=1)
         in_frame = inside(points, captured.size_wh)
         status = CountPolicy().status(in_frame, heads["visibility"], None)
@@ -51,7 +51,7 @@ def measure(folder: Path, errors: dict[str, list[Floats]], ious: dict[str, list[
             np.zeros(len(cameras), np.int64),
             np.zeros(len(cameras)),
         )
-        for rule, found in measure_rules(scene, truth, status == COUNTED).items():
+        for rule, found in measure_rules(scene, ground_truth, status == COUNTED).items():
             errors.setdefault(rule, []).append(found.error)
             ious.setdefault(rule, []).append(found.iou)
 
@@ -72,9 +72,9 @@ def main() -> None:
     print(f"{'rule':16}{'heads':>9}{'p10':>8}{'median':>8}{'p90':>8}{'mean IoU':>10}")
     for rule in MEASURED:
         values = np.concatenate(errors[rule])
-        told = summary(values, np.concatenate(ious[rule]))
+        reported = summary(values, np.concatenate(ious[rule]))
         p10, median, p90, iou = (
-            told[key] for key in ("p10_signed", "bias", "p90_signed", "mean_iou")
+            reported[key] for key in ("p10_signed", "bias", "p90_signed", "mean_iou")
         )
         rules[rule] = {"p10": p10, "median": median, "p90": p90, "heads": len(values)}
         print(f"{rule:16}{len(values):9,}{p10:8.3f}{median:8.3f}{p90:8.3f}{iou:10.3f}")

@@ -4,7 +4,7 @@
     python tools/check_readers.py --work DIR --torchvision  # and torchvision: several GB
 
 Simulates captures, adds a split whose frames are all empty, exports, and loads the exports in
-environments of their own, made under DIR: `datasets` 3.6, plain and streaming, pictures and labels
+environments of their own, made under DIR: `datasets` 3.6, plain and streaming, images and labels
 alone; torchvision's CocoDetection. Prints what was seen; ends with 1 where anything differs.
 """
 
@@ -64,15 +64,15 @@ for split in ("train", "val", "test"):
     with contextlib.redirect_stdout(io.StringIO()):
         data = CocoDetection(f"{root}/images", f"{root}/annotations/instances_{split}.json")
     found[split] = [
-        [info["file_name"].rsplit(".", 1)[0], sum(not a["iscrowd"] for a in rows), *picture.size]
-        for info, (picture, rows) in zip(data.coco.loadImgs(data.ids), data)
+        [info["file_name"].rsplit(".", 1)[0], sum(not a["iscrowd"] for a in rows), *image.size]
+        for info, (image, rows) in zip(data.coco.loadImgs(data.ids), data)
     ]
 print(json.dumps([torchvision.__version__, {"CocoDetection": found}]))
 """
 
 
 def prepare(folder: Path) -> Path:
-    """Make captures with a test split of empty frames, the data set, and the exports."""
+    """Make captures with a test split of empty frames, the dataset, and the exports."""
     for name in ("captures", "dataset", "exports"):  # of an earlier run
         shutil.rmtree(folder / name, ignore_errors=True)
     captures = folder / "captures"
@@ -112,7 +112,7 @@ def python_with(folder: Path, *packages: str) -> Path:
 
 
 def check(python: Path, code: str, exports: Path, cache: Path) -> bool:
-    """Run a reader and compare what it saw with the data set."""
+    """Run a reader and compare what it saw with the dataset."""
     done = subprocess.run(
         [str(python), "-c", code, str(exports), str(cache)], capture_output=True, text=True
     )

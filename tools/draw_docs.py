@@ -1,4 +1,4 @@
-"""Draw the pictures of README and tutorial, as the tutorial's commands make them.
+"""Draw the images of README and tutorial, as the tutorial's commands make them.
 
 python tools/draw_docs.py            # those of the core; needs Chromium for the report's
 python tools/draw_docs.py --trained  # and what a detector found, with torch, in about two minutes
@@ -20,31 +20,31 @@ import gtahead
 from gtahead.drawing import write_png
 from gtahead.viewing.rules import draw_rules
 
-PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 WIDTH = 1280
 CROWD = "seq_03/000004"
 
 
 def pixels(path: Path) -> npt.NDArray[np.uint8]:
-    """Read a picture."""
-    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    assert picture is not None
-    return np.asarray(picture, np.uint8)
+    """Read an image."""
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return np.asarray(image, np.uint8)
 
 
 def keep(source: Path, name: str, width: int = WIDTH) -> None:
-    """Store a picture as the docs have it: JPEG, at most so wide."""
-    picture = pixels(source)
-    if picture.shape[1] > width:
-        size = (width, round(picture.shape[0] * width / picture.shape[1]))
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-    data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 84])[1]
-    (PICTURES / name).write_bytes(data.tobytes())
+    """Store an image as the docs have it: JPEG, at most so wide."""
+    image = pixels(source)
+    if image.shape[1] > width:
+        size = (width, round(image.shape[0] * width / image.shape[1]))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 84])[1]
+    (IMAGES / name).write_bytes(data.tobytes())
     print(f"{name}: {len(data) / 1000:.0f} kB")
 
 
 def screenshot(page: Path, out: Path) -> None:
-    """Take a picture of a page's first screen."""
+    """Take an image of a page's first screen."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -59,7 +59,7 @@ def screenshot(page: Path, out: Path) -> None:
 
 def main() -> None:
     """Draw them."""
-    parser = argparse.ArgumentParser(description="Draw the docs' pictures")
+    parser = argparse.ArgumentParser(description="Draw the docs' images")
     parser.add_argument("--trained", action="store_true")
     trained = parser.parse_args().trained
     with tempfile.TemporaryDirectory() as folder:
@@ -83,7 +83,7 @@ def main() -> None:
             screenshot(root / "report.html", root / "c.png")
             keep(root / "c.png", "tutorial-report.jpg")
         else:
-            print("no Chromium here: the report's picture stays as it is", file=sys.stderr)
+            print("no Chromium here: the report's image stays as it is", file=sys.stderr)
         gtahead.simulate(root / "crowd", size_wh=(1280, 720), heads=(150, 600), seed=3)
         gtahead.build(root / "crowd", root / "crowd-set")
         tiles = []

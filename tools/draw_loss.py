@@ -1,6 +1,6 @@
 """Draw what Mask Focal Loss weighs, and where its optimum lies, for the docs.
 
-    python tools/draw_loss.py --out docs/pictures/mask-focal-loss.svg
+    python tools/draw_loss.py --out docs/images/mask-focal-loss.svg
 
 All curves come from `gtahead.training`: targets of two heads on a row of cells, and the loss's own
 minimum over a fine range of predictions.
@@ -17,7 +17,7 @@ import torch
 from matplotlib.figure import Figure
 
 from gtahead.training import mask_focal_loss
-from gtahead.training.targets import Heads, heat_targets
+from gtahead.training.targets import HeadTargets, heat_targets
 
 COLOURS = ("#d1495b", "#edae49", "#0b6e99")
 
@@ -46,7 +46,7 @@ def main() -> None:
     cells, weights, best = figure.subplots(1, 3)
 
     boxes = torch.tensor([[16.0, 28, 60, 72], [64.0, 40, 88, 60]])
-    targets = heat_targets([Heads(boxes, boxes[:0], boxes[:, :2])], (25, 30), 4)
+    targets = heat_targets([HeadTargets(boxes, boxes[:0], boxes[:, :2])], (25, 30), 4)
     row = 12
     heat, mask = targets.heat[0, row].numpy(), targets.mask[0, row].numpy()
     at = np.arange(30)

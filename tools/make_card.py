@@ -1,4 +1,4 @@
-"""Write DATASET_CARD.md, the example that every card begins as, from the simulated data set.
+"""Write DATASET_CARD.md, the example that every card begins as, from the simulated dataset.
 
 python tools/make_card.py          # simulates, builds, stages, and takes the card
 python tools/make_card.py --check  # exit 1 where it has fallen behind
@@ -17,7 +17,7 @@ CARD = Path(__file__).resolve().parents[1] / "DATASET_CARD.md"
 
 
 def example() -> str:
-    """Make the card of the data set that `gtahead simulate` gives."""
+    """Make the card of the dataset that `gtahead simulate` gives."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         gtahead.simulate(root / "captures", workers=1)
@@ -26,7 +26,7 @@ def example() -> str:
 
 
 def card_of(dataset: Path, release: Path) -> str:
-    """Stage a data set as the example, and give its card."""
+    """Stage a dataset as the example, and give its card."""
     gtahead.stage(
         dataset,
         release,
@@ -42,7 +42,7 @@ def card_of(dataset: Path, release: Path) -> str:
 
 def main() -> None:
     """Write or check the card."""
-    parser = argparse.ArgumentParser(description="Write the example of a data set's card")
+    parser = argparse.ArgumentParser(description="Write the example of a dataset's card")
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     text = example()

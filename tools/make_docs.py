@@ -85,8 +85,8 @@ def commands_page() -> str:
                 terminal_width=90,
                 help_option_names=context.help_option_names,
             )
-            told = below.get_help(under).rstrip()
-            lines += [f"### gtahead {name} {part}", "", "```text", told, "```", ""]
+            reported = below.get_help(under).rstrip()
+            lines += [f"### gtahead {name} {part}", "", "```text", reported, "```", ""]
     return "\n".join(lines)
 
 
@@ -111,9 +111,11 @@ def api_page() -> str:
                 shown = plain.fget if isinstance(plain, property) else plain
                 if method.startswith("_") or not callable(shown):
                     continue
-                told = inspect.getdoc(shown) or ""
+                reported = inspect.getdoc(shown) or ""
                 brackets = "" if isinstance(plain, property) else _signature(shown)
-                lines += [f"{method}{brackets}", f"    {told.splitlines()[0]}"] if told else []
+                lines += (
+                    [f"{method}{brackets}", f"    {reported.splitlines()[0]}"] if reported else []
+                )
         else:
             lines += [f"{name}{_signature(thing)}", "", inspect.getdoc(thing) or ""]
         lines += ["```", ""]
@@ -138,26 +140,26 @@ def _signature(thing: Any) -> str:  # noqa: ANN401 - a function
 
 FORMATS_INTRO = """# Formats
 
-`gtahead export --format NAME` writes a data set in a format that other programs read; `gtahead
-build --raw DIR` makes a data set of one, ours or anybody's (`--from NAME` where it isn't
+`gtahead export --format NAME` writes a dataset in a format that other programs read; `gtahead
+build --raw DIR` makes a dataset of one, ours or anybody's (`--from NAME` where it isn't
 recognised). `gtahead formats` prints this table.
 
 - **Frames without heads are there**, in every format.
 - **Heads that count are exported; ignored ones where the format can mark them; absent ones
   never.**
-- **Nothing is lost in silence.** What a format has no place for is listed with counts, and
+- **Nothing is lost in silence.** What a format has no location for is listed with counts, and
   nothing is written without `--allow-lossy`. By-products (depths, joints, how boxes came about)
-  stay in the data set; that's told too.
-- **Ids** start at 1, are unique in the data set, and the same in every split and every rebuild.
+  stay in the dataset; that's reported too.
+- **Ids** start at 1, are unique in the dataset, and the same in every split and every rebuild.
 - **All or nothing.** An export is written aside and renamed; `--overwrite` replaces an export of
   gtahead's and nothing else.
 - **The same bytes** for any number of workers and on any day.
-- `export.json` says of what data set, under which count policy, with what left out. `frames.csv`
+- `export.json` says of what dataset, under which count policy, with what left out. `frames.csv`
   says which file is which frame where names don't, with size, split, weather, hour and camera.
 
 Inside gtahead pixels are continuous and 0-based, with the origin at the top-left corner of the
 top-left pixel. A format counts as it always did; *error* is the most that a coordinate is off
-after going out and coming back. A head in its picture stays in it.
+after going out and coming back. A head in its image stays in it.
 
 | format | | holds | loses | error | read back by |
 |---|---|---|---|---|---|
@@ -171,8 +173,8 @@ def formats_page() -> str:
         cells = (
             f"[`{name}`](formats/{name}.md)",
             one.title,
-            ", ".join(sorted(one.holds)) or "counts alone",
-            ", ".join(one.loses) or "–",
+            ", ".join(sorted(one.supports)) or "counts alone",
+            ", ".join(one.drops) or "–",
             _error_of(one),
             one.checked_with,
         )
@@ -189,15 +191,15 @@ def _error_of(one: Format) -> str:
 
 def format_page(one: Format) -> str:
     """Make one format's page."""
-    command = f"gtahead export --format {one.name}" + " --allow-lossy" * bool(one.loses)
+    command = f"gtahead export --format {one.name}" + " --allow-lossy" * bool(one.drops)
     reads = f"    gtahead build --raw ./exports/{one.name} --out ./back\n"
     return (
         f"# {one.name}\n\n{one.title[0].upper() + one.title[1:]}.\n\n"
         f"    {command}\n" + reads * (one.reader is not None) + "\n"
         "```text\n" + one.layout + "\n```\n\n" + one.notes + "\n\n"
         "| | |\n|---|---|\n"
-        f"| holds | {', '.join(sorted(one.holds)) or 'counts alone'} |\n"
-        f"| loses | {', '.join(one.loses) or 'nothing of what [formats](../formats.md) lists'} |\n"
+        f"| holds | {', '.join(sorted(one.supports)) or 'counts alone'} |\n"
+        f"| loses | {', '.join(one.drops) or 'nothing of what [formats](../formats.md) lists'} |\n"
         f"| pixels | {one.origin} |\n"
         f"| error | {_error_of(one)} |\n"
         f"| read back in the tests by | {one.checked_with} |\n"

@@ -1,4 +1,4 @@
-"""A submission for demonstrations, made from the truth itself: no method, and labelled so.
+"""A submission for demonstrations, made from the ground truth itself: no method, and labelled so.
 
     python tools/make_submission.py DATASET --out predictions.json [--split test] [--seed 1]
 
@@ -58,7 +58,7 @@ def make(dataset: Dataset, split: str, seed: int) -> Predictions:
                 "fingerprint": manifest["fingerprints"]["points"][split],
             },
             "method": {
-                "name": f"the truth, disturbed (seed {seed})",
+                "name": f"the ground truth, disturbed (seed {seed})",
                 "seed": seed,
                 "threshold": 0.4,
                 "threshold_selected_on": "none",
@@ -76,7 +76,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=1)
     given = options.parse_args()
     write_predictions(given.out, make(Dataset.open(given.dataset), given.split, given.seed))
-    print(f"wrote {given.out}: made from the truth by jitter, thinning and false heads")
+    print(f"wrote {given.out}: made from the ground truth by jitter, thinning and false heads")
 
 
 if __name__ == "__main__":

@@ -34,31 +34,6 @@ JOINT_ASPECT = 0.8
 FLOOR_PX = 2.0
 ROLLED_DEG = 1.0
 
-ORDER = (
-    "captured",
-    "joints",
-    "camera",
-    "ground",
-    "joints2d",
-    "perspective",
-    "perspective:knn",
-    "knn",
-    "fixed",
-)
-"""The order in which `auto` tries the rules on a frame; `fixed` always works."""
-
-RULES: Mapping[str, Mapping[str, float]] = {
-    "auto": {},
-    "captured": {},
-    "joints": {"ratio": JOINT_RATIO, "aspect": JOINT_ASPECT},
-    "camera": {"side_m": HEAD_SIDE_M},
-    "ground": {"side_m": HEAD_SIDE_M},
-    "perspective": {},
-    "knn": {"k": 3, "scale": 0.25},
-    "fixed": {"side": 24.0},
-}
-"""Rules by the name that a user gives, with their parameters' defaults."""
-
 
 @dataclass(frozen=True)
 class BoxRule:
@@ -88,7 +63,7 @@ class BoxRule:
         return print_spec(self.name, self.of(self.name))
 
     def of(self, rule: str) -> dict[str, float]:
-        """Give a rule's parameters: as given if it is this rule, else its defaults."""
+        """Return a rule's parameters: as given if it is this rule, else its defaults."""
         return {**RULES[rule], **(self.parameters if rule == self.name else {})}
 
 
@@ -99,7 +74,7 @@ class HeadFrames:
     Attributes:
         heads: columns of (N,) as in the canonical table, with `frame_index`, sorted by it.
         frames: F, how many frames there are; frames without heads count.
-        heights_px: (F,) heights of the pictures, as the heads' pixels mean them.
+        heights_px: (F,) heights of the images, as the heads' pixels mean them.
         focal_px: (F,) focal lengths in pixels, NaN where unknown.
         pitch_deg: (F,) the cameras' pitch, NaN where unknown.
         camera: (F,) codes; frames of one camera, that doesn't move, share one. None: each frame
@@ -116,7 +91,7 @@ class HeadFrames:
     roll_deg: Floats | None = None
 
     def column(self, name: str) -> Floats:
-        """Give a column, all NaN where it isn't there."""
+        """Return a column, all NaN where it isn't there."""
         missing = np.full(len(self.heads["head_id"]), np.nan)
         return np.asarray(self.heads.get(name, missing), np.float64)
 
@@ -131,7 +106,7 @@ class HeadFrames:
         return np.asarray(bad == 0, np.bool_)
 
     @property
-    def heads_a_frame(self) -> Ints:
+    def heads_per_frame(self) -> Ints:
         """(F,) numbers of heads."""
         return np.bincount(self.heads["frame_index"], minlength=self.frames)
 
@@ -141,7 +116,7 @@ class PseudoBoxes:
     """Boxes of (N,) heads.
 
     Attributes:
-        boxes_xyxy: (N, 4) pixels, not clipped to the picture.
+        boxes_xyxy: (N, 4) pixels, not clipped to the image.
         source: (N,) int8 index into `ORDER`.
         error_px: (N,) half the 10-90 % range of the side's error, NaN where it isn't known.
         fell_back: how many frames with heads lacked what the wanted rule needs.
@@ -154,25 +129,25 @@ class PseudoBoxes:
 
 
 def give_boxes(scene: HeadFrames, rule: BoxRule) -> PseudoBoxes:
-    """Give every head a box.
+    """Compute a box for every head.
 
     A wanted rule that a frame can't serve (a head without depth, a lone head for `knn`) hands the
     frame to the first rule of `auto` that can; `fixed` always can. No heads: empty arrays.
     """
     count = len(scene.heads["head_id"])
     wanted = [rule.name] if rule.name != "auto" else []
-    wanted += _FURTHER.get(rule.name, ())
+    wanted += [name for name, one in BOX_RULES.items() if one.variant_of == rule.name]
     order = [*wanted, *(name for name in ORDER if name not in wanted)]
     boxes = np.full((count, 4), np.nan)
     source = np.full(count, -1, np.int8)
     error = np.full(count, np.nan)
-    open_frames = scene.heads_a_frame > 0
+    open_frames = scene.heads_per_frame > 0
     served_first = np.zeros(scene.frames, np.bool_)
     for name in order:
         if not open_frames.any():
             break
-        parameters = rule.of(_NAMED.get(name, name))
-        usable, compute = _RULES[name](scene, parameters)
+        kind = BOX_RULES[name]
+        usable, compute = kind.apply(scene, rule.of(kind.variant_of or name))
         chosen = open_frames & usable
         if chosen.any():
             rows = chosen[scene.heads["frame_index"]]
@@ -183,13 +158,9 @@ def give_boxes(scene: HeadFrames, rule: BoxRule) -> PseudoBoxes:
             if name in wanted:
                 served_first |= chosen
             open_frames &= ~chosen
-    fell_back = int((~served_first & (scene.heads_a_frame > 0)).sum()) if wanted else 0
+    fell_back = int((~served_first & (scene.heads_per_frame > 0)).sum()) if wanted else 0
     return PseudoBoxes(boxes, source, snapped(error), fell_back)
 
-
-_FURTHER = {"joints": ("joints2d",), "perspective": ("perspective:knn",)}
-_NAMED = {further: name for name, others in _FURTHER.items() for further in others}
-"""Rules that go by another's name and parameters: what it makes of less."""
 
 Compute = Callable[[Booleans], Floats]
 """Gives (n, 4) boxes of the heads where a mask is true."""
@@ -241,7 +212,7 @@ def _ground(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Boolean
 
 def _knn(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
     """Take the side from how close the nearest others stand."""
-    usable = scene.heads_a_frame >= 2
+    usable = scene.heads_per_frame >= 2
 
     def compute(rows: Booleans) -> Floats:
         return _square(scene, _knn_sides(scene, parameters, rows))(rows)
@@ -250,7 +221,7 @@ def _knn(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, 
 
 
 def _knn_sides(scene: HeadFrames, parameters: Mapping[str, float], rows: Booleans) -> Floats:
-    """Give the heads where a mask is true their side by `knn`; lone heads and others have NaN."""
+    """Return the heads where a mask is true their side by `knn`; lone heads and others have NaN."""
     frame = scene.heads["frame_index"]
     sides = np.full(len(frame), np.nan)
     for index in np.unique(frame[rows]):
@@ -262,7 +233,7 @@ def _knn_sides(scene: HeadFrames, parameters: Mapping[str, float], rows: Boolean
 
 
 def _perspective(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, Compute]:
-    """Fit sizes over the picture to those heads of the same camera whose size is known."""
+    """Fit sizes over the image to those heads of the same camera whose size is known."""
     return _fitted(scene, _known_sides(scene))
 
 
@@ -272,11 +243,13 @@ def _perspective_of_knn(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Bool
 
 
 def _known_sides(scene: HeadFrames) -> Floats:
-    """Give each head the side that the best rule of those that measure gives it, else NaN."""
+    """Return for each head the side that the best rule of those that measure gives it, else NaN."""
     sides = np.full(len(scene.heads["head_id"]), np.nan)
     everybody = np.ones(len(sides), np.bool_)
-    for name in ("captured", "joints", "camera", "ground"):
-        boxes = _RULES[name](scene, RULES[name])[1](everybody)
+    for kind in BOX_RULES.values():
+        if not kind.measures:
+            continue
+        boxes = kind.apply(scene, kind.defaults)[1](everybody)
         sides = np.where(np.isnan(sides), box_sides(boxes), sides)
     return sides
 
@@ -307,19 +280,6 @@ def _fixed(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans
     return np.ones(scene.frames, np.bool_), _square(scene, sides)
 
 
-_RULES: Mapping[str, Callable[[HeadFrames, Mapping[str, float]], tuple[Booleans, Compute]]] = {
-    "captured": _captured,
-    "joints": _joints,
-    "camera": _camera,
-    "ground": _ground,
-    "joints2d": _joints2d,
-    "perspective": _perspective,
-    "perspective:knn": _perspective_of_knn,
-    "knn": _knn,
-    "fixed": _fixed,
-}
-
-
 def _tall(scene: HeadFrames, heights: Floats, aspect: float) -> Compute:
     tall = np.maximum(heights, FLOOR_PX)
     return lambda rows: boxes_around(scene.points_xy[rows], aspect * tall[rows], tall[rows])
@@ -332,7 +292,7 @@ def _square(scene: HeadFrames, sides: Floats) -> Compute:
 
 @cache
 def calibration() -> Mapping[str, Any]:
-    """Give the committed table of each rule's relative error of the side (made by `tools/`)."""
+    """Return the committed table of each rule's relative error of the side (made by `tools/`)."""
     data = (resources.files("gtahead.annotation") / "calibration.json").read_bytes()
     table: dict[str, Any] = orjson.loads(data)
     return table
@@ -348,3 +308,49 @@ def _errors(name: str, boxes_xyxy: Floats) -> Floats:
         return np.full(len(sides), np.nan)
     errors: Floats = sides * (row["p90"] - row["p10"]) / 2
     return errors
+
+
+@dataclass(frozen=True)
+class RuleKind:
+    """One way of giving boxes.
+
+    Attributes:
+        apply: given a scene and the rule's parameters, (F,) the frames that it can serve, and what
+            computes (n, 4) boxes of the heads where a mask is true.
+        defaults: of its parameters; users may set them.
+        variant_of: the rule whose name and parameters it shares, being what that rule makes of
+            less; users don't name it.
+        measures: whether its sides are measured rather than guessed, so that others may be fitted.
+        estimates: whether `annotate --evaluate` compares it with true boxes.
+    """
+
+    apply: Callable[[HeadFrames, Mapping[str, float]], tuple[Booleans, Compute]]
+    defaults: Mapping[str, float] = field(default_factory=dict)
+    variant_of: str | None = None
+    measures: bool = False
+    estimates: bool = True
+
+
+BOX_RULES: Mapping[str, RuleKind] = {
+    "captured": RuleKind(_captured, measures=True, estimates=False),
+    "joints": RuleKind(_joints, {"ratio": JOINT_RATIO, "aspect": JOINT_ASPECT}, measures=True),
+    "camera": RuleKind(_camera, {"side_m": HEAD_SIDE_M}, measures=True),
+    "ground": RuleKind(_ground, {"side_m": HEAD_SIDE_M}, measures=True),
+    "joints2d": RuleKind(_joints2d, variant_of="joints"),
+    "perspective": RuleKind(_perspective),
+    "perspective:knn": RuleKind(_perspective_of_knn, variant_of="perspective"),
+    "knn": RuleKind(_knn, {"k": 3, "scale": 0.25}),
+    "fixed": RuleKind(_fixed, {"side": 24.0}, estimates=False),
+}
+"""All rules, in the order in which `auto` tries them on a frame; the last one always works.
+
+This is the one place to add a rule; its error is measured by `tools/calibrate_boxes.py`.
+"""
+
+ORDER = tuple(BOX_RULES)
+
+RULES: Mapping[str, Mapping[str, float]] = {
+    "auto": {},
+    **{name: kind.defaults for name, kind in BOX_RULES.items() if kind.variant_of is None},
+}
+"""Rules by the name that a user gives, with their parameters' defaults."""

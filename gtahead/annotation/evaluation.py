@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.annotation.boxes import ORDER, BoxRule, HeadFrames, give_boxes
+from gtahead.annotation.boxes import BOX_RULES, ORDER, BoxRule, HeadFrames, give_boxes
 from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.geometry import box_iou, box_sides
 
-MEASURED = ("joints", "camera", "ground", "joints2d", "perspective", "perspective:knn", "knn")
+MEASURED = tuple(name for name, kind in BOX_RULES.items() if kind.estimates)
 """Rules that are measured, in the order of `auto`."""
 
 HIDDEN = 0.5
@@ -20,7 +20,6 @@ HIDDEN = 0.5
 
 _POINTS = ("x", "y", "head_id", "frame_index")
 _FLAT = (*_POINTS, "top_x", "top_y", "neck_x", "neck_y")
-_WANTED = {"joints2d": "joints", "perspective:knn": "perspective"}
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,9 @@ class Deviations:
     Attributes:
         rows: (n,) which heads of the scene.
         boxes_xyxy: (n, 4) the rule's boxes.
-        error: (n,) relative error of the side, (estimate - truth) / truth; a side is the root of a
+        error: (n,) relative error of the side, estimate / ground truth - 1; a side is the root of a
             box's area.
-        iou: (n,) overlap with the true box, which also tells of its place and shape.
+        iou: (n,) overlap with the true box, which depends on its position and shape.
     """
 
     rows: Ints
@@ -41,8 +40,10 @@ class Deviations:
     iou: Floats
 
 
-def measure_rules(scene: HeadFrames, truth_xyxy: Floats, wanted: Booleans) -> dict[str, Deviations]:
-    """Give every rule the scene without its boxes, and compare with them.
+def measure_rules(
+    scene: HeadFrames, ground_truth_xyxy: Floats, wanted: Booleans
+) -> dict[str, Deviations]:
+    """Run every rule on the scene without its boxes, and compare with them.
 
     Each rule sees what it is meant for: else `joints2d` and both kinds of `perspective` would see
     depths and lean on a better rule. `perspective` sees the depths of half of the heads, and is
@@ -50,7 +51,7 @@ def measure_rules(scene: HeadFrames, truth_xyxy: Floats, wanted: Booleans) -> di
 
     Args:
         scene: the heads; captured boxes in it are not shown.
-        truth_xyxy: (N, 4) true boxes.
+        ground_truth_xyxy: (N, 4) true boxes.
         wanted: (N,) which heads to measure.
 
     Returns:
@@ -60,12 +61,12 @@ def measure_rules(scene: HeadFrames, truth_xyxy: Floats, wanted: Booleans) -> di
     found = {}
     for rule in MEASURED:
         given, shown = _scene_for(rule, replace(scene, heads=blind))
-        boxes = give_boxes(given, BoxRule(_WANTED.get(rule, rule)))
+        boxes = give_boxes(given, BoxRule(BOX_RULES[rule].variant_of or rule))
         rows = np.flatnonzero(wanted & (boxes.source == ORDER.index(rule)) & ~shown)
         if len(rows):
-            estimate, truth = boxes.boxes_xyxy[rows], truth_xyxy[rows]
-            error = box_sides(estimate) / box_sides(truth) - 1
-            found[rule] = Deviations(rows, estimate, error, box_iou(estimate, truth))
+            estimate, ground_truth = boxes.boxes_xyxy[rows], ground_truth_xyxy[rows]
+            error = box_sides(estimate) / box_sides(ground_truth) - 1
+            found[rule] = Deviations(rows, estimate, error, box_iou(estimate, ground_truth))
     return found
 
 

@@ -34,10 +34,10 @@ def depths_over_ground(
         heads: with `frame_index`, `x`, `y`, and `point_kind` where points are bones.
         cameras: of each frame.
         ground_m: of each frame, z of the world; None where it isn't known.
-        size_wh: of the pictures.
+        size_wh: of the images.
 
     Returns:
-        `ground_depth_m` (N,), metres along the optical axis, NaN where it can't be told; no column
+        `ground_depth_m` (N,), metres along the optical axis, NaN where it can't be known; no column
         where that is so for every frame.
     """
     known = [

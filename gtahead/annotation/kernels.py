@@ -1,6 +1,6 @@
 """Sigmas of the Gaussians that stand for heads in maps, by a rule.
 
-Sigmas are in pixels of the full picture, along x and y, and rounded to 1/256 px.
+Sigmas are in pixels of the full image, along x and y, and rounded to 1/256 px.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIGMA_RULES: Mapping[str, Mapping[str, Value]] = {
 - `box`: ratio x the box's width and height; at 0.25 the box's edge lies at two sigmas.
 - `fixed`: the same for all; 15 px is what crowd counting papers use where heads aren't dense.
 - `knn`: beta x the mean distance to the k nearest others: geometry-adaptive kernels, Zhang et al.,
-  CVPR 2016. At least 0.5 px (two heads in one place), at most an eighth of the picture's height; a
+  CVPR 2016. At least 0.5 px (two heads in one location), at most an eighth of the image's height; a
   head alone in its frame gets the sigma of `box`. Where there are fewer than k others, all count.
 - `radius`: a sixth of the diameter that CornerNet gives a box for an overlap `iou`. `legacy` is its
   program's formula, which takes the wrong root; `exact` the right one.
@@ -71,12 +71,12 @@ class SigmaRule:
         return print_spec(self.name, {**SIGMA_RULES[self.name], **self.parameters})
 
     def number(self, key: str) -> float:
-        """Give a parameter, as given or by default."""
+        """Return a parameter, as given or by default."""
         return float({**SIGMA_RULES[self.name], **self.parameters}[key])
 
 
 def give_sigmas(scene: HeadFrames, boxes_xyxy: Floats, rule: SigmaRule) -> Floats:
-    """Give each head its sigmas.
+    """Return for each head its sigmas.
 
     Args:
         scene: the heads.
@@ -113,7 +113,7 @@ def _by_neighbours(scene: HeadFrames, sizes: Floats, rule: SigmaRule) -> Floats:
 
 
 def corner_radius(sizes_wh: Floats, iou: float, *, legacy: bool) -> Floats:
-    """Give the radius within which corners may move and the box still overlaps by `iou`.
+    """Return the radius within which corners may move and the box still overlaps by `iou`.
 
     Of three ways to move two corners (both outwards, both inwards, along one diagonal) the least
     counts.

@@ -19,9 +19,9 @@ LIFT_SHARE = 0.54
 
 
 def lift_points(scene: HeadFrames) -> Floats:
-    """Give the visible heads' centres for points that are SKEL_Head.
+    """Return the visible heads' centres for points that are SKEL_Head.
 
-    The side comes from the best rule that the frame can serve, whatever rule the data set's boxes
+    The side comes from the best rule that the frame can serve, whatever rule the dataset's boxes
     are made by: so positions don't depend on the boxes that are asked for.
 
     Args:

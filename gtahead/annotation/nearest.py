@@ -14,9 +14,9 @@ from gtahead.arrays import Floats, Ints
 
 
 def nearest_distances(points_xy: Floats, k: int) -> Floats:
-    """Give (N,) mean distances to the k nearest other points, to all others where there are fewer.
+    """Return (N,) mean distances to the k nearest other points, or to all where there are fewer.
 
-    Two points in one place have a distance of 0; one point alone has NaN.
+    Two points in one location have a distance of 0; one point alone has NaN.
     """
     count = len(points_xy)
     others = min(k, count - 1)
@@ -36,7 +36,7 @@ def mean_distances_by_frame(
     *,
     engine: Literal["auto", "plain", "compiled"] = "auto",
 ) -> Floats:
-    """Give each head the mean distance to its k nearest others in the same frame.
+    """Return for each head the mean distance to its k nearest others in the same frame.
 
     Args:
         points_xy: (N, 2) pixels, frame after frame.

@@ -16,17 +16,17 @@ def _sweep(points_xy: Floats, starts: Ints, k: int, out: Floats) -> None:
         first, count = starts[frame], starts[frame + 1] - starts[frame]
         wanted = min(k, count - 1)
         if wanted < 1:
-            for place in range(first, first + count):
-                out[place] = np.nan
+            for position in range(first, first + count):
+                out[position] = np.nan
             continue
         order = np.argsort(points_xy[first : first + count, 1])
         x, y = np.empty(count), np.empty(count)
-        for place in range(count):
-            x[place] = points_xy[first + order[place], 0]
-            y[place] = points_xy[first + order[place], 1]
+        for position in range(count):
+            x[position] = points_xy[first + order[position], 0]
+            y[position] = points_xy[first + order[position], 1]
         for mine in range(count):
-            for place in range(wanted):
-                best[place] = np.inf
+            for position in range(wanted):
+                best[position] = np.inf
             for step in (-1, 1):
                 other = mine + step
                 while 0 <= other < count:
@@ -35,20 +35,20 @@ def _sweep(points_xy: Floats, starts: Ints, k: int, out: Floats) -> None:
                         break  # so is everybody beyond
                     square = down + (x[other] - x[mine]) ** 2
                     if square < best[wanted - 1]:
-                        place = wanted - 1
-                        while place > 0 and best[place - 1] > square:
-                            best[place] = best[place - 1]
-                            place -= 1
-                        best[place] = square
+                        position = wanted - 1
+                        while position > 0 and best[position - 1] > square:
+                            best[position] = best[position - 1]
+                            position -= 1
+                        best[position] = square
                     other += step
             total = 0.0
-            for place in range(wanted):
-                total += np.sqrt(best[place])
+            for position in range(wanted):
+                total += np.sqrt(best[position])
             out[first + order[mine]] = total / wanted
 
 
 def sweep(points_xy: Floats, starts: Ints, k: int) -> Floats:
-    """Give (N,) mean distances; see `nearest.mean_distances_by_frame`."""
+    """Return (N,) mean distances; see `nearest.mean_distances_by_frame`."""
     out = np.empty(len(points_xy))
     _sweep(points_xy, starts, k, out)
     return out

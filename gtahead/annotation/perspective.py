@@ -1,8 +1,8 @@
-"""Sizes of heads by their place in the picture: a plane fitted to sizes that are known or guessed.
+"""Sizes of heads by their position in the image: a plane fitted to known or guessed sizes.
 
-People on one level are the smaller the higher in the picture they are seen. So the sizes of some
-heads, or rough guesses for all, tell the size at every place: size = a + b v + c u, with v down and
-u to the right, c being 0 unless the camera is rolled.
+People on one level are the smaller the higher in the image they are seen. So the sizes of some
+heads, or rough guesses for all, tell the size everywhere in the image: size = a + b v + c u, with v
+down and u to the right, c being 0 unless the camera is rolled.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 
 from gtahead.arrays import Floats
 
-FEWEST_HEADS = 8
-LEAST_SPREAD = 0.1
-"""Rows of the heads must spread over this share of the height (10 to 90 %). Of 23 real pictures
+MIN_HEADS = 8
+MIN_SPREAD = 0.1
+"""Rows of the heads must spread over this share of the height (10 to 90 %). Of 23 real images
 from SCUT-HEAD a tenth lets 12 be fitted, no worse than `knn`; a fifth let 2."""
 
 HUBER = 1.345
@@ -26,14 +26,14 @@ ROUNDS = 25
 
 @dataclass(frozen=True)
 class Plane:
-    """Sizes in pixels over places in the picture."""
+    """Sizes in pixels over locations in the image."""
 
     a: float
     b: float
     c: float
 
     def at(self, points_xy: Floats) -> Floats:
-        """Give (N,) sizes."""
+        """Return (N,) sizes."""
         sizes: Floats = self.a + self.b * points_xy[:, 1] + self.c * points_xy[:, 0]
         return sizes
 
@@ -46,17 +46,17 @@ def fit_sizes(
     Args:
         points_xy: (N, 2) heads of one camera, one frame or several.
         sizes: (N,) pixels, all finite.
-        height_px: of the picture.
+        height_px: of the image.
         rolled: whether the camera is, so that sizes change from left to right too.
 
     Returns:
-        The plane; None where it can't be told: fewer than 8 heads, rows that spread over less than
+        The plane; None where it can't be fitted: fewer than 8 heads, rows spread over less than
         a tenth of the height, or sizes that don't grow downwards though the camera is upright.
     """
-    if len(sizes) < FEWEST_HEADS:
+    if len(sizes) < MIN_HEADS:
         return None
     low, high = np.quantile(points_xy[:, 1], [0.1, 0.9])
-    if high - low < LEAST_SPREAD * height_px:
+    if high - low < MIN_SPREAD * height_px:
         return None
     columns = [np.ones(len(sizes)), points_xy[:, 1] / height_px]
     if rolled:

@@ -1,4 +1,4 @@
-"""Compare every box rule with a data set's true boxes, by distance, density and pitch."""
+"""Compare every box rule with a dataset's true boxes, by distance, density and pitch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gtahead.errors import InputError, Where
 from gtahead.parallel.pool import run_all
 from gtahead.tables import canonical
 from gtahead.tables.canonical import COUNTED
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 
 BANDS: dict[str, tuple[float, ...]] = {
     "distance": (0, 10, 20, 40, np.inf),
@@ -35,10 +35,10 @@ UNITS = {"distance": "m", "density": "heads", "pitch": "deg"}
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How far each rule is from a data set's true boxes.
+    """How far each rule is from a dataset's true boxes.
 
     Attributes:
-        dataset: the data set's folder.
+        dataset: the dataset's folder.
         heads: counted heads that have a true box.
         without: counted heads that have none.
         rules: by rule, a summary (see `annotation.evaluation.summary`) under `all`, and under `by`
@@ -51,7 +51,7 @@ class Evaluation:
     rules: dict[str, dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the evaluation as one JSON object."""
+        """Return the evaluation as one JSON object."""
         return {
             "dataset": str(self.dataset),
             "heads": self.heads,
@@ -61,7 +61,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class _Task:
+class _SequenceTask:
     dataset: Path
     sequence: str
 
@@ -75,7 +75,7 @@ class _Measured:
     rules: dict[str, npt.NDArray[np.float32]]
 
 
-@places(reads=["dataset"], labels=["dataset"])
+@resolve_urls(reads=["dataset"], labels=["dataset"])
 def evaluate(
     dataset: str | Path = "dataset",
     *,
@@ -86,17 +86,17 @@ def evaluate(
     """Compare every box rule with the boxes that the captures brought, on the heads that count.
 
     Args:
-        dataset: the data set's folder; nothing in it changes.
-        workers: processes; None for one a core, up to 4.
-        scheduler: address of a Dask scheduler, in place of processes of this machine.
+        dataset: the dataset's folder; nothing in it changes.
+        workers: processes; None for one per core, up to 4.
+        scheduler: address of a Dask scheduler, instead of processes of this machine.
         on_progress: called at the start and after each sequence.
 
     Raises:
-        InputError: no data set, a damaged one, or one without a single captured box.
+        InputError: no dataset, a damaged one, or one without a single captured box.
         ResourceError: a worker died.
     """
     opened = Dataset.open(dataset)
-    tasks = [(name, _Task(opened.folder.absolute(), name)) for name in opened.sequences]
+    tasks = [(name, _SequenceTask(opened.folder.absolute(), name)) for name in opened.sequences]
     measured: dict[str, _Measured] = {}
     if on_progress is not None:
         on_progress(0, len(tasks), "")
@@ -124,11 +124,11 @@ def evaluate(
     return Evaluation(Path(dataset), heads, sum(one.without for one in ordered), rules)
 
 
-def _measure(task: _Task) -> _Measured:
+def _measure(task: _SequenceTask) -> _Measured:
     scene = standing_scene(Dataset.open(task.dataset), task.sequence)
-    truth, known = true_boxes(scene)
+    ground_truth, known = true_boxes(scene)
     counts = scene.heads["status"] == COUNTED
-    found = measure_rules(scene, truth, counts & known)
+    found = measure_rules(scene, ground_truth, counts & known)
     quantities = _quantities(scene)
     return _Measured(
         int((counts & known).sum()),
@@ -138,14 +138,14 @@ def _measure(task: _Task) -> _Measured:
 
 
 def true_boxes(scene: HeadFrames) -> tuple[Floats, Booleans]:
-    """Give (N, 4) the captured boxes, and which heads have one that belongs to their point."""
-    truth = np.stack([scene.column(name) for name in canonical.CAPTURED], axis=1)
+    """Return (N, 4) the captured boxes, and which heads have one that belongs to their point."""
+    ground_truth = np.stack([scene.column(name) for name in canonical.CAPTURED], axis=1)
     moved = np.isfinite(scene.column("raw_x"))
-    return truth, np.asarray(np.isfinite(truth).all(axis=1) & ~moved, np.bool_)
+    return ground_truth, np.asarray(np.isfinite(ground_truth).all(axis=1) & ~moved, np.bool_)
 
 
 def _quantities(scene: HeadFrames) -> Floats:
-    """Give (3, N) what the bands are of, NaN where it isn't known."""
+    """Return (3, N) what the bands are of, NaN where it isn't known."""
     index = scene.heads["frame_index"]
     counted = np.bincount(index[scene.heads["status"] == COUNTED], minlength=scene.frames)
     return np.stack([scene.column("depth_m"), counted[index], scene.pitch_deg[index]])
@@ -160,16 +160,16 @@ def _packed(deviations: Deviations, quantities: Floats) -> npt.NDArray[np.float3
 def _sum_up(values: Floats) -> dict[str, Any]:
     error, iou = values[:2]
     by: dict[str, dict[str, Any]] = {}
-    for place, quantity in enumerate(BANDS, 2):
+    for position, quantity in enumerate(BANDS, 2):
         for name, low, high in bands_of(quantity):
-            rows = (values[place] >= low) & (values[place] < high)
+            rows = (values[position] >= low) & (values[position] < high)
             if rows.any():
                 by.setdefault(quantity, {})[name] = summary(error[rows], iou[rows])
     return {"all": summary(error, iou), "by": by}
 
 
 def bands_of(quantity: str) -> list[tuple[str, float, float]]:
-    """Give a quantity's bands: name, lower edge, upper edge.
+    """Return a quantity's bands: name, lower edge, upper edge.
 
     Example:
         >>> [name for name, _, _ in bands_of("density")]

@@ -24,7 +24,7 @@ from gtahead.tables.canonical import STATUS_NAMES
 
 
 def standing_scene(opened: Dataset, sequence: str) -> HeadFrames:
-    """Give one sequence of a data set as the rules see it, with its captured boxes as they came.
+    """Return one sequence of a dataset as the rules see it, with its captured boxes as they came.
 
     Raises:
         InputError: a table is missing or damaged.
@@ -52,7 +52,7 @@ def _as_captured(heads: Columns, frame_ids: list[str]) -> Columns:
     return without_unknown(
         {
             **{name: values for name, values in heads.items() if name not in ruled},
-            **{name: captured[:, place] for place, name in enumerate(canonical.CAPTURED)},
+            **{name: captured[:, position] for position, name in enumerate(canonical.CAPTURED)},
             "frame_index": np.array([number[name] for name in heads["frame_id"]], np.int64),
             "status": np.array([code[name] for name in heads["status"]], np.int8),
             "point_kind": np.array([kind.get(name, -1) for name in heads["point_kind"]], np.int8),
@@ -73,11 +73,11 @@ def scene_of(
     """Put one sequence's heads together with what the rules need to know of its frames.
 
     Args:
-        heads: in the upright pictures' pixels, sorted by `frame_index`.
-        cameras: of the upright pictures, one a frame.
-        ground_m: height of the ground, one a frame.
-        sizes_wh: of the upright pictures, one a frame. They differ only where no camera's rotation
-            is known: a turned picture's isn't, nor that of still pictures.
+        heads: in the upright images' pixels, sorted by `frame_index`.
+        cameras: of the upright images, one per frame.
+        ground_m: height of the ground, one per frame.
+        sizes_wh: of the upright images, one per frame. They differ only where no camera's rotation
+            is known: a turned image's isn't, nor that of still images.
 
     Returns:
         The scene, with `ground_depth_m` among its heads where the ground tells their depth.
@@ -139,10 +139,10 @@ def label(scene: HeadFrames, boxes: BoxRule, sigma: SigmaRule) -> int:
     if names == ["captured"] and np.isnan(scene.column("raw_x")).all():
         for name in canonical.CAPTURED:
             heads.pop(name, None)
-    for place, name in enumerate(canonical.BOX):
-        heads[name] = given.boxes_xyxy[:, place]
+    for position, name in enumerate(canonical.BOX):
+        heads[name] = given.boxes_xyxy[:, position]
     sigmas = give_sigmas(scene, given.boxes_xyxy, sigma)
-    for place, name in enumerate(canonical.SIGMA):
-        heads[name] = sigmas[:, place]
+    for position, name in enumerate(canonical.SIGMA):
+        heads[name] = sigmas[:, position]
     heads.pop("ground_depth_m", None)
     return given.fell_back

@@ -89,7 +89,7 @@ def spelt(value: Value) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Say what was perhaps meant, and what there is."""
+    """Return what was perhaps meant, and what there is."""
     names = list(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     listed = ", ".join(names) or "it takes none"

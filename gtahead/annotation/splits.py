@@ -1,4 +1,4 @@
-"""Splits by sequence: sequences of one place stay together, and heads spread evenly.
+"""Splits by sequence: sequences of one assigned stay together, and heads spread evenly.
 
 A split by frame would put neighbouring frames on both sides and is not made here.
 """
@@ -32,7 +32,7 @@ class SplitItem:
         name: of the sequence.
         heads: how many heads count in it.
         frames: how many frames it has.
-        keys: whatever two sequences must not share across splits: place, camera, a picture.
+        keys: whatever two sequences must not share across splits: assigned, camera, an image.
         traits: what should occur in every split in proportion: weather, time of day.
     """
 
@@ -44,7 +44,7 @@ class SplitItem:
 
 
 def groups_of(items: Sequence[SplitItem]) -> list[list[int]]:
-    """Put items that share a key, directly or through others, into one group; give indices."""
+    """Put items that share a key, directly or through others, into one group; return indices."""
     parent = list(range(len(items)))
 
     def root(index: int) -> int:
@@ -82,9 +82,9 @@ def design_splits(items: Iterable[SplitItem]) -> dict[str, str]:
     names = SPLITS if len(groups) >= 3 else ("train", "test")[: len(groups)]
     shares = np.array([SHARES[name] for name in names], np.float64)
     sums = _measures(ordered, groups)
-    wished = np.outer(shares / shares.sum(), sums.sum(axis=0))
+    wanted = np.outer(shares / shares.sum(), sums.sum(axis=0))
     random = np.random.default_rng(0)
-    tries = [_descend(sums, wished, random) for _ in range(_RESTARTS)]
+    tries = [_descend(sums, wanted, random) for _ in range(_RESTARTS)]
     best = min(tries, key=lambda found: found[0])  # the first of equals
     choice = {
         ordered[index].name: names[split]
@@ -96,21 +96,21 @@ def design_splits(items: Iterable[SplitItem]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Balance:
-    """How even splits are: what share of each measure was wished for a split, what it has.
+    """How even splits are: what share of each measure was targeted a split, what it has.
 
     Attributes:
-        wished: by split; of three places or more by `SHARES`.
+        target: by split; of three locations or more by `SHARES`.
         shares: by measure (sequences, heads, frames, then traits, as shares of the sequences that
             have them), then by split. Measures of which there is nothing are left out.
         bound: names of sequences that had to stay together, a list a group of two or more.
     """
 
-    wished: Mapping[str, float]
+    target: Mapping[str, float]
     shares: Mapping[str, Mapping[str, float]]
     bound: Sequence[Sequence[str]]
 
     def off(self, measure: str) -> float:
-        """Give the largest distance of a split's share from the wished one; 0 for no such measure.
+        """Return the largest deviation of a split's share from its target; 0 for no such measure.
 
         Example:
             >>> items = [SplitItem("a", 60, 1), SplitItem("b", 40, 1)]
@@ -119,12 +119,12 @@ class Balance:
             0.067
         """
         row = self.shares.get(measure, {})
-        return max((abs(row[name] - self.wished[name]) for name in row), default=0.0)
+        return max((abs(row[name] - self.target[name]) for name in row), default=0.0)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the balance as the manifest holds it: shares rounded to 1/10,000."""
+        """Return the balance as the manifest holds it: shares rounded to 1/10,000."""
         return {
-            "wished": {name: round(share, 4) for name, share in self.wished.items()},
+            "target": {name: round(share, 4) for name, share in self.target.items()},
             "shares": {
                 measure: {name: round(share, 4) for name, share in row.items()}
                 for measure, row in self.shares.items()
@@ -135,7 +135,7 @@ class Balance:
 
 
 def balance_of(items: Iterable[SplitItem], splits: Mapping[str, str]) -> Balance:
-    """Say how even a choice of splits is: the certificate that goes with it.
+    """Return how even a choice of splits is: the certificate that goes with it.
 
     Args:
         items: all sequences.
@@ -151,12 +151,12 @@ def balance_of(items: Iterable[SplitItem], splits: Mapping[str, str]) -> Balance
             sums = np.bincount(at, values, minlength=len(used)) / values.sum()
             shares[measure] = dict(zip(used, map(float, sums), strict=True))
     bound = [[ordered[index].name for index in group] for group in groups_of(ordered)]
-    wished = {name: SHARES[name] / total for name in used}
-    return Balance(wished, shares, [names for names in bound if len(names) > 1])
+    target = {name: SHARES[name] / total for name in used}
+    return Balance(target, shares, [names for names in bound if len(names) > 1])
 
 
 def _values(items: Sequence[SplitItem]) -> dict[str, Floats]:
-    """Give what is balanced, (N,) each: sequences, heads, frames, then each trait."""
+    """Return what is balanced, (N,) each: sequences, heads, frames, then each trait."""
     traits = sorted({trait for item in items for trait in item.traits})
     return {
         "sequences": np.ones(len(items)),
@@ -167,56 +167,56 @@ def _values(items: Sequence[SplitItem]) -> dict[str, Floats]:
 
 
 def _measures(items: Sequence[SplitItem], groups: Sequence[Sequence[int]]) -> Floats:
-    """Give (groups, measures) of what is balanced, as weighted shares of the whole."""
+    """Return (groups, measures) of what is balanced, as weighted shares of the whole."""
     of_items = np.stack(list(_values(items).values()), axis=1)
     weights = np.array([WEIGHTS.get(measure, 0.5) for measure in _values(items)])
     shares = weights * of_items / np.maximum(of_items.sum(axis=0), 1)
     return np.array([shares[list(group)].sum(axis=0) for group in groups])
 
 
-def _descend(sums: Floats, wished: Floats, random: np.random.Generator) -> tuple[float, list[int]]:
+def _descend(sums: Floats, wanted: Floats, random: np.random.Generator) -> tuple[float, list[int]]:
     """From a random start, make the best single move or swap until none helps."""
-    count, splits = len(sums), len(wished)
-    place = random.permutation(np.arange(count) % splits)
-    have = np.zeros_like(wished)
-    np.add.at(have, place, sums)
-    current = float(_costs(have[None], wished)[0])
+    count, splits = len(sums), len(wanted)
+    assigned = random.permutation(np.arange(count) % splits)
+    have = np.zeros_like(wanted)
+    np.add.at(have, assigned, sums)
+    current = float(_costs(have[None], wanted)[0])
     while True:
-        groups, targets = np.nonzero(np.arange(splits) != place[:, None])
-        change = np.zeros((len(groups), *wished.shape))
+        groups, targets = np.nonzero(np.arange(splits) != assigned[:, None])
+        change = np.zeros((len(groups), *wanted.shape))
         options = np.arange(len(groups))
-        change[options, place[groups]] -= sums[groups]
+        change[options, assigned[groups]] -= sums[groups]
         change[options, targets] += sums[groups]
         changed = [(int(g), int(t), -1, -1) for g, t in zip(groups, targets, strict=True)]
         if count <= _SWAPS_UP_TO:
-            first, second = np.nonzero(np.triu(place[:, None] != place, 1))
-            swap = np.zeros((len(first), *wished.shape))
+            first, second = np.nonzero(np.triu(assigned[:, None] != assigned, 1))
+            swap = np.zeros((len(first), *wanted.shape))
             options = np.arange(len(first))
-            swap[options, place[first]] += sums[second] - sums[first]
-            swap[options, place[second]] += sums[first] - sums[second]
+            swap[options, assigned[first]] += sums[second] - sums[first]
+            swap[options, assigned[second]] += sums[first] - sums[second]
             change = np.concatenate([change, swap])
             changed += [
-                (int(a), int(place[b]), int(b), int(place[a]))
+                (int(a), int(assigned[b]), int(b), int(assigned[a]))
                 for a, b in zip(first, second, strict=True)
             ]
         if not changed:
-            return current, place.tolist()
-        costs = _costs(have + change, wished)
+            return current, assigned.tolist()
+        costs = _costs(have + change, wanted)
         step = int(np.argmin(costs))
         if costs[step] >= current - 1e-12:
-            return current, place.tolist()
+            return current, assigned.tolist()
         current = float(costs[step])
         have = have + change[step]
         group, target, other, other_target = changed[step]
-        place[group] = target
+        assigned[group] = target
         if other >= 0:
-            place[other] = other_target
+            assigned[other] = other_target
 
 
-def _costs(have: Floats, wished: Floats) -> Floats:
-    """Say how uneven (K, splits, measures) choices are; too few sequences in a split cost most."""
-    uneven = ((have - wished) ** 2 / wished.sum(axis=1, keepdims=True)).sum(axis=(1, 2))
-    missing = np.maximum(wished[:, 0] - have[:, :, 0], 0) / wished[:, 0]
+def _costs(have: Floats, wanted: Floats) -> Floats:
+    """Return how uneven (K, splits, measures) choices are; too few sequences cost most."""
+    uneven = ((have - wanted) ** 2 / wanted.sum(axis=1, keepdims=True)).sum(axis=(1, 2))
+    missing = np.maximum(wanted[:, 0] - have[:, :, 0], 0) / wanted[:, 0]
     empty = (have[:, :, 0] <= 1e-9).sum(axis=1)
     # Rounded, so that ties don't fall by the last bit of a processor's sums.
     costs: Floats = np.round(uneven + 1e3 * empty + missing.max(axis=1) ** 2, 9)

@@ -1,4 +1,4 @@
-"""From captures to a data set: read, check, annotate, split, store. Resumable at any moment."""
+"""From captures to a dataset: read, check, annotate, split, store. Resumable at any moment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gtahead.findings import Findings, Ledger
 from gtahead.parallel.dask import Crashed
 from gtahead.parallel.pool import default_workers, run_units
 from gtahead.readers import choose_reader
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 
 __all__ = ["AnnotateReport", "BuildReport", "BuildStopped", "annotate", "build"]
 
@@ -34,7 +34,7 @@ class BuildReport:
     """What a build came to.
 
     Attributes:
-        out: the data set's folder.
+        out: the dataset's folder.
         reader: name of the captures' reader.
         reason: why that reader, in words.
         built: sequences built in this run.
@@ -59,7 +59,7 @@ class BuildReport:
         return 3 if self.findings.anything_set_aside else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as one JSON object."""
+        """Return the report as one JSON object."""
         keys = ("simulated", "policy", "splits", "statistics", "fingerprint", "fingerprints")
         return {
             "out": str(self.out),
@@ -74,12 +74,12 @@ class BuildReport:
 
 
 class BuildStopped(InputError):  # noqa: N818 - says what happened, not what is wrong
-    """The build ended without a data set; `report` holds what was found."""
+    """The build ended without a dataset; `report` holds what was found."""
 
     report: BuildReport
 
 
-@places(reads=["raw"], writes=["out"])
+@resolve_urls(reads=["raw"], writes=["out"])
 def build(
     raw: str | Path,
     out: str | Path = "dataset",
@@ -96,20 +96,20 @@ def build(
     fresh: bool = False,
     on_progress: Progress | None = None,
 ) -> BuildReport:
-    """Build a data set from captures, or go on with one that was begun.
+    """Build a dataset from captures, or go on with one that was begun.
 
     Args:
         raw: the captures' folder.
-        out: the data set's folder: new, empty, or a data set of gtahead's.
+        out: the dataset's folder: new, empty, or a dataset of gtahead's.
         reader: kind of capture, a name in `READERS`, or auto.
         boxes: pseudo-box rule, such as `auto` or `knn:k=3`.
         sigma: rule for the sigmas of density maps, such as `box` or `knn:k=3,beta=0.3`.
         count_policy: which heads count: `visible[:SHARE]`, `in-frame` or `all`.
         images: `link` (hard links, copies where that can't be), `copy`, or `none`.
         every: keep every n-th frame.
-        workers: processes; None for one a core, up to 4.
-        scheduler: address of a Dask scheduler, in place of processes of this machine.
-        strict: stop, with no data set, where anything would be set aside.
+        workers: processes; None for one per core, up to 4.
+        scheduler: address of a Dask scheduler, instead of processes of this machine.
+        strict: stop, with no dataset, where anything would be set aside.
         fresh: discard what stands at `out` (only what gtahead made) and build anew.
         on_progress: called at the start and after each sequence.
 
@@ -213,7 +213,7 @@ def _stop_if_needed(
         stopped = BuildStopped(
             "stopped by --strict: items would be set aside",
             where=where,
-            remedy="mend them and run again, or leave --strict out",
+            remedy="fix them and run again, or leave --strict out",
         )
     else:
         return

@@ -1,6 +1,6 @@
-"""Give a data set that stands other boxes or sigmas, from its own tables.
+"""Give a dataset that stands other boxes or sigmas, from its own tables.
 
-All new tables are made aside first; the data set stays what it was until every one is there. Then
+All new tables are made aside first; the dataset stays what it was until every one is there. Then
 the manifest goes, the tables are put in place, and the new manifest comes. A run that is killed in
 between is finished by the next `annotate` or `build`; one that is killed before leaves nothing.
 """
@@ -39,7 +39,7 @@ from gtahead.findings import Findings
 from gtahead.parallel.pool import run_all
 from gtahead.storage import crash_point
 from gtahead.tables import canonical
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 
 Rule = TypeVar("Rule", BoxRule, SigmaRule)
 
@@ -51,10 +51,10 @@ class AnnotateReport:
     """What an annotation came to.
 
     Attributes:
-        dataset: the data set's folder.
+        dataset: the dataset's folder.
         before: the `labels` fingerprint as it was.
         manifest: as it is now.
-        changed: False where the rules were the data set's already: nothing was written.
+        changed: False where the rules were the dataset's already: nothing was written.
         findings: frames that the wanted box rule couldn't serve.
     """
 
@@ -65,7 +65,7 @@ class AnnotateReport:
     findings: Findings = field(default_factory=Findings)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as one JSON object."""
+        """Return the report as one JSON object."""
         options = self.manifest["options"]
         return {
             "dataset": str(self.dataset),
@@ -81,7 +81,7 @@ class AnnotateReport:
 
 
 @dataclass(frozen=True)
-class _Task:
+class _LabelTask:
     target: Path
     sequence: str
     boxes: BoxRule
@@ -98,7 +98,7 @@ class _Labelled:
     fell_back: int
 
 
-@places(writes=["dataset"], labels=["dataset"])
+@resolve_urls(writes=["dataset"], labels=["dataset"])
 def annotate(
     dataset: str | Path = "dataset",
     *,
@@ -108,22 +108,22 @@ def annotate(
     scheduler: str | None = None,
     on_progress: Progress | None = None,
 ) -> AnnotateReport:
-    """Give every head of a data set boxes or sigmas by another rule.
+    """Compute boxes or sigmas of a dataset's heads by another rule.
 
-    Points, count flags and pictures stay as they are, and so do their fingerprints; `labels`
+    Points, count flags and images stay as they are, and so do their fingerprints; `labels`
     changes. The result is the same as of a build with these rules.
 
     Args:
-        dataset: the data set's folder.
-        boxes: pseudo-box rule, such as `camera` or `knn:k=3`; None keeps the data set's.
-        sigma: rule for sigmas, such as `knn:k=3,beta=0.3`; None keeps the data set's.
-        workers: processes; None for one a core, up to 4.
-        scheduler: address of a Dask scheduler, in place of processes of this machine.
+        dataset: the dataset's folder.
+        boxes: pseudo-box rule, such as `camera` or `knn:k=3`; None keeps the dataset's.
+        sigma: rule for sigmas, such as `knn:k=3,beta=0.3`; None keeps the dataset's.
+        workers: processes; None for one per core, up to 4.
+        scheduler: address of a Dask scheduler, instead of processes of this machine.
         on_progress: called at the start and after each sequence.
 
     Raises:
         UsageError: neither rule is given, or one that doesn't exist.
-        InputError: no data set, an unfinished or a damaged one.
+        InputError: no dataset, an unfinished or a damaged one.
         ResourceError: disk, rights, or another run in the same folder.
     """
     if boxes is None and sigma is None:
@@ -132,7 +132,7 @@ def annotate(
     sigma_rule = None if sigma is None else SigmaRule.parse(sigma)
     target = Path(dataset)
     if not ((target / ANNOTATING).is_dir() and is_ours(target)):
-        read_manifest(target)  # before anything is touched in a folder that isn't a data set
+        read_manifest(target)  # before anything is touched in a folder that isn't a dataset
     with storage.naming_os_errors(target), storage.locked(target):
         recover(target)
         opened = Dataset.open(target)
@@ -140,11 +140,11 @@ def annotate(
             raise InputError(
                 "a release, whose files are listed with their hashes",
                 where=Where(str(target)),
-                remedy="annotate the data set it was made of, and stage it anew",
+                remedy="annotate the dataset it was made of, and stage it anew",
             )
         if (target / WORK).is_dir():
             raise InputError(
-                "a build is under way in this data set",
+                "a build is under way in this dataset",
                 where=Where(str(target)),
                 remedy="finish it: run its `gtahead build` again",
             )
@@ -158,7 +158,7 @@ def annotate(
             return report
         (target / ANNOTATING / "heads").mkdir(parents=True)
         tasks = [
-            (name, _Task(target.absolute(), name, box_rule, sigma_rule))
+            (name, _LabelTask(target.absolute(), name, box_rule, sigma_rule))
             for name in opened.sequences
         ]
         labelled: dict[str, _Labelled] = {}
@@ -189,7 +189,7 @@ def annotate(
 
 
 def _standing_rule(kind: type[Rule], target: Path, document: Mapping[str, Any], key: str) -> Rule:
-    """Read the rule that a data set was made with."""
+    """Read the rule that a dataset was made with."""
     spec = document["options"].get(key)
     try:
         return kind.parse(str(spec))
@@ -226,7 +226,7 @@ def recover(target: Path) -> None:
     shutil.rmtree(work)
 
 
-def _label_sequence(task: _Task) -> _Labelled:
+def _label_sequence(task: _LabelTask) -> _Labelled:
     """Write one sequence's new heads aside."""
     file = heads_file(task.sequence)
     opened = Dataset.open(task.target)
@@ -235,7 +235,7 @@ def _label_sequence(task: _Task) -> _Labelled:
         raise InputError(
             "the table is missing, or isn't the one that the manifest names",
             where=Where(str(path)),
-            remedy="the data set is damaged: build it anew with --fresh",
+            remedy="the dataset is damaged: build it anew with --fresh",
         )
     rows = opened.select(sequences=[task.sequence]).frames()
     scene = standing_scene(opened, task.sequence)
@@ -260,7 +260,7 @@ def _new_manifest(
     records: Mapping[str, SequenceRecord],
     labelled: Mapping[str, _Labelled],
 ) -> dict[str, Any]:
-    """Put the new tables' figures in the place of the old ones'."""
+    """Put the new tables' numbers instead of the old ones'."""
     boxes: Counter[str] = Counter()
     findings = Findings.from_dict(old["findings"])
     _forget(findings)

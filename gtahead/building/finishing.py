@@ -56,8 +56,8 @@ class _Sequence:
     Attributes:
         counts: (F,) heads that count.
         sizes: how many frames of which size.
-        pictures: (P,) the first 64 bits of each picture's sha256.
-        files: how many pictures the data set holds.
+        images: (P,) the first 64 bits of each image's sha256.
+        files: how many images the dataset holds.
     """
 
     name: str
@@ -67,7 +67,7 @@ class _Sequence:
     hour: float | None
     location: str | None
     standpoints: frozenset[tuple[float, float, float]]
-    pictures: npt.NDArray[np.uint64]
+    images: npt.NDArray[np.uint64]
     files: int
 
 
@@ -81,7 +81,7 @@ def finish(
     """Put the finished sequences together.
 
     Args:
-        target: the data set's folder.
+        target: the dataset's folder.
         options: of the build.
         records: of all sequences, those that were set aside included.
         findings: of the whole build; takes what is noticed here.
@@ -134,7 +134,7 @@ def finish(
     write_manifest(target, document)
     crash_point("manifest-written")
     storage.remove_folder(target / WORK)
-    with suppress(OSError):  # a data set of labels alone has no pictures
+    with suppress(OSError):  # a dataset of labels alone has no images
         (target / "images").rmdir()
     return document
 
@@ -144,7 +144,7 @@ def _sum_up(target: Path, name: str) -> _Sequence:
     columns += ["camera_x_m", "camera_y_m", "camera_z_m"]
     path = frames_path(target, name)
     rows = canonical.read_frames(path, str(path), columns)
-    places = zip(rows["camera_x_m"], rows["camera_y_m"], rows["camera_z_m"], strict=True)
+    positions = zip(rows["camera_x_m"], rows["camera_y_m"], rows["camera_z_m"], strict=True)
     prefixes = [int(sha256[:16], 16) for sha256 in rows["sha256"] if sha256 is not None]
     return _Sequence(
         name=name,
@@ -153,8 +153,8 @@ def _sum_up(target: Path, name: str) -> _Sequence:
         weather=rows["weather"][0],
         hour=rows["hour"][0],
         location=rows["location"][0],
-        standpoints=frozenset(place for place in places if None not in place),
-        pictures=np.unique(np.array(prefixes, np.uint64)),
+        standpoints=frozenset(position for position in positions if None not in position),
+        images=np.unique(np.array(prefixes, np.uint64)),
         files=sum(file is not None for file in rows["file"]),
     )
 
@@ -170,7 +170,7 @@ def _splits(
     Returns:
         Sequence name to split name, and how even designed splits are.
     """
-    shared = _shared_pictures(target, sequences, findings)
+    shared = _shared_images(target, sequences, findings)
     items = [
         SplitItem(
             sequence.name,
@@ -194,14 +194,14 @@ def _splits(
                     findings.add("given-splits-leak", Where(sequence=other), detail=detail)
         return taken, None
     if len(groups) < len(SPLITS):
-        detail = f"{len(groups)} {'place' if len(groups) == 1 else 'places'}"
-        findings.add("few-places", Where(), detail=detail)
+        detail = f"{len(groups)} {'location' if len(groups) == 1 else 'locations'}"
+        findings.add("few-locations", Where(), detail=detail)
     splits = design_splits(items)
     return splits, balance_of(items, splits)
 
 
 def _place_keys(sequence: _Sequence) -> set[tuple[object, ...]]:
-    """Give keys of which two sequences share one if they share a place or a camera's standpoint.
+    """Return keys; two sequences share one if they share a location or a camera's standpoint.
 
     Standpoints fall into cells of twice `STANDPOINT_M`, in eight grids that are shifted by half a
     cell: two that are at most `STANDPOINT_M` apart share a cell of one of them.
@@ -226,30 +226,30 @@ def _traits(sequence: _Sequence) -> tuple[str, ...]:
     return tuple(traits)
 
 
-def _shared_pictures(
+def _shared_images(
     target: Path, sequences: list[_Sequence], findings: Findings
 ) -> dict[str, set[tuple[object, ...]]]:
-    """Find pictures that stand in two sequences; give each such sequence keys for them."""
+    """Find images that stand in two sequences; return each such sequence keys for them."""
     if not sequences:
         return {}
-    pictures = np.concatenate([sequence.pictures for sequence in sequences])
-    owners = np.repeat(np.arange(len(sequences)), [len(one.pictures) for one in sequences])
-    order = np.argsort(pictures, kind="stable")
+    images = np.concatenate([sequence.images for sequence in sequences])
+    owners = np.repeat(np.arange(len(sequences)), [len(one.images) for one in sequences])
+    order = np.argsort(images, kind="stable")
     shared: dict[str, set[tuple[object, ...]]] = {}
-    for place in np.flatnonzero(pictures[order][1:] == pictures[order][:-1]):
-        first, second = (sequences[owners[order[place + step]]].name for step in (0, 1))
-        prefix = f"{int(pictures[order[place]]):016x}"
+    for position in np.flatnonzero(images[order][1:] == images[order][:-1]):
+        first, second = (sequences[owners[order[position + step]]].name for step in (0, 1))
+        prefix = f"{int(images[order[position]]):016x}"
         where, detail = (
-            _picture_place(target, second, prefix),
-            _picture_place(target, first, prefix),
+            _image_place(target, second, prefix),
+            _image_place(target, first, prefix),
         )
-        findings.add("same-picture-twice", where, detail=f"as {detail.file}")
+        findings.add("same-image-twice", where, detail=f"as {detail.file}")
         for name in (first, second):
-            shared.setdefault(name, set()).add(("picture", prefix))
+            shared.setdefault(name, set()).add(("image", prefix))
     return shared
 
 
-def _picture_place(target: Path, name: str, prefix: str) -> Where:
+def _image_place(target: Path, name: str, prefix: str) -> Where:
     path = frames_path(target, name)
     rows = canonical.read_frames(path, str(path), ["frame", "source_file", "sha256"])
     index = next(i for i, sha256 in enumerate(rows["sha256"]) if (sha256 or "").startswith(prefix))
@@ -308,7 +308,7 @@ def _statistics(
         "frames": len(counts),
         "frames_without_heads": int((counts == 0).sum()),
         "heads": {name: totals[name] for name in ("counted", "ignored", "absent")},
-        "heads_a_frame": {
+        "heads_per_frame": {
             "least": int(counts.min()),
             "median": float(np.median(counts)),
             "mean": round(float(counts.mean()), 2),
@@ -319,8 +319,8 @@ def _statistics(
         "box_sources": dict(sorted(boxes.items())),
         "splits": {split: _split_row(sequences, splits, split) for split in SPLITS},
         "frames_by_weather": dict(sorted(weather.items())),
-        "pictures": sum(sequence.files for sequence in sequences),
-        "picture_bytes": sum(record.picture_bytes for record in records),
+        "images": sum(sequence.files for sequence in sequences),
+        "image_bytes": sum(record.image_bytes for record in records),
     }
 
 

@@ -1,4 +1,4 @@
-"""Frames of a sequence on their way into a data set: chosen, their pictures checked and placed."""
+"""Frames of a sequence on their way into a dataset: chosen, their images checked and placed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
 from gtahead.errors import Where
 from gtahead.images.layers import Layer, compose
-from gtahead.images.prepare import Prepared, prepare
-from gtahead.images.reading import PictureError, check_health, read_bytes, read_header
+from gtahead.images.prepare import PreparedImage, prepare
+from gtahead.images.reading import ImageError, check_health, read_bytes, read_header
 from gtahead.ingest.model import CapturedFrame, CapturedSequence, SequenceSource
 from gtahead.readers import READERS
 
@@ -69,12 +69,12 @@ def _drop_frames(
 
 
 @dataclass(frozen=True)
-class TakenPicture:
-    """What a kept frame's picture came to; None for labels alone.
+class TakenImage:
+    """What a kept frame's image came to; None for labels alone.
 
     Attributes:
-        file: relative to the data set.
-        sha256: of the picture as the data set has it.
+        file: relative to the dataset.
+        sha256: of the image as the dataset has it.
         orientation: EXIF orientation by which the frame's heads have to be turned.
     """
 
@@ -83,25 +83,25 @@ class TakenPicture:
     orientation: int = 1
 
 
-def take_pictures(
+def take_images(
     captured: CapturedSequence, task: UnitTask, part: Path, record: SequenceRecord
-) -> list[TakenPicture]:
-    """Check every picture and put it into the data set; drop frames whose picture won't do."""
-    if captured.pictures:
+) -> list[TakenImage]:
+    """Check every image and put it into the dataset; drop frames whose image won't do."""
+    if captured.images:
         (part / "images").mkdir()
-    taken: list[TakenPicture] = []
+    taken: list[TakenImage] = []
     reasons: dict[int, str] = {}
     hashes: dict[str, str] = {}
     for index, frame in enumerate(captured.frames):
         where = Where(frame.file, captured.name, frame.frame)
         try:
             if frame.fault is not None:
-                raise PictureError(frame.fault)
-            if not captured.pictures:
-                taken.append(TakenPicture())
+                raise ImageError(frame.fault)
+            if not captured.images:
+                taken.append(TakenImage())
                 continue
-            taken.append(_take_picture(frame, captured, task, part, hashes, record))
-        except PictureError as fault:
+            taken.append(_take_image(frame, captured, task, part, hashes, record))
+        except ImageError as fault:
             if frame.fault is None:
                 record.findings.add(fault.code, where, detail=fault.detail)
             reasons[index] = fault.code
@@ -109,22 +109,22 @@ def take_pictures(
     return taken
 
 
-def _take_picture(
+def _take_image(
     frame: CapturedFrame,
     captured: CapturedSequence,
     task: UnitTask,
     part: Path,
     hashes: dict[str, str],
     record: SequenceRecord,
-) -> TakenPicture:
+) -> TakenImage:
     file = frame.file or ""
     path = task.source.root / file
-    data = _read_picture(frame, task)
+    data = _read_image(frame, task)
     header = read_header(data)
     width, height = frame.size_wh or captured.size_wh
     if header.size_wh != (width, height) and header.upright_wh != (width, height):
         found = f"{header.size_wh[0]} x {header.size_wh[1]}"
-        raise PictureError("wrong-size", f"{found} instead of {width} x {height}")
+        raise ImageError("wrong-size", f"{found} instead of {width} x {height}")
     check_health(data, header)
     prepared = prepare(data, header)
     if frame.layers or frame.row is not None:  # there is no file to link to
@@ -133,9 +133,9 @@ def _take_picture(
         prepared.sha256 if prepared.new_bytes is None else hashlib.sha256(data).hexdigest()
     )
     if frame.sha256 is not None and frame.sha256 != source_hash:
-        raise PictureError("hash-mismatch", f"{source_hash[:12]}…")
+        raise ImageError("hash-mismatch", f"{source_hash[:12]}…")
     if source_hash in hashes:
-        raise PictureError("duplicate-picture", f"of {hashes[source_hash]}")
+        raise ImageError("duplicate-image", f"of {hashes[source_hash]}")
     hashes[source_hash] = file
     for code in prepared.changes:
         record.findings.add(code, Where(file, captured.name, frame.frame))
@@ -145,10 +145,10 @@ def _take_picture(
     if task.options.images != "none":
         _place(path, prepared, part / "images" / (frame.frame + prepared.extension), task, record)
         name = f"images/{captured.name}/{frame.frame}{prepared.extension}"
-    return TakenPicture(name, prepared.sha256, orientation)
+    return TakenImage(name, prepared.sha256, orientation)
 
 
-def _read_picture(frame: CapturedFrame, task: UnitTask) -> bytes:
+def _read_image(frame: CapturedFrame, task: UnitTask) -> bytes:
     unpack = READERS[task.source.reader].unpack
     if frame.row is not None and unpack is not None:
         return unpack(task.source.root, frame)
@@ -172,9 +172,9 @@ def _read_layers(frame: CapturedFrame, task: UnitTask) -> bytes:
 
 
 def _place(
-    path: Path, prepared: Prepared, to: Path, task: UnitTask, record: SequenceRecord
+    path: Path, prepared: PreparedImage, to: Path, task: UnitTask, record: SequenceRecord
 ) -> None:
-    """Put a picture into the unit's folder: linked, copied, or written anew."""
+    """Put an image into the unit's folder: linked, copied, or written anew."""
     if prepared.new_bytes is not None:
         to.write_bytes(prepared.new_bytes)
         storage.sync_file(to)
@@ -183,6 +183,6 @@ def _place(
         linked = storage.link_or_copy(path, to, link=wanted)
         if wanted and not linked:
             where = Where(str(path.relative_to(task.source.root)), task.source.name)
-            record.findings.add("copied-pictures", where)
-    record.pictures += 1
-    record.picture_bytes += to.stat().st_size
+            record.findings.add("copied-images", where)
+    record.images += 1
+    record.image_bytes += to.stat().st_size

@@ -1,3 +1,3 @@
-"""Give heads what rules decide, boxes and sigmas: the one place for captures and standing sets."""
+"""What rules decide of heads, boxes and sigmas: the one way for captures and datasets."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Options of a build that change its result, and how two sets of them are told apart."""
+"""Options of a build that change its result, and how two sets of them are distinguished."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMAGES = ("link", "copy", "none")
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What decides about a data set, beside its captures.
+    """What decides about a dataset, beside its captures.
 
     Attributes:
         reader: name in `READERS`.
@@ -42,7 +42,7 @@ class BuildOptions:
             raise UsageError("--every must be a whole number from 1 on", value=self.every)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the options as the manifest holds them. Linked and copied data sets are equal."""
+        """Return the options as the manifest holds them. Linked and copied datasets are equal."""
         return {
             "from": self.reader,
             "boxes": str(self.boxes),

@@ -1,4 +1,4 @@
-"""From the pixels of pictures as stored to those that a data set keeps: upright, and on a grid."""
+"""From the pixels of images as stored to those that a dataset keeps: upright, and on a grid."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _BOXES = (canonical.CAPTURED,)
 
 
 def upright_size(size_wh: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """Give width and height once a picture of this EXIF orientation is turned upright."""
+    """Return width and height once an image of this EXIF orientation is turned upright."""
     return (size_wh[1], size_wh[0]) if orientation >= 5 else size_wh
 
 
 def upright_camera(
     camera: Camera | None, size_wh: tuple[int, int], orientation: int
 ) -> Camera | None:
-    """Give the camera of a turned picture: same focal length; how it is turned isn't kept."""
+    """Return the camera of a turned image: same focal length; how it is turned isn't kept."""
     if camera is None or orientation == 1:
         return camera
     focal = focal_px(camera.vfov_deg, size_wh[1])
@@ -41,12 +41,12 @@ def upright_camera(
 def turn_heads(
     heads: Columns, orientations: Sequence[int], sizes_wh: Sequence[tuple[int, int]]
 ) -> None:
-    """Move everything in pixels from the pictures as stored to the upright ones.
+    """Move everything in pixels from the images as stored to the upright ones.
 
     Args:
         heads: columns with `frame_index`; replaced in place.
-        orientations: EXIF orientation of each frame's picture; 1 leaves its heads alone.
-        sizes_wh: of each frame's picture as stored.
+        orientations: EXIF orientation of each frame's image; 1 leaves its heads alone.
+        sizes_wh: of each frame's image as stored.
     """
     turned = [
         index for index, pose in enumerate(zip(orientations, sizes_wh, strict=True)) if pose[0] != 1
@@ -61,20 +61,20 @@ def turn_heads(
             if names[0] in heads:
                 old: Floats = np.stack([heads[name][rows] for name in names], axis=1)
                 new = turn(old, orientation, size_wh)
-                for place, name in enumerate(names):
+                for position, name in enumerate(names):
                     heads[name] = heads[name].copy()
-                    heads[name][rows] = new[:, place]
+                    heads[name][rows] = new[:, position]
 
 
 def snap_heads(heads: Columns, sizes_wh: Sequence[tuple[int, int]]) -> None:
     """Round everything in pixels to multiples of 1/256, so that equal labels are equal data.
 
     The same head read from COCO, VOC or a capture then has the same coordinates, whatever order a
-    format adds its numbers up in. A head in its picture stays there, and in its box.
+    format adds its numbers up in. A head in its image stays there, and in its box.
 
     Args:
-        heads: columns with `frame_index`, in the upright pictures' pixels; replaced in place.
-        sizes_wh: of the upright pictures, one a frame.
+        heads: columns with `frame_index`, in the upright images' pixels; replaced in place.
+        sizes_wh: of the upright images, one per frame.
     """
     limits = np.array(sizes_wh, np.int64)[heads["frame_index"]]
     for axis, name in enumerate("xy"):
@@ -82,6 +82,6 @@ def snap_heads(heads: Columns, sizes_wh: Sequence[tuple[int, int]]) -> None:
     for name in [name for names in _POINTS[1:] for name in names if name in heads]:
         heads[name] = snapped(heads[name])
     if canonical.CAPTURED[0] in heads:
-        for place, name in enumerate(canonical.CAPTURED):
-            keep = np.minimum if place < 2 else np.maximum
-            heads[name] = keep(snapped(heads[name]), heads["xy"[place % 2]])
+        for position, name in enumerate(canonical.CAPTURED):
+            keep = np.minimum if position < 2 else np.maximum
+            heads[name] = keep(snapped(heads[name]), heads["xy"[position % 2]])

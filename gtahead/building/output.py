@@ -44,7 +44,7 @@ _DISCARDING = "discarding"
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedOutput:
     """A target, ready for units.
 
     Attributes:
@@ -65,7 +65,7 @@ def refuse_overlap(target: Path, root: Path) -> None:
     here, there = Path(os.path.realpath(target)), Path(os.path.realpath(root))
     if here == there or there in here.parents or here in there.parents:
         raise UsageError(
-            "the data set and the captures can't lie in one another",
+            "the dataset and the captures can't lie in one another",
             where=Where(str(target)),
             remedy="choose another --out",
         )
@@ -81,7 +81,7 @@ def refuse_foreign(target: Path) -> None:
     strange = [name for name in names if name != ".lock" and not name.startswith(storage.ASIDE)]
     if strange and not is_ours(target):
         raise InputError(
-            "the folder holds something that isn't a gtahead data set",
+            "the folder holds something that isn't a gtahead dataset",
             where=Where(str(target)),
             value=strange[0],
             remedy="choose an empty folder for --out",
@@ -89,7 +89,7 @@ def refuse_foreign(target: Path) -> None:
 
 
 def is_ours(target: Path) -> bool:
-    """Say whether a data set of gtahead's stands there, finished, unfinished or damaged."""
+    """Return whether a dataset of gtahead's stands there, finished, unfinished or damaged."""
     manifest, options = _json(target / MANIFEST), _json(target / WORK / OPTIONS)
     return (
         manifest.get("format") == FORMAT
@@ -113,11 +113,11 @@ def prepare(
     listed: Findings,
     *,
     fresh: bool,
-) -> Prepared:
+) -> PreparedOutput:
     """Make the target ready for units to be built, and say which sequences are done already.
 
     Args:
-        target: the data set's folder, ours or empty.
+        target: the dataset's folder, ours or empty.
         options: of this build.
         sources: all sequences of the captures.
         listed: what was noticed while they were listed.
@@ -149,7 +149,7 @@ def prepare(
     good = {**records, **reopened}
     if manifest is not None and _says_all(manifest, good, names, listed):
         storage.remove_folder(work)
-        return Prepared(good, manifest)
+        return PreparedOutput(good, manifest)
     _open_work(target, options, reopened)
     for name in set(names) - set(good):
         record_path(target, name).unlink(missing_ok=True)
@@ -157,7 +157,7 @@ def prepare(
     if manifest is not None and set(from_manifest) - set(good):
         (target / MANIFEST).unlink()
         storage.sync_folder(target)
-    return Prepared(good, None)
+    return PreparedOutput(good, None)
 
 
 def records_of(target: Path, manifest: Manifest | None) -> dict[str, SequenceRecord]:
@@ -175,12 +175,12 @@ def records_of(target: Path, manifest: Manifest | None) -> dict[str, SequenceRec
         raise InputError(
             "the manifest's sources can't be read",
             where=Where(str(target / MANIFEST), field="/sources"),
-            remedy="the data set is damaged: build it anew with --fresh",
+            remedy="the dataset is damaged: build it anew with --fresh",
         ) from error
 
 
 def _intact(target: Path, manifest: Manifest | None) -> bool:
-    """Say whether the table of frames is the one that the manifest names."""
+    """Return whether the table of frames is the one that the manifest names."""
     if manifest is None or not (target / FRAMES).is_file():
         return False
     named = manifest.document["tables"][FRAMES]["sha256"]
@@ -190,7 +190,7 @@ def _intact(target: Path, manifest: Manifest | None) -> bool:
 def _says_all(
     manifest: Manifest, good: Mapping[str, SequenceRecord], names: Sequence[str], listed: Findings
 ) -> bool:
-    """Say whether a manifest tells of exactly these sequences and listing findings."""
+    """Return whether a manifest tells of exactly these sequences and listing findings."""
     rows = {row["sequence"]: row for row in manifest.document["sources"]}
     if set(rows) != set(names) or set(good) != set(names):
         return False
@@ -239,7 +239,7 @@ def _refuse_changes(target: Path, old: dict[str, Any], options: BuildOptions) ->
     changed = differing(old, options.as_dict())
     if changed:
         raise InputError(
-            f"the data set was begun with other options: {changed}",
+            f"the dataset was begun with other options: {changed}",
             where=Where(str(target)),
             remedy="use the same options, another --out, or --fresh to build it anew",
         )
@@ -249,7 +249,7 @@ def _refuse_missing(target: Path, built: Iterable[str], names: Sequence[str]) ->
     gone = sorted(set(built) - set(names))
     if gone:
         raise InputError(
-            "the data set holds a sequence that the captures don't have",
+            "the dataset holds a sequence that the captures don't have",
             where=Where(str(target)),
             value=gone[0],
             remedy="bring it back, or build anew with --fresh",
@@ -264,10 +264,10 @@ def _still_good(
     *,
     apart: bool = True,
 ) -> dict[str, SequenceRecord]:
-    """Give the records whose capture hasn't changed and whose files are whole.
+    """Return the records whose capture hasn't changed and whose files are whole.
 
     Args:
-        target: the data set's folder.
+        target: the dataset's folder.
         records: to judge.
         sources: of the captures.
         options: of this build.
@@ -286,7 +286,7 @@ def _still_good(
                 continue
             if not heads.is_file() or storage.sha256_of(heads) != record.table["sha256"]:
                 continue
-            if options.images != "none" and not _pictures_there(target, record):
+            if options.images != "none" and not _images_there(target, record):
                 continue
         good[source.name] = record
     return good
@@ -295,22 +295,22 @@ def _still_good(
 def unit_digest(source: SequenceSource, options: BuildOptions) -> str:
     """Hash all that decides about a sequence's part; empty where it can't be read."""
     try:
-        labels, pictures = READERS[source.reader].inputs(source)
-        return inputs_digest(labels, pictures, source.root, storage.json_bytes(options.as_dict()))
+        labels, images = READERS[source.reader].inputs(source)
+        return inputs_digest(labels, images, source.root, storage.json_bytes(options.as_dict()))
     except OSError:
         return ""
 
 
-def _pictures_there(target: Path, record: SequenceRecord) -> bool:
-    """Look whether all pictures stand, by number and bytes: their hashes would cost a reading."""
+def _images_there(target: Path, record: SequenceRecord) -> bool:
+    """Check whether all images stand, by number and bytes: their hashes would cost a reading."""
     folder = images_folder(target, record.sequence)
     there = folder.iterdir() if folder.is_dir() else ()
     sizes = [path.stat().st_size for path in there if path.suffix in EXTENSIONS.values()]
-    return len(sizes) >= record.pictures and sum(sizes) >= record.picture_bytes
+    return len(sizes) >= record.images and sum(sizes) >= record.image_bytes
 
 
 def remove_sequence(target: Path, name: str) -> None:
-    """Remove a sequence's files, pictures of formats that we write; what isn't ours stays."""
+    """Remove a sequence's files, images of formats that we write; what isn't ours stays."""
     if not storage.is_plain_name(name):
         return
     (target / heads_file(name)).unlink(missing_ok=True)
@@ -318,7 +318,7 @@ def remove_sequence(target: Path, name: str) -> None:
 
 
 def remove_images(target: Path, name: str) -> None:
-    """Remove a sequence's pictures from the data set; their originals are other names."""
+    """Remove a sequence's images from the dataset; their originals are other names."""
     folder = images_folder(target, name)
     if folder.is_dir() and not folder.is_symlink():
         for path in folder.iterdir():
@@ -329,7 +329,7 @@ def remove_images(target: Path, name: str) -> None:
 
 
 def discard(target: Path) -> None:
-    """Remove a data set or an unfinished one, file by file: what isn't ours stays.
+    """Remove a dataset or an unfinished one, file by file: what isn't ours stays.
 
     The work folder's options go last, so that a kill in between leaves something that is ours.
     """
@@ -363,7 +363,7 @@ def _begun(target: Path) -> list[str]:
 
 
 def remove_orphans(target: Path, kept: Iterable[str]) -> None:
-    """Remove what units placed for sequences that aren't part of the data set after all."""
+    """Remove what units placed for sequences that aren't part of the dataset after all."""
     for name in set(_begun(target)) - set(kept):
         remove_sequence(target, name)
 

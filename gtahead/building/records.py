@@ -1,4 +1,4 @@
-"""Records of finished sequences: what each adds to the data set, and where its parts stand."""
+"""Records of finished sequences: what each adds to the dataset, and where its parts stand."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ OPTIONS = "options.json"
 """File in the work folder that holds the options of the build in progress."""
 
 RECORDS, FRAMES_PARTS, BEGUN = "records", "frames", "begun"
-"""Folders in the work folder: a file a sequence in each."""
+"""Folders in the work folder: a file per sequence in each."""
 
 
 @dataclass
 class SequenceRecord:
-    """What one finished sequence adds to the data set; stored as JSON beside its table of frames.
+    """What one finished sequence adds to the dataset; stored as JSON beside its table of frames.
 
     Attributes:
         kept: False where the sequence was set aside whole.
@@ -40,11 +40,11 @@ class SequenceRecord:
     box_sources: dict[str, int] = field(default_factory=dict)
     visibility: list[str] = field(default_factory=list)
     split: str | None = None
-    pictures: int = 0
-    picture_bytes: int = 0
+    images: int = 0
+    image_bytes: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the record as JSON-ready values."""
+        """Return the record as JSON-ready values."""
         row = dict(self.__dict__)
         row["ledger"] = self.ledger.as_dict()
         row["findings"] = self.findings.as_dict()
@@ -58,17 +58,17 @@ class SequenceRecord:
 
 
 def record_path(target: Path, sequence: str) -> Path:
-    """Say where a finished sequence's record stands."""
+    """Return where a finished sequence's record stands."""
     return target / WORK / RECORDS / f"{sequence}.json"
 
 
 def frames_path(target: Path, sequence: str) -> Path:
-    """Say where a finished sequence's part of the table of frames stands."""
+    """Return where a finished sequence's part of the table of frames stands."""
     return target / WORK / FRAMES_PARTS / f"{sequence}.parquet"
 
 
 def images_folder(target: Path, sequence: str) -> Path:
-    """Say where a sequence's pictures stand."""
+    """Return where a sequence's images stand."""
     return target / "images" / sequence
 
 

@@ -1,4 +1,4 @@
-"""The unit of work of a build: one sequence, from capture to finished files of the data set.
+"""The unit of work of a build: one sequence, from capture to finished files of the dataset.
 
 A unit may be killed at any moment, run again, or run twice at once: its results are written aside
 and renamed, and the record that says "done" comes last.
@@ -18,7 +18,7 @@ from gtahead import storage
 from gtahead.annotation import lift_points
 from gtahead.annotation.scene import VFOV_DIGITS, label, scene_of
 from gtahead.arrays import Booleans, Columns, Floats
-from gtahead.building.frames import TakenPicture, UnitTask, sample, set_aside_emptied, take_pictures
+from gtahead.building.frames import TakenImage, UnitTask, sample, set_aside_emptied, take_images
 from gtahead.building.orientation import snap_heads, turn_heads, upright_camera, upright_size
 from gtahead.building.output import remove_images, remove_sequence, unit_digest
 from gtahead.building.records import (
@@ -64,7 +64,7 @@ def build_sequence(task: UnitTask) -> SequenceRecord:
             else:
                 set_aside_emptied(captured, record)
                 sample(captured, task.options.every, record)
-                taken = take_pictures(captured, task, part, record)
+                taken = take_images(captured, task, part, record)
                 _store(captured, taken, task, part, record)
             if not (task.strict and record.findings.anything_set_aside):
                 _finish(task, part, record)
@@ -85,7 +85,7 @@ def _read(source: SequenceSource, record: SequenceRecord) -> CapturedSequence | 
 
 
 def _set_aside(record: SequenceRecord) -> None:
-    """Book a sequence that is set aside whole: what it had is dropped with it."""
+    """Record a sequence that is set aside whole: what it had is dropped with it."""
     code = next(f.code for f in record.findings if CODES[f.code].sets_aside == "sequence")
     record.ledger.sequences.drop(code)
     record.ledger.frames.drop(code, record.ledger.frames.kept)
@@ -93,19 +93,17 @@ def _set_aside(record: SequenceRecord) -> None:
 
 
 def _annotate(
-    captured: CapturedSequence, taken: list[TakenPicture], task: UnitTask, record: SequenceRecord
+    captured: CapturedSequence, taken: list[TakenImage], task: UnitTask, record: SequenceRecord
 ) -> None:
-    """Add boxes, in_frame and status to the heads, in the upright pictures' pixels."""
+    """Add boxes, in_frame and status to the heads, in the upright images' pixels."""
     heads = captured.heads
-    turn_heads(heads, [picture.orientation for picture in taken], captured.sizes_wh)
+    turn_heads(heads, [image.orientation for image in taken], captured.sizes_wh)
     snap_heads(heads, _upright_sizes(captured, taken))
     scene = scene_of(
         heads,
         [
-            _upright(frame, size_wh, picture)
-            for frame, size_wh, picture in zip(
-                captured.frames, captured.sizes_wh, taken, strict=True
-            )
+            _upright(frame, size_wh, image)
+            for frame, size_wh, image in zip(captured.frames, captured.sizes_wh, taken, strict=True)
         ],
         [frame.ground_m for frame in captured.frames],
         _upright_sizes(captured, taken),
@@ -134,55 +132,53 @@ def _annotate(
     captured.heads = without_unknown(heads)
 
 
-def _upright_sizes(captured: CapturedSequence, taken: list[TakenPicture]) -> list[tuple[int, int]]:
+def _upright_sizes(captured: CapturedSequence, taken: list[TakenImage]) -> list[tuple[int, int]]:
     return [
-        upright_size(size_wh, picture.orientation)
-        for size_wh, picture in zip(captured.sizes_wh, taken, strict=True)
+        upright_size(size_wh, image.orientation)
+        for size_wh, image in zip(captured.sizes_wh, taken, strict=True)
     ]
 
 
-def _upright(
-    frame: CapturedFrame, size_wh: tuple[int, int], picture: TakenPicture
-) -> Camera | None:
-    """Give a frame's camera as the table of frames holds it."""
-    camera = upright_camera(frame.camera, size_wh, picture.orientation)
+def _upright(frame: CapturedFrame, size_wh: tuple[int, int], image: TakenImage) -> Camera | None:
+    """Return a frame's camera as the table of frames holds it."""
+    camera = upright_camera(frame.camera, size_wh, image.orientation)
     return camera and replace(camera, vfov_deg=round(camera.vfov_deg, VFOV_DIGITS))
 
 
 def _lift(heads: Columns, lifted_xy: Floats) -> None:
     """Move points that aren't the visible heads' centres there, and keep them as they were."""
     moved = heads["point_kind"] >= 0
-    for place, name in enumerate("xy"):
+    for position, name in enumerate("xy"):
         heads[f"raw_{name}"] = np.where(moved, heads[name], np.nan)
-        heads[name] = np.where(moved, lifted_xy[:, place], heads[name])
+        heads[name] = np.where(moved, lifted_xy[:, position], heads[name])
 
 
 def _in_upright_frame(heads: Columns, sizes_wh: list[tuple[int, int]]) -> Booleans:
-    """Say which heads lie in their upright picture."""
+    """Return which heads lie in their upright image."""
     width, height = np.array(sizes_wh)[heads["frame_index"]].T
     x, y = heads["x"], heads["y"]
     return np.asarray((x >= 0) & (x < width) & (y >= 0) & (y < height), np.bool_)
 
 
-def _frame_rows(captured: CapturedSequence, taken: list[TakenPicture]) -> dict[str, list[Any]]:
+def _frame_rows(captured: CapturedSequence, taken: list[TakenImage]) -> dict[str, list[Any]]:
     """Make the sequence's part of the table of frames; the split comes later."""
     index, status = captured.heads["frame_index"], captured.heads["status"]
     count = len(captured.frames)
     rows: dict[str, list[Any]] = {name: [] for name in canonical.FRAMES_V1.names}
     for name, code in (("num_heads", COUNTED), ("num_ignored", IGNORED), ("num_absent", ABSENT)):
         rows[name] = np.bincount(index[status == code], minlength=count).tolist()
-    for frame, size_wh, picture in zip(captured.frames, captured.sizes_wh, taken, strict=True):
-        camera = _upright(frame, size_wh, picture)
+    for frame, size_wh, image in zip(captured.frames, captured.sizes_wh, taken, strict=True):
+        camera = _upright(frame, size_wh, image)
         position = (camera and camera.position_m) or (None, None, None)
         rotation = (camera and camera.rotation_deg) or (None, None, None)
-        width, height = upright_size(size_wh, picture.orientation)
+        width, height = upright_size(size_wh, image.orientation)
         values = {
             "frame_id": f"{captured.name}/{frame.frame}",
             "sequence": captured.name,
             "frame": frame.frame,
-            "file": picture.file,
+            "file": image.file,
             "source_file": frame.file,
-            "sha256": picture.sha256,
+            "sha256": image.sha256,
             "width": width,
             "height": height,
             "split": None,
@@ -202,7 +198,7 @@ def _frame_rows(captured: CapturedSequence, taken: list[TakenPicture]) -> dict[s
 
 def _store(
     captured: CapturedSequence,
-    taken: list[TakenPicture],
+    taken: list[TakenImage],
     task: UnitTask,
     part: Path,
     record: SequenceRecord,
@@ -241,7 +237,7 @@ def _store(
 
 
 def _visibility(heads: Columns) -> list[str]:
-    """Say where the visibility of heads is known from."""
+    """Return where the visibility of heads is known from."""
     count = len(heads["head_id"])
     share = np.isfinite(heads["visibility"]) if "visibility" in heads else np.zeros(count, np.bool_)
     flag = heads["occluded"] >= 0 if "occluded" in heads else np.zeros(count, np.bool_)
@@ -250,13 +246,13 @@ def _visibility(heads: Columns) -> list[str]:
 
 
 def _finish(task: UnitTask, part: Path, record: SequenceRecord) -> None:
-    """Give everything its final name, the record last; an older record goes first."""
+    """Move everything to its final name, the record last; an older record is removed first."""
     name = record.sequence
     record_path(task.target, name).unlink(missing_ok=True)
     (task.target / WORK / BEGUN / name).touch()
     storage.sync_folder(task.target / WORK / RECORDS)
     if record.kept:
-        if record.pictures:
+        if record.images:
             storage.sync_folder(part / "images")
             storage.replace_folder(part / "images", images_folder(task.target, name))
         else:

@@ -1,6 +1,6 @@
 """Parts of GCC as its collector leaves them: one camera's images, a folder each.
 
-`part_<scene>_<camera>/` has eyeInfo.log and a folder an image, named by Unix time. In it are
+`part_<scene>_<camera>/` has eyeInfo.log and a folder per image, named by Unix time. In it are
 pedInfo.xml (which isn't XML), and for the k-th batch of people `part_<k>_1.bmp`, `part_<k>_0.bmp`
 and `part_<k>.raw`: the screen with and without them, and the stencil.
 """
@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Columns, Floats
-from gtahead.captures.picture_files import MOST_DIGITS, common_size
+from gtahead.captures.image_files import MAX_DIGITS, common_size
 from gtahead.errors import Where, printable
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, inside
 from gtahead.images.layers import people_in_stencil
-from gtahead.images.reading import PICTURE_SUFFIXES, PictureError, read_bytes
+from gtahead.images.reading import IMAGE_SUFFIXES, ImageError, read_bytes
 from gtahead.ingest.model import (
     SIMULATION,
     BrokenSequence,
@@ -42,7 +42,7 @@ SIZE_WH = (1920, 1080)
 BATCH = 180
 """So many people the tool draws at a time, far ones first."""
 
-FARTHEST_M = 1e5
+MAX_M = 1e5
 FAILED = -1.0
 """Both coordinates of a head that the game couldn't project."""
 
@@ -123,7 +123,7 @@ def parse_ped_info(text: str) -> PedInfo:
 
 def _book(info: PedInfo, name: str, head: re.Match[str] | None) -> None:
     """Take one ped: its head, or what is wrong with it."""
-    if not name.isascii() or not name.isdecimal() or len(name) > MOST_DIGITS:
+    if not name.isascii() or not name.isdecimal() or len(name) > MAX_DIGITS:
         info.faults.append(("bad-number", "ped id", name[:80]))
         return
     if head is None:
@@ -149,7 +149,7 @@ def _as_float(text: str) -> float | None:
 
 
 @dataclass(frozen=True)
-class _Shot:
+class _PartShot:
     """The folder of one image.
 
     Attributes:
@@ -168,7 +168,7 @@ class _Shot:
         return sorted({int(_SHOWN.fullmatch(name)[1]) for name in self.files})  # type: ignore[index]
 
     def missing(self, people: int) -> str | None:
-        """Name the first file that a picture of so many people would need."""
+        """Name the first file that an image of so many people would need."""
         wanted = sorted({*self.batches, *range(0, max(people, 1), BATCH)})
         names = [f"part_{batch}_1.bmp" for batch in wanted]
         if len(wanted) > 1:
@@ -176,7 +176,7 @@ class _Shot:
         return next((name for name in names if name not in self.files), None)
 
     def layers(self, root: Path) -> tuple[LayerFiles, ...]:
-        """Give the shots that the picture is put together from; none where one shows everybody."""
+        """Return the shots that the image is put together from; none where one shows everybody."""
         batches = self.batches
         if len(batches) < 2:
             return ()
@@ -198,16 +198,16 @@ def _folders(folder: Path) -> Iterator[tuple[int, Path]]:
     """Find the folders of one camera's images, in the order of time."""
     found = []
     for path in folder.iterdir():
-        named = path.name.isascii() and path.name.isdecimal() and len(path.name) <= MOST_DIGITS
+        named = path.name.isascii() and path.name.isdecimal() and len(path.name) <= MAX_DIGITS
         if named and path.is_dir():
             found.append((int(path.name), len(path.name), path))
     for number, _, path in sorted(found):
         yield number, path
 
 
-def _shots(source: SequenceSource, findings: Findings, ledger: Ledger) -> list[_Shot]:
+def _shots(source: SequenceSource, findings: Findings, ledger: Ledger) -> list[_PartShot]:
     """List a part's images; note what isn't named as the tool names it."""
-    shots: dict[int, _Shot] = {}
+    shots: dict[int, _PartShot] = {}
     for number, path in _folders(source.root / source.path):
         ledger.frames.came += 1
         where = Where(f"{source.path}/{path.name}", source.name, frame_name(number))
@@ -219,23 +219,23 @@ def _shots(source: SequenceSource, findings: Findings, ledger: Ledger) -> list[_
         for file in sorted(path.iterdir()):
             if _SHOWN.fullmatch(file.name):
                 files.setdefault(file.name.lower(), file)
-            elif file.suffix.lower() in PICTURE_SUFFIXES:
-                place = replace(where, file=f"{where.file}/{printable(file.name)}")
-                findings.add("picture-not-used", place)
-        shots[number] = _Shot(path, number, files)
+            elif file.suffix.lower() in IMAGE_SUFFIXES:
+                location = replace(where, file=f"{where.file}/{printable(file.name)}")
+                findings.add("image-not-used", location)
+        shots[number] = _PartShot(path, number, files)
     return list(shots.values())
 
 
 def inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
-    """Name the files that decide about a part's labels (stencils do), and its pictures."""
+    """Name the files that decide about a part's labels (stencils do), and its images."""
     folder = source.root / source.path
     labels = [folder / name for name in (EYE_INFO, AREA_INFO, Z_HEIGHT, SIMULATION)]
-    pictures: list[Path] = []
+    images: list[Path] = []
     for _, shot in _folders(folder):
         labels.append(shot / PED_INFO)
         labels += sorted(path for path in shot.iterdir() if path.suffix.lower() == ".raw")
-        pictures += sorted(path for path in shot.iterdir() if path.suffix.lower() == ".bmp")
-    return [path for path in labels if path.is_file()], pictures
+        images += sorted(path for path in shot.iterdir() if path.suffix.lower() == ".bmp")
+    return [path for path in labels if path.is_file()], images
 
 
 def read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
@@ -261,14 +261,14 @@ def read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Captured
         file = f"{source.path}/{shot.folder.name}/{PED_INFO}"
         where = replace(whole, file=file, frame=frame_name(shot.number))
         info, fault = _ped_info(shot, where, findings, ledger)
-        picture, layers, complete = _picture(source, shot, info.people)
+        image, layers, complete = _image(source, shot, info.people)
         if shown and fault is None and not complete:
-            fault = "picture-missing"
-            findings.add(fault, replace(where, file=picture))
+            fault = "image-missing"
+            findings.add(fault, replace(where, file=image))
         frames.append(
             CapturedFrame(
                 frame_name(shot.number),
-                picture if shown else None,
+                image if shown else None,
                 camera,
                 fault=fault,
                 layers=layers,
@@ -292,7 +292,7 @@ def read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Captured
         size_wh=size_wh,
         frames=frames,
         heads=settle_heads(rows, [camera] * len(frames), size_wh, findings, ledger.heads),
-        pictures=bool(shown),
+        images=bool(shown),
         location=f"scene_{PART.fullmatch(source.name)[1]}",  # type: ignore[index]
         about={"tool": "GCC-CL", **polygon},
         lost_frames=rows.lost_frames | lost,
@@ -301,12 +301,12 @@ def read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Captured
     return sequence
 
 
-def _picture(
-    source: SequenceSource, shot: _Shot, people: int
+def _image(
+    source: SequenceSource, shot: _PartShot, people: int
 ) -> tuple[str, tuple[LayerFiles, ...], bool]:
-    """Name an image's picture and its layers, and say whether all of them are there.
+    """Name an image's image and its layers, and say whether all of them are there.
 
-    Where one is missing, the picture is named that is: some people are labelled and not shown.
+    Where one is missing, the image is named that is: some people are labelled and not shown.
     """
     missing = shot.missing(people)
     path = shot.folder / missing if missing else shot.files["part_0_1.bmp"]
@@ -336,7 +336,7 @@ def _ground_height(path: Path, where: Where, findings: Findings) -> float | None
         height = float(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         height = float("inf")
-    if abs(height) < FARTHEST_M:
+    if abs(height) < MAX_M:
         return height
     findings.add("ground-unknown", replace(where, file=f"{where.file}/{path.name}"))
     return None
@@ -359,7 +359,7 @@ def _polygon(path: Path, where: Where, findings: Findings) -> dict[str, list[lis
 
 
 def _ped_info(
-    shot: _Shot, where: Where, findings: Findings, ledger: Ledger
+    shot: _PartShot, where: Where, findings: Findings, ledger: Ledger
 ) -> tuple[PedInfo, str | None]:
     """Read an image's labels; and the fault that sets it aside, if there is one."""
     path = shot.folder / PED_INFO
@@ -385,11 +385,11 @@ def _ped_info(
 
 
 def _hidden(
-    shot: _Shot, info: PedInfo, size_wh: tuple[int, int], where: Where, findings: Findings
+    shot: _PartShot, info: PedInfo, size_wh: tuple[int, int], where: Where, findings: Findings
 ) -> npt.NDArray[np.int8]:
-    """Say whose head is hidden by scenery: 1 where no stencil shows people there.
+    """Return whose head is hidden by scenery: 1 where no stencil shows people there.
 
-    -1 outside the picture, and everywhere where a stencil can't be read or shows nobody at all.
+    -1 outside the image, and everywhere where a stencil can't be read or shows nobody at all.
     """
     width, height = size_wh
     hidden = np.full(len(info.peds), -1, np.int8)
@@ -402,8 +402,8 @@ def _hidden(
         name = f"part_{batch}.raw"
         mask = _people(shot.files.get(name), size_wh)
         if mask is None:
-            place = f"{Path(where.file or '').parent.as_posix()}/{name}"
-            findings.add("bad-stencil", replace(where, file=place))
+            location = f"{Path(where.file or '').parent.as_posix()}/{name}"
+            findings.add("bad-stencil", replace(where, file=location))
             return hidden
         people |= mask
     if here.any() and not people.any():
@@ -417,7 +417,7 @@ def _hidden(
 def _people(path: Path | None, size_wh: tuple[int, int]) -> Booleans | None:
     try:
         return None if path is None else people_in_stencil(read_bytes(path), size_wh)
-    except PictureError:
+    except ImageError:
         return None
 
 
@@ -442,7 +442,7 @@ def _columns(
 
 
 def write_part_info(folder: Path, camera: Camera, ground_m: float, polygon_m: Floats) -> None:
-    """Write what a part says of its place: eyeInfo.log, Zheight.log, areaInfo.log.
+    """Write what a part says of its location: eyeInfo.log, Zheight.log, areaInfo.log.
 
     Args:
         folder: of the part.

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from gtahead import schemas, storage
 from gtahead.arrays import Columns, Floats
 from gtahead.captures.ground_fit import ground_from_polygon
-from gtahead.captures.picture_files import MOST_DIGITS, common_size, numbered_pictures
+from gtahead.captures.image_files import MAX_DIGITS, common_size, numbered_images
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.matlab import refuse_bomb
@@ -32,12 +32,12 @@ from gtahead.ingest.names import folders_in, frame_name
 from gtahead.ingest.rows import HeadRows, settle_heads
 
 SIZE_WH = (1920, 1080)
-MOST_HEADS = 100_000
-MOST_CORNERS = 1000
+MAX_HEADS = 100_000
+MAX_CORNERS = 1000
 NEAR_M = 0.1
 """The camera's near plane, which the depth buffer counts from."""
 
-MOST_OFF = 1.5
+MAX_OFF = 1.5
 """How far a measured depth may be from the one that the box was made from."""
 
 HALF_SIDE_M = 0.12
@@ -45,7 +45,7 @@ LABELER_FOCAL_PX = 1483.0
 """What the labeler makes boxes from: half a side of 0.12 m, seen with a field of view of 40."""
 
 _SCENE = re.compile(r"scene_(\d+)_(\d+)")
-_PICTURES = ("pngs", "jpgs", "bmps")
+_IMAGES = ("pngs", "jpgs", "bmps")
 
 
 def scenes(root: Path) -> list[Path]:
@@ -66,7 +66,7 @@ def labels_of(folder: Path) -> str | None:
 
 
 def has_boxes(folder: Path) -> bool:
-    """Say whether a scene is ShanghaiTechRGBDSyn's, with head boxes."""
+    """Return whether a scene is ShanghaiTechRGBDSyn's, with head boxes."""
     return (folder / "bbox").is_dir()
 
 
@@ -77,7 +77,7 @@ def _numbered(folder: Path, suffix: str) -> dict[int, Path]:
     return {
         int(path.stem): path
         for path in found
-        if path.stem.isascii() and path.stem.isdecimal() and len(path.stem) <= MOST_DIGITS
+        if path.stem.isascii() and path.stem.isdecimal() and len(path.stem) <= MAX_DIGITS
     }
 
 
@@ -85,19 +85,19 @@ def _labels(folder: Path) -> dict[int, Path]:
     return _numbered(folder / "mats", ".mat") | _numbered(folder / "jsons", ".json")
 
 
-def _pictures(folder: Path) -> dict[int, Path]:
+def _images(folder: Path) -> dict[int, Path]:
     found: dict[int, Path] = {}
-    for name in reversed(_PICTURES):
-        found |= numbered_pictures(folder / name)
+    for name in reversed(_IMAGES):
+        found |= numbered_images(folder / name)
     return found
 
 
 def inputs(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Name the files that decide about a scene's labels, and its pictures."""
+    """Name the files that decide about a scene's labels, and its images."""
     labels = list(_labels(folder).values())
     for name, suffix in (("bbox", ".txt"), ("depth", ".raw"), ("segs", ".raw")):
         labels += _numbered(folder / name, suffix).values() if has_boxes(folder) else []
-    return labels, list(_pictures(folder).values())
+    return labels, list(_images(folder).values())
 
 
 @dataclass
@@ -122,7 +122,7 @@ def unscramble(pairs: Sequence[Sequence[float]]) -> list[list[float]]:
         [[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]
     """
     flat = [float(pair[0]) for pair in pairs] + [float(pair[1]) for pair in pairs]
-    return [flat[place : place + 2] for place in range(0, len(flat), 2)]
+    return [flat[position : position + 2] for position in range(0, len(flat), 2)]
 
 
 def _parse(path: Path, file: str) -> _Labels:
@@ -169,7 +169,7 @@ def _listed(info: Any) -> Floats:  # noqa: ANN401 - what SciPy makes of a struct
         ValueError: another shape or number, or too many to be heads.
     """
     points = np.asarray(info["location"])
-    if points.size > 2 * MOST_HEADS:
+    if points.size > 2 * MAX_HEADS:
         raise ValueError("too many points")
     points = points.astype(np.float64)
     if points.size == 0 or points.shape == (2,):  # SciPy flattens few points
@@ -177,7 +177,7 @@ def _listed(info: Any) -> Floats:  # noqa: ANN401 - what SciPy makes of a struct
     number = _floats(info.get("number"))
     counted = len(points) if number is None or not len(number) else number[0]
     if points.ndim != 2 or points.shape[1] != 2 or counted != len(points):
-        raise ValueError("not one row a head")
+        raise ValueError("not one row per head")
     return points
 
 
@@ -204,15 +204,17 @@ def _camera(document: Any) -> Camera | None:  # noqa: ANN401 - anything from a f
     parts = [_floats(document.get(key)) for key in keys]
     if any(part is None for part in parts):
         return None
-    place, rotation, vfov = (part.tolist() for part in parts if part is not None)
-    if (len(place), len(rotation), len(vfov)) != (3, 3, 1) or not 1 <= vfov[0] <= 179:
+    position, rotation, vfov = (part.tolist() for part in parts if part is not None)
+    if (len(position), len(rotation), len(vfov)) != (3, 3, 1) or not 1 <= vfov[0] <= 179:
         return None
-    return Camera(vfov[0], (place[0], place[1], place[2]), (rotation[0], rotation[1], rotation[2]))
+    return Camera(
+        vfov[0], (position[0], position[1], position[2]), (rotation[0], rotation[1], rotation[2])
+    )
 
 
 def _ground(pairs: Any) -> list[list[float]] | None:  # noqa: ANN401 - anything from a file
     values = _floats(pairs)
-    if values is None or len(values) < 6 or len(values) % 2 or len(values) > 2 * MOST_CORNERS:
+    if values is None or len(values) < 6 or len(values) % 2 or len(values) > 2 * MAX_CORNERS:
         return None
     return unscramble(values.reshape(-1, 2).tolist())
 
@@ -222,13 +224,13 @@ def read(
 ) -> CapturedSequence:
     """Read a scene; with `boxes`, ShanghaiTechRGBDSyn's head boxes and depths too."""
     folder = source.root / source.path
-    labels, pictures = _labels(folder), _pictures(folder)
-    numbers = sorted({*labels, *pictures})
+    labels, images = _labels(folder), _images(folder)
+    numbers = sorted({*labels, *images})
     ledger.frames.came += len(numbers)
     if not numbers:
         findings.add("no-frames", Where(source.path, source.name))
         raise BrokenSequence
-    size_wh = common_size(pictures) or SIZE_WH
+    size_wh = common_size(images) or SIZE_WH
     frames: list[CapturedFrame] = []
     tables: list[Columns] = []
     ground = None
@@ -240,7 +242,7 @@ def read(
         frames.append(
             CapturedFrame(
                 frame_name(number),
-                _picture(source, pictures, number) if pictures else None,
+                _image(source, images, number) if images else None,
                 found.camera,
                 fault=fault,
                 weather=found.weather,
@@ -267,7 +269,7 @@ def read(
         size_wh=size_wh,
         frames=frames,
         heads=settled,
-        pictures=bool(pictures),
+        images=bool(images),
         location=f"scene_{_SCENE.fullmatch(source.name)[1]}",  # type: ignore[index]
         about=about | ({"ground_polygon_m": ground} if ground else {}),
         lost_frames=rows.lost_frames | lost,
@@ -280,7 +282,7 @@ def _stand(
     polygon: list[list[float]] | None,
     size_wh: tuple[int, int],
 ) -> list[CapturedFrame]:
-    """Give frames the height of their ground; those of one camera share it."""
+    """Return frames the height of their ground; those of one camera share it."""
     if polygon is None:
         return frames
     points = np.stack([columns["x"], columns["y"]], axis=1)
@@ -300,10 +302,10 @@ def _name(source: SequenceSource, path: Path | None) -> str:
     return source.path if path is None else path.relative_to(source.root).as_posix()
 
 
-def _picture(source: SequenceSource, pictures: dict[int, Path], number: int) -> str:
-    if number in pictures:
-        return pictures[number].relative_to(source.root).as_posix()
-    other = next(iter(pictures.values()))
+def _image(source: SequenceSource, images: dict[int, Path], number: int) -> str:
+    if number in images:
+        return images[number].relative_to(source.root).as_posix()
+    other = next(iter(images.values()))
     return other.with_stem(str(number)).relative_to(source.root).as_posix()
 
 
@@ -319,28 +321,28 @@ def _frame_labels(
         findings.add("bad-frame-labels", where, detail=error.strerror or "")
         return _Labels(), "bad-frame-labels"
     except InputError as error:
-        place = replace(where, field=error.where.field if error.where else None)
-        findings.add("bad-frame-labels", place, detail=error.what)
+        location = replace(where, field=error.where.field if error.where else None)
+        findings.add("bad-frame-labels", location, detail=error.what)
         return _Labels(), "bad-frame-labels"
 
 
 def _points(
     found: _Labels, number: int, index: int, where: Where, findings: Findings, ledger: Ledger
 ) -> Columns:
-    """Make columns of one frame's points; ids are places in its list, from 1."""
-    ids, places = [], []
-    for place, point in enumerate(found.points):
+    """Make columns of one frame's points; ids are indices in its list, from 1."""
+    ids, locations = [], []
+    for location, point in enumerate(found.points):
         ledger.heads.came += 1
         values = _floats(point) if isinstance(point, list) and len(point) == 2 else None
         if values is None or np.abs(values).max() > 1e7:
             findings.add(
-                "bad-number", replace(where, field=f"/image_info/{place}"), str(point)[:80]
+                "bad-number", replace(where, field=f"/image_info/{location}"), str(point)[:80]
             )
             ledger.heads.drop("bad-number")
         else:
-            ids.append(place + 1)
-            places.append((values[1] + 1.0, values[0] + 1.0))
-    points = np.array(places, np.float64).reshape(-1, 2)
+            ids.append(location + 1)
+            locations.append((values[1] + 1.0, values[0] + 1.0))
+    points = np.array(locations, np.float64).reshape(-1, 2)
     return {
         "frame": np.full(len(ids), number, np.int64),
         "head_id": np.array(ids, np.int64),
@@ -378,39 +380,39 @@ def _boxes(
     The labeler appends: run twice, it writes every box twice.
     """
     path = folder / "bbox" / f"{number}.txt"
-    place = replace(where, file=f"{Path(where.file or '').parents[1]}/bbox/{number}.txt")
+    location = replace(where, file=f"{Path(where.file or '').parents[1]}/bbox/{number}.txt")
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n") if path.is_file() else []
         boxes = np.array([line.split() for line in lines if line.strip()], np.float64).reshape(
             -1, 4
         )
     except (ValueError, UnicodeDecodeError):
-        findings.add("boxes-differ", place, detail="not four numbers a line")
+        findings.add("boxes-differ", location, detail="not four numbers a line")
         return {}
     count = len(found.points)
     times = len(boxes) // count if count else 0
     if times > 1 and np.array_equal(boxes, np.tile(boxes[:count], (times, 1))):
         boxes = boxes[:count]
     if len(boxes) != count:
-        findings.add("boxes-differ", place, detail=f"{len(boxes)} boxes, {count} points")
+        findings.add("boxes-differ", location, detail=f"{len(boxes)} boxes, {count} points")
         return {}
     boxes = boxes[table["head_id"] - 1] + 1.0
     points = np.stack([table["x"], table["y"]], axis=1)
-    holds = (boxes[:, :2] <= points).all(axis=1) & (points <= boxes[:, 2:]).all(axis=1)
-    half = np.where(holds, (boxes[:, 2] - boxes[:, 0]) / 2, np.nan)
+    supports = (boxes[:, :2] <= points).all(axis=1) & (points <= boxes[:, 2:]).all(axis=1)
+    half = np.where(supports, (boxes[:, 2] - boxes[:, 0]) / 2, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         made_from = np.where(half > 0, HALF_SIDE_M * LABELER_FOCAL_PX / half, np.nan)
-    place = replace(
-        place, file=f"{place.file}".replace("/bbox/", "/depth/").replace(".txt", ".raw")
+    location = replace(
+        location, file=f"{location.file}".replace("/bbox/", "/depth/").replace(".txt", ".raw")
     )
-    measured = _depths(folder, number, boxes, size_wh, place, findings)
+    measured = _depths(folder, number, boxes, size_wh, location, findings)
     # Boxes are whole pixels, made from the very depth: what is further off belongs to another.
     with np.errstate(invalid="ignore"):
-        near = np.abs(np.log(measured / made_from)) <= np.log(MOST_OFF)
+        near = np.abs(np.log(measured / made_from)) <= np.log(MAX_OFF)
     contradicts = np.isfinite(measured) & np.isfinite(made_from) & ~near
     if contradicts.any():
         detail = f"{int(contradicts.sum())} of {len(boxes)} heads"
-        findings.add("bad-depth", place, detail=detail)
+        findings.add("bad-depth", location, detail=detail)
     depth = np.where(near, measured, made_from)
     return dict(zip(_BOX, boxes.T.astype(np.float64), strict=True)) | {"depth_m": depth}
 

@@ -1,4 +1,4 @@
-"""GTA5Event: a JSON a frame with every bone of every person, in metres of the world.
+"""GTA5Event: a JSON per frame with every bone of every person, in metres of the world.
 
 Layout: `data/<location>/<10 digits>.json` with `.tiff`, `-depth.tiff` and `-stencil.tiff`, and
 `locations_processed/<location>.json` (or `locations/`) with the camera. Matrices are column-major.
@@ -21,12 +21,12 @@ import numpy.typing as npt
 
 from gtahead import schemas
 from gtahead.arrays import Columns, Floats
-from gtahead.captures.picture_files import common_size
+from gtahead.captures.image_files import common_size
 from gtahead.errors import InputError, Where, printable
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, project, snapped
 from gtahead.images.layers import PERSON as PERSON_BITS
-from gtahead.images.reading import PictureError, decode_values, read_bytes
+from gtahead.images.reading import ImageError, decode_values, read_bytes
 from gtahead.ingest.model import (
     BrokenSequence,
     CapturedFrame,
@@ -57,7 +57,7 @@ _LOCATIONS = ("locations_processed", "locations")
 
 
 def _folders(root: Path) -> list[Path]:
-    """Find the recordings: folders with frames or pictures, where there are locations too."""
+    """Find the recordings: folders with frames or images, where there are locations too."""
     base = root / "data"
     if not base.is_dir() or not any((root / name).is_dir() for name in _LOCATIONS):
         return []
@@ -128,11 +128,11 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
         name = source.path if path is None else path.relative_to(source.root).as_posix()
         where = Where(name, source.name, frame_name(number))
         people, fault = _read_frame(path, where, findings)
-        picture = files.shown.get(number, source.root / source.path / f"{number:010d}.tiff")
+        image = files.shown.get(number, source.root / source.path / f"{number:010d}.tiff")
         frames.append(
             CapturedFrame(
                 frame_name(number),
-                picture.relative_to(source.root).as_posix() if files.shown else None,
+                image.relative_to(source.root).as_posix() if files.shown else None,
                 camera,
                 fault=fault,
             )
@@ -150,7 +150,7 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
         size_wh=size_wh,
         frames=frames,
         heads=settle_heads(rows, [camera] * len(frames), size_wh, findings, ledger.heads),
-        pictures=bool(files.shown),
+        images=bool(files.shown),
         fps=location.get("fps"),
         weather=location.get("weather"),
         hour=location.get("hour"),
@@ -163,10 +163,10 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
 def _read_location(
     source: SequenceSource, findings: Findings
 ) -> tuple[Camera, dict[str, Any], dict[str, Any]]:
-    """Read the camera, and what else is known of the place.
+    """Read the camera, and what else is known of the location.
 
     Raises:
-        BrokenSequence: without a camera, bones in the world have no place in the picture.
+        BrokenSequence: without a camera, bones in the world have no location in the image.
     """
     path = _location_file(source)
     if path is None:
@@ -177,8 +177,8 @@ def _read_location(
     try:
         document = schemas.parse_json(path.read_bytes(), where.file or "")
     except InputError as error:
-        place = error.where or where
-        findings.add("bad-json", replace(where, field=place.field), None, error.what)
+        location = error.where or where
+        findings.add("bad-json", replace(where, field=location.field), None, error.what)
         raise BrokenSequence from error
     camera = _camera(document) if isinstance(document, dict) else None
     if camera is None:
@@ -207,10 +207,12 @@ def _camera(document: dict[str, Any]) -> Camera | None:
     values = matrix.get("Values") if isinstance(matrix, dict) else None
     pose = _pose_of_view(values) if isinstance(values, list) else None
     if pose is None:
-        place, turn = (_vector(document.get(f"Camera{name}")) for name in ("Position", "Rotation"))
-        if place is None or turn is None:
+        position, turn = (
+            _vector(document.get(f"Camera{name}")) for name in ("Position", "Rotation")
+        )
+        if position is None or turn is None:
             return None
-        pose = place, turn
+        pose = position, turn
     return Camera(float(vfov), *pose)
 
 
@@ -267,8 +269,8 @@ def _read_frame(
         findings.add("bad-frame-labels", where, detail=error.strerror or "")
         return [], "bad-frame-labels"
     except InputError as error:
-        place = replace(where, field=error.where.field if error.where else None)
-        findings.add("bad-frame-labels", place, detail=error.what)
+        location = replace(where, field=error.where.field if error.where else None)
+        findings.add("bad-frame-labels", location, detail=error.what)
         return [], "bad-frame-labels"
     return people, None
 
@@ -285,14 +287,14 @@ def _heads(
 ) -> Columns:
     """Find each person's head among the bones, and see it with the camera."""
     ids: list[int] = []
-    places: list[Floats] = []
+    positions: list[Floats] = []
     kinds: list[int] = []
-    for place, person in enumerate(people):
+    for position, person in enumerate(people):
         kind = person.get("Type") if isinstance(person, dict) else None
         if isinstance(kind, int | str) and kind not in (PERSON, "person"):
             continue  # vehicles and the like stand in the same list
         ledger.heads.came += 1
-        here = replace(where, field=f"/Detections/{place}")
+        here = replace(where, field=f"/Detections/{position}")
         handle = person.get("Handle") if isinstance(person, dict) else None
         if kind is None or not isinstance(handle, int) or abs(handle) >= 2**53:
             findings.add("bad-number", here, f"Type {kind}, Handle {handle}"[:80])
@@ -300,15 +302,15 @@ def _heads(
             continue
         bones = _bones(person.get("Bones3D"))
         if bones is None or not len(bones):
-            detail = "no Bones3D" if bones is not None else "a bone without a place"
+            detail = "no Bones3D" if bones is not None else "a bone without a location"
             findings.add("no-head-joint", replace(here, head=handle), detail=detail)
             ledger.heads.drop("no-head-joint")
             continue
         ids.append(handle)
         spot, point = head_among(bones)
-        places.append(spot)
+        positions.append(spot)
         kinds.append(point)
-    world = np.array(places).reshape(-1, 3)
+    world = np.array(positions).reshape(-1, 3)
     points, depth = project(world, camera, size_wh)
     points = snapped(points)
     return {
@@ -326,7 +328,7 @@ def _heads(
 
 
 def _bones(bones: Any) -> Floats | None:  # noqa: ANN401 - anything from JSON
-    """Take the (N, 3) places of bones; None where one of them has none: it may be the head."""
+    """Take the (N, 3) locations of bones; None where one of them has none: it may be the head."""
     if not isinstance(bones, dict):
         return np.empty((0, 3))
     spots = [_vector(b.get("Pos", b)) if isinstance(b, dict) else None for b in bones.values()]
@@ -341,7 +343,7 @@ def head_among(bones_m: Floats) -> tuple[Floats, int]:
         bones_m: (N, 3) all bones, N > 0.
 
     Returns:
-        The place, and its kind: -1 for the middle of a face, 0 for SKEL_Head.
+        The location, and its kind: -1 for the middle of a face, 0 for SKEL_Head.
     """
     highest = bones_m[int(np.argmax(bones_m[:, 2]))]
     near = np.linalg.norm(bones_m - highest, axis=1) <= FACE_M
@@ -360,7 +362,7 @@ def _hidden(
     where: Where,
     findings: Findings,
 ) -> npt.NDArray[np.int8]:
-    """Say whose head is hidden by something that is no person; -1: the stencil doesn't tell."""
+    """Return whose head is hidden by something that is no person; -1: the stencil doesn't tell."""
     count = len(table["head_id"])
     hidden = np.full(count, -1, np.int8)
     if not files.stencils or not count:
@@ -368,11 +370,11 @@ def _hidden(
     path = files.stencils.get(number, source.root / source.path / f"{number:010d}-stencil.tiff")
     try:
         stencil = decode_values(read_bytes(path))
-    except PictureError:
+    except ImageError:
         stencil = None
     if stencil is None or stencil.shape != (size_wh[1], size_wh[0]):
-        place = path.relative_to(source.root).as_posix()
-        findings.add("bad-stencil", replace(where, file=place))
+        location = path.relative_to(source.root).as_posix()
+        findings.add("bad-stencil", replace(where, file=location))
         return hidden
     points = np.stack([table["x"], table["y"]], axis=1)
     here = np.isfinite(points).all(axis=1) & ((points >= 0) & (points < size_wh)).all(axis=1)

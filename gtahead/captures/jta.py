@@ -1,4 +1,4 @@
-"""The JTA data set: one JSON of joints a sequence, in camera coordinates.
+"""The JTA dataset: one JSON of joints a sequence, in camera coordinates.
 
 Layout: `annotations/{train,val,test}/seq_<n>.json`, and the frames that its script extracts from
 the videos, `frames/<split>/seq_<n>/<k>.jpg` with k from 1. A row is frame, person, joint, x, y in
@@ -15,8 +15,8 @@ import orjson
 
 from gtahead import schemas
 from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.captures.image_files import numbered_images
 from gtahead.captures.joints.model import Joints, clean_flags, heads_of, persons
-from gtahead.captures.picture_files import numbered_pictures
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, vertical_fov_deg
@@ -32,7 +32,7 @@ from gtahead.ingest.rows import HeadRows, frames_around, frames_within, note_gap
 
 SIZE_WH = (1920, 1080)
 FOCAL_PX = 1158.0
-"""From the data set's camera matrix, [1158 0 960; 0 1158 540; 0 0 1]."""
+"""From the dataset's camera matrix, [1158 0 960; 0 1158 540; 0 0 1]."""
 
 FRAMES_A_SEQUENCE = 900
 FPS = 30.0
@@ -78,13 +78,13 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
     return sources
 
 
-def _pictures_folder(source: SequenceSource) -> Path:
+def _images_folder(source: SequenceSource) -> Path:
     split = Path(source.path).parent.relative_to("annotations")
     return source.root / "frames" / split / source.name
 
 
 def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
-    return [source.root / source.path], list(numbered_pictures(_pictures_folder(source)).values())
+    return [source.root / source.path], list(numbered_images(_images_folder(source)).values())
 
 
 def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
@@ -94,14 +94,14 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
     lost: set[int] = set()
     found = heads_of(joints, everyone, where, findings, ledger, lost)
     heads = found.columns() | {"depth_m": found.top.xyz[:, 2]}
-    pictures = numbered_pictures(_pictures_folder(source))
-    numbers = np.array(sorted(_frame_numbers(pictures, np.unique(joints.frame))), np.int64)
+    images = numbered_images(_images_folder(source))
+    numbers = np.array(sorted(_frame_numbers(images, np.unique(joints.frame))), np.int64)
     camera = Camera(vertical_fov_deg(FOCAL_PX, SIZE_WH[1]))
-    folder = _pictures_folder(source).relative_to(source.root).as_posix()
+    folder = _images_folder(source).relative_to(source.root).as_posix()
     frames = [
         CapturedFrame(
             frame_name(number),
-            None if not pictures else _picture_name(pictures, number, folder, source.root),
+            None if not images else _image_name(images, number, folder, source.root),
             camera,
         )
         for number in map(int, numbers)
@@ -122,36 +122,36 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
         size_wh=SIZE_WH,
         frames=frames,
         heads=settled,
-        pictures=bool(pictures),
+        images=bool(images),
         fps=FPS,
         split=source.split,
-        about={"tool": "JTA", "licence": "CC BY-NC 4.0, as the data set's authors state"},
+        about={"tool": "JTA", "licence": "CC BY-NC 4.0, as the dataset's authors state"},
         lost_frames=rows.lost_frames | frames_within(around, numbers),
     )
 
 
-def _frame_numbers(pictures: dict[int, Path], seen: Ints) -> set[int]:
-    """Say which frames there are: those of pictures and labels, else JTA's 900."""
-    if pictures:
-        return set(pictures) | set(map(int, seen))
+def _frame_numbers(images: dict[int, Path], seen: Ints) -> set[int]:
+    """Return which frames there are: those of images and labels, else JTA's 900."""
+    if images:
+        return set(images) | set(map(int, seen))
     return set(range(1, FRAMES_A_SEQUENCE + 1)) | set(map(int, seen))
 
 
-def _picture_name(pictures: dict[int, Path], number: int, folder: str, root: Path) -> str:
-    path = pictures.get(number)
+def _image_name(images: dict[int, Path], number: int, folder: str, root: Path) -> str:
+    path = images.get(number)
     return f"{folder}/{number}.jpg" if path is None else path.relative_to(root).as_posix()
 
 
 def _read_joints(
     source: SequenceSource, where: Where, findings: Findings, ledger: Ledger
 ) -> tuple[Joints, Ints]:
-    """Read the joints, with their places in the list; and the places of rows that were lost."""
+    """Read the joints, with their indices in the list; and the indices of rows that were lost."""
     try:
         rows = schemas.parse_json((source.root / source.path).read_bytes(), source.path)
     except InputError as error:
-        place = error.where or where
+        location = error.where or where
         findings.add(
-            "bad-json", Where(where.file, where.sequence, field=place.field), None, error.what
+            "bad-json", Where(where.file, where.sequence, field=location.field), None, error.what
         )
         raise BrokenSequence from error
     if not isinstance(rows, list):
@@ -161,15 +161,15 @@ def _read_joints(
         joints = np.array(rows) if rows else np.empty((0, FIELDS))
     except (ValueError, OverflowError):  # rows of different lengths
         joints = np.empty(0, object)
-    places = np.arange(len(rows))
+    locations = np.arange(len(rows))
     if joints.dtype.kind not in "iuf" or joints.shape != (len(rows), FIELDS):
-        fine, places = _numeric_rows(rows, where, findings, ledger)
+        fine, locations = _numeric_rows(rows, where, findings, ledger)
         joints = np.array(fine, np.float64).reshape(-1, FIELDS)
     joints = joints.astype(np.float64)
     whole = _whole_ids(joints, where, findings, ledger)
-    places = places[whole]
-    return _as_joints(joints[whole], places, where, findings), np.setdiff1d(
-        np.arange(len(rows)), places
+    locations = locations[whole]
+    return _as_joints(joints[whole], locations, where, findings), np.setdiff1d(
+        np.arange(len(rows)), locations
     )
 
 
@@ -180,25 +180,25 @@ def _numeric_rows(
 
     Each of the others is booked as a head that is lost.
     """
-    fine, places = [], []
+    fine, locations = [], []
     for number, row in enumerate(rows):
-        place = Where(where.file, where.sequence, field=f"/{number}")
+        location = Where(where.file, where.sequence, field=f"/{number}")
         if not isinstance(row, list) or len(row) != FIELDS:
             size = f"{len(row)}" if isinstance(row, list) else "no list"
-            findings.add("ragged-row", place, detail=f"{size} instead of {FIELDS} fields")
+            findings.add("ragged-row", location, detail=f"{size} instead of {FIELDS} fields")
             _book_lost(ledger, "ragged-row", 1)
         elif not all(map(_is_number, row)):
             wrong = next(value for value in row if not _is_number(value))
-            findings.add("bad-number", place, orjson.dumps(wrong).decode())
+            findings.add("bad-number", location, orjson.dumps(wrong).decode())
             _book_lost(ledger, "bad-number", 1)
         else:
             fine.append(row)
-            places.append(number)
-    return fine, np.array(places, np.int64)
+            locations.append(number)
+    return fine, np.array(locations, np.int64)
 
 
 def _whole_ids(joints: Floats, where: Where, findings: Findings, ledger: Ledger) -> Booleans:
-    """Say which rows' frame, person and joint are whole numbers from 0 on; note the others."""
+    """Return which rows' frame, person and joint are whole numbers from 0 on; note the others."""
     ids = joints[:, :3]
     wrong = ~((ids >= 0) & (ids < 2**53) & (ids == np.floor(ids))).all(axis=1)
     for row in np.flatnonzero(wrong):
@@ -209,7 +209,7 @@ def _whole_ids(joints: Floats, where: Where, findings: Findings, ledger: Ledger)
 
 
 def _book_lost(ledger: Ledger, reason: str, rows: int) -> None:
-    """Book lost rows as heads: which of them were heads can't be known any more."""
+    """Record lost rows as heads: which of them were heads can't be known any more."""
     ledger.heads.came += rows
     ledger.heads.drop(reason, rows)
 
@@ -220,7 +220,7 @@ def _is_number(value: object) -> bool:
 
 def _as_joints(
     rows: Floats,
-    places: Ints,
+    positions: Ints,
     where: Where,
     findings: Findings,
 ) -> Joints:
@@ -232,13 +232,13 @@ def _as_joints(
         xyz=rows[:, 5:8],
         occluded=clean_flags(rows[:, 8], "occluded", where, findings),
         self_occluded=clean_flags(rows[:, 9], "self_occluded", where, findings),
-        lines=places,
+        lines=positions,
     )
 
 
 JTA = Reader(
     name="jta",
-    title="JTA data set (annotations/*/seq_<n>.json and extracted frames)",
+    title="JTA dataset (annotations/*/seq_<n>.json and extracted frames)",
     recognise=_recognise,
     list_sequences=_list_sequences,
     read=_read,

@@ -1,4 +1,4 @@
-"""JTA-Mods, the tool behind JTA: a folder a sequence, with coords.csv and numbered pictures.
+"""JTA-Mods, the tool behind JTA: a folder per sequence, with coords.csv and numbered images.
 
 Layout: `JTA/seq_<n>/coords.csv` and `<frame>.jpeg`, frames counted from 0. Three generations of
 the header exist, so columns go by name. A row is one of a person's 22 joints.
@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from gtahead.arrays import Columns, Floats
+from gtahead.captures.image_files import note_strange_images, numbered_images
 from gtahead.captures.joints.checks import printed_step
 from gtahead.captures.joints.csv_file import JointCsv, read_joint_file
 from gtahead.captures.joints.csv_sequence import read_sequence
 from gtahead.captures.joints.model import Joints
-from gtahead.captures.picture_files import note_strange_pictures, numbered_pictures
 from gtahead.errors import Where, printable
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera
@@ -60,7 +60,7 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
             findings.add("bad-name", Where(printable(folder.name)))
         elif (folder / COORDS).is_file():
             found.append(SequenceSource("jta-mods", root, folder.name, folder.name))
-        elif folder.name.startswith("seq_") or numbered_pictures(folder):
+        elif folder.name.startswith("seq_") or numbered_images(folder):
             findings.add("no-labels-file", Where(printable(folder.name)), detail=COORDS)
     return found
 
@@ -68,17 +68,17 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
 def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
     folder = source.root / source.path
     labels = [folder / COORDS, folder / SIMULATION]
-    pictures = list(numbered_pictures(folder).values())
-    return [path for path in labels if path.is_file()], pictures
+    images = list(numbered_images(folder).values())
+    return [path for path in labels if path.is_file()], images
 
 
 def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
     folder = source.root / source.path
     where = Where(f"{source.path}/{COORDS}", source.name)
     file = read_joint_file(folder / COORDS, LAYOUT, where, findings, ledger)
-    pictures = numbered_pictures(folder)
-    note_strange_pictures(folder, Where(source.path, source.name), findings)
-    sequence = read_sequence(source, file, LAYOUT, pictures, findings, ledger)
+    images = numbered_images(folder)
+    note_strange_images(folder, Where(source.path, source.name), findings)
+    sequence = read_sequence(source, file, LAYOUT, images, findings, ledger)
     sequence.fps = FPS
     sequence.about = {"tool": "JTA-Mods"}
     mark_simulated(sequence, folder)
@@ -98,14 +98,14 @@ class CoordsWriter:
 
     def add(self, joints: Joints, camera: Camera) -> None:
         """Append joints that one camera sees, in their order."""
-        place = (*(camera.position_m or ()), *(camera.rotation_deg or ()), camera.vfov_deg)
+        position = (*(camera.position_m or ()), *(camera.rotation_deg or ()), camera.vfov_deg)
         columns: Columns = dict(
             zip(LAYOUT.ids, (joints.frame, joints.person, joints.kind), strict=True)
         )
         columns |= dict(zip(LAYOUT.pixels, _as_printed(joints.xy).T, strict=True))
         columns |= dict(zip(LAYOUT.metres, _as_printed(joints.xyz).T, strict=True))
         columns |= dict(zip(LAYOUT.flags, (joints.occluded, joints.self_occluded), strict=True))
-        seen_from = np.tile(_as_printed(np.array(place)), (len(joints), 1))
+        seen_from = np.tile(_as_printed(np.array(position)), (len(joints), 1))
         columns |= dict(zip(LAYOUT.camera, seen_from.T, strict=True))
         text = io.BytesIO()
         write_csv(text, columns, header=False)

@@ -1,6 +1,6 @@
-"""MOTSynth: one COCO-like JSON a sequence, with JTA's 22 joints.
+"""MOTSynth: one COCO-like JSON per sequence, with JTA's 22 joints.
 
-Layout: `annotations/<3 digits>.json` and `frames/<3 digits>/rgb/<4 digits>.jpg`. The data set's own
+Layout: `annotations/<3 digits>.json` and `frames/<3 digits>/rgb/<4 digits>.jpg`. The dataset's own
 scripts disagree on where `frame_n` begins, so frames go by the number in `file_name`, else by
 `frame_n` counted from its smallest value.
 """
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from gtahead import schemas, storage
 from gtahead.arrays import Floats
+from gtahead.captures.image_files import MAX_DIGITS
 from gtahead.captures.joints.model import (
     HEAD_CENTER,
     HEAD_TOP,
@@ -26,7 +27,6 @@ from gtahead.captures.joints.model import (
     heads_of,
     persons,
 )
-from gtahead.captures.picture_files import MOST_DIGITS
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, vertical_fov_deg
@@ -46,9 +46,9 @@ FPS = 20.0
 SAME_PX = 2.0
 """Positions that project within this onto their pixels are in camera coordinates."""
 
-LONGEST_PATH = 200
-LARGEST_SIDE = 65_535
-LARGEST = 1e15  # numbers beyond mean nothing, and integers may have any number of digits
+MAX_PATH = 200
+MAX_SIDE = 65_535
+MAX_BYTES = 1e15  # numbers beyond mean nothing, and integers may have any number of digits
 
 SAME_RAD = 0.005
 """Angles between heads, as positions and as pixels have them, agree within this."""
@@ -83,12 +83,12 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
     ]
 
 
-def _pictures_folder(source: SequenceSource) -> Path:
+def _images_folder(source: SequenceSource) -> Path:
     return source.root / "frames" / source.name / "rgb"
 
 
 def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
-    folder = _pictures_folder(source)
+    folder = _images_folder(source)
     return [source.root / source.path], sorted(folder.iterdir()) if folder.is_dir() else []
 
 
@@ -97,21 +97,21 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
     document = _read_document(source, where, findings)
     info = document.get("info") if isinstance(document.get("info"), dict) else {}
     assert isinstance(info, dict)
-    images = _images(document["images"], where, findings, ledger)
-    if not images:
+    entries = _images(document["images"], where, findings, ledger)
+    if not entries:
         findings.add("no-frames", where)
         raise BrokenSequence
-    size_wh = _size(info, images)
-    pictures = _pictures_folder(source).is_dir()
-    if not pictures and (source.root / "frames").is_dir():
-        place = Where(f"frames/{source.name}", source.name)
-        findings.add("pictures-missing", place)
+    size_wh = _size(info, entries)
+    has_images = _images_folder(source).is_dir()
+    if not has_images and (source.root / "frames").is_dir():
+        location = Where(f"frames/{source.name}", source.name)
+        findings.add("images-missing", location)
     camera = Camera(_vfov(info, size_wh))
-    numbers = sorted(image.number for image in images.values())
-    by_number = {image.number: image for image in images.values()}
+    numbers = sorted(image.number for image in entries.values())
+    by_number = {image.number: image for image in entries.values()}
     note_gaps(np.array(numbers, np.int64), where, findings)
     lost: set[int] = set()
-    joints, ignored = _joints(document["annotations"], images, where, findings, ledger, lost)
+    joints, ignored = _joints(document["annotations"], entries, where, findings, ledger, lost)
     everyone = persons(joints.frame, joints.person)
     heads = heads_of(joints, everyone, where, findings, ledger, lost)
     columns = heads.columns()
@@ -120,7 +120,7 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
     frames = [
         CapturedFrame(
             frame_name(number),
-            _picture(source, by_number[number].file, number) if pictures else None,
+            _image(source, by_number[number].file, number) if has_images else None,
             replace(camera, position_m=by_number[number].position_m),
         )
         for number in numbers
@@ -133,11 +133,11 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
         size_wh=size_wh,
         frames=frames,
         heads=settled,
-        pictures=pictures,
+        images=has_images,
         fps=_number(info.get("fps")) or FPS,
         weather=info.get("weather") if isinstance(info.get("weather"), str) else None,
         hour=_hour(info.get("time")),
-        about={"tool": "MOTSynth", "licence": "CC BY-NC 4.0, as the data set's authors state"},
+        about={"tool": "MOTSynth", "licence": "CC BY-NC 4.0, as the dataset's authors state"},
         lost_frames=rows.lost_frames | {numbers.index(number) for number in lost},
     )
 
@@ -146,8 +146,8 @@ def _read_document(source: SequenceSource, where: Where, findings: Findings) -> 
     try:
         document = schemas.parse_json((source.root / source.path).read_bytes(), source.path)
     except InputError as error:
-        place = error.where or where
-        findings.add("bad-json", replace(where, field=place.field), None, error.what)
+        location = error.where or where
+        findings.add("bad-json", replace(where, field=location.field), None, error.what)
         raise BrokenSequence from error
     for key in ("images", "annotations"):
         if not isinstance(document, dict) or not isinstance(document.get(key), list):
@@ -164,22 +164,22 @@ class _Image:
         self.number = number
         self.file = row.get("file_name") if isinstance(row.get("file_name"), str) else None
         self.size = (_number(row.get("width")), _number(row.get("height")))
-        place = row.get("cam_world_pos")
-        numbers = [_number(value) for value in place] if isinstance(place, list) else []
+        position = row.get("cam_world_pos")
+        numbers = [_number(value) for value in position] if isinstance(position, list) else []
         self.position_m: tuple[float, float, float] | None = None
         if len(numbers) == 3 and all(value is not None for value in numbers):
-            self.position_m = (float(place[0]), float(place[1]), float(place[2]))  # type: ignore[index]
+            self.position_m = (float(position[0]), float(position[1]), float(position[2]))  # type: ignore[index]
 
 
 def _images(rows: list[Any], where: Where, findings: Findings, ledger: Ledger) -> dict[int, _Image]:
-    """Give each image id its frame; entries without one, or with one again, are noted."""
+    """Return for each image id its frame; entries without one, or with one again, are noted."""
     counted = [row["frame_n"] for row in rows if isinstance(row, dict) and "frame_n" in row]
     base: int = min((n for n in counted if _is_index(n)), default=0)
     found: dict[int, _Image] = {}
     numbers: set[int] = set()
-    for place, row in enumerate(rows):
+    for position, row in enumerate(rows):
         ledger.frames.came += 1
-        here = replace(where, field=f"/images/{place}")
+        here = replace(where, field=f"/images/{position}")
         number = _frame_number(row, base) if isinstance(row, dict) else None
         if number is None or not _is_index(row.get("id")):
             findings.add("bad-frame-labels", here, detail="no id, or no frame number")
@@ -194,20 +194,20 @@ def _images(rows: list[Any], where: Where, findings: Findings, ledger: Ledger) -
 
 
 def _is_index(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**MOST_DIGITS
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**MAX_DIGITS
 
 
 def _frame_number(row: dict[str, Any], base: int) -> int | None:
     name = row.get("file_name")
     stem = PurePosixPath(name).stem if isinstance(name, str) else ""
-    if stem.isascii() and stem.isdecimal() and len(stem) <= MOST_DIGITS:
+    if stem.isascii() and stem.isdecimal() and len(stem) <= MAX_DIGITS:
         return int(stem)
     return int(row["frame_n"]) - base if _is_index(row.get("frame_n")) else None
 
 
-def _picture(source: SequenceSource, file: str | None, number: int) -> str:
-    folder = _pictures_folder(source).relative_to(source.root).as_posix()
-    short = file is not None and len(file) <= LONGEST_PATH and storage.is_safe_relative(file)
+def _image(source: SequenceSource, file: str | None, number: int) -> str:
+    folder = _images_folder(source).relative_to(source.root).as_posix()
+    short = file is not None and len(file) <= MAX_PATH and storage.is_safe_relative(file)
     if file is not None and short and (source.root / file).is_file():
         return file
     return f"{folder}/{number:04d}.jpg"
@@ -222,7 +222,7 @@ def _size(info: dict[str, Any], images: dict[int, _Image]) -> tuple[int, int]:
     sizes = [image.size for image in images.values() if None not in image.size]
     width, height = sizes[0] if sizes else (info.get("img_width"), info.get("img_height"))
     width, height = _number(width) or SIZE_WH[0], _number(height) or SIZE_WH[1]
-    fine = min(width, height) >= 1 and max(width, height) <= LARGEST_SIDE
+    fine = min(width, height) >= 1 and max(width, height) <= MAX_SIDE
     return (int(width), int(height)) if fine else SIZE_WH
 
 
@@ -250,17 +250,17 @@ def _joints(
     ledger: Ledger,
     lost: set[int],
 ) -> tuple[Joints, npt.NDArray[np.int8]]:
-    """Take the head's joints out of the persons; `lines` is the person's place in the file.
+    """Take the head's joints out of the persons; `lines` is the person's index in the file.
 
     Returns:
-        The joints, and for every place in the file whether the person is to be ignored.
+        The joints, and for every row of the file whether the person is to be ignored.
     """
     ids: list[tuple[int, int, int, int]] = []
     flat: list[list[float]] = []
     deep: list[list[float]] = []
     ignored = np.zeros(len(rows), np.int8)
-    for place, row in enumerate(rows):
-        here = replace(where, field=f"/annotations/{place}")
+    for position, row in enumerate(rows):
+        here = replace(where, field=f"/annotations/{position}")
         fault = _person_fault(row)
         if fault is None and row["image_id"] not in images:
             fault = ("head-without-frame", row["image_id"])
@@ -273,7 +273,7 @@ def _joints(
             named = images.get(image) if isinstance(image, int) else None
             lost |= {i.number for i in (images.values() if named is None else (named,))}
             continue
-        ignored[place] = row.get("iscrowd") == 1
+        ignored[position] = row.get("iscrowd") == 1
         points, spots = row["keypoints"], row.get("keypoints_3d")
         if not _is_numbers(spots, 4 * JOINTS_A_PERSON):
             if spots is not None:
@@ -282,7 +282,7 @@ def _joints(
         number = images[row["image_id"]].number
         seen = [kind for kind in _HEAD if points[3 * kind + 2] in (_VISIBLE, _HIDDEN)]
         for kind in seen or [-1]:  # -1: a person without a head still is one
-            ids.append((number, row["ped_id"], kind, place))
+            ids.append((number, row["ped_id"], kind, position))
             flat.append(points[3 * kind : 3 * kind + 3] if kind >= 0 else [np.nan] * 3)
             deep.append(spots[4 * kind : 4 * kind + 3] if kind >= 0 else [np.nan] * 3)
     keys = np.array(ids, np.int64).reshape(-1, 4)
@@ -302,7 +302,7 @@ def _joints(
 
 
 def _person_fault(row: Any) -> tuple[str, object] | None:  # noqa: ANN401 - anything from JSON
-    """Say what keeps an annotation from being read: a finding's code and the value."""
+    """Return what keeps an annotation from being read: a finding's code and the value."""
     if not isinstance(row, dict):
         return "bad-number", "not an object"
     for key in ("image_id", "ped_id"):
@@ -318,7 +318,7 @@ def _person_fault(row: Any) -> tuple[str, object] | None:  # noqa: ANN401 - anyt
 def _is_numbers(values: object, count: int) -> bool:
     if not isinstance(values, list) or len(values) != count:
         return False
-    return all(type(value) in (int, float) and abs(value) < LARGEST for value in values)
+    return all(type(value) in (int, float) and abs(value) < MAX_BYTES for value in values)
 
 
 def _depths(
@@ -330,7 +330,7 @@ def _depths(
     where: Where,
     findings: Findings,
 ) -> dict[str, Floats]:
-    """Tell camera coordinates from the world's by where they project, and give depth or distance.
+    """Distinguish camera from world coordinates by where they project; return depth or distance.
 
     The order of the camera's angles isn't documented, so positions in the world give the distance
     to the camera alone; its depth follows from the pixel.
@@ -342,13 +342,13 @@ def _depths(
     judged = np.isfinite(off)
     if not judged.any() or float(np.median(off[judged])) <= SAME_PX:
         return {"depth_m": top.xyz[:, 2]}
-    places = np.array([(f.camera and f.camera.position_m) or (np.nan,) * 3 for f in frames])
-    ways = top.xyz - places[frame_index]
+    positions = np.array([(f.camera and f.camera.position_m) or (np.nan,) * 3 for f in frames])
+    ways = top.xyz - positions[frame_index]
     if not _same_angles(ways, top.xy, frame_index, float(focal), size_wh):
         findings.add("positions-unknown", where)
         return {}
     distance = np.linalg.norm(ways, axis=1)
-    world = {f"world_{axis}_m": top.xyz[:, place] for place, axis in enumerate("xyz")}
+    world = {f"world_{axis}_m": top.xyz[:, position] for position, axis in enumerate("xyz")}
     return world | {"distance_m": distance}
 
 
@@ -359,7 +359,7 @@ def _same_angles(
     focal: float,
     size_wh: tuple[int, int],
 ) -> bool:
-    """Say whether heads lie as far apart, seen from the camera, as their pixels do.
+    """Return whether heads lie as far apart, seen from the camera, as their pixels do.
 
     That needs no rotation: between neighbours in the file, in one frame, the angle of the ways to
     the positions must be that of the rays through the pixels.
@@ -379,7 +379,7 @@ def _same_angles(
 
 MOTSYNTH = Reader(
     name="motsynth",
-    title="MOTSynth data set (annotations/<3 digits>.json and frames/<3 digits>/rgb)",
+    title="MOTSynth dataset (annotations/<3 digits>.json and frames/<3 digits>/rgb)",
     recognise=_recognise,
     list_sequences=_list_sequences,
     read=_read,

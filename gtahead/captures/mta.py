@@ -1,4 +1,4 @@
-"""MTA, a fork of JTA-Mods that films one place with six cameras: a sequence a camera.
+"""MTA, a fork of JTA-Mods that films one location with six cameras: a sequence a camera.
 
 Layout: `{train,test}/cam_<c>/coords_cam_<c>.csv` and `image_<frame>_<c>.jpg`, counted from 0.
 The same person has one id in all cameras. The file's boxes are of whole persons, so not read.
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gtahead.captures.image_files import note_strange_images, numbered_images
 from gtahead.captures.joints.csv_file import JointCsv, JointFile, read_joint_file
 from gtahead.captures.joints.csv_sequence import read_sequence
-from gtahead.captures.picture_files import note_strange_pictures, numbered_pictures
 from gtahead.errors import InputError, Where, printable
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.ingest.model import CapturedSequence, Reader, SequenceSource
@@ -36,7 +36,7 @@ LAYOUT = JointCsv(
 )
 ANIMAL = 28
 LOCATION = "MTA"
-"""All cameras look at one place: no two of them may be in different splits."""
+"""All cameras look at one location: no two of them may be in different splits."""
 
 _FILE = re.compile(r"coords_cam_(\d+)\.csv")
 _CAMERA = re.compile(r"cam_\d+")
@@ -52,7 +52,7 @@ def _files(root: Path) -> list[Path]:
 
 
 def _is_hidden(path: Path, root: Path) -> bool:
-    """Say whether a file is in a hidden folder, or its path can't be named."""
+    """Return whether a file is in a hidden folder, or its path can't be named."""
     relative = path.relative_to(root)
     return any(part.startswith(".") or printable(part) != part for part in relative.parts)
 
@@ -88,26 +88,26 @@ def _note_unlabelled(root: Path, findings: Findings) -> None:
     for base in (root, *(root / split for split in _SPLITS)):
         for folder in folders_in(base) if base.is_dir() else ():
             if _CAMERA.fullmatch(folder.name) and not any(map(_FILE.fullmatch, _names(folder))):
-                place = Where(printable(folder.relative_to(root).as_posix()))
-                findings.add("no-labels-file", place, detail="coords_cam_<c>.csv")
+                location = Where(printable(folder.relative_to(root).as_posix()))
+                findings.add("no-labels-file", location, detail="coords_cam_<c>.csv")
 
 
 def _names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-def _picture_name(source: SequenceSource) -> re.Pattern[str]:
-    """Name pictures as the tool does; plain numbers may count from 1, as tools for videos do."""
+def _image_name(source: SequenceSource) -> re.Pattern[str]:
+    """Name images as the tool does; plain numbers may count from 1, as tools for videos do."""
     camera = source.name.rpartition("_")[2]
     return re.compile(rf"image_(\d+)_{camera}")
 
 
-def _pictures(source: SequenceSource) -> dict[int, Path]:
-    return numbered_pictures((source.root / source.path).parent, _picture_name(source))
+def _images(source: SequenceSource) -> dict[int, Path]:
+    return numbered_images((source.root / source.path).parent, _image_name(source))
 
 
 def _inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
-    return [source.root / source.path], list(_pictures(source).values())
+    return [source.root / source.path], list(_images(source).values())
 
 
 def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
@@ -115,15 +115,15 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
     file = read_joint_file(source.root / source.path, LAYOUT, where, findings, ledger)
     file = _without_animals(file, findings, ledger)
     folder = (source.root / source.path).parent
-    place = Where(Path(source.path).parent.as_posix(), source.name)
-    note_strange_pictures(folder, place, findings, _picture_name(source))
-    sequence = read_sequence(source, file, LAYOUT, _pictures(source), findings, ledger)
+    location = Where(Path(source.path).parent.as_posix(), source.name)
+    note_strange_images(folder, location, findings, _image_name(source))
+    sequence = read_sequence(source, file, LAYOUT, _images(source), findings, ledger)
     hours = _hours(file)
     sequence.frames = [
         replace(frame, hour=hours.get(int(frame.frame))) for frame in sequence.frames
     ]
     sequence.location = LOCATION
-    sequence.about = {"tool": "MTA", "licence": "CC BY-NC 4.0, as the data set's authors state"}
+    sequence.about = {"tool": "MTA", "licence": "CC BY-NC 4.0, as the dataset's authors state"}
     return sequence
 
 
@@ -133,13 +133,13 @@ def _without_animals(file: JointFile, findings: Findings, ledger: Ledger) -> Joi
         return file
     pairs = np.stack([file.columns[name][animal] for name in LAYOUT.ids[:2]], axis=1)
     found = np.unique(pairs, axis=0)
-    place = replace(
+    position = replace(
         file.where,
         frame=frame_name(int(found[0, 0])),
         head=int(found[0, 1]),
         field=f"line {file.lines[int(np.argmax(animal))]}, ped_type",
     )
-    findings.add_many("not-a-person", len(found), [Finding("not-a-person", place, ANIMAL)])
+    findings.add_many("not-a-person", len(found), [Finding("not-a-person", position, ANIMAL)])
     ledger.heads.came += len(found)
     ledger.heads.drop("not-a-person", len(found))
     columns = {name: values[~animal] for name, values in file.columns.items()}
@@ -147,7 +147,7 @@ def _without_animals(file: JointFile, findings: Findings, ledger: Ledger) -> Joi
 
 
 def _hours(file: JointFile) -> dict[int, float]:
-    """Give each frame the hour of its first row, as the game's clock has it."""
+    """Return for each frame the hour of its first row, as the game's clock has it."""
     if "hours_gta" not in file.columns:
         return {}
     frames, first = np.unique(file.columns[LAYOUT.ids[0]], return_index=True)

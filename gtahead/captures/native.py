@@ -1,4 +1,4 @@
-"""gtahead's own capture, version 1: a folder a sequence, with sequence.json and heads.csv."""
+"""gtahead's own capture, version 1: a folder per sequence, with sequence.json and heads.csv."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where, printable
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
 from gtahead.geometry import Camera
-from gtahead.images.reading import PICTURE_SUFFIXES
+from gtahead.images.reading import IMAGE_SUFFIXES
 from gtahead.ingest.model import (
     BrokenSequence,
     CapturedFrame,
@@ -29,7 +29,7 @@ from gtahead.tables.csv import Kind, TableRead, cell_texts, read_csv, read_parqu
 FORMAT = "gtahead-capture"
 VERSION = 1
 SEQUENCE = "sequence.json"
-PICTURES = "frames"
+IMAGES = "frames"
 
 HEAD_KINDS: Mapping[str, Kind] = {
     "frame": Kind.ID,
@@ -108,8 +108,8 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
     ledger.heads.came += table.rows_in_file
     where = Where(file, source.name)
     for fault in table.ragged:
-        place = Where(file, source.name, field=f"line {fault.line}")
-        findings.add("ragged-row", place, detail=fault.text)
+        location = Where(file, source.name, field=f"line {fault.line}")
+        findings.add("ragged-row", location, detail=fault.text)
         ledger.heads.drop("ragged-row")
     _note_cells(table, where, findings, ledger)
     numbers = np.array([int(frame.frame) for frame in sequence.frames], np.int64)
@@ -140,8 +140,8 @@ def _read_document(source: SequenceSource, findings: Findings) -> dict[str, Any]
     try:
         document = schemas.parse_json((source.root / file).read_bytes(), file)
     except InputError as error:
-        place = error.where or where
-        findings.add("bad-json", replace(where, field=place.field), detail=error.what)
+        location = error.where or where
+        findings.add("bad-json", replace(where, field=location.field), detail=error.what)
         raise BrokenSequence from error
     if isinstance(document, dict) and document.get("format") == FORMAT:
         version = document.get("version")
@@ -165,7 +165,7 @@ def _read_document(source: SequenceSource, findings: Findings) -> dict[str, Any]
 def _split_extra(
     document: dict[str, Any], known: Mapping[str, Any], where: Where, findings: Findings
 ) -> dict[str, Any]:
-    """Note the keys that the schema doesn't know, and give them with their values."""
+    """Note the keys that the schema doesn't know, and return them with their values."""
     extra = {key: value for key, value in document.items() if key not in known}
     for key in extra:
         findings.add("unknown-key", replace(where, field=key))
@@ -199,28 +199,28 @@ def _read_frames(
     frame_schema = schema["frames"]["items"]["properties"]
     extra = _split_extra(document, schema, where, findings)
     common = _camera(document.get("camera"))
-    pictures = document.get("pictures", True)
+    images = document.get("images", True)
     frames: dict[int, CapturedFrame] = {}
     for row in document["frames"]:
         number, file = int(row["frame"]), row["file"]  # 3.0 is an integer to JSON Schema
         ledger.frames.came += 1
-        place = replace(where, frame=frame_name(number))
-        for key, value in _split_extra(row, frame_schema, place, findings).items():
+        location = replace(where, frame=frame_name(number))
+        for key, value in _split_extra(row, frame_schema, location, findings).items():
             extra.setdefault("frames", {}).setdefault(frame_name(number), {})[key] = value
         if number in frames:
-            findings.add("duplicate-frame", replace(place, field="file"), file)
+            findings.add("duplicate-frame", replace(location, field="file"), file)
             ledger.frames.drop("duplicate-frame")
             continue
         fault: str | None = None
-        if pictures and file is None:
-            fault = "picture-missing"
-        elif pictures and not storage.is_safe_relative(file):
+        if images and file is None:
+            fault = "image-missing"
+        elif images and not storage.is_safe_relative(file):
             fault = "unsafe-path"
         if fault is not None:
-            findings.add(fault, replace(place, field="file"), file)
+            findings.add(fault, replace(location, field="file"), file)
         frames[number] = CapturedFrame(
             frame_name(number),
-            f"{source.path}/{file}" if pictures and fault is None else None,
+            f"{source.path}/{file}" if images and fault is None else None,
             _camera(row.get("camera")) or common,
             row.get("sha256"),
             fault,
@@ -232,7 +232,7 @@ def _read_frames(
         size_wh=(int(document["width"]), int(document["height"])),
         frames=[frames[number] for number in sorted(frames)],
         heads={},
-        pictures=pictures,
+        images=images,
         fps=document.get("fps"),
         weather=document.get("weather"),
         hour=document.get("hour"),
@@ -244,21 +244,21 @@ def _read_frames(
 
 
 def _note_unlisted(source: SequenceSource, document: Mapping[str, Any], findings: Findings) -> None:
-    folder = source.root / source.path / PICTURES
-    if not document.get("pictures", True) or not folder.is_dir():
+    folder = source.root / source.path / IMAGES
+    if not document.get("images", True) or not folder.is_dir():
         return
     files = (row["file"] for row in document["frames"])
     listed = {PurePosixPath(file).as_posix() for file in files if file is not None}
     strangers = [
-        f"{PICTURES}/{printable(path.name)}"
+        f"{IMAGES}/{printable(path.name)}"
         for path in sorted(folder.iterdir())
-        if path.suffix.lower() in PICTURE_SUFFIXES and f"{PICTURES}/{path.name}" not in listed
+        if path.suffix.lower() in IMAGE_SUFFIXES and f"{IMAGES}/{path.name}" not in listed
     ]
     findings.add_many(
-        "picture-without-record",
+        "image-without-record",
         len(strangers),
         [
-            Finding("picture-without-record", Where(f"{source.path}/{file}", source.name))
+            Finding("image-without-record", Where(f"{source.path}/{file}", source.name))
             for file in strangers[:EXAMPLES_KEPT]
         ],
     )
@@ -277,8 +277,10 @@ def _read_heads_table(source: SequenceSource, findings: Findings) -> tuple[Table
     try:
         table = read(path, HEAD_KINDS, file, needed=_REQUIRED)
     except InputError as error:
-        place = error.where or where
-        findings.add("bad-heads-file", replace(where, field=place.field), error.value, error.what)
+        location = error.where or where
+        findings.add(
+            "bad-heads-file", replace(where, field=location.field), error.value, error.what
+        )
         raise BrokenSequence from error
     for name in table.unknown:
         findings.add("unknown-column", replace(where, field=name))
@@ -295,16 +297,16 @@ def _note_cells(table: TableRead, where: Where, findings: Findings, ledger: Ledg
     for fault in table.bad_cells:
         if fault.line not in lost:
             lost.add(fault.line)
-            place = replace(where, field=f"line {fault.line}, {fault.column}")
-            findings.add("bad-number", place, fault.text)
+            location = replace(where, field=f"line {fault.line}, {fault.column}")
+            findings.add("bad-number", location, fault.text)
             ledger.heads.drop("bad-number")
     for fault in table.odd_cells:
-        place = replace(where, field=f"line {fault.line}, {fault.column}")
-        findings.add("bad-value", place, fault.text)
+        location = replace(where, field=f"line {fault.line}, {fault.column}")
+        findings.add("bad-value", location, fault.text)
 
 
 def write_sequence(folder: Path, document: Mapping[str, Any], heads: Columns) -> None:
-    """Write a sequence's labels: sequence.json and heads.csv. Pictures are the caller's.
+    """Write a sequence's labels: sequence.json and heads.csv. Images are the caller's.
 
     Args:
         folder: the sequence's folder, which exists.

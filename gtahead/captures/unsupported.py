@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gtahead.errors import printable
-from gtahead.images.reading import PICTURE_SUFFIXES
+from gtahead.images.reading import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)
 class Headless:
-    """A kind of folder that can't become a data set of heads.
+    """A kind of folder that can't become a dataset of heads.
 
     Attributes:
         name: as `--from` takes it, to be refused by name; empty where nobody would.
@@ -65,16 +65,14 @@ def _gta_human(root: Path) -> str | None:
     return None if found is None else printable(found.relative_to(root).as_posix())
 
 
-def _pictures(root: Path) -> str | None:
+def _images(root: Path) -> str | None:
     for folder in [root, *sorted(path for path in root.iterdir() if path.is_dir())]:
         shown = [
-            path.name
-            for path in sorted(folder.iterdir())
-            if path.suffix.lower() in PICTURE_SUFFIXES
+            path.name for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES
         ]
         if shown:
             first = printable((folder / shown[0]).relative_to(root).as_posix())
-            return f"{len(shown)} pictures, the first {first}"
+            return f"{len(shown)} images, the first {first}"
     return None
 
 
@@ -111,11 +109,11 @@ HEADLESS = (
     ),
     Headless(
         "",
-        "pictures alone",
+        "images alone",
         "there are no labels: nothing says where the heads are",
         "add the labels of the tool that captured them (coords.csv, annotations/, pedInfo.xml "
         "...), or label them in the native format",
-        _pictures,
+        _images,
     ),
 )
 """In the order in which they are tried."""
@@ -124,7 +122,7 @@ BY_NAME: Mapping[str, Headless] = {kind.name: kind for kind in HEADLESS if kind.
 
 
 def explain(root: Path) -> tuple[Headless, str] | None:
-    """Say what a folder is that no reader knows, and by what it was recognised."""
+    """Return what a folder is that no reader knows, and by what it was recognised."""
     for kind in HEADLESS:
         seen = kind.recognise(root)
         if seen is not None:

@@ -14,27 +14,27 @@ from gtahead._version import __version__
 from gtahead.errors import GtaheadError
 
 _COMMANDS = {
-    "annotate": "Give a data set other boxes or sigmas.",
+    "annotate": "Give a dataset other boxes or sigmas.",
     "benchmark": "Score predictions, with intervals; say all that is wrong in them.",
-    "build": "Build a data set from captures or other data sets.",
+    "build": "Build a dataset from captures or other datasets.",
     "card": "Fill a release's card from its data.",
     "compare": "Compare results of the same data: differences, intervals, tests.",
-    "diff": "Say what changed between two data sets, and the next version.",
+    "diff": "Say what changed between two datasets, and the next version.",
     "doctor": "See what is here, what is missing, and whether gtahead works.",
-    "export": "Write a data set in a format that others read.",
+    "export": "Write a dataset in a format that others read.",
     "export-model": "Write a trained detector as ONNX.",
     "formats": "List the formats, and what each holds and loses.",
-    "info": "Say what a folder holds: a capture or a data set.",
-    "leaderboard": "Rank results of one data set, as a page.",
+    "info": "Say what a folder holds: a capture or a dataset.",
+    "leaderboard": "Rank results of one dataset, as a page.",
     "predict": "Find heads with a trained detector.",
     "publish": "Stage, plan, check and push a release to the Hugging Face hub.",
-    "pull": "Make a data set of a published release.",
+    "pull": "Make a dataset of a published release.",
     "rebuild": "Put your own frames to published labels.",
-    "report": "Write a data set's report: one page, to be looked at.",
+    "report": "Write a dataset's report: one page, to be looked at.",
     "schema": "List or print the JSON Schemas of gtahead's files.",
     "simulate": "Draw crowd scenes, as captures to work with.",
     "train": "Train a head detector, with Mask Focal Loss.",
-    "validate": "Check a capture, a data set, an export or other people's labels.",
+    "validate": "Check a capture, a dataset, an export or other people's labels.",
     "verify": "Hold a copy's files against the hashes of its manifest.",
     "view": "Draw frames with points, boxes, maps, ids, or what a method found.",
 }
@@ -56,7 +56,7 @@ class Commands(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command's module and give the command."""
+        """Import one command's module and return the command."""
         del ctx
         if cmd_name not in _COMMANDS:
             return None
@@ -90,7 +90,7 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="gtahead")
 def main() -> None:
-    """From game captures to head detection and crowd counting data sets.
+    """From game captures to head detection and crowd counting datasets.
 
     \b
     gtahead simulate --out ./captures     make captures to try things on
@@ -118,7 +118,7 @@ def _exit_code(arguments: list[str]) -> int:
     """Run the command line; turn everything that can happen into an exit code and a message."""
     debug = "--debug" in arguments
     if "--quiet" not in arguments and any("://" in argument for argument in arguments):
-        _tell_transfers()
+        _report_transfers()
     try:
         result: Any = main(arguments, prog_name="gtahead", standalone_mode=False)
     except GtaheadError as error:
@@ -147,8 +147,8 @@ def _exit_code(arguments: list[str]) -> int:
     except OSError as error:
         if debug:
             raise
-        place = f"{error.filename}: " if error.filename else ""
-        _complain(f"error: {place}{error.strerror or error}; mend it and run the command again")
+        position = f"{error.filename}: " if error.filename else ""
+        _complain(f"error: {position}{error.strerror or error}; fix it and run the command again")
         return 4
     except Exception as error:
         if debug:
@@ -161,8 +161,8 @@ def _exit_code(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _tell_transfers() -> None:
-    """Say on stderr what is fetched from URLs and sent there."""
+def _report_transfers() -> None:
+    """Report on stderr what is fetched from URLs and sent there."""
     import logging
 
     handler = logging.StreamHandler()

@@ -37,7 +37,7 @@ from gtahead.cli.common import (
     help="Change nothing: compare every box rule with the true boxes of DATASET.",
 )
 @click.option(
-    "--picture",
+    "--image",
     metavar="PNG",
     help="With --evaluate: draw every rule's boxes over the true ones, on one frame.",
 )
@@ -46,7 +46,7 @@ def command(
     dataset: str,
     boxes: str | None,
     sigma: str | None,
-    picture: str | None,
+    image: str | None,
     workers: int | None,
     scheduler: str | None,
     *,
@@ -55,11 +55,11 @@ def command(
     debug: bool,
     as_json: bool,
 ) -> int:
-    """Give the heads of DATASET boxes or sigmas by another rule.  [default: ./dataset]
+    """Return the heads of DATASET boxes or sigmas by another rule.  [default: ./dataset]
 
-    Points, count flags and pictures stay as they are, and so do their fingerprints; `labels`
+    Points, count flags and images stay as they are, and so do their fingerprints; `labels`
     changes. The result is the same as of a build with these rules. A run that is stopped leaves the
-    data set as it was, or is finished by the next one.
+    dataset as it was, or is finished by the next one.
 
     With --evaluate: how far each rule's boxes are from those that the captures brought, on the
     heads that count. Errors are of the side, the root of a box's area: bias is the median error,
@@ -70,9 +70,9 @@ def command(
         if boxes is not None or sigma is not None:
             msg = "--evaluate changes nothing and measures every rule: leave --boxes, --sigma out"
             raise click.UsageError(msg)
-        return _evaluate(dataset, picture, workers, scheduler, quiet=quiet, as_json=as_json)
-    if picture is not None:
-        msg = "--picture goes with --evaluate"
+        return _evaluate(dataset, image, workers, scheduler, quiet=quiet, as_json=as_json)
+    if image is not None:
+        msg = "--image goes with --evaluate"
         raise click.UsageError(msg)
     from gtahead.building import annotate
 
@@ -89,20 +89,20 @@ def command(
         print_json(report.as_dict())
     elif not quiet:
         print_findings(report.findings)
-        told = report.as_dict()
+        reported = report.as_dict()
         echo(f"{dataset}: " + ("annotated" if report.changed else "nothing to do"))
-        echo(f"  boxes {told['boxes']}, sigma {told['sigma']}")
-        sources = ", ".join(f"{name} {count:,}" for name, count in told["box_sources"].items())
+        echo(f"  boxes {reported['boxes']}, sigma {reported['sigma']}")
+        sources = ", ".join(f"{name} {count:,}" for name, count in reported["box_sources"].items())
         echo(f"  boxes by: {sources or 'none'}")
         if report.changed:
             echo(f"  fingerprint {report.before}, as it was")
-        echo(f"  fingerprint {told['fingerprint']}")
+        echo(f"  fingerprint {reported['fingerprint']}")
     return 0
 
 
 def _evaluate(
     dataset: str,
-    picture: str | None,
+    image: str | None,
     workers: int | None,
     scheduler: str | None,
     *,
@@ -113,12 +113,12 @@ def _evaluate(
 
     with progress_bar("evaluating", quiet=quiet or as_json) as show:
         found = evaluate(dataset, workers=workers, scheduler=scheduler, on_progress=show)
-    if picture is not None:
+    if image is not None:
         from gtahead.dataset import Dataset
         from gtahead.drawing import write_png
         from gtahead.viewing.rules import draw_rules
 
-        write_png(picture, draw_rules(Dataset.open(dataset)))
+        write_png(image, draw_rules(Dataset.open(dataset)))
     if as_json:
         print_json(found.as_dict())
     elif not quiet:
@@ -126,33 +126,33 @@ def _evaluate(
         if found.without:
             echo(f"  {found.without:,} counted heads have none, or one of another point")
         rows = [["rule", "heads", "bias", "median", "90 %", "mean IoU"]]
-        rows += [_row(rule, told["all"]) for rule, told in found.rules.items()]
+        rows += [_row(rule, reported["all"]) for rule, reported in found.rules.items()]
         echo(table(rows))
         for quantity in ("distance", "density", "pitch"):
             echo(_banded(quantity, found.rules))
-        if picture is not None:
-            echo(f"  {picture}: what every rule makes of one frame, true boxes in white")
+        if image is not None:
+            echo(f"  {image}: what every rule makes of one frame, true boxes in white")
     return 0
 
 
-def _row(name: str, told: Mapping[str, Any]) -> list[str]:
+def _row(name: str, reported: Mapping[str, Any]) -> list[str]:
     errors = [
-        f"{100 * told['bias']:+.1f} %",
-        *(f"{100 * told[k]:.1f} %" for k in ("median", "p90")),
+        f"{100 * reported['bias']:+.1f} %",
+        *(f"{100 * reported[k]:.1f} %" for k in ("median", "p90")),
     ]
-    return [name, f"{told['heads']:,}", *errors, f"{told['mean_iou']:.3f}"]
+    return [name, f"{reported['heads']:,}", *errors, f"{reported['mean_iou']:.3f}"]
 
 
 def _banded(quantity: str, rules: Mapping[str, Any]) -> str:
     """Lay out mean IoU, a row a rule and a column a band."""
     from gtahead.annotation.rule_errors import bands_of
 
-    there = {band for told in rules.values() for band in told["by"].get(quantity, ())}
+    there = {band for reported in rules.values() for band in reported["by"].get(quantity, ())}
     bands = [name for name, _, _ in bands_of(quantity) if name in there]
     if not bands:
         return f"  mean IoU by {quantity}: not known"
     rows = [[f"mean IoU by {quantity}", *bands]]
-    for rule, told in rules.items():
-        by = told["by"].get(quantity, {})
+    for rule, reported in rules.items():
+        by = reported["by"].get(quantity, {})
         rows.append([rule, *(f"{by[b]['mean_iou']:.3f}" if b in by else "" for b in bands)])
     return table(rows)

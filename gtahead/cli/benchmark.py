@@ -13,22 +13,22 @@ from gtahead.errors import UsageError
 
 @click.command("benchmark")
 @click.argument("predictions", required=False)
-@click.option("--data", metavar="DATASET", help="The data set to score on.  [default: ./dataset]")
+@click.option("--data", metavar="DATASET", help="The dataset to score on.  [default: ./dataset]")
 @click.option(
-    "--truth",
+    "--ground-truth",
     metavar="PATH",
-    help="Another truth: a COCO file, a list as NWPU-Crowd and FIDTM keep it, or a folder that "
-    "`gtahead build` reads.",
+    help="Another ground truth: a COCO file, a list as NWPU-Crowd and FIDTM keep it, or a "
+    "folder that `gtahead build` reads.",
 )
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
-    help="Of a data set.  [default: test]",
+    help="Of a dataset.  [default: test]",
 )
 @click.option(
     "--by",
     metavar="LIST",
-    help="Break figures down: density, weather, hour, location, sequence, side, distance, "
+    help="Break metrics down: density, weather, hour, location, sequence, side, distance, "
     "visibility, level, or all; with commas between.",
 )
 @click.option(
@@ -36,7 +36,7 @@ from gtahead.errors import UsageError
     type=click.Choice(["error", "zero"]),
     default="error",
     show_default=True,
-    help="Pictures without prediction: refuse the file, or score them as empty.",
+    help="Images without prediction: refuse the file, or score them as empty.",
 )
 @click.option(
     "--validation",
@@ -70,7 +70,7 @@ from gtahead.errors import UsageError
 def command(
     predictions: str | None,
     data: str | None,
-    truth: str | None,
+    ground_truth: str | None,
     split: str | None,
     by: str | None,
     missing: str,
@@ -92,21 +92,23 @@ def command(
 
     PREDICTIONS is gtahead's own file (JSON, JSON Lines or Parquet), COCO's list of results, a list
     of counts or points as NWPU-Crowd takes it, or MOT text; JSON and text may be packed by gzip.
-    All that is wrong in it is told at once; then nothing is scored, and the exit status is 1.
+    All that is wrong in it is reported at once; then nothing is scored, and the exit status is 1.
     """
     del debug
     from gtahead.scoring import benchmark, check_predictions, write_result
-    from gtahead.scoring.ground_truth import open_truth
+    from gtahead.scoring.ground_truth import open_ground_truth
 
-    if truth is not None and data is not None:
-        raise UsageError("--truth and --data both say what is scored", remedy="give one of them")
-    against = truth or data or "./dataset"
+    if ground_truth is not None and data is not None:
+        raise UsageError(
+            "--ground-truth and --data both say what is scored", remedy="give one of them"
+        )
+    against = ground_truth or data or "./dataset"
     if template:
         from gtahead.scoring.blank import template_of
 
         if predictions is not None:
             raise UsageError("--template takes no predictions", value=predictions, remedy="drop it")
-        text = template_of(open_truth(against, split))
+        text = template_of(open_ground_truth(against, split))
         if out is None:
             click.echo(text.decode(), nl=False)
             return 0
@@ -126,9 +128,10 @@ def command(
         if name is not None and Path(name).is_dir():
             raise UsageError("a folder, not a file", value=name, remedy="name a file in it")
     if check_only:
-        arranged, findings = check_predictions(predictions, open_truth(against, split), missing)  # type: ignore[arg-type]
+        wanted = open_ground_truth(against, split)
+        arranged, findings = check_predictions(predictions, wanted, missing)  # type: ignore[arg-type]
         if as_json:
-            print_json({"pictures": len(arranged), "findings": findings.as_dict()})
+            print_json({"images": len(arranged), "findings": findings.as_dict()})
         else:
             print_findings(findings)
             if not quiet:
@@ -151,14 +154,14 @@ def command(
         if as_json:
             print_json({"findings": score.findings.as_dict()})
         elif not quiet:
-            echo("nothing was scored: mend the file, and try again", err=True)
+            echo("nothing was scored: fix the file, and try again", err=True)
         return 1
     if out is not None:
         write_result(out, score.document)
     if html is not None:
         from gtahead.reports.score import write_page
 
-        write_page(Path(html), score, None if truth else Path(against))
+        write_page(Path(html), score, None if ground_truth else Path(against))
     if as_json:
         print_json(score.document)
     elif not quiet:

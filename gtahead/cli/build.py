@@ -22,9 +22,9 @@ from gtahead.cli.common import (
     "--raw",
     required=True,
     metavar="DIR",
-    help="Folder that holds the captures, or another data set.",
+    help="Folder that holds the captures, or another dataset.",
 )
-@click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="The data set.")
+@click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="The dataset.")
 @click.option(
     "--from",
     "reader",
@@ -62,7 +62,7 @@ from gtahead.cli.common import (
     type=click.Choice(["link", "copy", "none"]),
     default="link",
     show_default=True,
-    help="Hard-link pictures (copy where that can't be), copy them, or keep labels alone.",
+    help="Hard-link images (copy where that can't be), copy them, or keep labels alone.",
 )
 @click.option(
     "--every", type=click.IntRange(1), default=1, metavar="N", help="Keep every N-th frame."
@@ -88,13 +88,13 @@ def command(
     debug: bool,
     as_json: bool,
 ) -> int:
-    """Build a data set from captures, or from another data set's labels and pictures.
+    """Build a dataset from captures, or from another dataset's labels and images.
 
-    Reads and checks every sequence, gives each head a box, splits by sequence and place, links the
-    pictures and writes tables, manifest and fingerprints. A build that was stopped goes on where it
-    was when the same command runs again; sequences that were added later are added to the data set.
+    Reads and checks every sequence, gives each head a box, splits by sequence and location, links
+    the images and writes tables, manifest and fingerprints. A build that was stopped goes on
+    where it was when the same command runs again; later sequences are added to the dataset.
 
-    Exit 0: clean. 3: done, with items set aside (they are listed). 1: no data set. 4: disk or lock.
+    Exit 0: clean. 3: done, with items set aside (they are listed). 1: no dataset. 4: disk or lock.
     """
     del debug
     from gtahead.building import BuildStopped, build
@@ -133,9 +133,9 @@ def _summary(report: Any) -> None:  # noqa: ANN401 - a BuildReport; naming it wo
     document = report.manifest
     statistics = document["statistics"]
     heads = statistics["heads"]
-    echo(f"{report.out}: a data set made of {report.reader} ({report.reason})")
+    echo(f"{report.out}: a dataset made of {report.reader} ({report.reason})")
     if document["simulated"]:
-        echo("  simulated: no picture or head of it comes from a game")
+        echo("  simulated: no image or head of it comes from a game")
     echo(f"  {report.built} sequences built now, {report.reused} there before")
     echo(ledger_table(document["ledger"]))
     echo(

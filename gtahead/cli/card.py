@@ -35,7 +35,9 @@ def command(
     cards.write(opened, old)
     if croissant:
         metadata.write(opened)
-    problems = [f"{place}: {what}" if place else what for place, what in cards.faults(opened)]
+    problems = [
+        f"{position}: {what}" if position else what for position, what in cards.faults(opened)
+    ]
     if as_json:
         print_json(
             {"card": str(path), "changed": old != path.read_text("utf-8"), "faults": problems}

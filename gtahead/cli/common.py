@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gtahead.arrays import Progress
 from gtahead.errors import printable
 from gtahead.urls import with_urls
 
 if TYPE_CHECKING:
+    from gtahead.arrays import Progress
     from gtahead.findings import Findings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -32,7 +32,7 @@ def echo(text: str, *, err: bool = False) -> None:
 
 
 def output_options(command: Command) -> Command:
-    """Give a command the options that say what it prints."""
+    """Return a command the options that say what it prints."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
         click.option("--debug", is_flag=True, help="Show tracebacks."),
@@ -43,7 +43,7 @@ def output_options(command: Command) -> Command:
 
 
 def scheduler_option(command: Command) -> Command:
-    """Give a command the option that hands its work to a cluster."""
+    """Return a command the option that hands its work to a cluster."""
     option = click.option(
         "--scheduler", metavar="URL", help="Dask scheduler, such as tcp://host:8786."
     )
@@ -51,13 +51,13 @@ def scheduler_option(command: Command) -> Command:
 
 
 def working_options(command: Command) -> Command:
-    """Give a command the options that every command has that works through many sequences."""
+    """Return a command the options that every command has that works through many sequences."""
     command = output_options(command)
     option = click.option(
         "--workers",
         type=click.IntRange(1, 1024),
         metavar="N",
-        help="Worker processes.  [default: one a core, up to 4]",
+        help="Worker processes.  [default: one per core, up to 4]",
     )
     return option(scheduler_option(command))
 

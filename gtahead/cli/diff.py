@@ -12,12 +12,12 @@ from gtahead.cli.common import echo, output_options, print_json
 @click.argument("new")
 @output_options
 def command(old: str, new: str, *, quiet: bool, debug: bool, as_json: bool) -> int:
-    """Say what changed from OLD to NEW, data sets or releases, and propose NEW's version.
+    """List what changed from OLD to NEW, datasets or releases, and propose NEW's version.
 
-    Major: something that was there is gone or other. Minor: frames or pictures were added. Patch:
+    Major: something that was there is gone or other. Minor: frames or images were added. Patch:
     the same data.
 
-    Exit 0: the same data. 1: it differs, or one of them isn't a data set.
+    Exit 0: the same data. 1: it differs, or one of them isn't a dataset.
     """
     del debug
     from gtahead.publishing import diff
@@ -31,6 +31,8 @@ def command(old: str, new: str, *, quiet: bool, debug: bool, as_json: bool) -> i
             if names:
                 more = "" if len(names) == found.counts[kind] else ", …"
                 echo(f"  {kind}: {', '.join(names)}{more}")
-        told = f"{found.old_version} -> {found.next_version}" if found.next_version else "unknown"
-        echo(f"{found.level}; version: {told}")
+        reported = (
+            f"{found.old_version} -> {found.next_version}" if found.next_version else "unknown"
+        )
+        echo(f"{found.level}; version: {reported}")
     return 1 if found.level != "patch" else 0

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 @click.option("--no-run", is_flag=True, help="Look only; don't try it.")
 @output_options
 def command(*, no_run: bool, quiet: bool, debug: bool, as_json: bool) -> int:
-    """Say what is here, what is missing and how to get it, and whether gtahead works.
+    """Check what is here, what is missing and how to get it, and whether gtahead works.
 
-    Versions, decoders, extras, memory and room; then a tiny data set is simulated, built, exported,
+    Versions, decoders, extras, memory and room; then a tiny dataset is simulated, built, exported,
     checked and scored, in a few seconds, in a folder that goes away.
 
     Exit 0: the core works. 4: it doesn't, and why.
@@ -47,13 +47,13 @@ def _print(found: Checkup) -> None:
     named = ", ".join(f"{name} {version or 'MISSING'}" for name, version in found.libraries.items())
     echo(f"  libraries: {named}")
     works = ", ".join(name for name, fine in found.decoders.items() if fine)
-    echo(f"  pictures and films: {works or 'none'}")
+    echo(f"  images and films: {works or 'none'}")
     for extra, (_, needs) in EXTRAS.items():
         missing = found.extras.get(extra)
-        told = (
+        reported = (
             f"missing {', '.join(missing)}: pip install 'gtahead[{extra}]'" if missing else "there"
         )
-        echo(f"  extra {extra} ({needs}): {told}")
+        echo(f"  extra {extra} ({needs}): {reported}")
     if found.steps:
         steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found.steps.items())
         echo(f"  tried: {steps}")

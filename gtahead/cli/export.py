@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     type=click.Choice(["link", "copy", "none"]),
     default="link",
     show_default=True,
-    help="Hard-link pictures (copy where that can't be), copy them, or leave them out.",
+    help="Hard-link images (copy where that can't be), copy them, or leave them out.",
 )
 @click.option("--allow-lossy", is_flag=True, help="Leave out what the format can't hold.")
 @click.option("--drop-empty", is_flag=True, help="Leave out frames in which no head counts.")
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     default=8,
     show_default=True,
     metavar="N",
-    help="Maps: pixels a cell.",
+    help="Maps: pixels per cell.",
 )
 @click.option(
     "--dtype",
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     type=click.Choice(["renormalise", "clip"]),
     default="renormalise",
     show_default=True,
-    help="Density maps: keep a head's mass in the picture, or lose what lies beyond.",
+    help="Density maps: keep a head's mass in the image, or lose what lies beyond.",
 )
 @click.option(
     "--store",
@@ -90,10 +90,10 @@ def command(
 
     Heads that count are exported; ignored ones where the format can mark them; absent ones never.
     Frames without heads are exported as any other. What the format can't hold is listed, and
-    nothing is written without --allow-lossy. The same data set gives the same bytes. An export
+    nothing is written without --allow-lossy. The same dataset gives the same bytes. An export
     that was stopped leaves what stood at --out as it was, and begins anew.
 
-    Exit 0: written. 1: no or damaged data set, or what the format can't hold. 2: wrong options. 4:
+    Exit 0: written. 1: no or damaged dataset, or what the format can't hold. 2: wrong options. 4:
     disk, lock or a missing extra.
     """  # noqa: D415
     del debug
@@ -141,4 +141,4 @@ def _print(report: ExportReport) -> None:
         echo(f"  not in this format: {lost}")
     if report.left:
         left = ", ".join(f"{name} {count:,}" for name, count in report.left.items())
-        echo(f"  only in the data set: {left}")
+        echo(f"  only in the dataset: {left}")

@@ -12,7 +12,7 @@ from gtahead.cli.common import echo, output_options, print_json
 @click.option("--onnx", "out", default="model.onnx", show_default=True, help="What is written.")
 @output_options
 def command(checkpoint: str, out: str, *, quiet: bool, debug: bool, as_json: bool) -> int:
-    """Write CHECKPOINT, the model.pt of a centernet run, as ONNX for pictures of any size.
+    """Write CHECKPOINT, the model.pt of a centernet run, as ONNX for images of any size.
 
     Needs the extra: pip install 'gtahead[onnx]'. The file is run in onnxruntime on the CPU at
     three sizes and refused where it differs from torch by more than 1e-4.
@@ -31,6 +31,6 @@ def command(checkpoint: str, out: str, *, quiet: bool, debug: bool, as_json: boo
             }
         )
     elif not quiet:
-        echo(f"{report.out}: pictures of any size in multiples of 32, stride {report.stride}")
+        echo(f"{report.out}: images of any size in multiples of 32, stride {report.stride}")
         echo(f"  differs from torch by {report.difference:.1e} at most, over three sizes")
     return 0

@@ -27,8 +27,8 @@ def command(*, debug: bool, as_json: bool) -> int:
     for row in rows:
         reads = "written and read" if row["reads"] else "written"
         echo(f"{row['name']}: {row['title']} ({row['kind']}; {reads})")
-        echo(f"  holds   {', '.join(row['holds']) or 'counts alone'}")
-        echo(f"  loses   {', '.join(row['loses']) or 'nothing of these'}")
+        echo(f"  holds   {', '.join(row['supports']) or 'counts alone'}")
+        echo(f"  loses   {', '.join(row['drops']) or 'nothing of these'}")
         error = row["precision_px"]
         exact = "exact" if error == 0 else f"to {error:g} px" if error is not None else "in cells"
         echo(f"  pixels  {row['origin']}; {exact}")

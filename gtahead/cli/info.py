@@ -16,14 +16,14 @@ from gtahead.errors import as_size
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def command(path: str, *, debug: bool, as_json: bool) -> int:
-    """Say what PATH holds: a capture or a data set, how much of what.  [default: ./dataset]"""  # noqa: D415
+    """Show what PATH contains: a capture or a dataset, how much of what.  [default: ./dataset]"""  # noqa: D415
     del debug
     from gtahead.inspection import info
 
     found = info(path)
     if as_json:
         print_json(found.as_dict())
-    elif found.kind == "data set":
+    elif found.kind == "dataset":
         _print_dataset(path, found.details)
     else:
         _print_capture(path, found.details)
@@ -32,8 +32,8 @@ def command(path: str, *, debug: bool, as_json: bool) -> int:
 
 def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
     statistics = details["statistics"]
-    heads, spread = statistics["heads"], statistics["heads_a_frame"]
-    echo(f"{path}: a gtahead data set" + (", simulated" if details["simulated"] else ""))
+    heads, spread = statistics["heads"], statistics["heads_per_frame"]
+    echo(f"{path}: a gtahead dataset" + (", simulated" if details["simulated"] else ""))
     facts = [
         ["sequences", f"{statistics['sequences']:,}"],
         [
@@ -45,7 +45,7 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
             ", ".join(f"{heads[status]:,} {status}" for status in ("counted", "ignored", "absent")),
         ],
         [
-            "heads a frame",
+            "heads per frame",
             f"{spread['least']:,} to {spread['most']:,}, mean {spread['mean']:,}, "
             f"median {spread['median']:,}",
         ],
@@ -54,7 +54,7 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
         ["sizes", ", ".join(f"{k} ({v:,})" for k, v in statistics["sizes"].items())],
         [
             "on disk",
-            f"{statistics['pictures']:,} pictures of {as_size(statistics['picture_bytes'])}, "
+            f"{statistics['images']:,} images of {as_size(statistics['image_bytes'])}, "
             f"tables of {as_size(details['table_bytes'])}",
         ],
         ["splits", _splits_line(details["splits"])],
@@ -64,7 +64,7 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
     for name, text in facts:
         echo(f"  {name.ljust(width)}  {text}")
     echo(splits_table(statistics))
-    levels = [["heads a frame", "frames"]]
+    levels = [["heads per frame", "frames"]]
     levels += [[k, f"{v:,}"] for k, v in statistics["frames_by_density"].items()]
     echo(table(levels))
     _print_findings(details["findings"])
@@ -80,7 +80,7 @@ def _splits_line(splits: Mapping[str, Any]) -> str:
         for name in ("heads", "frames", "sequences")
         if name in balance["off"]
     )
-    return f"{line}; off the wished shares by at most: {off}"
+    return f"{line}; off the target shares by at most: {off}"
 
 
 def _print_capture(path: str, details: Mapping[str, Any]) -> None:
@@ -89,14 +89,14 @@ def _print_capture(path: str, details: Mapping[str, Any]) -> None:
     statistics = details["statistics"]
     simulated = ", simulated" if details["simulated"] else ""
     reader = details["reader"]
-    kind = f"a {reader} capture" if reader in CAPTURES else f"a data set in the format {reader}"
+    kind = f"a {reader} capture" if reader in CAPTURES else f"a dataset in the format {reader}"
     echo(f"{path}: {kind}{simulated} ({details['reason']})")
     sizes = ", ".join(f"{k} ({v:,})" for k, v in statistics["sizes"].items())
     echo(
         f"  {statistics['sequences']:,} sequences, {statistics['frames']:,} frames, "
         f"{statistics['heads']:,} heads; {sizes or 'no frames'}"
     )
-    rows = [["sequence", "frames", "heads", "pictures", "weather", "hour", "location"]]
+    rows = [["sequence", "frames", "heads", "images", "weather", "hour", "location"]]
     for row in details["sequences"]:
         if not row["readable"]:
             rows.append([row["sequence"], "unreadable", "", "", "", "", ""])
@@ -104,10 +104,8 @@ def _print_capture(path: str, details: Mapping[str, Any]) -> None:
         optional = [
             "" if row[key] is None else str(row[key]) for key in ("weather", "hour", "location")
         ]
-        pictures = "yes" if row["pictures"] else "no"
-        rows.append(
-            [row["sequence"], f"{row['frames']:,}", f"{row['heads']:,}", pictures, *optional]
-        )
+        images = "yes" if row["images"] else "no"
+        rows.append([row["sequence"], f"{row['frames']:,}", f"{row['heads']:,}", images, *optional])
     echo(table(rows))
     _print_findings(details["findings"])
 

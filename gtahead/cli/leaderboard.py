@@ -11,7 +11,7 @@ from gtahead.cli.common import echo, output_options, print_json
 @click.argument("folder")
 @click.option("--out", metavar="DIR", help="Write index.html and leaderboard.md there.")
 @click.option(
-    "--sort", default="mae", show_default=True, metavar="NAME", help="The figure that ranks."
+    "--sort", default="mae", show_default=True, metavar="NAME", help="The metric that ranks."
 )
 @output_options
 def command(

@@ -16,15 +16,15 @@ from gtahead.cli.common import (
 
 @click.command("predict")
 @click.argument("checkpoint")
-@click.option("--data", default="./dataset", show_default=True, help="A data set.")
+@click.option("--data", default="./dataset", show_default=True, help="A dataset.")
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
     default="test",
     show_default=True,
-    help="Of the data set.",
+    help="Of the dataset.",
 )
-@click.option("--images", metavar="PATH", help="A picture or folder instead of a data set.")
+@click.option("--images", metavar="PATH", help="An image or folder instead of a dataset.")
 @click.option("--out", default="predictions.json", show_default=True, help="What is written.")
 @scheduler_option
 @output_options
@@ -42,11 +42,11 @@ def command(
 ) -> int:
     """Find heads with CHECKPOINT, the model.pt of a run, and write them as predictions.
 
-    Boxes are in the pictures' own pixels, whatever the network was given; large pictures are
+    Boxes are in the images' own pixels, whatever the network was given; large images are
     looked at in overlapping tiles, and a head on a seam is counted once. The threshold from which
     a head counts is the one that was chosen on validation.
 
-    Exit 0: clean. 3: done, but pictures that can't be read were set aside (they are listed).
+    Exit 0: clean. 3: done, but images that can't be read were set aside (they are listed).
     """
     del debug
     from gtahead.training import predict
@@ -69,7 +69,7 @@ def command(
         print_json(
             {
                 "out": str(report.out),
-                "pictures": report.pictures,
+                "images": report.images,
                 "heads": report.heads,
                 "threshold": report.threshold,
                 "capped": report.capped,
@@ -78,7 +78,7 @@ def command(
         )
     elif not quiet:
         least = "" if report.threshold is None else f" at {report.threshold:.3g} or above"
-        echo(f"{report.out}: {report.heads:,.0f} heads{least} in {report.pictures:,} pictures")
+        echo(f"{report.out}: {report.heads:,.0f} heads{least} in {report.images:,} images")
         if images is None:
             echo(f"  next: gtahead benchmark {report.out} --data {data} --split {split}")
     return report.exit_code

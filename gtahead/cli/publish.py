@@ -18,12 +18,12 @@ from gtahead.cli.common import (
 from gtahead.errors import as_size
 
 if TYPE_CHECKING:
-    from gtahead.publishing import CheckReport, Plan, PushReport, Release
+    from gtahead.publishing import CheckReport, PushReport, Release, UploadPlan
 
 
 @click.group("publish", no_args_is_help=True)
 def command() -> None:
-    """Publish a data set on the Hugging Face hub, so that `datasets.load_dataset` reads it.
+    """Publish a dataset on the Hugging Face hub, so that `datasets.load_dataset` reads it.
 
     \b
     gtahead publish stage --repo OWNER/NAME --creator "The crowd lab"
@@ -40,7 +40,7 @@ def command() -> None:
 @click.option("--repo", required=True, metavar="OWNER/NAME", help="Name on the hub.")
 @click.option("--creator", required=True, help="Who answers for the data: a person or a group.")
 @click.option("--out", default="./release", show_default=True, metavar="DIR", help="Where to.")
-@click.option("--name", help="As people call the data set.  [default: the repository's name]")
+@click.option("--name", help="As people call the dataset.  [default: the repository's name]")
 @click.option("--version", default="1.0.0", show_default=True, help="MAJOR.MINOR.PATCH.")
 @click.option(
     "--licence",
@@ -56,13 +56,13 @@ def command() -> None:
 @click.option(
     "--images",
     type=click.Choice(["original", "none"]),
-    help="Put the pictures in, or labels and hashes alone.  [default: original where all are "
+    help="Put the images in, or labels and hashes alone.  [default: original where all are "
     "simulated]",
 )
 @click.option(
     "--i-have-rights",
     is_flag=True,
-    help="You may redistribute these pictures: it is recorded in the manifest.",
+    help="You may redistribute these images: it is recorded in the manifest.",
 )
 @click.option(
     "--overwrite", is_flag=True, help="Replace a release at --out; its card's edits stay."
@@ -93,10 +93,10 @@ def stage_command(
     """Put together what is to be public of DATASET.  [default: ./dataset]
 
     A folder with Parquet shards, card, licence, Croissant metadata, and hashes of all of it. A run
-    that was stopped leaves nothing; the same data set and options give the same bytes.
+    that was stopped leaves nothing; the same dataset and options give the same bytes.
 
-    Exit 0: staged. 1: no data set, or something else at --out. 2: a fact that is missing, or
-    pictures of a game without --i-have-rights. 4: disk.
+    Exit 0: staged. 1: no dataset, or something else at --out. 2: a fact that is missing, or
+    images of a game without --i-have-rights. 4: disk.
     """  # noqa: D415
     del debug
     from gtahead.publishing import stage
@@ -133,9 +133,9 @@ def _print_staged(release: Release) -> None:
     size = sum(one.bytes for one in release.files)
     echo(f"{release.folder}: {facts.name} {facts.version} for {facts.repo}")
     echo(f"  {len(release.all_files()):,} files, {as_size(size)}")
-    pictures = f"{release.pictures:,} pictures" if release.pictures else "no pictures"
+    images = f"{release.num_images:,} images" if release.num_images else "no images"
     rights = f"; {facts.rights}" if facts.rights else ""
-    echo(f"  {pictures}; licence {facts.licence}{rights}")
+    echo(f"  {images}; licence {facts.licence}{rights}")
     echo("  next: read README.md in it, then `gtahead publish check`")
 
 
@@ -143,7 +143,7 @@ def _print_staged(release: Release) -> None:
 @click.argument("release", default="./release")
 @output_options
 def plan_command(release: str, *, quiet: bool, debug: bool, as_json: bool) -> int:
-    """Say what an upload of RELEASE will be, and what will be public.  [default: ./release]
+    """Show what an upload of RELEASE would send, and what would be public.  [default: ./release]
 
     Exit 0: within the hub's limits. 1: over one of them, or no release.
     """  # noqa: D415
@@ -159,7 +159,7 @@ def plan_command(release: str, *, quiet: bool, debug: bool, as_json: bool) -> in
     return 1 if found.findings.totals else 0
 
 
-def _print_plan(found: Plan) -> None:
+def _print_plan(found: UploadPlan) -> None:
     facts = found.release.facts
     echo(f"{facts.repo}: {facts.name} {facts.version}")
     folder, entries = found.largest_folder
@@ -196,7 +196,7 @@ def check_command(
 ) -> int:
     """Check RELEASE as its users will use it.  [default: ./release]
 
-    Files against their hashes, labels against the manifest, pictures against theirs, the card,
+    Files against their hashes, labels against the manifest, images against theirs, the card,
     croissant.json; `datasets` loads it, plain and streaming, and mlcroissant reads a record of
     each record set.
 

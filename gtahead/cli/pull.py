@@ -16,9 +16,9 @@ from gtahead.cli.common import echo, output_options, print_json
     type=click.Choice(["original", "none"]),
     default="original",
     show_default=True,
-    help="With the pictures that are in it, or labels alone.",
+    help="With the images that are in it, or labels alone.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a data set at --out.")
+@click.option("--overwrite", is_flag=True, help="Replace a dataset at --out.")
 @output_options
 def command(
     source: str,
@@ -31,10 +31,10 @@ def command(
     debug: bool,
     as_json: bool,
 ) -> int:
-    """Make a data set of a release on the hub, or in a folder.
+    """Make a dataset of a release on the hub, or in a folder.
 
-    It has the same fingerprints as the data set that was published. Every file and every picture is
-    held against its hash. A download that was stopped goes on with the same command.
+    It has the same fingerprints as the dataset that was published. Every file and every image is
+    compared with its hash. A download that was stopped goes on with the same command.
 
     Exit 0: made. 1: not a release of gtahead's, or a damaged one. 4: no network, no right, disk.
     """
@@ -53,7 +53,7 @@ def command(
         echo(f"{report.out}: {report.repo} {report.version}")
         echo(
             f"  {statistics['frames']:,} frames, {statistics['heads']['counted']:,} heads, "
-            f"{report.pictures:,} pictures"
+            f"{report.images:,} images"
         )
         echo(f"  fingerprint {report.manifest['fingerprint']}")
     return 0

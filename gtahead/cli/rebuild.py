@@ -18,10 +18,10 @@ from gtahead.cli.common import echo, output_options, print_json, progress_bar
     type=click.Choice(["link", "copy"]),
     default="link",
     show_default=True,
-    help="Hard-link pictures (copy where that can't be), or copy them.",
+    help="Hard-link images (copy where that can't be), or copy them.",
 )
 @click.option("--report", metavar="FILE", help="CSV: which file became which frame, and how.")
-@click.option("--overwrite", is_flag=True, help="Replace a data set at --out.")
+@click.option("--overwrite", is_flag=True, help="Replace a dataset at --out.")
 @output_options
 def command(
     labels: str,
@@ -35,12 +35,12 @@ def command(
     debug: bool,
     as_json: bool,
 ) -> int:
-    """Make a data set of published LABELS, without pictures, and your own frames.
+    """Make a dataset of published LABELS, without images, and your own frames.
 
     A file belongs to the frame with its sha256; what was saved again is found by how it looks. A
-    picture that looks like several frames is taken only where its name says which.
+    image that looks like several frames is taken only where its name says which.
 
-    Exit 0: every frame has its picture. 3: some have none, the rest was made. 1: none matches.
+    Exit 0: every frame has its image. 3: some have none, the rest was made. 1: none matches.
     """
     del debug
     from gtahead.publishing import rebuild
@@ -56,14 +56,14 @@ def command(
         print_json(done.as_dict())
     elif not quiet:
         found = ", ".join(f"{count:,} {how}" for how, count in done.counts().items() if count)
-        echo(f"{done.out}: {len(done.matches):,} of {done.frames:,} frames have a picture")
+        echo(f"{done.out}: {len(done.matches):,} of {done.frames:,} frames have an image")
         echo(f"  {found}")
         rows = {
-            "frames without a picture": done.missing,
-            "pictures that look like several frames": done.ambiguous,
-            "pictures of another size": done.wrong_size,
-            "unreadable pictures": done.unreadable,
-            "pictures of no frame": done.unused,
+            "frames without an image": done.missing,
+            "images that look like several frames": done.ambiguous,
+            "images of another size": done.wrong_size,
+            "unreadable images": done.unreadable,
+            "images of no frame": done.unused,
         }
         for what, names in rows.items():
             if names:

@@ -30,7 +30,7 @@ def command(
     What it holds and how it was made: ledger, crowds, heads, conditions, sequences, splits, boxes,
     findings, and a gallery whose layers can be switched, by sequence, density and weather.
 
-    Exit 0: written. 1: no data set, or no folder for the page. 3: written, but a picture can't be
+    Exit 0: written. 1: no dataset, or no folder for the page. 3: written, but an image can't be
     read. 4: disk.
     """  # noqa: D415
     del debug
@@ -43,6 +43,6 @@ def command(
     elif not quiet:
         echo(f"{done.page}: {as_size(done.bytes)}, {done.frames:,} frames, {done.shown:,} shown")
     for frame_id in done.unreadable:
-        told = "its picture can't be read; `gtahead validate --images full` says why"
-        echo(f"warning: {dataset} > frame {frame_id}: {told}", err=True)
+        reported = "its image can't be read; `gtahead validate --images full` says why"
+        echo(f"warning: {dataset} > frame {frame_id}: {reported}", err=True)
     return done.exit_code

@@ -33,11 +33,11 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
     help="tiny: 7 x 8 frames; small: 12 x 30; gta-head: the 35 sequences, 5,096 frames and "
     "1.73 million heads of GTA_Head's shape; mfl-lab: 60 x 10 small frames to train on.",
 )
-@click.option("--size", type=_Pair("x", "WxH"), help="Of the pictures, such as 1280x720.")
+@click.option("--size", type=_Pair("x", "WxH"), help="Of the images, such as 1280x720.")
 @click.option(
     "--heads",
     type=_Pair(":", "MIN:MAX"),
-    help="Counted heads a frame: the sequences are spread between them.",
+    help="Counted heads per frame: the sequences are spread between them.",
 )
 @click.option(
     "--weather",
@@ -56,7 +56,7 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
     show_default=True,
     help="Write them as this capture tool would; only native holds all that is known.",
 )
-@click.option("--no-images", is_flag=True, help="Labels alone; the same ones as with pictures.")
+@click.option("--no-images", is_flag=True, help="Labels alone; the same ones as with images.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N"
 )
@@ -98,7 +98,7 @@ def command(
     if contact_sheet is not None:
         if no_images or layout != "native":
             raise UsageError(
-                "a contact sheet needs pictures and boxes",
+                "a contact sheet needs images and boxes",
                 remedy="leave out --no-images and --layout, or --contact-sheet",
             )
         from gtahead.drawing import check_png

@@ -5,18 +5,19 @@ from __future__ import annotations
 import click
 
 from gtahead.cli.common import echo, output_options, print_json, progress_bar
+from gtahead.detectors import DETECTORS, all_losses
 
 
 @click.command("train")
 @click.argument("dataset", default="./dataset")
 @click.option(
     "--detector",
-    type=click.Choice(["centernet", "fcos", "retinanet", "fasterrcnn", "density"]),
+    type=click.Choice(list(DETECTORS)),
     help="All find heads, but for density: it only counts.  [default: centernet]",
 )
 @click.option(
     "--loss",
-    type=click.Choice(["native", "focal", "mfl", "binary", "mfl-area", "native-mass"]),
+    type=click.Choice(all_losses()),
     help="Of heat or class: the detector's own, focal, Mask Focal Loss; the others are for "
     "comparisons.  [default: native]",
 )
@@ -29,14 +30,12 @@ from gtahead.cli.common import echo, output_options, print_json, progress_bar
 )
 @click.option("--config", "file", metavar="FILE.toml", help="Settings, as --print-config shows.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="One setting.")
-@click.option("--epochs", type=int, metavar="N", help="Times through the pictures.")
+@click.option("--epochs", type=int, metavar="N", help="Times through the images.")
 @click.option("--batch", type=int, metavar="N", help="Crops a step.")
 @click.option("--learning-rate", type=float, metavar="R", help="At its highest.")
 @click.option("--weights", metavar="FILE", help="Of the backbone: a file, none or download.")
 @click.option("--seed", type=int, metavar="N", help="Of weights, order and augmentation.")
-@click.option(
-    "--workers", type=int, metavar="N", help="Processes that load pictures.  [default: 0]"
-)
+@click.option("--workers", type=int, metavar="N", help="Processes that load images.  [default: 0]")
 @click.option("--devices", type=int, metavar="N", help="How many.  [default: 1]")
 @click.option("--out", metavar="DIR", help="The run.  [default: ./runs/DETECTOR-LOSS]")
 @click.option("--resume", is_flag=True, help="Refuse to begin: go on with the run at --out.")
@@ -100,8 +99,8 @@ def command(
         click.echo(config.as_toml(), nl=False)
         return 0
     if is_emulated(config.precision) and not is_helper():
-        told = f"this processor emulates {config.precision}: 32-true is many times as fast"
-        echo(f"warning: {told} (--set precision=32-true)", err=True)
+        reported = f"this processor emulates {config.precision}: 32-true is many times as fast"
+        echo(f"warning: {reported} (--set precision=32-true)", err=True)
     with progress_bar("training", quiet=quiet or as_json or is_helper()) as show:
         report = train(
             dataset, out, config=config, resume=resume, stop_after=stop_after, on_progress=show
@@ -116,7 +115,7 @@ def command(
         state = "trained" if report.finished else "stopped on request; the same command goes on"
         echo(f"{report.out}: {state}, {record['epochs_done']} epochs")
         carved = ", ".join(data["validation_carved_from_train"])
-        where = f"carved out of train: {carved}" if carved else "the data set's own part"
+        where = f"carved out of train: {carved}" if carved else "the dataset's own part"
         echo(
             f"  {data['train_frames']:,} frames with {heads['count']:,} heads to learn from; "
             f"validated on {data['validation_frames']:,} ({where})"

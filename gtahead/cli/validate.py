@@ -34,7 +34,7 @@ INFOS_SHOWN = 3
     type=click.Choice(["quick", "full", "none"]),
     default="quick",
     show_default=True,
-    help="Pictures: read headers; decode them, and look for twins in two splits; or neither.",
+    help="Images: read headers; decode them, and look for twins in two splits; or neither.",
 )
 @click.option("--against", metavar="DATASET", help="PATH is an export: does it hold the same?")
 @click.option(
@@ -68,7 +68,7 @@ def command(
     debug: bool,
     as_json: bool,
 ) -> int:
-    """Check what PATH holds: a capture, data set, export, or labels.  [default: ./dataset]
+    """Check PATH: a capture, dataset, export, or labels.  [default: ./dataset]
 
     Everything is checked before the verdict: exit 0 where nothing is wrong, 1 where something is.
     At most 20 findings of a kind are printed; totals are always exact.
@@ -112,7 +112,7 @@ def command(
 
 
 def _explanation(code: str) -> str:
-    """Say what a code means."""
+    """Explain a code."""
     if code not in CODES:
         import difflib
 

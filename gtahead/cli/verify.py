@@ -12,7 +12,7 @@ from gtahead.errors import as_size
 @click.argument("path", default="./dataset")
 @output_options
 def command(path: str, *, quiet: bool, debug: bool, as_json: bool) -> int:
-    """Hold every file of a data set or a release at PATH against its hash.  [default: ./dataset]
+    """Check every file of a dataset or a release at PATH against its hash.  [default: ./dataset]
 
     Bytes alone: `gtahead validate` looks into them.
 

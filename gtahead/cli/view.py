@@ -39,7 +39,7 @@ def _grid(
 @click.option("--fps", type=float, default=8.0, show_default=True, help="Of the film.")
 @click.option("--predictions", metavar="FILE", help="Draw what a method hit, missed and made up.")
 @click.option(
-    "--split", metavar="SPLIT", help="Of a data set.  [default: all; test for predictions]"
+    "--split", metavar="SPLIT", help="Of a dataset.  [default: all; test for predictions]"
 )
 @click.option(
     "--from", "reader", default="auto", show_default=True, metavar="NAME", help="Kind of capture."
@@ -61,7 +61,7 @@ def command(
     debug: bool,
     as_json: bool,
 ) -> int:
-    """Draw FRAMES of PATH: a data set, capture, export, or labels of others.  [default: ./dataset]
+    """Draw FRAMES of PATH: a dataset, capture, export, or labels of others.  [default: ./dataset]
 
     FRAMES are <sequence>/<frame>, or sequences. Without any, a sheet of some, from the emptiest to
     the densest. Green heads count, amber ones are ignored, red ones can't be seen.
@@ -72,7 +72,7 @@ def command(
     gtahead view dataset --predictions predictions.json
     gtahead view captures seq_02 --video --out crowd.gif
 
-    Exit 0: drawn. 1: no such data, or a picture that doesn't decode. 2: no such frame or layer.
+    Exit 0: drawn. 1: no such data, or an image that doesn't decode. 2: no such frame or layer.
     """  # noqa: D415
     del debug
     from gtahead.viewing import view

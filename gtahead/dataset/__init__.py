@@ -1,4 +1,4 @@
-"""The canonical data set: tables of frames and heads, manifest, fingerprints, reading, writing."""
+"""The canonical dataset: tables of frames and heads, manifest, fingerprints, reading, writing."""
 
 from gtahead.dataset.dataset import FRAMES, Dataset, Frame, camera_of, heads_file
 from gtahead.dataset.manifest import (

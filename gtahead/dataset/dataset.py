@@ -1,4 +1,4 @@
-"""A data set, opened: frame by frame, split by split, column by column."""
+"""A dataset, opened: frame by frame, split by split, column by column."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _FRAME_HEADS = ["head_id", "x", "y", *canonical.BOX, *canonical.SIGMA, "visibili
 
 
 def heads_file(sequence: str) -> str:
-    """Give the path of a sequence's heads, relative to the data set."""
+    """Return the path of a sequence's heads, relative to the dataset."""
     return f"heads/{sequence}.parquet"
 
 
 def camera_of(row: Mapping[str, Any]) -> Camera | None:
-    """Give the camera that a row of the table of frames tells of; None where it isn't known."""
+    """Return the camera that a row of the table of frames tells of; None where it isn't known."""
     if row["vfov_deg"] is None:
         return None
     position = (row["camera_x_m"], row["camera_y_m"], row["camera_z_m"])
@@ -55,12 +55,12 @@ class Frame:
         sequence: name of the sequence.
         frame: name of the frame within its sequence.
         split: train, validation or test.
-        picture: path of the picture, None in a data set of labels alone.
+        image: path of the image, None in a dataset of labels alone.
         size_wh: width and height in pixels.
         camera: the frame's camera, None where it isn't known.
         weather: as the game names it, or None.
         hour: time of day in hours, or None.
-        location: name of the place, or None.
+        location: name of the location, or None.
         head_ids: (N,) int64 ids of the persons.
         points_xy: (N, 2) centres of the visible heads, in pixels.
         boxes_xyxy: (N, 4) boxes in pixels, not clipped; NaN where a head has none.
@@ -73,7 +73,7 @@ class Frame:
     sequence: str
     frame: str
     split: str | None
-    picture: Path | None
+    image: Path | None
     size_wh: tuple[int, int]
     camera: Camera | None
     weather: str | None
@@ -87,21 +87,21 @@ class Frame:
     status: npt.NDArray[np.object_]
 
     def _repr_png_(self) -> bytes | None:
-        """Show the frame in a notebook: its picture with boxes; None where that can't be drawn."""
+        """Show the frame in a notebook: its image with boxes; None where that can't be drawn."""
         from gtahead import drawing  # OpenCV takes a fifth of a second to import
 
-        if self.picture is None:
+        if self.image is None:
             return None
         width = min(NOTEBOOK_WIDTH, max(self.size_wh[0], NOTEBOOK_WIDTH // 2))
         try:
-            image = drawing.decoded_image(self.picture.read_bytes(), Where(frame=self.frame_id))
+            image = drawing.decoded_image(self.image.read_bytes(), Where(frame=self.frame_id))
         except (InputError, OSError):
             return None
         return drawing.boxes_png(image, self.boxes_xyxy, self.status.tolist(), width)
 
     @property
     def counted(self) -> Booleans:
-        """(N,) which heads count under the data set's policy."""
+        """(N,) which heads count under the dataset's policy."""
         return np.asarray(self.status == "counted", np.bool_)
 
     @property
@@ -111,7 +111,7 @@ class Frame:
 
 
 class Dataset:
-    """A data set on disk, or a part of one; its tables are read as they are needed.
+    """A dataset on disk, or a part of one; its tables are read as they are needed.
 
     Example:
         >>> dataset = Dataset.open("dataset")  # doctest: +SKIP
@@ -126,14 +126,14 @@ class Dataset:
 
     @classmethod
     def open(cls, folder: str | Path, *, check_names: bool = True) -> Dataset:
-        """Open a data set, by path or URL (`s3://…`, `hf://…`).
+        """Open a dataset, by path or URL (`s3://…`, `hf://…`).
 
         Args:
             folder: its path or URL.
             check_names: see that no name or path leads out of the folder; `validate` does itself.
 
         Raises:
-            InputError: not a finished data set, or a damaged one.
+            InputError: not a finished dataset, or a damaged one.
         """
         path = local_copy(folder) if isinstance(folder, str) and is_url(folder) else Path(folder)
         manifest = read_manifest(path)
@@ -151,7 +151,7 @@ class Dataset:
         return f"Dataset({str(self.folder)!r}: {len(self):,} frames, {heads:,} heads)"
 
     def _repr_html_(self) -> str:
-        """Show the data set in a notebook: what it holds, by split."""
+        """Show the dataset in a notebook: what it holds, by split."""
         columns = self.frames(["sequence", "split", "num_heads"])
         rows = []
         for name in SPLITS:
@@ -183,7 +183,7 @@ class Dataset:
         return values
 
     def frames(self, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
-        """Give columns of the table of frames, None for unknown values.
+        """Return columns of the table of frames, None for unknown values.
 
         Raises:
             KeyError: no such column.
@@ -192,7 +192,7 @@ class Dataset:
         return {name: self._column(name) for name in names}
 
     def heads(self, sequence: str, columns: Sequence[str] | None = None) -> Columns:
-        """Give columns of one sequence's heads, of all its frames, without reading the others.
+        """Return columns of one sequence's heads, of all its frames, without reading the others.
 
         Raises:
             KeyError: no such sequence here.
@@ -206,7 +206,7 @@ class Dataset:
     def head_codes(
         self, sequence: str, columns: Sequence[str], rows: range | None = None
     ) -> Columns:
-        """Give columns of one sequence's heads, words as codes; see `tables.read_head_codes`.
+        """Return columns of one sequence's heads, words as codes; see `tables.read_head_codes`.
 
         Args:
             sequence: its name.
@@ -221,9 +221,9 @@ class Dataset:
             raise self._damaged(path, f"{named['rows']} rows")
         return canonical.read_head_codes(path, str(path), columns, rows)
 
-    def rows(self, places: Sequence[int]) -> list[dict[str, Any]]:
-        """Give rows of the table of frames by their places, with all columns."""
-        rows: list[dict[str, Any]] = self._table.take(np.asarray(places, np.int64)).to_pylist()
+    def rows(self, positions: Sequence[int]) -> list[dict[str, Any]]:
+        """Return rows of the table of frames by index, with all columns."""
+        rows: list[dict[str, Any]] = self._table.take(np.asarray(positions, np.int64)).to_pylist()
         return rows
 
     def _damaged(self, path: Path, value: str) -> InputError:
@@ -231,7 +231,7 @@ class Dataset:
             "the table isn't the one that the manifest names",
             where=Where(str(path)),
             value=value,
-            remedy="the data set is damaged: build it anew with --fresh",
+            remedy="the dataset is damaged: build it anew with --fresh",
         )
 
     def _heads_table(self, sequence: str) -> tuple[Path, Mapping[str, Any]]:
@@ -242,7 +242,7 @@ class Dataset:
             raise InputError(
                 "the manifest doesn't name this table",
                 where=Where(str(path)),
-                remedy="the data set is damaged: build it anew with --fresh",
+                remedy="the dataset is damaged: build it anew with --fresh",
             )
         return path, named
 
@@ -260,7 +260,7 @@ class Dataset:
     def select(
         self, *, split: str | None = None, sequences: Collection[str] | None = None
     ) -> Dataset:
-        """Give the part of one split, or of some sequences.
+        """Return the part of one split, or of some sequences.
 
         Raises:
             UsageError: no such split or sequence.
@@ -292,15 +292,15 @@ class Dataset:
                 yield self._frame(row, heads, slices.get(row["frame_id"], _NOTHING))
 
     def __getitem__(self, frame_id: str) -> Frame:
-        """Give one frame by its id.
+        """Return one frame by its id.
 
         Raises:
             KeyError: no such frame here.
         """
-        places = np.flatnonzero(self._table.column("frame_id").to_numpy() == frame_id)
-        if len(places) == 0:
+        positions = np.flatnonzero(self._table.column("frame_id").to_numpy() == frame_id)
+        if len(positions) == 0:
             raise KeyError(frame_id)
-        (row,) = self._table.slice(int(places[0]), 1).to_pylist()
+        (row,) = self._table.slice(int(positions[0]), 1).to_pylist()
         heads = self._read_heads(row["sequence"], ["frame_id", *_FRAME_HEADS])
         return self._frame(row, heads, _slices(heads["frame_id"]).get(frame_id, _NOTHING))
 
@@ -310,7 +310,7 @@ class Dataset:
             sequence=rows["sequence"],
             frame=rows["frame"],
             split=rows["split"],
-            picture=None if rows["file"] is None else self.folder / rows["file"],
+            image=None if rows["file"] is None else self.folder / rows["file"],
             size_wh=(rows["width"], rows["height"]),
             camera=camera_of(rows),
             weather=rows["weather"],

@@ -1,6 +1,6 @@
-"""Fingerprints: what a data set says, as hashes that don't depend on how files spell it.
+"""Fingerprints: what a dataset says, as hashes that don't depend on how files spell it.
 
-Hashed are decoded columns in canonical order, little-endian, one sequence at a time; a data set's
+Hashed are decoded columns in canonical order, little-endian, one sequence at a time; a dataset's
 fingerprint is the hash of its sequences' digests in sorted order. So they don't change with the
 version of a Parquet writer, with the number of workers or with the order of work.
 """
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from gtahead.arrays import Columns
 from gtahead.tables.canonical import FRAMES_V1, HEADS_V1
 
-KINDS = ("points", "labels", "pictures")
+KINDS = ("points", "labels", "images")
 
 _POINT_FRAMES = ("frame_id", "width", "height", "num_heads", "num_ignored", "num_absent")
 _POINT_HEADS = ("head_id", "x", "y", "status")
@@ -42,7 +42,7 @@ def sequence_digests(frames: Mapping[str, Sequence[Any]], heads: Columns) -> dic
     Returns:
         For each of `KINDS` a sha256. `points`: frame ids, sizes, head ids, positions and count
         flags. `labels`: points, and everything else that is known of heads and frames.
-        `pictures`: the frames' own hashes.
+        `images`: the frames' own hashes.
     """
     points = hashlib.sha256(b"gtahead points 1\n")
     for name in _POINT_FRAMES:
@@ -58,16 +58,17 @@ def sequence_digests(frames: Mapping[str, Sequence[Any]], heads: Columns) -> dic
     if "box_source" in heads:
         _feed(labels, "box_source_names", list(heads["box_source_names"]))
         _feed(labels, "box_source", heads["box_source"])
-    digests = (points.hexdigest(), labels.hexdigest(), pictures_digest(frames))
+    digests = (points.hexdigest(), labels.hexdigest(), images_digest(frames))
     return dict(zip(KINDS, digests, strict=True))
 
 
-def pictures_digest(frames: Mapping[str, Sequence[Any]]) -> str:
-    """Hash the hashes of one sequence's pictures; `frames` has `frame_id` and `sha256`."""
-    pictures = hashlib.sha256(b"gtahead pictures 1\n")
-    _feed(pictures, "frame_id", frames["frame_id"])
-    _feed(pictures, "sha256", frames["sha256"])
-    return pictures.hexdigest()
+def images_digest(frames: Mapping[str, Sequence[Any]]) -> str:
+    """Hash the hashes of one sequence's images; `frames` has `frame_id` and `sha256`."""
+    # The seeds keep their first spelling: another one would change every fingerprint.
+    images = hashlib.sha256(b"gtahead pictures 1\n")
+    _feed(images, "frame_id", frames["frame_id"])
+    _feed(images, "sha256", frames["sha256"])
+    return images.hexdigest()
 
 
 def without_unknown(heads: Columns) -> Columns:

@@ -1,4 +1,4 @@
-"""The manifest: what a data set holds and how it was made. Written last, it makes a folder one."""
+"""The manifest: what a dataset holds and how it was made. Written last, it makes a folder one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ FORMAT = "gtahead-dataset"
 VERSION = 1
 MANIFEST = "manifest.json"
 WORK = ".build"
-"""Folder of a build in progress, inside the data set."""
+"""Folder of a build in progress, inside the dataset."""
 
 ANNOTATING = ".annotate"
-"""Folder of new boxes and sigmas in the making, inside the data set."""
+"""Folder of new boxes and sigmas in the making, inside the dataset."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -50,38 +50,38 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read and check a data set's manifest.
+    """Read and check a dataset's manifest.
 
     Raises:
-        InputError: no folder, no data set, an unfinished one, or one of an unknown version.
+        InputError: no folder, no dataset, an unfinished one, or one of an unknown version.
     """
     path = folder / MANIFEST
     if not folder.is_dir():
         raise InputError(
-            "no such folder", where=Where(str(folder)), remedy="give the folder of a data set"
+            "no such folder", where=Where(str(folder)), remedy="give the folder of a dataset"
         )
     if not path.is_file():
         if (folder / ANNOTATING).is_dir():
             raise InputError(
-                "an annotation of the data set was interrupted",
+                "an annotation of the dataset was interrupted",
                 where=Where(str(folder)),
                 remedy="run the same `gtahead annotate` again: it finishes what it began",
             )
         if (folder / WORK).is_dir():
             raise InputError(
-                "the data set isn't finished",
+                "the dataset isn't finished",
                 where=Where(str(folder)),
                 remedy="run the same `gtahead build` again: it goes on where it stopped",
             )
         raise InputError(
-            "not a gtahead data set: it has no manifest.json",
+            "not a gtahead dataset: it has no manifest.json",
             where=Where(str(folder)),
             remedy="make one with `gtahead build`",
         )
     try:
         document = schemas.parse_json(path.read_bytes(), str(path))
     except InputError as error:
-        remedy = "the data set is damaged: build it anew with --fresh"
+        remedy = "the dataset is damaged: build it anew with --fresh"
         raise InputError(error.what, where=error.where, remedy=remedy) from error
     version = document.get("version") if isinstance(document, dict) else None
     if isinstance(document, dict) and document.get("format") == FORMAT and version != VERSION:
@@ -95,13 +95,13 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(
             f"breaks the schema: {message}",
             where=Where(str(path), field=pointer),
-            remedy="the data set is damaged: build it anew with --fresh",
+            remedy="the dataset is damaged: build it anew with --fresh",
         )
     return Manifest(document)
 
 
 def write_manifest(folder: Path, document: Mapping[str, Any]) -> None:
-    """Write the manifest whole; from here on the folder is a data set."""
+    """Write the manifest whole; from here on the folder is a dataset."""
     for pointer, message in schemas.faults(document, "manifest"):
         msg = f"the manifest breaks its own schema at {pointer}: {message}"
         raise AssertionError(msg)

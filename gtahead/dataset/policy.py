@@ -68,10 +68,10 @@ class CountPolicy:
         occluded: npt.NDArray[np.int8] | None,
         ignore: npt.NDArray[np.int8] | None = None,
     ) -> npt.NDArray[np.int8]:
-        """Give every head its status code.
+        """Return for every head its status code.
 
         Args:
-            in_frame: (N,) whether the head's centre lies in the picture.
+            in_frame: (N,) whether the head's centre lies in the image.
             visibility: (N,) visible share in [0, 1], NaN where unknown; or None.
             occluded: (N,) 0, 1, or -1 where unknown; or None. Used where visibility is unknown.
             ignore: (N,) 1 where the capture itself wants a head neither found nor missed; or None.
@@ -79,7 +79,7 @@ class CountPolicy:
 
         Returns:
             (N,) codes `COUNTED`, `IGNORED`, `ABSENT`. Where neither share nor flag is known, a head
-            in the picture counts.
+            in the image counts.
         """
         if self.name == "all":
             return np.full(len(in_frame), COUNTED, np.int8)

@@ -1,9 +1,9 @@
 """Maps of heads, rendered from points: density maps, heatmaps, focal inverse distance maps.
 
-Maps are rendered at their own stride, never resized, and on demand: a picture's takes milliseconds.
+Maps are rendered at their own stride, never resized, and on demand: an image's takes milliseconds.
 Pixels are continuous with the origin at the top-left corner; cell (i, j) of a map of stride s
 covers j s <= x < (j + 1) s, and a map has ceil(W / s) columns and ceil(H / s) rows. Only heads in
-the picture are rendered: 0 <= x < W and 0 <= y < H.
+the image are rendered: 0 <= x < W and 0 <= y < H.
 
 Two engines give the same maps to a millionth: `plain` is NumPy, `compiled` is numba and the default
 where numba can be imported.
@@ -45,7 +45,7 @@ __all__ = [
 
 
 def map_shape(size_wh: tuple[int, int], stride: int) -> tuple[int, int]:
-    """Give rows and columns of a map.
+    """Return rows and columns of a map.
 
     Example:
         >>> map_shape((1920, 1080), 16)
@@ -66,11 +66,11 @@ def render_density(
     """Render a density map: each head is a Gaussian of mass 1, integrated over the cells.
 
     Args:
-        points_xy: (N, 2) head centres in pixels; those outside the picture aren't rendered.
-        sigmas_px: in pixels of the full picture, above 0: one, (N,), or (N, 2) along x and y.
-        size_wh: width and height of the picture.
-        stride: pixels a cell.
-        border: "renormalise" divides each kernel by its mass inside the picture, so that the map's
+        points_xy: (N, 2) head centres in pixels; those outside the image aren't rendered.
+        sigmas_px: in pixels of the full image, above 0: one, (N,), or (N, 2) along x and y.
+        size_wh: width and height of the image.
+        stride: pixels per cell.
+        border: "renormalise" divides each kernel by its mass inside the image, so that the map's
             sum is the number of heads in it, at any sigma, border and stride. "clip" loses what
             lies outside, as the papers' maps do.
         engine: see the module.
@@ -113,7 +113,7 @@ def render_heatmap(
 
     Returns:
         (ceil(H / stride), ceil(W / stride)) float32 in [0, 1]; exactly 1 in the cell of each head.
-        `cells_of` gives what the cells lose: the place inside, and heads that share one.
+        `cells_of` gives what the cells lose: the location inside, and heads that share one.
 
     Raises:
         ValueError: as `render_density`.
@@ -195,7 +195,7 @@ def _fidt_values(
 
 
 def count_of(density: npt.NDArray[Any]) -> float:
-    """Give the number of heads that a density map says: its sum, in double precision."""
+    """Return the number of heads that a density map says: its sum, in double precision."""
     return float(np.sum(density, dtype=np.float64))
 
 
@@ -204,8 +204,8 @@ class Cells:
     """Where heads lie in the cells of a map.
 
     Attributes:
-        cells: (N, 2) row and column, of the heads in the picture.
-        offsets: (N, 2) place within the cell along x and y, in [0, 1).
+        cells: (N, 2) row and column, of the heads in the image.
+        offsets: (N, 2) location within the cell along x and y, in [0, 1).
         heads: (N,) which heads they are.
         shared: how many heads lie in a cell that another, earlier head already has.
     """
@@ -217,7 +217,7 @@ class Cells:
 
 
 def cells_of(points_xy: npt.ArrayLike, size_wh: tuple[int, int], *, stride: int = 4) -> Cells:
-    """Find the cells of heads, what of their places the cells lose, and who shares one.
+    """Find the cells of heads, what of their locations the cells lose, and who shares one.
 
     Raises:
         ValueError: as `render_density`.
@@ -240,14 +240,14 @@ def peaks_of(
 ) -> Floats:
     """Find the peaks of a heatmap: cells at least as high as their eight neighbours.
 
-    Decoding a heatmap that was rendered from the truth gives the ceiling of every method that
+    Decoding a heatmap rendered from the ground truth gives the ceiling of every method that
     predicts such maps: heads that share a cell are found once.
 
     Args:
         heatmap: (h, w).
-        stride: pixels a cell.
+        stride: pixels per cell.
         threshold: least value of a peak.
-        offsets: (h, w, 2) places within the cells along x and y; None takes the middle.
+        offsets: (h, w, 2) locations within the cells along x and y; None takes the middle.
 
     Returns:
         (N, 3) x and y in pixels and the value, highest first, ties by row and column.
@@ -264,17 +264,17 @@ def peaks_of(
         axis=0,
     )
     found = np.argwhere((heatmap >= around) & (heatmap >= threshold))
-    place = np.full((len(found), 2), 0.5)
+    position = np.full((len(found), 2), 0.5)
     if offsets is not None:
-        place = np.asarray(offsets, np.float64)[found[:, 0], found[:, 1]]
+        position = np.asarray(offsets, np.float64)[found[:, 0], found[:, 1]]
     values = np.asarray(heatmap, np.float64)[found[:, 0], found[:, 1]]
     order = np.argsort(-values, kind="stable")
-    points = (found[:, ::-1] + place) * stride
+    points = (found[:, ::-1] + position) * stride
     return np.column_stack([points, values])[order]
 
 
 def _engine(name: Engine) -> ModuleType:
-    """Give the module that renders; numba is imported at its first use."""
+    """Return the module that renders; numba is imported at its first use."""
     if name not in ("auto", "plain", "compiled"):
         msg = f"engine must be auto, plain or compiled, not {name!r}"
         raise ValueError(msg)
@@ -297,7 +297,7 @@ def _inside(points: Floats, size_wh: tuple[int, int]) -> Booleans:
 def _checked(
     points_xy: npt.ArrayLike, sigmas_px: npt.ArrayLike, size_wh: tuple[int, int], stride: int
 ) -> tuple[Floats, Floats]:
-    """Check everything, and give the (n, 2) points in the picture with their (n, 2) sigmas."""
+    """Check everything, and return the (n, 2) points in the image with their (n, 2) sigmas."""
     if min(size_wh) < 1 or stride < 1 or int(stride) != stride:
         msg = f"size {size_wh[0]} x {size_wh[1]} and stride {stride}: whole numbers from 1 on"
         raise ValueError(msg)
@@ -312,7 +312,7 @@ def _checked(
     elif sigmas.ndim not in (0, 2) or (sigmas.ndim == 2 and len(sigmas) != len(points)):
         msg = f"sigmas must be one, (N,) or (N, 2) for {len(points)} heads, not {sigmas.shape}"
         raise ValueError(msg)
-    _refuse(points, np.isfinite(points), "place isn't finite")
+    _refuse(points, np.isfinite(points), "location isn't finite")
     with np.errstate(invalid="ignore"):
         good = np.asarray((sigmas > 0) & (sigmas < np.inf))
     if not good.all():
@@ -330,8 +330,8 @@ def _refuse(values: Floats, good: Booleans, what: str) -> None:
     if not good.all():
         fine = good.all(axis=1)
         head = int(np.argmin(fine))
-        told = ", ".join(f"{value:g}" for value in values[head])
+        reported = ", ".join(f"{value:g}" for value in values[head])
         others = int((~fine).sum()) - 1
         more = f"; so are {others} others" if others else ""
-        msg = f"head {head}: its {what} (got {told}){more}"
+        msg = f"head {head}: its {what} (got {reported}){more}"
         raise ValueError(msg)

@@ -18,16 +18,16 @@ TINY = 1e-150
 
 @compiled
 def _weights(
-    place: float, sigma: float, extent: int, stride: int, cut: float, mass: Floats
+    position: float, sigma: float, extent: int, stride: int, cut: float, mass: Floats
 ) -> tuple[int, int, float]:
-    """Fill `mass` with the Gaussian's mass in the cells; give the first, their number, the sum."""
-    first = max(math.floor((place - cut * sigma) / stride), 0)
-    last = min(math.floor((place + cut * sigma) / stride), (extent - 1) // stride)
+    """Fill `mass` with the Gaussian's mass per cell; return the first, their number, the sum."""
+    first = max(math.floor((position - cut * sigma) / stride), 0)
+    last = min(math.floor((position + cut * sigma) / stride), (extent - 1) // stride)
     scale = 1.0 / (sigma * math.sqrt(2.0))
-    before = math.erf((first * stride - place) * scale)
+    before = math.erf((first * stride - position) * scale)
     total = 0.0
     for cell in range(first, last + 1):
-        after = math.erf((min((cell + 1) * stride, extent) - place) * scale)
+        after = math.erf((min((cell + 1) * stride, extent) - position) * scale)
         mass[cell - first] = 0.5 * (after - before)
         total += mass[cell - first]
         before = after

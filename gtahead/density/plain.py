@@ -12,14 +12,16 @@ from gtahead.arrays import Floats
 Map = npt.NDArray[np.float32]
 
 
-def weights(place: float, sigma: float, extent: int, stride: int, cut: float) -> tuple[int, Floats]:
+def weights(
+    position: float, sigma: float, extent: int, stride: int, cut: float
+) -> tuple[int, Floats]:
     """Integrate a Gaussian over the cells of one axis.
 
     Args:
-        place: of the centre, 0 <= place < extent.
+        position: of the centre, 0 <= position < extent.
         sigma: in pixels.
-        extent: of the picture along the axis; the last cell ends there.
-        stride: pixels a cell.
+        extent: of the image along the axis; the last cell ends there.
+        stride: pixels per cell.
         cut: kernels end at so many sigmas.
 
     Returns:
@@ -27,10 +29,10 @@ def weights(place: float, sigma: float, extent: int, stride: int, cut: float) ->
     """
     from scipy.special import erf
 
-    first = max(math.floor((place - cut * sigma) / stride), 0)
-    last = min(math.floor((place + cut * sigma) / stride), (extent - 1) // stride)
+    first = max(math.floor((position - cut * sigma) / stride), 0)
+    last = min(math.floor((position + cut * sigma) / stride), (extent - 1) // stride)
     edges = np.minimum(np.arange(first, last + 2, dtype=np.float64) * stride, extent)
-    mass: Floats = np.diff(0.5 * erf((edges - place) / (sigma * math.sqrt(2))))
+    mass: Floats = np.diff(0.5 * erf((edges - position) / (sigma * math.sqrt(2))))
     return first, mass
 
 

@@ -64,7 +64,7 @@ CODES: Mapping[str, Code] = {
         "sequence",
         "the JSON file can't be read",
         "The writer was stopped, the disk was full, or somebody edited it by hand.",
-        "mend it, or capture it again",
+        "fix it, or capture it again",
     ),
     "bad-schema": _error(
         "sequence",
@@ -88,30 +88,30 @@ CODES: Mapping[str, Code] = {
         "sequence",
         "the labels can't be read",
         "The file was cut on the way, edited by hand, or isn't what it's called.",
-        "mend the file, or get it again",
+        "fix the file, or get it again",
     ),
     "no-frames": _error(
         "sequence",
         "the sequence has no frames",
         "The capture was stopped before its first frame.",
-        "it needs one at least: pictures or labels",
+        "it needs one at least: images or labels",
     ),
     "no-frames-left": _error(
         "sequence",
         "every frame of the sequence was set aside",
-        "Every frame has a fault of its own; often the pictures weren't copied.",
+        "Every frame has a fault of its own; often the images weren't copied.",
         "see the findings on its frames",
     ),
     "labels-unreadable": _error(
         "sequence",
         "the labels can't be read",
         "Rights, a link to nowhere, or a disk that fails.",
-        "mend the rights, the link or the disk",
+        "fix the rights, the link or the disk",
     ),
     "no-heads-file": _error(
         "sequence",
         "the sequence has neither heads.csv nor heads.parquet",
-        "The capture was stopped, or only the pictures were copied.",
+        "The capture was stopped, or only the images were copied.",
         "a sequence without any head still needs the file, with its header line alone",
     ),
     "two-heads-files": _error(
@@ -135,8 +135,8 @@ CODES: Mapping[str, Code] = {
     ),
     "no-labels-file": _error(
         "sequence",
-        "the folder has pictures at most, no labels",
-        "The pictures were copied without their labels.",
+        "the folder has images at most, no labels",
+        "The images were copied without their labels.",
         "copy the labels beside them, or move the folder out of the capture",
     ),
     "unknown-column": _warning(
@@ -151,35 +151,35 @@ CODES: Mapping[str, Code] = {
         "The system killed the process for want of memory, or a library crashed.",
         "run with `--workers 1 --debug` to see it happen; out of memory is the usual cause",
     ),
-    # Frames and pictures
+    # Frames and images
     "bad-frame-name": _error(
         "frame",
-        "the picture's name can't name a frame",
+        "the image's name can't name a frame",
         "Names in another encoding than UTF-8, of an old archive.",
         "rename it: valid Unicode, no folders, at most 200 bytes of UTF-8",
     ),
     "size-guessed": _warning(
         None,
-        "nobody says how large the picture is",
-        "Labels were copied without their pictures, and don't say sizes.",
-        "taken as far as its heads reach; put the picture beside its labels",
+        "nobody says how large the image is",
+        "Labels were copied without their images, and don't say sizes.",
+        "taken as far as its heads reach; put the image beside its labels",
     ),
     "size-differs": _warning(
         None,
-        "the labels say another size than the picture has",
-        "Labels were made on a resized or turned copy, or copied from another picture.",
-        "the picture is believed; were the labels made on a resized copy?",
+        "the labels say another size than the image has",
+        "Labels were made on a resized or turned copy, or copied from another image.",
+        "the image is believed; were the labels made on a resized copy?",
     ),
     "other-class": _info(
         "objects that aren't heads were left out",
-        "The data set labels more than heads.",
+        "The dataset labels more than heads.",
         "fine if that was meant",
     ),
     "class-taken-as-head": _warning(
         None,
         "an unknown class name was taken as head",
         "A name mistyped while labelling: SCUT-HEAD has several.",
-        "mend the labels if it isn't one",
+        "fix the labels if it isn't one",
     ),
     "duplicate-frame": _error(
         "frame",
@@ -195,7 +195,7 @@ CODES: Mapping[str, Code] = {
     "labels-missing": _error(
         "frame",
         "the frame has no labels",
-        "The labels of this picture weren't copied, or were never made.",
+        "The labels of this image weren't copied, or were never made.",
         "copy them, or remove the frame: it isn't empty",
     ),
     "bad-frame-labels": _error(
@@ -229,35 +229,35 @@ CODES: Mapping[str, Code] = {
         "Camera and people were recorded at different moments of the game.",
         "check the frame's camera and its rows; are they of one frame?",
     ),
-    "pictures-after-labels": _warning(
+    "images-after-labels": _warning(
         None,
-        "pictures go on after the last label",
+        "images go on after the last label",
         "The game crashed, or nobody was in sight any more.",
         "they become frames without heads: right if nobody was there, wrong if the game crashed",
     ),
-    "pictures-missing": _warning(
+    "images-missing": _warning(
         None,
-        "other sequences have pictures, this one has none",
-        "Only labels were copied, or pictures are packed elsewhere.",
+        "other sequences have images, this one has none",
+        "Only labels were copied, or images are packed elsewhere.",
         "copy them, else it consists of labels alone",
     ),
-    "picture-not-used": _warning(
+    "image-not-used": _warning(
         None,
-        "the picture isn't named as the tool names them, or another has its number",
-        "Pictures were renamed, or others lie in the folder.",
+        "the image isn't named as the tool names them, or another has its number",
+        "Images were renamed, or others lie in the folder.",
         "rename it (docs: captures), or move it out of the capture",
     ),
     "camera-differs": _warning(
         None,
         "rows of one frame give different cameras",
         "The camera moved while the tool went through the people of a frame.",
-        "the one that most rows give is used; mend the rows",
+        "the one that most rows give is used; fix the rows",
     ),
     "camera-unknown": _warning(
         None,
         "the camera can't be read",
         "The tool wrote no camera, or one that was cut short.",
-        "depths stay unknown; mend position, rotation and field of view",
+        "depths stay unknown; fix position, rotation and field of view",
     ),
     "ground-unknown": _warning(
         None,
@@ -279,7 +279,7 @@ CODES: Mapping[str, Code] = {
     ),
     "bad-stencil": _warning(
         None,
-        "the stencil can't be read, or has another size than the picture",
+        "the stencil can't be read, or has another size than the image",
         "The buffer was cut short, or taken at another resolution.",
         "who is hidden stays unknown; copy the file again",
     ),
@@ -289,99 +289,99 @@ CODES: Mapping[str, Code] = {
         "Paths of the machine where it was captured, or an archive that means harm.",
         "name files by relative paths with `/`, without `..`, drive or scheme",
     ),
-    "picture-missing": _error(
+    "image-missing": _error(
         "frame",
-        "the picture doesn't exist",
+        "the image doesn't exist",
         "It wasn't copied, it was renamed, or its record is left over.",
         "add it or drop its record",
     ),
-    "picture-without-record": _warning(
+    "image-without-record": _warning(
         None,
-        "no list of frames names the picture",
-        "A picture without heads, which formats of points often don't list; or one that was added.",
+        "no list of frames names the image",
+        "An image without heads, which formats of points often don't list; or one that was added.",
         "list it, with or without heads, or move it away",
     ),
-    "picture-empty": _error(
+    "image-empty": _error(
         "frame",
-        "the picture has 0 bytes",
+        "the image has 0 bytes",
         "The disk was full, or a download was stopped.",
         "capture it again",
     ),
-    "not-a-picture": _error(
+    "not-an-image": _error(
         "frame",
-        "not a picture in a known format",
+        "not an image in a known format",
         "A web server's page was saved under its name, or a file of another kind.",
         "save it as JPEG or PNG",
     ),
-    "picture-truncated": _error(
+    "image-truncated": _error(
         "frame",
-        "the picture is cut short",
+        "the image is cut short",
         "A download or the capture was stopped.",
         "capture or copy it again",
     ),
-    "picture-unreadable": _error(
-        "frame", "the picture can't be read", "Bytes were damaged on the way.", "capture it again"
+    "image-unreadable": _error(
+        "frame", "the image can't be read", "Bytes were damaged on the way.", "capture it again"
     ),
-    "picture-too-large": _error(
+    "image-too-large": _error(
         "frame",
-        "the picture is too large",
+        "the image is too large",
         "A panorama, or a header that was damaged or forged.",
         "the limit is 2^27 pixels or 1 GiB; scale it down",
     ),
     "deep-colour": _error(
         "frame",
-        "the picture isn't 8 bits a channel",
-        "HDR or 16-bit captures; a depth map in place of the picture.",
+        "the image isn't 8 bits a channel",
+        "HDR or 16-bit captures; a depth map instead of the image.",
         "convert it: tone mapping is your decision",
     ),
     "wrong-size": _error(
         "frame",
-        "the picture has another size than its sequence says",
-        "Pictures were resized without their labels, or the game changed resolution.",
-        "mend the size that the labels give, or the picture; were the pictures resized?",
+        "the image has another size than its sequence says",
+        "Images were resized without their labels, or the game changed resolution.",
+        "fix the size that the labels give, or the image; were the images resized?",
     ),
-    "flat-picture": _error(
+    "flat-image": _error(
         "frame",
-        "the picture is of one colour: a loading screen, or nothing was drawn",
+        "the image is of one colour: a loading screen, or nothing was drawn",
         "A loading screen, a fade, or a capture while the game was hidden.",
         "capture it again",
     ),
-    "duplicate-picture": _warning(
+    "duplicate-image": _warning(
         "frame",
-        "the same picture as an earlier frame's",
+        "the same image as an earlier frame's",
         "The game was paused or too slow for the capture.",
         "the game was paused; drop the frame",
     ),
     "hash-mismatch": _error(
         "frame",
-        "the picture isn't the one that was recorded",
-        "The picture was saved again, resized or damaged since it was recorded.",
+        "the image isn't the one that was recorded",
+        "The image was saved again, resized or damaged since it was recorded.",
         "its sha256 differs: copy it again",
     ),
     "exif-orientation": _info(
-        "the picture was turned upright as its EXIF tag says, and its heads with it",
+        "the image was turned upright as its EXIF tag says, and its heads with it",
         "A camera that was held upright: the file's pixels lie on their side.",
         "it is written as a new file, the tag removed",
     ),
     "exif-removed": _info(
-        "EXIF data was cut from the picture",
-        "Cameras and editors write time, place and device into pictures.",
+        "EXIF data was cut from the image",
+        "Cameras and editors write time, location and device into images.",
         "it is written as a new file, pixels untouched",
     ),
     "colour-converted": _info(
-        "the picture was converted to 8-bit RGB",
-        "The picture is grey, has a palette or an alpha channel, or is CMYK.",
+        "the image was converted to 8-bit RGB",
+        "The image is grey, has a palette or an alpha channel, or is CMYK.",
         "it is written as a new file",
     ),
     "given-splits-leak": _warning(
         None,
-        "two splits that the capture gives share a place, a standpoint or a picture",
-        "The capture's own splits were made by frame or by clip, not by place.",
+        "two splits that the capture gives share a location, a standpoint or an image",
+        "The capture's own splits were made by frame or by clip, not by location.",
         "scores on them flatter; give such sequences one split",
     ),
-    "same-picture-twice": _warning(
+    "same-image-twice": _warning(
         None,
-        "two sequences share a picture",
+        "two sequences share an image",
         "A sequence was copied under another name.",
         "remove one of them if it is a copy",
     ),
@@ -390,16 +390,16 @@ CODES: Mapping[str, Code] = {
         "head",
         "the row has another number of fields than it should",
         "A comma inside a value, or a line that was cut.",
-        "mend it",
+        "fix it",
     ),
     "bad-number": _error(
-        "head", "not a number", "Text, a decimal comma, or a shifted column.", "mend the row"
+        "head", "not a number", "Text, a decimal comma, or a shifted column.", "fix the row"
     ),
     "not-finite": _error(
         "head",
         "the position isn't finite, or is absurd",
         "A division by nothing in the tool, or a position that was never set.",
-        "the head can't be placed; mend the row",
+        "the head can't be placed; fix the row",
     ),
     "head-without-frame": _error(
         "head",
@@ -435,7 +435,7 @@ CODES: Mapping[str, Code] = {
         "head",
         "the labelled pixel isn't where the camera sees the labelled position",
         "The pixel or the position was edited, or is of another frame.",
-        "one of the two is wrong: mend the row",
+        "one of the two is wrong: fix the row",
     ),
     "not-projected": _info(
         "heads that the game couldn't project were left out",
@@ -455,27 +455,27 @@ CODES: Mapping[str, Code] = {
     ),
     "head-outside-frame": _info(
         "the head lies outside the frame",
-        "The person is near the border, or labels are of a larger picture.",
+        "The person is near the border, or labels are of a larger image.",
         "it is kept, with in_frame = false",
     ),
     "bad-value": _warning(
         None,
         "the value is impossible and read as unknown",
         "A share above 1, a negative depth or a flag that is neither 0 nor 1.",
-        "mend the row",
+        "fix the row",
     ),
     "bad-box": _warning(
         None,
         "the captured box isn't finite, has no area or doesn't hold its head",
-        "Corners exchanged, width and height in place of a corner, or another's box.",
-        "its frame gets pseudo boxes; mend the row",
+        "Corners exchanged, width and height instead of a corner, or another's box.",
+        "its frame gets pseudo boxes; fix the row",
     ),
     # Files that are checked
     "file-unreadable": _error(
         None,
         "the file can't be read",
         "It was cut on the way, is damaged, or is of another kind.",
-        "mend it, or get it again",
+        "fix it, or get it again",
     ),
     "changed-meanwhile": _error(
         None,
@@ -505,7 +505,7 @@ CODES: Mapping[str, Code] = {
     "bad-score": _error(
         None,
         "the score isn't between 0 and 1",
-        "Logits in place of scores, or percent.",
+        "Logits instead of scores, or percent.",
         "scale scores to it, by a sigmoid, say",
     ),
     "not-a-number": _error(
@@ -514,27 +514,27 @@ CODES: Mapping[str, Code] = {
         "The method diverged, or a box was divided by a width of zero.",
         "look for a division by zero in the method; leave such heads out",
     ),
-    "no-such-picture": _error(
+    "no-such-image": _error(
         None,
-        "the truth has no such picture",
-        "Names of files in place of ids, another split, or another data set.",
-        "name pictures `<sequence>/<frame>`; `gtahead benchmark --template` lists them all",
+        "the ground truth has no such image",
+        "Names of files instead of ids, another split, or another dataset.",
+        "name images `<sequence>/<frame>`; `gtahead benchmark --template` lists them all",
     ),
-    "picture-twice": _error(
+    "image-twice": _error(
         None,
-        "the picture is there twice",
+        "the image is there twice",
         "Two parts of a run were joined that overlap.",
         "join the two, or drop one",
     ),
-    "picture-not-predicted": _error(
+    "image-not-predicted": _error(
         None,
-        "the picture has no prediction",
-        "The method's writer leaves out pictures in which it finds nothing.",
+        "the image has no prediction",
+        "The method's writer leaves out images in which it finds nothing.",
         "add it, with an empty list where nothing was found; or use --missing zero",
     ),
     "scored-as-empty": _warning(
         None,
-        "the picture has no prediction and is scored as if nothing was found",
+        "the image has no prediction and is scored as if nothing was found",
         "It was asked for: --missing zero.",
         "say so wherever you give the figures",
     ),
@@ -546,21 +546,21 @@ CODES: Mapping[str, Code] = {
     ),
     "other-dataset": _error(
         None,
-        "the predictions were made for another state of the data set",
-        "The data set was built anew, from other captures or with other options.",
-        "predict its pictures again; figures of two states can't be compared",
+        "the predictions were made for another state of the dataset",
+        "The dataset was built anew, from other captures or with other options.",
+        "predict its images again; figures of two states can't be compared",
     ),
     "looks-normalised": _warning(
         None,
-        "coordinates look like shares of the picture",
+        "coordinates look like shares of the image",
         "The network's own units were written.",
         "multiply them by its width and height: they have to be pixels",
     ),
     "looks-resized": _warning(
         None,
-        "coordinates look as if pictures had been resized",
+        "coordinates look as if images had been resized",
         "The network's input was resized, and its output not scaled back.",
-        "divide them by the factor: they have to be pixels of the stored picture",
+        "divide them by the factor: they have to be pixels of the stored image",
     ),
     "looks-swapped": _warning(
         None,
@@ -583,7 +583,7 @@ CODES: Mapping[str, Code] = {
     "systematic-shift": _warning(
         None,
         "found heads lie beside the true ones, all to the same side",
-        "Cells' corners were taken for their centres, or pixels for places.",
+        "Cells' corners were taken for their centres, or pixels for locations.",
         "is it half a pixel, half a stride, or another point of the head?",
     ),
     "scores-equal": _warning(
@@ -610,10 +610,10 @@ CODES: Mapping[str, Code] = {
         "Frames of a sequence are alike, so what counts is the number of sequences.",
         "intervals are wide below 10, and there are none below 6: score more sequences",
     ),
-    "resampled-by-picture": _info(
-        "the truth has no sequences, so intervals are over pictures",
-        "Lists and COCO files of others don't say which pictures are alike.",
-        "they are too narrow where pictures are alike",
+    "resampled-by-image": _info(
+        "the ground truth has no sequences, so intervals are over images",
+        "Lists and COCO files of others don't say which images are alike.",
+        "they are too narrow where images are alike",
     ),
     "duplicate-id": _error(
         None,
@@ -624,7 +624,7 @@ CODES: Mapping[str, Code] = {
     "ids-per-image": _error(
         None,
         "ids of annotations begin anew in each image",
-        "The converter counts annotations from 1 in each picture.",
+        "The converter counts annotations from 1 in each image.",
         "number annotations through the whole file: COCO's evaluation keeps one of each id",
     ),
     "id-missing": _error(
@@ -648,7 +648,7 @@ CODES: Mapping[str, Code] = {
     "reference-to-nothing": _error(
         None,
         "it refers to what isn't there",
-        "Pictures or classes were removed without their annotations.",
+        "Images or classes were removed without their annotations.",
         "add what it refers to, or drop it",
     ),
     "coco-keys-missing": _warning(
@@ -659,14 +659,14 @@ CODES: Mapping[str, Code] = {
     ),
     "size-unknown": _warning(
         None,
-        "the size of the picture isn't said",
-        "The converter doesn't open the pictures.",
+        "the size of the image isn't said",
+        "The converter doesn't open the images.",
         "write width and height, in pixels",
     ),
     "no-box": _warning(
         None,
         "the head has no box",
-        "The data set has points only.",
+        "The dataset has points only.",
         "`gtahead annotate` gives boxes to points",
     ),
     "box-without-area": _error(
@@ -677,13 +677,13 @@ CODES: Mapping[str, Code] = {
     ),
     "box-outside-frame": _error(
         None,
-        "the box lies outside the picture",
+        "the box lies outside the image",
         "Labels of a larger copy, or xyxy corners taken for xywh.",
-        "is it of another picture, or of another size?",
+        "is it of another image, or of another size?",
     ),
     "box-over-border": _info(
         "the box reaches over the border",
-        "Heads at the border are partly in the picture.",
+        "Heads at the border are partly in the image.",
         "fine where boxes are whole",
     ),
     "boxes-from-one": _warning(
@@ -696,37 +696,37 @@ CODES: Mapping[str, Code] = {
         None,
         "the head's box doesn't hold its point",
         "Points and boxes were sorted differently, or one was edited.",
-        "one of the two is wrong: mend it",
+        "one of the two is wrong: fix it",
     ),
     "box-size-odd": _warning(
         None,
         "the box is far from the size that its distance predicts",
-        "A body's box in place of a head's, a wrong depth, or somebody else's box.",
+        "A body's box instead of a head's, a wrong depth, or somebody else's box.",
         "is it of another person, or of more than the head?",
     ),
     "exif-left": _warning(
         None,
-        "the picture carries EXIF data",
-        "Pictures were added or replaced after the build.",
-        "remove it before you publish: it may tell place, device and person",
+        "the image carries EXIF data",
+        "Images were added or replaced after the build.",
+        "remove it before you publish: it may tell location, device and person",
     ),
     "table-missing": _error(
         None,
         "a table that the manifest names isn't there",
-        "A file was lost while copying the data set.",
-        "build the data set anew with --fresh",
+        "A file was lost while copying the dataset.",
+        "build the dataset anew with --fresh",
     ),
     "table-changed": _error(
         None,
         "the file isn't the one that the manifest names",
         "Somebody edited the table, or copied it from another build.",
-        "who changed it? build the data set anew with --fresh",
+        "who changed it? build the dataset anew with --fresh",
     ),
     "unlisted-file": _warning(
         None,
         "the file belongs to no sequence of the manifest",
         "Somebody put a file there, or the manifest is an older one.",
-        "move it out of the data set",
+        "move it out of the dataset",
     ),
     "file-missing": _error(
         None,
@@ -744,13 +744,13 @@ CODES: Mapping[str, Code] = {
         None,
         "the card can't be published like that",
         "Text was left to be filled in, a block was cut, or the data changed under it.",
-        "mend README.md, or run `gtahead card`",
+        "fix README.md, or run `gtahead card`",
     ),
     "bad-croissant": _error(
         None,
         "croissant.json can't be published like that",
         "A field was taken out or left empty, or the data changed under it.",
-        "mend it, or run `gtahead card --croissant`, which writes it anew",
+        "fix it, or run `gtahead card --croissant`, which writes it anew",
     ),
     "loads-differently": _error(
         None,
@@ -761,12 +761,12 @@ CODES: Mapping[str, Code] = {
     "over-hub-limit": _warning(
         None,
         "larger than what the hub handles well",
-        "Very many files, or very large pictures.",
+        "Very many files, or very large images.",
         "https://huggingface.co/docs/hub/storage-limits says what happens then",
     ),
     "count-differs": _error(
         None,
-        "two places give different counts",
+        "two locations give different counts",
         "One of the two was edited, cut, or written by another run.",
         "one of them was changed, or its writer is wrong: write both again",
     ),
@@ -774,19 +774,19 @@ CODES: Mapping[str, Code] = {
         None,
         "a flag isn't what the values say",
         "Coordinates or flags were edited without the other.",
-        "build the data set anew with --fresh",
+        "build the dataset anew with --fresh",
     ),
     "out-of-order": _error(
         None,
         "rows aren't sorted by frame and head",
         "Rows were sorted or appended by another program.",
-        "build the data set anew with --fresh",
+        "build the dataset anew with --fresh",
     ),
     "fingerprint-differs": _error(
         None,
         "the fingerprint isn't that of the tables",
         "Tables were changed after the build.",
-        "scores would be booked on other data: build the data set anew with --fresh",
+        "scores would be booked on other data: build the dataset anew with --fresh",
     ),
     "sequence-in-two-splits": _error(
         None,
@@ -796,8 +796,8 @@ CODES: Mapping[str, Code] = {
     ),
     "near-duplicate": _warning(
         None,
-        "nearly the same picture is in two splits",
-        "One place was captured twice, or a sequence was copied under another name.",
+        "nearly the same image is in two splits",
+        "One location was captured twice, or a sequence was copied under another name.",
         "scores on it flatter; give both sequences one split",
     ),
     "map-unreadable": _error(
@@ -808,8 +808,8 @@ CODES: Mapping[str, Code] = {
     ),
     "map-shape-differs": _error(
         None,
-        "the map has another shape than its picture and stride",
-        "The map was resized, or is of another picture.",
+        "the map has another shape than its image and stride",
+        "The map was resized, or is of another image.",
         "export it again",
     ),
     "map-sum-differs": _error(
@@ -838,43 +838,43 @@ CODES: Mapping[str, Code] = {
     ),
     "label-lag": _error(
         None,
-        "labels fit the pictures of other frames better",
-        "The tool asks the game for positions some frames before or after the picture.",
+        "labels fit the images of other frames better",
+        "The tool asks the game for positions some frames before or after the image.",
         "shift the labels by that many frames; the capture tool writes them late or early",
     ),
-    "heads-on-flat-picture": _error(
+    "heads-on-flat-image": _error(
         None,
-        "the picture is of one colour, yet heads are labelled in it",
+        "the image is of one colour, yet heads are labelled in it",
         "The tool went on while the game was loading.",
         "a loading screen was captured: drop the frame",
     ),
     "differs-from-dataset": _error(
         None,
-        "the export doesn't hold what its data set holds",
-        "The export is of another data set, another version, or was edited.",
+        "the export doesn't hold what its dataset holds",
+        "The export is of another dataset, another version, or was edited.",
         "export it again",
     ),
     "moved-against-dataset": _error(
         None,
         "coordinates are off by more than the format's precision",
-        "The export was edited, or the data set annotated anew since.",
-        "export it again; was the export edited, or the data set annotated anew?",
+        "The export was edited, or the dataset annotated anew since.",
+        "export it again; was the export edited, or the dataset annotated anew?",
     ),
-    # The data set
+    # The dataset
     "box-rule-fell-back": _info(
         "frames lack what the box rule needs",
         "No depth, no camera or too few heads in these frames.",
         "their boxes come from the next rule of `auto`",
     ),
-    "few-places": _warning(
+    "few-locations": _warning(
         None,
-        "too few places for three splits",
+        "too few locations for three splits",
         "Few locations, or a capture that doesn't say them.",
-        "capture more places: sequences of one place can't be in two splits",
+        "capture more locations: sequences of one location can't be in two splits",
     ),
-    "copied-pictures": _info(
-        "pictures were copied, not linked",
-        "Captures and data set are on different disks, or the disk has no links.",
-        "they can't be linked to where the data set lies",
+    "copied-images": _info(
+        "images were copied, not linked",
+        "Captures and dataset are on different disks, or the disk has no links.",
+        "they can't be linked to where the dataset lies",
     ),
 }

@@ -20,7 +20,7 @@ EXAMPLES_KEPT = 20
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was noticed, with its place."""
+    """One thing that was noticed, with its location."""
 
     code: str
     where: Where
@@ -49,7 +49,7 @@ class Finding:
         return f"{kind.severity} {self.code}: {text}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the finding as JSON-ready values."""
+        """Return the finding as JSON-ready values."""
         kind = CODES[self.code]
         row: dict[str, Any] = {
             "code": self.code,
@@ -107,7 +107,7 @@ class Findings:
         return sum(self.totals.values())
 
     def by_code(self) -> Iterator[tuple[str, list[Finding]]]:
-        """Give each code's examples: errors, then warnings, then notes."""
+        """Return each code's examples: errors, then warnings, then notes."""
         severities = list(Severity)
         codes = [code for code in CODES if code in self.totals]
         for code in sorted(codes, key=lambda one: severities.index(CODES[one].severity)):
@@ -129,7 +129,7 @@ class Findings:
         return ", ".join(parts) or "nothing found"
 
     def reach(self, level: str) -> bool:
-        """Say whether there is a finding of this severity, or a worse one."""
+        """Return whether there is a finding of this severity, or a worse one."""
         order = [severity.value for severity in Severity]
         counts = self.by_severity()
         return any(counts[name] for name in order[: order.index(level) + 1])
@@ -140,7 +140,7 @@ class Findings:
         return any(CODES[code].sets_aside for code in self.totals)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give totals and examples as JSON-ready values, in the order of `CODES`."""
+        """Return totals and examples as JSON-ready values, in the order of `CODES`."""
         codes = [code for code in CODES if code in self.totals]
         return {
             "totals": {code: self.totals[code] for code in codes},

@@ -31,7 +31,7 @@ class Flow:
             self.drop(reason, count)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the flow as JSON-ready values."""
+        """Return the flow as JSON-ready values."""
         return {
             "in": self.came,
             "out": self.kept,
@@ -59,7 +59,7 @@ class Ledger:
         self.heads.add(other.heads)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the ledger as JSON-ready values."""
+        """Return the ledger as JSON-ready values."""
         return {
             "sequences": self.sequences.as_dict(),
             "frames": self.frames.as_dict(),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from gtahead.formats.base import Format
 from gtahead.formats.coco import COCO
 from gtahead.formats.coco_keypoints import COCO_KEYPOINTS
@@ -23,30 +21,31 @@ from gtahead.formats.shanghaitech import SHANGHAITECH
 from gtahead.formats.voc import VOC
 from gtahead.formats.webdataset import WEBDATASET
 from gtahead.formats.yolo import YOLO
+from gtahead.plugins import Registry
 
-FORMATS: Mapping[str, Format] = {
-    one.name: one
-    for one in (
-        COCO,
-        YOLO,
-        VOC,
-        CROWDHUMAN,
-        HEADHUNTER,
-        MOT,
-        COCO_KEYPOINTS,
-        POINTS_JSON,
-        POINTS_CSV,
-        NWPU,
-        SHANGHAITECH,
-        QNRF,
-        JHU,
-        FIDTM,
-        DENSITY,
-        HEATMAP,
-        HUGGINGFACE,
-        IMAGEFOLDER,
-        WEBDATASET,
-    )
-}
+_OURS = (
+    COCO,
+    YOLO,
+    VOC,
+    CROWDHUMAN,
+    HEADHUNTER,
+    MOT,
+    COCO_KEYPOINTS,
+    POINTS_JSON,
+    POINTS_CSV,
+    NWPU,
+    SHANGHAITECH,
+    QNRF,
+    JHU,
+    FIDTM,
+    DENSITY,
+    HEATMAP,
+    HUGGINGFACE,
+    IMAGEFOLDER,
+    WEBDATASET,
+)
+
+FORMATS = Registry(lambda: {one.name: one for one in _OURS}, Format, "gtahead.formats")
+"""By the name that `--format` takes."""
 
 __all__ = ["FORMATS", "Format"]

@@ -39,7 +39,7 @@ ASPECTS: Mapping[str, str] = {
 }
 """What a format may hold of a head, and what it's called where it's lost."""
 
-LOSSES: Mapping[str, str] = {**ASPECTS, "boxless": "heads without a box in the picture"}
+LOSSES: Mapping[str, str] = {**ASPECTS, "boxless": "heads without a box in the image"}
 """What an export may lose, by the keys of its report."""
 
 
@@ -69,31 +69,31 @@ class ExportFrame:
     """One frame on its way out.
 
     Attributes:
-        row: in the data set's table of frames, from 0. `row + 1` is its id in formats that want
+        row: in the dataset's table of frames, from 0. `row + 1` is its id in formats that want
             numbers: the same for every split and selection.
-        number: its place in its split, from 1, for formats that count files.
-        place: its place in its sequence, from 1, for formats that count frames.
+        number: its index in its split, from 1, for formats that count files.
+        position: its index in its sequence, from 1, for formats that count frames.
         digits: how many digits the last number of its split has.
-        picture: the data set's picture; None where there is none or none is wanted.
-        extension: of the picture's file, `.jpg` where there is none.
+        image: the dataset's image; None where there is none or none is wanted.
+        extension: of the image's file, `.jpg` where there is none.
         about: the row of the table of frames.
     """
 
     row: int
     number: int
-    place: int
+    position: int
     digits: int
     frame_id: str
     sequence: str
     frame: str
     size_wh: tuple[int, int]
-    picture: Path | None
+    image: Path | None
     extension: str
     about: Mapping[str, Any]
 
     @property
     def nested_name(self) -> str:
-        """`<sequence>/<frame>.jpg`: the picture's name where folders are allowed."""
+        """`<sequence>/<frame>.jpg`: the image's name where folders are allowed."""
         return f"{self.frame_id}{self.extension}"
 
     @property
@@ -120,8 +120,8 @@ class ExportFrame:
         return known
 
 
-def nested_picture(split: str, frame: ExportFrame) -> str:
-    """Give the place of a picture in a folder a sequence, whatever the split."""
+def nested_image(split: str, frame: ExportFrame) -> str:
+    """Return the location of an image in a folder per sequence, whatever the split."""
     del split
     return f"images/{frame.nested_name}"
 
@@ -131,7 +131,7 @@ class HeadColumns:
     """Heads of a batch that count or are ignored; absent ones are nowhere in an export.
 
     Attributes:
-        ids: (N,) from 1, unique in the data set, the same in every rebuild.
+        ids: (N,) from 1, unique in the dataset, the same in every rebuild.
         head_ids: (N,) ids of the persons, as captured.
         points_xy: (N, 2) pixels.
         boxes_xyxy: (N, 4) pixels, whole; NaN where a head has none.
@@ -154,7 +154,7 @@ class HeadColumns:
         return len(self.ids)
 
     def take(self, rows: npt.NDArray[Any] | slice) -> HeadColumns:
-        """Give some of them."""
+        """Return some of them."""
         return HeadColumns(**{name: getattr(self, name)[rows] for name in _HEAD_FIELDS})
 
 
@@ -200,20 +200,20 @@ class Batch:
 
     @property
     def sizes_wh(self) -> Ints:
-        """(F, 2) sizes of the pictures."""
+        """(F, 2) sizes of the images."""
         return np.array([frame.size_wh for frame in self.frames], np.int64).reshape(-1, 2)
 
     def where(self, keep: Booleans) -> Batch:
-        """Give the batch with some of its heads only."""
+        """Return the batch with some of its heads only."""
         kept = np.concatenate([[0], np.cumsum(keep)])[self.bounds]
         return replace(self, heads=self.heads.take(keep), bounds=kept)
 
     def counted(self) -> Batch:
-        """Give the batch without ignored heads."""
+        """Return the batch without ignored heads."""
         return self.where(~self.heads.ignored) if self.heads.ignored.any() else self
 
     def boxed(self) -> Batch:
-        """Give the batch without heads that have no box, or one that rounding leaves no area."""
+        """Return the batch without heads that have no box, or one that rounding leaves no area."""
         boxes = self.heads.boxes_xyxy
         if (boxes[:, 2:] - boxes[:, :2] > 0.02).all():  # nearly always, and cheap to see
             return self
@@ -232,13 +232,13 @@ class Batch:
             self.seen[what] = self.seen.get(what, 0) + int(count)
 
     def path(self, *parts: str) -> Path:
-        """Give a path below the export's folder, with its folders made."""
+        """Return a path below the export's folder, with its folders made."""
         path = self.folder.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def chunk_path(self, file: str) -> Path:
-        """Give the path of this batch's part of `file`."""
+        """Return the path of this batch's part of `file`."""
         return self.path(CHUNKS, file, self.chunk)
 
 
@@ -253,7 +253,7 @@ class Summary:
         folder: the export's.
         splits: that are exported, in order, with their frames' numbers.
         sequences: by split.
-        manifest: of the data set.
+        manifest: of the dataset.
         options: of the export.
     """
 
@@ -264,7 +264,7 @@ class Summary:
     options: Options
 
     def chunks(self, file: str) -> list[Path]:
-        """Give the parts of a joined file, in order."""
+        """Return the parts of a joined file, in order."""
         folder = self.folder / CHUNKS / file
         return sorted(folder.iterdir()) if folder.is_dir() else []
 
@@ -280,23 +280,23 @@ class Format:
     Attributes:
         name: as `--format` and `--from` take it.
         title: in a few words.
-        kind: boxes, points, maps or data sets.
+        kind: boxes, points, maps or datasets.
         origin: how its pixels are counted.
-        precision_px: the largest error of a coordinate, of a picture up to 4,096 px wide.
-        holds: names in `ASPECTS`.
+        precision_px: the largest error of a coordinate, of an image up to 4,096 px wide.
+        supports: names in `ASPECTS`.
         layout: its files, a line each.
         notes: what else its page says.
         checked_with: programs that aren't ours and read it in our tests.
         write: one batch.
         finish: what is left once all batches are there.
-        picture: where a frame's picture goes, below the export's folder; None: it isn't a file.
-        holds_pictures: whether pictures lie inside the format's own files.
+        image: where a frame's image goes, below the export's folder; None: it isn't a file.
+        embeds_images: whether images lie inside the format's own files.
         shards: whether a batch is a shard of a split, not a sequence.
         index: whether `frames.csv` says which file is which frame.
-        clips: whether boxes are cut at the picture's border.
-        boxed: whether it has no place for heads without a box.
+        clips: whether boxes are cut at the image's border.
+        boxed: whether it has no field for heads without a box.
         estimate: bytes that maps of these sizes will take; None where labels are small beside the
-            data set itself.
+            dataset itself.
         reader: None where it can't be read back.
     """
 
@@ -305,14 +305,14 @@ class Format:
     kind: str
     origin: str
     precision_px: float
-    holds: frozenset[str]
+    supports: frozenset[str]
     layout: str
     notes: str
     checked_with: str
     write: Callable[[Batch], None]
     finish: Callable[[Summary], None] = _nothing
-    picture: Callable[[str, ExportFrame], str] | None = None
-    holds_pictures: bool = False
+    image: Callable[[str, ExportFrame], str] | None = None
+    embeds_images: bool = False
     shards: bool = False
     index: bool = True
     clips: bool = False
@@ -321,21 +321,21 @@ class Format:
     reader: Reader | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Give what `gtahead formats` lists, as JSON-ready values."""
+        """Return what `gtahead formats` lists, as JSON-ready values."""
         return {
             "name": self.name,
             "title": self.title,
             "kind": self.kind,
             "writes": True,
             "reads": self.reader is not None,
-            "holds": [name for name in ASPECTS if name in self.holds],
-            "loses": self.loses,
+            "supports": [name for name in ASPECTS if name in self.supports],
+            "drops": self.drops,
             "origin": self.origin,
             "precision_px": self.precision_px if isfinite(self.precision_px) else None,
             "checked_with": self.checked_with,
         }
 
     @property
-    def loses(self) -> list[str]:
-        """Names in `ASPECTS` that the format has no place for."""
-        return [name for name in ASPECTS if name not in self.holds]
+    def drops(self) -> list[str]:
+        """Names in `ASPECTS` that the format has no field for."""
+        return [name for name in ASPECTS if name not in self.supports]

@@ -1,4 +1,4 @@
-"""From a data set to batches: frames of one split, with the heads that an export has."""
+"""From a dataset to batches: frames of one split, with the heads that an export has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gtahead.tables import canonical
 from gtahead.tables.canonical import ABSENT, COUNTED, IGNORED, STATUS_NAMES
 
 SHARD_BYTES = 500_000_000
-"""Most bytes of pictures in a shard."""
+"""Most bytes of images in a shard."""
 
 BATCH_HEADS = 40_000
 """Heads from which on a batch takes no more frames: bounds memory, whatever a sequence holds."""
@@ -33,14 +33,14 @@ _COUNTS = ("num_heads", "num_ignored", "num_absent")
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """One batch to write; small, to be sent to a worker.
 
     Attributes:
         split: of all its frames.
         rows: of the table of frames, in order.
         first: number of its first frame in the split, from 1.
-        places: of its frames in their sequences, from 1.
+        positions: of its frames in their sequences, from 1.
         frames: how many frames the split has.
         chunk: name whose order is the batches' order.
         shard: its number and how many the split has.
@@ -49,7 +49,7 @@ class Plan:
     split: str
     rows: tuple[int, ...]
     first: int
-    places: tuple[int, ...]
+    positions: tuple[int, ...]
     frames: int
     chunk: str
     shard: tuple[int, int]
@@ -57,11 +57,11 @@ class Plan:
 
 def plan_batches(
     dataset: Dataset, kind: Format, splits: Sequence[str], options: Options
-) -> list[Plan]:
+) -> list[BatchPlan]:
     """Cut the frames of some splits into batches; a split without frames has one without frames."""
     columns = dataset.frames(["sequence", "split", "file", *_COUNTS])
     heads: Ints = np.sum(np.array([columns[name] for name in _COUNTS], np.int64), axis=0)
-    plans: list[Plan] = []
+    plans: list[BatchPlan] = []
     for split in splits:
         rows = [
             row
@@ -76,22 +76,22 @@ def plan_batches(
             limits = {"heads": BATCH_HEADS, "frames": BATCH_FRAMES}
         sizes = {"heads": heads, "frames": np.ones_like(heads), "bytes": np.zeros_like(heads)}
         if kind.shards and options.images != "none":
-            sizes["bytes"] = _picture_bytes(dataset.folder, rows, columns["file"])
+            sizes["bytes"] = _image_bytes(dataset.folder, rows, columns["file"])
         parts = _cut(rows, [(sizes[name], most) for name, most in limits.items()])
-        places = _places_in_sequences([columns["sequence"][row] for row in rows])
+        positions = _places_in_sequences([columns["sequence"][row] for row in rows])
         first = 1
         for number, part in enumerate(parts):
             chunk = f"{SPLITS.index(split)}-{number:08d}"
-            mine = tuple(places[first - 1 : first - 1 + len(part)])
+            mine = tuple(positions[first - 1 : first - 1 + len(part)])
             shard = (number, len(parts))
-            plans.append(Plan(split, tuple(part), first, mine, len(rows), chunk, shard))
+            plans.append(BatchPlan(split, tuple(part), first, mine, len(rows), chunk, shard))
             first += len(part)
     return plans
 
 
 def _places_in_sequences(names: Sequence[str]) -> list[int]:
     """Count frames, from 1, anew in each sequence."""
-    return [place for _, group in groupby(names) for place, _ in enumerate(group, 1)]
+    return [position for _, group in groupby(names) for position, _ in enumerate(group, 1)]
 
 
 def _cut(rows: list[int], limits: Sequence[tuple[Ints, int]]) -> list[list[int]]:
@@ -107,17 +107,17 @@ def _cut(rows: list[int], limits: Sequence[tuple[Ints, int]]) -> list[list[int]]
     return parts
 
 
-def _picture_bytes(folder: Path, rows: list[int], files: Sequence[str | None]) -> Ints:
+def _image_bytes(folder: Path, rows: list[int], files: Sequence[str | None]) -> Ints:
     sizes = np.zeros(len(files), np.int64)
     for row in rows:
         file = files[row]
         if file is not None:
-            sizes[row] = require_picture(folder / file)
+            sizes[row] = require_image(folder / file)
     return sizes
 
 
-def require_picture(path: Path) -> int:
-    """Give a picture's size, if it is a file of the data set's own.
+def require_image(path: Path) -> int:
+    """Return an image's size, if it is a file of the dataset's own.
 
     Raises:
         InputError: missing; or a link, which could bring any file of this machine into an export.
@@ -125,26 +125,26 @@ def require_picture(path: Path) -> int:
     try:
         about = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise missing_picture(path) from error
+        raise missing_image(path) from error
     except OSError as error:
         raise InputError(
-            "the picture can't be read", where=Where(str(path)), value=error.strerror
+            "the image can't be read", where=Where(str(path)), value=error.strerror
         ) from error
     if not stat.S_ISREG(about.st_mode):
         raise InputError(
-            "the picture is a link or no regular file",
+            "the image is a link or no regular file",
             where=Where(str(path)),
-            remedy="a data set's pictures are files of its own: run its `gtahead build` again",
+            remedy="a dataset's images are files of its own: run its `gtahead build` again",
         )
     return about.st_size
 
 
-def missing_picture(path: Path) -> InputError:
-    """Say that a picture of the data set isn't there."""
+def missing_image(path: Path) -> InputError:
+    """Report that an image of the dataset isn't there."""
     return InputError(
-        "the picture is missing",
+        "the image is missing",
         where=Where(str(path)),
-        remedy="the data set is damaged: run its `gtahead build` again",
+        remedy="the dataset is damaged: run its `gtahead build` again",
     )
 
 
@@ -152,7 +152,7 @@ _open: dict[tuple[Path, str], Dataset] = {}
 
 
 def adopt(opened: Dataset) -> tuple[Path, str]:
-    """Keep a data set that is open already for this process's batches; give what names it."""
+    """Keep a dataset that is open already for this process's batches; return what names it."""
     key = opened.folder.absolute(), opened.manifest.fingerprint
     _open.clear()
     _open[key] = opened
@@ -160,7 +160,7 @@ def adopt(opened: Dataset) -> tuple[Path, str]:
 
 
 def _opened(folder: Path, fingerprint: str) -> Dataset:
-    """Open a data set once a process; another fingerprint is another data set."""
+    """Open a dataset once a process; another fingerprint is another dataset."""
     key = folder.absolute(), fingerprint
     opened = _open.get(key)
     if opened is None:
@@ -195,7 +195,7 @@ def _places(folder: Path, fingerprint: str) -> _Places:
             "a frame has less than no heads",
             where=Where(str(folder / FRAMES)),
             value=int(parts.min()),
-            remedy="the data set is damaged: build it anew with --fresh",
+            remedy="the dataset is damaged: build it anew with --fresh",
         )
     counts: Ints = np.sum(parts, axis=0)
     before = np.cumsum(counts) - counts
@@ -212,7 +212,7 @@ def _places(folder: Path, fingerprint: str) -> _Places:
 def load_batch(
     folder: Path,
     fingerprint: str,
-    plan: Plan,
+    plan: BatchPlan,
     target: Path,
     options: Options,
     *,
@@ -253,7 +253,7 @@ def load_batch(
     )
 
 
-def frames_in(opened: Dataset, plan: Plan, options: Options) -> Iterator[ExportFrame]:
+def frames_in(opened: Dataset, plan: BatchPlan, options: Options) -> Iterator[ExportFrame]:
     """Go through a batch's frames, without their heads."""
     rows = zip(plan.rows, opened.rows(plan.rows), strict=True)
     for number, (row, about) in enumerate(rows, plan.first):
@@ -261,19 +261,19 @@ def frames_in(opened: Dataset, plan: Plan, options: Options) -> Iterator[ExportF
 
 
 def _frame(
-    folder: Path, row: int, about: dict[str, Any], plan: Plan, number: int, options: Options
+    folder: Path, row: int, about: dict[str, Any], plan: BatchPlan, number: int, options: Options
 ) -> ExportFrame:
     file = about["file"]
     return ExportFrame(
         row=row,
         number=number,
-        place=plan.places[number - plan.first],
+        position=plan.positions[number - plan.first],
         digits=len(str(plan.frames)),
         frame_id=about["frame_id"],
         sequence=about["sequence"],
         frame=about["frame"],
         size_wh=(about["width"], about["height"]),
-        picture=folder / file if file and options.images != "none" else None,
+        image=folder / file if file and options.images != "none" else None,
         extension=Path(file).suffix if file else ".jpg",
         about=about,
     )
@@ -282,10 +282,10 @@ def _frame(
 def _heads_of(
     opened: Dataset, fingerprint: str, frames: list[ExportFrame], sigmas: bool
 ) -> tuple[HeadColumns, Ints, int]:
-    """Give the heads of some frames of one sequence, how many each has, and how many are absent."""
-    places = _places(opened.folder, fingerprint)
+    """Return heads of some frames of a sequence, how many each has, and how many are absent."""
+    positions = _places(opened.folder, fingerprint)
     rows = np.array([frame.row for frame in frames])
-    starts, counts = places.starts[rows], places.counts[rows]
+    starts, counts = positions.starts[rows], positions.counts[rows]
     first, last = int(starts[0]), int(starts[-1] + counts[-1])
     sequence = frames[0].sequence
     names = [*_COLUMNS, *(canonical.SIGMA if sigmas else ())]
@@ -303,7 +303,7 @@ def _heads_of(
     keep = status != ABSENT
     chosen = here[keep]
     heads = HeadColumns(
-        ids=places.first_ids[sequence] + first + chosen,
+        ids=positions.first_ids[sequence] + first + chosen,
         head_ids=table["head_id"][chosen],
         points_xy=_stack(table, ("x", "y"), chosen),
         boxes_xyxy=_stack(table, canonical.BOX, chosen),
@@ -319,14 +319,14 @@ def _other_heads(opened: Dataset, sequence: str) -> InputError:
     return InputError(
         "the table of heads doesn't hold what the table of frames says",
         where=Where(str(opened.folder / heads_file(sequence))),
-        remedy="the data set is damaged: build it anew with --fresh",
+        remedy="the dataset is damaged: build it anew with --fresh",
     )
 
 
 def _stack(table: Mapping[str, Any], names: Sequence[str], rows: Ints) -> Floats:
     out = np.empty((len(rows), len(names)))
-    for place, name in enumerate(names):
-        out[:, place] = table[name][rows]
+    for position, name in enumerate(names):
+        out[:, position] = table[name][rows]
     return out
 
 

@@ -12,8 +12,8 @@ from gtahead.arrays import Columns, Floats, Ints
 from gtahead.formats.base import Batch
 from gtahead.formats.text import fixed
 from gtahead.geometry import GRID, clipped
-from gtahead.images.reading import PictureError, read_bytes, read_header
-from gtahead.ingest.labelled import LabelledPicture
+from gtahead.images.reading import ImageError, read_bytes, read_header
+from gtahead.ingest.labelled import LabelledImage
 from gtahead.tables.canonical import CAPTURED
 
 
@@ -30,7 +30,7 @@ def boxes_inside(batch: Batch) -> tuple[Batch, Floats]:
 
 
 def corner_cents(batch: Batch) -> Ints:
-    """Give (N, 4) corners in hundredths of pixels, whose middle is in the picture if the point is.
+    """Return (N, 4) corners in hundredths of pixels, whose middle is in the image if the point is.
 
     Where rounding moved it out, the corner that was moved farthest goes back by a hundredth.
     """
@@ -55,7 +55,7 @@ def corner_cents(batch: Batch) -> Ints:
 
 
 def box_columns(boxes: Floats, ids: Sequence[int] | None = None, **more: Any) -> Columns:  # noqa: ANN401
-    """Give heads as columns: their boxes, ids where there are some, and whatever else is known."""
+    """Return heads as columns: boxes, ids where there are some, and whatever else is known."""
     found: Columns = {name: boxes[:, k] for k, name in enumerate(CAPTURED)}
     found |= {name: np.asarray(values) for name, values in more.items()}
     if ids is not None:
@@ -95,18 +95,18 @@ def rows_of_numbers(lines: Iterable[str], widths: Sequence[int], separator: str 
     return np.array(rows, np.float64).reshape(-1, widths[0])
 
 
-def believed_size(root: Path, picture: LabelledPicture) -> tuple[int, int]:
-    """Give the size that shares of a picture's sides are of.
+def believed_size(root: Path, image: LabelledImage) -> tuple[int, int]:
+    """Return the size that shares of an image's sides are of.
 
     Raises:
         ValueError: nobody tells it.
     """
-    if picture.file is not None and (root / picture.file).is_file():
+    if image.file is not None and (root / image.file).is_file():
         try:
-            return read_header(read_bytes(root / picture.file)).size_wh
-        except PictureError:
+            return read_header(read_bytes(root / image.file)).size_wh
+        except ImageError:
             pass
-    if picture.size_wh is None:
-        msg = "boxes are shares of the picture's size, and there is no picture to tell it"
+    if image.size_wh is None:
+        msg = "boxes are shares of the image's size, and there is no image to tell it"
         raise ValueError(msg)
-    return picture.size_wh
+    return image.size_wh

@@ -75,16 +75,16 @@ def _append(source: BinaryIO, out: BinaryIO) -> None:
     """Append what is left of a file, within the kernel where that can be."""
     out.flush()
     rest = os.fstat(source.fileno()).st_size - source.tell()
-    place = source.tell()
-    os.lseek(source.fileno(), place, os.SEEK_SET)
+    position = source.tell()
+    os.lseek(source.fileno(), position, os.SEEK_SET)
     while rest > 0:
         try:
             copied = os.copy_file_range(source.fileno(), out.fileno(), rest)
         except (AttributeError, OSError):  # not on this system, or not between these files
             copied = 0
         if not copied:
-            source.seek(place)
+            source.seek(position)
             shutil.copyfileobj(source, out, 2**20)
             return
         rest -= copied
-        place += copied
+        position += copied

@@ -1,4 +1,4 @@
-"""COCO: one JSON a split, boxes as x, y, width, height; more about heads is under `gtahead`."""
+"""COCO: one JSON per split, boxes as x, y, width, height; more about heads is under `gtahead`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gtahead.formats.base import (
     ExportFrame,
     Format,
     Summary,
-    nested_picture,
+    nested_image,
 )
 from gtahead.formats.chunks import join, write_chunk
 from gtahead.formats.coco_reading import INSTANCES, coco_reader
@@ -35,12 +35,12 @@ _ROW: tuple[str | int, ...] = (
 
 
 def labels_file(split: str) -> str:
-    """Give the file of a split's labels."""
+    """Return the file of a split's labels."""
     return f"annotations/instances_{SPLIT_WORDS[split]}.json"
 
 
 def image_row(frame: ExportFrame) -> dict[str, Any]:
-    """Give a frame as COCO's images have it."""
+    """Return a frame as COCO's images have it."""
     width, height = frame.size_wh
     about = {"sequence": frame.sequence, "frame": frame.frame, **frame.conditions}
     return {
@@ -53,7 +53,7 @@ def image_row(frame: ExportFrame) -> dict[str, Any]:
 
 
 def annotation_columns(batch: Batch) -> tuple[Ints, ...]:
-    """Give annotations as whole numbers: hundredths of pixels, and what they belong to."""
+    """Return annotations as whole numbers: hundredths of pixels, and what they belong to."""
     heads, index = batch.heads, batch.frame_of_heads
     images = np.array([frame.row + 1 for frame in batch.frames], np.int64)[index]
     corners = fixed(heads.boxes_xyxy, 2)
@@ -121,7 +121,7 @@ def _write(batch: Batch) -> None:
 
 
 def about_export(summary: Summary) -> dict[str, Any]:
-    """Say where an export comes from, without a date: the same data, the same bytes."""
+    """Return where an export comes from, without a date: the same data, the same bytes."""
     document = summary.manifest
     return {
         "description": "Heads, exported by gtahead",
@@ -162,25 +162,25 @@ COCO = Format(
     kind="boxes",
     origin=ORIGIN,
     precision_px=PRECISION_PX,
-    holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
+    supports=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
     layout=(
         "annotations/instances_train.json, instances_val.json, instances_test.json\n"
         "images/<sequence>/<frame>.jpg"
     ),
     notes=(
         "`file_name` is relative to `images/`. `category_id` 1 is `head`; ids start at 1 "
-        "and are ranks in the whole data set: the same in every split and every rebuild. "
+        "and are ranks in the whole dataset: the same in every split and every rebuild. "
         "An ignored head has `iscrowd` 1, so that COCO's evaluation neither wants nor "
         "punishes it. What COCO has no word for stands under `gtahead`: of a head `head` "
         "(the person), `point`, `visibility`, `occluded`; of an image sequence, frame, "
         "weather, hour, location and camera. Read are other people's files too, with "
         "their keys in any order: heads are the category `head`, or the only one there "
-        "is; pictures are looked for in `images/`, beside the file, and one folder down."
+        "is; images are looked for in `images/`, beside the file, and one folder down."
     ),
     checked_with="pycocotools, torchvision",
     write=_write,
     finish=_finish,
-    picture=nested_picture,
+    image=nested_image,
     index=False,
     boxed=True,
     reader=coco_reader("coco", "COCO (instances_*.json)", INSTANCES),

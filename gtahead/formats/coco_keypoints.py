@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import orjson
 
-from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, Summary, nested_picture
+from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, Summary, nested_image
 from gtahead.formats.chunks import write_chunk
 from gtahead.formats.coco import annotation_columns, finish_with, image_row
 from gtahead.formats.coco_reading import coco_reader
@@ -31,7 +31,7 @@ VISIBLE, OCCLUDED = 2, 1
 
 
 def labels_file(split: str) -> str:
-    """Give the file of a split's labels."""
+    """Return the file of a split's labels."""
     return f"annotations/person_keypoints_{SPLIT_WORDS[split]}.json"
 
 
@@ -59,7 +59,7 @@ COCO_KEYPOINTS = Format(
     kind="points",
     origin=ORIGIN,
     precision_px=0.01,
-    holds=frozenset({"boxes", "points", "ids", "ignored"}),
+    supports=frozenset({"boxes", "points", "ids", "ignored"}),
     layout=("annotations/person_keypoints_<train|val|test>.json\nimages/<sequence>/<frame>.jpg"),
     notes=(
         "A head is a person with the one keypoint `head`, `v` 2 where it is seen and 1 "
@@ -69,7 +69,7 @@ COCO_KEYPOINTS = Format(
     checked_with="pycocotools",
     write=_write,
     finish=_finish,
-    picture=nested_picture,
+    image=nested_image,
     index=False,
     boxed=True,
     reader=coco_reader("coco-keypoints", "COCO keypoints (person_keypoints_*.json)", "person_"),

@@ -21,7 +21,7 @@ from gtahead.arrays import Columns, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.ingest.exports import about_of, sequence_of, split_word
-from gtahead.ingest.labelled import HeadsRead, LabelledPicture, Listing
+from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import Reader
 from gtahead.ingest.names import is_safe_name
@@ -39,7 +39,7 @@ HAS_AREA, HAS_ISCROWD = 1, 2
 NO_ID = -(2**62)
 """Stands for an annotation's id that isn't there, or is no whole number."""
 
-_REMEDY = "mend the file, or export it again"
+_REMEDY = "fix the file, or export it again"
 
 _Id = Annotated[int, msgspec.Meta(gt=-(2**62), lt=2**62)]
 _NAN = float("nan")
@@ -110,7 +110,7 @@ def read_coco(path: Path, file: str | None = None) -> CocoFile:
         file: its name in messages.
 
     Raises:
-        InputError: not JSON, or not COCO; with the place.
+        InputError: not JSON, or not COCO; with the location.
     """
     name = file or str(path)
     try:
@@ -196,7 +196,7 @@ def coco_files(root: Path, prefix: str) -> list[Path]:
 
 
 def looks_like_coco(path: Path) -> bool:
-    """Say whether a file has the keys of a COCO file near its ends."""
+    """Return whether a file has the keys of a COCO file near its ends."""
     try:
         with path.open("rb") as file:
             ends = file.read(SNIFFED)
@@ -224,7 +224,7 @@ def coco_reader(name: str, title: str, prefix: str) -> Reader:
 
 
 def head_category(categories: Sequence[Mapping[str, Any]], name: str) -> int:
-    """Say which category the heads are.
+    """Return which category the heads are.
 
     Raises:
         InputError: there are several, and none is called head.
@@ -244,7 +244,7 @@ def head_category(categories: Sequence[Mapping[str, Any]], name: str) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    """A file's heads, in the order of their pictures."""
+    """A file's heads, in the order of their images."""
 
     file: str
     image_ids: Ints
@@ -256,7 +256,7 @@ class _Loaded:
 
 
 def _scan(root: Path, files: list[Path]) -> Listing:
-    pictures: list[LabelledPicture] = []
+    images: list[LabelledImage] = []
     loaded: list[_Loaded] = []
     simulated = False
     if not files:
@@ -266,20 +266,20 @@ def _scan(root: Path, files: list[Path]) -> Listing:
         coco = read_coco(path, file)
         simulated |= coco.info.get("simulated") is True
         _check_ids(coco, file)
-        base = _pictures_base(root, [image["file_name"] for image in coco.images])
+        base = _images_base(root, [image["file_name"] for image in coco.images])
         for image in coco.images:
-            pictures.append(_picture(image, base, path, number))
-        keys = [picture for picture in pictures if picture.key[0] == number]
+            images.append(_image(image, base, path, number))
+        keys = [image for image in images if image.key[0] == number]
         first = min(keys, key=lambda one: (one.sequence, one.frame)).key if keys else None
         loaded.append(_sorted_heads(coco, file, first))
 
     def load(
-        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+        wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
     ) -> HeadsRead:
         return _load(loaded, wanted, findings, ledger, where)
 
     about = {"tool": "COCO", "simulated": simulated}
-    return Listing(pictures, files, load, about)
+    return Listing(images, files, load, about)
 
 
 def _check_ids(coco: CocoFile, file: str) -> None:
@@ -294,14 +294,14 @@ def _check_ids(coco: CocoFile, file: str) -> None:
         )
 
 
-def _picture(image: Mapping[str, Any], base: str, path: Path, number: int) -> LabelledPicture:
+def _image(image: Mapping[str, Any], base: str, path: Path, number: int) -> LabelledImage:
     file_name = image["file_name"].replace("\\", "/")
     ours = image.get("gtahead")
     ours = ours if isinstance(ours, dict) else {}
     folder, _, name = file_name.rpartition("/")
     size = image.get("width"), image.get("height")
     whole = all(_is_id(side) and 0 < side < 10**6 for side in size)  # type: ignore[operator]
-    return LabelledPicture(
+    return LabelledImage(
         sequence=str(ours.get("sequence") or sequence_of(folder, path.stem)),
         frame=str(ours.get("frame") or Path(name).stem),
         split=split_word(path.stem),
@@ -312,8 +312,8 @@ def _picture(image: Mapping[str, Any], base: str, path: Path, number: int) -> La
     )
 
 
-def _pictures_base(root: Path, names: Sequence[str]) -> str:
-    """Find what to put before the file names: pictures lie in many places."""
+def _images_base(root: Path, names: Sequence[str]) -> str:
+    """Find what to put before the file names: images lie in many folders."""
     folders = ["", "images/"]
     folders += [f"{p.name}/" for p in sorted(root.iterdir()) if p.is_dir() and p.name != "images"]
     images = root / "images"
@@ -349,20 +349,20 @@ def _sorted_heads(coco: CocoFile, file: str, first: tuple[int, int] | None) -> _
 
 def _load(
     loaded: Sequence[_Loaded],
-    wanted: Sequence[LabelledPicture],
+    wanted: Sequence[LabelledImage],
     findings: Findings,
     ledger: Ledger,
     where: Where,
 ) -> HeadsRead:
     rows: dict[int, list[Ints]] = {}
     frames: dict[int, list[Ints]] = {}
-    for index, picture in enumerate(wanted):
-        number, image = picture.key
-        start, stop = loaded[number].starts.get(image, (0, 0))
+    for index, image in enumerate(wanted):
+        number, image_id = image.key
+        start, stop = loaded[number].starts.get(image_id, (0, 0))
         rows.setdefault(number, []).append(np.arange(start, stop))
         frames.setdefault(number, []).append(np.full(stop - start, index))
-        if picture.key == loaded[number].first_key:  # what is of no image is told once
-            _tell_the_rest(loaded[number], findings, ledger, where)
+        if image.key == loaded[number].first_key:  # what is of no image is reported once
+            _report_the_rest(loaded[number], findings, ledger, where)
     parts = []
     for number, taken in rows.items():
         chosen = np.concatenate(taken)
@@ -376,38 +376,38 @@ def _load(
     return HeadsRead(as_heads(together))
 
 
-def _tell_the_rest(one: _Loaded, findings: Findings, ledger: Ledger, where: Where) -> None:
-    place = Where(one.file, where.sequence)
+def _report_the_rest(one: _Loaded, findings: Findings, ledger: Ledger, where: Where) -> None:
+    location = Where(one.file, where.sequence)
     if one.dangling:
         ledger.heads.came += one.dangling
         ledger.heads.drop("head-without-frame", one.dangling)
-        findings.add("head-without-frame", place, detail=f"{one.dangling:,} annotations")
+        findings.add("head-without-frame", location, detail=f"{one.dangling:,} annotations")
     if one.others:
-        findings.add("other-class", place, detail=f"{one.others:,} annotations")
+        findings.add("other-class", location, detail=f"{one.others:,} annotations")
 
 
-def read_pictures(path: Path) -> tuple[list[LabelledPicture], Columns, bool]:
-    """Read one COCO file: its pictures by their numbers, and the heads in them.
+def read_images(path: Path) -> tuple[list[LabelledImage], Columns, bool]:
+    """Read one COCO file: its images by their numbers, and the heads in them.
 
     Returns:
-        Pictures, whose `key[1]` is the number; columns as `as_heads` gives them, sorted by
+        Images, whose `key[1]` is the number; columns as `as_heads` gives them, sorted by
         `frame_index`; and whether the sequences are those of a capture, as in files of ours.
-        Annotations of no picture, and of other classes, are left out.
+        Annotations of no image, and of other classes, are left out.
 
     Raises:
         InputError: not COCO, or two images have one id.
     """
     coco = read_coco(path, path.name)
     _check_ids(coco, path.name)
-    pictures = [_picture(image, "", path, 0) for image in coco.images]
-    pictures.sort(key=lambda one: one.key)
+    images = [_image(image, "", path, 0) for image in coco.images]
+    images.sort(key=lambda one: one.key)
     heads = _sorted_heads(coco, path.name, None)
-    spans = [heads.starts.get(picture.key[1], (0, 0)) for picture in pictures]
+    spans = [heads.starts.get(image.key[1], (0, 0)) for image in images]
     chosen = np.concatenate([np.arange(0), *(np.arange(*span) for span in spans)])
     columns = {name: values[chosen] for name, values in heads.columns.items()}
     sizes = [last - first for first, last in spans]
-    columns["frame_index"] = np.repeat(np.arange(len(pictures)), sizes)
-    return pictures, as_heads(columns), all(isinstance(i.get("gtahead"), dict) for i in coco.images)
+    columns["frame_index"] = np.repeat(np.arange(len(images)), sizes)
+    return images, as_heads(columns), all(isinstance(i.get("gtahead"), dict) for i in coco.images)
 
 
 def as_heads(columns: Columns) -> Columns:

@@ -1,4 +1,4 @@
-"""CrowdHuman: a JSON line a picture; heads are `hbox`."""
+"""CrowdHuman: a JSON line per image; heads are `hbox`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.box_files import box_columns, corner_cents
 from gtahead.formats.chunks import join_each_split, write_chunk
 from gtahead.formats.text import RowFormat, slices_of
-from gtahead.ingest.exports import Index, pictures_below, split_word
-from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
+from gtahead.ingest.exports import Index, images_below, split_word
+from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
 
@@ -26,7 +26,7 @@ def _labels_file(split: str) -> str:
     return f"annotation_{SPLIT_WORDS[split]}.odgt"
 
 
-def _picture(split: str, frame: ExportFrame) -> str:
+def _image(split: str, frame: ExportFrame) -> str:
     del split
     return f"Images/{frame.flat_name}{frame.extension}"
 
@@ -68,10 +68,10 @@ def _recognise(root: Path) -> str | None:
 
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
-    there = pictures_below(root / "Images") | pictures_below(root / "images")
+    there = images_below(root / "Images") | images_below(root / "images")
     folder = "Images" if (root / "Images").is_dir() or not (root / "images").is_dir() else "images"
     files = sorted(root.glob("*.odgt"))
-    pictures = []
+    images = []
     for path in files:
         split = split_word(path.stem)
         for number, line in enumerate(path.read_bytes().splitlines(), 1):
@@ -79,29 +79,29 @@ def _scan(root: Path) -> Listing:
                 row = _row(line, path.name, number)
                 file = f"{folder}/{there.get(row['ID'], row['ID'] + '.jpg')}"
                 key = (path.name, number, row.get("gtboxes"))
-                pictures.append(index.picture(file, split or path.stem, split=split, key=key))
+                images.append(index.image(file, split or path.stem, split=split, key=key))
     load = load_each(_heads, (*CAPTURED, "ignore", "head_id"))
-    return Listing(pictures, files, load, {"tool": "CrowdHuman"})
+    return Listing(images, files, load, {"tool": "CrowdHuman"})
 
 
 def _row(line: bytes, name: str, number: int) -> dict[str, Any]:
-    place = Where(name, field=f"line {number}")
+    location = Where(name, field=f"line {number}")
     remedy = "each line is one JSON object with ID and gtboxes"
     try:
         row = schemas.parse_json(line, name)
     except InputError as error:
-        raise InputError(error.what, where=place, value=error.value, remedy=remedy) from error
+        raise InputError(error.what, where=location, value=error.value, remedy=remedy) from error
     if not isinstance(row, dict) or not isinstance(row.get("ID"), str):
-        raise InputError("no picture with an ID", where=place, remedy=remedy)
+        raise InputError("no image with an ID", where=location, remedy=remedy)
     return row
 
 
-def _heads(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns:
     """Read one line's heads; regions to be ignored (`mask`) are heads that are ignored.
 
     A head that is occluded is to be found all the same: CrowdHuman says `ignore` where it isn't.
     """
-    _, number, rows = picture.key
+    _, number, rows = image.key
     if not isinstance(rows, list):
         msg = f"line {number}: gtboxes is no list"
         raise ValueError(msg)
@@ -128,7 +128,7 @@ def _heads(picture: LabelledPicture, findings: Findings, place: Where) -> Column
         fine = isinstance(own, int) and 0 <= own < 2**53
         ids.append(int(own) if fine else place_in_line)  # type: ignore[arg-type]
     if without:
-        findings.add("other-class", place, detail=f"{without} boxes without a head")
+        findings.add("other-class", location, detail=f"{without} boxes without a head")
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     corners[:, 2:] += corners[:, :2]
     if len(set(ids)) < len(ids):
@@ -142,9 +142,9 @@ CROWDHUMAN = Format(
     kind="boxes",
     origin=ORIGIN,
     precision_px=0.01,
-    holds=frozenset({"boxes", "ids", "ignored"}),
+    supports=frozenset({"boxes", "ids", "ignored"}),
     layout=(
-        "annotation_<train|val|test>.odgt   a line a frame\n"
+        "annotation_<train|val|test>.odgt   a line per frame\n"
         "Images/<sequence>__<frame>.jpg\n"
         "frames.csv"
     ),
@@ -157,7 +157,7 @@ CROWDHUMAN = Format(
     checked_with="json; no program of CrowdHuman's",
     write=_write,
     finish=join_each_split(_labels_file),
-    picture=_picture,
+    image=_image,
     boxed=True,
     reader=reader_of("crowdhuman", "CrowdHuman (*.odgt)", _recognise, _scan),
 )

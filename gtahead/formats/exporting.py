@@ -1,4 +1,4 @@
-"""From a data set to files that others read: all or nothing, and nothing lost in silence.
+"""From a dataset to files that others read: all or nothing, and nothing lost in silence.
 
 Everything is written into a folder beside the target and renamed at the end. A run that is stopped
 leaves the target as it was; the next one begins anew.
@@ -27,19 +27,19 @@ from gtahead.findings import Ledger
 from gtahead.formats import FORMATS
 from gtahead.formats.base import CHUNKS, LOSSES, Batch, ExportFrame, Format, Options, Summary
 from gtahead.formats.batches import (
-    Plan,
+    BatchPlan,
     adopt,
     frames_in,
     load_batch,
     plan_batches,
-    require_picture,
+    require_image,
 )
 from gtahead.geometry import clipped
 from gtahead.ingest.exports import INDEX, MARKER, marker_of
 from gtahead.parallel.pool import run_all
 from gtahead.storage import crash_point
 from gtahead.tables import canonical
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 
 INDEX_COLUMNS = (
     *("frame_id", "split", "width", "height", "weather", "hour", "location", "fps", "vfov_deg"),
@@ -47,7 +47,7 @@ INDEX_COLUMNS = (
 )
 
 BY_PRODUCTS = ("raw_x", "depth_m", "world_x_m", "top_x", "neck_x", "top_neck_m", "box_error_px")
-"""What only the data set keeps: how points and boxes came about. It's told, not refused."""
+"""What only the dataset keeps: how points and boxes came about. It's reported, not refused."""
 
 
 @dataclass
@@ -59,8 +59,8 @@ class ExportReport:
         format: name in `FORMATS`.
         ledger: frames and heads that came and that were left out, by reason.
         lost: what the format can't hold, by its key in `LOSSES`: how many values.
-        left: by-products that stay in the data set: how many values.
-        seen: other counts, such as boxes cut at the picture's border.
+        left: by-products that stay in the dataset: how many values.
+        seen: other counts, such as boxes cut at the image's border.
         files: how many files there are.
         bytes: and how large they are.
     """
@@ -75,7 +75,7 @@ class ExportReport:
     bytes: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as one JSON object."""
+        """Return the report as one JSON object."""
         return {
             "out": str(self.out),
             "format": self.format,
@@ -88,7 +88,7 @@ class ExportReport:
         }
 
 
-@places(reads=["dataset"], writes=["out"])
+@resolve_urls(reads=["dataset"], writes=["out"])
 def export(
     dataset: str | Path = "dataset",
     out: str | Path | None = None,
@@ -107,10 +107,10 @@ def export(
     scheduler: str | None = None,
     on_progress: Progress | None = None,
 ) -> ExportReport:
-    """Write a data set in a format that other programs read.
+    """Write a dataset in a format that other programs read.
 
     Args:
-        dataset: the data set's folder.
+        dataset: the dataset's folder.
         out: the export's folder, `./exports/FORMAT` if it isn't given.
         format: a name that `gtahead formats` lists.
         split: train, validation, test, or several; all that have frames if it isn't given.
@@ -118,12 +118,12 @@ def export(
         allow_lossy: go on though the format can't hold everything.
         drop_empty: leave out frames in which no head counts.
         overwrite: replace an export of gtahead's that stands there.
-        stride: pixels a cell, of maps.
+        stride: pixels per cell, of maps.
         dtype: `float32` or `float16`, of maps.
         border: `renormalise` or `clip`, of density maps.
         store: `npz` or `h5`, of maps.
-        workers: processes; None for one a core, up to 4.
-        scheduler: address of a Dask scheduler, in place of processes of this machine.
+        workers: processes; None for one per core, up to 4.
+        scheduler: address of a Dask scheduler, instead of processes of this machine.
         on_progress: called at the start and after each part.
 
     Returns:
@@ -131,7 +131,7 @@ def export(
 
     Raises:
         UsageError: an unknown format, split or option value.
-        InputError: no data set, something at `out`, two frames of one name, or what the format
+        InputError: no dataset, something at `out`, two frames of one name, or what the format
             can't hold without `allow_lossy`.
         ResourceError: disk, rights, a missing extra, or another export to the same folder.
     """
@@ -254,14 +254,14 @@ def _refuse_overlap(target: Path, dataset: Path) -> None:
     here, there = target.resolve(), dataset.resolve()
     if here == there or there in here.parents or here in there.parents:
         raise UsageError(
-            "the export and the data set can't lie in one another",
+            "the export and the dataset can't lie in one another",
             where=Where(str(target)),
             remedy="choose another --out",
         )
 
 
 def _survey(opened: Dataset, kind: Format, splits: Sequence[str], report: ExportReport) -> None:
-    """Count what the format has no place for, before anything is written."""
+    """Count what the format has no field for, before anything is written."""
     known: Counter[str] = Counter()
     ignored = aside = boxless = 0
     statuses = {row["sequence"]: row["counts"] for row in opened.manifest.document["sources"]}
@@ -270,7 +270,7 @@ def _survey(opened: Dataset, kind: Format, splits: Sequence[str], report: Export
         known.update(canonical.known_values(path, str(path)))
         ignored += statuses.get(sequence, {}).get("ignored", 0)
         if kind.boxed and (
-            kind.clips or "points" not in kind.holds or known["box_x0"] < known["x"]
+            kind.clips or "points" not in kind.supports or known["box_x0"] < known["x"]
         ):
             off, none = _beside_boxes(opened, sequence, clips=kind.clips)
             aside, boxless = aside + off, boxless + none
@@ -282,7 +282,7 @@ def _survey(opened: Dataset, kind: Format, splits: Sequence[str], report: Export
         "occluded": known["occluded"],
         "visibility": known["visibility"],
     }
-    report.lost = {name: counts[name] for name in kind.loses if counts[name]}
+    report.lost = {name: counts[name] for name in kind.drops if counts[name]}
     if boxless:
         report.lost["boxless"] = boxless
     report.left = {name: known[name] for name in BY_PRODUCTS if known[name]}
@@ -312,7 +312,7 @@ def _beside_boxes(opened: Dataset, sequence: str, *, clips: bool) -> tuple[int, 
 def _lossy(kind: Format, lost: Mapping[str, int]) -> InputError:
     what = ", ".join(f"{LOSSES[name]} ({count:,})" for name, count in lost.items())
     return InputError(
-        f"{kind.name} can't hold everything that the data set says: {what}",
+        f"{kind.name} can't hold everything that the dataset says: {what}",
         remedy="add --allow-lossy to leave it out, or choose a format that holds it "
         "(`gtahead formats`)",
     )
@@ -321,12 +321,12 @@ def _lossy(kind: Format, lost: Mapping[str, int]) -> InputError:
 def _refuse_collisions(
     opened: Dataset, kind: Format, frames: Iterable[tuple[str, ExportFrame]]
 ) -> None:
-    """Refuse two frames whose pictures, or labels, would have one name."""
-    if kind.picture is None or not kind.index:  # names are the frames' ids: unique already
+    """Refuse two frames whose images, or labels, would have one name."""
+    if kind.image is None or not kind.index:  # names are the frames' ids: unique already
         return
     seen: dict[str, str] = {}
     for split, frame in frames:
-        file = kind.picture(split, frame).removesuffix(frame.extension)
+        file = kind.image(split, frame).removesuffix(frame.extension)
         if file in seen:
             raise InputError(
                 f"two frames would have the name {file}",
@@ -340,29 +340,29 @@ def _refuse_collisions(
 
 def _refuse_target(target: Path, *, overwrite: bool) -> None:
     """Refuse to write over anything but an export of ours, with everything in it ours."""
-    place = Where(str(target))
+    location = Where(str(target))
     if target.is_symlink() and not target.exists():
         remedy = "remove it, or choose another --out"
         raise InputError(
-            "a link to nowhere stands where the export goes", where=place, remedy=remedy
+            "a link to nowhere stands where the export goes", where=location, remedy=remedy
         )
     if not target.exists():
         return
     if not target.is_dir():
-        raise InputError("a file stands where the export goes", where=place, remedy="remove it")
+        raise InputError("a file stands where the export goes", where=location, remedy="remove it")
     if not any(target.iterdir()):
         return
     if not marker_of(target):
         raise InputError(
             "the folder holds something that isn't an export of gtahead's",
-            where=place,
+            where=location,
             value=sorted(path.name for path in target.iterdir())[0],
             remedy="choose an empty folder for --out",
         )
     if not overwrite:
         raise InputError(
             "an export stands there already",
-            where=place,
+            where=location,
             remedy="add --overwrite to replace it, or choose another --out",
         )
     listed = set(marker_of(target).get("files", ()))
@@ -371,7 +371,7 @@ def _refuse_target(target: Path, *, overwrite: bool) -> None:
         if (path.is_file() or path.is_symlink()) and name != MARKER and name not in listed:
             raise InputError(
                 "the export holds a file that isn't of it",
-                where=place,
+                where=location,
                 value=name,
                 remedy="move it away: --overwrite removes exports, nothing else",
             )
@@ -387,9 +387,9 @@ def _refuse_too_large(
     needed = 0
     if kind.estimate is not None:
         needed += kind.estimate((frame.size_wh for _, frame in frames()), options)
-    if options.images != "none" and (kind.holds_pictures or options.images == "copy"):
+    if options.images != "none" and (kind.embeds_images or options.images == "copy"):
         needed += sum(
-            frame.picture.stat().st_size for _, frame in frames() if frame.picture is not None
+            frame.image.stat().st_size for _, frame in frames() if frame.image is not None
         )
     parent = target.absolute().parent
     while not parent.exists():
@@ -404,11 +404,11 @@ def _refuse_too_large(
 
 
 @dataclass(frozen=True)
-class _Task:
+class _BatchTask:
     dataset: Path
     fingerprint: str
     format: str
-    plan: Plan
+    plan: BatchPlan
     folder: Path
     options: Options
 
@@ -424,7 +424,7 @@ class _Done:
 def _write_all(
     opened: Dataset,
     kind: Format,
-    plans: Sequence[Plan],
+    plans: Sequence[BatchPlan],
     part: Path,
     options: Options,
     report: ExportReport,
@@ -434,7 +434,8 @@ def _write_all(
 ) -> None:
     folder, fingerprint = adopt(opened)
     tasks = [
-        (plan.chunk, _Task(folder, fingerprint, kind.name, plan, part, options)) for plan in plans
+        (plan.chunk, _BatchTask(folder, fingerprint, kind.name, plan, part, options))
+        for plan in plans
     ]
     if len(tasks) == 1:
         workers = 1
@@ -462,8 +463,8 @@ def _write_all(
     report.seen = dict(sorted(seen.items()))
 
 
-def _book_dropped_frames(opened: Dataset, plans: Sequence[Plan], ledger: Ledger) -> None:
-    """Book frames that were left out on request, with the heads that they have all the same."""
+def _book_dropped_frames(opened: Dataset, plans: Sequence[BatchPlan], ledger: Ledger) -> None:
+    """Record frames that were left out on request, with the heads that they have all the same."""
     splits = {plan.split for plan in plans}
     kept = {row for plan in plans for row in plan.rows}
     columns = opened.frames(["split", "num_heads", "num_ignored", "num_absent"])
@@ -476,14 +477,14 @@ def _book_dropped_frames(opened: Dataset, plans: Sequence[Plan], ledger: Ledger)
             ledger.heads.drop("drop-empty", heads)
 
 
-def _write_batch(task: _Task) -> _Done:
-    """Write one batch: its pictures, and what the format makes of it."""
+def _write_batch(task: _BatchTask) -> _Done:
+    """Write one batch: its images, and what the format makes of it."""
     kind = FORMATS[task.format]
-    place = (task.dataset, task.fingerprint, task.plan, task.folder, task.options)
-    batch, absent = load_batch(*place, sigmas=kind.kind == "maps")
+    position = (task.dataset, task.fingerprint, task.plan, task.folder, task.options)
+    batch, absent = load_batch(*position, sigmas=kind.kind == "maps")
     heads = len(batch.heads) + absent
-    _place_pictures(batch, kind)
-    if "ignored" not in kind.holds:
+    _place_images(batch, kind)
+    if "ignored" not in kind.supports:
         batch.note("ignored", int(batch.heads.ignored.sum()))
         batch = batch.counted()
     try:
@@ -493,29 +494,29 @@ def _write_batch(task: _Task) -> _Done:
         raise InputError(
             f"{kind.name} can't be written: {error}",
             where=Where(str(task.dataset), frame=f"{first} to {last}"),
-            remedy="the data set is damaged: `gtahead validate` says where",
+            remedy="the dataset is damaged: `gtahead validate` says where",
         ) from error
     return _Done(len(batch.frames), heads, absent, batch.seen)
 
 
-def _place_pictures(batch: Batch, kind: Format) -> None:
-    """Link or copy a batch's pictures."""
-    if kind.picture is None:
+def _place_images(batch: Batch, kind: Format) -> None:
+    """Link or copy a batch's images."""
+    if kind.image is None:
         return
     copied, made = 0, set()
     for frame in batch.frames:
-        if frame.picture is None:
+        if frame.image is None:
             continue
-        to = batch.folder / kind.picture(batch.split, frame)
+        to = batch.folder / kind.image(batch.split, frame)
         if to.parent not in made:
             to.parent.mkdir(parents=True, exist_ok=True)
             made.add(to.parent)
         to.unlink(missing_ok=True)  # a unit may run twice
-        require_picture(frame.picture)
-        linked = storage.link_or_copy(frame.picture, to, link=batch.options.images == "link")
+        require_image(frame.image)
+        linked = storage.link_or_copy(frame.image, to, link=batch.options.images == "link")
         copied += not linked
     if batch.options.images == "link":
-        batch.note("pictures copied, since they can't be linked", copied)
+        batch.note("images copied, since they can't be linked", copied)
 
 
 def _write_index(kind: Format, frames: Iterable[tuple[str, ExportFrame]], part: Path) -> None:
@@ -524,7 +525,7 @@ def _write_index(kind: Format, frames: Iterable[tuple[str, ExportFrame]], part: 
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["file", *INDEX_COLUMNS])
     for split, frame in frames:
-        file = kind.picture(split, frame) if kind.picture else frame.nested_name
+        file = kind.image(split, frame) if kind.image else frame.nested_name
         values = [storage.csv_cell(frame.about[name]) for name in INDEX_COLUMNS]
         rows.writerow([file, *("" if value is None else value for value in values)])
     (part / INDEX).write_text(text.getvalue(), encoding="utf-8", newline="")
@@ -543,10 +544,10 @@ def _mark(
     names = [path.relative_to(part).as_posix() for path in files]
     report.files, report.bytes = len(files) + 1, sum(path.stat().st_size for path in files)
     document = opened.manifest.document
-    told = {"images": options.images, "drop_empty": options.drop_empty}
+    reported = {"images": options.images, "drop_empty": options.drop_empty}
     if kind.kind == "maps":
         keys = ("stride", "dtype", "border", "store")
-        told |= {key: getattr(options, key) for key in keys}
+        reported |= {key: getattr(options, key) for key in keys}
     storage.write_json(
         part / MARKER,
         {
@@ -560,7 +561,7 @@ def _mark(
                 name: {split: values[split] for split in splits}
                 for name, values in document["fingerprints"].items()
             },
-            "options": told,
+            "options": reported,
             "ledger": {k: v for k, v in report.ledger.as_dict().items() if k != "sequences"},
             "lost": report.lost,
             "left": report.left,
@@ -571,7 +572,7 @@ def _mark(
 
 
 def _put_in_place(part: Path, target: Path) -> None:
-    """Give the finished export its name; an older one, which is ours, goes."""
+    """Return the finished export its name; an older one, which is ours, goes."""
     (part / ".lock").unlink(missing_ok=True)
     storage.make_folder(target.absolute().parent)
     storage.replace_folder(part, target.absolute())

@@ -19,7 +19,7 @@ from gtahead.ingest.labelled import Listing
 from gtahead.ingest.labelled_reader import reader_of
 
 
-def _picture(split: str, frame: ExportFrame) -> str:
+def _image(split: str, frame: ExportFrame) -> str:
     return f"{SPLIT_WORDS[split]}/images/IMG_{frame.padded_number}{frame.extension}"
 
 
@@ -46,23 +46,23 @@ def _scan(root: Path) -> Listing:
 
 FIDTM = Format(
     name="fidtm",
-    title="FIDTM, a list of points a split",
+    title="FIDTM, a list of points per split",
     kind="points",
     origin=LIST_ORIGIN,
     precision_px=1.0,
-    holds=frozenset({"points"}),
+    supports=frozenset({"points"}),
     layout=(
         "<train|val|test>_gt.txt   id n, then x y 4 8 1 a head\n"
         "<train|val|test>/images/IMG_0001.jpg\n"
         "frames.csv"
     ),
     notes=(
-        "Ids count the pictures of a split in the order of their names as text. Read too: "
-        "FIDTM's own lists; points outside their picture are kept as absent heads."
+        "Ids count the images of a split in the order of their names as text. Read too: "
+        "FIDTM's own lists; points outside their image are kept as absent heads."
     ),
     checked_with="numpy; no program of FIDTM's",
     write=_write,
     finish=join_each_split(_labels_file),
-    picture=_picture,
+    image=_image,
     reader=reader_of("fidtm", "FIDTM (*_gt.txt)", _recognise, _scan),
 )

@@ -1,4 +1,4 @@
-"""HeadHunter's lists: a line that names a picture, then a line a head."""
+"""HeadHunter's lists: a line that names an image, then a line per head."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 from gtahead.arrays import Columns
 from gtahead.errors import Where
 from gtahead.findings import Findings
-from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
+from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_image
 from gtahead.formats.box_files import box_columns, corner_cents, rows_of_numbers
 from gtahead.formats.chunks import join_each_split, write_chunk
 from gtahead.formats.text import RowFormat, slices_of
 from gtahead.ingest.exports import Index, listing_text, sequence_of, split_word
-from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
+from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.names import is_safe_name
 from gtahead.tables.canonical import CAPTURED
@@ -30,7 +30,7 @@ def _write(batch: Batch) -> None:
     corners = corner_cents(batch)
     text, starts = _ROW.render([corners[:, k] for k in range(4)])
     lines = [
-        f"# {nested_picture(batch.split, frame)}\n".encode() + rows
+        f"# {nested_image(batch.split, frame)}\n".encode() + rows
         for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True)
     ]
     write_chunk(batch, _labels_file(batch.split), lines)
@@ -48,13 +48,13 @@ def _files(root: Path) -> list[Path]:
 
 def _recognise(root: Path) -> str | None:
     files = _files(root)
-    return f"{files[0].name} lists pictures after #" if files else None
+    return f"{files[0].name} lists images after #" if files else None
 
 
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
     files = _files(root)
-    pictures = []
+    images = []
     for path in files:
         split = split_word(path.stem)
         lines = listing_text(path, root).splitlines()
@@ -67,11 +67,11 @@ def _scan(root: Path) -> Listing:
             folder = str(PurePosixPath(file).parent).removeprefix("images").lstrip("/")
             name = sequence_of(folder, split or path.stem)
             key = (first + 1, lines[first + 1 : last])
-            pictures.append(index.picture(file, name, split=split, key=key))
+            images.append(index.image(file, name, split=split, key=key))
 
-    def read(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
-        del findings, place
-        line, rows = picture.key
+    def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
+        del findings, location
+        line, rows = image.key
         try:
             return box_columns(rows_of_numbers(rows, (4, 5), ","))
         except ValueError as error:
@@ -79,18 +79,18 @@ def _scan(root: Path) -> Listing:
             raise ValueError(msg) from error
 
     load = load_each(read, CAPTURED)
-    return Listing(pictures, files, load, {"tool": "HeadHunter"})
+    return Listing(images, files, load, {"tool": "HeadHunter"})
 
 
 HEADHUNTER = Format(
     name="headhunter",
-    title="HeadHunter, a list of boxes a split",
+    title="HeadHunter, a list of boxes per split",
     kind="boxes",
     origin=ORIGIN,
     precision_px=0.01,
-    holds=frozenset({"boxes"}),
+    supports=frozenset({"boxes"}),
     layout=(
-        '<train|val|test>.txt   "# picture", then a line a head: x1, y1, x2, y2\n'
+        '<train|val|test>.txt   "# image", then a line per head: x1, y1, x2, y2\n'
         "images/<sequence>/<frame>.jpg\n"
         "frames.csv"
     ),
@@ -98,7 +98,7 @@ HEADHUNTER = Format(
     checked_with="numpy; no program of HeadHunter's",
     write=_write,
     finish=join_each_split(_labels_file),
-    picture=nested_picture,
+    image=nested_image,
     boxed=True,
     reader=reader_of("headhunter", "HeadHunter (*.txt with # lines)", _recognise, _scan),
 )

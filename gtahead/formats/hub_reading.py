@@ -1,4 +1,4 @@
-"""Hub tables back into sequences: shards with pictures inside, or plain files beside them."""
+"""Hub tables back into sequences: shards with images inside, or plain files beside them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.coco_reading import as_heads
-from gtahead.images.reading import PictureError
+from gtahead.images.reading import ImageError
 from gtahead.ingest.exports import about_of, sequence_of, split_word
-from gtahead.ingest.labelled import HeadsRead, LabelledPicture, Listing, Load
+from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, Load
 from gtahead.ingest.model import CapturedFrame
 from gtahead.tables import hub
 
@@ -22,7 +22,7 @@ _SHARDS = ("data", "annotations", ".")
 
 
 def _shards(root: Path) -> list[Path]:
-    """Find the shards: those with pictures, where there are some."""
+    """Find the shards: those with images, where there are some."""
     for name in _SHARDS:
         found = sorted((root / name).glob("*.parquet")) if (root / name).is_dir() else []
         found = [path for path in found if split_word(path.name) is not None]
@@ -32,7 +32,7 @@ def _shards(root: Path) -> list[Path]:
 
 
 def recognise_shards(root: Path) -> str | None:
-    """Say why a folder is a data set of the hub's; None where it isn't."""
+    """Return why a folder is a dataset of the hub's; None where it isn't."""
     shards = _shards(root)
     if not shards:
         return None
@@ -45,7 +45,7 @@ def recognise_shards(root: Path) -> str | None:
 
 
 def scan_shards(root: Path) -> Listing:
-    """List the pictures of all shards.
+    """List the images of all shards.
 
     Raises:
         InputError: no shard, or one that can't be read.
@@ -57,19 +57,19 @@ def scan_shards(root: Path) -> Listing:
             where=Where(str(root)),
             remedy="shards are data/<split>-00000-of-00001.parquet",
         )
-    pictures = []
+    images = []
     for path in shards:
         file = path.relative_to(root).as_posix()
-        with_pictures = "image" in columns_of(path, file)
+        with_images = "image" in columns_of(path, file)
         for row, values in enumerate(hub.read_frames_of(path, file)):
             split = split_word(path.name)
-            place = file if with_pictures else None
-            pictures.append(row_picture(values, file, row, split, place, inside=with_pictures))
-    return Listing(pictures, shards, loader(root), {"tool": "Hugging Face"})
+            position = file if with_images else None
+            images.append(row_image(values, file, row, split, position, inside=with_images))
+    return Listing(images, shards, loader(root), {"tool": "Hugging Face"})
 
 
 def columns_of(path: Path, file: str) -> list[str]:
-    """Give the names of a table's columns.
+    """Return the names of a table's columns.
 
     Raises:
         InputError: unreadable, or without heads.
@@ -85,23 +85,23 @@ def columns_of(path: Path, file: str) -> list[str]:
     return names
 
 
-def row_picture(
+def row_image(
     values: dict[str, Any],
     file: str,
     row: int,
     split: str | None,
-    picture: str | None,
+    image: str | None,
     *,
     inside: bool = False,
-) -> LabelledPicture:
-    """Give one row's picture its names.
+) -> LabelledImage:
+    """Name the image of one row.
 
     Args:
         values: of the row.
         file: the table.
         row: in it.
         split: of the table.
-        picture: its file, or the table where the picture lies inside; None where there is none.
+        image: its file, or the table where the image lies inside; None where there is none.
         inside: whether it does.
 
     Raises:
@@ -117,11 +117,11 @@ def row_picture(
         )
     name = str(values.get("file_name") or f"{row:06d}.jpg")
     folder, _, stem = name.rpartition("/")
-    return LabelledPicture(
+    return LabelledImage(
         sequence=str(values.get("sequence") or sequence_of(folder, Path(file).stem)),
         frame=str(values.get("frame") or Path(stem).stem),
         split=split,
-        file=picture,
+        file=image,
         size_wh=(width, height),
         key=(file, row),
         about=about_of(values),
@@ -143,12 +143,12 @@ def loader(root: Path) -> Load:
         return read[file]
 
     def load(
-        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+        wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
     ) -> HeadsRead:
         del findings, where
         parts: list[tuple[Columns, int, bool]] = []
-        for index, picture in enumerate(wanted):
-            file, row = picture.key
+        for index, image in enumerate(wanted):
+            file, row = image.key
             for columns, bounds, ignored in of(file):
                 mine = slice(int(bounds[row]), int(bounds[row + 1]))
                 part = {name: values[mine] for name, values in columns.items()}
@@ -161,10 +161,10 @@ def loader(root: Path) -> Load:
 
 
 def together_from(parts: Sequence[tuple[Columns, int, bool]]) -> Columns:
-    """Put heads of single pictures behind one another.
+    """Put heads of single images behind one another.
 
     Args:
-        parts: columns as a hub table has them, index of the picture, and whether they're ignored.
+        parts: columns as a hub table has them, index of the image, and whether they're ignored.
     """
     found = [_part(*part) for part in parts]
     together = {
@@ -205,14 +205,14 @@ def _part(columns: Columns, index: int, ignored: bool) -> Columns:
 
 
 def unpack(root: Path, frame: CapturedFrame) -> bytes:
-    """Give the bytes of a picture inside a shard.
+    """Return the bytes of an image inside a shard.
 
     Raises:
-        PictureError: they can't be had.
+        ImageError: they can't be had.
     """
     assert frame.file is not None
     assert frame.row is not None
     try:
-        return hub.read_picture(root / frame.file, frame.file, frame.row)
+        return hub.read_image(root / frame.file, frame.file, frame.row)
     except InputError as error:
-        raise PictureError("picture-unreadable", error.what) from error
+        raise ImageError("image-unreadable", error.what) from error

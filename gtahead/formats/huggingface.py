@@ -1,4 +1,4 @@
-"""The hub's own layout: Parquet shards with pictures inside, and a card that says what they hold.
+"""The hub's own layout: Parquet shards with images inside, and a card that says what they hold.
 
 `datasets.load_dataset(FOLDER)` reads it, plain and streaming; so does the hub's viewer. A second
 configuration, `annotations`, has the labels alone.
@@ -16,11 +16,11 @@ import numpy as np
 from gtahead.arrays import Columns, Ints
 from gtahead.dataset import density_level
 from gtahead.formats.base import CONDITIONS, ORIGIN, Batch, ExportFrame, Format, Summary
-from gtahead.formats.batches import require_picture
+from gtahead.formats.batches import require_image
 from gtahead.formats.hub_reading import recognise_shards, scan_shards, unpack
 from gtahead.ingest.exports import TRIPLES
 from gtahead.ingest.labelled_reader import reader_of
-from gtahead.tables.hub import GROUP_ROWS, HubWriter, PictureGroup
+from gtahead.tables.hub import GROUP_ROWS, HubWriter, ImageGroup
 
 
 def shard_file(folder: str, split: str, shard: tuple[int, int]) -> str:
@@ -29,7 +29,7 @@ def shard_file(folder: str, split: str, shard: tuple[int, int]) -> str:
 
 
 def frame_columns(frames: Sequence[ExportFrame]) -> dict[str, list[Any]]:
-    """Give what hub tables say of frames."""
+    """Return what hub tables say of frames."""
     rows = []
     for frame in frames:
         known = frame.conditions
@@ -55,12 +55,12 @@ _OPTIONAL = (*CONDITIONS, *TRIPLES)
 
 
 def head_columns(batch: Batch) -> Columns:
-    """Give what hub tables say of heads."""
+    """Return what hub tables say of heads."""
     heads = batch.heads
     boxes = heads.boxes_xyxy
     limits = batch.sizes_wh[batch.frame_of_heads]
     inside = (heads.points_xy >= 0) & (heads.points_xy < limits)
-    last = np.nextafter(limits.astype(np.float32), np.float32(0))  # what's in the picture stays so
+    last = np.nextafter(limits.astype(np.float32), np.float32(0))  # what's in the image stays so
     points = heads.points_xy.astype(np.float32)
     return {
         "id": heads.ids,
@@ -73,12 +73,12 @@ def head_columns(batch: Batch) -> Columns:
     }
 
 
-def _groups(batch: Batch, held: PictureGroup | None) -> Iterator[tuple[int, int]]:
+def _groups(batch: Batch, held: ImageGroup | None) -> Iterator[tuple[int, int]]:
     """Cut a shard into row groups: first frame, and the one behind the last.
 
     Args:
         batch: the shard.
-        held: filled with the pictures of each group; None where they aren't wanted.
+        held: filled with the images of each group; None where they aren't wanted.
     """
     first = 0
     for index, frame in enumerate(batch.frames):
@@ -92,10 +92,10 @@ def _groups(batch: Batch, held: PictureGroup | None) -> Iterator[tuple[int, int]
         yield first, len(batch.frames)
 
 
-def _added(held: PictureGroup, frame: ExportFrame) -> bool:
-    if frame.picture is not None:
-        require_picture(frame.picture)
-    return held.add(frame.picture)
+def _added(held: ImageGroup, frame: ExportFrame) -> bool:
+    if frame.image is not None:
+        require_image(frame.image)
+    return held.add(frame.image)
 
 
 @dataclass
@@ -126,10 +126,10 @@ def hub_rows(batch: Batch) -> HubRows:
     )
 
 
-def write_groups(path: Path, batch: Batch, rows: HubRows, *, pictures: bool) -> None:
+def write_groups(path: Path, batch: Batch, rows: HubRows, *, images: bool) -> None:
     """Write a table, a row group at a time."""
-    writer = HubWriter(path, pictures=pictures)
-    held = PictureGroup() if pictures else None
+    writer = HubWriter(path, images=images)
+    held = ImageGroup() if images else None
     try:
         for first, last in _groups(batch, held):
             bounds = {name: edges[first : last + 1] for name, edges in rows.bounds.items()}
@@ -154,10 +154,10 @@ def _write(batch: Batch) -> None:
     batch = batch.boxed()
     rows = hub_rows(batch)
     labels = batch.path(shard_file("annotations", batch.split, batch.shard))
-    write_groups(labels, batch, rows, pictures=False)
+    write_groups(labels, batch, rows, images=False)
     if batch.options.images != "none":
         path = batch.path(shard_file("data", batch.split, batch.shard))
-        write_groups(path, batch, rows, pictures=True)
+        write_groups(path, batch, rows, images=True)
 
 
 _HEADS_YAML = """\
@@ -192,8 +192,8 @@ _FRAME_YAML = """\
 """
 
 
-def _features(name: str, *, pictures: bool) -> str:
-    image = "  - {name: image, dtype: image}\n" * pictures
+def _features(name: str, *, images: bool) -> str:
+    image = "  - {name: image, dtype: image}\n" * images
     heads = "".join(f"  - name: {struct}\n{_HEADS_YAML}" for struct in ("objects", "ignored"))
     return f"- config_name: {name}\n  features:\n{image}{_FRAME_YAML}{heads}"
 
@@ -205,26 +205,26 @@ def _configuration(name: str, folder: str, splits: Sequence[str], *, default: bo
 
 
 def size_category(frames: int) -> str:
-    """Give the hub's word for how many rows a data set has."""
+    """Return the hub's word for how many rows a dataset has."""
     sizes = ((1000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
     return next((name for most, name in sizes if frames < most), "1M<n<10M")
 
 
-def configurations_yaml(splits: Sequence[str], *, pictures: bool) -> str:
+def configurations_yaml(splits: Sequence[str], *, images: bool) -> str:
     """Write what `load_dataset` needs to know: the configurations and their features.
 
     Args:
         splits: those that have frames.
-        pictures: whether there are shards with pictures beside those of labels.
+        images: whether there are shards with images beside those of labels.
     """
-    configurations = [("default", "data", True)] if pictures else []
-    configurations.append(("annotations", "annotations", not pictures))
+    configurations = [("default", "data", True)] if images else []
+    configurations.append(("annotations", "annotations", not images))
     return "".join(
         [
             "configs:\n",
             *(_configuration(name, f, splits, default=first) for name, f, first in configurations),
             "dataset_info:\n",
-            *(_features(name, pictures=f == "data") for name, f, _ in configurations),
+            *(_features(name, images=f == "data") for name, f, _ in configurations),
         ]
     )
 
@@ -233,7 +233,7 @@ def card(summary: Summary) -> str:
     """Write the card: what `load_dataset` needs to know, and what a reader should."""
     splits = list(summary.splits)
     document = summary.manifest
-    simulated = "Drawn by gtahead's simulator: no picture or head comes from a game.\n\n"
+    simulated = "Drawn by gtahead's simulator: no image or head comes from a game.\n\n"
     counts = "\n".join(f"| {split} | {number:,} |" for split, number in summary.splits.items())
     parts = [
         "---\n"
@@ -241,7 +241,7 @@ def card(summary: Summary) -> str:
         f"size_categories: ['{size_category(sum(summary.splits.values()))}']\n"
         "task_categories: [object-detection]\n"
         "tags: [synthetic, crowd-counting, head-detection, gtahead]\n",
-        configurations_yaml(splits, pictures=summary.options.images != "none"),
+        configurations_yaml(splits, images=summary.options.images != "none"),
         "---\n\n# Heads in crowds\n\n",
         simulated * bool(document["simulated"]),
         _BODY.format(
@@ -264,7 +264,7 @@ frames = load_dataset(".", split="{split}")
 ```
 
 `objects` are the heads that count: `bbox` is x, y, width, height and `point` is x, y, in pixels
-from the top-left corner of the picture; `category` 0 is `head`. `ignored` are heads that are
+from the top-left corner of the image; `category` 0 is `head`. `ignored` are heads that are
 neither to be found nor missed. A frame without heads has empty lists.
 
 | split | frames |
@@ -279,26 +279,26 @@ def _finish(summary: Summary) -> None:
 
 HUGGINGFACE = Format(
     name="huggingface",
-    title="Hugging Face hub, Parquet shards with pictures",
-    kind="data sets",
+    title="Hugging Face hub, Parquet shards with images",
+    kind="datasets",
     origin=ORIGIN,
     precision_px=0.001,
-    holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
+    supports=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
     layout=(
         "README.md   the card: configurations, features\n"
-        "data/<split>-00000-of-00001.parquet   with pictures\n"
+        "data/<split>-00000-of-00001.parquet   with images\n"
         "annotations/<split>-00000-of-00001.parquet   labels alone"
     ),
     notes=(
         "`datasets.load_dataset(FOLDER)`, plain and streaming; `load_dataset(FOLDER, "
         '"annotations")` for labels alone. `objects` are the heads that count, `ignored` '
-        "the others. Shards have at most 500 MB of pictures, row groups at most 100 rows "
-        "and 64 MB. Pictures keep their bytes."
+        "the others. Shards have at most 500 MB of images, row groups at most 100 rows "
+        "and 64 MB. Images keep their bytes."
     ),
     checked_with="datasets 3.6 and 5",
     write=_write,
     finish=_finish,
-    holds_pictures=True,
+    embeds_images=True,
     shards=True,
     index=False,
     boxed=True,

@@ -1,4 +1,4 @@
-"""Plain files that `datasets` reads by itself: pictures in folders, and a table beside them."""
+"""Plain files that `datasets` reads by itself: images in folders, and a table beside them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gtahead.errors import InputError, Where
 from gtahead.formats.base import ORIGIN, Batch, ExportFrame, Format, Summary
-from gtahead.formats.hub_reading import columns_of, loader, row_picture
+from gtahead.formats.hub_reading import columns_of, loader, row_image
 from gtahead.formats.huggingface import hub_rows, write_groups
 from gtahead.ingest.exports import split_word
 from gtahead.ingest.labelled import Listing
@@ -16,7 +16,7 @@ from gtahead.tables import hub
 TABLE = "metadata.parquet"
 
 
-def _picture(split: str, frame: ExportFrame) -> str:
+def _image(split: str, frame: ExportFrame) -> str:
     return f"{split}/images/{frame.nested_name}"
 
 
@@ -25,7 +25,7 @@ def _write(batch: Batch) -> None:
     path = batch.chunk_path(f"{batch.split}/{TABLE}")
     rows = hub_rows(batch)
     rows.frames["file_name"] = [f"images/{name}" for name in rows.frames["file_name"]]
-    write_groups(path, batch, rows, pictures=False)
+    write_groups(path, batch, rows, images=False)
 
 
 def _finish(summary: Summary) -> None:
@@ -46,7 +46,7 @@ def _recognise(root: Path) -> str | None:
 
 
 def _scan(root: Path) -> Listing:
-    pictures = []
+    images = []
     tables = _tables(root)
     if not tables:
         raise InputError(
@@ -61,24 +61,24 @@ def _scan(root: Path) -> Listing:
         columns_of(path, file)
         for row, values in enumerate(hub.read_frames_of(path, file)):
             name = str(values.get("file_name") or "")
-            place = f"{home}/{name}" if home != "." else name
-            pictures.append(row_picture(values, file, row, split, place))
-    return Listing(pictures, tables, loader(root), {"tool": "image folder"})
+            position = f"{home}/{name}" if home != "." else name
+            images.append(row_image(values, file, row, split, position))
+    return Listing(images, tables, loader(root), {"tool": "image folder"})
 
 
 IMAGEFOLDER = Format(
     name="imagefolder",
     title="image folder of datasets, metadata.parquet a split",
-    kind="data sets",
+    kind="datasets",
     origin=ORIGIN,
     precision_px=0.001,
-    holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
+    supports=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
     layout=("<split>/metadata.parquet\n<split>/images/<sequence>/<frame>.jpg"),
     notes=("`datasets.load_dataset(FOLDER)` without a card; the same columns as `huggingface`."),
     checked_with="datasets",
     write=_write,
     finish=_finish,
-    picture=_picture,
+    image=_image,
     index=False,
     boxed=True,
     reader=reader_of("imagefolder", f"image folder ({TABLE})", _recognise, _scan),

@@ -1,4 +1,4 @@
-"""JHU-Crowd++: a text file a picture, whole numbers."""
+"""JHU-Crowd++: a text file per image, whole numbers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from gtahead.formats.box_files import box_columns, own_text, rows_of_numbers
 from gtahead.formats.chunks import join_each_split, write_chunk, write_small
 from gtahead.formats.nwpu_lists import LIST_ORIGIN, pixel_of
 from gtahead.formats.text import RowFormat, slices_of
-from gtahead.ingest.exports import Index, pictures_below, split_word
-from gtahead.ingest.labelled import LabelledPicture, Listing, load_each, own_labels
+from gtahead.ingest.exports import Index, images_below, split_word
+from gtahead.ingest.labelled import LabelledImage, Listing, load_each, own_labels
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
 
 _ROW = RowFormat(0, " ", 0, " ", 0, " ", 0, " ", 0, " 0\n")
 
 
-def _picture(split: str, frame: ExportFrame) -> str:
+def _image(split: str, frame: ExportFrame) -> str:
     return f"{SPLIT_WORDS[split]}/images/{frame.padded_number}{frame.extension}"
 
 
-def _pictures_file(split: str) -> str:
+def _images_file(split: str) -> str:
     return f"{SPLIT_WORDS[split]}/image_labels.txt"
 
 
@@ -47,7 +47,7 @@ def _write(batch: Batch) -> None:
         weather = frame.about["weather"] or "normal"
         count = rows.count(b"\n")
         labels.append(f"{frame.padded_number},{count},crowd,{weather},0\n".encode())
-    write_chunk(batch, _pictures_file(batch.split), labels)
+    write_chunk(batch, _images_file(batch.split), labels)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -67,22 +67,22 @@ def _recognise(root: Path) -> str | None:
 
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
-    pictures = []
+    images = []
     for folder in _folders(root):
         home = folder.relative_to(root).as_posix()
         prefix = "" if home == "." else f"{home}/"
         split = split_word(root.name, folder.name)
-        there = pictures_below(folder / "images")
+        there = images_below(folder / "images")
         labels = {path.stem: f"{prefix}gt/{path.name}" for path in (folder / "gt").glob("*.txt")}
         for stem in sorted(set(labels) | set(there)):
             file = f"{prefix}images/{there.get(stem, stem + '.jpg')}"
             own = labels.get(stem)
             name = folder.name
-            pictures.append(index.picture(file, name, split=split, labels=own))
+            images.append(index.image(file, name, split=split, labels=own))
 
-    def read(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
-        del findings, place
-        lines = own_text(own_labels(root, picture)).splitlines()
+    def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
+        del findings, location
+        lines = own_text(own_labels(root, image)).splitlines()
         rows = rows_of_numbers(lines, (6,), None)
         points, sides = rows[:, :2], rows[:, 2:4]
         boxes = np.concatenate([points - sides / 2, points + sides / 2], axis=1)
@@ -90,19 +90,19 @@ def _scan(root: Path) -> Listing:
         return {"x": points[:, 0], "y": points[:, 1], **box_columns(boxes)}
 
     load = load_each(read, ["x", "y", *CAPTURED])
-    return Listing(pictures, [], load, {"tool": "JHU-Crowd++"})
+    return Listing(images, [], load, {"tool": "JHU-Crowd++"})
 
 
 JHU = Format(
     name="jhu",
-    title="JHU-Crowd++, .txt a picture",
+    title="JHU-Crowd++, .txt an image",
     kind="points",
     origin=LIST_ORIGIN,
     precision_px=1.5,
-    holds=frozenset({"boxes"}),
+    supports=frozenset({"boxes"}),
     layout=(
         "<train|val|test>/images/0001.jpg\n"
-        "<train|val|test>/gt/0001.txt   a line a head: x y w h occlusion blur\n"
+        "<train|val|test>/gt/0001.txt   a line per head: x y w h occlusion blur\n"
         "<train|val|test>/image_labels.txt\n"
         "frames.csv"
     ),
@@ -110,12 +110,12 @@ JHU = Format(
         "Whole numbers: the pixel that holds the point, and the box around it, 0 0 where "
         "there is none. "
         "`occlusion` is 2 where a head is occluded, else 1; it isn't read, since JHU "
-        "counts occluded heads. The fields of `image_labels.txt` follow the data set's "
+        "counts occluded heads. The fields of `image_labels.txt` follow the dataset's "
         "description; no file of it was seen."
     ),
     checked_with="numpy; no program of JHU's",
     write=_write,
-    finish=join_each_split(_pictures_file),
-    picture=_picture,
+    finish=join_each_split(_images_file),
+    image=_image,
     reader=reader_of("jhu", "JHU-Crowd++ (gt/*.txt)", _recognise, _scan),
 )

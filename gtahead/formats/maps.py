@@ -1,4 +1,4 @@
-"""Density maps and heatmaps on disk, a file a picture: .npz, or .h5 as CSRNet's loaders read it.
+"""Density maps and heatmaps on disk, a file per image: .npz, or .h5 as CSRNet's loaders read it.
 
 Maps are cheap to render on demand; stored ones are for programs that can't. Each says what it is:
 kind, stride, border, rule of the sigmas, and how many heads it was rendered from.
@@ -27,12 +27,12 @@ FILE_BYTES = 2_000
 """Of a map's file beside its cells."""
 
 
-def _picture(split: str, frame: ExportFrame) -> str:
+def _image(split: str, frame: ExportFrame) -> str:
     return f"{SPLIT_WORDS[split]}/images/{frame.nested_name}"
 
 
 def _estimate(sizes_wh: Iterable[tuple[int, int]], options: Options) -> int:
-    """Give the bytes of uncompressed maps; .npz files end up smaller."""
+    """Return the bytes of uncompressed maps; .npz files end up smaller."""
     size = np.dtype(options.dtype).itemsize
     shapes = (map_shape(size_wh, options.stride) for size_wh in sizes_wh)
     return sum(rows * columns * size + FILE_BYTES for rows, columns in shapes)
@@ -95,7 +95,7 @@ def _store(batch: Batch, frame: ExportFrame, name: str, values: Any, heads: int)
         _write_h5(path, name, stored, about)
 
 
-def _in_picture(frame: ExportFrame, heads: HeadColumns) -> int:
+def _in_image(frame: ExportFrame, heads: HeadColumns) -> int:
     inside = (heads.points_xy >= 0) & (heads.points_xy < np.array(frame.size_wh))
     return int(inside.all(axis=1).sum())
 
@@ -109,7 +109,7 @@ def _write_density(batch: Batch) -> None:
             stride=batch.options.stride,
             border="clip" if batch.options.border == "clip" else "renormalise",
         )
-        _store(batch, frame, "density", values, _in_picture(frame, heads))
+        _store(batch, frame, "density", values, _in_image(frame, heads))
 
 
 def _write_heatmap(batch: Batch) -> None:
@@ -117,18 +117,18 @@ def _write_heatmap(batch: Batch) -> None:
         values = render_heatmap(
             heads.points_xy, heads.sigmas_xy, frame.size_wh, stride=batch.options.stride
         )
-        _store(batch, frame, "heatmap", values, _in_picture(frame, heads))
+        _store(batch, frame, "heatmap", values, _in_image(frame, heads))
 
 
-_ORIGIN = "cell (i, j) covers j s <= x < (j + 1) s, 0 at the picture's top-left corner"
+_ORIGIN = "cell (i, j) covers j s <= x < (j + 1) s, 0 at the image's top-left corner"
 
 DENSITY = Format(
     name="density",
-    title="density maps, .npz or .h5 a picture",
+    title="density maps, .npz or .h5 an image",
     kind="maps",
     origin=_ORIGIN,
     precision_px=float("inf"),
-    holds=frozenset(),
+    supports=frozenset(),
     layout=(
         "<train|val|test>/images/<sequence>/<frame>.jpg\n"
         "<train|val|test>/ground_truth/<sequence>/<frame>.npz   density, about\n"
@@ -138,22 +138,22 @@ DENSITY = Format(
         "With `--store h5` a file has the dataset `density`, where CSRNet's loaders look "
         "for it (they want `--stride 1`). A map sums to its count within 0.1 %; `--border "
         "clip` gives the map of the papers, that loses what lies beyond the border. "
-        "`about` says kind, stride, border, rule of the sigmas, heads and the picture's "
+        "`about` says kind, stride, border, rule of the sigmas, heads and the image's "
         "size. What doesn't fit on the disk isn't begun."
     ),
     checked_with="numpy, h5py",
     write=_write_density,
-    picture=_picture,
+    image=_image,
     estimate=_estimate,
 )
 
 HEATMAP = Format(
     name="heatmap",
-    title="heatmaps with a peak of 1 a head, .npz or .h5 a picture",
+    title="heatmaps with a peak of 1 a head, .npz or .h5 an image",
     kind="maps",
     origin=_ORIGIN,
     precision_px=float("inf"),
-    holds=frozenset(),
+    supports=frozenset(),
     layout=(
         "<train|val|test>/images/<sequence>/<frame>.jpg\n"
         "<train|val|test>/ground_truth/<sequence>/<frame>.npz   heatmap, about\n"
@@ -165,6 +165,6 @@ HEATMAP = Format(
     ),
     checked_with="numpy, h5py",
     write=_write_heatmap,
-    picture=_picture,
+    image=_image,
     estimate=_estimate,
 )

@@ -16,7 +16,7 @@ from gtahead import storage
 from gtahead.arrays import Columns, Floats
 from gtahead.errors import Where
 from gtahead.findings import Findings
-from gtahead.ingest.labelled import LabelledPicture, Load, load_each, own_labels
+from gtahead.ingest.labelled import LabelledImage, Load, load_each, own_labels
 
 _HEADER = b"MATLAB 5.0 MAT-file, written by gtahead".ljust(116)
 
@@ -83,7 +83,7 @@ def unwrapped(value: Any) -> Any:  # noqa: ANN401 - whatever MATLAB wrote
 
 
 def as_points(value: Any) -> Floats:  # noqa: ANN401 - whatever MATLAB wrote
-    """Give (N, 2) points.
+    """Return (N, 2) points.
 
     Raises:
         ValueError: it's something else.
@@ -102,20 +102,20 @@ def as_points(value: Any) -> Floats:  # noqa: ANN401 - whatever MATLAB wrote
 
 
 def load_points(root: Path, read: Callable[[Path], Floats]) -> Load:
-    """Make what reads a file of (N, 2) points a picture."""
+    """Make what reads a file of (N, 2) points per image."""
 
-    def one(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
-        del findings, place
-        points = read(own_labels(root, picture))
+    def one(image: LabelledImage, findings: Findings, location: Where) -> Columns:
+        del findings, location
+        points = read(own_labels(root, image))
         return {"x": points[:, 0], "y": points[:, 1]}
 
     return load_each(one, ["x", "y"])
 
 
-MOST_BYTES = 2**26
+MAX_BYTES = 2**26
 """Of a variable once it's unpacked: four million points."""
 
-DEEPEST = 32
+MAX_DEPTH = 32
 """How deep cells and structs may stand in one another."""
 
 _HEADER_BYTES = 128
@@ -134,11 +134,11 @@ def refuse_bomb(data: bytes) -> None:
         return  # no version 5: SciPy says what it is
     order = "<" if data[126:128] == b"IM" else ">"
     waiting = [(memoryview(data)[_HEADER_BYTES:], 0)]
-    budget = MOST_BYTES
+    budget = MAX_BYTES
     while waiting:
         part, depth = waiting.pop()
-        if depth > DEEPEST:
-            msg = f"cells or structs in one another, over {DEEPEST} deep"
+        if depth > MAX_DEPTH:
+            msg = f"cells or structs in one another, over {MAX_DEPTH} deep"
             raise ValueError(msg)
         for kind, body in _elements(part, order):
             if kind == _COMPRESSED:
@@ -151,17 +151,17 @@ def refuse_bomb(data: bytes) -> None:
 
 def _elements(part: memoryview, order: str) -> list[tuple[int, memoryview]]:
     """Cut a stretch into its elements; what doesn't fit any more is left to SciPy."""
-    found, place = [], 0
-    while place + _TAG_BYTES <= len(part):
-        kind, size = struct.unpack_from(order + "II", part, place)
+    found, position = [], 0
+    while position + _TAG_BYTES <= len(part):
+        kind, size = struct.unpack_from(order + "II", part, position)
         if kind >> 16:  # a small element: its size and bytes stand in the tag itself
             kind, size = kind & 0xFFFF, kind >> 16
-            found.append((kind, part[place + 4 : place + 4 + size]))
-            place += _TAG_BYTES
+            found.append((kind, part[position + 4 : position + 4 + size]))
+            position += _TAG_BYTES
             continue
-        place += _TAG_BYTES
-        found.append((kind, part[place : place + size]))
-        place += size if kind == _COMPRESSED else -(-size // 8) * 8
+        position += _TAG_BYTES
+        found.append((kind, part[position : position + size]))
+        position += size if kind == _COMPRESSED else -(-size // 8) * 8
     return found
 
 
@@ -171,21 +171,21 @@ def _unpacked(body: memoryview, most: int) -> bytes:
     except zlib.error:
         return b""
     if len(unpacked) > most:
-        msg = f"a variable of over {MOST_BYTES:,} bytes once it's unpacked"
+        msg = f"a variable of over {MAX_BYTES:,} bytes once it's unpacked"
         raise ValueError(msg)
     return unpacked
 
 
 def _checked(body: memoryview, order: str) -> memoryview:
-    """Hold an array's claimed size against its bytes; give what may hold further arrays."""
+    """Check an array's claimed size against its bytes; return what may hold further arrays."""
     head = _elements(body[:4096], order)[:2]  # flags, dimensions
     if len(head) < 2 or len(head[0][1]) < 4:
         return body[:0]
     kind = struct.unpack_from(order + "I", head[0][1])[0] & 0xFF
     dims = struct.unpack(f"{order}{len(head[1][1]) // 4}i", head[1][1][: len(head[1][1]) // 4 * 4])
-    holds = kind in _HOLDERS
-    claimed = math.prod(max(side, 0) for side in dims) * (_TAG_BYTES if holds else 1)
+    supports = kind in _HOLDERS
+    claimed = math.prod(max(side, 0) for side in dims) * (_TAG_BYTES if supports else 1)
     if kind != _SPARSE and claimed > len(body):
         msg = f"an array of {' x '.join(map(str, dims))} in {len(body):,} bytes"
         raise ValueError(msg)
-    return body if holds else body[:0]
+    return body if supports else body[:0]

@@ -14,8 +14,8 @@ from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format, Summar
 from gtahead.formats.box_files import box_columns, corner_cents, own_text, rows_of_numbers
 from gtahead.formats.chunks import join, write_chunk
 from gtahead.formats.text import RowFormat, fixed, slices_of
-from gtahead.ingest.exports import Index, pictures_below, split_word
-from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
+from gtahead.ingest.exports import Index, images_below, split_word
+from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.names import is_safe_name
 from gtahead.tables.canonical import CAPTURED
@@ -25,8 +25,8 @@ def _folder(split: str, sequence: str) -> str:
     return f"{SPLIT_WORDS[split]}/{sequence}"
 
 
-def _picture(split: str, frame: ExportFrame) -> str:
-    return f"{_folder(split, frame.sequence)}/img1/{frame.place:06d}{frame.extension}"
+def _image(split: str, frame: ExportFrame) -> str:
+    return f"{_folder(split, frame.sequence)}/img1/{frame.position:06d}{frame.extension}"
 
 
 _ROW = RowFormat(0, ",", 0, ",", 2, ",", 2, ",", 2, ",", 2, ",", 0, ",1,", 4, "\n")
@@ -35,13 +35,13 @@ _ROW = RowFormat(0, ",", 0, ",", 2, ",", 2, ",", 2, ",", 2, ",", 0, ",1,", 4, "\
 def _write(batch: Batch) -> None:
     batch = batch.boxed()
     heads = batch.heads
-    places = np.array([frame.place for frame in batch.frames], np.int64)[batch.frame_of_heads]
+    positions = np.array([frame.position for frame in batch.frames], np.int64)[batch.frame_of_heads]
     corners = corner_cents(batch)
     sides = corners[:, 2:] - corners[:, :2]
     shares = fixed(np.where(np.isnan(heads.visibility), -1.0, heads.visibility), 4)
     counted = (~heads.ignored).astype(np.int64)
     first = corners[:, :2] + 100  # the first pixel is 1
-    columns = [places, heads.head_ids, *first.T, *sides.T, counted, shares]
+    columns = [positions, heads.head_ids, *first.T, *sides.T, counted, shares]
     text, starts = _ROW.render(columns)
     rows = list(slices_of(text, starts, batch.bounds))
     for sequence in dict.fromkeys(frame.sequence for frame in batch.frames):
@@ -53,7 +53,7 @@ def _write(batch: Batch) -> None:
             "name": sequence,
             "imDir": "img1",
             "frameRate": f"{last.about['fps'] or 1:g}",
-            "seqLength": str(last.place),
+            "seqLength": str(last.position),
             "imWidth": str(last.size_wh[0]),
             "imHeight": str(last.size_wh[1]),
             "imExt": last.extension,
@@ -73,7 +73,7 @@ def _finish(summary: Summary) -> None:
                 (summary.folder / folder / "seqinfo.ini").write_bytes(infos[-1].read_bytes())
 
 
-MOST_EMPTY = 10_000
+MAX_EMPTY = 10_000
 """Frames that nothing but `seqLength` tells of, at the end of a sequence."""
 
 
@@ -91,31 +91,31 @@ def _recognise(root: Path) -> str | None:
 
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
-    pictures = []
+    images = []
     files = []
     for folder in _sequences(root):
         name = folder.relative_to(root).as_posix()
         split = split_word(*folder.relative_to(root).parts[:-1]) or split_word(root.name)
         about = _seqinfo(folder / "seqinfo.ini")
-        images = str(about.get("imdir") or "img1")
-        there = pictures_below(folder / images) if is_safe_name(images) else {}
+        folder_name = str(about.get("imdir") or "img1")
+        there = images_below(folder / folder_name) if is_safe_name(folder_name) else {}
         files.append(folder / "gt" / "gt.txt")
         numbers = {int(stem): stem for stem in there if stem.isdigit()}
         length = about.get("seqlength", "")
         frames = _rows(files[-1], f"{name}/gt/gt.txt")
         last = max([0, *numbers, *frames])
         if length.isdigit() and len(length) < 10:
-            # Frames without heads and pictures are only counted: a few thousand are believed.
-            last = max(last, min(int(length), last + MOST_EMPTY))
+            # Frames without heads and images are only counted: a few thousand are believed.
+            last = max(last, min(int(length), last + MAX_EMPTY))
         size = about.get("imwidth", ""), about.get("imheight", "")
         size_wh = (int(size[0]), int(size[1])) if size[0].isdigit() and size[1].isdigit() else None
         for number in sorted({*range(1, last + 1), *numbers, *frames}):
             stem = numbers.get(number, f"{number:06d}")
-            file = f"{name}/{images}/{there.get(stem, stem + '.jpg')}"
+            file = f"{name}/{folder_name}/{there.get(stem, stem + '.jpg')}"
             key = frames.get(number, np.empty((0, 9)))
-            pictures.append(index.picture(file, folder.name, split=split, size_wh=size_wh, key=key))
+            images.append(index.image(file, folder.name, split=split, size_wh=size_wh, key=key))
     columns = (*CAPTURED, "head_id", "ignore", "visibility")
-    return Listing(pictures, files, load_each(_heads, columns), {"tool": "MOT"})
+    return Listing(images, files, load_each(_heads, columns), {"tool": "MOT"})
 
 
 def _seqinfo(path: Path) -> dict[str, str]:
@@ -143,9 +143,9 @@ def _rows(path: Path, name: str) -> dict[int, Floats]:
     return {int(number): part for number, part in zip(numbers, parts, strict=True)}
 
 
-def _heads(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
-    del findings, place
-    rows: Ints | Floats = picture.key
+def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns:
+    del findings, location
+    rows: Ints | Floats = image.key
     low = rows[:, 2:4] - 1
     boxes = np.concatenate([low, low + rows[:, 4:6]], axis=1)
     shares = np.where((rows[:, 8] >= 0) & (rows[:, 8] <= 1), rows[:, 8], np.nan)
@@ -163,7 +163,7 @@ MOT = Format(
     kind="boxes",
     origin="1-based: the top-left corner of the top-left pixel is (1, 1)",
     precision_px=0.01,
-    holds=frozenset({"boxes", "ids", "ignored", "visibility"}),
+    supports=frozenset({"boxes", "ids", "ignored", "visibility"}),
     layout=(
         "<train|val|test>/<sequence>/gt/gt.txt   "
         "frame, id, left, top, width, height, conf, class, visibility\n"
@@ -178,7 +178,7 @@ MOT = Format(
     checked_with="motmetrics",
     write=_write,
     finish=_finish,
-    picture=_picture,
+    image=_image,
     boxed=True,
     reader=reader_of("mot", "MOT (gt/gt.txt)", _recognise, _scan),
 )

@@ -1,4 +1,4 @@
-"""NWPU-Crowd: a JSON a picture, and lists for localisation."""
+"""NWPU-Crowd: a JSON per image, and lists for localisation."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from gtahead.formats.box_files import box_columns
 from gtahead.formats.chunks import join_each_split, write_chunk, write_small
 from gtahead.formats.nwpu_lists import lists_in, localisation_lines, pixel_of, scan_lists
 from gtahead.formats.text import RowFormat, fixed, point_cents, slices_of
-from gtahead.ingest.exports import Index, listing_text, pictures_below, split_word
-from gtahead.ingest.labelled import LabelledPicture, Listing, load_each, own_labels
+from gtahead.ingest.exports import Index, images_below, listing_text, split_word
+from gtahead.ingest.labelled import LabelledImage, Listing, load_each, own_labels
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
 
@@ -27,7 +27,7 @@ LEVELS = 5
 
 
 def _box_sigmas(batch: Batch) -> tuple[Ints, Ints, Ints]:
-    """Give NWPU's two radii and level of each head; 4, 8 and 1 where it has no box."""
+    """Return NWPU's two radii and level of each head; 4, 8 and 1 where it has no box."""
     boxes = batch.heads.boxes_xyxy
     sides = boxes[:, 2:] - boxes[:, :2]
     known = np.asarray(np.isfinite(sides).all(axis=1))
@@ -48,7 +48,7 @@ def _name(frame: ExportFrame) -> str:
     return f"{frame.row + 1:04d}"
 
 
-def _picture(split: str, frame: ExportFrame) -> str:
+def _image(split: str, frame: ExportFrame) -> str:
     del split
     return f"images/{_name(frame)}{frame.extension}"
 
@@ -96,13 +96,13 @@ def _write(batch: Batch) -> None:
 
 def _recognise(root: Path) -> str | None:
     if (root / "jsons").is_dir() and any((root / "jsons").glob("*.json")):
-        return "jsons/ holds a file a picture"
+        return "jsons/ holds a file per image"
     lists = lists_in(root, "*gt_loc*.txt")
     return f"{lists[0].name} is there" if lists else None
 
 
 def _splits(root: Path) -> dict[str, str]:
-    """Read which picture is in which split."""
+    """Read which image is in which split."""
     found = {}
     for word in ("train", "val", "test"):
         path = root / f"{word}.txt"
@@ -115,27 +115,27 @@ def _splits(root: Path) -> dict[str, str]:
 
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
-    there = pictures_below(root / "images")
+    there = images_below(root / "images")
     splits = _splits(root)
     if not (root / "jsons").is_dir():
         return scan_lists(root, "*gt_loc*.txt", "NWPU-Crowd")
     labels = {path.stem: f"jsons/{path.name}" for path in sorted((root / "jsons").glob("*.json"))}
-    pictures = []
+    images = []
     for stem in sorted(set(labels) | set(there)):
         split = splits.get(stem)
         if stem not in labels and split == "test":
             continue  # NWPU keeps the labels of its test split to itself
         file = f"images/{there.get(stem, stem + '.jpg')}"
         own = labels.get(stem)
-        pictures.append(index.picture(file, split or root.name, split=split, labels=own))
+        images.append(index.image(file, split or root.name, split=split, labels=own))
 
-    def read(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
-        del findings, place
-        points, boxes = _json(own_labels(root, picture), str(picture.labels))
+    def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
+        del findings, location
+        points, boxes = _json(own_labels(root, image), str(image.labels))
         return {"x": points[:, 0], "y": points[:, 1], **box_columns(boxes)}
 
     load = load_each(read, ["x", "y", *CAPTURED])
-    return Listing(pictures, [], load, {"tool": "NWPU-Crowd"})
+    return Listing(images, [], load, {"tool": "NWPU-Crowd"})
 
 
 def _json(path: Path, name: str) -> tuple[Floats, Floats]:
@@ -164,27 +164,27 @@ def _table(values: Any, width: int, name: str) -> Floats:  # noqa: ANN401 - JSON
 
 NWPU = Format(
     name="nwpu",
-    title="NWPU-Crowd, .json a picture and lists for localisation",
+    title="NWPU-Crowd, .json an image and lists for localisation",
     kind="points",
     origin="0-based, at the top-left corner of the top-left pixel; whole pixels in the lists",
     precision_px=0.01,
-    holds=frozenset({"boxes", "points"}),
+    supports=frozenset({"boxes", "points"}),
     layout=(
         "images/0001.jpg\n"
         "jsons/0001.json   img_id, human_num, points, boxes\n"
-        "<train|val|test>.txt   numbers of the pictures\n"
+        "<train|val|test>.txt   numbers of the images\n"
         "<train|val|test>_gt_loc.txt   id n, then x y sigma_s sigma_l level a head\n"
         "frames.csv"
     ),
     notes=(
-        "Pictures are numbered through all splits. In the lists numbers are whole: the "
+        "Images are numbered through all splits. In the lists numbers are whole: the "
         "pixel that holds the point, half the box's shorter side and half its diagonal, "
-        "and NWPU's level of its area. Read too: NWPU's own lists without pictures; sizes "
+        "and NWPU's level of its area. Read too: NWPU's own lists without images; sizes "
         "are then guessed."
     ),
     checked_with="json; no program of NWPU's",
     write=_write,
     finish=join_each_split(_names_file, _points_file),
-    picture=_picture,
+    image=_image,
     reader=reader_of("nwpu", "NWPU-Crowd (jsons/, or *_gt_loc.txt)", _recognise, _scan),
 )

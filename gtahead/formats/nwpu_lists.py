@@ -1,7 +1,7 @@
-"""Lists of points as crowd counting programs keep them: a line a picture, whole pixels.
+"""Lists of points as crowd counting programs keep them: a line per image, whole pixels.
 
 A point is given by the pixel that holds it, so it may be off by up to a pixel, and a head at the
-last pixel of its picture stays in it.
+last pixel of its image stays in it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import Batch
 from gtahead.formats.text import RowFormat, slices_of
-from gtahead.ingest.exports import Index, pictures_below, split_word
-from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
+from gtahead.ingest.exports import Index, images_below, split_word
+from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 
 LIST_ORIGIN = "0-based, of the pixel that holds the point"
 
 
 def pixel_of(batch: Batch) -> list[Ints]:
-    """Give the pixels that hold the points."""
+    """Return the pixels that hold the points."""
     return [np.floor(batch.heads.points_xy[:, k]).astype(np.int64) for k in (0, 1)]
 
 
@@ -33,7 +33,7 @@ _FIVE = RowFormat(" ", 0, " ", 0, " ", 0, " ", 0, " ", 0)
 def localisation_lines(
     batch: Batch, numbers: Sequence[int], columns: Sequence[Ints]
 ) -> list[bytes]:
-    """Write a line a frame: its number, how many heads, and five numbers a head."""
+    """Write a line per frame: its number, how many heads, and five numbers a head."""
     text, starts = _FIVE.render(columns)
     rows = slices_of(text, starts, batch.bounds)
     return [
@@ -66,8 +66,8 @@ def localisation_list(path: Path, name: str) -> Iterator[tuple[int, str, Floats 
     """Read lines of `id n` and n groups of `x y sigma_s sigma_l level`.
 
     Yields:
-        Line number, the picture's id, (n, 5) numbers, and "". Where a line is wrong its id (as far
-        as it can be told), None, and what is wrong.
+        Line number, the image's id, (n, 5) numbers, and "". Where a line is wrong its id (as far
+        as it can be reported), None, and what is wrong.
 
     Raises:
         InputError: not text.
@@ -94,10 +94,10 @@ def localisation_list(path: Path, name: str) -> Iterator[tuple[int, str, Floats 
         yield number, key, values[2:].reshape(-1, 5).astype(np.float64), ""
 
 
-def _heads(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
-    """Give the points that stand in a picture's key."""
-    del findings, place
-    line, groups, wrong = picture.key
+def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns:
+    """Return the points that stand in an image's key."""
+    del findings, location
+    line, groups, wrong = image.key
     if wrong:
         msg = f"line {line}: {wrong}"
         raise ValueError(msg)
@@ -110,14 +110,14 @@ def lists_in(root: Path, pattern: str) -> list[Path]:
 
 
 def scan_lists(root: Path, pattern: str, tool: str) -> Listing:
-    """List the pictures of localisation lists: by number, or by the order of their names."""
+    """List the images of localisation lists: by number, or by the order of their names."""
     index = Index.of(root)
-    pictures = []
+    images = []
     files = lists_in(root, pattern)
     for path in files:
         split = split_word(path.stem)
-        prefix, there = _pictures_of_list(root, path)
-        # Of an export of ours all names are known, even those of pictures that are lost.
+        prefix, there = _images_of_list(root, path)
+        # Of an export of ours all names are known, even those of images that are lost.
         ours = [PurePosixPath(stem) for stem in index.rows]
         own = [stem.name for stem in ours if stem.parent.as_posix() == prefix]
         in_order = sorted(own or there)
@@ -130,15 +130,15 @@ def scan_lists(root: Path, pattern: str, tool: str) -> Listing:
                 word = path.stem.removesuffix("_gt")
                 file = f"{word}/images/IMG_{stem.zfill(4)}.jpg"
             known = (line, groups, wrong)
-            pictures.append(index.picture(file, path.stem, split=split, key=known))
-    return Listing(pictures, files, load_each(_heads, ["x", "y"]), {"tool": tool})
+            images.append(index.image(file, path.stem, split=split, key=known))
+    return Listing(images, files, load_each(_heads, ["x", "y"]), {"tool": tool})
 
 
-def _pictures_of_list(root: Path, path: Path) -> tuple[str, dict[str, str]]:
-    """Find the pictures of a list: in a folder of its split, or in `images`."""
+def _images_of_list(root: Path, path: Path) -> tuple[str, dict[str, str]]:
+    """Find the images of a list: in a folder of its split, or in `images`."""
     word = path.name.split("_")[0]
     for folder in (root / word / "images", root / "images" / word, root / "images"):
-        there = pictures_below(folder)
+        there = images_below(folder)
         if there:
             return folder.relative_to(root).as_posix(), there
     return "images", {}

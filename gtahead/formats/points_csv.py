@@ -1,4 +1,4 @@
-"""Points as CSV: a line a head."""
+"""Points as CSV: a line per head."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
+from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_image
 from gtahead.formats.chunks import join_each_split, write_chunk
-from gtahead.formats.text import HOLDS, RowFormat, point_cents, slices_of
+from gtahead.formats.text import SUPPORTS, RowFormat, point_cents, slices_of
 from gtahead.ingest.exports import Index, sequence_of, split_word
-from gtahead.ingest.labelled import HeadsRead, LabelledPicture, Listing, gathered
+from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, gathered
 from gtahead.ingest.labelled_reader import reader_of
 
 CSV_COLUMNS = ("file", "frame_id", "head_id", "x", "y", "ignored")
@@ -34,7 +34,7 @@ def _write_csv(batch: Batch) -> None:
     lines = []
     for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
         if rows:
-            prefix = _csv_cells([nested_picture(batch.split, frame), frame.frame_id])
+            prefix = _csv_cells([nested_image(batch.split, frame), frame.frame_id])
             lines.append(prefix + rows[:-1].replace(b"\n", b"\n" + prefix) + b"\n")
     write_chunk(batch, _labels_file(batch.split), lines)
 
@@ -61,24 +61,24 @@ def _recognise_csv(root: Path) -> str | None:
 def _scan_csv(root: Path) -> Listing:
     """List frames: those of `frames.csv` where it's there, else those that have heads."""
     index = Index.of(root)
-    pictures: dict[tuple[str, str], LabelledPicture] = {}
+    images: dict[tuple[str, str], LabelledImage] = {}
     rows: dict[str, tuple[str, list[tuple[int, list[str]]]]] = {}
     files = _csv_files(root)
     if not files:
         remedy = "points stand in train.csv, val.csv and test.csv"
         raise InputError("no file of points is there", where=Where(str(root)), remedy=remedy)
     for stem, row in index.rows.items():
-        picture = index.picture(row["file"], "", key=stem)
-        pictures[picture.split or "", stem] = picture
+        image = index.image(row["file"], "", key=stem)
+        images[image.split or "", stem] = image
     for path in files:
         for number, cells in _csv_rows(path):
             stem = posixpath.splitext(cells["file"])[0]
             if stem not in index.rows:
                 folder, _, frame = (cells.get("frame_id") or stem).rpartition("/")
                 split = split_word(path.stem)
-                pictures.setdefault(
+                images.setdefault(
                     (split or "", stem),
-                    LabelledPicture(
+                    LabelledImage(
                         sequence_of(folder, path.stem), frame, split, cells["file"], key=stem
                     ),
                 )
@@ -86,17 +86,17 @@ def _scan_csv(root: Path) -> Listing:
             rows.setdefault(stem, (path.name, []))[1].append((number, values))
 
     def load(
-        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+        wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
     ) -> HeadsRead:
         parts = []
-        for number, picture in enumerate(wanted):
-            file, mine = rows.get(picture.key, ("", []))
-            place = Where(file, where.sequence, picture.frame)
-            parts.append((number, _csv_heads(mine, place, findings, ledger)))
+        for number, image in enumerate(wanted):
+            file, mine = rows.get(image.key, ("", []))
+            location = Where(file, where.sequence, image.frame)
+            parts.append((number, _csv_heads(mine, location, findings, ledger)))
         known = all((part["head_id"] >= 0).all() for _, part in parts)
         return HeadsRead(gathered(parts, ["x", "y", "ignore", *(["head_id"] if known else [])]))
 
-    return Listing(list(pictures.values()), files, load, {"tool": "points"})
+    return Listing(list(images.values()), files, load, {"tool": "points"})
 
 
 def _csv_rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
@@ -132,8 +132,8 @@ def _csv_heads(
         try:
             xy = float(x), float(y)
         except ValueError:
-            place = Where(where.file, where.sequence, where.frame, field=f"line {line}")
-            findings.add("bad-number", place, f"{x}, {y}")
+            location = Where(where.file, where.sequence, where.frame, field=f"line {line}")
+            findings.add("bad-number", location, f"{x}, {y}")
             ledger.heads.drop("bad-number")
             continue
         fine = head.lstrip("-").isdigit() and len(head) < 19
@@ -149,20 +149,20 @@ POINTS_CSV = Format(
     kind="points",
     origin=ORIGIN,
     precision_px=0.01,
-    holds=HOLDS,
+    supports=SUPPORTS,
     layout=(
         "<train|val|test>.csv   file, frame_id, head_id, x, y, ignored\n"
         "images/<sequence>/<frame>.jpg\n"
         "frames.csv"
     ),
     notes=(
-        "A line a head. Frames without heads stand in `frames.csv` only, as all frames do: in "
-        "other people's files, which have none, a picture without a line is named "
-        "(`picture-without-record`) and isn't a frame."
+        "A line per head. Frames without heads stand in `frames.csv` only, as all frames do: in "
+        "other people's files, which have none, an image without a line is named "
+        "(`image-without-record`) and isn't a frame."
     ),
     checked_with="pandas",
     write=_write_csv,
     finish=join_each_split(_labels_file, head=(",".join(CSV_COLUMNS) + "\n").encode()),
-    picture=nested_picture,
+    image=nested_image,
     reader=reader_of("points-csv", "points, CSV (<split>.csv)", _recognise_csv, _scan_csv),
 )

@@ -1,4 +1,4 @@
-"""Points as JSON Lines: a line a frame."""
+"""Points as JSON Lines: a line per frame."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gtahead import schemas
 from gtahead.arrays import Columns, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_picture
+from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_image
 from gtahead.formats.chunks import join_each_split, write_chunk
-from gtahead.formats.text import HOLDS, RowFormat, point_cents, slices_of
+from gtahead.formats.text import SUPPORTS, RowFormat, point_cents, slices_of
 from gtahead.ingest.exports import about_of, sequence_of, split_word
-from gtahead.ingest.labelled import HeadsRead, LabelledPicture, Listing, gathered
+from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, gathered
 from gtahead.ingest.labelled_reader import reader_of
 
 
@@ -48,7 +48,7 @@ def _write_json(batch: Batch) -> None:
     for frame, own, others in zip(batch.frames, counted, ignored, strict=True):
         about = {
             "frame_id": frame.frame_id,
-            "file": nested_picture(batch.split, frame),
+            "file": nested_image(batch.split, frame),
             "width": frame.size_wh[0],
             "height": frame.size_wh[1],
             "count": int(frame.about["num_heads"]),
@@ -75,7 +75,7 @@ def _recognise_json(root: Path) -> str | None:
 
 
 def _scan_json(root: Path) -> Listing:
-    pictures = []
+    images = []
     files = _lines_files(root)
     if not files:
         remedy = "lines stand in train.jsonl, val.jsonl and test.jsonl"
@@ -84,19 +84,19 @@ def _scan_json(root: Path) -> Listing:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    pictures.append(_json_picture(line, path.name, number))
-    return Listing(pictures, files, _load_json, {"tool": "points"})
+                    images.append(_json_image(line, path.name, number))
+    return Listing(images, files, _load_json, {"tool": "points"})
 
 
-def _json_picture(line: bytes, name: str, number: int) -> LabelledPicture:
-    place = Where(name, field=f"line {number}")
+def _json_image(line: bytes, name: str, number: int) -> LabelledImage:
+    location = Where(name, field=f"line {number}")
     try:
         row = schemas.parse_json(line, name)
     except InputError as error:
-        remedy = "mend the line, or export again"
-        raise InputError(error.what, where=place, value=error.value, remedy=remedy) from error
+        remedy = "fix the line, or export again"
+        raise InputError(error.what, where=location, value=error.value, remedy=remedy) from error
     if not isinstance(row, dict) or not isinstance(row.get("points"), list):
-        raise InputError("no frame with points", where=place, remedy="each line is one frame")
+        raise InputError("no frame with points", where=location, remedy="each line is one frame")
     file = str(row.get("file") or row.get("frame_id") or f"{number:06d}.jpg")
     folder, _, frame = str(row.get("frame_id") or posixpath.splitext(file)[0]).rpartition("/")
     lists = []
@@ -107,14 +107,14 @@ def _json_picture(line: bytes, name: str, number: int) -> LabelledPicture:
             points = np.asarray(points, np.float64).reshape(-1, 2) if len(points) else _NO_POINTS
         except (TypeError, ValueError) as error:
             where = Where(name, field=f"line {number}, {key}")
-            raise InputError("not a list of [x, y]", where=where, remedy="mend it") from error
+            raise InputError("not a list of [x, y]", where=where, remedy="fix it") from error
         ids: Any = row.get(key.replace("points", "ids"))
         whole = isinstance(ids, list) and len(ids) == len(points)
         whole = whole and all(isinstance(one, int) for one in ids)
         lists.append((points, np.array(ids, np.int64) if whole else None))
     size = row.get("width"), row.get("height")
     known = all(isinstance(side, int) and side > 0 for side in size)
-    return LabelledPicture(
+    return LabelledImage(
         sequence_of(folder, Path(name).stem),
         frame,
         split_word(name),
@@ -129,13 +129,13 @@ _NO_POINTS = np.empty((0, 2))
 
 
 def _load_json(
-    wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+    wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
 ) -> HeadsRead:
     del findings, where
     parts = []
-    with_ids = all(ids is not None for picture in wanted for _, ids in picture.key)
-    for index, picture in enumerate(wanted):
-        for (points, ids), ignored in zip(picture.key, (0, 1), strict=True):
+    with_ids = all(ids is not None for image in wanted for _, ids in image.key)
+    for index, image in enumerate(wanted):
+        for (points, ids), ignored in zip(image.key, (0, 1), strict=True):
             columns: Columns = {"x": points[:, 0], "y": points[:, 1]}
             columns["ignore"] = np.full(len(points), ignored)
             if with_ids:
@@ -152,8 +152,8 @@ POINTS_JSON = Format(
     kind="points",
     origin=ORIGIN,
     precision_px=0.01,
-    holds=HOLDS,
-    layout=("<train|val|test>.jsonl   a line a frame\nimages/<sequence>/<frame>.jpg"),
+    supports=SUPPORTS,
+    layout=("<train|val|test>.jsonl   a line per frame\nimages/<sequence>/<frame>.jpg"),
     notes=(
         "A line has `frame_id`, `file`, `width`, `height`, `count`, what is known of the "
         "frame, `points` as `[x, y]` with their persons' `ids`, and `ignored_points` with "
@@ -162,7 +162,7 @@ POINTS_JSON = Format(
     checked_with="pandas",
     write=_write_json,
     finish=join_each_split(_labels_file),
-    picture=nested_picture,
+    image=nested_image,
     index=False,
     reader=reader_of(
         "points-json", "points, JSON Lines (<split>.jsonl)", _recognise_json, _scan_json

@@ -1,4 +1,4 @@
-"""UCF-QNRF: a .mat a picture, `annPoints`."""
+"""UCF-QNRF: a .mat an image, `annPoints`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gtahead.formats.matlab import (
     save_mat,
     unwrapped,
 )
-from gtahead.ingest.exports import Index, pictures_below, split_word
+from gtahead.ingest.exports import Index, images_below, split_word
 from gtahead.ingest.labelled import Listing
 from gtahead.ingest.labelled_reader import reader_of
 
@@ -28,7 +28,7 @@ def _write(batch: Batch) -> None:
         save_mat(path, {"annPoints": heads.points_xy})
 
 
-def _picture(split: str, frame: ExportFrame) -> str:
+def _image(split: str, frame: ExportFrame) -> str:
     return f"{_FOLDERS[split]}/img_{frame.padded_number}{frame.extension}"
 
 
@@ -58,34 +58,34 @@ def _recognise(root: Path) -> str | None:
 
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
-    pictures = []
+    images = []
     for folder in _folders(root):
         name = folder.relative_to(root).as_posix()
         prefix = "" if name == "." else f"{name}/"
         split = split_word(root.name, folder.name)
-        there = pictures_below(folder)
+        there = images_below(folder)
         labels = {m[1]: path.name for path in folder.iterdir() if (m := _NAME.fullmatch(path.name))}
         for stem in sorted(set(labels) | {s for s in there if "/" not in s}):
             file = f"{prefix}{there.get(stem, stem + '.jpg')}"
             own = f"{prefix}{labels[stem]}" if stem in labels else None
             sequence = root.name if name == "." else name
-            pictures.append(index.picture(file, sequence, split=split, labels=own))
-    return Listing(pictures, [], load_points(root, qnrf_points), {"tool": "UCF-QNRF"})
+            images.append(index.image(file, sequence, split=split, labels=own))
+    return Listing(images, [], load_points(root, qnrf_points), {"tool": "UCF-QNRF"})
 
 
 QNRF = Format(
     name="qnrf",
-    title="UCF-QNRF, .mat a picture",
+    title="UCF-QNRF, .mat an image",
     kind="points",
     origin=MATLAB_ORIGIN,
     precision_px=0.0,
-    holds=frozenset({"points"}),
+    supports=frozenset({"points"}),
     layout=(
         "<Train|Val|Test>/img_0001.jpg\n<Train|Val|Test>/img_0001_ann.mat   annPoints\nframes.csv"
     ),
     notes=("Points are taken as they stand, as every loader does."),
     checked_with="scipy",
     write=_write,
-    picture=_picture,
+    image=_image,
     reader=reader_of("qnrf", "UCF-QNRF (*_ann.mat)", _recognise, _scan),
 )

@@ -1,4 +1,4 @@
-"""ShanghaiTech: a .mat a picture, `image_info` in a cell as its own program left it."""
+"""ShanghaiTech: a .mat an image, `image_info` in a cell as its own program left it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gtahead.formats.matlab import (
     save_mat,
     unwrapped,
 )
-from gtahead.ingest.exports import Index, pictures_below, split_word
+from gtahead.ingest.exports import Index, images_below, split_word
 from gtahead.ingest.labelled import Listing
 from gtahead.ingest.labelled_reader import reader_of
 
@@ -35,7 +35,7 @@ def _write(batch: Batch) -> None:
         save_mat(path, {"image_info": info})
 
 
-def _picture(split: str, frame: ExportFrame) -> str:
+def _image(split: str, frame: ExportFrame) -> str:
     return f"{_FOLDERS[split]}/images/IMG_{frame.number}{frame.extension}"
 
 
@@ -71,13 +71,13 @@ def _recognise(root: Path) -> str | None:
 
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
-    pictures = []
+    images = []
     for folder in _folders(root):
         home = folder.parent
         parts = [root.name, *home.relative_to(root).parts]
         split = split_word(*parts)
         sequence = "__".join(home.relative_to(root).parts) or root.name
-        there = pictures_below(home / "images")
+        there = images_below(home / "images")
         prefix = (home / "images").relative_to(root).as_posix()
         labels = {
             match[1]: path.relative_to(root).as_posix()
@@ -87,18 +87,18 @@ def _scan(root: Path) -> Listing:
         for stem in sorted(set(labels) | set(there)):
             file = f"{prefix}/{there.get(stem, stem + '.jpg')}"
             labels_file = labels.get(stem)
-            pictures.append(index.picture(file, sequence, split=split, labels=labels_file))
+            images.append(index.image(file, sequence, split=split, labels=labels_file))
     about = {"tool": "ShanghaiTech"}
-    return Listing(pictures, [], load_points(root, shanghaitech_points), about)
+    return Listing(images, [], load_points(root, shanghaitech_points), about)
 
 
 SHANGHAITECH = Format(
     name="shanghaitech",
-    title="ShanghaiTech, .mat a picture",
+    title="ShanghaiTech, .mat an image",
     kind="points",
     origin=MATLAB_ORIGIN,
     precision_px=0.0,
-    holds=frozenset({"points"}),
+    supports=frozenset({"points"}),
     layout=(
         "<train|val|test>_data/images/IMG_1.jpg\n"
         "<train|val|test>_data/ground-truth/GT_IMG_1.mat   image_info{1,1}.location, .number\n"
@@ -106,12 +106,12 @@ SHANGHAITECH = Format(
     ),
     notes=(
         "MAT v5 files without date and platform. Read too: part A and part B as they are, "
-        "grey pictures, and `image_info` however MATLAB nested it. Nobody says whether "
+        "grey images, and `image_info` however MATLAB nested it. Nobody says whether "
         "the points count from 0 or from 1: they are taken as they stand, as every loader "
         "does."
     ),
     checked_with="scipy",
     write=_write,
-    picture=_picture,
+    image=_image,
     reader=reader_of("shanghaitech", "ShanghaiTech (ground-truth/GT_*.mat)", _recognise, _scan),
 )

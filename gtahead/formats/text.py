@@ -22,38 +22,38 @@ Engine = Literal["auto", "plain", "compiled"]
 WORTH_COMPILING = 200_000
 """Rows, over the life of a process, from which on it pays to load numba."""
 
-MOST_EXACT = 2.0**52
+MAX_EXACT = 2.0**52
 """Below, a multiple of 10^-n is the double nearest to it, and prints as what it is."""
 
 _written = 0
 
 
 def worth_compiling(rows: int) -> bool:
-    """Say whether numba's loops pay off for so many more rows."""
+    """Return whether numba's loops pay off for so many more rows."""
     global _written  # noqa: PLW0603 - a worker writes many small batches
     _written += rows
     return _written >= WORTH_COMPILING or "numba" in sys.modules
 
 
 def fixed(values: Floats, decimals: int) -> Ints:
-    """Give numbers as whole multiples of 10^-decimals, rounded half to even.
+    """Return numbers as whole multiples of 10^-decimals, rounded half to even.
 
     Raises:
         ValueError: a number isn't finite, or too large.
     """
     scaled = np.rint(np.asarray(values, np.float64) * 10.0**decimals)
-    if not (np.abs(scaled) < MOST_EXACT).all():  # also of NaN
+    if not (np.abs(scaled) < MAX_EXACT).all():  # also of NaN
         msg = "a number to be written isn't finite, or too large"
         raise ValueError(msg)
     return np.asarray(scaled, np.int64)
 
 
 def fixed_within(values: Floats, limits: Ints, decimals: int) -> Ints:
-    """As `fixed`, but what lies below its limit stays below it: a head in its picture stays there.
+    """As `fixed`, but what lies below its limit stays below it: a head in its image stays there.
 
     Args:
         values: (N,) coordinates.
-        limits: (N,) widths or heights; values in [0, limit) are in the picture.
+        limits: (N,) widths or heights; values in [0, limit) are in the image.
         decimals: to keep.
     """
     rounded = fixed(values, decimals)
@@ -121,11 +121,11 @@ class RowFormat:
         return b"".join(rows), np.asarray(ends, np.int64)
 
 
-HOLDS = frozenset({"points", "ids", "ignored"})
+SUPPORTS = frozenset({"points", "ids", "ignored"})
 
 
 def point_cents(batch: Batch, decimals: int = 2) -> list[Ints]:
-    """Give x and y as whole multiples of 10^-decimals; heads in their picture stay there."""
+    """Return x and y as whole multiples of 10^-decimals; heads in their image stay there."""
     limits = batch.sizes_wh[batch.frame_of_heads]
     points = batch.heads.points_xy
     return [fixed_within(points[:, k], limits[:, k], decimals) for k in (0, 1)]

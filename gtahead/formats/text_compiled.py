@@ -13,7 +13,7 @@ from gtahead.arrays import Bytes, Ints
 from gtahead.compiling import compiled
 
 Whole = Any
-"""numba's uint64 or int64: places count without a sign, so that no index wraps around."""
+"""numba's uint64 or int64: offsets count without a sign, so that no index wraps around."""
 
 _PAIRS = np.frombuffer("".join(f"{n:02d}" for n in range(100)).encode(), np.uint8).copy()
 _POWERS = np.array([10**n for n in range(10)], np.uint64)
@@ -24,8 +24,8 @@ BUFFER_BYTES = 32_000_000
 
 
 @compiled
-def put_whole(out: Bytes, place: Whole, number: Whole) -> Whole:
-    """Write a number that isn't negative; give the place behind it."""
+def put_whole(out: Bytes, position: Whole, number: Whole) -> Whole:
+    """Write a number that isn't negative; return the position after it."""
     length: Whole = uint64(1)
     for power in range(1, 8):  # comparisons are much cheaper than divisions
         if number >= _POWERS[power]:
@@ -35,7 +35,7 @@ def put_whole(out: Bytes, place: Whole, number: Whole) -> Whole:
         while rest > uint64(0):
             rest //= uint64(10)
             length += uint64(1)
-    end = place + length
+    end = position + length
     at = end
     while number >= uint64(100):
         rest = number // uint64(100)
@@ -45,38 +45,38 @@ def put_whole(out: Bytes, place: Whole, number: Whole) -> Whole:
         out[at] = _PAIRS[pair]
         out[at + uint64(1)] = _PAIRS[pair + uint64(1)]
     if number >= uint64(10):
-        out[place] = _PAIRS[number * uint64(2)]
-        out[place + uint64(1)] = _PAIRS[number * uint64(2) + uint64(1)]
+        out[position] = _PAIRS[number * uint64(2)]
+        out[position + uint64(1)] = _PAIRS[number * uint64(2) + uint64(1)]
     else:
-        out[place] = uint64(_ZERO) + number
+        out[position] = uint64(_ZERO) + number
     return end
 
 
 @compiled
-def put_fixed(out: Bytes, place: Whole, number: Whole, decimals: int) -> Whole:
-    """Write a whole multiple of 10^-decimals; give the place behind it."""
+def put_fixed(out: Bytes, position: Whole, number: Whole, decimals: int) -> Whole:
+    """Write a whole multiple of 10^-decimals; return the position after it."""
     if number < 0:
-        out[place] = _MINUS
-        place += uint64(1)
+        out[position] = _MINUS
+        position += uint64(1)
         number = -number
     size: Whole = uint64(number)
     if decimals == 0:
-        return put_whole(out, place, size)
+        return put_whole(out, position, size)
     if decimals == 2:  # by far the most
         whole = size // uint64(100)
         pair = (size - whole * uint64(100)) * uint64(2)
-        place = put_whole(out, place, whole)
-        out[place] = _DOT
-        out[place + uint64(1)] = _PAIRS[pair]
-        out[place + uint64(2)] = _PAIRS[pair + uint64(1)]
-        return place + uint64(3)
+        position = put_whole(out, position, whole)
+        out[position] = _DOT
+        out[position + uint64(1)] = _PAIRS[pair]
+        out[position + uint64(2)] = _PAIRS[pair + uint64(1)]
+        return position + uint64(3)
     whole = size // _POWERS[decimals]
     rest = size - whole * _POWERS[decimals]
-    place = put_whole(out, place, whole)
-    out[place] = _DOT
-    end = place + uint64(decimals)
+    position = put_whole(out, position, whole)
+    out[position] = _DOT
+    end = position + uint64(decimals)
     at = end
-    while at > place:
+    while at > position:
         out[at] = uint64(_ZERO) + rest % uint64(10)
         rest //= uint64(10)
         at -= uint64(1)
@@ -87,20 +87,20 @@ def put_fixed(out: Bytes, place: Whole, number: Whole, decimals: int) -> Whole:
 def _rows(
     out: Bytes, texts: Bytes, starts: Ints, decimals: Ints, values: Ints, lengths: Ints
 ) -> int:
-    place: Whole = uint64(0)
+    position: Whole = uint64(0)
     fields = len(decimals)
     for row in range(values.shape[1]):
-        first = place
+        first = position
         for index in range(fields):
             for at in range(uint64(starts[index]), uint64(starts[index + 1])):
-                out[place] = texts[at]
-                place += uint64(1)
-            place = put_fixed(out, place, values[index, row], decimals[index])
+                out[position] = texts[at]
+                position += uint64(1)
+            position = put_fixed(out, position, values[index, row], decimals[index])
         for at in range(uint64(starts[fields]), uint64(starts[fields + 1])):
-            out[place] = texts[at]
-            place += uint64(1)
-        lengths[row] = place - first
-    return int(place)
+            out[position] = texts[at]
+            position += uint64(1)
+        lengths[row] = position - first
+    return int(position)
 
 
 def render(

@@ -1,4 +1,4 @@
-"""Pascal VOC: an XML a picture, whole pixels counted from 1."""
+"""Pascal VOC: an XML an image, whole pixels counted from 1."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.box_files import believed_size, box_columns, boxes_inside
 from gtahead.formats.chunks import join_each_split, write_chunk, write_small
 from gtahead.formats.text import RowFormat, slices_of
-from gtahead.ingest.exports import Index, listing_text, pictures_below, split_word
-from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
+from gtahead.ingest.exports import Index, images_below, listing_text, split_word
+from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
 
@@ -36,7 +36,7 @@ _OBJECT = RowFormat(
 )
 
 
-def _picture(split: str, frame: ExportFrame) -> str:
+def _image(split: str, frame: ExportFrame) -> str:
     del split
     return f"JPEGImages/{frame.flat_name}{frame.extension}"
 
@@ -95,31 +95,31 @@ def _scan(root: Path) -> Listing:
             for name in (line.split()[0] for line in lines if line.split()):
                 if splits.setdefault(name, split) != split:
                     raise InputError(
-                        "a picture is listed in two splits",
+                        "an image is listed in two splits",
                         where=Where(path.relative_to(root).as_posix()),
                         value=name,
                         remedy="take it out of one of the lists",
                     )
     beside = "JPEGImages" if (root / "Annotations").is_dir() else ""
     folder = next((n for n in ("JPEGImages", "images") if (root / n).is_dir()), beside)
-    there = pictures_below(root / folder)
+    there = images_below(root / folder)
     prefix = f"{folder}/" if folder else ""
     labels = {path.stem: path.relative_to(root).as_posix() for path in _labels(root)}
-    pictures = []
+    images = []
     for stem in sorted(set(labels) | {name for name in there if "/" not in name}):
         file = f"{prefix}{there.get(stem, stem + '.jpg')}"
         split = splits.get(stem)
         own = labels.get(stem, f"Annotations/{stem}.xml")
-        pictures.append(index.picture(file, split or root.name, split=split, labels=own))
+        images.append(index.image(file, split or root.name, split=split, labels=own))
 
-    def read(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
-        return _heads(root, picture, findings, place)
+    def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
+        return _heads(root, image, findings, location)
 
     load = load_each(read, (*CAPTURED, "ignore"))
-    return Listing(pictures, [], load, {"tool": "Pascal VOC"})
+    return Listing(images, [], load, {"tool": "Pascal VOC"})
 
 
-DEEPEST = 32
+MAX_DEPTH = 32
 """How deep elements may stand in one another; four is what there is."""
 
 
@@ -141,8 +141,8 @@ def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]
         if not path and name != "annotation":
             msg = f"it begins with <{name}>, not <annotation>"
             raise ValueError(msg)
-        if len(path) == DEEPEST:
-            msg = f"elements in one another, over {DEEPEST} deep"
+        if len(path) == MAX_DEPTH:
+            msg = f"elements in one another, over {MAX_DEPTH} deep"
             raise ValueError(msg)
         path.append(name)
         texts.clear()
@@ -177,9 +177,9 @@ def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]
     return (sides if min(sides) > 0 else None), objects
 
 
-def _heads(root: Path, picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+def _heads(root: Path, image: LabelledImage, findings: Findings, location: Where) -> Columns:
     """Read one file: heads and mistyped heads; others are left out."""
-    told, objects = parse_voc((root / str(picture.labels)).read_bytes())
+    reported, objects = parse_voc((root / str(image.labels)).read_bytes())
     boxes, ignored = [], []
     others = 0
     for number, one in enumerate(objects, 1):
@@ -188,7 +188,7 @@ def _heads(root: Path, picture: LabelledPicture, findings: Findings, place: Wher
             others += 1
             continue
         if name not in ("head", "heads"):
-            findings.add("class-taken-as-head", place, one["name"], f"object {number}")
+            findings.add("class-taken-as-head", location, one["name"], f"object {number}")
         try:
             boxes.append([float(one[tag]) for tag in ("xmin", "ymin", "xmax", "ymax")])
         except (KeyError, ValueError) as error:
@@ -196,11 +196,13 @@ def _heads(root: Path, picture: LabelledPicture, findings: Findings, place: Wher
             raise ValueError(msg) from error
         ignored.append(int(one.get("difficult") == "1"))
     if others:
-        findings.add("other-class", place, detail=f"{others} objects")
-    if told is not None and picture.file and (root / picture.file).is_file():
-        own = believed_size(root, picture)
-        if told not in (own, own[::-1]):
-            findings.add("size-differs", place, f"{told[0]} x {told[1]}", f"{own[0]} x {own[1]}")
+        findings.add("other-class", location, detail=f"{others} objects")
+    if reported is not None and image.file and (root / image.file).is_file():
+        own = believed_size(root, image)
+        if reported not in (own, own[::-1]):
+            findings.add(
+                "size-differs", location, f"{reported[0]} x {reported[1]}", f"{own[0]} x {own[1]}"
+            )
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     corners[:, :2] -= 1
     return box_columns(corners, ignore=np.array(ignored, np.int8))
@@ -208,11 +210,11 @@ def _heads(root: Path, picture: LabelledPicture, findings: Findings, place: Wher
 
 VOC = Format(
     name="voc",
-    title="Pascal VOC, .xml a picture",
+    title="Pascal VOC, .xml an image",
     kind="boxes",
     origin="1-based, whole pixels, the last one is part of the box",
     precision_px=0.5,
-    holds=frozenset({"boxes", "ignored"}),
+    supports=frozenset({"boxes", "ignored"}),
     layout=(
         "Annotations/<sequence>__<frame>.xml\n"
         "JPEGImages/<sequence>__<frame>.jpg\n"
@@ -223,13 +225,13 @@ VOC = Format(
         "`xmin` of the leftmost pixel is 1, and `xmax` is part of the box; numbers are "
         "whole. Ignored heads are `difficult`; boxes are cut at the border and then "
         "`truncated`. Read too: SCUT-HEAD. A class that only begins with `head` is kept "
-        "and reported; sizes are the picture's own, whatever the file says; declared "
+        "and reported; sizes are the image's own, whatever the file says; declared "
         "entities are refused."
     ),
     checked_with="globox",
     write=_write,
     finish=join_each_split(_names_file),
-    picture=_picture,
+    image=_image,
     clips=True,
     boxed=True,
     reader=reader_of("voc", "Pascal VOC (Annotations/*.xml)", _recognise, _scan),

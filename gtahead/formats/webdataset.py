@@ -1,4 +1,4 @@
-"""Tar shards as `webdataset` streams them: a picture and a JSON under one key."""
+"""Tar shards as `webdataset` streams them: an image and a JSON under one key."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gtahead import schemas
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
-from gtahead.formats.batches import require_picture
+from gtahead.formats.batches import require_image
 from gtahead.formats.hub_reading import together_from
 from gtahead.formats.text import RowFormat, fixed, point_cents, slices_of
-from gtahead.images.reading import PICTURE_SUFFIXES, PictureError
+from gtahead.images.reading import IMAGE_SUFFIXES, ImageError
 from gtahead.ingest.exports import about_of, split_word
-from gtahead.ingest.labelled import HeadsRead, LabelledPicture, Listing
+from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import CapturedFrame
 
@@ -89,9 +89,9 @@ def _write(batch: Batch) -> None:
                 **frame.conditions,
             }
             text = orjson.dumps(about)[:-1] + b',"objects":%b,"ignored":%b}\n' % (own, others)
-            if frame.picture is not None:
-                require_picture(frame.picture)
-                data = frame.picture.read_bytes()
+            if frame.image is not None:
+                require_image(frame.image)
+                data = frame.image.read_bytes()
                 _add(archive, f"{_key(frame)}{frame.extension}", data)
             _add(archive, f"{_key(frame)}.json", text)
 
@@ -115,7 +115,7 @@ def _recognise(root: Path) -> str | None:
 
 @lru_cache(maxsize=64)
 def _members(path: Path, size: int, time: int) -> list[tuple[str, int, int]]:
-    """Give name, place and size of a tar's files.
+    """Return name, offset and size of a tar's files.
 
     Raises:
         InputError: not a tar, or cut short.
@@ -137,39 +137,39 @@ def _bad_shard(path: Path, what: str) -> InputError:
 
 
 def _members_of(path: Path) -> list[tuple[str, int, int]]:
-    told = path.stat()
-    return _members(path, told.st_size, told.st_mtime_ns)
+    reported = path.stat()
+    return _members(path, reported.st_size, reported.st_mtime_ns)
 
 
 def _scan(root: Path) -> Listing:
-    pictures = []
+    images = []
     shards = _shards(root)
     for path in shards:
         members = _members_of(path)
         keys = {
             name.partition(".")[0]: number
             for number, (name, _, _) in enumerate(members)
-            if Path(name).suffix.lower() in PICTURE_SUFFIXES
+            if Path(name).suffix.lower() in IMAGE_SUFFIXES
         }
-        told = {name.partition(".")[0] for name, _, _ in members if name.endswith(".json")}
-        for key in sorted(set(keys) - told):
+        reported = {name.partition(".")[0] for name, _, _ in members if name.endswith(".json")}
+        for key in sorted(set(keys) - reported):
             split = split_word(path.stem)
-            one = LabelledPicture(path.stem, key, split, path.name, row=keys[key])
-            pictures.append(one)
+            one = LabelledImage(path.stem, key, split, path.name, row=keys[key])
+            images.append(one)
         with path.open("rb") as file:
-            for name, place, size in members:
+            for name, position, size in members:
                 if not name.endswith(".json"):
                     continue
-                file.seek(place)
+                file.seek(position)
                 where = f"{path.name} > {name}"
                 document = schemas.parse_json(file.read(size), where)
                 row = keys.get(name.partition(".")[0])
-                pictures.append(_listed(document, path, where, row))
-    return Listing(pictures, shards, _load, {"tool": "webdataset"})
+                images.append(_listed(document, path, where, row))
+    return Listing(images, shards, _load, {"tool": "webdataset"})
 
 
-def _listed(document: Any, path: Path, where: str, row: int | None) -> LabelledPicture:  # noqa: ANN401
-    """Give one sample's picture its names.
+def _listed(document: Any, path: Path, where: str, row: int | None) -> LabelledImage:  # noqa: ANN401
+    """Name the image of one sample.
 
     Raises:
         InputError: it isn't a frame with heads.
@@ -179,7 +179,7 @@ def _listed(document: Any, path: Path, where: str, row: int | None) -> LabelledP
     if not whole or not all(isinstance(side, int) and side > 0 for side in size):
         remedy = "a sample's JSON has width, height and objects"
         raise InputError("not a frame with heads", where=Where(where), remedy=remedy)
-    return LabelledPicture(
+    return LabelledImage(
         sequence=str(document.get("sequence") or path.stem),
         frame=str(document.get("frame") or Path(where).stem),
         split=split_word(path.stem),
@@ -192,21 +192,21 @@ def _listed(document: Any, path: Path, where: str, row: int | None) -> LabelledP
 
 
 def _load(
-    wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+    wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
 ) -> HeadsRead:
     parts, faults = [], {}
-    for index, picture in enumerate(wanted):
-        if picture.key is None:
-            findings.add("labels-missing", Where(picture.file, where.sequence, picture.frame))
+    for index, image in enumerate(wanted):
+        if image.key is None:
+            findings.add("labels-missing", Where(image.file, where.sequence, image.frame))
             faults[index] = "labels-missing"
             continue
-        file, objects, ignored = picture.key
+        file, objects, ignored = image.key
         try:
             for lists, flag in ((objects, False), (ignored, True)):
                 parts.append((_columns(lists), index, flag))
         except (TypeError, ValueError) as error:
-            place = Where(file, where.sequence, picture.frame)
-            findings.add("bad-frame-labels", place, detail=str(error))
+            location = Where(file, where.sequence, image.frame)
+            findings.add("bad-frame-labels", location, detail=str(error))
             faults[index] = "bad-frame-labels"
     together = together_from(parts)
     ledger.heads.came += len(together["x"])
@@ -240,30 +240,30 @@ def _unpack(root: Path, frame: CapturedFrame) -> bytes:
     assert frame.file is not None
     assert frame.row is not None
     try:
-        _, place, size = _members_of(root / frame.file)[frame.row]
+        _, position, size = _members_of(root / frame.file)[frame.row]
         with (root / frame.file).open("rb") as file:
-            file.seek(place)
+            file.seek(position)
             return file.read(size)
     except (OSError, InputError, IndexError) as error:
-        raise PictureError("picture-unreadable", str(error)) from error
+        raise ImageError("image-unreadable", str(error)) from error
 
 
 WEBDATASET = Format(
     name="webdataset",
-    title="webdataset, tar shards of pictures and JSON",
-    kind="data sets",
+    title="webdataset, tar shards of images and JSON",
+    kind="datasets",
     origin=ORIGIN,
     precision_px=0.01,
-    holds=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
+    supports=frozenset({"boxes", "points", "ids", "ignored", "occluded", "visibility"}),
     layout=("<train|val|test>-000000.tar   00000001.jpg, 00000001.json, ..."),
     notes=(
         "Keys are the frames' numbers; the JSON has `frame_id`, size, what is known of "
         "the frame, `objects` and `ignored` as lists; -1 stands for unknown. Shards have "
-        "at most 500 MB of pictures."
+        "at most 500 MB of images."
     ),
     checked_with="webdataset",
     write=_write,
-    holds_pictures=True,
+    embeds_images=True,
     shards=True,
     index=False,
     boxed=True,

@@ -1,4 +1,4 @@
-"""YOLO: a text file a picture, boxes as shares of its sides."""
+"""YOLO: a text file per image, boxes as shares of its sides."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from gtahead.formats.box_files import (
 )
 from gtahead.formats.chunks import write_small
 from gtahead.formats.text import RowFormat, fixed, fixed_within, slices_of
-from gtahead.ingest.exports import Index, listing_text, pictures_below, sequence_of, split_word
-from gtahead.ingest.labelled import LabelledPicture, Listing, load_each
+from gtahead.ingest.exports import Index, images_below, listing_text, sequence_of, split_word
+from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
 
 _ROW = RowFormat("0 ", 6, " ", 6, " ", 6, " ", 6, "\n")
 
 
-def _picture(split: str, frame: ExportFrame) -> str:
+def _image(split: str, frame: ExportFrame) -> str:
     return f"images/{SPLIT_WORDS[split]}/{frame.nested_name}"
 
 
@@ -68,13 +68,13 @@ def _recognise(root: Path) -> str | None:
 
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
-    there = pictures_below(root / "images")
+    there = images_below(root / "images")
     labels = {
         path.relative_to(root / "labels").with_suffix("").as_posix(): path
         for path in _labels(root)
         if path.name != "classes.txt"
     }
-    pictures = []
+    images = []
     for stem in sorted(set(labels) | set(there)):
         folder = str(PurePosixPath(stem).parent)
         split = split_word(*PurePosixPath(folder).parts) or split_word(root.name)
@@ -82,25 +82,25 @@ def _scan(root: Path) -> Listing:
         name = sequence_of("/".join(parts), split or root.name)
         file = f"images/{there.get(stem, stem + '.jpg')}"
         own = f"labels/{stem}.txt"
-        picture = index.picture(file, name, split=split, labels=own, key=stem in labels)
-        pictures.append(picture)
+        image = index.image(file, name, split=split, labels=own, key=stem in labels)
+        images.append(image)
     wanted = _class(root)
 
-    def read(picture: LabelledPicture, findings: Findings, place: Where) -> Columns:
+    def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
         rows = np.empty((0, 5))
-        if picture.key:  # YOLO's own convention: a picture without labels has no objects
-            lines = own_text(root / str(picture.labels)).splitlines()
+        if image.key:  # YOLO's own convention: an image without labels has no objects
+            lines = own_text(root / str(image.labels)).splitlines()
             rows = rows_of_numbers(lines, (5, 6), None)
         others = rows[:, 0] != wanted
         if wanted is not None and others.any():
-            findings.add("other-class", place, detail=f"{int(others.sum())} boxes")
+            findings.add("other-class", location, detail=f"{int(others.sum())} boxes")
             rows = rows[~others]
-        width, height = believed_size(root, picture)
+        width, height = believed_size(root, image)
         scale = np.array([width, height])
         centre, sides = rows[:, 1:3] * scale, rows[:, 3:5] * scale
         return box_columns(np.concatenate([centre - sides / 2, centre + sides / 2], axis=1))
 
-    return Listing(pictures, [], load_each(read, CAPTURED), {"tool": "YOLO"})
+    return Listing(images, [], load_each(read, CAPTURED), {"tool": "YOLO"})
 
 
 def _class(root: Path) -> int | None:
@@ -141,27 +141,27 @@ def _yaml_names(text: str) -> list[str]:
 
 YOLO = Format(
     name="yolo",
-    title="YOLO, .txt a picture",
+    title="YOLO, .txt an image",
     kind="boxes",
-    origin="shares of the picture's width and height, 0 at its top-left corner",
+    origin="shares of the image's width and height, 0 at its top-left corner",
     precision_px=0.01,
-    holds=frozenset({"boxes"}),
+    supports=frozenset({"boxes"}),
     layout=(
         "data.yaml\n"
         "images/<train|val|test>/<sequence>/<frame>.jpg\n"
-        "labels/<train|val|test>/<sequence>/<frame>.txt   a line a head: 0 x y width height\n"
+        "labels/<train|val|test>/<sequence>/<frame>.txt   a line per head: 0 x y width height\n"
         "frames.csv"
     ),
     notes=(
-        "Values are shares of the picture, six decimals, centre first; boxes are cut at "
+        "Values are shares of the image, six decimals, centre first; boxes are cut at "
         "the border. A frame without heads has an empty file. Read too: several classes "
-        "(the one called `head` in `data.yaml` or `classes.txt`), and pictures without a "
+        "(the one called `head` in `data.yaml` or `classes.txt`), and images without a "
         "file, which by YOLO's convention have no heads."
     ),
     checked_with="globox",
     write=_write,
     finish=_finish,
-    picture=_picture,
+    image=_image,
     clips=True,
     boxed=True,
     reader=reader_of("yolo", "YOLO (labels/*.txt)", _recognise, _scan),

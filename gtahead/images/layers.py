@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     pass
 from gtahead.arrays import Booleans
-from gtahead.images.reading import PictureError, decode, read_header
+from gtahead.images.reading import ImageError, decode, read_header
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Layer:
     Attributes:
         shown: the screen with this go's people.
         empty: the screen without them, or None.
-        stencil: one byte a pixel, row by row.
+        stencil: one byte per pixel, row by row.
     """
 
     shown: bytes
@@ -34,7 +34,7 @@ PERSON = 1
 
 
 def people_in_stencil(stencil: bytes, size_wh: tuple[int, int]) -> Booleans | None:
-    """Say which pixels (H, W) show people; None where the stencil has another size."""
+    """Return which pixels (H, W) show people; None where the stencil has another size."""
     width, height = size_wh
     if len(stencil) != width * height:
         return None
@@ -53,7 +53,7 @@ def compose(layers: Sequence[Layer]) -> bytes:
         A PNG file.
 
     Raises:
-        PictureError: a shot isn't readable, or sizes differ.
+        ImageError: a shot isn't readable, or sizes differ.
     """
     import cv2
 
@@ -63,28 +63,28 @@ def compose(layers: Sequence[Layer]) -> bytes:
                 read_header(screen_file)  # refuses what is too large to decode
     shots = [decode(layer.shown, cv2.IMREAD_COLOR) for layer in layers]
     if any(shot is None for shot in shots):
-        raise PictureError("picture-unreadable", "one of its layers")
+        raise ImageError("image-unreadable", "one of its layers")
     screens = [shot for shot in shots if shot is not None]
     whole = screens[0].copy()
     size_wh = (whole.shape[1], whole.shape[0])
     if any(screen.shape != whole.shape for screen in screens):
-        raise PictureError("wrong-size", "its layers differ in size")
+        raise ImageError("wrong-size", "its layers differ in size")
     largest = np.zeros(whole.shape[:2], np.int32)
     for layer, screen in zip(layers, screens, strict=True):
         empty = None if layer.empty is None else decode(layer.empty, cv2.IMREAD_COLOR)
         if layer.empty is None:
             continue
         if empty is None or empty.shape != screen.shape:
-            raise PictureError("picture-unreadable", "a layer's empty screen")
+            raise ImageError("image-unreadable", "a layer's empty screen")
         change = ((screen.astype(np.int32) - empty) ** 2).sum(axis=2)
         more = change > largest
         whole[more], largest[more] = screen[more], change[more]
     for layer, screen in zip(layers, screens, strict=True):
         people = people_in_stencil(layer.stencil, size_wh)
         if people is None:
-            raise PictureError("picture-unreadable", "a layer's stencil has another size")
+            raise ImageError("image-unreadable", "a layer's stencil has another size")
         whole[people] = screen[people]
     done, data = cv2.imencode(".png", whole, [cv2.IMWRITE_PNG_COMPRESSION, 3])
     if not done:
-        raise PictureError("picture-unreadable", "its layers can't be put together")
+        raise ImageError("image-unreadable", "its layers can't be put together")
     return bytes(data)

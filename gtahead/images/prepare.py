@@ -11,19 +11,19 @@ import numpy as np
 
 if TYPE_CHECKING:
     from PIL import Image
-from gtahead.images.reading import EXTENSIONS, Header, PictureError, decode_upright
+from gtahead.images.reading import EXTENSIONS, Header, ImageError, decode_upright
 
 _JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A picture ready for a data set.
+class PreparedImage:
+    """An image ready for a dataset.
 
     Attributes:
-        header: of the picture as it came.
-        sha256: of the bytes that the data set gets.
-        extension: of the file that the data set gets.
+        header: of the image as it came.
+        sha256: of the bytes that the dataset gets.
+        extension: of the file that the dataset gets.
         new_bytes: None where the file that came is used as it is, else what replaces it.
         changes: finding codes that say what was changed.
     """
@@ -44,18 +44,18 @@ def _encode(image: Image.Image, kind: str) -> bytes:
     return out.getvalue()
 
 
-def prepare(data: bytes, header: Header) -> Prepared:
-    """Make a picture fit for a data set: upright, 8-bit RGB, without EXIF, in a common format.
+def prepare(data: bytes, header: Header) -> PreparedImage:
+    """Make an image fit for a dataset: upright, 8-bit RGB, without EXIF, in a common format.
 
-    A picture that already is all that keeps its very bytes. EXIF data alone is cut out without
-    touching the pixels; only a turned picture, another colour mode or a rare format is encoded
+    An image that already is all that keeps its very bytes. EXIF data alone is cut out without
+    touching the pixels; only a turned image, another colour mode or a rare format is encoded
     anew.
 
     Raises:
-        PictureError: more than 8 bits a channel, or not decodable.
+        ImageError: more than 8 bits a channel, or not decodable.
     """
     if header.is_deep:
-        raise PictureError("deep-colour", f"mode {header.mode}")
+        raise ImageError("deep-colour", f"mode {header.mode}")
     if header.format not in EXTENSIONS:
         _refuse_deep(data)
     changes = []
@@ -75,7 +75,7 @@ def prepare(data: bytes, header: Header) -> Prepared:
             extension = EXTENSIONS[header.format]
         return _prepared(header, cut, extension, ["exif-removed"])
     digest = hashlib.sha256(data).hexdigest()
-    return Prepared(header, digest, EXTENSIONS[header.format], None, ())
+    return PreparedImage(header, digest, EXTENSIONS[header.format], None, ())
 
 
 def _refuse_deep(data: bytes) -> None:
@@ -84,12 +84,14 @@ def _refuse_deep(data: bytes) -> None:
 
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is not None and pixels.dtype != np.uint8:
-        raise PictureError("deep-colour", f"{pixels.dtype} values")
+        raise ImageError("deep-colour", f"{pixels.dtype} values")
 
 
-def _prepared(header: Header, new_bytes: bytes, extension: str, changes: list[str]) -> Prepared:
+def _prepared(
+    header: Header, new_bytes: bytes, extension: str, changes: list[str]
+) -> PreparedImage:
     digest = hashlib.sha256(new_bytes).hexdigest()
-    return Prepared(header, digest, extension, new_bytes, tuple(changes))
+    return PreparedImage(header, digest, extension, new_bytes, tuple(changes))
 
 
 def _without_exif(data: bytes, kind: str) -> bytes | None:
@@ -102,29 +104,29 @@ def _without_exif(data: bytes, kind: str) -> bytes | None:
 
 
 def _jpeg_without_app1(data: bytes) -> bytes | None:
-    kept, place = [data[:2]], 2
-    while place + 4 <= len(data):
-        if data[place] != 0xFF:
+    kept, position = [data[:2]], 2
+    while position + 4 <= len(data):
+        if data[position] != 0xFF:
             return None
-        marker = data[place + 1]
+        marker = data[position + 1]
         if marker == 0xDA:  # the scan begins: pixels from here on
-            return b"".join([*kept, data[place:]])
-        end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+            return b"".join([*kept, data[position:]])
+        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
         if marker != 0xE1:
-            kept.append(data[place:end])
-        place = end
+            kept.append(data[position:end])
+        position = end
     return None
 
 
 def _png_without_exif(data: bytes) -> bytes | None:
     dropped = (b"eXIf", b"tEXt", b"iTXt", b"zTXt")  # EXIF also travels in text chunks
-    kept, place = [data[:8]], 8
-    while place + 12 <= len(data):
-        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
-        name = data[place + 4 : place + 8]
+    kept, position = [data[:8]], 8
+    while position + 12 <= len(data):
+        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
+        name = data[position + 4 : position + 8]
         if name not in dropped:
-            kept.append(data[place:end])
+            kept.append(data[position:end])
         if name == b"IEND":
             return b"".join(kept)
-        place = end
+        position = end
     return None

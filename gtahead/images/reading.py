@@ -1,6 +1,6 @@
-"""Pictures as files: header, health, colour mode, EXIF; judged from bytes, never from a name.
+"""Images as files: header, health, colour mode, EXIF; judged from bytes, never from a name.
 
-Pictures are read whole and decoded from memory, so that any path works. The header is read and the
+Images are read whole and decoded from memory, so that any path works. The header is read and the
 number of pixels checked before anything is decoded.
 """
 
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 2**27
-"""Largest picture that is decoded: 134 million pixels, a 16 k by 8 k frame."""
+"""Largest image that is decoded: 134 million pixels, a 16 k by 8 k frame."""
 
 MAX_BYTES = 2**30
-"""Largest file that is read as a picture: MAX_PIXELS in 8 bytes each."""
+"""Largest file that is read as an image: MAX_PIXELS in 8 bytes each."""
 
 DECODE_LIMIT_S = 60.0
-"""How long a decoder may take with one picture; MAX_PIXELS take a few seconds."""
+"""How long a decoder may take with one image; MAX_PIXELS take a few seconds."""
 
 FLAT_STD = 2.0
-"""Grey levels (of 255) of standard deviation below which a picture shows nothing."""
+"""Grey levels (of 255) of standard deviation below which an image shows nothing."""
 
 EXTENSIONS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp"}
-"""Formats that a data set keeps as they are; the file's name follows its content."""
+"""Formats that a dataset keeps as they are; the file's name follows its content."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
-"""What is read as a picture, as Pillow calls it: others start programs (EPS) or are no pictures."""
+"""What is read as an image, as Pillow calls it: others start programs (EPS) or are no images."""
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
 _ORIENTATION = 0x0112
 
 
-class PictureError(Exception):
-    """The picture can't be used; `code` is the finding's code."""
+class ImageError(Exception):
+    """The image can't be used; `code` is the finding's code."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(code, detail)
@@ -59,7 +59,7 @@ class PictureError(Exception):
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture says of itself before it is decoded.
+    """What an image says of itself before it is decoded.
 
     Attributes:
         format: JPEG, PNG, WEBP, BMP or another that Pillow knows.
@@ -92,7 +92,7 @@ R = TypeVar("R")
 
 
 def _limited(decode: Callable[P, R]) -> Callable[P, R]:
-    """Give a decoder a limit of time and a name for the lack of memory.
+    """Return a decoder a limit of time and a name for the lack of memory.
 
     It works in a thread of its own. Nothing can stop one that hangs in a library, but its frame is
     set aside and the rest goes on.
@@ -115,9 +115,9 @@ def _limited(decode: Callable[P, R]) -> Callable[P, R]:
         if done:
             return done[0]
         if not failed:
-            raise PictureError("picture-unreadable", f"not decoded within {DECODE_LIMIT_S:g} s")
+            raise ImageError("image-unreadable", f"not decoded within {DECODE_LIMIT_S:g} s")
         if isinstance(failed[0], MemoryError):
-            raise PictureError("picture-unreadable", "too little memory") from failed[0]
+            raise ImageError("image-unreadable", "too little memory") from failed[0]
         raise failed[0]
 
     return call
@@ -127,27 +127,27 @@ def read_bytes(path: Path) -> bytes:
     """Read a file whole, if it is one.
 
     Raises:
-        PictureError: missing, no regular file (a pipe would be waited for), larger than
+        ImageError: missing, no regular file (a pipe would be waited for), larger than
             `MAX_BYTES`, or not readable.
     """
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
-            raise PictureError("not-a-picture", "not a regular file")
+            raise ImageError("not-an-image", "not a regular file")
         if about.st_size > MAX_BYTES:
-            raise PictureError("picture-too-large", f"{as_size(about.st_size)} of file")
+            raise ImageError("image-too-large", f"{as_size(about.st_size)} of file")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise PictureError("picture-missing") from error
+        raise ImageError("image-missing") from error
     except OSError as error:
-        raise PictureError("picture-unreadable", error.strerror or "") from error
+        raise ImageError("image-unreadable", error.strerror or "") from error
 
 
 def _open(data: bytes) -> Image.Image:
     from PIL import Image, UnidentifiedImageError
 
     if not data:
-        raise PictureError("picture-empty")
+        raise ImageError("image-empty")
     try:
         with warnings.catch_warnings():
             # Our own limit is checked right after, from the same header; and a TIFF whose directory
@@ -156,25 +156,25 @@ def _open(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise PictureError("picture-too-large") from error
+        raise ImageError("image-too-large") from error
     except (OSError, ValueError, SyntaxError) as error:  # Pillow's plugins on damaged headers
         for signature, kind in ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG", "PNG")):
             if data.startswith(signature) and _is_cut_short(data, kind):
-                raise PictureError("picture-truncated", f"{len(data)} bytes") from error
+                raise ImageError("image-truncated", f"{len(data)} bytes") from error
         if isinstance(error, UnidentifiedImageError):
-            raise PictureError("not-a-picture") from error
-        raise PictureError("picture-unreadable", str(error)) from error
+            raise ImageError("not-an-image") from error
+        raise ImageError("image-unreadable", str(error)) from error
 
 
 def read_header(data: bytes) -> Header:
-    """Read a picture's header.
+    """Read an image's header.
 
     Raises:
-        PictureError: empty, not a picture, damaged, or beyond `MAX_PIXELS`.
+        ImageError: empty, not an image, damaged, or beyond `MAX_PIXELS`.
     """
     image = _open(data)
     if image.width * image.height > MAX_PIXELS:
-        raise PictureError("picture-too-large", f"{image.width} x {image.height}")
+        raise ImageError("image-too-large", f"{image.width} x {image.height}")
     mode = "I;16" if _is_deep_png(data) else image.mode  # Pillow calls 16-bit colour "RGB"
     kind = "JPEG" if image.format == "MPO" else image.format or ""  # a JPEG with more behind it
     try:
@@ -193,27 +193,27 @@ def read_header(data: bytes) -> Header:
 _ENDS = ((b"\xff\xd8\xff", "JPEG", b"\xff\xd9"), (b"\x89PNG", "PNG", b"IEND"))
 
 PEEKED = 262_144
-"""Bytes at the beginning of a picture in which its header nearly always is."""
+"""Bytes at the beginning of an image in which its header nearly always is."""
 
 
 def peek(path: Path) -> Header:
-    """Read a picture's header without reading the picture, and see whether its end is there.
+    """Read an image's header without reading the image, and see whether its end is there.
 
     Raises:
-        PictureError: as `read_header`, or cut short.
+        ImageError: as `read_header`, or cut short.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise PictureError("not-a-picture", "not a regular file")
+            raise ImageError("not-an-image", "not a regular file")
         with path.open("rb") as file:
             begin = file.read(PEEKED)
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size - PEEKED // 4))
             end = file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise PictureError("picture-missing") from error
+        raise ImageError("image-missing") from error
     except OSError as error:
-        raise PictureError("picture-unreadable", error.strerror or "") from error
+        raise ImageError("image-unreadable", error.strerror or "") from error
     for signature, kind, mark in _ENDS:
         # Something may stand behind the end; then the whole file is asked.
         if (
@@ -221,36 +221,36 @@ def peek(path: Path) -> Header:
             and mark not in end
             and _is_cut_short(read_bytes(path), kind)
         ):
-            raise PictureError("picture-truncated", f"{size} bytes")
+            raise ImageError("image-truncated", f"{size} bytes")
     if size <= PEEKED:
         return read_header(begin)
     try:
         return read_header(begin)
-    except PictureError:  # a header longer than that
+    except ImageError:  # a header longer than that
         return read_header(read_bytes(path))
 
 
 def decode_grey(data: bytes) -> npt.NDArray[np.uint8] | None:
-    """Decode a picture to grey, (H, W), as it is stored; None where it doesn't decode."""
+    """Decode an image to grey, (H, W), as it is stored; None where it doesn't decode."""
     import cv2
 
     return decode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 def difference_hash(data: bytes, *, cells: int = 8, reduced: bool = True) -> int:
-    """Give a picture's difference hash, alike for pictures that look alike.
+    """Return an image's difference hash, alike for images that look alike.
 
     A bit says whether a cell of 8 x 9 is brighter than its left neighbour (N. Krawetz, "Kind of
     like that", 2013).
 
     Args:
-        data: the picture's file.
+        data: the image's file.
         cells: rows of cells; the hash has the square of it as bits, 64 by default.
         reduced: decode at an eighth of the size: twice as fast for JPEG, yet other formats are made
-            smaller in another way, so that a picture that was saved as another kind differs more.
+            smaller in another way, so that an image that was saved as another kind differs more.
 
     Raises:
-        PictureError: it doesn't decode.
+        ImageError: it doesn't decode.
     """
     import cv2
 
@@ -279,25 +279,25 @@ def decode(data: bytes, flags: int) -> npt.NDArray[np.uint8] | None:
 
 
 def decode_rgb(data: bytes) -> npt.NDArray[np.uint8]:
-    """Decode a picture to (H, W, 3), upright, red first; 16 bits are taken to 8.
+    """Decode an image to (H, W, 3), upright, red first; 16 bits are taken to 8.
 
     Raises:
-        PictureError: it doesn't decode.
+        ImageError: it doesn't decode.
     """
     import cv2
 
     read_header(data)  # refuses what is too large to decode
     pixels = decode(data, cv2.IMREAD_COLOR_RGB)
     if pixels is None:
-        raise PictureError("picture-unreadable")
+        raise ImageError("image-unreadable")
     return pixels
 
 
 def decode_values(data: bytes) -> npt.NDArray[np.uint8]:
-    """Decode a stencil that was saved as a picture: its values as they are, (H, W).
+    """Decode a stencil that was saved as an image: its values as they are, (H, W).
 
     Raises:
-        PictureError: it doesn't decode, or isn't one byte a pixel.
+        ImageError: it doesn't decode, or isn't one byte per pixel.
     """
     import cv2
 
@@ -305,44 +305,44 @@ def decode_values(data: bytes) -> npt.NDArray[np.uint8]:
     try:
         values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise PictureError("picture-unreadable") from error
+        raise ImageError("image-unreadable") from error
     if values is None or values.ndim != 2 or values.dtype != np.uint8:
-        raise PictureError("picture-unreadable")
+        raise ImageError("image-unreadable")
     return np.asarray(values)
 
 
 def _is_cut_short(data: bytes, kind: str) -> bool:
-    """Say whether a JPEG or PNG lacks its end mark."""
+    """Return whether a JPEG or PNG lacks its end mark."""
     marks = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
     return kind in marks and data.rfind(marks[kind]) <= len(data) // 2  # not a thumbnail's
 
 
 def check_health(data: bytes, header: Header) -> None:
-    """Decode a picture at an eighth of its size and judge what is there.
+    """Decode an image at an eighth of its size and judge what is there.
 
     Raises:
-        PictureError: truncated, unreadable, or flat.
+        ImageError: truncated, unreadable, or flat.
     """
     import cv2
 
     if _is_cut_short(data, header.format):
         # OpenCV may fill what is missing without a word: of a PNG, before version 5 of a JPEG.
-        raise PictureError("picture-truncated", f"{len(data)} bytes")
+        raise ImageError("image-truncated", f"{len(data)} bytes")
     grey = decode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8)
     if grey is None and header.format not in EXTENSIONS:
         grey = np.asarray(decode_upright(data).convert("L"))
     if grey is None:
-        raise PictureError("picture-unreadable")
+        raise ImageError("image-unreadable")
     if float(grey.std()) < FLAT_STD:
-        raise PictureError("flat-picture", f"grey level {float(grey.mean()):.0f} throughout")
+        raise ImageError("flat-image", f"grey level {float(grey.mean()):.0f} throughout")
 
 
 @_limited
 def decode_upright(data: bytes) -> Image.Image:
-    """Decode a picture in full, turned upright, as 8-bit RGB.
+    """Decode an image in full, turned upright, as 8-bit RGB.
 
     Raises:
-        PictureError: it doesn't decode.
+        ImageError: it doesn't decode.
     """
     from PIL import ImageOps
 
@@ -351,7 +351,7 @@ def decode_upright(data: bytes) -> Image.Image:
         upright = ImageOps.exif_transpose(image)
         return _to_rgb(upright)
     except (OSError, ValueError, SyntaxError) as error:
-        raise PictureError("picture-unreadable", str(error)) from error
+        raise ImageError("image-unreadable", str(error)) from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -15,8 +15,8 @@ import orjson
 from gtahead import storage
 from gtahead.errors import InputError, Where
 from gtahead.geometry import Camera
-from gtahead.images.reading import PICTURE_SUFFIXES
-from gtahead.ingest.labelled import LabelledPicture
+from gtahead.images.reading import IMAGE_SUFFIXES
+from gtahead.ingest.labelled import LabelledImage
 
 INDEX = "frames.csv"
 """In exports of ours: which file is which frame."""
@@ -61,19 +61,19 @@ def _bad_marker(path: Path, what: str) -> InputError:
         "what the export says of itself can't be read",
         where=Where(str(path)),
         value=what,
-        remedy="export the data set again; without this file, the folder is anybody's labels",
+        remedy="export the dataset again; without this file, the folder is anybody's labels",
     )
 
 
 def exported_as(root: Path) -> str | None:
-    """Say as what format a folder was exported by gtahead; None where it wasn't."""
+    """Return as what format a folder was exported by gtahead; None where it wasn't."""
     name = marker_of(root).get("name")
     return None if name is None else str(name)
 
 
 @dataclass(frozen=True)
 class Index:
-    """`frames.csv` of an export of ours, by picture without its extension."""
+    """`frames.csv` of an export of ours, by image without its extension."""
 
     rows: Mapping[str, Mapping[str, str]]
 
@@ -98,7 +98,7 @@ class Index:
                 raise _bad_index(f"line {line} names no file or no frame")
         return cls({_stem(row["file"]): row for _, row in rows})
 
-    def picture(
+    def image(
         self,
         file: str,
         sequence: str,
@@ -107,19 +107,17 @@ class Index:
         labels: str | None = None,
         size_wh: tuple[int, int] | None = None,
         key: Any = None,  # noqa: ANN401 - the format's own
-    ) -> LabelledPicture:
-        """Give a picture its name: the index's, else the sequence and the file's own name."""
+    ) -> LabelledImage:
+        """Return an image its name: the index's, else the sequence and the file's own name."""
         row = self.rows.get(_stem(file))
         if row is None:
-            return LabelledPicture(
+            return LabelledImage(
                 sequence, PurePosixPath(file).stem, split, file, labels, size_wh, key
             )
         name, _, frame = row["frame_id"].rpartition("/")
         about = {key: _cell(value) for key, value in row.items() if value}
         size = _size(row.get("width"), row.get("height")) or size_wh
-        return LabelledPicture(
-            name, frame, row.get("split") or split, file, labels, size, key, about
-        )
+        return LabelledImage(name, frame, row.get("split") or split, file, labels, size, key, about)
 
 
 def _cell(value: str) -> str:
@@ -128,7 +126,7 @@ def _cell(value: str) -> str:
 
 
 def _bad_index(what: str) -> InputError:
-    remedy = "export the data set again"
+    remedy = "export the dataset again"
     return InputError("the index can't be read", where=Where(INDEX), value=what, remedy=remedy)
 
 
@@ -155,7 +153,7 @@ def about_of(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sequence_of(folder: str, otherwise: str) -> str:
-    """Name the sequence of a picture by the folder that it is in."""
+    """Name the sequence of an image by the folder that it is in."""
     parts = [part for part in PurePosixPath(folder).parts if part not in (".", "/")]
     return "__".join(parts) or otherwise
 
@@ -176,7 +174,7 @@ def split_word(*names: str) -> str | None:
 
 
 def listing_text(path: Path, root: Path) -> str:
-    """Read text that lists pictures or classes; it may begin with a byte order mark.
+    """Read text that lists images or classes; it may begin with a byte order mark.
 
     Raises:
         InputError: unreadable, or not UTF-8.
@@ -192,13 +190,13 @@ def listing_text(path: Path, root: Path) -> str:
         raise InputError("the file can't be read", where=Where(name), value=what) from error
 
 
-def pictures_below(folder: Path) -> dict[str, str]:
-    """Give the pictures below a folder, relative to it, by their path without extension."""
+def images_below(folder: Path) -> dict[str, str]:
+    """Return the images below a folder, relative to it, by their path without extension."""
     if not folder.is_dir():
         return {}
     found: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."):
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
             name = path.relative_to(folder).as_posix()
             found.setdefault(_stem(name), name)
     return found
@@ -214,7 +212,7 @@ def as_number(value: object) -> float | None:
 
 
 def camera_from(about: Mapping[str, Any]) -> Camera | None:
-    """Give the camera that a frame's columns tell of; None where they don't."""
+    """Return the camera that a frame's columns tell of; None where they don't."""
     vfov = as_number(about.get("vfov_deg"))
     if vfov is None or not 0 < vfov < 180:
         return None

@@ -15,21 +15,21 @@ from gtahead.findings import Findings, Ledger
 
 
 @dataclass(frozen=True)
-class LabelledPicture:
-    """One picture as a data set lists it.
+class LabelledImage:
+    """One image as a dataset lists it.
 
     Attributes:
         sequence: what it belongs to: a folder, or a split.
         frame: its name there.
         split: that it is in, if that is said.
-        file: the picture, relative to the root, whether it is there or not; None where the data set
+        file: the image, relative to the root, whether it is there or not; None where the dataset
             doesn't name it.
         labels: the file of its own labels, relative to the root, if it has one.
-        size_wh: as labels say; believed only where there is no picture.
+        size_wh: as labels say; believed only where there is no image.
         key: by which the format finds its heads again.
         about: weather and the like, by the table of frames' names.
-        row: where the picture lies in `file`, if that holds several.
-        unsafe: what the data set names in place of a file within its folder.
+        row: where the image lies in `file`, if that holds several.
+        unsafe: what the dataset names instead of a file within its folder.
     """
 
     sequence: str
@@ -46,53 +46,55 @@ class LabelledPicture:
 
 @dataclass
 class HeadsRead:
-    """Heads of some pictures, as the format's file has them.
+    """Heads of some images, as the format's file has them.
 
     Attributes:
-        columns: `frame_index` into the pictures asked for; `x` and `y`, or `captured_*` boxes whose
+        columns: `frame_index` into the images asked for; `x` and `y`, or `captured_*` boxes whose
             centres they then are; and what else there is: `head_id`, `visibility`, `occluded`,
             `ignore`.
-        faults: by picture, the code of a finding, already noted, that sets it aside.
+        faults: by image, the code of a finding, already noted, that sets it aside.
     """
 
     columns: Columns
     faults: dict[int, str] = field(default_factory=dict)
 
 
-Load = Callable[[Sequence[LabelledPicture], Findings, Ledger, Where], HeadsRead]
-"""Reads the heads of some pictures, and books how many came."""
+Load = Callable[[Sequence[LabelledImage], Findings, Ledger, Where], HeadsRead]
+"""Reads the heads of some images, and books how many came."""
 
-ReadOne = Callable[[LabelledPicture, Findings, Where], Columns]
-"""Reads one picture's heads; raises ValueError, OSError or InputError with what is wrong."""
+ReadOne = Callable[[LabelledImage, Findings, Where], Columns]
+"""Reads one image's heads; raises ValueError, OSError or InputError with what is wrong."""
 
 
 def load_each(read: ReadOne, names: Sequence[str]) -> Load:
-    """Make what reads heads picture by picture; labels that can't be read set their frame aside.
+    """Make what reads heads image by image; labels that can't be read set their frame aside.
 
     Args:
-        read: one picture's columns, all of one length. FileNotFoundError says that there are none.
+        read: one image's columns, all of one length. FileNotFoundError says that there are none.
         names: of the columns.
     """
 
     def load(
-        wanted: Sequence[LabelledPicture], findings: Findings, ledger: Ledger, where: Where
+        wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
     ) -> HeadsRead:
         parts, faults = [], {}
-        for index, picture in enumerate(wanted):
-            place = Where(picture.labels or where.file, where.sequence, picture.frame)
+        for index, image in enumerate(wanted):
+            location = Where(image.labels or where.file, where.sequence, image.frame)
             columns: Columns = {name: np.empty(0) for name in names}
             try:
-                with np.errstate(invalid="ignore", over="ignore"):  # not-finite is told of heads
-                    columns = read(picture, findings, place)
+                with np.errstate(
+                    invalid="ignore", over="ignore"
+                ):  # not-finite is reported of heads
+                    columns = read(image, findings, location)
             except FileNotFoundError:
-                missing = Where(picture.labels or picture.file, where.sequence, picture.frame)
+                missing = Where(image.labels or image.file, where.sequence, image.frame)
                 findings.add("labels-missing", missing)
                 faults[index] = "labels-missing"
             except (ValueError, OSError, InputError) as error:
                 detail = error.what if isinstance(error, InputError) else str(error)
                 if isinstance(error, OSError) and error.strerror:  # without the machine's path
                     detail = error.strerror
-                findings.add("bad-frame-labels", place, detail=detail)
+                findings.add("bad-frame-labels", location, detail=detail)
                 faults[index] = "bad-frame-labels"
             parts.append((index, columns))
         found = gathered(parts, names)
@@ -102,15 +104,15 @@ def load_each(read: ReadOne, names: Sequence[str]) -> Load:
     return load
 
 
-def own_labels(root: Path, picture: LabelledPicture) -> Path:
-    """Give the file of a picture's own labels.
+def own_labels(root: Path, image: LabelledImage) -> Path:
+    """Return the file of an image's own labels.
 
     Raises:
         FileNotFoundError: it has none.
     """
-    if picture.labels is None:
+    if image.labels is None:
         raise FileNotFoundError
-    return root / picture.labels
+    return root / image.labels
 
 
 @dataclass
@@ -118,37 +120,37 @@ class Listing:
     """What a folder holds.
 
     Attributes:
-        pictures: in order.
-        label_files: that decide about all heads; files of one picture alone are named there.
-        load: reads the heads of some pictures.
+        images: in order.
+        label_files: that decide about all heads; files of one image alone are named there.
+        load: reads the heads of some images.
         about: tool, licence.
     """
 
-    pictures: list[LabelledPicture]
+    images: list[LabelledImage]
     label_files: list[Path]
     load: Load
     about: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def by_sequence(self) -> dict[str, list[LabelledPicture]]:
-        """Give the pictures by sequence; one that is in several splits is several."""
+    def by_sequence(self) -> dict[str, list[LabelledImage]]:
+        """Return the images by sequence; one that is in several splits is several."""
         splits: dict[str, set[str | None]] = {}
-        for picture in self.pictures:
-            splits.setdefault(picture.sequence, set()).add(picture.split)
-        found: dict[str, list[LabelledPicture]] = {}
-        for picture in self.pictures:
-            name = picture.sequence
+        for image in self.images:
+            splits.setdefault(image.sequence, set()).add(image.split)
+        found: dict[str, list[LabelledImage]] = {}
+        for image in self.images:
+            name = image.sequence
             if len(splits[name]) > 1:
-                name = f"{name}__{picture.split or 'unknown'}"
-            found.setdefault(name, []).append(picture)
+                name = f"{name}__{image.split or 'unknown'}"
+            found.setdefault(name, []).append(image)
         return found
 
 
 def gathered(parts: Iterable[tuple[int, Columns]], names: Sequence[str]) -> Columns:
-    """Put heads of single pictures behind one another.
+    """Put heads of single images behind one another.
 
     Args:
-        parts: index of the picture, and its columns, all of one length.
+        parts: index of the image, and its columns, all of one length.
         names: of the columns; int64 for `head_id`, int8 for flags, else float64.
     """
     found = list(parts)

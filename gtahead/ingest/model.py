@@ -41,7 +41,7 @@ class SequenceSource:
     state: tuple[Any, ...] = ()
 
     def unreadable(self, error: OSError) -> Finding:
-        """Tell of labels that the system doesn't give, by their path in the capture."""
+        """Report of labels that the system doesn't give, by their path in the capture."""
         file = os.path.relpath(error.filename, self.root) if error.filename else self.path
         where = Where(file.replace(os.sep, "/"), self.name)
         return Finding("labels-unreadable", where, detail=error.strerror or str(error))
@@ -68,18 +68,18 @@ class CapturedFrame:
 
     Attributes:
         frame: its name within the sequence; numbers are padded to six digits.
-        file: the picture, relative to the capture's root; None where there is none.
+        file: the image, relative to the capture's root; None where there is none.
         camera: None where it isn't known.
-        sha256: of the picture, where the capture recorded it.
+        sha256: of the image, where the capture recorded it.
         fault: code of a finding, noted by the reader, that sets the frame aside; it stays listed
             so that its heads are booked with it.
-        layers: where the tool drew its people in several goes, the shots that the picture is put
+        layers: where the tool drew its people in several goes, the shots that the image is put
             together from, relative to the root; `file` is the first of them.
         ground_m: height of the ground in the world, z, where people stand on one level.
         weather: where it isn't the sequence's.
         hour: likewise.
-        size_wh: of the picture as the heads' pixels mean it, where it isn't the sequence's.
-        row: where the picture lies in `file`, if that is no picture but holds several.
+        size_wh: of the image as the heads' pixels mean it, where it isn't the sequence's.
+        row: where the image lies in `file`, if that is no image but holds several.
     """
 
     frame: str
@@ -101,11 +101,11 @@ class CapturedSequence:
 
     Attributes:
         name: of the sequence.
-        size_wh: of every picture as stored, in pixels, unless a frame says otherwise.
+        size_wh: of every image as stored, in pixels, unless a frame says otherwise.
         frames: sorted by name.
         heads: columns named as the canonical table's, with `frame_index` into `frames`;
             `captured_*` is the capture's own box. Columns that aren't there are unknown.
-        pictures: False where the sequence consists of labels alone.
+        images: False where the sequence consists of labels alone.
         lost_frames: indices of frames in which heads were lost to a fault: where none is left, the
             frame isn't empty but unknown.
     """
@@ -114,7 +114,7 @@ class CapturedSequence:
     size_wh: tuple[int, int]
     frames: list[CapturedFrame]
     heads: Columns
-    pictures: bool = True
+    images: bool = True
     fps: float | None = None
     weather: str | None = None
     hour: float | None = None
@@ -126,7 +126,7 @@ class CapturedSequence:
 
     @property
     def sizes_wh(self) -> list[tuple[int, int]]:
-        """Sizes of the pictures, one a frame."""
+        """Sizes of the images, one per frame."""
         return [frame.size_wh or self.size_wh for frame in self.frames]
 
 
@@ -144,8 +144,8 @@ class Reader:
         recognise: given a folder, why it is such a capture; None where it isn't.
         list_sequences: the capture's sequences in order; notes what is no sequence.
         read: one sequence; notes findings and keeps the ledger of frames and heads.
-        inputs: the files of a sequence that decide about its labels, and those that hold pictures.
-        unpack: given the root and a frame with a `row`, the bytes of its picture.
+        inputs: the files of a sequence that decide about its labels, and those that hold images.
+        unpack: given the root and a frame with a `row`, the bytes of its image.
     """
 
     name: str
@@ -158,15 +158,15 @@ class Reader:
 
 
 def inputs_digest(
-    labels: Iterable[Path], pictures: Iterable[Path], root: Path, options: bytes = b""
+    labels: Iterable[Path], images: Iterable[Path], root: Path, options: bytes = b""
 ) -> str:
-    """Hash what a sequence is made from: labels, names and sizes of pictures, and the options."""
+    """Hash what a sequence is made from: labels, names and sizes of images, and the options."""
     total = hashlib.sha256(b"gtahead inputs 1\n" + options)
     for path in labels:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         total.update(os.fsencode(path.relative_to(root)) + f" {digest}\n".encode())
-    for path in sorted(pictures):
+    for path in sorted(images):
         try:
             size = path.stat().st_size
         except OSError:
@@ -190,7 +190,7 @@ def simulation_of(folder: Path) -> dict[str, Any]:
 
 
 def mark_simulated(sequence: CapturedSequence, folder: Path) -> None:
-    """Say so in a sequence that was simulated."""
+    """Mark it in a sequence that was simulated."""
     document = simulation_of(folder)
     sequence.simulated = bool(document)
     kept = ("tool", "licence", "seed")

@@ -8,27 +8,27 @@ from pathlib import Path
 
 from gtahead import storage
 
-LONGEST_NAME_BYTES = 200
+MAX_NAME_BYTES = 200
 
 _COMMANDING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|^[=+@-]")
 """Characters that command a terminal or turn a line's direction, and what begins a formula."""
 
 
 def can_name_a_sequence(name: str) -> bool:
-    """Say whether a name can stand in file names, tables, pages and terminals alike.
+    """Return whether a name can stand in file names, tables, pages and terminals alike.
 
     It leaves room for a suffix in the file system's 255 bytes and is valid Unicode; it has no
     control characters, doesn't begin as a spreadsheet's formula, nor as what is being written.
     """
     try:
-        fits = len(name.encode("utf-8")) <= LONGEST_NAME_BYTES
+        fits = len(name.encode("utf-8")) <= MAX_NAME_BYTES
     except UnicodeEncodeError:
         return False
     return fits and not name.startswith(storage.ASIDE) and not _COMMANDING.search(name)
 
 
 def folders_in(root: Path) -> list[Path]:
-    """Give the folders of a capture, sorted; hidden ones, and those being written, aren't of it."""
+    """Return the folders of a capture, sorted, without hidden ones and those being written."""
     return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
@@ -43,6 +43,6 @@ def frame_name(number: int) -> str:
 
 
 def is_safe_name(file: str) -> bool:
-    """Say whether a data set may name this file: relative, below its folder, of usual length."""
+    """Return whether a dataset may name this file: relative, below its folder, of usual length."""
     short = all(len(os.fsencode(part)) < 256 for part in file.split("/"))
     return short and len(file) < 4096 and "\0" not in file and storage.is_safe_relative(file)

@@ -21,20 +21,20 @@ def note_gaps(numbers: Ints, where: Where, findings: Findings) -> None:
     """Note frame numbers that don't go up in equal steps."""
     steps = np.diff(np.sort(numbers))
     if len(steps) and steps.min() > 0 and steps.max() != steps.min():
-        place = int(np.argmax(steps > steps.min()))
-        after = int(np.sort(numbers)[place])
-        detail = f"after {after} comes {after + int(steps[place])}"
+        position = int(np.argmax(steps > steps.min()))
+        after = int(np.sort(numbers)[position])
+        detail = f"after {after} comes {after + int(steps[position])}"
         findings.add("frame-gap", where, detail=detail)
 
 
-_LOSES = ("not-finite", "head-misplaced")
+_LOSE_HEADS = ("not-finite", "head-misplaced")
 """Codes of heads that are somewhere in their frame, but nobody knows where."""
 
 
 def frames_around(
     lost: Mapping[int, int | None], lines: Ints, frames: Ints
 ) -> list[tuple[int, int]]:
-    """Say which frames unreadable lines are of, or may be of, by their neighbours in the file.
+    """Return which frames unreadable lines are of, or may be of, by their neighbours in the file.
 
     Args:
         lost: frame number by line; None where that can't be read either.
@@ -48,9 +48,9 @@ def frames_around(
     nowhere = sorted(line for line, frame in lost.items() if frame is None)
     if nowhere and not len(lines):
         return [(0, LAST_FRAME)]
-    for place in np.searchsorted(lines, nowhere):
-        before = int(frames[place - 1]) if place else 0
-        after = int(frames[place]) if place < len(frames) else LAST_FRAME
+    for position in np.searchsorted(lines, nowhere):
+        before = int(frames[position - 1]) if position else 0
+        after = int(frames[position]) if position < len(frames) else LAST_FRAME
         spans |= {(before, after)} if before <= after else {(before, before), (after, after)}
     return sorted(spans)
 
@@ -59,7 +59,7 @@ LAST_FRAME = 10**18
 
 
 def frames_within(spans: Iterable[tuple[int, int]], numbers: Ints) -> set[int]:
-    """Give the indices, into (F,) ascending frame numbers, of frames in stretches of numbers."""
+    """Return the indices, into (F,) ascending frame numbers, of frames in stretches of numbers."""
     found: set[int] = set()
     for low, high in spans:
         first, last = np.searchsorted(numbers, low), np.searchsorted(numbers, high, "right")
@@ -89,7 +89,7 @@ class HeadRows:
         return len(self.columns["head_id"])
 
     def place(self, row: int, field_name: str | None = None) -> Where:
-        """Say where a row stands."""
+        """Return where a row stands."""
         line = None if self.lines is None else f"line {self.lines[row]}"
         parts = [part for part in (line, field_name) if part]
         if self.names is None:
@@ -119,7 +119,7 @@ class HeadRows:
         values: Callable[[list[int]], Mapping[int, object]] | None = None,
         details: Callable[[int], str] | None = None,
     ) -> int:
-        """Note the rows where `wrong` is true; give their number."""
+        """Note the rows where `wrong` is true; return their number."""
         rows = np.flatnonzero(wrong)
         if len(rows):
             shown = [int(row) for row in rows[:EXAMPLES_KEPT]]
@@ -150,7 +150,7 @@ class HeadRows:
         count = self.note(code, wrong, findings, field_name, values, details)
         if count:
             flow.drop(code, count)
-            if code in _LOSES:
+            if code in _LOSE_HEADS:
                 self.lost_frames |= set(map(int, self.columns["frame_index"][wrong]))
             self.take(~wrong)
 
@@ -161,7 +161,7 @@ def fill_depths(columns: Columns, cameras: list[Camera | None], size_wh: tuple[i
     Args:
         columns: of heads, with `frame_index`; changed in place.
         cameras: of each frame.
-        size_wh: of the pictures as stored.
+        size_wh: of the images as stored.
     """
     count = len(columns["head_id"])
     depth = columns.get("depth_m", np.full(count, np.nan))
@@ -204,7 +204,7 @@ def settle_heads(
     Args:
         rows: as read; `frame_index` is -1 where a head's frame isn't known.
         cameras: of each frame.
-        size_wh: of the pictures as stored.
+        size_wh: of the images as stored.
         findings: takes what was noticed.
         flow: the ledger of heads; takes what was dropped.
         spelt: gives a column's cells word for word, for messages about numbers that aren't finite.
@@ -228,7 +228,7 @@ def settle_heads(
         values = rows.columns[name]
         rows.drop(
             "not-finite",
-            ~(np.abs(values) <= FARTHEST_PX),
+            ~(np.abs(values) <= MAX_PX),
             findings,
             flow,
             name,
@@ -253,10 +253,10 @@ def settle_heads(
     return {name: values for name, values in rows.columns.items() if name != "frame"}
 
 
-FARTHEST_PX = 1e7
-"""Pixels beyond this are no place of anything: what a broken projection prints."""
+MAX_PX = 1e7
+"""Pixels beyond this are no position of anything: what a broken projection prints."""
 
-_ANYWHERE = (-FARTHEST_PX, FARTHEST_PX)
+_ANYWHERE = (-MAX_PX, MAX_PX)
 
 _RANGES = {"visibility": (0.0, 1.0), "top_neck_m": (1e-3, 10.0), "depth_m": (1e-3, 1e6)}
 

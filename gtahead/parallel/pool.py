@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Generic, TypeVar
 
-from gtahead.compiling import single_threaded
+from gtahead.compiling import THREAD_VARIABLES, single_threaded
 from gtahead.errors import ResourceError, Where
 from gtahead.parallel.dask import Crashed, run_on_cluster
 
@@ -41,7 +41,7 @@ class _Pending(Generic[Task]):
 
 
 def default_workers() -> int:
-    """Give the number of workers where none is asked for: one a core that we may use, up to 4."""
+    """Return the default number of workers: one per core that we may use, up to 4."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return min(cores, 4)
@@ -92,7 +92,7 @@ def run_all(
     Args:
         function: as for `run_units`.
         units: (key, task) pairs; keys are names of sequences.
-        workers: processes on this machine; None for one a core, up to 4.
+        workers: processes on this machine; None for one per core, up to 4.
         scheduler: address of a Dask scheduler.
         folders: what units read and write; a scheduler's workers have to see them.
 
@@ -169,11 +169,32 @@ def _signals_held_back() -> Iterator[None]:
             signal.raise_signal(waiting)
 
 
+@contextmanager
+def _as_workers_begin() -> Iterator[None]:
+    """Start processes with one native thread and deaf to Ctrl-C, from their first instant on.
+
+    The fork server is the first of them. It imports what the units need, and its workers, which are
+    forked from it, inherit that: a library's threads wouldn't survive the fork, and an interrupted
+    import would print a traceback.
+    """
+    unset = [name for name in THREAD_VARIABLES if name not in os.environ]
+    os.environ.update(dict.fromkeys(unset, "1"))
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        for name in unset:
+            del os.environ[name]
+
+
 class _Pool:
     """A process pool whose workers end as soon as it is closed, whatever they are doing."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, module: str) -> None:
+        """Make a pool for units whose function is defined in `module`."""
         context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([module])
         lifeline, self._held = context.Pipe(duplex=False)
         self.executor = ProcessPoolExecutor(
             workers, mp_context=context, initializer=_prepare_worker, initargs=(lifeline,)
@@ -181,7 +202,7 @@ class _Pool:
 
     def submit(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
         """Hand over a unit; this may start a worker, which a signal must not find half-known."""
-        with _signals_held_back(), _no_main_module():
+        with _signals_held_back(), _no_main_module(), _as_workers_begin():
             return self.executor.submit(function, task)
 
     def close(self) -> None:
@@ -209,7 +230,7 @@ def _run_in_pool(
     waiting = deque(_Pending(key, task) for key, task in units)
     suspects: deque[_Pending[Task]] = deque()
     flying: dict[Future[Result], _Pending[Task]] = {}
-    pool = _Pool(min(workers, len(units)))
+    pool = _Pool(min(workers, len(units)), function.__module__)
     try:
         while waiting or suspects or flying:
             broken = False
@@ -241,6 +262,6 @@ def _run_in_pool(
                 suspects.extend(flying.values())
                 flying.clear()
                 pool.close()
-                pool = _Pool(min(workers, len(units)))
+                pool = _Pool(min(workers, len(units)), function.__module__)
     finally:
         pool.close()

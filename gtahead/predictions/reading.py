@@ -1,6 +1,6 @@
 """Prediction files into columns: ours, and those that programs of the field write.
 
-All that is wrong is noted in one pass, with its place; what is wrong is left out, so that the
+All that is wrong is noted in one pass, with its location; what is wrong is left out, so that the
 checks behind see the rest. Only what can't be read at all ends the reading.
 """
 
@@ -30,7 +30,7 @@ FORMAT = "gtahead-predictions"
 HEADER_KEY = "gtahead.predictions"
 """Of a Parquet file's metadata, under which the header stands."""
 
-LARGEST = 500_000_000
+MAX_BYTES = 500_000_000
 """Bytes of a document that is read whole, unpacked; JSON Lines and Parquet have no limit."""
 
 PACKED_AT_MOST = 100
@@ -38,8 +38,8 @@ PACKED_AT_MOST = 100
 
 ANY_PACKING = 20_000_000
 
-FARTHEST_PX = 1e9
-"""From the picture: what lies beyond is no coordinate."""
+MAX_PX = 1e9
+"""From the image: what lies beyond is no coordinate."""
 
 SNIFFED = 1 << 16
 """Bytes at a file's beginning that tell what it is."""
@@ -50,11 +50,11 @@ _MANY = "write JSON Lines or Parquet: they are read in parts"
 
 
 def read_predictions(path: str | Path, findings: Findings) -> Predictions:
-    """Read a prediction file of any kind: told by what stands in it, not by its name.
+    """Read a prediction file of any kind: reported by what stands in it, not by its name.
 
     Args:
         path: JSON, JSON Lines, Parquet or text, or one of them packed by gzip; or a folder of MOT
-            text files, one a sequence.
+            text files, one per sequence.
         findings: takes what is wrong in it.
 
     Raises:
@@ -80,7 +80,7 @@ def read_predictions(path: str | Path, findings: Findings) -> Predictions:
     first, _, rest = text.partition(b"\n")
     if text[:1] == b"{" and rest.strip() and _is_json(first):
         return _json_lines(source, packed, rows)
-    if not packed and source.stat().st_size > LARGEST:
+    if not packed and source.stat().st_size > MAX_BYTES:
         raise _too_large(source.name, f"{source.stat().st_size:,} bytes")
     data = _bytes_of(source)
     digest = hashlib.sha256(data).hexdigest()
@@ -130,7 +130,7 @@ def _unpacked(data: bytes, path: Path) -> bytes:
     """Unpack gzip, whose size nobody knows before."""
     try:
         with gzip.open(io.BytesIO(data)) as file:
-            most = min(LARGEST, _most_of(len(data)))
+            most = min(MAX_BYTES, _most_of(len(data)))
             out = file.read(most + 1)
     except EOFError as error:
         raise _cut(path) from error
@@ -142,7 +142,7 @@ def _unpacked(data: bytes, path: Path) -> bytes:
 
 
 def _most_of(packed: int) -> int:
-    """Give how many bytes a packed file may turn into: one of nothing but blanks is a bomb."""
+    """Return how many bytes a packed file may turn into: one of nothing but blanks is a bomb."""
     return max(ANY_PACKING, PACKED_AT_MOST * packed)
 
 
@@ -158,7 +158,7 @@ def _parsed(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON
     try:
         return schemas.parse_json(data, file)
     except InputError as error:
-        # NaN and Infinity are no JSON, but Python writes them; they are told at their places.
+        # NaN and Infinity aren't JSON, but Python writes them; they are reported where they stand.
         try:
             return json.loads(data)
         except (ValueError, RecursionError):
@@ -167,7 +167,7 @@ def _parsed(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON
 
 @dataclass
 class _Rows:
-    """Collects pictures; what is wrong is noted and left out.
+    """Collects images; what is wrong is noted and left out.
 
     Attributes:
         file: its name in messages.
@@ -180,30 +180,30 @@ class _Rows:
     counts: list[float] = field(default_factory=list)
     points: list[Floats | None] = field(default_factory=list)
     boxes: list[Floats | None] = field(default_factory=list)
-    places: list[str] = field(default_factory=list)
+    locations: list[str] = field(default_factory=list)
 
-    def where(self, place: str) -> Where:
-        return Where(self.file, field=place)
+    def where(self, location: str) -> Where:
+        return Where(self.file, field=location)
 
-    def add(self, row: object, place: str) -> None:
-        """Take one picture as JSON has it."""
+    def add(self, row: object, location: str) -> None:
+        """Take one image as JSON has it."""
         if not isinstance(row, dict):
-            self.findings.add("bad-prediction", self.where(place), row, "not an object")
+            self.findings.add("bad-prediction", self.where(location), row, "not an object")
             return
         image = row.get("image")
         if not isinstance(image, str) or not image:
-            told = "it has no `image`" if image is None else "`image` isn't a name"
-            self.findings.add("bad-prediction", self.where(place), image, told)
+            reported = "it has no `image`" if image is None else "`image` isn't a name"
+            self.findings.add("bad-prediction", self.where(location), image, reported)
             return
         for key in sorted(set(row) - {"image", "count", "points", "boxes"}):
-            self.findings.add("unknown-key", self.where(f"{place}/{key}"))
+            self.findings.add("unknown-key", self.where(f"{location}/{key}"))
         points = None
         if row.get("points") is not None:
-            points = self.numbers(row["points"], 3, f"{place}/points")
+            points = self.numbers(row["points"], 3, f"{location}/points")
         boxes = None
         if row.get("boxes") is not None:
-            boxes = self.numbers(row["boxes"], 5, f"{place}/boxes")
-        self.put(image, self.count(row.get("count"), f"{place}/count"), points, boxes, place)
+            boxes = self.numbers(row["boxes"], 5, f"{location}/boxes")
+        self.put(image, self.count(row.get("count"), f"{location}/count"), points, boxes, location)
 
     def put(
         self,
@@ -211,38 +211,38 @@ class _Rows:
         count: float,
         points: Floats | None,
         boxes: Floats | None,
-        place: str,
+        location: str,
     ) -> None:
-        """Take one picture whose numbers are fine."""
+        """Take one image whose numbers are fine."""
         self.images.append(image)
         self.counts.append(count)
         self.points.append(points)
         self.boxes.append(boxes)
-        self.places.append(place)
+        self.locations.append(location)
 
-    def count(self, value: object, place: str) -> float:
+    def count(self, value: object, location: str) -> float:
         if value is None:
             return np.nan
         if isinstance(value, bool) or not isinstance(value, int | float):
-            self.findings.add("bad-prediction", self.where(place), value, "not a number")
+            self.findings.add("bad-prediction", self.where(location), value, "not a number")
             return np.nan
         if not 0 <= value < 1e12:  # not of NaN either
-            self.findings.add("bad-count", self.where(place), value)
+            self.findings.add("bad-count", self.where(location), value)
             return np.nan
         return float(value)
 
-    def numbers(self, values: object, width: int, place: str) -> Floats:
-        """Give a list of rows as an array; rows that aren't `width` numbers are noted."""
+    def numbers(self, values: object, width: int, location: str) -> Floats:
+        """Return a list of rows as an array; rows that aren't `width` numbers are noted."""
         if not isinstance(values, list):
-            told = f"not a list of rows of {width} numbers"
-            self.findings.add("bad-prediction", self.where(place), _quoted(values), told)
+            reported = f"not a list of rows of {width} numbers"
+            self.findings.add("bad-prediction", self.where(location), _quoted(values), reported)
             return np.empty((0, width))
         try:
             table = np.array(values)
         except ValueError:  # of different lengths
             table = np.empty(0, object)
         if table.dtype.kind in "iuf" and table.shape == (len(values), width):
-            return self.fine(table.astype(np.float64), lambda index: f"{place}/{index}")
+            return self.fine(table.astype(np.float64), lambda index: f"{location}/{index}")
         fine, indices = [], []
         for index, row in enumerate(values):
             is_row = isinstance(row, list) and len(row) == width
@@ -250,43 +250,43 @@ class _Rows:
                 fine.append(row)
                 indices.append(index)
             else:
-                told = f"not a row of {width} numbers"
+                reported = f"not a row of {width} numbers"
                 self.findings.add(
-                    "bad-prediction", self.where(f"{place}/{index}"), _quoted(row), told
+                    "bad-prediction", self.where(f"{location}/{index}"), _quoted(row), reported
                 )
         rest = np.array(fine, np.float64).reshape(-1, width)
-        return self.fine(rest, lambda index: f"{place}/{indices[index]}")
+        return self.fine(rest, lambda index: f"{location}/{indices[index]}")
 
     def _note(
-        self, code: str, wrong: Booleans, values: Floats, place: Callable[[int], str]
+        self, code: str, wrong: Booleans, values: Floats, position: Callable[[int], str]
     ) -> None:
         """Note the rows that are wrong."""
         listed = np.flatnonzero(wrong).tolist()
         examples = [
-            Finding(code, self.where(place(row)), ", ".join(f"{v:g}" for v in values[row]))
+            Finding(code, self.where(position(row)), ", ".join(f"{v:g}" for v in values[row]))
             for row in listed[:EXAMPLES_KEPT]
         ]
         self.findings.add_many(code, len(listed), examples)
 
-    def fine(self, values: Floats, place: Callable[[int], str]) -> Floats:
+    def fine(self, values: Floats, position: Callable[[int], str]) -> Floats:
         """Keep points (x, y, score) or boxes (x, y, width, height, score) that can be.
 
         Args:
             values: (N, 3) or (N, 5).
-            place: where in the file a row stands.
+            position: where in the file a row stands.
         """
-        near = np.isfinite(values) & (np.abs(np.nan_to_num(values)) <= FARTHEST_PX)
+        near = np.isfinite(values) & (np.abs(np.nan_to_num(values)) <= MAX_PX)
         lost = np.asarray(~near.all(axis=1), np.bool_)
-        self._note("not-a-number", lost, values, place)
+        self._note("not-a-number", lost, values, position)
         flat = np.asarray(~lost & (values[:, 2:-1] <= 0).any(axis=1), np.bool_)
-        self._note("box-without-area", flat, values, place)
+        self._note("box-without-area", flat, values, position)
         within = (values[:, -1] >= 0) & (values[:, -1] <= 1)
         odd = np.asarray(~(lost | flat | within), np.bool_)
-        self._note("bad-score", odd, values[:, -1:], place)
+        self._note("bad-score", odd, values[:, -1:], position)
         return values[~(lost | flat | odd)]
 
     def finish(self, kind: str, digest: str, **more: Any) -> Predictions:  # noqa: ANN401 - fields
-        """Give all as columns."""
+        """Return all as columns."""
         points = [np.empty((0, 3)) if p is None else p for p in self.points]
         boxes = [np.empty((0, 5)) if b is None else b for b in self.boxes]
         flat_points = np.concatenate([np.empty((0, 3)), *points])
@@ -305,14 +305,14 @@ class _Rows:
             boxes_xyxy=corners,
             box_scores=flat_boxes[:, 4].copy(),
             box_starts=starts_of([len(b) for b in boxes]),
-            places=self.places,
+            locations=self.locations,
             sha256=digest,
             **more,
         )
 
 
 def _is_number(value: object) -> bool:
-    """Say whether a value is a number that a float can hold."""
+    """Return whether a value is a number that a float can hold."""
     return type(value) is float or (type(value) is int and abs(value) < 2**1000)
 
 
@@ -357,12 +357,12 @@ def _document(document: dict[str, Any], rows: _Rows, digest: str) -> Predictions
         )
     for index, row in enumerate(listed):
         rows.add(row, f"/predictions/{index}")
-        listed[index] = None  # a picture's lists aren't needed any more
+        listed[index] = None  # an image's lists aren't needed any more
     return rows.finish("gtahead", digest, header=header)
 
 
 def _json_lines(path: Path, packed: bool, rows: _Rows) -> Predictions:
-    """Read a header, and a picture a line, without holding the file in memory."""
+    """Read a header, and an image per line, without holding the file in memory."""
     header: dict[str, Any] | None = None
     with path.open("rb") as raw:
         digest = hashlib.file_digest(raw, "sha256").hexdigest()
@@ -370,25 +370,25 @@ def _json_lines(path: Path, packed: bool, rows: _Rows) -> Predictions:
         body = line.removeprefix(_BOM) if number == 1 else line
         if not body.strip():
             continue
-        place = f"line {number}"
+        location = f"line {number}"
         try:
             row = _parsed(body.rstrip(), rows.file)
         except InputError as error:
             column = (error.where.field or "").partition(", ")[2] if error.where else ""
-            at = f"{place}, {column}" if column else place
+            at = f"{location}, {column}" if column else location
             rows.findings.add("file-unreadable", rows.where(at), detail=error.what)
             continue
         if header is None:
             header = _header(row if isinstance(row, dict) else {}, rows)
         else:
-            rows.add(row, place)
+            rows.add(row, location)
     return rows.finish("gtahead", digest, header=header or {})
 
 
 def _lines(path: Path, packed: bool) -> Iterator[bytes]:
     try:
         most = _most_of(path.stat().st_size) if packed else path.stat().st_size
-        longest, total = min(LARGEST, most), 0
+        longest, total = min(MAX_BYTES, most), 0
         with gzip.open(path) if packed else path.open("rb") as file:
             while line := file.readline(longest + 1):
                 total += len(line)
@@ -412,7 +412,7 @@ def _parquet(path: Path, findings: Findings) -> Predictions:
 
 
 def _coco(document: list[Any], rows: _Rows, digest: str) -> Predictions:
-    """Read COCO's list of results: a detection each, pictures by number."""
+    """Read COCO's list of results: a detection each, images by number."""
     grouped: dict[int, list[list[float]]] = {}
     first: dict[int, int] = {}
     for index, row in enumerate(document):
@@ -425,8 +425,8 @@ def _coco(document: list[Any], rows: _Rows, digest: str) -> Predictions:
         box = row.get("bbox")
         values = [*box, row.get("score")] if isinstance(box, list) else None
         if values is None or len(values) != 5 or not all(map(_is_number, values)):
-            told = "not a `bbox` of 4 numbers and a `score`"
-            rows.findings.add("bad-prediction", rows.where(f"/{index}"), _quoted(row), told)
+            reported = "not a `bbox` of 4 numbers and a `score`"
+            rows.findings.add("bad-prediction", rows.where(f"/{index}"), _quoted(row), reported)
             continue
         grouped.setdefault(image, []).append([*map(float, values), float(index)])
         first.setdefault(image, index)
@@ -439,7 +439,7 @@ def _coco(document: list[Any], rows: _Rows, digest: str) -> Predictions:
 
 
 def _at(word: str, numbers: Floats) -> Callable[[int], str]:
-    """Name the places of rows by their numbers in the file."""
+    """Name rows by their numbers in the file."""
     return lambda row: f"{word}{numbers[row]:.0f}"
 
 
@@ -481,27 +481,27 @@ def _text(data: bytes, path: Path, rows: _Rows, digest: str) -> Predictions:
     return rows.finish("points", digest)
 
 
-def _number(word: str, rows: _Rows, place: str) -> float | None:
+def _number(word: str, rows: _Rows, location: str) -> float | None:
     try:
         return float(word)
     except ValueError:
-        rows.findings.add("bad-prediction", rows.where(place), word, "not a number")
+        rows.findings.add("bad-prediction", rows.where(location), word, "not a number")
         return None
 
 
 def _point_line(number: int, words: Sequence[str], rows: _Rows) -> None:
     """Read `id n x y x y …`."""
-    place = f"line {number}"
-    numbers = [_number(word, rows, place) for word in words[1:]]
+    location = f"line {number}"
+    numbers = [_number(word, rows, location) for word in words[1:]]
     if None in numbers or not numbers:
         return
     values = np.array(numbers, np.float64)
     if len(values) != 1 + 2 * values[0]:
-        told = f"{len(values) - 1} numbers behind the count, not {2 * values[0]:g}"
-        rows.findings.add("bad-prediction", rows.where(place), f"{values[0]:g}", told)
+        reported = f"{len(values) - 1} numbers behind the count, not {2 * values[0]:g}"
+        rows.findings.add("bad-prediction", rows.where(location), f"{values[0]:g}", reported)
         return
     points = np.column_stack([values[1:].reshape(-1, 2), np.ones((len(values) - 1) // 2)])
-    rows.put(words[0], np.nan, rows.fine(points, lambda _: place), None, place)
+    rows.put(words[0], np.nan, rows.fine(points, lambda _: location), None, location)
 
 
 def _mot(lines: Sequence[tuple[int, Sequence[str]]], sequence: str, rows: _Rows) -> None:
@@ -509,20 +509,22 @@ def _mot(lines: Sequence[tuple[int, Sequence[str]]], sequence: str, rows: _Rows)
     grouped: dict[int, list[list[float]]] = {}
     first: dict[int, int] = {}
     for number, words in lines:
-        place = f"line {number}"
-        numbers = [_number(word, rows, place) for word in words[:7]]
+        location = f"line {number}"
+        numbers = [_number(word, rows, location) for word in words[:7]]
         if None in numbers:
             continue
         values = [value for value in numbers if value is not None]
         if len(values) < 6:
-            told = "not frame, id, x, y, width, height and a score"
-            rows.findings.add("bad-prediction", rows.where(place), ",".join(words)[:60], told)
+            reported = "not frame, id, x, y, width, height and a score"
+            rows.findings.add(
+                "bad-prediction", rows.where(location), ",".join(words)[:60], reported
+            )
             continue
         frame, _, x, y, width, height = values[:6]
         score = values[6] if len(values) > 6 and values[6] >= 0 else 1.0  # -1: there is none
         if not 1 <= frame < 1e9 or frame != int(frame):
-            told = "frames count from 1"
-            rows.findings.add("bad-prediction", rows.where(place), f"{frame:g}", told)
+            reported = "frames count from 1"
+            rows.findings.add("bad-prediction", rows.where(location), f"{frame:g}", reported)
             continue
         grouped.setdefault(int(frame), []).append([x - 1, y - 1, width, height, score, number])
         first.setdefault(int(frame), number)
@@ -533,7 +535,7 @@ def _mot(lines: Sequence[tuple[int, Sequence[str]]], sequence: str, rows: _Rows)
 
 
 def _mot_folder(folder: Path, findings: Findings) -> Predictions:
-    """Read MOT's results: a text file a sequence, named by it."""
+    """Read MOT's results: a text file per sequence, named by it."""
     files = sorted(folder.glob("*.txt"))
     if not files:
         raise InputError(

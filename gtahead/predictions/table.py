@@ -1,4 +1,4 @@
-"""Predictions as columns: all points of all pictures in one array, all boxes in another."""
+"""Predictions as columns: all points of all images in one array, all boxes in another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gtahead.arrays import Booleans, Floats, Ints
 
 ImageKey = str | int | tuple[str, int]
-"""A picture as a file names it: by name, by number, or as the n-th frame of a sequence (from 1)."""
+"""An image as a file names it: by name, by number, or as the n-th frame of a sequence (from 1)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,19 +21,19 @@ class Predictions:
 
     Attributes:
         kind: of file: gtahead, coco, counts, points, mot.
-        images: (F,) pictures as the file names them.
-        counts: (F,) heads a picture, NaN where no count is given.
+        images: (F,) images as the file names them.
+        counts: (F,) heads per image, NaN where no count is given.
         has_points: (F,) whether points are given, be it an empty list.
         has_boxes: (F,) likewise of boxes.
-        points_xy: (P, 2) pixels, picture after picture.
+        points_xy: (P, 2) pixels, image after image.
         point_scores: (P,) from 0 to 1; 1 in files without scores.
-        point_starts: (F + 1,) where each picture's points begin.
+        point_starts: (F + 1,) where each image's points begin.
         boxes_xyxy: (B, 4) pixels.
         box_scores: (B,) from 0 to 1.
-        box_starts: (F + 1,) where each picture's boxes begin.
-        places: (F,) where in the file each picture stands, for messages.
-        lists_empty: whether such a file names pictures in which nothing was found. A list of
-            detections can't: there a picture that isn't named is one without detections.
+        box_starts: (F + 1,) where each image's boxes begin.
+        locations: (F,) where in the file each image stands, for messages.
+        lists_empty: whether such a file names images in which nothing was found. A list of
+            detections can't: there an image that isn't named is one without detections.
         header: `dataset` and `method` as the file gives them; empty where it doesn't.
         sha256: of the file as it was read.
     """
@@ -49,7 +49,7 @@ class Predictions:
     boxes_xyxy: Floats
     box_scores: Floats
     box_starts: Ints
-    places: list[str] = field(default_factory=list)
+    locations: list[str] = field(default_factory=list)
     lists_empty: bool = True
     header: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
@@ -68,13 +68,13 @@ class Predictions:
         return dict(self.header.get("dataset") or {})
 
     def taken(self, rows: Ints) -> Predictions:
-        """Give some pictures in another order; -1 stands for one in which nothing was found."""
+        """Return some images in another order; -1 stands for one in which nothing was found."""
         there = rows >= 0
         safe = np.where(there, rows, 0) if len(self) else np.zeros(len(rows), np.int64)
         points, point_starts = _gathered(self.point_starts, safe, there)
         boxes, box_starts = _gathered(self.box_starts, safe, there)
 
-        def of_pictures(values: npt.NDArray[Any], fill: float | bool) -> npt.NDArray[Any]:
+        def of_images(values: npt.NDArray[Any], fill: float | bool) -> npt.NDArray[Any]:
             if not len(self):
                 return np.full(len(rows), fill, values.dtype)
             return np.where(there, values[safe], values.dtype.type(fill))
@@ -82,23 +82,23 @@ class Predictions:
         return replace(
             self,
             images=[self.images[row] if row >= 0 else "" for row in rows.tolist()],
-            counts=of_pictures(self.counts, np.nan),
-            has_points=of_pictures(self.has_points, False),
-            has_boxes=of_pictures(self.has_boxes, False),
+            counts=of_images(self.counts, np.nan),
+            has_points=of_images(self.has_points, False),
+            has_boxes=of_images(self.has_boxes, False),
             points_xy=self.points_xy[points],
             point_scores=self.point_scores[points],
             point_starts=point_starts,
             boxes_xyxy=self.boxes_xyxy[boxes],
             box_scores=self.box_scores[boxes],
             box_starts=box_starts,
-            places=[self.places[row] if row >= 0 else "" for row in rows.tolist()],
+            locations=[self.locations[row] if row >= 0 else "" for row in rows.tolist()],
         )
 
     def heads(self) -> tuple[Floats, Floats, Ints]:
-        """Give one point for each head that was found: given points, else the centres of boxes.
+        """Return one point for each head that was found: given points, else the centres of boxes.
 
         Returns:
-            (N, 2) pixels, (N,) scores, (F + 1,) where each picture's begin.
+            (N, 2) pixels, (N,) scores, (F + 1,) where each image's begin.
         """
         if not self.has_boxes.any() or self.has_points.all():
             return self.points_xy, self.point_scores, self.point_starts
@@ -121,13 +121,13 @@ class Predictions:
 
 
 def _gathered(starts: Ints, rows: Ints, there: Booleans) -> tuple[Ints, Ints]:
-    """Give the places of some pictures' entries, and where each picture's begin among them."""
+    """Return the rows of some images' entries, and where each image's begin among them."""
     if len(starts) < 2:
         return np.empty(0, np.int64), np.zeros(len(rows) + 1, np.int64)
     sizes = np.where(there, starts[rows + 1] - starts[rows], 0)
     into = np.concatenate([[0], np.cumsum(sizes)])
-    places = np.repeat(starts[rows] - into[:-1], sizes) + np.arange(into[-1])
-    return places, into
+    locations = np.repeat(starts[rows] - into[:-1], sizes) + np.arange(into[-1])
+    return locations, into
 
 
 def starts_of(sizes: Sequence[int] | Ints) -> Ints:

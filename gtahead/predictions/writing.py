@@ -21,7 +21,7 @@ DECIMALS = 3
 
 
 def check_target(path: str | Path) -> None:
-    """See before the work whether a prediction file can be written there.
+    """Check before the work whether a prediction file can be written there.
 
     Raises:
         InputError: there is no such folder.
@@ -64,7 +64,7 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
 
 
 def header_of(predictions: Predictions) -> dict[str, Any]:
-    """Give what stands above the predictions."""
+    """Return what stands above the predictions."""
     return {
         "format": FORMAT,
         "version": 1,
@@ -74,7 +74,7 @@ def header_of(predictions: Predictions) -> dict[str, Any]:
 
 
 def document_bytes(header: dict[str, Any], rows: Iterator[dict[str, Any]]) -> bytes:
-    """Write one document, a line a picture."""
+    """Write one document, a line per image."""
     begin = orjson.dumps(header)[:-1] + b',"predictions":['
     return begin + b",".join(b"\n" + orjson.dumps(row) for row in rows) + b"\n]}\n"
 

@@ -1,4 +1,4 @@
-"""Publishing: releases and their cards, the hub, and the way back to a data set."""
+"""Publishing: releases and their cards, the hub, and the way back to a dataset."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gtahead.publishing.checking import CheckReport, Plan, VerifyReport, check, plan, verify
-    from gtahead.publishing.differences import Difference, diff
+    from gtahead.publishing.checking import (
+        CheckReport,
+        UploadPlan,
+        VerifyReport,
+        check,
+        plan,
+        verify,
+    )
+    from gtahead.publishing.differences import DatasetDifference, diff
     from gtahead.publishing.facts import Facts
     from gtahead.publishing.hub import PushReport, publish
     from gtahead.publishing.pulling import PullReport, pull
@@ -17,9 +24,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CheckReport": "checking",
-    "Difference": "differences",
+    "DatasetDifference": "differences",
     "Facts": "facts",
-    "Plan": "checking",
+    "UploadPlan": "checking",
     "PullReport": "pulling",
     "PushReport": "hub",
     "RebuildReport": "rebuilding",
@@ -37,13 +44,13 @@ _HOMES = {
 
 __all__ = [
     "CheckReport",
-    "Difference",
+    "DatasetDifference",
     "Facts",
-    "Plan",
     "PullReport",
     "PushReport",
     "RebuildReport",
     "Release",
+    "UploadPlan",
     "VerifyReport",
     "check",
     "diff",

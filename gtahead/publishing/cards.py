@@ -21,7 +21,7 @@ from gtahead.formats.huggingface import configurations_yaml, size_category
 from gtahead.publishing.facts import LICENCES, OTHER, PLACEHOLDERS, Facts
 from gtahead.publishing.releases import CARD, HASHES, Release
 
-LONGEST_YAML = 100_000
+MAX_YAML = 100_000
 """Characters of a card's header; the parser is slow, and ours has two thousand."""
 
 SECTIONS = {
@@ -57,7 +57,7 @@ _HEADINGS = {
 
 
 def template() -> str:
-    """Give the card that every new one begins as: the filled example for simulated data."""
+    """Return the card that every new one begins as: the filled example for simulated data."""
     package = Path(str(resources.files("gtahead")))
     shipped = package / "DATASET_CARD.md"
     path = shipped if shipped.is_file() else package.parent / "DATASET_CARD.md"
@@ -93,7 +93,7 @@ def write(release: Release, text: str | None = None) -> None:
         InputError: marks of blocks that don't belong together.
     """
     begun = template() if text is None else text
-    if text is None:  # the template's own changelog is another data set's
+    if text is None:  # the template's own changelog is another dataset's
         begun = _filled(begun, "changelog", "")
     storage.write_bytes(release.folder / CARD, fill(begun, release).encode())
 
@@ -104,18 +104,18 @@ def fill(text: str, release: Release) -> str:
     Raises:
         InputError: marks that don't belong together.
     """
-    place = Where(str(release.folder / CARD))
+    location = Where(str(release.folder / CARD))
     for problem in _mark_faults(text):
         raise InputError(
             f"the card's blocks are damaged: {problem}",
-            where=place,
-            remedy="mend the marks; `gtahead card --fresh` begins with a new card",
+            where=location,
+            remedy="fix the marks; `gtahead card --fresh` begins with a new card",
         )
     blocks = {"yaml": _yaml(release), **_blocks(release, _block(text, "changelog") or "")}
     if not any(_block(text, name) is not None for name in blocks):
         raise InputError(
             "the card has no block to fill",
-            where=place,
+            where=location,
             remedy="`gtahead card --fresh` begins with a new card",
         )
     for name, content in blocks.items():
@@ -136,9 +136,9 @@ def _mark(line: str) -> tuple[str, str] | None:
 
 
 def _block(text: str, name: str) -> str | None:
-    """Give what stands between a block's marks, which are known to fit; None where they aren't."""
+    """Return what is between a block's marks, which are known to fit; None where they aren't."""
     lines = text.splitlines(keepends=True)
-    marks = {_mark(line): place for place, line in enumerate(lines) if _mark(line)}
+    marks = {_mark(line): position for position, line in enumerate(lines) if _mark(line)}
     if ("begin", name) not in marks or ("end", name) not in marks:
         return None
     return "".join(lines[marks["begin", name] + 1 : marks["end", name]])
@@ -146,7 +146,7 @@ def _block(text: str, name: str) -> str | None:
 
 def _filled(text: str, name: str, content: str) -> str:
     lines = text.splitlines(keepends=True)
-    marks = {_mark(line): place for place, line in enumerate(lines) if _mark(line)}
+    marks = {_mark(line): position for position, line in enumerate(lines) if _mark(line)}
     if ("begin", name) not in marks:
         return text
     first, last = marks["begin", name], marks["end", name]
@@ -156,7 +156,7 @@ def _filled(text: str, name: str, content: str) -> str:
 
 
 def _mark_faults(text: str) -> Iterator[str]:
-    """Say what is wrong with a card's marks."""
+    """Return what is wrong with a card's marks."""
     opened: str | None = None
     seen = set()
     for number, line in enumerate(text.splitlines(), 1):
@@ -239,8 +239,8 @@ def _yaml_faults(text: str, release: Release) -> Iterator[tuple[str, str]]:
     except ImportError:  # it comes with the hub's client, and so before anything is pushed
         return
     try:
-        if len(text) > LONGEST_YAML:
-            msg = f"over {LONGEST_YAML:,} characters"
+        if len(text) > MAX_YAML:
+            msg = f"over {MAX_YAML:,} characters"
             raise yaml.YAMLError(msg)
         found = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, KeyError, RecursionError) as error:
@@ -265,8 +265,8 @@ def _yaml(release: Release) -> str:
         "task_categories: [object-detection]",
         "tags: [synthetic, crowd-counting, head-detection, image, gtahead]",
     ]
-    pictures = facts.images == "original"
-    return "\n".join(lines) + "\n" + configurations_yaml(splits, pictures=pictures)
+    images = facts.images == "original"
+    return "\n".join(lines) + "\n" + configurations_yaml(splits, images=images)
 
 
 def _quoted(text: str) -> str:
@@ -306,15 +306,15 @@ def _summary(release: Release) -> str:
     statistics = document["statistics"]
     heads = statistics["heads"]["counted"]
     if _all_simulated(document):
-        kind = "drawn by gtahead's crowd simulator: no picture and no head comes from a game"
+        kind = "drawn by gtahead's crowd simulator: no image and no head comes from a game"
     elif document["simulated"]:
         kind = "in part captured in a game, in part drawn by gtahead's simulator"
     else:
         kind = "captured in a game"
     what = (
-        "The pictures are in it."
+        "The images are in it."
         if release.facts.images == "original"
-        else "The pictures are *not* in it: these are labels and the hashes of the pictures."
+        else "The images are *not* in it: these are labels and the hashes of the images."
     )
     return (
         f"{heads:,} heads in {statistics['frames']:,} frames of "
@@ -341,7 +341,7 @@ def _loading(release: Release) -> str:
     more = ""
     if facts.images == "original":
         more = (
-            f'\n`load_dataset("{facts.repo}", "annotations")` has the labels without the pictures; '
+            f'\n`load_dataset("{facts.repo}", "annotations")` has the labels without the images; '
             "`streaming=True` downloads only what is used.\n"
         )
     return (
@@ -350,16 +350,16 @@ def _loading(release: Release) -> str:
         f'frames = load_dataset("{facts.repo}", split="{split}")\n'
         'print(len(frames), sum(len(objects["id"]) for objects in frames["objects"]))\n'
         f"```\n{more}\n"
-        f"`gtahead pull {facts.repo}` makes a gtahead data set of it, with every column and the "
+        f"`gtahead pull {facts.repo}` makes a gtahead dataset of it, with every column and the "
         "same fingerprints, to be exported as COCO, YOLO and others, trained on and scored against."
     )
 
 
 def _fields(facts: Facts) -> str:
-    picture = "| `image` | the picture |\n" * (facts.images == "original")
+    image = "| `image` | the image |\n" * (facts.images == "original")
     return (
         "| field | meaning |\n|---|---|\n"
-        + picture
+        + image
         + "| `image_id` | number from 1 on, the same in COCO exports |\n"
         "| `file_name`, `sequence`, `frame` | names; `<sequence>/<frame>` is the frame's id |\n"
         "| `width`, `height` | pixels |\n"
@@ -369,7 +369,7 @@ def _fields(facts: Facts) -> str:
         "| `objects` | the heads that count, as lists |\n"
         "| `ignored` | heads that are neither to be found nor missed, as lists |\n\n"
         "Of each head: `id`; `bbox` is x, y, width, height and `point` is x, y of the centre of "
-        "the visible head, in pixels from the top-left corner of the picture; `category` is 0, "
+        "the visible head, in pixels from the top-left corner of the image; `category` is 0, "
         "`head`; `occluded` and `visibility` (the visible share), null where unknown; "
         "`track_id` is the person within the sequence.\n\n"
         "`frames.parquet` and `heads/` are gtahead's own tables, with depth, world position, "
@@ -389,14 +389,15 @@ def _splits(document: Mapping[str, Any]) -> str:
         "certifies how evenly, under `splits`."
     )
     return (
-        "\n".join(rows) + "\n\nSplits are made by sequence, never by frame; sequences of one place "
+        "\n".join(rows)
+        + "\n\nSplits are made by sequence, never by frame; sequences of one location "
         f"or one camera stay together. {how}"
     )
 
 
 def _statistics(document: Mapping[str, Any]) -> str:
     statistics, ledger = document["statistics"], document["ledger"]
-    heads, frame = statistics["heads"], statistics["heads_a_frame"]
+    heads, frame = statistics["heads"], statistics["heads_per_frame"]
     levels = statistics["frames_by_density"]
     dropped = sum(sum(flow["dropped"].values()) for flow in ledger.values())
     rows = [
@@ -406,7 +407,7 @@ def _statistics(document: Mapping[str, Any]) -> str:
         ("heads that are ignored", f"{heads['ignored']:,}"),
         ("persons in the tables whose head can't be seen", f"{heads['absent']:,}"),
         (
-            "heads a frame: least, median, mean, most",
+            "heads per frame: least, median, mean, most",
             f"{frame['least']:,}, {frame['median']:g}, {frame['mean']:g}, {frame['most']:,}",
         ),
         *((f"frames with {level} heads", f"{levels[level]:,}") for level in DENSITY_LEVELS),
@@ -421,7 +422,7 @@ def _statistics(document: Mapping[str, Any]) -> str:
     return (
         "\n".join(lines) + f"\n\nCount policy `{document['policy']}`: it says which heads count; "
         f"visibility is {document['visibility']}. `gtahead info` prints these figures of the "
-        "pulled data set."
+        "pulled dataset."
     )
 
 
@@ -485,7 +486,7 @@ def _limits(document: Mapping[str, Any]) -> str:
     else:
         own = (
             "- Rendered people are less varied than real ones in age, build, skin, clothes and "
-            "gait; what is learned here has to be tested on real pictures.\n"
+            "gait; what is learned here has to be tested on real images.\n"
             "- Nobody in it exists: characters of a game. Their likeness may be protected.\n"
         )
     unknown = ""
@@ -506,7 +507,7 @@ def _licence(release: Release) -> str:
         text += f" {facts.rights}"
     elif facts.images == "none":
         text += (
-            " The licence is of the labels. The pictures aren't given away here; who has the "
+            " The licence is of the labels. The images aren't given away here; who has the "
             "frames puts them to the labels with `gtahead rebuild`, which finds them by the hashes "
             f"in `{HASHES}`."
         )
@@ -516,7 +517,7 @@ def _licence(release: Release) -> str:
 def _citation(facts: Facts) -> str:
     return (
         f"```bibtex\n{bibtex(facts)}\n```\n\n"
-        "and the paper whose data set this follows:\n\n"
+        "and the paper whose dataset this follows:\n\n"
         "```bibtex\n"
         "@article{zhong2024mask,\n"
         "  title   = {Mask Focal Loss: A unifying framework for dense crowd counting with "
@@ -530,7 +531,7 @@ def _citation(facts: Facts) -> str:
 
 
 def bibtex(facts: Facts) -> str:
-    """Give a data set's entry for BibTeX."""
+    """Return a dataset's entry for BibTeX."""
     key = _slug(facts.repo).replace("-", "")
     return (
         f"@misc{{{key},\n"

@@ -1,4 +1,4 @@
-"""Is a release fit to be published? Files, labels, pictures, card, Croissant, and how it loads."""
+"""Is a release fit to be published? Files, labels, images, card, Croissant, and how it loads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from gtahead.publishing.releases import (
     files_below,
     files_of,
 )
-from gtahead.tables.hub import each_picture, shard_facts
+from gtahead.tables.hub import each_image, shard_facts
 from gtahead.validation.dataset import check_dataset
 
 LOADER = Path(__file__).with_name("loading.py")
@@ -61,7 +61,7 @@ class CheckReport:
     datasets: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as one JSON object."""
+        """Return the report as one JSON object."""
         return {
             "release": str(self.release.folder),
             "repo": self.release.facts.repo,
@@ -83,7 +83,7 @@ def check(
 ) -> CheckReport:
     """Check a release as its users will use it.
 
-    Files against the list, labels against the manifest, pictures against their hashes, the card,
+    Files against the list, labels against the manifest, images against their hashes, the card,
     `croissant.json`; then `datasets` loads it, plain and streaming, and mlcroissant reads the
     first record of each record set.
 
@@ -108,17 +108,17 @@ def check(
         try:
             for _ in check_dataset(opened.dataset, findings):
                 pass
-            _check_pictures(opened, findings)
+            _check_images(opened, findings)
             findings.merge(plan(release).findings)
         except InputError as error:
             findings.add("file-unreadable", error.where or Where(CARD), error.value, error.what)
     _check_licence(opened, findings)
-    for place, what in cards.faults(opened):
-        findings.add("bad-card", Where(CARD, field=place or None), detail=what)
+    for location, what in cards.faults(opened):
+        findings.add("bad-card", Where(CARD, field=location or None), detail=what)
     broken = False
-    for place, what in croissant.faults(opened):
+    for location, what in croissant.faults(opened):
         broken = True
-        findings.add("bad-croissant", Where(CROISSANT, field=place or None), detail=what)
+        findings.add("bad-croissant", Where(CROISSANT, field=location or None), detail=what)
     if load and whole:
         _check_loading(report, python)
         if not broken:
@@ -152,23 +152,23 @@ def require(*modules: str) -> None:
             )
 
 
-def _check_pictures(release: Release, findings: Findings) -> None:
-    """Hold the shards' pictures against the hashes in the table of frames."""
+def _check_images(release: Release, findings: Findings) -> None:
+    """Check the shards' images against the hashes in the table of frames."""
     if release.facts.images != "original" and not release.shards:
         return
     columns = release.dataset.frames(["sequence", "frame", "sha256"])
     wanted = {(s, f): sha for s, f, sha in zip(*columns.values(), strict=True)}
     seen = 0
     for one in release.shards:
-        for sequence, frame, _, data in each_picture(release.folder / one.path, one.path):
+        for sequence, frame, _, data in each_image(release.folder / one.path, one.path):
             where = Where(one.path, sequence, frame)
             expected = wanted.get((sequence, frame))
             seen += data is not None
             if data is not None and hashlib.sha256(data).hexdigest() != expected:
                 findings.add("hash-mismatch", where)
-    if seen != release.pictures:
-        said = f"the manifest says {release.pictures:,}"
-        findings.add("count-differs", Where("data", field="pictures"), f"{seen:,}", said)
+    if seen != release.num_images:
+        said = f"the manifest says {release.num_images:,}"
+        findings.add("count-differs", Where("data", field="images"), f"{seen:,}", said)
 
 
 def _check_loading(report: CheckReport, python: str | None) -> None:
@@ -209,9 +209,9 @@ def _check_loading(report: CheckReport, python: str | None) -> None:
     except ValueError as error:
         raise _no_loader(python, "it isn't a Python") from error
     report.datasets, report.loaded = found["datasets"], found["configurations"]
-    for place, said, is_ in _differences(report):
+    for location, said, is_ in _differences(report):
         detail = f"{said} by the manifest"
-        report.findings.add("loads-differently", Where(field=place), str(is_), detail)
+        report.findings.add("loads-differently", Where(field=location), str(is_), detail)
 
 
 def _no_loader(python: str | None, why: str) -> ResourceError:
@@ -223,7 +223,7 @@ def _no_loader(python: str | None, why: str) -> ResourceError:
 
 
 def _differences(report: CheckReport) -> Iterator[tuple[str, object, object]]:
-    """Yield where what was loaded differs from what it should be: place, should, is."""
+    """Yield where what was loaded differs from what it should be: location, should, is."""
     release = report.release
     expected = expected_sums(release)
     names = ["annotations", *(["default"] if release.facts.images == "original" else [])]
@@ -232,12 +232,12 @@ def _differences(report: CheckReport) -> Iterator[tuple[str, object, object]]:
         return
     for name in names:
         for mode, splits in report.loaded[name].items():
-            place = f"{name}, {mode}"
+            position = f"{name}, {mode}"
             if sorted(splits) != sorted(expected):
-                yield place, ", ".join(sorted(expected)), ", ".join(sorted(splits))
+                yield position, ", ".join(sorted(expected)), ", ".join(sorted(splits))
                 continue
             for split, sums in splits.items():
-                here = f"{place}, {split}"
+                here = f"{position}, {split}"
                 for key in ("frames", "heads", "ignored", "empty"):
                     if sums[key] != expected[split][key]:
                         yield f"{here}, {key}", expected[split][key], sums[key]
@@ -246,8 +246,8 @@ def _differences(report: CheckReport) -> Iterator[tuple[str, object, object]]:
                     yield f"{here}, area of boxes", f"{area:.3f}", f"{sums['box_area']:.3f}"
                 if sums["names"] != ["head"]:
                     yield f"{here}, class names", "head", ", ".join(sums["names"])
-                if name == "default" and sums["frames"] and sums.get("first_picture") is None:
-                    yield f"{here}, first picture", "a picture", "none"
+                if name == "default" and sums["frames"] and sums.get("first_image") is None:
+                    yield f"{here}, first image", "an image", "none"
 
 
 def expected_sums(release: Release) -> dict[str, dict[str, Any]]:
@@ -290,16 +290,16 @@ def _check_records(report: CheckReport) -> None:
         import mlcroissant
 
         path = release.folder / CROISSANT
-        place = Where(CROISSANT)
+        location = Where(CROISSANT)
         try:
             whole = mlcroissant.Dataset(
                 jsonld=str(path.absolute()), mapping={"repo": str(release.folder.absolute())}
             )
         except Exception as error:  # noqa: BLE001 - whatever another library finds wrong
-            report.findings.add("bad-croissant", place, detail=_first_line(error))
+            report.findings.add("bad-croissant", location, detail=_first_line(error))
             return
         for problem in sorted(whole.metadata.issues.errors | whole.metadata.issues.warnings):
-            report.findings.add("bad-croissant", place, detail=_first_line(problem))
+            report.findings.add("bad-croissant", location, detail=_first_line(problem))
         # A record set is read whole before its first record comes: let it be one file of each.
         small = Path(folder) / CROISSANT
         document = schemas.parse_json(path.read_bytes(), CROISSANT)
@@ -345,7 +345,7 @@ class VerifyReport:
 
     Attributes:
         path: as given.
-        kind: `release` or `data set`.
+        kind: `release` or `dataset`.
         files: how many were hashed.
         bytes: how large they are.
         fingerprint: of the manifest.
@@ -360,7 +360,7 @@ class VerifyReport:
     findings: Findings = field(default_factory=Findings)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as one JSON object."""
+        """Return the report as one JSON object."""
         return {
             "path": str(self.path),
             "kind": self.kind,
@@ -372,7 +372,7 @@ class VerifyReport:
 
 
 def verify(path: str | Path = "dataset", *, on_progress: Progress | None = None) -> VerifyReport:
-    """Hold every file of a data set or a release against the hashes that its manifest gives.
+    """Check every file of a dataset or a release against the hashes that its manifest gives.
 
     Args:
         path: its folder.
@@ -388,7 +388,7 @@ def verify(path: str | Path = "dataset", *, on_progress: Progress | None = None)
         report = VerifyReport(folder, "release", len(release.files))
         report.bytes = check_files(release, report.findings, on_progress)
     else:
-        report = VerifyReport(folder, "data set")
+        report = VerifyReport(folder, "dataset")
         _verify_dataset(folder, manifest.document["tables"], report, on_progress)
     report.fingerprint = manifest.fingerprint
     return report
@@ -424,7 +424,7 @@ def _verify_dataset(
             if not storage.is_safe_relative(file):
                 findings.add("unsafe-path", where, file)
             elif not (folder / file).is_file():
-                findings.add("picture-missing", where)
+                findings.add("image-missing", where)
             else:
                 report.files += 1
                 report.bytes += (folder / file).stat().st_size
@@ -437,12 +437,12 @@ def _verify_dataset(
                 findings.add("unlisted-file", Where(name))
 
 
-MOST_FILES = 100_000
-MOST_IN_FOLDER = 10_000
-MOST_SHARD_BYTES = 5_000_000_000
-MOST_GROUP_ROWS = 100
-MOST_GROUP_BYTES = 286 * 2**20
-MOST_ROW_BYTES = 2_000_000
+MAX_FILES = 100_000
+MAX_IN_FOLDER = 10_000
+MAX_SHARD_BYTES = 5_000_000_000
+MAX_GROUP_ROWS = 100
+MAX_GROUP_BYTES = 286 * 2**20
+MAX_ROW_BYTES = 2_000_000
 """The hub's limits, or what it advises, for repositories, folders and files, and its viewer's for
 row groups and rows (https://huggingface.co/docs/hub/storage-limits)."""
 
@@ -460,7 +460,7 @@ class Shard:
 
 
 @dataclass
-class Plan:
+class UploadPlan:
     """What is to be uploaded.
 
     Attributes:
@@ -482,7 +482,7 @@ class Plan:
     findings: Findings = field(default_factory=Findings)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the plan as one JSON object."""
+        """Return the plan as one JSON object."""
         return {
             "release": str(self.release.folder),
             "repo": self.release.facts.repo,
@@ -496,8 +496,8 @@ class Plan:
         }
 
 
-def plan(release: str | Path = "release") -> Plan:
-    """Say what an upload of a release will be; nothing is hashed or sent.
+def plan(release: str | Path = "release") -> UploadPlan:
+    """Describe the upload of a release; nothing is hashed or sent.
 
     Raises:
         InputError: no release, or a shard that can't be read.
@@ -510,7 +510,7 @@ def plan(release: str | Path = "release") -> Plan:
         for one in (*opened.shards, *opened.label_shards)
         for facts in [shard_facts(opened.folder / one.path, one.path)]
     ]
-    found = Plan(
+    found = UploadPlan(
         opened,
         len(names),
         texts + sum(one.bytes for one in opened.files),
@@ -534,45 +534,43 @@ def _largest_folder(names: list[str]) -> tuple[str, int]:
     return entries.most_common(1)[0] if entries else (".", 0)
 
 
-def _check(found: Plan) -> None:
+def _check(found: UploadPlan) -> None:
     """Note what is over a limit."""
 
-    def over(what: str, value: int, most: int, place: str, *, size: bool = False) -> None:
+    def over(what: str, value: int, most: int, location: str, *, size: bool = False) -> None:
         if value > most:
-            told = (as_size(value), as_size(most)) if size else (f"{value:,}", f"{most:,}")
-            detail = f"{what}: the limit is {told[1]}"
-            found.findings.add("over-hub-limit", Where(place), told[0], detail)
+            reported = (as_size(value), as_size(most)) if size else (f"{value:,}", f"{most:,}")
+            detail = f"{what}: the limit is {reported[1]}"
+            found.findings.add("over-hub-limit", Where(location), reported[0], detail)
 
-    over("files in the repository", found.files, MOST_FILES, str(found.release.folder))
-    over("entries in one folder", found.largest_folder[1], MOST_IN_FOLDER, found.largest_folder[0])
+    over("files in the repository", found.files, MAX_FILES, str(found.release.folder))
+    over("entries in one folder", found.largest_folder[1], MAX_IN_FOLDER, found.largest_folder[0])
     for shard in found.shards:
-        over("bytes of a file", shard.bytes, MOST_SHARD_BYTES, shard.path, size=True)
-        over("rows of a row group", shard.group_rows, MOST_GROUP_ROWS, shard.path)
-        over("bytes of a row group", shard.group_bytes, MOST_GROUP_BYTES, shard.path, size=True)
+        over("bytes of a file", shard.bytes, MAX_SHARD_BYTES, shard.path, size=True)
+        over("rows of a row group", shard.group_rows, MAX_GROUP_ROWS, shard.path)
+        over("bytes of a row group", shard.group_bytes, MAX_GROUP_BYTES, shard.path, size=True)
         if shard.group_rows:
             row = shard.group_bytes // shard.group_rows
-            over("bytes of a row, on average", row, MOST_ROW_BYTES, shard.path, size=True)
+            over("bytes of a row, on average", row, MAX_ROW_BYTES, shard.path, size=True)
 
 
 def _public(release: Release) -> list[str]:
-    """Say in words what anybody will see."""
+    """Return in words what anybody will see."""
     facts, document = release.facts, release.manifest.document
     statistics = document["statistics"]
     block = document["release"]
     lines = []
     if facts.images == "original":
         rights = facts.rights or "All of them are simulated."
-        lines.append(
-            f"{block['pictures']:,} pictures ({as_size(block['picture_bytes'])}), as they are. "
-            f"{rights}"
-        )
+        size = as_size(block["image_bytes"])
+        lines.append(f"{block['num_images']:,} images ({size}), as they are. {rights}")
     else:
-        lines.append("no pictures: their hashes, where they were at hand")
+        lines.append("no images: their hashes, where they were at hand")
     rows = statistics["splits"]
     labelled = [f"{name} ({rows[name]['heads']:,})" for name in SPLITS if rows[name]["frames"]]
     lines.append(f"labels of {', '.join(labelled)} heads: those of test too")
     lines.append(
-        "cameras' positions and angles, weather, hours and places of the game, names of sequences "
+        "cameras' positions and angles, weather, hours, locations of the game, names of sequences "
         "and of the captures' files"
     )
     lines.append(f"the terms: {LICENCES.get(facts.licence, 'those in LICENSE')}, {facts.creator}")

@@ -1,4 +1,4 @@
-"""Croissant 1.1 with RAI 1.0: the release for machines that read data sets' metadata.
+"""Croissant 1.1 with RAI 1.0: the release for machines that read datasets' metadata.
 
 Spec: http://mlcommons.org/croissant/1.1 and http://mlcommons.org/croissant/RAI/1.0. mlcroissant
 lets a document pass that lacks a name or names a wrong sha256; `faults` doesn't.
@@ -93,7 +93,7 @@ def document(release: Release) -> dict[str, Any]:
     """Describe a release."""
     facts, manifest = release.facts, release.manifest.document
     statistics = manifest["statistics"]
-    pictures = facts.images == "original"
+    images = facts.images == "original"
     simulated = all(source["simulated"] for source in manifest["sources"] if source["kept"])
     tools = sorted(
         {str(s.get("about", {}).get("tool") or s["reader"]) for s in manifest["sources"]}
@@ -109,7 +109,7 @@ def document(release: Release) -> dict[str, Any]:
             f"{statistics['heads']['counted']:,} heads in {statistics['frames']:,} frames of "
             f"crowds from {source}, with points, boxes and visibility, for crowd counting and "
             "head detection."
-            + ("" if pictures else " Labels and hashes of the pictures, without the pictures.")
+            + ("" if images else " Labels and hashes of the images, without the images.")
         ),
         "license": facts.licence_url,
         "url": facts.url,
@@ -139,10 +139,10 @@ def document(release: Release) -> dict[str, Any]:
         ),
         "rai:dataLimitations": [
             "Rendered people stand for real ones only in part; results have to be confirmed on "
-            "real pictures. Boxes by a rule have the errors that the card gives."
+            "real images. Boxes by a rule have the errors that the card gives."
         ],
         "rai:dataBiases": [
-            "Bodies, clothes, places, weather and views are those that the renderer knows, in the "
+            "Bodies, clothes, locations, weather and views are those of the renderer, in the "
             "shares that the manifest gives."
         ],
         "rai:personalSensitiveInformation": ["None: nobody in it exists."],
@@ -153,17 +153,17 @@ def document(release: Release) -> dict[str, Any]:
         ),
         "rai:hasSyntheticData": True,
         "prov:wasDerivedFrom": (
-            "none: rendered for this data set"
+            "none: rendered for this dataset"
             if simulated
             else f"captures of a game, as read by {', '.join(readers)}"
         ),
         "prov:wasGeneratedBy": f"capture with {'; '.join(tools)}; gtahead {manifest['gtahead']}",
-        "distribution": [*_files(release), *_sets(pictures=pictures)],
+        "distribution": [*_files(release), *_sets(images=images)],
         "recordSet": [
             _split_records(),
             _frame_records(LABELS, "frames"),
             _head_records(),
-            *([_picture_records()] if pictures else []),
+            *([_image_records()] if images else []),
         ],
     }
 
@@ -197,8 +197,8 @@ def _files(release: Release) -> list[dict[str, Any]]:
     ]
 
 
-def _sets(*, pictures: bool) -> list[dict[str, Any]]:
-    names = [LABELS, "heads", *([SHARDS] if pictures else [])]
+def _sets(*, images: bool) -> list[dict[str, Any]]:
+    names = [LABELS, "heads", *([SHARDS] if images else [])]
     return [
         {
             "@type": "cr:FileSet",
@@ -320,24 +320,24 @@ def _frame_records(folder: str, name: str) -> dict[str, Any]:
         "@type": "cr:RecordSet",
         "@id": name,
         "name": name,
-        "description": "A row a frame, those without heads too.",
+        "description": "A row per frame, those without heads too.",
         "key": {"@id": f"{name}/image_id"},
         "field": [_split_field(name, files, folder), *_frame_fields(name, files)],
     }
 
 
-def _picture_records() -> dict[str, Any]:
+def _image_records() -> dict[str, Any]:
     files = f"{SHARDS}-files"
     return {
         "@type": "cr:RecordSet",
-        "@id": "pictures",
-        "name": "pictures",
-        "description": "A row a picture, with its heads.",
-        "key": {"@id": "pictures/image_id"},
+        "@id": "images",
+        "name": "images",
+        "description": "A row per image, with its heads.",
+        "key": {"@id": "images/image_id"},
         "field": [
-            _split_field("pictures", files, SHARDS),
-            _field("pictures", files, "image", "sc:ImageObject", path="bytes"),
-            *_frame_fields("pictures", files),
+            _split_field("images", files, SHARDS),
+            _field("images", files, "image", "sc:ImageObject", path="bytes"),
+            *_frame_fields("images", files),
         ],
     }
 
@@ -348,7 +348,7 @@ def _head_records() -> dict[str, Any]:
         "@type": "cr:RecordSet",
         "@id": "heads",
         "name": "heads",
-        "description": "A row a head, ignored and absent ones too: `status` says which.",
+        "description": "A row per head, ignored and absent ones too: `status` says which.",
         "key": [{"@id": "heads/frame_id"}, {"@id": "heads/head_id"}],
         "field": [
             _field("heads", "heads-files", "frame_id", "sc:Text"),
@@ -411,24 +411,24 @@ def faults(release: Release) -> Iterator[tuple[str, str]]:
         if not _is_empty(data.get(key)) and data[key] != value:
             yield f"/{key}", f"it's {data[key]!r}, and {value!r} in the manifest"
     yield from _file_faults(release, data)
-    for place, records in enumerate(_list(data.get("recordSet"))):
-        yield from _record_faults(records, f"/recordSet/{place}")
+    for position, records in enumerate(_list(data.get("recordSet"))):
+        yield from _record_faults(records, f"/recordSet/{position}")
 
 
 def _record_sets(release: Release) -> tuple[str, ...]:
-    pictures = ("pictures",) if release.facts.images == "original" else ()
-    return ("splits", "frames", "heads", *pictures)
+    images = ("images",) if release.facts.images == "original" else ()
+    return ("splits", "frames", "heads", *images)
 
 
 def _record_faults(records: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:
     for key in REQUIRED_OF_RECORDS:
         if _is_empty(records.get(key)):
             yield f"{pointer}/{key}", "it's missing or empty"
-    for place, one in enumerate(_list(records.get("field"))):
+    for position, one in enumerate(_list(records.get("field"))):
         needed = REQUIRED_OF_FIELDS if "data" in records else (*REQUIRED_OF_FIELDS, "source")
         for key in needed:
             if _is_empty(one.get(key)):
-                yield f"{pointer}/field/{place}/{key}", "it's missing or empty"
+                yield f"{pointer}/field/{position}/{key}", "it's missing or empty"
 
 
 def _list(value: object) -> list[dict[str, Any]]:
@@ -438,8 +438,8 @@ def _list(value: object) -> list[dict[str, Any]]:
 def _file_faults(release: Release, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     known = {one.path: one for one in release.files}
     seen = set()
-    for place, one in enumerate(_list(data.get("distribution"))):
-        pointer = f"/distribution/{place}"
+    for position, one in enumerate(_list(data.get("distribution"))):
+        pointer = f"/distribution/{position}"
         is_set = str(one.get("@type", "")).endswith("FileSet")
         for key in REQUIRED_OF_SETS if is_set else REQUIRED_OF_FILES:
             if _is_empty(one.get(key)):
@@ -457,13 +457,13 @@ def _file_faults(release: Release, data: Mapping[str, Any]) -> Iterator[tuple[st
 
 
 def _texts(value: object, pointer: str) -> Iterator[tuple[str, str]]:
-    """Give every text in a document with its place; however deep it is."""
+    """Yield every text of a document with its location, however deep it is."""
     waiting = [(value, pointer)]
     while waiting:
-        one, place = waiting.pop()
+        one, position = waiting.pop()
         if isinstance(one, str):
-            yield place, one
+            yield position, one
         elif isinstance(one, dict):
-            waiting += [(inner, f"{place}/{key}") for key, inner in reversed(one.items())]
+            waiting += [(inner, f"{position}/{key}") for key, inner in reversed(one.items())]
         elif isinstance(one, list):
-            waiting += [(inner, f"{place}/{n}") for n, inner in reversed([*enumerate(one)])]
+            waiting += [(inner, f"{position}/{n}") for n, inner in reversed([*enumerate(one)])]

@@ -1,4 +1,4 @@
-"""What changed between two data sets, and which version the second one is."""
+"""What changed between two datasets, and which version the second one is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gtahead.dataset import Dataset, heads_file
 from gtahead.errors import InputError
 from gtahead.publishing.facts import parse_version
 from gtahead.tables import canonical
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 
 NAMES_SHOWN = 5
 
@@ -30,8 +30,8 @@ _FRAME_FACTS = tuple(
 
 
 @dataclass
-class Difference:
-    """What one data set has that another hasn't.
+class DatasetDifference:
+    """What one dataset has that another hasn't.
 
     Attributes:
         old: the first.
@@ -61,9 +61,7 @@ class Difference:
         """`major`: something that was there is other or gone; `minor`: added; `patch`: the same."""
         if self.policy is not None or any(not kind.endswith("added") for kind in self.counts):
             return "major"
-        if any(
-            kind in ("frames added", "sequences added", "pictures added") for kind in self.counts
-        ):
+        if any(kind in ("frames added", "sequences added", "images added") for kind in self.counts):
             return "minor" if "heads added" not in self.counts else "major"
         return "major" if self.counts else "patch"
 
@@ -86,7 +84,7 @@ class Difference:
         return "; ".join(parts) + "." if parts else "The same data, packed anew."
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the difference as one JSON object."""
+        """Return the difference as one JSON object."""
         return {
             "old": str(self.old),
             "new": str(self.new),
@@ -100,35 +98,36 @@ class Difference:
         }
 
 
-@places(reads=["old", "new"], labels=["old", "new"])
-def diff(old: str | Path, new: str | Path) -> Difference:
-    """Say what changed from one data set, or release, to another.
+@resolve_urls(reads=["old", "new"], labels=["old", "new"])
+def diff(old: str | Path, new: str | Path) -> DatasetDifference:
+    """Compare two datasets or releases.
 
     Sequences whose fingerprints are equal aren't read.
 
     Raises:
-        InputError: no data set, or a damaged one.
+        InputError: no dataset, or a damaged one.
     """
     first, second = Dataset.open(old), Dataset.open(new)
-    found = Difference(Path(old), Path(new))
+    found = DatasetDifference(Path(old), Path(new))
     document, other = first.manifest.document, second.manifest.document
     for block in (document.get("release"), document.get("origin")):
         if block is not None:
             found.old_version = found.old_version or str(block["version"])
-    had, has = _pictures(first), _pictures(second)
-    if not (had and has):  # labels alone, and with their pictures
-        found.note("pictures added", has, [])
-        found.note("pictures removed", had, [])
+    had, has = _images(first), _images(second)
+    if not (had and has):  # labels alone, and with their images
+        found.note("images added", has, [])
+        found.note("images removed", had, [])
     if document["policy"] != other["policy"]:
         found.policy = (document["policy"], other["policy"])
     _compare_sequences(first, second, found)
     return found
 
 
-def _pictures(opened: Dataset) -> int:
-    """Count the pictures that come with a data set, or with a release."""
+def _images(opened: Dataset) -> int:
+    """Count the images that come with a dataset, or with a release."""
     document = opened.manifest.document
-    return int(document.get("release", document["statistics"])["pictures"])
+    release = document.get("release")
+    return int(release["num_images"] if release else document["statistics"]["images"])
 
 
 def _digests(opened: Dataset) -> dict[str, dict[str, str]]:
@@ -139,7 +138,7 @@ def _digests(opened: Dataset) -> dict[str, dict[str, str]]:
     }
 
 
-def _compare_sequences(first: Dataset, second: Dataset, found: Difference) -> None:
+def _compare_sequences(first: Dataset, second: Dataset, found: DatasetDifference) -> None:
     one, two = set(first.sequences), set(second.sequences)
     known, now = _digests(first), _digests(second)
     counts = {
@@ -172,7 +171,7 @@ def _rows(opened: Dataset, sequence: str) -> dict[str, dict[str, Any]]:
 
 
 def _compare_frames(
-    first: Dataset, second: Dataset, sequence: str, found: Difference, *, same: bool
+    first: Dataset, second: Dataset, sequence: str, found: DatasetDifference, *, same: bool
 ) -> None:
     old, new = _rows(first, sequence), _rows(second, sequence)
     both = [frame_id for frame_id in old if frame_id in new]
@@ -182,16 +181,16 @@ def _compare_frames(
     found.note("frames added", len(added), added)
     moved = [name for name in both if old[name]["split"] != new[name]["split"]]
     found.note("frames in another split", len(moved), moved)
-    pictures = [
+    images = [
         name
         for name in both
         if old[name]["sha256"] != new[name]["sha256"] and old[name]["sha256"] is not None
     ]
-    found.note("pictures changed", len(pictures), pictures)
+    found.note("images changed", len(images), images)
     if same:
         return
-    told = [name for name in both if any(old[name][k] != new[name][k] for k in _FRAME_FACTS)]
-    found.note("frames whose facts changed", len(told), told)
+    reported = [name for name in both if any(old[name][k] != new[name][k] for k in _FRAME_FACTS)]
+    found.note("frames whose facts changed", len(reported), reported)
     _compare_heads(first, second, sequence, set(both), found)
 
 
@@ -205,7 +204,7 @@ def _read(opened: Dataset, sequence: str) -> tuple[Columns, npt.NDArray[np.objec
 
 
 def _compare_heads(
-    first: Dataset, second: Dataset, sequence: str, frames: set[str], found: Difference
+    first: Dataset, second: Dataset, sequence: str, frames: set[str], found: DatasetDifference
 ) -> None:
     old, old_keys = _read(first, sequence)
     new, new_keys = _read(second, sequence)
@@ -214,10 +213,10 @@ def _compare_heads(
             f"sequence {sequence} has a head twice in a frame",
             remedy="`gtahead validate` says where",
         )
-    place = {key: row for row, key in enumerate(new_keys)}
-    common = [(row, place[key]) for row, key in enumerate(old_keys) if key in place]
-    there = {key for key in old_keys if key in place}
-    gone = [k for k in old_keys if k not in place and k.rpartition(" ")[0] in frames]
+    position = {key: row for row, key in enumerate(new_keys)}
+    common = [(row, position[key]) for row, key in enumerate(old_keys) if key in position]
+    there = {key for key in old_keys if key in position}
+    gone = [k for k in old_keys if k not in position and k.rpartition(" ")[0] in frames]
     came = [k for k in new_keys if k not in there and k.rpartition(" ")[0] in frames]
     found.note("heads removed", len(gone), gone)
     found.note("heads added", len(came), came)

@@ -1,4 +1,4 @@
-"""What a publisher says of a release: names, terms, rights. The rest follows from the data set."""
+"""What a publisher says of a release: names, terms, rights. The rest follows from the dataset."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LICENCES: Mapping[str, str] = {
     "odc-by": "ODC-By-1.0",
     "pddl": "PDDL-1.0",
 }
-"""The hub's names of licences that data sets have, and SPDX's. Any other is `other`."""
+"""The hub's names of licences that datasets have, and SPDX's. Any other is `other`."""
 
 OTHER = "other"
 
@@ -48,16 +48,16 @@ class Facts:
 
     Attributes:
         repo: OWNER/NAME on the hub.
-        name: as people call the data set.
-        version: MAJOR.MINOR.PATCH. Major: heads or pictures changed; minor: some were added;
+        name: as people call the dataset.
+        version: MAJOR.MINOR.PATCH. Major: heads or images changed; minor: some were added;
             patch: the same data, packed anew.
         licence: a name in `LICENCES`, or `other`, with the terms in the file LICENSE.
         creator: who answers for it, a person or a group.
         date: of this release, YYYY-MM-DD.
-        images: `original`: the pictures are in it; `none`: labels and hashes alone.
+        images: `original`: the images are in it; `none`: labels and hashes alone.
         contact: an address, or None: the hub's discussions.
-        rights: what the publisher declared about the pictures' rights, None where nothing had to
-            be: the pictures are simulated, or aren't in it.
+        rights: what the publisher declared about the images' rights, None where nothing had to
+            be: the images are simulated, or aren't in it.
         changes: what is new in this version.
     """
 
@@ -105,7 +105,7 @@ class Facts:
 
     @property
     def url(self) -> str:
-        """The data set's page."""
+        """The dataset's page."""
         return f"{HUB}/datasets/{self.repo}"
 
     @property
@@ -116,7 +116,7 @@ class Facts:
         return f"https://spdx.org/licenses/{LICENCES[self.licence]}.html"
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the facts as the manifest holds them."""
+        """Return the facts as the manifest holds them."""
         return asdict(self)
 
     @classmethod
@@ -138,7 +138,7 @@ class Facts:
 
 
 def check_repo(repo: str) -> None:
-    """Refuse what isn't a data set's name on the hub.
+    """Refuse what isn't a dataset's name on the hub.
 
     Raises:
         UsageError: it isn't.
@@ -147,7 +147,7 @@ def check_repo(repo: str) -> None:
     fine = all(_NAME.fullmatch(part) for part in (owner, name)) and len(repo) <= 96
     if not fine or any(odd in repo for odd in ("--", "..")) or name.endswith((".git", ".ipynb")):
         raise UsageError(
-            "not a data set's name on the hub",
+            "not a dataset's name on the hub",
             value=repo,
             remedy="write OWNER/NAME: letters, digits, - _ and ., as in crowd-lab/gta-head",
         )

@@ -44,8 +44,8 @@ class Remote:
     sha256: str | None
     git_sha1: str
 
-    def holds(self, path: Path, sha256: str) -> bool:
-        """Say whether it is the same as a local file."""
+    def supports(self, path: Path, sha256: str) -> bool:
+        """Return whether it is the same as a local file."""
         if self.bytes != path.stat().st_size:
             return False
         return self.sha256 == sha256 if self.sha256 else self.git_sha1 == git_sha1(path)
@@ -80,7 +80,7 @@ class PushReport:
     verified: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as one JSON object."""
+        """Return the report as one JSON object."""
         return dict(vars(self))
 
 
@@ -125,7 +125,7 @@ def publish(
         on_progress: called while files are hashed.
 
     Raises:
-        UsageError: no name of a data set, or another one than it was staged for.
+        UsageError: no name of a dataset, or another one than it was staged for.
         InputError: the release isn't fit, other content is there, or what arrived is something
             else.
         ResourceError: no token, no right, no network, or the hub fails.
@@ -165,7 +165,7 @@ def _refuse_unfit(release: Release, on_progress: Progress | None, *, load: bool)
                 f"the release isn't fit to be published: {finding.what}",
                 where=finding.where,
                 value=finding.value,
-                remedy=f"{more}`gtahead publish check` says all, and how to mend it",
+                remedy=f"{more}`gtahead publish check` says all, and how to fix it",
             )
 
 
@@ -204,7 +204,7 @@ def _push(
     report.sent = [
         name
         for name, sha256 in local.items()
-        if name not in there or not there[name].holds(release.folder / name, sha256)
+        if name not in there or not there[name].supports(release.folder / name, sha256)
     ]
     report.sent_bytes = sum((release.folder / name).stat().st_size for name in report.sent)
     commits = _commits(report.sent)
@@ -246,7 +246,7 @@ def _set_tag(
             raise
         there = remote_files(api, report.repo, tag)
         if any(
-            name not in there or not there[name].holds(release.folder / name, sha256)
+            name not in there or not there[name].supports(release.folder / name, sha256)
             for name, sha256 in local.items()
         ):
             raise InputError(
@@ -274,7 +274,7 @@ def _commits(names: Sequence[str]) -> list[list[str]]:
 
 
 def _hashes(release: Release) -> dict[str, str]:
-    """Give the sha256 of every local file: those listed as they were staged and just checked."""
+    """Return the sha256 of every local file: those listed as they were staged and just checked."""
     known = {one.path: one.sha256 for one in release.files}
     return {
         name: known.get(name) or storage.sha256_of(release.folder / name)
@@ -303,12 +303,12 @@ def _stale(
     *,
     overwrite: bool,
 ) -> list[str]:
-    """Say which files of an older release go; refuse to write into something else.
+    """Return which files of an older release go; refuse to write into something else.
 
     Raises:
         InputError: other content is there.
     """
-    place = Where(report.repo)
+    location = Where(report.repo)
     older = _older(api, report, there)
     if older is not None and older.get("repo") == report.repo:
         mine = {one["path"] for one in older["files"]} | {*local}
@@ -317,14 +317,14 @@ def _stale(
         if same and changed and not overwrite:
             raise InputError(
                 f"version {older['version']} is published already, with other files",
-                where=place,
+                where=location,
                 remedy="stage it with a higher --version (`gtahead diff` proposes one), or "
                 "replace that state: --overwrite",
             )
         if parse_version(older["version"]) > parse_version(release.facts.version) and not overwrite:
             raise InputError(
                 f"a later version is published, {older['version']}",
-                where=place,
+                where=location,
                 value=release.facts.version,
                 remedy="stage it with a higher --version, or go back: --overwrite",
             )
@@ -336,12 +336,12 @@ def _stale(
         for name in there
         if older is None
         and name in local
-        and not there[name].holds(release.folder / name, local[name])
+        and not there[name].supports(release.folder / name, local[name])
     )
     if (foreign or differing) and not overwrite:
         raise InputError(
             "the repository holds other content",
-            where=place,
+            where=location,
             value=(foreign or differing)[0],
             remedy="choose another repository, or add --overwrite: files of the same name are "
             "replaced, others stay",
@@ -376,7 +376,7 @@ def _verify(api: Any, release: Release, report: PushReport, local: dict[str, str
     there = remote_files(api, report.repo, report.revision)
     for name, sha256 in local.items():
         found = there.get(name)
-        if found is None or not found.holds(release.folder / name, sha256):
+        if found is None or not found.supports(release.folder / name, sha256):
             raise InputError(
                 "the hub doesn't hold what was sent" if found else "the file isn't on the hub",
                 where=Where(f"{report.repo}/{name}"),
@@ -389,7 +389,7 @@ def _verify(api: Any, release: Release, report: PushReport, local: dict[str, str
 def download(
     repo: str, target: Path, *, revision: str | None = None, patterns: Sequence[str] | None = None
 ) -> None:
-    """Download a data set's repository into a folder.
+    """Download a dataset's repository into a folder.
 
     Raises:
         ResourceError: no network, no such repository, no right.
@@ -429,7 +429,7 @@ def client_bars(*, shown: bool) -> Iterator[None]:
 _STATUS = {
     401: ("the hub doesn't know the token", "put a valid one into HF_TOKEN"),
     403: ("the token hasn't the right for this", "give it the right to write, or ask the owner"),
-    404: ("no such data set on the hub, or none that you may see", "is the name right?"),
+    404: ("no such dataset on the hub, or none that you may see", "is the name right?"),
     409: ("the hub has another state than expected", "somebody else pushed: run it again"),
     413: ("the hub finds it too large", "`gtahead publish plan` names what is"),
     429: ("the hub has had too many requests", "wait a while and run it again: it goes on"),
@@ -440,7 +440,7 @@ _STATUS = {
 def naming_hub_errors(
     repo: str, *, again: str = "run the same command again: what is there isn't sent again"
 ) -> Iterator[None]:
-    """Turn what the hub and the network answer into an error with its place.
+    """Turn what the hub and the network answer into an error with its location.
 
     Raises:
         ResourceError: for any of it.
@@ -466,25 +466,25 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         one = one.__cause__
 
 
-def _named(error: BaseException, place: Where, again: str) -> ResourceError | None:
+def _named(error: BaseException, location: Where, again: str) -> ResourceError | None:
     from huggingface_hub import errors
 
     if isinstance(error, errors.RevisionNotFoundError):
-        return ResourceError("no such revision", where=place, remedy="is its name right?")
+        return ResourceError("no such revision", where=location, remedy="is its name right?")
     if isinstance(error, errors.HfHubHTTPError):
         status = getattr(error.response, "status_code", None)
         what, remedy = _STATUS.get(status or 0, (f"the hub fails (status {status})", again))
         said = getattr(error, "server_message", None)
-        return ResourceError(what, where=place, value=said or None, remedy=remedy)
+        return ResourceError(what, where=location, value=said or None, remedy=remedy)
     if isinstance(error, errors.LocalEntryNotFoundError):
-        return ResourceError("the hub can't be reached", where=place, remedy=again)
+        return ResourceError("the hub can't be reached", where=location, remedy=again)
     if isinstance(error, errors.HFValidationError):
         first = next((line for line in str(error).splitlines() if line.strip()), "")
-        return ResourceError(f"the hub's client refuses: {first.strip()}", where=place)
+        return ResourceError(f"the hub's client refuses: {first.strip()}", where=location)
     if type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "requests"):
         what = f"the network fails ({type(error).__name__})"
-        return ResourceError(what, where=place, remedy=again)
+        return ResourceError(what, where=location, remedy=again)
     if isinstance(error, (ConnectionError, TimeoutError)):
         what = f"the network fails ({type(error).__name__})"
-        return ResourceError(what, where=place, remedy=again)
+        return ResourceError(what, where=location, remedy=again)
     return None

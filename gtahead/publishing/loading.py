@@ -36,11 +36,11 @@ def _about(features: Any) -> dict[str, Any]:  # noqa: ANN401 - `datasets`' Featu
     return {"names": list(kind.names), "columns": sorted(features)}
 
 
-def _picture(split: Any) -> list[int] | None:  # noqa: ANN401 - a Dataset of `datasets`
-    """Decode a split's first picture; its size."""
+def _image(split: Any) -> list[int] | None:  # noqa: ANN401 - a Dataset of `datasets`
+    """Decode a split's first image; its size."""
     for row in split:
-        picture = row["image"]
-        return None if picture is None else [picture.width, picture.height]
+        image = row["image"]
+        return None if image is None else [image.width, image.height]
     return None
 
 
@@ -60,7 +60,7 @@ def load(folder: str, cache: str) -> dict[str, Any]:
             for split, part in parts.items():
                 about = _about(part.features)
                 if "image" in about["columns"]:
-                    about["first_picture"] = _picture(part)
+                    about["first_image"] = _image(part)
                     part = part.remove_columns("image")  # noqa: PLW2901 - sums need none
                 modes[mode][split] = {**about, **_sums(part)}
         found["configurations"][name] = modes

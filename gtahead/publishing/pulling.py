@@ -1,4 +1,4 @@
-"""Back again: a data set from a release, on the hub or in a folder."""
+"""Back again: a dataset from a release, on the hub or in a folder."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Finding, Findings, Severity
 from gtahead.publishing.facts import check_repo
 from gtahead.publishing.hub import download
-from gtahead.publishing.releases import SHARDS, Release, check_files, file_of_frame, with_pictures
+from gtahead.publishing.releases import SHARDS, Release, check_files, file_of_frame, with_images
 from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
 from gtahead.tables import canonical
-from gtahead.tables.hub import each_picture
+from gtahead.tables.hub import each_image
 from gtahead.validation.dataset import check_dataset
 
 
@@ -27,12 +27,12 @@ class PullReport:
     """What a pull came to.
 
     Attributes:
-        out: the data set's folder.
+        out: the dataset's folder.
         source: the folder or the repository.
         repo: the repository that the release names.
         version: of the release.
-        manifest: of the data set.
-        pictures: how many it has.
+        manifest: of the dataset.
+        images: how many it has.
     """
 
     out: Path
@@ -40,17 +40,17 @@ class PullReport:
     repo: str
     version: str
     manifest: dict[str, Any]
-    pictures: int
+    images: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as one JSON object."""
+        """Return the report as one JSON object."""
         keys = ("statistics", "fingerprint", "fingerprints")
         return {
             "out": str(self.out),
             "source": self.source,
             "repo": self.repo,
             "version": self.version,
-            "pictures": self.pictures,
+            "images": self.images,
             **{key: self.manifest[key] for key in keys},
         }
 
@@ -64,16 +64,16 @@ def pull(
     overwrite: bool = False,
     on_progress: Progress | None = None,
 ) -> PullReport:
-    """Make a data set of a release; it has the same fingerprints as the one it was made of.
+    """Make a dataset of a release; it has the same fingerprints as the one it was made of.
 
-    Every file is held against its hash, every label against the fingerprints.
+    Every file is compared with its hash, every label against the fingerprints.
 
     Args:
         source: OWNER/NAME on the hub, or a folder that is there.
-        out: the data set's folder: new, empty, or a data set with `overwrite`.
+        out: the dataset's folder: new, empty, or a dataset with `overwrite`.
         revision: branch, tag or commit on the hub.
-        images: `original` with the pictures that are in it, `none` without.
-        overwrite: replace a data set that stands at `out`.
+        images: `original` with the images that are in it, `none` without.
+        overwrite: replace a dataset that stands at `out`.
         on_progress: called at the start and after each part.
 
     Raises:
@@ -98,7 +98,7 @@ def pull(
         folder = here
         if not local:
             folder = part / _download_name(str(source), revision)
-            _download(str(source), folder, revision, pictures=images == "original")
+            _download(str(source), folder, revision, images=images == "original")
         release = _opened(folder, str(source), local=local)
         report = _make(release, part / "dataset", images, on_progress)
     return PullReport(
@@ -107,7 +107,7 @@ def pull(
         release.facts.repo,
         release.facts.version,
         report,
-        report["statistics"]["pictures"],
+        report["statistics"]["images"],
     )
 
 
@@ -116,7 +116,7 @@ def _refuse_odd_name(source: str) -> None:
         check_repo(source)
     except UsageError as error:
         raise UsageError(
-            "neither a folder nor a data set's name on the hub",
+            "neither a folder nor a dataset's name on the hub",
             value=source,
             remedy="give a folder that exists, or OWNER/NAME",
         ) from error
@@ -127,9 +127,9 @@ def _download_name(repo: str, revision: str | None) -> str:
     return f"download-{digest}"
 
 
-def _download(repo: str, folder: Path, revision: str | None, *, pictures: bool) -> None:
+def _download(repo: str, folder: Path, revision: str | None, *, images: bool) -> None:
     patterns = ["*.json", "*.md", "*.csv", "LICENSE", "frames.parquet", "heads/*", "annotations/*"]
-    download(repo, folder, revision=revision, patterns=None if pictures else patterns)
+    download(repo, folder, revision=revision, patterns=None if images else patterns)
 
 
 def _opened(folder: Path, source: str, *, local: bool) -> Release:
@@ -174,7 +174,7 @@ def _refuse_damaged(findings: Findings, source: str) -> None:
 def _make(
     release: Release, target: Path, images: str, on_progress: Progress | None
 ) -> dict[str, Any]:
-    """Make the data set of a release's files."""
+    """Make the dataset of a release's files."""
     findings = Findings()
     wanted = release
     if images == "none":
@@ -190,14 +190,14 @@ def _make(
     for name in dataset.sequences:
         file = heads_file(name)
         if not storage.is_plain_name(name):
-            raise InputError("a sequence's name leaves the data set", value=name)
+            raise InputError("a sequence's name leaves the dataset", value=name)
         storage.link_or_copy(release.folder / file, target / file, link=True)
     placed: dict[str, str] = {}
     if images == "original" and release.facts.images == "original":
         placed = _extract(wanted, dataset, target)
-        if len(placed) != release.pictures:
+        if len(placed) != release.num_images:
             raise InputError(
-                f"the release is damaged: it has {len(placed):,} of {release.pictures:,} pictures",
+                f"the release is damaged: it has {len(placed):,} of {release.num_images:,} images",
                 where=Where(str(release.folder)),
                 remedy="get it again",
             )
@@ -206,8 +206,8 @@ def _make(
         return [placed.get(frame_id) for frame_id in ids]
 
     canonical.write_frames_with(release.folder / FRAMES, target / FRAMES, {"file": files_of})
-    held = release.manifest.document["release"]["picture_bytes"] if placed else 0
-    document = with_pictures(release.manifest.document, target / FRAMES, len(placed), held)
+    held = release.manifest.document["release"]["image_bytes"] if placed else 0
+    document = with_images(release.manifest.document, target / FRAMES, len(placed), held)
     write_manifest(target, document)
     findings = Findings()
     for _ in check_dataset(Dataset.open(target), findings):
@@ -218,7 +218,7 @@ def _make(
 
 
 def _extract(release: Release, dataset: Dataset, target: Path) -> dict[str, str]:
-    """Write the shards' pictures as files; give each frame's."""
+    """Write the shards' images as files; return each frame's."""
     columns = dataset.frames(["frame_id", "sequence", "frame", "sha256"])
     known = {
         (sequence, frame): (frame_id, sha256)
@@ -226,20 +226,20 @@ def _extract(release: Release, dataset: Dataset, target: Path) -> dict[str, str]
     }
     placed: dict[str, str] = {}
     for shard in release.shards:
-        for sequence, frame, name, data in each_picture(release.folder / shard.path, shard.path):
+        for sequence, frame, name, data in each_image(release.folder / shard.path, shard.path):
             if data is None:
                 continue
-            place = Where(shard.path, sequence, frame)
+            location = Where(shard.path, sequence, frame)
             if (sequence, frame) not in known:
-                raise InputError("the picture belongs to no frame", where=place)
+                raise InputError("the image belongs to no frame", where=location)
             frame_id, sha256 = known[sequence, frame]
             extension = Path(name).suffix.lower()
             if not (storage.is_plain_name(sequence) and storage.is_plain_name(frame + extension)):
-                raise InputError("the picture's name leaves the data set", where=place, value=name)
+                raise InputError("the image's name leaves the dataset", where=location, value=name)
             if hashlib.sha256(data).hexdigest() != sha256:
                 raise InputError(
-                    "the picture isn't the one that was published",
-                    where=place,
+                    "the image isn't the one that was published",
+                    where=location,
                     remedy="get it again",
                 )
             file = file_of_frame(sequence, frame, extension)

@@ -17,31 +17,31 @@ import numpy.typing as npt
 from gtahead import storage
 from gtahead.arrays import Progress
 from gtahead.dataset import FRAMES, Dataset, heads_file, write_manifest
-from gtahead.dataset.fingerprints import combined, pictures_digest
+from gtahead.dataset.fingerprints import combined, images_digest
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.images.prepare import prepare
 from gtahead.images.reading import (
     EXTENSIONS,
-    PICTURE_SUFFIXES,
-    PictureError,
+    IMAGE_SUFFIXES,
+    ImageError,
     difference_hash,
     peek,
     read_bytes,
     read_header,
 )
-from gtahead.publishing.releases import HASH_CELLS, HASHES, file_of_frame, with_pictures
+from gtahead.publishing.releases import HASH_CELLS, HASHES, file_of_frame, with_images
 from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
 from gtahead.tables import canonical
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 
 NEAR_BITS = 25
-"""Difference hashes of 256 bits that differ in at most so many are of one picture, saved again."""
+"""Difference hashes of 256 bits that differ in at most so many are of one image, saved again."""
 
 CLEAR_BITS = 6
 """How much further away the next frame has to be; else only the file's name can decide."""
 
-FEWEST_BITS = 24
-"""A hash with fewer bits of either kind is of a picture in which there is next to nothing."""
+MIN_BITS = 24
+"""A hash with fewer bits of either kind is of an image in which there is next to nothing."""
 
 FILES_AT_ONCE = 256
 
@@ -52,11 +52,11 @@ EXACT, ALIKE, NAMED = "exact", "alike", "alike and named so"
 
 @dataclass(frozen=True)
 class Match:
-    """A frame's picture.
+    """A frame's image.
 
     Attributes:
         frame_id: of the frame.
-        file: path below the folder of pictures.
+        file: path below the folder of images.
         how: `exact`: the same bytes; `alike`: it looks the same; `alike and named so`: several
             frames look the same, and the name says which.
         bits: by how many of 256 bits the difference hashes differ; None where bytes decided.
@@ -73,15 +73,15 @@ class RebuildReport:
     """What matched.
 
     Attributes:
-        out: the data set's folder.
+        out: the dataset's folder.
         frames: how many frames the labels have.
-        matches: frames that got a picture.
+        matches: frames that got an image.
         missing: frames that got none.
         ambiguous: files that look like several frames.
         wrong_size: files that look like a frame and have another size.
-        unreadable: files that aren't pictures.
-        unused: files that look like no frame, or like one that has its picture already.
-        manifest: of the data set.
+        unreadable: files that aren't images.
+        unused: files that look like no frame, or like one that has its image already.
+        manifest: of the dataset.
     """
 
     out: Path
@@ -96,7 +96,7 @@ class RebuildReport:
 
     @property
     def exit_code(self) -> int:
-        """0 where every frame has its picture, else 3."""
+        """0 where every frame has its image, else 3."""
         return 3 if self.missing else 0
 
     def counts(self) -> dict[str, int]:
@@ -106,7 +106,7 @@ class RebuildReport:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as one JSON object."""
+        """Return the report as one JSON object."""
         return {
             "out": str(self.out),
             "frames": self.frames,
@@ -143,7 +143,7 @@ class RebuildReport:
 
 
 @dataclass(frozen=True)
-class _Frame:
+class _FoundFrame:
     """A frame to be found."""
 
     frame_id: str
@@ -179,7 +179,7 @@ def check_report(path: Path) -> None:
         )
 
 
-@places(reads=["labels", "frames"], writes=["out"])
+@resolve_urls(reads=["labels", "frames"], writes=["out"])
 def rebuild(
     labels: str | Path,
     frames: str | Path,
@@ -189,22 +189,22 @@ def rebuild(
     overwrite: bool = False,
     on_progress: Progress | None = None,
 ) -> RebuildReport:
-    """Make a data set of published labels and one's own frames.
+    """Make a dataset of published labels and one's own frames.
 
     A file belongs to the frame with its sha256. What is left over is compared by difference hash:
     a frame that was saved again, as JPEG or smaller in bytes, is found if it looks like one frame
     clearly more than like any other, or if its name (or its folder's and its own) says which.
 
     Args:
-        labels: a release without pictures, or a data set without them.
-        frames: folder of pictures; folders below are searched too.
-        out: the data set's folder: new, empty, or a data set with `overwrite`.
+        labels: a release without images, or a dataset without them.
+        frames: folder of images; folders below are searched too.
+        out: the dataset's folder: new, empty, or a dataset with `overwrite`.
         images: `link` (hard links, copies where that can't be) or `copy`.
-        overwrite: replace a data set that stands at `out`.
-        on_progress: called at the start and after each picture.
+        overwrite: replace a dataset that stands at `out`.
+        on_progress: called at the start and after each image.
 
     Raises:
-        InputError: no labels, no pictures, or none of them matches.
+        InputError: no labels, no images, or none of them matches.
         ResourceError: disk, rights, or another run with the same target.
     """
     if images not in ("link", "copy"):
@@ -219,17 +219,17 @@ def rebuild(
     refuse_overlap(target, root, opened.folder)
     wanted = _wanted(opened)
     report = RebuildReport(Path(out), len(wanted))
-    files = sorted(_pictures_below(root))
+    files = sorted(_images_below(root))
     if not files:
-        raise InputError("no pictures are there", where=Where(str(root)))
+        raise InputError("no images are there", where=Where(str(root)))
     _match(wanted, root, files, report, on_progress)
     found = {match.frame_id for match in report.matches}
     report.missing = [one.frame_id for one in wanted if one.frame_id not in found]
     if not report.matches:
         raise InputError(
-            "none of the pictures belongs to these labels",
+            "none of the images belongs to these labels",
             where=Where(str(root)),
-            value=f"{len(files):,} pictures",
+            value=f"{len(files):,} images",
             remedy="are they frames of this capture, and not cropped?",
         )
     with new_dataset(target, overwrite=overwrite) as part:
@@ -237,8 +237,8 @@ def rebuild(
     return report
 
 
-def _pictures_below(root: Path) -> Iterator[Path]:
-    """Find pictures below a folder, and below folders that are linked into it, each once."""
+def _images_below(root: Path) -> Iterator[Path]:
+    """Find images below a folder, and below folders that are linked into it, each once."""
     seen = set()
     for folder, below, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -248,17 +248,17 @@ def _pictures_below(root: Path) -> Iterator[Path]:
         seen.add(real)
         for name in names:
             path = Path(folder) / name
-            if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
+            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
                 yield path
 
 
-def _wanted(opened: Dataset) -> list[_Frame]:
+def _wanted(opened: Dataset) -> list[_FoundFrame]:
     hashes = _hashes(opened.folder / HASHES)
     columns = opened.frames(
         ["frame_id", "sequence", "frame", "width", "height", "source_file", "sha256"]
     )
     return [
-        _Frame(
+        _FoundFrame(
             frame_id,
             sequence,
             frame,
@@ -288,15 +288,15 @@ def _hashes(path: Path) -> dict[str, npt.NDArray[np.uint64]]:
         code = row.get("difference_hash")
         if code is None or (code and not re.fullmatch(f"[0-9a-f]{{{digits}}}", code)):
             raise _bad_hashes(path, f"line {rows.line_num}", code)
-        if code:  # empty: the picture didn't come with the labels
+        if code:  # empty: the image didn't come with the labels
             found[row["frame_id"]] = _words(int(code, 16))
     return found
 
 
-def _bad_hashes(path: Path, place: str, value: str | None) -> InputError:
+def _bad_hashes(path: Path, location: str, value: str | None) -> InputError:
     return InputError(
         "the hashes can't be read",
-        where=Where(str(path), field=place),
+        where=Where(str(path), field=location),
         value=value,
         remedy="get the release again",
     )
@@ -308,7 +308,7 @@ def _words(value: int) -> npt.NDArray[np.uint64]:
 
 
 def _match(
-    wanted: Sequence[_Frame],
+    wanted: Sequence[_FoundFrame],
     root: Path,
     files: Sequence[Path],
     report: RebuildReport,
@@ -316,7 +316,7 @@ def _match(
 ) -> None:
     """Find each file's frame."""
     show = on_progress or (lambda done, total, name: None)
-    by_hash: dict[str, list[_Frame]] = {}
+    by_hash: dict[str, list[_FoundFrame]] = {}
     for one in wanted:
         if one.sha256 is not None:
             by_hash.setdefault(one.sha256, []).append(one)
@@ -345,8 +345,8 @@ def _match(
     report.matches.sort(key=lambda match: match.frame_id)
 
 
-def _is_named(path: Path, frame: _Frame) -> bool:
-    """Say whether a file is called as the frame is, and its folders, if any, as its sequence."""
+def _is_named(path: Path, frame: _FoundFrame) -> bool:
+    """Return whether a file is called as the frame is, and its folders, if any, as its sequence."""
     stems = {frame.frame, frame.source_stem, f"{frame.sequence}_{frame.frame}"}
     if path.stem not in stems:
         return False
@@ -354,13 +354,13 @@ def _is_named(path: Path, frame: _Frame) -> bool:
 
 
 def _match_alike(
-    wanted: Sequence[_Frame],
+    wanted: Sequence[_FoundFrame],
     root: Path,
     files: Sequence[Path],
     taken: set[str],
     report: RebuildReport,
 ) -> None:
-    """Compare files with the frames that have no picture yet, by difference hash."""
+    """Compare files with the frames that have no image yet, by difference hash."""
     free = [one for one in wanted if one.bits is not None and one.frame_id not in taken]
     words = HASH_CELLS * HASH_CELLS // 64
     codes = np.array([one.bits for one in free], np.uint64).reshape(len(free), words)
@@ -370,13 +370,13 @@ def _match_alike(
             data = read_bytes(path)
             header = read_header(data)
             mine = _words(difference_hash(data, cells=HASH_CELLS, reduced=False))
-        except PictureError:
+        except ImageError:
             report.unreadable.append(name)
             continue
         ones = int(np.bitwise_count(mine).sum())
         apart = np.bitwise_count(codes ^ mine).sum(axis=1) if free else np.zeros(0, int)
         near = np.flatnonzero(apart <= NEAR_BITS)
-        if len(near) == 0 or not FEWEST_BITS <= ones <= HASH_CELLS**2 - FEWEST_BITS:
+        if len(near) == 0 or not MIN_BITS <= ones <= HASH_CELLS**2 - MIN_BITS:
             report.unused.append(name)
             continue
         order = near[np.argsort(apart[near], kind="stable")]
@@ -402,14 +402,14 @@ def _match_alike(
 
 def _write(
     opened: Dataset,
-    wanted: Sequence[_Frame],
+    wanted: Sequence[_FoundFrame],
     root: Path,
     target: Path,
     report: RebuildReport,
     *,
     link: bool,
 ) -> None:
-    """Write the data set: the labels' tables, the pictures, and what they are known by now."""
+    """Write the dataset: the labels' tables, the images, and what they are known by now."""
     (target / "heads").mkdir()
     for name in opened.sequences:
         file = heads_file(name)
@@ -437,9 +437,9 @@ def _write(
 
 
 def _place(
-    source: Path, frame: _Frame, target: Path, *, exact: bool, link: bool
+    source: Path, frame: _FoundFrame, target: Path, *, exact: bool, link: bool
 ) -> tuple[str, str | None]:
-    """Put a picture in; one that isn't the published one is made upright and plain first."""
+    """Put an image in; one that isn't the published one is made upright and plain first."""
     folder = target / "images" / frame.sequence
     folder.mkdir(parents=True, exist_ok=True)
     if exact:
@@ -460,19 +460,19 @@ def _place(
 
 def _manifest(
     opened: Dataset,
-    wanted: Sequence[_Frame],
+    wanted: Sequence[_FoundFrame],
     hashes: dict[str, str | None],
     target: Path,
     count: int,
     size: int,
 ) -> dict[str, Any]:
-    """Give the labels' manifest with these pictures."""
-    document = with_pictures(opened.manifest.document, target / FRAMES, count, size)
+    """Return the labels' manifest with these images."""
+    document = with_images(opened.manifest.document, target / FRAMES, count, size)
     by_sequence: dict[str, list[str]] = {}
     for one in wanted:
         by_sequence.setdefault(one.sequence, []).append(one.frame_id)
     digests = {
-        name: pictures_digest({"frame_id": ids, "sha256": [hashes[one] for one in ids]})
+        name: images_digest({"frame_id": ids, "sha256": [hashes[one] for one in ids]})
         for name, ids in by_sequence.items()
     }
     split_of = {
@@ -484,18 +484,18 @@ def _manifest(
             for name, digest in digests.items()
             if part in ("all", split_of.get(name))
         )
-        for part in document["fingerprints"]["pictures"]
+        for part in document["fingerprints"]["images"]
     }
     return {
         **document,
         "sources": [
             {
                 **source,
-                "digests": {**source["digests"], "pictures": digests[source["sequence"]]},
+                "digests": {**source["digests"], "images": digests[source["sequence"]]},
             }
             if source["sequence"] in digests
             else source
             for source in document["sources"]
         ],
-        "fingerprints": {**document["fingerprints"], "pictures": parts},
+        "fingerprints": {**document["fingerprints"], "images": parts},
     }

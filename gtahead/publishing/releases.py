@@ -1,6 +1,6 @@
-"""A release on disk: a data set of labels, with what a hub needs beside it.
+"""A release on disk: a dataset of labels, with what a hub needs beside it.
 
-The folder is a data set that `Dataset.open` reads (its pictures, if any, lie in the shards under
+The folder is a dataset that `Dataset.open` reads (its images, if any, lie in the shards under
 `data/`), and what `datasets.load_dataset` reads. Its manifest has a block `release`: the
 publisher's facts, and size and sha256 of every file that isn't there to be edited.
 """
@@ -22,11 +22,11 @@ from gtahead.publishing.facts import Facts
 CARD = "README.md"
 CROISSANT = "croissant.json"
 LICENSE = "LICENSE"
-HASHES = "picture-hashes.csv"
-"""sha256 and difference hash of each frame's picture, where the pictures themselves aren't in."""
+HASHES = "image-hashes.csv"
+"""sha256 and difference hash of each frame's image, where the images themselves aren't in."""
 
 HASH_CELLS = 16
-"""Rows of cells of the difference hash in it: 256 bits, so that neighbours can be told apart."""
+"""Rows of cells of the difference hash in it: 256 bits, so that neighbours can be distinguished."""
 
 EDITABLE = frozenset({CARD, CROISSANT, LICENSE, MANIFEST})
 """Files of a release that aren't in its list: people edit the first three, the last is the list."""
@@ -65,7 +65,7 @@ class Release:
         block = manifest.document.get("release")
         if block is None:
             raise InputError(
-                "a data set, not a release",
+                "a dataset, not a release",
                 where=Where(str(path)),
                 remedy="stage it first: gtahead publish stage",
             )
@@ -97,7 +97,7 @@ class Release:
 
     @property
     def shards(self) -> list[Listed]:
-        """Files with pictures."""
+        """Files with images."""
         return [one for one in self.files if one.path.startswith(f"{SHARDS}/")]
 
     @property
@@ -106,18 +106,18 @@ class Release:
         return [one for one in self.files if one.path.startswith(f"{LABELS}/")]
 
     @property
-    def pictures(self) -> int:
-        """How many pictures are in the shards."""
-        return int(self.manifest.document["release"]["pictures"])
+    def num_images(self) -> int:
+        """How many images are in the shards."""
+        return int(self.manifest.document["release"]["num_images"])
 
     def all_files(self) -> list[str]:
-        """Give the paths of all files that belong to it, in order."""
+        """Return the paths of all files that belong to it, in order."""
         there = [name for name in sorted(EDITABLE) if (self.folder / name).is_file()]
         return sorted([*there, *(one.path for one in self.files)])
 
 
 def is_release(folder: Path) -> bool:
-    """Say whether a release of gtahead's stands there, whatever its state."""
+    """Return whether a release of gtahead's stands there, whatever its state."""
     try:
         return read_manifest(folder).document.get("release") is not None
     except InputError:
@@ -127,7 +127,7 @@ def is_release(folder: Path) -> bool:
 def files_below(folder: Path) -> Iterator[str]:
     """Yield the paths of all files below a folder, in order; not locks and what is being written.
 
-    The hub client's own notes (`.cache`) and git's aren't part of a data set either.
+    The hub client's own notes (`.cache`) and git's aren't part of a dataset either.
     """
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -140,7 +140,7 @@ def files_below(folder: Path) -> Iterator[str]:
 
 
 def check_files(release: Release, findings: Findings, on_progress: Progress | None = None) -> int:
-    """Hold a release's files against its list.
+    """Check a release's files against its list.
 
     Returns:
         Bytes that were hashed.
@@ -172,7 +172,7 @@ def check_files(release: Release, findings: Findings, on_progress: Progress | No
 
 
 def is_file(path: Path) -> bool:
-    """Say whether a file is there; a name that no file can have is none."""
+    """Return whether a file is there; a name that no file can have is none."""
     try:
         return path.is_file()
     except OSError:
@@ -189,27 +189,25 @@ def listed(folder: Path) -> list[Listed]:
 
 
 def file_of_frame(sequence: str, frame: str, extension: str) -> str:
-    """Name a frame's picture inside a data set."""
+    """Name a frame's image inside a dataset."""
     return f"images/{sequence}/{frame}{extension}"
 
 
 def files_of(dataset: Dataset) -> set[str]:
-    """Give the paths of a data set's own files."""
-    pictures = (file for file in dataset.frames(["file"])["file"] if file is not None)
-    return {MANIFEST, *dataset.manifest.document["tables"], *pictures}
+    """Return the paths of a dataset's own files."""
+    images = (file for file in dataset.frames(["file"])["file"] if file is not None)
+    return {MANIFEST, *dataset.manifest.document["tables"], *images}
 
 
-def with_pictures(
-    document: Mapping[str, Any], frames: Path, count: int, size: int
-) -> dict[str, Any]:
-    """Give a manifest as it is of the same labels with other pictures, or without.
+def with_images(document: Mapping[str, Any], frames: Path, count: int, size: int) -> dict[str, Any]:
+    """Return a manifest as it is of the same labels with other images, or without.
 
     What a release's says of the release becomes the origin.
 
     Args:
         document: the manifest.
         frames: the table of frames, as it is now.
-        count: how many pictures there are.
+        count: how many images there are.
         size: their bytes.
     """
     new = {key: value for key, value in document.items() if key != "release"}
@@ -219,7 +217,7 @@ def with_pictures(
     return {
         **new,
         "options": {**document["options"], "images": "kept" if count else "none"},
-        "statistics": {**document["statistics"], "pictures": count, "picture_bytes": size},
+        "statistics": {**document["statistics"], "images": count, "image_bytes": size},
         "tables": {
             **document["tables"],
             FRAMES: {**document["tables"][FRAMES], "sha256": storage.sha256_of(frames)},

@@ -1,4 +1,4 @@
-"""From a data set to a release: everything that is to be public, in one folder, all or nothing."""
+"""From a dataset to a release: everything that is to be public, in one folder, all or nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gtahead.arrays import Progress
 from gtahead.dataset import FRAMES, Dataset, heads_file, write_manifest
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.formats.exporting import export
-from gtahead.images.reading import PictureError, difference_hash, read_bytes
+from gtahead.images.reading import ImageError, difference_hash, read_bytes
 from gtahead.parallel.pool import run_all
 from gtahead.publishing import cards, croissant
 from gtahead.publishing.differences import diff
@@ -34,20 +34,20 @@ from gtahead.publishing.releases import (
     files_below,
     is_release,
     listed,
-    with_pictures,
+    with_images,
 )
 from gtahead.publishing.targets import refuse_overlap, write_target
 from gtahead.storage import crash_point
 from gtahead.tables import canonical
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 
-RIGHTS = "The publisher declared to have the right to redistribute these pictures."
+RIGHTS = "The publisher declared to have the right to redistribute these images."
 
 SCHEMAS = ("manifest", "predictions")
 """Schemas that travel with a release: of what it holds, and of what is submitted to it."""
 
 
-@places(reads=["dataset"], writes=["out"])
+@resolve_urls(reads=["dataset"], writes=["out"])
 def stage(
     dataset: str | Path = "dataset",
     out: str | Path = "release",
@@ -68,10 +68,10 @@ def stage(
     scheduler: str | None = None,
     on_progress: Progress | None = None,
 ) -> Release:
-    """Put together what is to be published of a data set.
+    """Put together what is to be published of a dataset.
 
     Args:
-        dataset: the data set's folder.
+        dataset: the dataset's folder.
         out: the release's folder: new, empty, or a release with `overwrite`.
         repo: OWNER/NAME on the hub.
         creator: who answers for the data, a person or a group.
@@ -82,12 +82,12 @@ def stage(
         date: of the release, YYYY-MM-DD; today by default.
         contact: an address; the hub's discussions by default.
         changes: what is new, in a sentence.
-        images: `original` puts the pictures in, `none` labels and hashes alone. By default
-            `original` where every picture is simulated; else it has to be said.
-        i_have_rights: the publisher may redistribute pictures of a commercial game.
+        images: `original` puts the images in, `none` labels and hashes alone. By default
+            `original` where every image is simulated; else it has to be said.
+        i_have_rights: the publisher may redistribute images of a commercial game.
         overwrite: replace a release that stands at `out`; what was edited in its card stays.
-        workers: processes; None for one a core, up to 4.
-        scheduler: address of a Dask scheduler, in place of processes of this machine.
+        workers: processes; None for one per core, up to 4.
+        scheduler: address of a Dask scheduler, instead of processes of this machine.
         on_progress: called at the start and after each part.
 
     Returns:
@@ -95,17 +95,17 @@ def stage(
 
     Raises:
         UsageError: a fact that is missing or no fact, or rights that weren't declared.
-        InputError: no data set, a damaged one, or something else at `out`.
+        InputError: no dataset, a damaged one, or something else at `out`.
         ResourceError: disk, rights of files, or another run with the same target.
     """
     opened = Dataset.open(dataset)
     if opened.manifest.document.get("release") is not None:
         raise InputError(
-            "a release, not the data set it was made of",
+            "a release, not the dataset it was made of",
             where=Where(str(dataset)),
-            remedy="stage the data set; `gtahead pull` makes one of a release",
+            remedy="stage the dataset; `gtahead pull` makes one of a release",
         )
-    chosen, rights = _pictures(opened, images, i_have_rights=i_have_rights)
+    chosen, rights = _images(opened, images, i_have_rights=i_have_rights)
     licence = licence or _licence_of(opened)
     facts = Facts(
         repo=repo,
@@ -146,39 +146,37 @@ def stage(
 
 
 def _changes(opened: Dataset, target: Path) -> str:
-    """Say what is new: against the release that stands there, if one does."""
+    """Return what is new: against the release that stands there, if one does."""
     if not (target.is_dir() and is_release(target)):
         return "First release."
     return diff(target, opened.folder).changes
 
 
-def _pictures(
-    opened: Dataset, images: str | None, *, i_have_rights: bool
-) -> tuple[str, str | None]:
-    """Say whether pictures go in, and on whose word."""
+def _images(opened: Dataset, images: str | None, *, i_have_rights: bool) -> tuple[str, str | None]:
+    """Return whether images go in, and on whose word."""
     if images not in (None, "original", "none"):
         raise UsageError("unknown images", value=images, remedy="original or none")
     document = opened.manifest.document
-    there = bool(document["statistics"]["pictures"])
+    there = bool(document["statistics"]["images"])
     simulated = all(source["simulated"] for source in document["sources"] if source["kept"])
     if images == "none" or (images is None and not there):
         return "none", None
     if not there:
         raise UsageError(
-            "the data set has no pictures",
+            "the dataset has no images",
             where=Where(str(opened.folder)),
             value="--images original",
-            remedy="use --images none, or build it with pictures",
+            remedy="use --images none, or build it with images",
         )
     if simulated:
         return "original", None
     if i_have_rights:
         return "original", RIGHTS
     raise UsageError(
-        "these pictures weren't simulated by gtahead: a game's pictures aren't yours to give away",
+        "these images weren't simulated by gtahead: a game's images aren't yours to give away",
         where=Where(str(opened.folder)),
         remedy="publish labels and hashes with --images none (others put their own frames to them "
-        "with `gtahead rebuild`), or say that you may redistribute the pictures: --i-have-rights",
+        "with `gtahead rebuild`), or say that you may redistribute the images: --i-have-rights",
     )
 
 
@@ -205,7 +203,7 @@ def _generated_terms(facts: Facts) -> str:
 
 
 def _terms(facts: Facts, file: str | Path | None, target: Path) -> str:
-    """Give the text of LICENSE: what is given, what stands there if it was edited, or a new one."""
+    """Return the text of LICENSE: the given one, the edited one that is there, or a new one."""
     if file is not None:
         try:
             text = Path(file).read_text(encoding="utf-8")
@@ -237,26 +235,26 @@ def _terms(facts: Facts, file: str | Path | None, target: Path) -> str:
 
 def _refuse_target(target: Path, *, overwrite: bool) -> None:
     """Refuse to write over anything but a release, with everything in it of the release."""
-    place = Where(str(target))
+    location = Where(str(target))
     if target.is_symlink() and not target.exists():
-        raise InputError("a link to nowhere stands there", where=place, remedy="remove it")
+        raise InputError("a link to nowhere stands there", where=location, remedy="remove it")
     if not target.exists():
         return
     if not target.is_dir():
-        raise InputError("a file stands where the release goes", where=place, remedy="remove it")
+        raise InputError("a file stands where the release goes", where=location, remedy="remove it")
     if not any(target.iterdir()):
         return
     if not is_release(target):
         raise InputError(
             "the folder holds something that isn't a release of gtahead's",
-            where=place,
+            where=location,
             value=min(path.name for path in target.iterdir()),
             remedy="choose an empty folder for --out",
         )
     if not overwrite:
         raise InputError(
             "a release stands there already",
-            where=place,
+            where=location,
             remedy="add --overwrite to replace it (edits in card and licence stay, croissant.json "
             "is written anew), or choose another --out",
         )
@@ -265,14 +263,14 @@ def _refuse_target(target: Path, *, overwrite: bool) -> None:
         if name not in known:
             raise InputError(
                 "the release holds a file that isn't of it",
-                where=place,
+                where=location,
                 value=name,
                 remedy="move it away: --overwrite removes releases, nothing else",
             )
 
 
 def _write_tables(opened: Dataset, part: Path) -> None:
-    """Put the tables in: the frames' without paths of pictures, the heads' as they are."""
+    """Put the tables in: the frames' without paths of images, the heads' as they are."""
 
     def no_files(ids: Sequence[str]) -> list[str | None]:
         return [None] * len(ids)
@@ -287,7 +285,7 @@ def _write_tables(opened: Dataset, part: Path) -> None:
             raise InputError(
                 "a table that the manifest names isn't there",
                 where=Where(str(source)),
-                remedy="the data set is damaged: build it anew with --fresh",
+                remedy="the dataset is damaged: build it anew with --fresh",
             ) from error
 
 
@@ -317,7 +315,7 @@ def _write_shards(
 
 
 def _write_hashes(opened: Dataset, part: Path, workers: int | None, scheduler: str | None) -> None:
-    """Write what a picture is known by, so that others find theirs."""
+    """Write what an image is known by, so that others find theirs."""
     columns = opened.frames(["frame_id", "sequence", "file", "sha256"])
     rows = list(zip(*columns.values(), strict=True))
     folder = opened.folder.absolute()  # a worker may stand elsewhere
@@ -350,18 +348,18 @@ def _write_hashes(opened: Dataset, part: Path, workers: int | None, scheduler: s
 
 
 def _difference_hashes(task: list[tuple[str, str, str]]) -> dict[str, int]:
-    """Hash the pictures of one sequence."""
+    """Hash the images of one sequence."""
     hashes = {}
     for frame_id, path, sha256 in task:
         try:
             data = read_bytes(Path(path))
             if hashlib.sha256(data).hexdigest() != sha256:
-                raise PictureError("hash-mismatch")
+                raise ImageError("hash-mismatch")
             hashes[frame_id] = difference_hash(data, cells=HASH_CELLS, reduced=False)
-        except PictureError as fault:
+        except ImageError as fault:
             sequence, _, frame = frame_id.rpartition("/")
             raise InputError(
-                f"the picture can't be read: {fault.code}",
+                f"the image can't be read: {fault.code}",
                 where=Where(path, sequence, frame),
                 remedy="`gtahead validate --images full` says what else is wrong",
             ) from fault
@@ -376,13 +374,13 @@ def _write_texts(part: Path, terms: str) -> None:
 
 
 def _write_manifest(opened: Dataset, facts: Facts, part: Path) -> None:
-    document = with_pictures(opened.manifest.document, part / FRAMES, 0, 0)
+    document = with_images(opened.manifest.document, part / FRAMES, 0, 0)
     statistics = opened.manifest.document["statistics"]
-    held = statistics if facts.images == "original" else {"pictures": 0, "picture_bytes": 0}
+    held = statistics if facts.images == "original" else {"images": 0, "image_bytes": 0}
     release: dict[str, Any] = {
         **facts.as_dict(),
-        "pictures": held["pictures"],
-        "picture_bytes": held["picture_bytes"],
+        "num_images": held["images"],
+        "image_bytes": held["image_bytes"],
         "files": [asdict(one) for one in listed(part)],
     }
     write_manifest(part, {**document, "release": release})

@@ -32,7 +32,7 @@ def write_target(out: str | Path) -> Path:
 
 @contextmanager
 def new_dataset(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Give a folder beside `target` to make a data set in, as `dataset`; it's renamed at the end.
+    """Return a folder beside `target` to make a dataset in, as `dataset`; it's renamed at the end.
 
     What is downloaded into the folder stays where the network or the disk fails, so that the next
     run goes on.
@@ -74,18 +74,18 @@ def _sync(folder: Path) -> None:
 
 
 def _refuse(target: Path, *, overwrite: bool) -> None:
-    """Refuse to write over anything but a data set, with everything in it of the data set."""
-    place = Where(str(target))
+    """Refuse to write over anything but a dataset, with everything in it of the dataset."""
+    location = Where(str(target))
     if not target.exists():
         return
     if not target.is_dir():
-        raise InputError("a file stands where the data set goes", where=place, remedy="remove it")
+        raise InputError("a file stands where the dataset goes", where=location, remedy="remove it")
     names = sorted(path.name for path in target.iterdir() if path.name != ".lock")
     if not names:
         return
     foreign = InputError(
-        "the folder holds something that isn't a finished data set of gtahead's",
-        where=place,
+        "the folder holds something that isn't a finished dataset of gtahead's",
+        where=location,
         value=names[0],
         remedy="choose an empty folder for --out",
     )
@@ -99,18 +99,18 @@ def _refuse(target: Path, *, overwrite: bool) -> None:
         raise foreign
     if not overwrite:
         raise InputError(
-            "a data set stands there already",
-            where=place,
+            "a dataset stands there already",
+            where=location,
             remedy="add --overwrite to replace it, or choose another --out",
         )
     known = files_of(dataset)
     for name in files_below(target):
         if name not in known:
             raise InputError(
-                "the data set holds a file that isn't of it",
-                where=place,
+                "the dataset holds a file that isn't of it",
+                where=location,
                 value=name,
-                remedy="move it away: --overwrite removes data sets, nothing else",
+                remedy="move it away: --overwrite removes datasets, nothing else",
             )
 
 

@@ -1,4 +1,4 @@
-"""Reports: a data set as one self-contained page."""
+"""Reports: a dataset as one self-contained page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gtahead.dataset import SPLITS, Dataset
 from gtahead.errors import UsageError
 from gtahead.reports.collecting import Collected, collect
 from gtahead.reports.gallery import FRAMES, figures
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 
 __all__ = ["ReportDone", "report"]
 
@@ -26,9 +26,9 @@ class ReportDone:
     Attributes:
         page: the file.
         bytes: its size.
-        frames: of the data set.
+        frames: of the dataset.
         shown: frames in its gallery.
-        unreadable: ids of those whose picture can't be read.
+        unreadable: ids of those whose image can't be read.
     """
 
     page: Path
@@ -39,15 +39,15 @@ class ReportDone:
 
     @property
     def exit_code(self) -> int:
-        """0, or 3 where a picture couldn't be shown."""
+        """0, or 3 where an image couldn't be shown."""
         return 3 if self.unreadable else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Give it as one JSON object."""
+        """Return it as one JSON object."""
         return {**vars(self), "page": str(self.page), "unreadable": list(self.unreadable)}
 
 
-@places(reads=["dataset"], writes=["html"])
+@resolve_urls(reads=["dataset"], writes=["html"])
 def report(
     dataset: str | Path = "dataset",
     html: str | Path = "report.html",
@@ -55,20 +55,20 @@ def report(
     gallery: int = FRAMES,
     on_progress: Progress | None = None,
 ) -> ReportDone:
-    """Write a data set's report: what it holds, how it was made, what was noticed, its looks.
+    """Write a dataset's report: what it holds, how it was made, what was noticed, its looks.
 
     The page is one file that needs no network: figures, a gallery whose layers can be switched,
-    filters by sequence, density and weather. It is the same for the same data set.
+    filters by sequence, density and weather. It is the same for the same dataset.
 
     Args:
-        dataset: the data set's folder.
+        dataset: the dataset's folder.
         html: the page.
         gallery: how many frames are shown; 0 for none.
         on_progress: called at the start and after each sequence.
 
     Raises:
         UsageError: a number of frames below 0 or above 200.
-        InputError: no data set, a damaged one, or no folder for the page.
+        InputError: no dataset, a damaged one, or no folder for the page.
         ResourceError: it can't be written.
     """
     if not 0 <= gallery <= 200:
@@ -117,7 +117,7 @@ def _figure(value: float | None, digits: int = 1) -> str:
 
 
 def _measures(balance: dict[str, Any] | None) -> list[tuple[str, list[float], float]]:
-    """Give the certificate's rows: measure, shares by split, how far the worst is off."""
+    """Return the certificate's rows: measure, shares by split, how far the worst is off."""
     if not balance:
         return []
     return [

@@ -12,7 +12,7 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 44
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Give round numbers between two.
+    """Return round numbers between two.
 
     Example:
         >>> ticks(0, 97)
@@ -59,29 +59,29 @@ class Chart:
 
     def line(self, xs: Sequence[float], ys: Sequence[float], kind: str = "line") -> None:
         """Draw a line; `kind` is its class, `line` or `guide`."""
-        places = " ".join(",".join(self._at(x, y)) for x, y in zip(xs, ys, strict=True))
-        self.parts.append(f'<polyline class="{kind}" points="{places}"/>')
+        positions = " ".join(",".join(self._at(x, y)) for x, y in zip(xs, ys, strict=True))
+        self.parts.append(f'<polyline class="{kind}" points="{positions}"/>')
 
     def bars(self, labels: Sequence[str], values: Sequence[float]) -> None:
         """Draw a bar for each label, evenly spread over x from 0 to their number."""
-        for place, (label, value) in enumerate(zip(labels, values, strict=True)):
+        for position, (label, value) in enumerate(zip(labels, values, strict=True)):
             if np.isfinite(value):
-                left, top = self._at(place + 0.15, value)
-                right, base = self._at(place + 0.85, self.y_range[0])
+                left, top = self._at(position + 0.15, value)
+                right, base = self._at(position + 0.85, self.y_range[0])
                 size = f'width="{float(right) - float(left):.1f}"'
                 self.parts.append(
                     f'<rect class="bar" x="{left}" y="{top}" {size} '
                     f'height="{max(0.0, float(base) - float(top)):.1f}">'
                     f"<title>{escape(label)}: {value:.4g}</title></rect>"
                 )
-            middle, _ = self._at(place + 0.5, 0)
+            middle, _ = self._at(position + 0.5, 0)
             self.parts.append(
                 f'<text x="{middle}" y="{HEIGHT - BOTTOM + 15}" class="tick middle">'
                 f"{escape(label)}</text>"
             )
 
     def svg(self, *, ticks_on_x: bool = True) -> str:
-        """Give the picture."""
+        """Return the image."""
         frame = []
         for value in ticks(*self.y_range):
             across, down = self._at(self.x_range[0], value)

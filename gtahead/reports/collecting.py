@@ -1,4 +1,4 @@
-"""What a report says of a data set: counted in one pass, one sequence in memory at a time."""
+"""What a report says of a dataset: counted in one pass, one sequence in memory at a time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Bars:
         return sum(self.counts)
 
     def rows(self) -> list[tuple[str, int, float, float]]:
-        """Give label, count, share of all in percent, and length of the bar in percent."""
+        """Return label, count, share of all in percent, and length of the bar in percent."""
         most, total = max(self.counts, default=0), self.total
         return [
             (label, count, 100 * count / total if total else 0.0, 100 * count / most if most else 0)
@@ -65,7 +65,7 @@ class SequenceRow:
     Attributes:
         name: of it.
         split: that it is in.
-        location: name of the place, or None.
+        location: name of the location, or None.
         weather: or None.
         hour: or None.
         counts: (F,) heads of its frames, in order.
@@ -80,11 +80,11 @@ class SequenceRow:
 
     @property
     def median(self) -> float:
-        """Of the heads a frame."""
+        """Of the heads per frame."""
         return float(np.median(self.counts))
 
     def sparkline(self, most: int, width: float = 160, height: float = 28) -> str:
-        """Give the counts as points of a line; long sequences as the most of stretches."""
+        """Return the counts as points of a line; long sequences as the most of stretches."""
         parts = np.array_split(self.counts, min(len(self.counts), TIMELINE_POINTS))
         values = np.array([part.max() for part in parts if len(part)], np.float64)
         if len(values) == 1:
@@ -122,8 +122,8 @@ def _labels(edges: Sequence[float], *, whole: bool = False) -> list[str]:
 
 
 def _binned(values: Floats, edges: Sequence[float]) -> Ints:
-    places = np.searchsorted(np.array(edges, np.float64), values, side="right") - 1
-    return np.bincount(np.clip(places, 0, len(edges) - 1), minlength=len(edges))
+    positions = np.searchsorted(np.array(edges, np.float64), values, side="right") - 1
+    return np.bincount(np.clip(positions, 0, len(edges) - 1), minlength=len(edges))
 
 
 def collect(dataset: Dataset, on_progress: Progress | None = None) -> Collected:
@@ -198,7 +198,7 @@ def _bars(
         ),
         Bars(
             "Density level",
-            "heads a frame, as NWPU-Crowd groups them",
+            "heads per frame, as NWPU-Crowd groups them",
             list(DENSITY_LEVELS),
             [levels[level] for level in DENSITY_LEVELS],
             what="frames",
@@ -283,15 +283,15 @@ def _coverage(
         no_weather += weather is None
         if weather is not None and hour is not None:
             row = found.setdefault(weather, [0] * len(labels))
-            place = int(np.searchsorted(HOUR_EDGES, hour % 24, side="right")) - 1
-            row[place] += 1
+            position = int(np.searchsorted(HOUR_EDGES, hour % 24, side="right")) - 1
+            row[position] += 1
     return sorted(found.items()), labels, no_hour, no_weather
 
 
 def _sequence_rows(frames: Mapping[str, list[Any]], counts: Ints) -> list[SequenceRow]:
-    places: dict[str, list[int]] = {}
+    positions: dict[str, list[int]] = {}
     for row, name in enumerate(frames["sequence"]):
-        places.setdefault(name, []).append(row)
+        positions.setdefault(name, []).append(row)
     return [
         SequenceRow(
             name,
@@ -301,5 +301,5 @@ def _sequence_rows(frames: Mapping[str, list[Any]], counts: Ints) -> list[Sequen
             frames["hour"][rows[0]],
             counts[rows],
         )
-        for name, rows in places.items()
+        for name, rows in positions.items()
     ]

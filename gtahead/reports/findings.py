@@ -22,7 +22,7 @@ _STYLE = """
 body { background: var(--ground); color: var(--text) }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin: 2rem 0 .25rem }
-code, .place { font-family: ui-monospace, monospace; font-size: .9em; overflow-wrap: anywhere }
+code, .location { font-family: ui-monospace, monospace; font-size: .9em; overflow-wrap: anywhere }
 .error { color: var(--error) } .warning { color: var(--warning) } .info { color: var(--info) }
 table { border-collapse: collapse; width: 100%; table-layout: fixed }
 th:nth-child(2) { width: 18% } th:nth-child(3) { width: 35% }
@@ -50,7 +50,7 @@ def write_page(target: Path, checked: Validation, found: Findings) -> None:
 def _section(code: str, found: Findings) -> str:
     kind, total = CODES[code], found.totals[code]
     rows = "".join(
-        f'<tr><td class="place">{escape(str(one.where))}</td>'
+        f'<tr><td class="location">{escape(str(one.where))}</td>'
         f"<td>{escape('' if one.value is None else str(one.value))}</td>"
         f"<td>{escape(one.detail)}</td></tr>"
         for one in found.examples[code]
@@ -60,6 +60,6 @@ def _section(code: str, found: Findings) -> str:
     return (
         f'<h2><span class="{kind.severity}">{kind.severity}</span> <code>{code}</code> '
         f"({total:,})</h2><p>{escape(kind.what)}; {escape(kind.remedy)}</p>"
-        "<table><thead><tr><th>place</th><th>value</th><th>detail</th></tr></thead>"
+        "<table><thead><tr><th>location</th><th>value</th><th>detail</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>{rest}"
     )

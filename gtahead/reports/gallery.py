@@ -1,4 +1,4 @@
-"""Frames for a page: small pictures, with heads as vectors that can be switched on and off."""
+"""Frames for a page: small images, with heads as vectors that can be switched on and off."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 from gtahead import density
 from gtahead.arrays import Floats
 from gtahead.dataset import DENSITY_LEVELS, Dataset, Frame, density_level
-from gtahead.images.reading import PictureError, decode_upright, read_bytes
+from gtahead.images.reading import ImageError, decode_upright, read_bytes
 
 FRAMES = 24
 A_SEQUENCE = 2
 DOZEN = 12
 
-PICTURE_PX = 720
+IMAGE_PX = 720
 MAP_CELLS = 180
-PICTURE_BYTES = 220_000
-"""Most bytes of one picture: a page stays far below 10 MB."""
+IMAGE_BYTES = 220_000
+"""Most bytes of one image: a page stays far below 10 MB."""
 
 POINTS_SHOWN = 6_000
 
@@ -39,8 +39,8 @@ class Figure:
         weather: or an empty text.
         size_wh: of the frame in pixels.
         heads: that count.
-        picture: as a data URL, or None.
-        unreadable: there is a picture, and it can't be read.
+        image: as a data URL, or None.
+        unreadable: there is an image, and it can't be read.
         density: the density map as a data URL, or None.
         paths: kind (`points` or `boxes`), status, and path of SVG.
         dot: diameter of a point, in pixels of the frame.
@@ -53,7 +53,7 @@ class Figure:
     weather: str
     size_wh: tuple[int, int]
     heads: int
-    picture: str | None
+    image: str | None
     unreadable: bool
     density: str | None
     paths: list[tuple[str, str, str]]
@@ -61,7 +61,7 @@ class Figure:
 
 
 def figures(dataset: Dataset, count: int = FRAMES) -> Iterator[Figure]:
-    """Give frames of as many sequences, weathers and density levels as there are."""
+    """Return frames of as many sequences, weathers and density levels as there are."""
     for frame_id in chosen(dataset, count):
         yield _figure(dataset[frame_id])
 
@@ -85,29 +85,29 @@ def chosen(dataset: Dataset, count: int) -> list[str]:
                 continue
             # The first in the middle, then further out: 1/2, 1/4, 3/4, 1/8 ...
             wanted = len(mine) * _spread(turn)
-            free = [place for place in range(len(mine)) if mine[place][0] not in found]
+            free = [position for position in range(len(mine)) if mine[position][0] not in found]
             best = min(free, key=lambda p, m=mine, w=wanted: (seen.get(m[p][1], 0), abs(p - w)))  # type: ignore[misc]
             frame_id, kind = mine[best]
             seen[kind] = seen.get(kind, 0) + 1
             found.append(frame_id)
-    order = {frame_id: place for place, frame_id in enumerate(columns["frame_id"])}
+    order = {frame_id: position for position, frame_id in enumerate(columns["frame_id"])}
     return sorted(found, key=order.__getitem__)
 
 
 def _spread(turn: int) -> float:
-    """Give a place between 0 and 1, far from the earlier ones (van der Corput's sequence)."""
-    place, step, number = 0.0, 0.5, turn + 1
+    """Return a location between 0 and 1, far from the earlier ones (van der Corput's sequence)."""
+    position, step, number = 0.0, 0.5, turn + 1
     while number:
-        place += step * (number % 2)
+        position += step * (number % 2)
         number, step = number // 2, step / 2
-    return place
+    return position
 
 
 def _figure(frame: Frame) -> Figure:
     sides = frame.boxes_xyxy[:, 2:] - frame.boxes_xyxy[:, :2]
     side = float(np.nanmedian(sides)) if np.isfinite(sides).any() else 12.0
     level = density_level(frame.count)
-    picture = _picture(frame)
+    image = _image(frame)
     assert level in DENSITY_LEVELS
     return Figure(
         frame.frame_id,
@@ -117,26 +117,26 @@ def _figure(frame: Frame) -> Figure:
         frame.weather or "",
         frame.size_wh,
         frame.count,
-        picture,
-        picture is None and frame.picture is not None,
+        image,
+        image is None and frame.image is not None,
         _density(frame),
         list(_paths(frame)),
         round(float(np.clip(0.3 * side, 2, 12)), 1),
     )
 
 
-def _picture(frame: Frame) -> str | None:
-    if frame.picture is None:
+def _image(frame: Frame) -> str | None:
+    if frame.image is None:
         return None
     try:
-        image = decode_upright(read_bytes(frame.picture))
-    except PictureError:
+        image = decode_upright(read_bytes(frame.image))
+    except ImageError:
         return None
-    image.thumbnail((PICTURE_PX, PICTURE_PX))
+    image.thumbnail((IMAGE_PX, IMAGE_PX))
     for quality in (78, 60, 40):
         out = io.BytesIO()
         image.save(out, "JPEG", quality=quality)
-        if len(out.getvalue()) <= PICTURE_BYTES:
+        if len(out.getvalue()) <= IMAGE_BYTES:
             break
     return _url("image/jpeg", out.getvalue())
 
@@ -146,7 +146,7 @@ def _density(frame: Frame) -> str | None:
     if not known.any():
         return None
     stride = max(1, -(-max(frame.size_wh) // MAP_CELLS))
-    # Kernels below a cell would be single dots: what a picture shows is where the crowd is.
+    # Kernels below a cell would be single dots: what an image shows is where the crowd is.
     sigmas = np.maximum(frame.sigmas_xy[known], stride)
     values = density.render_density(frame.points_xy[known], sigmas, frame.size_wh, stride=stride)
     top = float(np.quantile(values[values > 0], 0.98)) if (values > 0).any() else 1.0
@@ -162,7 +162,7 @@ def _url(kind: str, data: bytes) -> str:
 
 
 def _paths(frame: Frame) -> Iterator[tuple[str, str, str]]:
-    """Give one path a layer and status: points as lines without length, whose ends are round."""
+    """Return one path a layer and status: points as lines without length, whose ends are round."""
     for status in ("absent", "ignored", "counted"):
         mine = np.flatnonzero(np.asarray(frame.status == status))[:POINTS_SHOWN]
         if len(mine) == 0:

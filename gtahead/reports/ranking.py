@@ -1,4 +1,4 @@
-"""A leaderboard as a static page: results of one data set, sortable, with honest ranks.
+"""A leaderboard as a static page: results of one dataset, sortable, with honest ranks.
 
 Methods whose intervals reach into the leader's share its rank: the order among them may be the
 choice of sequences. Results of other data, or of older metrics, stand below, greyed, without rank.
@@ -18,12 +18,7 @@ from gtahead import storage
 from gtahead.errors import InputError, UsageError, Where, printable
 from gtahead.reports.score import page
 from gtahead.scoring.comparing import read_result
-from gtahead.scoring.metrics import METRIC_VERSION, METRICS, figure, title_of
-
-COLUMNS = ("mae", "rmse", "nae", "bias", "game3", "f1_small", "f1_large", "f1_8px", "ap", "ap50")
-
-LESS = ("mae", "rmse", "nae", "game3")
-"""Figures of which less is better; of bias what is nearer to zero."""
+from gtahead.scoring.metrics import COMPARED, METRIC_VERSION, METRICS, format_metric, title_of
 
 _SORTING = """
 document.querySelectorAll("th button").forEach((button) => button.addEventListener("click", () => {
@@ -55,7 +50,7 @@ class Row:
     Attributes:
         name: of the method.
         file: the result's.
-        metrics: figures by name, as result files have them.
+        metrics: metrics by name, as result files have them.
         threshold: where it was chosen, in words.
         stale: why it can't be ranked; empty where it can.
         rank: shared by those that the data can't tell apart; 0 where it's stale.
@@ -75,9 +70,9 @@ class Leaderboard:
 
     Attributes:
         title: the data that they are of.
-        sort: the figure that ranks.
+        sort: the metric that ranks.
         rows: best first, stale ones last.
-        columns: figures that some result has.
+        columns: metrics that some result has.
         skipped: files that are no results, and why.
     """
 
@@ -88,15 +83,17 @@ class Leaderboard:
     skipped: list[tuple[str, str]]
 
     def markdown(self) -> str:
-        """Give the table as Markdown."""
+        """Return the table as Markdown."""
         names = [title_of(name) for name in self.columns]
         lines = ["| rank | method | " + " | ".join(names) + " | threshold |"]
         lines.append("|---|---|" + "---:|" * len(names) + "---|")
         for row in self.rows:
             cells = [_cell(row.metrics.get(name)) for name in self.columns]
             name = _as_text(row.name)
-            told = row.stale or row.threshold
-            lines.append(f"| {row.rank or '–'} | {name} | " + " | ".join(cells) + f" | {told} |")
+            reported = row.stale or row.threshold
+            lines.append(
+                f"| {row.rank or '–'} | {name} | " + " | ".join(cells) + f" | {reported} |"
+            )
         return "\n".join(lines) + "\n"
 
 
@@ -108,16 +105,16 @@ def leaderboard(
     Args:
         folder: with result files.
         out: folder of the board; None writes nothing.
-        sort: the figure that ranks.
+        sort: the metric that ranks.
 
     Raises:
         InputError: no such folder, or no result in it.
-        UsageError: no such figure.
+        UsageError: no such metric.
         ResourceError: the board can't be written.
     """
     source = Path(folder)
-    if sort not in COLUMNS:
-        raise UsageError("no such figure", value=sort, remedy=f"one of {', '.join(COLUMNS)}")
+    if sort not in COMPARED:
+        raise UsageError("no such metric", value=sort, remedy=f"one of {', '.join(COMPARED)}")
     if not source.is_dir():
         raise InputError("no such folder", where=Where(str(source)), remedy="give one with results")
     documents: list[tuple[str, dict[str, Any]]] = []
@@ -147,7 +144,7 @@ def _data_of(document: Mapping[str, Any]) -> tuple[object, ...]:
     data = document["data"]
     prints = tuple(sorted(data["fingerprints"].items()))
     known = () if prints else (data["name"],)  # without fingerprints the name has to do
-    return (data["split"], data["policy"], data["pictures"], data["heads"], prints, *known)
+    return (data["split"], data["policy"], data["images"], data["heads"], prints, *known)
 
 
 def _ranked(
@@ -169,13 +166,13 @@ def _ranked(
         (stale if why else fresh).append((file, document, why))
     fresh.sort(key=lambda one: (_worse(one[1], sort), one[0]))
     rows, rank, leader = [], 0, None
-    for place, (file, document, _) in enumerate(fresh, 1):
+    for position, (file, document, _) in enumerate(fresh, 1):
         entry = document["metrics"][sort]
         if leader is None or not _touches(leader, entry):
-            rank, leader = place, entry
+            rank, leader = position, entry
         rows.append(_row(file, document, "", rank))
     rows += [_row(file, document, why, 0) for file, document, why in stale]
-    columns = [name for name in COLUMNS if any(name in row.metrics for row in rows)]
+    columns = [name for name in COMPARED if any(name in row.metrics for row in rows)]
     first = (fresh or stale)[0][1]["data"]
     title = f"{first['name']}, {first['split']} split" if first["split"] else first["name"]
     return Leaderboard(title, sort, rows, columns, skipped)
@@ -183,13 +180,11 @@ def _ranked(
 
 def _worse(document: Mapping[str, Any], name: str) -> float:
     value = float(document["metrics"][name]["value"])
-    if name == "bias":
-        return abs(value)
-    return value if name in LESS else -value
+    return {"less": value, "more": -value, "zero": abs(value)}[METRICS[name].better]
 
 
 def _touches(leader: Mapping[str, float], entry: Mapping[str, float]) -> bool:
-    """Say whether two intervals overlap; without intervals only equal figures tie."""
+    """Return whether two intervals overlap; without intervals only equal metrics tie."""
     if "low" not in leader or "low" not in entry:
         return leader["value"] == entry["value"]
     return entry["low"] <= leader["high"] and leader["low"] <= entry["high"]
@@ -198,16 +193,15 @@ def _touches(leader: Mapping[str, float], entry: Mapping[str, float]) -> bool:
 def _row(file: str, document: Mapping[str, Any], stale: str, rank: int) -> Row:
     threshold = document["threshold"]
     on = threshold.get("selected_on")
-    told = threshold["how"] if on is None else f"{threshold['value']:g}, on {on}"
+    reported = threshold["how"] if on is None else f"{threshold['value']:g}, on {on}"
     if on is not None and on == document["data"]["split"]:
-        told += " (the split that is scored)"
+        reported += " (the split that is scored)"
     known = {name: entry for name, entry in document["metrics"].items() if name in METRICS}
-    known |= {name: document["metrics"][name] for name in COLUMNS if name in document["metrics"]}
-    return Row(str(document["method"]["name"]), file, known, told, stale, rank)
+    return Row(str(document["method"]["name"]), file, known, reported, stale, rank)
 
 
 def _as_text(name: str) -> str:
-    """Keep a name from being anything but text in Markdown: no link, no picture, no HTML."""
+    """Keep a name from being anything but text in Markdown: no link, no image, no HTML."""
     return re.sub(r"([\\\\`*_{}\[\]()<>#|!])", r"\\\1", printable(name)).replace("\\<", "&lt;")
 
 
@@ -215,8 +209,9 @@ def _cell(entry: Mapping[str, Any] | None) -> str:
     if entry is None or entry["value"] is None:
         return "–"
     if "low" not in entry:
-        return figure(entry["value"])
-    return f"{figure(entry['value'])} [{figure(entry['low'])}, {figure(entry['high'])}]"
+        return format_metric(entry["value"])
+    value, low, high = (format_metric(entry[key]) for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def _page(board: Leaderboard) -> bytes:
@@ -247,12 +242,12 @@ def _line(row: Row, columns: Sequence[str]) -> str:
         entry = row.metrics.get(name) or {"value": None}
         value = entry["value"]
         span = (
-            f"<br><small>{figure(entry['low'])} … {figure(entry['high'])}</small>"
+            f"<br><small>{format_metric(entry['low'])} … {format_metric(entry['high'])}</small>"
             if "low" in entry
             else ""
         )
         known = "" if value is None else repr(value)
-        cells.append(f'<td data-value="{known}">{figure(value)}{span}</td>')
+        cells.append(f'<td data-value="{known}">{format_metric(value)}{span}</td>')
     rank = f'<td data-value="{row.rank or ""}">{row.rank or "–"}</td>'
     kind = ' class="stale"' if row.stale else ""
     return (

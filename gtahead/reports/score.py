@@ -1,4 +1,4 @@
-"""A score as one self-contained page: figures, charts, parts, faults and the worst pictures."""
+"""A score as one self-contained page: metrics, charts, parts, faults and the worst images."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 from gtahead import storage
 from gtahead.dataset import Dataset
 from gtahead.errors import GtaheadError
-from gtahead.images.reading import PictureError, decode_upright, read_bytes
+from gtahead.images.reading import ImageError, decode_upright, read_bytes
 from gtahead.reports.charts import Chart
 from gtahead.scoring import breakdown, metrics
 from gtahead.scoring.detection import FALSE, HIT
-from gtahead.scoring.error_types import faults, mended_boxes
-from gtahead.scoring.metrics import figure, title_of
+from gtahead.scoring.error_types import faults, fixed_boxes
+from gtahead.scoring.metrics import format_metric, title_of
 
 if TYPE_CHECKING:
     from gtahead.scoring.evaluator import Score
@@ -56,10 +56,10 @@ td:first-child, th:first-child { text-align: left } .part th { padding-top: .8re
 """
 
 WORST = 6
-"""Pictures that are drawn."""
+"""Images that are drawn."""
 
-PICTURE_PX = 960
-"""Longest side of a picture on the page."""
+IMAGE_PX = 960
+"""Longest side of an image on the page."""
 
 
 def page(title: str, body: str, script: str = "") -> bytes:
@@ -80,7 +80,7 @@ def write_page(target: Path, score: Score, dataset: Path | None = None) -> None:
     Args:
         target: the file.
         score: what `benchmark` gave.
-        dataset: where the pictures are; None draws heads without them.
+        dataset: where the images are; None draws heads without them.
 
     Raises:
         ResourceError: it can't be written.
@@ -106,10 +106,10 @@ def _body(score: Score, dataset: Path | None) -> str:
     notes = "".join(f"<li>{escape(str(finding))}</li>" for finding in score.findings)
     parts = [
         f"<h1>{escape(document['method']['name'])}</h1>",
-        f"<p>{escape(data['name'])}{split}: {data['pictures']:,} pictures, {data['heads']:,} heads"
+        f"<p>{escape(data['name'])}{split}: {data['images']:,} images, {data['heads']:,} heads"
         f"{more}. Heads that count: {escape(data['policy'])}. Threshold: {escape(least)}.</p>",
         f"<h2>Noticed</h2><ul>{notes}</ul>" if notes else "",
-        "<h2>Figures</h2>",
+        "<h2>Metrics</h2>",
         _figures(document),
         f'<h2>Charts</h2><div class="charts">{_charts(score)}</div>',
         _faults(score),
@@ -140,40 +140,46 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 def _figures(document: dict[str, Any]) -> str:
     rows = []
     for name, entry in document["metrics"].items():
-        span = f"{figure(entry['low'])} … {figure(entry['high'])}" if "low" in entry else "–"
-        rows.append([title_of(name), figure(entry["value"]), span])
-    told = "".join(
+        span = (
+            f"{format_metric(entry['low'])} … {format_metric(entry['high'])}"
+            if "low" in entry
+            else "–"
+        )
+        rows.append([title_of(name), format_metric(entry["value"]), span])
+    reported = "".join(
         f"<p>No {escape(part)}: {escape(why)}.</p>" for part, why in document["undefined"].items()
     )
     names = {
-        "train_mean": "guessing the training pictures' mean count",
+        "train_mean": "guessing the training images' mean count",
         "sequence_mean": "guessing each sequence's own mean count",
-        "own_mean": "guessing these pictures' own mean count",
+        "own_mean": "guessing these images' own mean count",
     }
-    beside = [[names[n], figure(v["mae"]), "–", "–"] for n, v in document["baselines"].items()]
+    beside = [
+        [names[n], format_metric(v["mae"]), "–", "–"] for n, v in document["baselines"].items()
+    ]
     ceilings = document.get("ceilings", {})
     for row in ceilings.get("decode", []):
         f1 = next((value for key, value in row.items() if key.startswith("f1")), None)
         title = f"a perfect heatmap of stride {row['stride']}"
-        beside.append([title, figure(row["mae"]), figure(f1), "–"])
+        beside.append([title, format_metric(row["mae"]), format_metric(f1), "–"])
     if "pseudo_boxes" in ceilings:
         title = "boxes as good as the pseudo boxes are"
-        beside.append([title, "–", "–", figure(ceilings["pseudo_boxes"]["ap"])])
+        beside.append([title, "–", "–", format_metric(ceilings["pseudo_boxes"]["ap"])])
     if "coco_compat" in document:
         capped = document["coco_compat"]
         title = f"with COCO's cap of 100 boxes ({capped['boxes_cut']:,} boxes cut)"
-        beside.append([title, "–", "–", figure(capped["ap"])])
+        beside.append([title, "–", "–", format_metric(capped["ap"])])
     return (
-        _table(["", "figure", "95 % interval"], rows)
-        + told
+        _table(["", "metric", "95 % interval"], rows)
+        + reported
         + "<h2>What they are worth</h2>"
         + _table(["", "MAE", "F1", "AP"], beside)
     )
 
 
 def _charts(score: Score) -> str:
-    states, truth = score.states, score.truth
-    real, found, ids = states["truth"], states["found"], truth.pictures.ids
+    states, ground_truth = score.states, score.ground_truth
+    real, found, ids = states["ground_truth"], states["found"], ground_truth.images.ids
     most = float(max(real.max(initial=1), found.max(initial=1)))
     rows = _thinned(len(real))
     names = [f"{ids[row]}: {real[row]:g} heads, {found[row]:g} counted" for row in rows]
@@ -189,7 +195,7 @@ def _charts(score: Score) -> str:
 
 
 def _thinned(count: int) -> list[int]:
-    """Choose pictures for a chart: all, or evenly many."""
+    """Choose images for a chart: all, or evenly many."""
     return (
         np.unique(np.linspace(0, count - 1, min(count, 1500)).astype(int)).tolist() if count else []
     )
@@ -214,10 +220,10 @@ def _precision(score: Score) -> list[str]:
 def _recall(score: Score) -> list[str]:
     out = []
     for name, title in (("distance", "distance"), ("side", "side of the box")):
-        if score.matching is None or not breakdown.known(name, score.truth):
+        if score.matching is None or not breakdown.known(name, score.ground_truth):
             continue
-        grouping = breakdown.parse([name], score.truth)[name]
-        listed = breakdown.table(score.truth, grouping, score.states, score.matching)
+        grouping = breakdown.parse([name], score.ground_truth)[name]
+        listed = breakdown.table(score.ground_truth, grouping, score.states, score.matching)
         if listed:
             values = [row["metrics"]["recall"] for row in listed]
             chart = Chart(f"Found heads by {title}", "", "recall", (0, len(listed)), (0, 1))
@@ -252,19 +258,22 @@ def _faults(score: Score) -> str:
     if score.matching is None:
         return ""
     listed = faults(
-        score.truth,
+        score.ground_truth,
         score.points_xy,
         score.starts,
         score.states["found"],
         score.matching,
         score.radius,
     )
-    rows = [[one.name, f"{one.count:,}", figure(one.mae), figure(one.f1)] for one in listed]
-    now = figure(score.value["mae"]), figure(score.value[f"f1_{score.radius}"])
+    rows = [
+        [one.name, f"{one.count:,}", format_metric(one.mae), format_metric(one.f1)]
+        for one in listed
+    ]
+    now = format_metric(score.value["mae"]), format_metric(score.value[f"f1_{score.radius}"])
     return (
-        "<h2>What mending would bring</h2><p>MAE and F1 "
+        "<h2>What fixing would bring</h2><p>MAE and F1 "
         f"({escape(metrics.METRICS[f'f1_{score.radius}'].title)}) if one kind of fault were gone "
-        "and all else stayed. False and missed heads cancel in a count, so mending one kind alone "
+        "and all else stayed. False and missed heads cancel in a count, so fixing one kind alone "
         "can make the MAE worse.</p>"
         + _table(["", "heads", "MAE", "F1"], [["as it is", "", *now], *rows])
         + _sizes(score)
@@ -272,50 +281,50 @@ def _faults(score: Score) -> str:
 
 
 def _sizes(score: Score) -> str:
-    """Say what better boxes would bring to the heads that are found."""
-    found = mended_boxes(score.truth, score.predictions)
+    """Return what better boxes would bring to the heads that are found."""
+    found = fixed_boxes(score.ground_truth, score.predictions)
     if found is None:
         return ""
     count, ap50 = found
     return (
         f"<p>{count:,} boxes lie over a head's centre and share less than half with its box: were "
-        f"they the heads' own, AP50 would be {figure(ap50)}, not {figure(score.value['ap50'])}.</p>"
+        f"they the heads' own, AP50 would be {format_metric(ap50)}, "
+        f"not {format_metric(score.value['ap50'])}.</p>"
     )
-
-
-PARTS_SHOWN = ("mae", "bias", "precision_large", "recall_large", "f1_large", "f1_8px", "recall")
 
 
 def _parts(document: dict[str, Any]) -> str:
     out = []
     for name, listed in document.get("by", {}).items():
-        shown = [one for one in PARTS_SHOWN if any(one in row.get("metrics", {}) for row in listed)]
-        sizes = [key for key in ("pictures", "heads") if key in listed[0]]
+        shown = [
+            one for one in metrics.BY_GROUP if any(one in row.get("metrics", {}) for row in listed)
+        ]
+        sizes = [key for key in ("images", "heads") if key in listed[0]]
         rows = []
         for row in listed:
             values = row.get("metrics", {})
             cells = [f"{row[key]:,}" for key in sizes]
             empty = row[sizes[0]] == 0
-            cells += ["n = 0" if empty else figure(values.get(one)) for one in shown]
+            cells += ["n = 0" if empty else format_metric(values.get(one)) for one in shown]
             rows.append([row["group"], *cells])
-        titles = ["recall" if one == "recall" else title_of(one) for one in shown]
+        titles = [title_of(one) for one in shown]
         out.append(f"<h2>By {escape(name)}</h2>" + _table(["", *sizes, *titles], rows))
     return "".join(out)
 
 
 def _worst(score: Score, dataset: Path | None) -> str:
-    if score.matching is None or not (score.truth.pictures.sizes_wh > 0).all():
+    if score.matching is None or not (score.ground_truth.images.sizes_wh > 0).all():
         return ""
     order = np.argsort(-score.states["absolute"], kind="stable")
-    _, of = score.truth.clusters
-    _, first = np.unique(of[order], return_index=True)  # neighbours are alike: one a sequence
+    _, of = score.ground_truth.clusters
+    _, first = np.unique(of[order], return_index=True)  # neighbours are alike: one per sequence
     order = order[np.sort(first)][:WORST]
     files = _files(score, dataset)
     shots = "".join(
-        _shot(score, int(row), files.get(score.truth.pictures.ids[row])) for row in order
+        _shot(score, int(row), files.get(score.ground_truth.images.ids[row])) for row in order
     )
     return (
-        "<h2>The worst counts, one a sequence</h2>"
+        "<h2>The worst counts, one per sequence</h2>"
         '<p><span class="key hit">hits</span>, <span class="key miss">missed heads</span>, '
         '<span class="key false">false heads</span></p>'
         f'<div class="shots">{shots}</div>'
@@ -326,7 +335,7 @@ def _files(score: Score, dataset: Path | None) -> dict[str, Path]:
     if dataset is None:
         return {}
     try:
-        opened = Dataset.open(dataset).select(split=score.truth.split)
+        opened = Dataset.open(dataset).select(split=score.ground_truth.split)
     except GtaheadError:
         return {}
     frames = opened.frames(["frame_id", "file"])
@@ -338,15 +347,15 @@ def _files(score: Score, dataset: Path | None) -> dict[str, Path]:
 
 
 def _shot(score: Score, row: int, file: Path | None) -> str:
-    truth, matching = score.truth, score.matching
+    ground_truth, matching = score.ground_truth, score.matching
     assert matching is not None
-    width, height = truth.pictures.sizes_wh[row].tolist()
+    width, height = ground_truth.images.sizes_wh[row].tolist()
     mine = slice(score.starts[row], score.starts[row + 1])
-    heads = slice(truth.starts[row], truth.starts[row + 1])
-    missed = ~truth.ignored[heads] & ~matching.found(len(truth.points_xy))[heads]
+    heads = slice(ground_truth.starts[row], ground_truth.starts[row + 1])
+    missed = ~ground_truth.ignored[heads] & ~matching.found(len(ground_truth.points_xy))[heads]
     found = score.points_xy[mine]
     size = max(width, height) / 240
-    rings = [("hit", found[matching.hits[mine]]), ("miss", truth.points_xy[heads][missed])]
+    rings = [("hit", found[matching.hits[mine]]), ("miss", ground_truth.points_xy[heads][missed])]
     rings.append(("false", found[matching.false[mine]]))
     circles = "".join(
         f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{size:.1f}"/>'
@@ -354,24 +363,26 @@ def _shot(score: Score, row: int, file: Path | None) -> str:
         for x, y in points.tolist()
     )
     shown = ""
-    if file is not None and (picture := _embedded(file)) is not None:
-        shown = f'<image href="{picture}" width="{width}" height="{height}"/>'
-    name = truth.pictures.ids[row]
-    told = f"{score.states['truth'][row]:g} heads, {score.states['found'][row]:g} counted"
+    if file is not None and (image := _embedded(file)) is not None:
+        shown = f'<image href="{image}" width="{width}" height="{height}"/>'
+    name = ground_truth.images.ids[row]
+    reported = (
+        f"{score.states['ground_truth'][row]:g} heads, {score.states['found'][row]:g} counted"
+    )
     return (
-        f"<figure><figcaption>{escape(name)}: {told}</figcaption>"
+        f"<figure><figcaption>{escape(name)}: {reported}</figcaption>"
         f'<svg role="img" aria-label="{escape(name)}" viewBox="0 0 {width} {height}">'
         f"{shown}{circles}</svg></figure>"
     )
 
 
 def _embedded(file: Path) -> str | None:
-    """Give a picture, made smaller, as a data URL; None where it can't be read."""
+    """Return an image, made smaller, as a data URL; None where it can't be read."""
     try:
         image = decode_upright(read_bytes(file))
-    except PictureError:
+    except ImageError:
         return None
-    image.thumbnail((PICTURE_PX, PICTURE_PX))
+    image.thumbnail((IMAGE_PX, IMAGE_PX))
     out = io.BytesIO()
     image.save(out, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"

@@ -1,6 +1,6 @@
-"""What figures are worth: what guessing reaches, and what a perfect method could.
+"""What metrics are worth: what guessing reaches, and what a perfect method could.
 
-- Guessing: every picture has the mean count of the training pictures, or of its own sequence.
+- Guessing: every image has the mean count of the training images, or of its own sequence.
 - Decoding: the true heads as peaks of a heatmap, and back. Heads of one cell become one, and a head
   is no better placed than its cell.
 - Pseudo boxes: the true boxes, each off by as much as its rule is known to be. An AP above that is
@@ -17,10 +17,10 @@ from gtahead.arrays import Floats, Ints
 from gtahead.predictions.table import starts_of
 from gtahead.scoring import metrics
 from gtahead.scoring.detection import average_precision, match_boxes
-from gtahead.scoring.ground_truth import Truth
+from gtahead.scoring.ground_truth import GroundTruth
 
 STRIDES = (2, 4, 8)
-"""Of heatmaps: pixels a cell."""
+"""Of heatmaps: pixels per cell."""
 
 NORMAL_P90 = 1.2815515655446004
 """Standard deviations from the mean of a normal distribution to its 90 % quantile."""
@@ -28,52 +28,55 @@ NORMAL_P90 = 1.2815515655446004
 SEED = 340
 
 
-def trivial(truth: Truth) -> dict[str, dict[str, float]]:
+def trivial(ground_truth: GroundTruth) -> dict[str, dict[str, float]]:
     """Score counts that anybody can guess."""
-    _, of_frames = truth.clusters
-    real = truth.counts
+    _, of_frames = ground_truth.clusters
+    real = ground_truth.counts
     found = {}
-    if truth.train_mean is not None:
-        found["train_mean"] = np.full(len(real), truth.train_mean)
-    if truth.pictures.sequences:
-        pictures = np.bincount(of_frames)
-        found["sequence_mean"] = (np.bincount(of_frames, weights=real) / pictures)[of_frames]
+    if ground_truth.train_mean is not None:
+        found["train_mean"] = np.full(len(real), ground_truth.train_mean)
+    if ground_truth.images.sequences:
+        images = np.bincount(of_frames)
+        found["sequence_mean"] = (np.bincount(of_frames, weights=real) / images)[of_frames]
     else:
         found["own_mean"] = np.full(len(real), real.mean() if len(real) else 0.0)
     out = {}
     for name, counts in found.items():
-        sums = metrics.totals(metrics.counting_states(truth, counts))
+        sums = metrics.totals(metrics.counting_states(ground_truth, counts))
         values = metrics.values_of(sums)
         out[name] = {key: float(values[key]) for key in ("mae", "rmse")}
     return out
 
 
-def ceilings(truth: Truth) -> dict[str, Any]:
+def ceilings(ground_truth: GroundTruth) -> dict[str, Any]:
     """Score what is as good as a method can be."""
     found: dict[str, Any] = {}
-    if (truth.pictures.sizes_wh > 0).all():
-        found["decode"] = [_decoded(truth, stride) for stride in STRIDES]
-    boxes = _jittered(truth)
+    if (ground_truth.images.sizes_wh > 0).all():
+        found["decode"] = [_decoded(ground_truth, stride) for stride in STRIDES]
+    boxes = _jittered(ground_truth)
     if boxes is not None:
-        found["pseudo_boxes"] = _pseudo_boxes(truth, boxes)
+        found["pseudo_boxes"] = _pseudo_boxes(ground_truth, boxes)
     return found
 
 
-def _decoded(truth: Truth, stride: int) -> dict[str, float]:
+def _decoded(ground_truth: GroundTruth, stride: int) -> dict[str, float]:
     """Put the heads into a heatmap's cells, and take the cells' centres for heads."""
-    counted = ~truth.ignored
-    of = truth.frame_of_heads[counted]
-    points = truth.points_xy[counted]
-    sizes = truth.pictures.sizes_wh.astype(np.float64)
+    counted = ~ground_truth.ignored
+    of = ground_truth.frame_of_heads[counted]
+    points = ground_truth.points_xy[counted]
+    sizes = ground_truth.images.sizes_wh.astype(np.float64)
     shown = (points >= 0).all(axis=1) & (points < sizes[of]).all(axis=1)
     cells = np.column_stack([of[shown], np.floor(points[shown] / stride)]).astype(np.int64)
     cells = np.unique(cells, axis=0)
     found = np.asarray((cells[:, 1:] + 0.5) * stride, np.float64)
-    sums, starts = dict[str, Floats](), starts_of(np.bincount(cells[:, 0], minlength=len(truth)))
-    sums |= metrics.counting_states(truth, np.diff(starts).astype(np.float64))
-    name = "large" if "large" in metrics.radii_known(truth) else "8px"
-    matching = metrics.match_within(truth, found, starts, name)
-    sums |= metrics.matching_states(truth, starts, matching, name)
+    sums, starts = (
+        dict[str, Floats](),
+        starts_of(np.bincount(cells[:, 0], minlength=len(ground_truth))),
+    )
+    sums |= metrics.counting_states(ground_truth, np.diff(starts).astype(np.float64))
+    name = "large" if "large" in metrics.radii_known(ground_truth) else "8px"
+    matching = metrics.match_within(ground_truth, found, starts, name)
+    sums |= metrics.matching_states(ground_truth, starts, matching, name)
     values = metrics.values_of(metrics.totals(sums))
     return {
         "stride": stride,
@@ -82,15 +85,15 @@ def _decoded(truth: Truth, stride: int) -> dict[str, float]:
     }
 
 
-def _jittered(truth: Truth) -> Floats | None:
-    """Give the boxes, each off by a draw of its rule's error; None where no error is known."""
-    errors = truth.head_values.get("box_error_px")
-    if errors is None or not truth.has_boxes:
+def _jittered(ground_truth: GroundTruth) -> Floats | None:
+    """Return the boxes, each off by a draw of its rule's error; None where no error is known."""
+    errors = ground_truth.head_values.get("box_error_px")
+    if errors is None or not ground_truth.has_boxes:
         return None
-    counted = ~truth.ignored
+    counted = ~ground_truth.ignored
     if not np.isfinite(errors[counted]).any():
         return None
-    boxes = truth.boxes_xyxy
+    boxes = ground_truth.boxes_xyxy
     centres, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     side = np.sqrt(np.prod(sides, axis=1))
     off = np.random.default_rng(SEED).normal(size=len(boxes)) * np.nan_to_num(errors) / NORMAL_P90
@@ -98,17 +101,19 @@ def _jittered(truth: Truth) -> Floats | None:
     return np.concatenate([centres - half, centres + half], axis=1)
 
 
-def _pseudo_boxes(truth: Truth, boxes: Floats) -> dict[str, float]:
-    keep = ~truth.ignored
+def _pseudo_boxes(ground_truth: GroundTruth, boxes: Floats) -> dict[str, float]:
+    keep = ~ground_truth.ignored
     before = np.concatenate([[0], np.cumsum(keep)])
-    starts: Ints = before[truth.starts]
+    starts: Ints = before[ground_truth.starts]
     scores = np.random.default_rng(SEED + 1).random(int(keep.sum()))
-    known = np.nan_to_num(truth.boxes_xyxy)
-    detections = match_boxes(boxes[keep], scores, starts, known, truth.starts, truth.ignored)
+    known = np.nan_to_num(ground_truth.boxes_xyxy)
+    detections = match_boxes(
+        boxes[keep], scores, starts, known, ground_truth.starts, ground_truth.ignored
+    )
     precisions, _ = average_precision(detections)
     return {
         "ap": float(precisions.mean()),
         "ap50": float(precisions[0]),
         "ap75": float(precisions[5]),
-        "known": float(np.isfinite(truth.head_values["box_error_px"][keep]).mean()),
+        "known": float(np.isfinite(ground_truth.head_values["box_error_px"][keep]).mean()),
     }

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from gtahead.predictions.writing import document_bytes
-from gtahead.scoring.ground_truth import Truth
+from gtahead.scoring.ground_truth import GroundTruth
 
 
-def template_of(truth: Truth) -> bytes:
-    """Write a file that names every picture, with nothing found in any."""
-    dataset: dict[str, Any] = {"name": truth.name}
-    if truth.split is not None:
-        dataset["split"] = truth.split
-    if "points" in truth.fingerprints:
-        dataset["fingerprint"] = truth.fingerprints["points"]
+def template_of(ground_truth: GroundTruth) -> bytes:
+    """Write a file that names every image, with nothing found in any."""
+    dataset: dict[str, Any] = {"name": ground_truth.name}
+    if ground_truth.split is not None:
+        dataset["split"] = ground_truth.split
+    if "points" in ground_truth.fingerprints:
+        dataset["fingerprint"] = ground_truth.fingerprints["points"]
     header = {
         "format": "gtahead-predictions",
         "version": 1,
@@ -22,5 +22,5 @@ def template_of(truth: Truth) -> bytes:
         "coordinates": {"space": "pixels", "size": "original", "box": "xywh"},
         "method": {"name": "nothing", "threshold": 0.5, "threshold_selected_on": "none"},
     }
-    rows = ({"image": name, "points": [], "boxes": []} for name in truth.pictures.ids)
+    rows = ({"image": name, "points": [], "boxes": []} for name in ground_truth.images.ids)
     return document_bytes(header, rows)

@@ -1,7 +1,7 @@
-"""Figures of parts: of pictures by weather, hour, place or density, of heads by size and distance.
+"""Metrics of parts: of images by weather, hour, location or density, of heads by size and distance.
 
 A head is found or missed, and a false head has no size or distance of its own; so parts of heads
-have a recall alone, parts of pictures have every figure. A part without anything says n = 0.
+have a recall alone, parts of images have every metric. A part without anything says n = 0.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import numpy as np
 from gtahead.arrays import Floats, Ints
 from gtahead.errors import UsageError
 from gtahead.scoring import metrics
-from gtahead.scoring.ground_truth import Truth
+from gtahead.scoring.ground_truth import GroundTruth
 from gtahead.scoring.matching import Matching
 
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """Parts of pictures or heads.
+    """Parts of images or heads.
 
     Attributes:
         labels: names of the parts.
-        of: (F,) or (N,) which part each picture or head is of; -1 where it's unknown.
-        of_heads: whether heads are parted, not pictures.
+        of: (F,) or (N,) which part each image or head is of; -1 where it's unknown.
+        of_heads: whether heads are parted, not images.
     """
 
     labels: list[str]
@@ -43,14 +43,18 @@ def _binned(values: Floats, edges: Sequence[float], unit: str = "") -> tuple[lis
     return labels, np.where(np.isnan(values), -1, np.searchsorted(edges, values, side="right"))
 
 
-def _density(truth: Truth) -> Grouping:
-    """Part pictures by NWPU-Crowd's levels of how many heads there are."""
+def _density(ground_truth: GroundTruth) -> Grouping:
+    """Part images by NWPU-Crowd's levels of how many heads there are."""
     labels = ["0", "1–100", "101–500", "501–5,000", "> 5,000"]
-    return Grouping(labels, np.searchsorted([1, 101, 501, 5001], truth.counts, side="right"), False)
+    return Grouping(
+        labels, np.searchsorted([1, 101, 501, 5001], ground_truth.counts, side="right"), False
+    )
 
 
-def _hour(truth: Truth) -> Grouping:
-    hours = np.array([np.nan if h is None else h for h in truth.frame_values["hour"]], np.float64)
+def _hour(ground_truth: GroundTruth) -> Grouping:
+    hours = np.array(
+        [np.nan if h is None else h for h in ground_truth.frame_values["hour"]], np.float64
+    )
     labels = ["0–6 h", "6–12 h", "12–18 h", "18–24 h"]
     of = np.where(np.isnan(hours), -1, np.clip(np.nan_to_num(hours) // 6, 0, 3)).astype(np.int64)
     return Grouping(labels, of, False)
@@ -58,26 +62,26 @@ def _hour(truth: Truth) -> Grouping:
 
 def _words(values: Sequence[Any]) -> Grouping:
     labels = sorted({str(value) for value in values if value is not None})
-    place = {name: row for row, name in enumerate(labels)}
-    rows = [-1 if value is None else place[str(value)] for value in values]
+    position = {name: row for row, name in enumerate(labels)}
+    rows = [-1 if value is None else position[str(value)] for value in values]
     return Grouping(labels, np.array(rows, np.int64), False)
 
 
-def _side(truth: Truth) -> Grouping:
-    sides = truth.boxes_xyxy[:, 2:] - truth.boxes_xyxy[:, :2]
+def _side(ground_truth: GroundTruth) -> Grouping:
+    sides = ground_truth.boxes_xyxy[:, 2:] - ground_truth.boxes_xyxy[:, :2]
     return Grouping(*_binned(np.sqrt(np.prod(sides, axis=1)), [8, 16, 32], " px"), True)
 
 
-def _distance(truth: Truth) -> Grouping:
-    return Grouping(*_binned(truth.head_values["depth_m"], [10, 20, 40, 80], " m"), True)
+def _distance(ground_truth: GroundTruth) -> Grouping:
+    return Grouping(*_binned(ground_truth.head_values["depth_m"], [10, 20, 40, 80], " m"), True)
 
 
-def _visibility(truth: Truth) -> Grouping:
-    return Grouping(*_binned(truth.head_values["visibility"], [0.25, 0.5, 0.75, 1]), True)
+def _visibility(ground_truth: GroundTruth) -> Grouping:
+    return Grouping(*_binned(ground_truth.head_values["visibility"], [0.25, 0.5, 0.75, 1]), True)
 
 
-def _level(truth: Truth) -> Grouping:
-    levels = truth.head_values["level"].astype(np.int64)
+def _level(ground_truth: GroundTruth) -> Grouping:
+    levels = ground_truth.head_values["level"].astype(np.int64)
     return Grouping([f"level {level}" for level in range(levels.max() + 1)], levels, True)
 
 
@@ -92,50 +96,52 @@ GROUPINGS = (
     "visibility",
     "level",
 )
-"""What figures can be broken down by."""
+"""What metrics can be broken down by."""
 
 
-def known(name: str, truth: Truth) -> bool:
-    """Say whether the truth knows what a breakdown takes."""
+def known(name: str, ground_truth: GroundTruth) -> bool:
+    """Return whether the ground truth knows what a breakdown takes."""
     if name in ("weather", "hour", "location"):
-        return any(value is not None for value in truth.frame_values.get(name, []))
+        return any(value is not None for value in ground_truth.frame_values.get(name, []))
     if name == "sequence":
-        return truth.pictures.sequences is not None
+        return ground_truth.images.sequences is not None
     if name == "side":
-        return bool(np.isfinite(truth.boxes_xyxy).any())
+        return bool(np.isfinite(ground_truth.boxes_xyxy).any())
     column = {"distance": "depth_m", "visibility": "visibility", "level": "level"}.get(name)
     if column is None:
         return True
-    return column in truth.head_values and bool(np.isfinite(truth.head_values[column]).any())
+    return column in ground_truth.head_values and bool(
+        np.isfinite(ground_truth.head_values[column]).any()
+    )
 
 
-def parse(names: Sequence[str], truth: Truth) -> dict[str, Grouping]:
-    """Make the groupings that are asked for; `all` are those that the truth knows.
+def parse(names: Sequence[str], ground_truth: GroundTruth) -> dict[str, Grouping]:
+    """Make the groupings that are asked for; `all` are those that the ground truth knows.
 
     Raises:
-        UsageError: an unknown one, or one that the truth knows nothing of.
+        UsageError: an unknown one, or one that the ground truth knows nothing of.
     """
     wanted: list[str] = []
     for name in names:
         if name == "all":
-            wanted += [one for one in GROUPINGS if known(one, truth)]
+            wanted += [one for one in GROUPINGS if known(one, ground_truth)]
         elif name not in GROUPINGS:
             listed = ", ".join([*GROUPINGS, "all"])
             raise UsageError("no such breakdown", value=name, remedy=f"one of {listed}")
-        elif not known(name, truth):
-            listed = ", ".join(one for one in GROUPINGS if known(one, truth))
+        elif not known(name, ground_truth):
+            listed = ", ".join(one for one in GROUPINGS if known(one, ground_truth))
             remedy = f"it knows {listed}"
-            raise UsageError("the truth knows nothing of it", value=name, remedy=remedy)
+            raise UsageError("the ground truth knows nothing of it", value=name, remedy=remedy)
         else:
             wanted.append(name)
-    return {name: _grouping(name, truth) for name in dict.fromkeys(wanted)}
+    return {name: _grouping(name, ground_truth) for name in dict.fromkeys(wanted)}
 
 
-def _grouping(name: str, truth: Truth) -> Grouping:
+def _grouping(name: str, ground_truth: GroundTruth) -> Grouping:
     if name in ("weather", "location"):
-        return _words(truth.frame_values[name])
+        return _words(ground_truth.frame_values[name])
     if name == "sequence":
-        return _words(truth.pictures.sequences or [])
+        return _words(ground_truth.images.sequences or [])
     make = {
         "density": _density,
         "hour": _hour,
@@ -144,19 +150,19 @@ def _grouping(name: str, truth: Truth) -> Grouping:
         "visibility": _visibility,
         "level": _level,
     }
-    return make[name](truth)
+    return make[name](ground_truth)
 
 
 def table(
-    truth: Truth,
+    ground_truth: GroundTruth,
     grouping: Grouping,
     states: Mapping[str, Floats],
     matching: Matching | None,
 ) -> list[dict[str, Any]]:
-    """Give a row for each part: how much is in it, and its figures."""
+    """Return a row for each part: how much is in it, and its metrics."""
     labels = [*grouping.labels, "unknown"]
     of = np.where(grouping.of < 0, len(grouping.labels), grouping.of)
-    counted = ~truth.ignored
+    counted = ~ground_truth.ignored
     if grouping.of_heads:
         heads = np.bincount(of[counted], minlength=len(labels))
         rows: list[dict[str, Any]] = [
@@ -164,7 +170,7 @@ def table(
             for label, count in zip(labels, heads, strict=True)
         ]
         if matching is not None:
-            found = matching.found(len(truth.points_xy))
+            found = matching.found(len(ground_truth.points_xy))
             hits = np.bincount(of[counted & found], minlength=len(labels))
             for row, hit in zip(rows, hits.tolist(), strict=True):
                 row["metrics"] = {"recall": hit / row["heads"] if row["heads"] else None}
@@ -174,8 +180,8 @@ def table(
         rows = [
             {
                 "group": label,
-                "pictures": int(sums["images"][row]),
-                "heads": int(sums["truth"][row]),
+                "images": int(sums["images"][row]),
+                "heads": int(sums["ground_truth"][row]),
                 "metrics": {
                     name: float(value[row]) if np.isfinite(value[row]) else None
                     for name, value in values.items()
@@ -183,5 +189,5 @@ def table(
             }
             for row, label in enumerate(labels)
         ]
-    size = "heads" if grouping.of_heads else "pictures"
+    size = "heads" if grouping.of_heads else "images"
     return rows if rows[-1][size] else rows[:-1]

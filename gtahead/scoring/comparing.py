@@ -1,6 +1,6 @@
 """Two methods on the same data: is the difference more than the choice of sequences?
 
-In each sequence the two methods' outputs are exchanged or not, and the figure is computed anew from
+In each sequence the two methods' outputs are exchanged or not, and the metric is computed anew from
 the summed states: were the methods alike, the difference seen would be one of these by chance. All
 2^K patterns are tried up to K = 14 sequences, 10,000 seeded ones beyond. Several comparisons are
 corrected by Holm's method.
@@ -29,11 +29,8 @@ EXHAUSTIVE = 14
 PATTERNS = 10_000
 """Of exchange, beyond."""
 
-FEWEST_FOR_TEST = 6
+MIN_FOR_TEST = 6
 """Sequences below which no pattern is rarer than 0.05: 2 of 2^5 are 0.06."""
-
-COMPARED = ("mae", "rmse", "nae", "bias", "game3", "f1_small", "f1_large", "f1_8px", "ap", "ap50")
-"""Figures that are compared, as far as results have them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +41,7 @@ class Entrant:
         name: of the method or arm.
         states: (K,) sums of each sequence by name.
         curves: of detection, None where there are none.
-        values: the figures.
+        values: the metrics.
         files: of the results.
     """
 
@@ -56,15 +53,15 @@ class Entrant:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How two methods differ in one figure.
+class MetricDifference:
+    """How two methods differ in one metric.
 
     Attributes:
         metric: its name.
-        first: figure of the first.
-        second: figure of the second.
+        first: metric of the first.
+        second: metric of the second.
         interval: of first minus second; None under 6 sequences.
-        p: how likely exchanging reaches such a difference; None where it can't be told.
+        p: how likely exchanging reaches such a difference; None where it can't be reported.
         p_holm: the same, corrected for several comparisons.
         smallest: the smallest difference that this data can tell from none: half the interval.
     """
@@ -87,7 +84,7 @@ class Difference:
         return None if self.interval is None else (self.interval.high - self.interval.low) / 2
 
     def as_dict(self) -> dict[str, Any]:
-        """Give it as JSON-ready values."""
+        """Return it as JSON-ready values."""
         span = self.interval
         return {
             "metric": self.metric,
@@ -110,16 +107,16 @@ class Comparison:
         first: its name.
         others: for each other one its name and the differences.
         sequences: how many there are.
-        clustered_by: sequence or picture.
+        clustered_by: sequence or image.
     """
 
     first: str
-    others: list[tuple[str, list[Difference]]]
+    others: list[tuple[str, list[MetricDifference]]]
     sequences: int
     clustered_by: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the comparison as one JSON object."""
+        """Return the comparison as one JSON object."""
         return {
             "first": self.first,
             "clusters": self.sequences,
@@ -199,7 +196,7 @@ def _refuse_to_mix(one: Mapping[str, Any], other: Mapping[str, Any], first: str,
     what = "results of different versions of the metrics can't be compared"
     refuse(what, "/metric_version", one["metric_version"], other["metric_version"])
     what = "results of different data can't be compared"
-    for key in ("fingerprints", "policy", "split", "pictures", "heads"):
+    for key in ("fingerprints", "policy", "split", "images", "heads"):
         refuse(what, f"/data/{key}", one["data"][key], other["data"][key])
     refuse(what, "/clusters/names", one["clusters"]["names"], other["clusters"]["names"])
 
@@ -224,7 +221,7 @@ def _entrant(name: str, document: Mapping[str, Any], file: str) -> Entrant:
             raise InputError("not one curve a sequence", where=where, remedy="score it again")
     if not metrics.defined(states):
         where = Where(file, field="/clusters/states")
-        raise InputError("no figure can be made of these", where=where, remedy="score it again")
+        raise InputError("no metric can be made of these", where=where, remedy="score it again")
     values = {
         key: float(entry["value"])
         for key, entry in document["metrics"].items()
@@ -280,13 +277,13 @@ def _joined(name: str, runs: Sequence[Entrant]) -> Entrant:
     return Entrant(name, states, None, values, [file for run in runs for file in run.files])
 
 
-def _differences(first: Entrant, second: Entrant, clusters: int) -> list[Difference]:
+def _differences(first: Entrant, second: Entrant, clusters: int) -> list[MetricDifference]:
     out = []
     sums = _sum_statistics(first, second)
-    both = [(sums, [name for name in COMPARED if name in sums[0](np.ones((1, clusters)))])]
+    both = [(sums, [name for name in metrics.COMPARED if name in sums[0](np.ones((1, clusters)))])]
     if first.curves is not None and second.curves is not None:
         drawn = _curve_statistics(first.curves, second.curves)
-        both.append((drawn, [name for name in COMPARED if name in curves.DETECTION]))
+        both.append((drawn, [name for name in metrics.COMPARED if name in curves.DETECTION]))
     for (one, other, exchanged), names in both:
         if not names:
             continue
@@ -297,12 +294,12 @@ def _differences(first: Entrant, second: Entrant, clusters: int) -> list[Differe
             if left is not None and right is not None and np.isfinite([left, right]).all():
                 p = chances[name]
                 span = _centred(spans[name], left - right)
-                out.append(Difference(name, left, right, span, p, p))
-    return sorted(out, key=lambda one: COMPARED.index(one.metric))
+                out.append(MetricDifference(name, left, right, span, p, p))
+    return sorted(out, key=lambda one: metrics.COMPARED.index(one.metric))
 
 
 def _centred(span: Interval | None, difference: float) -> Interval | None:
-    """Put an interval around the difference: curves are only near the figures."""
+    """Put an interval around the difference: curves are only near the metrics."""
     if span is None:
         return None
     half = (span.high - span.low) / 2
@@ -310,7 +307,7 @@ def _centred(span: Interval | None, difference: float) -> Interval | None:
 
 
 def _sum_statistics(first: Entrant, second: Entrant) -> tuple[Statistic, Statistic, Statistic]:
-    """Give figures of the first, of the second, and of both together as 2 K sequences."""
+    """Return metrics of the first, of the second, and of both together as 2 K sequences."""
     names = sorted(set(first.states) & set(second.states))
     wanted = metrics.defined(dict.fromkeys(names))
     tables = [np.stack([e.states[n] for n in names], axis=1) for e in (first, second)]
@@ -339,8 +336,8 @@ def _curve_statistics(one: Curves, other: Curves) -> tuple[Statistic, Statistic,
 
 
 def _exchange(statistic: Statistic, names: Sequence[str], clusters: int) -> dict[str, float | None]:
-    """Give how likely exchanged outputs differ as much, for each figure."""
-    if clusters < FEWEST_FOR_TEST:
+    """Return how likely exchanged outputs differ as much, for each metric."""
+    if clusters < MIN_FOR_TEST:
         return dict.fromkeys(names)
     if clusters <= EXHAUSTIVE:
         numbers = np.arange(2**clusters)[:, None]
@@ -360,9 +357,9 @@ def _exchange(statistic: Statistic, names: Sequence[str], clusters: int) -> dict
 
 
 def _holm(
-    compared: Sequence[tuple[str, list[Difference]]],
-) -> list[tuple[str, list[Difference]]]:
-    """Correct each figure's chances for the number of methods that are compared."""
+    compared: Sequence[tuple[str, list[MetricDifference]]],
+) -> list[tuple[str, list[MetricDifference]]]:
+    """Correct each metric's chances for the number of methods that are compared."""
     corrected: dict[tuple[int, str], float] = {}
     for metric in {one.metric for _, listed in compared for one in listed}:
         chances = [
@@ -379,7 +376,7 @@ def _holm(
         (
             name,
             [
-                Difference(
+                MetricDifference(
                     one.metric,
                     one.first,
                     one.second,
@@ -397,7 +394,7 @@ def _holm(
 def paired_difference(
     first: Statistic, second: Statistic, names: Sequence[str], clusters: int
 ) -> dict[str, Interval | None]:
-    """Give intervals of differences, first minus second, where both are of the same sequences."""
+    """Return intervals of differences, first minus second, where both are of the same sequences."""
 
     def difference(weights: Floats) -> dict[str, Floats]:
         one, other = first(weights), second(weights)
@@ -407,5 +404,5 @@ def paired_difference(
 
 
 def is_current(document: Mapping[str, Any]) -> bool:
-    """Say whether a result is of this version of the metrics."""
+    """Return whether a result is of this version of the metrics."""
     return bool(document["metric_version"] == METRIC_VERSION)

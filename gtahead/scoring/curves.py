@@ -1,10 +1,10 @@
 """Detection by sequence: hits and false heads at cuts of the score, which add up.
 
-A figure such as AP isn't a formula of a few sums, but of a curve. So that sequences can be drawn
+A metric such as AP isn't a formula of a few sums, but of a curve. So that sequences can be drawn
 again or exchanged, each keeps its hits and false heads at `CUTS` cuts of the score, the same for
 all, which hold equally many boxes between them. From these AP is the area under the curve, without
 COCO's 101 steps of recall: in steps it wouldn't vary evenly with what is drawn. It differs by less
-than 0.01 from COCO's figure, and serves intervals and tests alone, which are centred on COCO's.
+than 0.01 from COCO's metric, and serves intervals and tests alone, which are centred on COCO's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gtahead.scoring.intervals import Statistic
 CUTS = 128
 
 DETECTION = ("ap", "ap50", "ap75", "ar", "mr2")
-"""Figures that are computed from curves."""
+"""Metrics that are computed from curves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Curves:
         hits: (K, T, C) at each IoU threshold, cuts descending.
         false: (K, T, C).
         positives: (K,) heads to be found.
-        images: (K,) pictures.
+        images: (K,) images.
     """
 
     hits: npt.NDArray[np.int32]
@@ -45,7 +45,7 @@ class Curves:
         return len(self.positives)
 
     def with_cuts(self, cuts: int) -> Curves:
-        """Give the curves at more cuts: each holds for several of them."""
+        """Return the curves at more cuts: each holds for several of them."""
         there = self.hits.shape[2]
         if not there:
             empty = np.zeros((*self.hits.shape[:2], cuts), np.int32)
@@ -54,7 +54,7 @@ class Curves:
         return Curves(self.hits[:, :, of], self.false[:, :, of], self.positives, self.images)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the curves as JSON-ready values: what each cut adds."""
+        """Return the curves as JSON-ready values: what each cut adds."""
         return {
             "hits": np.diff(self.hits, axis=2, prepend=0).tolist(),
             "false": np.diff(self.false, axis=2, prepend=0).tolist(),
@@ -83,7 +83,7 @@ def curves_of(detections: Detections, clusters: Ints, count: int, cuts: int = CU
 
     Args:
         detections: by descending score.
-        clusters: (F,) which cluster each picture is of.
+        clusters: (F,) which cluster each image is of.
         count: how many clusters there are.
         cuts: most cuts of the score.
     """
@@ -119,7 +119,7 @@ ROWS_AT_ONCE = 500
 
 
 def statistic(curves: Curves) -> Statistic:
-    """Give the figures of detection as a function of how often each cluster is drawn."""
+    """Return the metrics of detection as a function of how often each cluster is drawn."""
     clusters, levels, cuts = curves.hits.shape
     tables = [
         values.reshape(clusters, -1).astype(np.float64) for values in (curves.hits, curves.false)
@@ -131,20 +131,24 @@ def statistic(curves: Curves) -> Statistic:
             some = weights[first : first + ROWS_AT_ONCE]
             shape = (len(some), levels, cuts)
             hits, false = ((some @ table).reshape(shape) for table in tables)
-            parts.append(figures(hits, false, some @ curves.positives, some @ curves.images))
+            parts.append(
+                detection_metrics(hits, false, some @ curves.positives, some @ curves.images)
+            )
         return {name: np.concatenate([part[name] for part in parts]) for name in DETECTION}
 
     return of
 
 
-def figures(hits: Floats, false: Floats, positives: Floats, images: Floats) -> dict[str, Floats]:
-    """Compute the figures of detection from curves.
+def detection_metrics(
+    hits: Floats, false: Floats, positives: Floats, images: Floats
+) -> dict[str, Floats]:
+    """Compute the metrics of detection from curves.
 
     Args:
         hits: (R, T, C).
         false: (R, T, C).
         positives: (R,) heads to be found.
-        images: (R,) pictures.
+        images: (R,) images.
 
     Returns:
         (R,) by name; NaN where there is no head to be found.
@@ -164,7 +168,7 @@ def figures(hits: Floats, false: Floats, positives: Floats, images: Floats) -> d
 
 
 def _mean_precision(precision: Floats, recall: Floats) -> Floats:
-    """Give (R, T) areas under the best precision at or beyond each recall."""
+    """Return (R, T) areas under the best precision at or beyond each recall."""
     if not precision.shape[2]:
         return np.zeros(precision.shape[:2])
     envelope = np.maximum.accumulate(precision[:, :, ::-1], axis=2)[:, :, ::-1]
@@ -174,14 +178,14 @@ def _mean_precision(precision: Floats, recall: Floats) -> Floats:
 
 
 def _miss_rate(recall: Floats, false: Floats) -> Floats:
-    """Give (R,) log-average miss rates."""
+    """Return (R,) log-average miss rates."""
     if not recall.shape[1]:
         return np.ones(len(recall))
     logs = np.zeros(len(recall))
     for point in MISS_RATE_POINTS:
         reaches = false >= point
-        place = np.where(reaches.any(axis=1), reaches.argmax(axis=1), recall.shape[1] - 1)
-        miss = 1 - recall[np.arange(len(recall)), place]
+        position = np.where(reaches.any(axis=1), reaches.argmax(axis=1), recall.shape[1] - 1)
+        miss = 1 - recall[np.arange(len(recall)), position]
         logs += np.log(np.maximum(miss, 1e-10))
     return np.asarray(np.exp(logs / len(MISS_RATE_POINTS)))
 

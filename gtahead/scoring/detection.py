@@ -1,6 +1,6 @@
 """Detection: average precision as COCO defines it, without a cap; MR-2; Jaccard index.
 
-COCO's evaluation looks at the 100 best boxes of a picture, so perfect boxes of 340 heads score an
+COCO's evaluation looks at the 100 best boxes of an image, so perfect boxes of 340 heads score an
 AP of 0.297. Here every box counts, unless a cap is asked for.
 
 Sources: pycocotools' cocoeval (matching, 101 points of recall, order of ties); CrowdHuman's
@@ -26,21 +26,21 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS = np.linspace(0, 1, 101)
 
 MISS_RATE_POINTS = np.logspace(-2, 0, 9)
-"""False heads a picture at which MR-2 takes the miss rate."""
+"""False heads per image at which MR-2 takes the miss rate."""
 
 FALSE, HIT, NEITHER = 0, 1, -1
 
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What became of each box, by descending score: the state from which figures are computed.
+    """What became of each box, by descending score: the state from which metrics are computed.
 
     Attributes:
-        scores: (B,) descending; ties in the order of pictures.
-        frames: (B,) row of each box's picture.
+        scores: (B,) descending; ties in the order of images.
+        frames: (B,) row of each box's image.
         outcomes: (T, B) at each IoU threshold: `HIT`, `FALSE`, or `NEITHER` where the box lies on
             an ignored head.
-        positives: (F,) heads to be found in each picture.
+        positives: (F,) heads to be found in each image.
     """
 
     scores: Floats
@@ -63,13 +63,13 @@ def match_boxes(
     """Match boxes with heads at every IoU threshold, as COCO does: best score first, best IoU.
 
     Args:
-        boxes_xyxy: (B, 4) found boxes in pixels, picture after picture.
+        boxes_xyxy: (B, 4) found boxes in pixels, image after image.
         scores: (B,) their scores.
-        starts: (F + 1,) where each picture's found boxes begin.
+        starts: (F + 1,) where each image's found boxes begin.
         heads_xyxy: (N, 4) boxes of the heads in pixels.
-        head_starts: (F + 1,) where each picture's heads begin.
+        head_starts: (F + 1,) where each image's heads begin.
         ignored: (N,) heads that are neither hit nor missed; any number of boxes may lie on one.
-        cap: how many boxes of a picture are looked at; None for all.
+        cap: how many boxes of an image are looked at; None for all.
         engine: "plain" is the reference; "compiled" looks at boxes that overlap alone.
     """
     order, kept_starts = _by_score(scores, starts, cap)
@@ -105,7 +105,7 @@ def match_boxes(
 
 
 def _by_score(scores: Floats, starts: Ints, cap: int | None) -> tuple[Ints, Ints]:
-    """Order each picture's boxes by descending score, and cut them at the cap."""
+    """Order each image's boxes by descending score, and cut them at the cap."""
     frames = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     order = np.lexsort((np.arange(len(scores)), -scores, frames))
     if cap is None:
@@ -116,7 +116,7 @@ def _by_score(scores: Floats, starts: Ints, cap: int | None) -> tuple[Ints, Ints
 
 
 def _match_one(boxes: Floats, heads: Floats, ignored: Booleans) -> npt.NDArray[np.int8]:
-    """Match one picture's boxes, by descending score: the plain reference."""
+    """Match one image's boxes, by descending score: the plain reference."""
     out = np.zeros((len(IOU_THRESHOLDS), len(boxes)), np.int8)
     order = np.argsort(ignored, kind="stable")
     overlaps = _overlaps(boxes, heads[order], ignored[order])
@@ -139,7 +139,7 @@ def _match_one(boxes: Floats, heads: Floats, ignored: Booleans) -> npt.NDArray[n
 
 
 def _overlaps(boxes: Floats, heads: Floats, ignored: Booleans) -> Floats:
-    """Give (B, N) IoU; of ignored heads the share of the found box that lies on them."""
+    """Return (B, N) IoU; of ignored heads the share of the found box that lies on them."""
     low = np.maximum(boxes[:, None, :2], heads[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], heads[None, :, 2:])
     inter = np.prod(np.maximum(high - low, 0), axis=2)
@@ -150,7 +150,7 @@ def _overlaps(boxes: Floats, heads: Floats, ignored: Booleans) -> Floats:
 
 
 def average_precision(detections: Detections) -> tuple[Floats, Floats]:
-    """Give average precision and final recall at every IoU threshold.
+    """Return average precision and final recall at every IoU threshold.
 
     Returns:
         (T,) and (T,); NaN where there is no head to be found.
@@ -171,18 +171,18 @@ def average_precision(detections: Detections) -> tuple[Floats, Floats]:
 
 
 def interpolated(precision: Floats, recall: Floats) -> Floats:
-    """Give (101,) best precisions at the recall points or beyond; 0 where recall ends before."""
+    """Return (101,) best precisions at the recall points or beyond; 0 where recall ends before."""
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    places = np.searchsorted(recall, RECALL_POINTS, side="left")
-    out: Floats = np.append(envelope, 0.0)[np.minimum(places, len(envelope))]
+    positions = np.searchsorted(recall, RECALL_POINTS, side="left")
+    out: Floats = np.append(envelope, 0.0)[np.minimum(positions, len(envelope))]
     return out
 
 
 def log_average_miss_rate(detections: Detections) -> float:
-    """Give MR-2 at IoU 0.5: the geometric mean of the miss rate at 10^-2 … 1 false heads a picture.
+    """Return MR-2 at IoU 0.5: the geometric mean miss rate at 10^-2 … 1 false heads per image.
 
-    NaN where there is no head to be found. Above about 50 heads a picture it saturates: one false
-    head a picture is hardly any.
+    NaN where there is no head to be found. Above about 50 heads per image it saturates: one false
+    head per image is hardly any.
     """
     total = int(detections.positives.sum())
     if not total:
@@ -193,9 +193,9 @@ def log_average_miss_rate(detections: Detections) -> float:
     miss = 1 - np.cumsum(seen == HIT) / total
     rates = []
     for point in MISS_RATE_POINTS:
-        place = int(np.searchsorted(false, point, side="left"))
+        position = int(np.searchsorted(false, point, side="left"))
         last = miss[-1] if len(miss) else 1.0
-        rates.append(miss[place] if place < len(miss) else last)
+        rates.append(miss[position] if position < len(miss) else last)
     return float(np.exp(np.log(np.maximum(rates, 1e-10)).mean()))
 
 
@@ -208,8 +208,8 @@ class Overlaps:
         columns: (E,) their heads, of those that count.
         shares: (E,) their IoU.
         on_ignored: (B,) whether more than half of a box lies on an ignored head.
-        frames: (B,) row of each box's picture.
-        positives: (F,) heads to be found in each picture.
+        frames: (B,) row of each box's image.
+        positives: (F,) heads to be found in each image.
     """
 
     rows: Ints
@@ -248,7 +248,7 @@ def overlaps_of(
 
 
 def jaccard_index(overlaps: Overlaps, kept: Booleans) -> Floats:
-    """Give (F,) Jaccard indices k / (m + n - k) of boxes and heads; NaN where there is neither.
+    """Return (F,) Jaccard indices k / (m + n - k) of boxes and heads; NaN where there is neither.
 
     k pairs of IoU over 0.5 are chosen so that their IoU sums up to the most. Boxes that are paired
     with nothing and lie on ignored heads don't count.
@@ -301,7 +301,7 @@ def _heaviest(rows: Ints, columns: Ints, weights: Floats) -> Ints:
 
 
 def _near(boxes: Floats, heads: Floats) -> tuple[Ints, Ints, Floats]:
-    """Give pairs of IoU over 0.5: rows, columns and IoU."""
+    """Return pairs of IoU over 0.5: rows, columns and IoU."""
     if not len(boxes) or not len(heads):
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
     # A box of IoU over 0.5 covers the other's centre by more than half; its left sides are near.

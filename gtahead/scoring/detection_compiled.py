@@ -19,16 +19,16 @@ def match_all(
     thresholds: Floats,
     outcomes: npt.NDArray[np.int8],
 ) -> None:
-    """Match boxes, sorted by score in each picture; see `gtahead.scoring.detection`."""
+    """Match boxes, sorted by score in each image; see `gtahead.scoring.detection`."""
     for frame in range(len(starts) - 1):
         a, b = starts[frame], starts[frame + 1]
         c, d = head_starts[frame], head_starts[frame + 1]
         if a < b and c < d:
-            _match_picture(boxes[a:b], heads[c:d], ignored[c:d], thresholds, outcomes[:, a:b])
+            _match_image(boxes[a:b], heads[c:d], ignored[c:d], thresholds, outcomes[:, a:b])
 
 
 @compiled
-def _match_picture(
+def _match_image(
     boxes: Floats,
     heads: Floats,
     ignored: Booleans,
@@ -38,12 +38,12 @@ def _match_picture(
     count = len(heads)
     # COCO's order: ignored heads behind the others.
     rank = np.empty(count, np.int64)
-    place = 0
+    position = 0
     for flag in range(2):
         for head in range(count):
             if ignored[head] == (flag == 1):
-                rank[head] = place
-                place += 1
+                rank[head] = position
+                position += 1
     by_left = np.argsort(heads[:, 0], kind="mergesort")
     lefts = heads[by_left, 0]
     widest = (heads[:, 2] - heads[:, 0]).max()

@@ -1,4 +1,4 @@
-"""What goes wrong, and what mending it would bring: each fault with the score of its fix.
+"""What goes wrong, and what fixing it would bring: each fault with the score of its fix.
 
 A missed head is put into the first class that fits: at the border, hidden, small, crowded, other. A
 false head is a second one on a head that is found already, one of the wrong size, or background.
@@ -15,7 +15,7 @@ from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.predictions import Predictions
 from gtahead.scoring import metrics
 from gtahead.scoring.detection import average_precision, match_boxes
-from gtahead.scoring.ground_truth import Truth
+from gtahead.scoring.ground_truth import GroundTruth
 from gtahead.scoring.matching import Matching, match_points
 
 SMALL_PX = 12
@@ -29,7 +29,7 @@ CROWDED = 1.0
 
 
 @dataclass(frozen=True)
-class Fault:
+class ErrorType:
     """One kind of fault.
 
     Attributes:
@@ -46,111 +46,113 @@ class Fault:
 
 
 def faults(
-    truth: Truth,
+    ground_truth: GroundTruth,
     points_xy: Floats,
     starts: Ints,
     found: Floats,
     matching: Matching,
     radius: str,
-) -> list[Fault]:
-    """Sort missed and false heads, and give the score of mending each sort alone.
+) -> list[ErrorType]:
+    """Sort missed and false heads, and return the score of fixing each sort alone.
 
     Args:
-        truth: the heads.
+        ground_truth: the heads.
         points_xy: (P, 2) found points in pixels.
-        starts: (F + 1,) where each picture's begin.
+        starts: (F + 1,) where each image's begin.
         found: (F,) predicted counts.
         matching: of the found points.
         radius: within which they were matched, one of `metrics.RADII`.
     """
-    missed = ~truth.ignored & ~matching.found(len(truth.points_xy))
-    of_heads = truth.frame_of_heads
-    of_points = np.repeat(np.arange(len(truth)), np.diff(starts))
+    missed = ~ground_truth.ignored & ~matching.found(len(ground_truth.points_xy))
+    of_heads = ground_truth.frame_of_heads
+    of_points = np.repeat(np.arange(len(ground_truth)), np.diff(starts))
     hits, false = int(matching.hits.sum()), matching.false
-    heads = int(truth.counts.sum())
+    heads = int(ground_truth.counts.sum())
     rows = []
 
     def fault(name: str, frames: Ints, sign: int) -> None:
-        mended = found + sign * np.bincount(frames, minlength=len(truth))
-        mae = float(np.abs(mended - truth.counts).mean())
+        fixed = found + sign * np.bincount(frames, minlength=len(ground_truth))
+        mae = float(np.abs(fixed - ground_truth.counts).mean())
         right = hits + len(frames) * (sign > 0)
         wrong = int(false.sum()) - len(frames) * (sign < 0)
         total = right + wrong + heads
-        rows.append(Fault(name, len(frames), mae, 2 * right / total if total else float("nan")))
+        rows.append(ErrorType(name, len(frames), mae, 2 * right / total if total else float("nan")))
 
     rest = missed
-    for name, those in _sorts_of_missed(truth):
+    for name, those in _sorts_of_missed(ground_truth):
         fault(f"missed, {name}", of_heads[rest & those], +1)
         rest = rest & ~those
     fault("missed, other", of_heads[rest], +1)
-    second = _on_found_heads(truth, points_xy, starts, matching, radius)
+    second = _on_found_heads(ground_truth, points_xy, starts, matching, radius)
     fault("false, second on a head", of_points[false & second], -1)
     fault("false, background", of_points[false & ~second], -1)
     return rows
 
 
-def _sorts_of_missed(truth: Truth) -> list[tuple[str, Booleans]]:
+def _sorts_of_missed(ground_truth: GroundTruth) -> list[tuple[str, Booleans]]:
     sorts = []
-    boxes = truth.boxes_xyxy
+    boxes = ground_truth.boxes_xyxy
     with np.errstate(invalid="ignore"):
         side = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
-        sizes = truth.pictures.sizes_wh[truth.frame_of_heads].astype(np.float64)
+        sizes = ground_truth.images.sizes_wh[ground_truth.frame_of_heads].astype(np.float64)
         if (sizes > 0).all() and np.isfinite(boxes).any():
             beyond = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > sizes).any(axis=1)
             sorts.append(("at the border", beyond))
-        if "visibility" in truth.head_values:
-            sorts.append(("hidden", truth.head_values["visibility"] < HIDDEN))
+        if "visibility" in ground_truth.head_values:
+            sorts.append(("hidden", ground_truth.head_values["visibility"] < HIDDEN))
         if np.isfinite(side).any():
             sorts.append((f"small (under {SMALL_PX} px)", side < SMALL_PX))
-            near = _nearest(truth) < CROWDED * side
+            near = _nearest(ground_truth) < CROWDED * side
             sorts.append(("crowded", near))
     return [(name, np.asarray(those, np.bool_)) for name, those in sorts]
 
 
-def _nearest(truth: Truth) -> Floats:
-    return mean_distances_by_frame(truth.points_xy, truth.starts, 1)
+def _nearest(ground_truth: GroundTruth) -> Floats:
+    return mean_distances_by_frame(ground_truth.points_xy, ground_truth.starts, 1)
 
 
 def _on_found_heads(
-    truth: Truth, points_xy: Floats, starts: Ints, matching: Matching, radius: str
+    ground_truth: GroundTruth, points_xy: Floats, starts: Ints, matching: Matching, radius: str
 ) -> Booleans:
-    """Say which found points lie on a head that another one has found."""
+    """Return which found points lie on a head that another one has found."""
     rest = ~matching.hits
     before = np.concatenate([[0], np.cumsum(rest)])
     on = np.zeros(len(points_xy), np.bool_)
-    # With the heads that are found for ignored ones, whatever lies on one is told.
-    found = matching.found(len(truth.points_xy))
-    radii = np.nan_to_num(metrics.radii_of(truth, radius), nan=1.0)
+    # With the heads that are found for ignored ones, whatever lies on one is reported.
+    found = matching.found(len(ground_truth.points_xy))
+    radii = np.nan_to_num(metrics.radii_of(ground_truth, radius), nan=1.0)
     again = match_points(
-        points_xy[rest], before[starts], truth.points_xy, radii, truth.starts, found
+        points_xy[rest], before[starts], ground_truth.points_xy, radii, ground_truth.starts, found
     )
     on[rest] = again.on_ignored
     return on
 
 
-def mended_boxes(truth: Truth, predictions: Predictions | None) -> tuple[int, float] | None:
-    """Give boxes of found heads their heads' own sizes.
+def fixed_boxes(
+    ground_truth: GroundTruth, predictions: Predictions | None
+) -> tuple[int, float] | None:
+    """Return boxes of found heads their heads' own sizes.
 
     A box whose centre lies within a head's larger radius is that head's, one to one.
 
     Returns:
-        How many shared less than half with their head's box, and AP50 once they are mended; None
+        How many shared less than half with their head's box, and AP50 once they are fixed; None
         where there are no boxes.
     """
-    if predictions is None or not predictions.has_boxes.any() or not truth.has_boxes:
+    if predictions is None or not predictions.has_boxes.any() or not ground_truth.has_boxes:
         return None
     boxes, starts = predictions.boxes_xyxy.copy(), predictions.box_starts
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    matching = metrics.match_within(truth, centres, starts, "large")
+    matching = metrics.match_within(ground_truth, centres, starts, "large")
     rows = np.flatnonzero(matching.hits)
-    own = truth.boxes_xyxy[matching.head_of[rows]]
+    own = ground_truth.boxes_xyxy[matching.head_of[rows]]
     low, high = np.maximum(boxes[rows, :2], own[:, :2]), np.minimum(boxes[rows, 2:], own[:, 2:])
     inter = np.prod(np.maximum(high - low, 0), axis=1)
     areas = [np.prod(some[:, 2:] - some[:, :2], axis=1) for some in (boxes[rows], own)]
     off = inter / (areas[0] + areas[1] - inter) < 0.5
     boxes[rows[off]] = own[off]
-    known = np.nan_to_num(truth.boxes_xyxy)
+    known = np.nan_to_num(ground_truth.boxes_xyxy)
     detections = match_boxes(
-        boxes, predictions.box_scores, starts, known, truth.starts, truth.ignored
+        boxes, predictions.box_scores, starts, known, ground_truth.starts, ground_truth.ignored
     )
     return int(off.sum()), float(average_precision(detections)[0][0])

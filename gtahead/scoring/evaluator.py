@@ -1,4 +1,4 @@
-"""`gtahead benchmark`: predictions against a truth, to figures with their intervals."""
+"""`gtahead benchmark`: predictions against a ground truth, to metrics with their intervals."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from gtahead.scoring.detection import (
     match_boxes,
     overlaps_of,
 )
-from gtahead.scoring.ground_truth import Truth, open_truth
+from gtahead.scoring.ground_truth import GroundTruth, open_ground_truth
 from gtahead.scoring.matching import Matching
 from gtahead.scoring.thresholds import Chosen, choose
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 
 RESULT = "gtahead-result"
 RESULT_VERSION = 1
@@ -38,9 +38,9 @@ DEFAULT_THRESHOLD = 0.5
 """Where a file has scores and doesn't say from which on a head counts."""
 
 COCO_CAP = 100
-"""Boxes of a picture that COCO's evaluation looks at."""
+"""Boxes of an image that COCO's evaluation looks at."""
 
-MOST_CLUSTERS_KEPT = 64
+MAX_CLUSTERS_KEPT = 64
 """Clusters whose curves a result file holds, so that AP can be compared."""
 
 
@@ -51,19 +51,19 @@ class Score:
     Attributes:
         document: the result as one JSON object; see the schema `result`.
         findings: what was noticed in the file; with errors in it, nothing was scored.
-        truth: what was to be found.
-        predictions: in the order of the truth's pictures; None where nothing was scored.
+        ground_truth: what was to be found.
+        predictions: in the order of the ground truth's images; None where nothing was scored.
         matching: of points within the larger radius, or within 8 px where heads have none.
         radius: within which they were matched.
-        states: (F,) states of each picture by name.
+        states: (F,) states of each image by name.
         points_xy: (P, 2) found points from the threshold on.
-        starts: (F + 1,) where each picture's begin.
+        starts: (F + 1,) where each image's begin.
         detections: what became of each box; None where there are none.
     """
 
     document: dict[str, Any]
     findings: Findings
-    truth: Truth
+    ground_truth: GroundTruth
     predictions: Predictions | None = None
     matching: Matching | None = None
     radius: str = "8px"
@@ -74,17 +74,17 @@ class Score:
 
     @property
     def value(self) -> dict[str, float]:
-        """Figures by name."""
+        """Metrics by name."""
         return {name: entry["value"] for name, entry in self.document["metrics"].items()}
 
 
 def check_predictions(
-    predictions: str | Path, truth: Truth, missing: Missing = "error"
+    predictions: str | Path, ground_truth: GroundTruth, missing: Missing = "error"
 ) -> tuple[Predictions, Findings]:
-    """Read a prediction file and hold it against the pictures, without looking at any head.
+    """Read a prediction file and hold it against the images, without looking at any head.
 
     Returns:
-        Predictions in the order of the pictures, and all that is wrong or odd.
+        Predictions in the order of the images, and all that is wrong or odd.
 
     Raises:
         InputError: the file can't be read.
@@ -94,17 +94,17 @@ def check_predictions(
     read = read_predictions(path, findings)
     check_dataset(
         read.dataset,
-        split=truth.split,
-        fingerprints=list(truth.fingerprints.values()),
+        split=ground_truth.split,
+        fingerprints=list(ground_truth.fingerprints.values()),
         findings=findings,
         file=path.name,
     )
-    arranged = arrange(read, truth.pictures, findings, path.name, missing)
-    geometry_hints(arranged, truth.pictures, findings, path.name)
+    arranged = arrange(read, ground_truth.images, findings, path.name, missing)
+    geometry_hints(arranged, ground_truth.images, findings, path.name)
     return arranged, findings
 
 
-@places(reads=["predictions", "data"], labels=["data"])
+@resolve_urls(reads=["predictions", "data"], labels=["data"])
 def benchmark(
     predictions: str | Path,
     data: str | Path = "dataset",
@@ -124,14 +124,14 @@ def benchmark(
     Args:
         predictions: a file: gtahead's JSON, JSON Lines or Parquet, COCO's list of results, lists of
             counts or points as NWPU-Crowd takes them, MOT text; packed by gzip or not.
-        data: a data set, a folder that `gtahead build` reads, a COCO file, or a list of points.
-        split: of a data set; "test" unless said otherwise.
-        by: how figures are broken down; see `gtahead.scoring.breakdown.GROUPINGS`.
-        missing: whether a picture without prediction is an error, or scored as empty ("zero").
+        data: a dataset, a folder that `gtahead build` reads, a COCO file, or a list of points.
+        split: of a dataset; "test" unless said otherwise.
+        by: how metrics are broken down; see `gtahead.scoring.breakdown.GROUPINGS`.
+        missing: whether an image without prediction is an error, or scored as empty ("zero").
         validation: predictions of the same method on the validation split, on which the threshold
             is chosen.
         threshold: of scores from which on a head counts; the file's own unless given.
-        coco_compat: whether to give the figures of COCO's evaluation with its cap, too.
+        coco_compat: whether to give the metrics of COCO's evaluation with its cap, too.
         sweep: whether to match within 1 to 100 px, too, as is done for UCF-QNRF.
         resamples: draws for the intervals; 0 for none.
         ceilings: whether to compute what a perfect method could reach.
@@ -140,20 +140,22 @@ def benchmark(
         InputError: a file can't be read.
         UsageError: an option doesn't fit.
     """
-    truth = open_truth(data, split)
-    groupings = breakdown.parse(by, truth)
-    arranged, findings = check_predictions(predictions, truth, missing)
+    ground_truth = open_ground_truth(data, split)
+    groupings = breakdown.parse(by, ground_truth)
+    arranged, findings = check_predictions(predictions, ground_truth, missing)
     if any(finding.severity == "error" for finding in findings):
-        return Score({}, findings, truth)
-    chosen = _threshold(arranged, threshold, validation, data, truth, findings, Path(predictions))
-    run = _Run(truth, arranged, chosen.threshold)
-    clusters, of_frames = truth.clusters
+        return Score({}, findings, ground_truth)
+    chosen = _threshold(
+        arranged, threshold, validation, data, ground_truth, findings, Path(predictions)
+    )
+    run = _Evaluation(ground_truth, arranged, chosen.threshold)
+    clusters, of_frames = ground_truth.clusters
     document: dict[str, Any] = {
         "format": RESULT,
         "version": RESULT_VERSION,
         "gtahead": __version__,
         "metric_version": metrics.METRIC_VERSION,
-        "data": _about_data(truth, len(clusters)),
+        "data": _about_data(ground_truth, len(clusters)),
         "predictions": {
             "file": Path(predictions).name,
             "sha256": arranged.sha256,
@@ -171,24 +173,24 @@ def benchmark(
         "level": intervals.LEVEL,
         "resamples": resamples if spans else 0,
         "clusters": len(clusters),
-        "clustered_by": "sequence" if truth.pictures.sequences else "picture",
+        "clustered_by": "sequence" if ground_truth.images.sequences else "image",
     }
     document["undefined"] = run.undefined()
     if chosen.f1_best is not None and run.matching is not None:
-        f1 = thresholds.f1_at(truth, arranged, chosen.f1_best, run.radius)
+        f1 = thresholds.f1_at(ground_truth, arranged, chosen.f1_best, run.radius)
         document["threshold"]["f1_at_f1_best"] = f1
     if sweep and run.located:
-        document["sweep"] = thresholds.sweep(truth, run.points_xy, run.starts)
+        document["sweep"] = thresholds.sweep(ground_truth, run.points_xy, run.starts)
     if run.scored:
-        document["curve"] = thresholds.threshold_curve(truth, arranged)
-    document["baselines"] = baselines.trivial(truth)
+        document["curve"] = thresholds.threshold_curve(ground_truth, arranged)
+    document["baselines"] = baselines.trivial(ground_truth)
     if ceilings:
-        document["ceilings"] = baselines.ceilings(truth)
+        document["ceilings"] = baselines.ceilings(ground_truth)
     if coco_compat and run.detections is not None:
         document["coco_compat"] = _capped(run)
     if groupings:
         document["by"] = {
-            name: breakdown.table(truth, grouping, run.states, run.matching)
+            name: breakdown.table(ground_truth, grouping, run.states, run.matching)
             for name, grouping in groupings.items()
         }
     document["clusters"] = _clusters(run, clusters, of_frames)
@@ -196,7 +198,7 @@ def benchmark(
     return Score(
         document,
         findings,
-        truth,
+        ground_truth,
         arranged,
         run.matching,
         run.radius,
@@ -208,22 +210,22 @@ def benchmark(
 
 
 def _about_method(predictions: Predictions, path: Path) -> dict[str, Any]:
-    """Give what the file says of the method, without its threshold: that is told by itself."""
-    told = {k: v for k, v in predictions.method.items() if not k.startswith("threshold")}
+    """Return what the file says of the method, without its threshold, which is reported apart."""
+    reported = {k: v for k, v in predictions.method.items() if not k.startswith("threshold")}
     name = path.name.removesuffix(".gz")
-    return {"name": name[: -len(Path(name).suffix)] if Path(name).suffix else name, **told}
+    return {"name": name[: -len(Path(name).suffix)] if Path(name).suffix else name, **reported}
 
 
-def _about_data(truth: Truth, clusters: int) -> dict[str, Any]:
+def _about_data(ground_truth: GroundTruth, clusters: int) -> dict[str, Any]:
     return {
-        "name": truth.name,
-        "split": truth.split,
-        "policy": truth.policy,
-        "fingerprints": truth.fingerprints,
-        "pictures": len(truth),
-        "heads": int((~truth.ignored).sum()),
-        "ignored": int(truth.ignored.sum()),
-        "sequences": clusters if truth.pictures.sequences else None,
+        "name": ground_truth.name,
+        "split": ground_truth.split,
+        "policy": ground_truth.policy,
+        "fingerprints": ground_truth.fingerprints,
+        "images": len(ground_truth),
+        "heads": int((~ground_truth.ignored).sum()),
+        "ignored": int(ground_truth.ignored.sum()),
+        "sequences": clusters if ground_truth.images.sequences else None,
     }
 
 
@@ -232,7 +234,7 @@ def _threshold(
     given: float | None,
     validation: str | Path | None,
     data: str | Path,
-    truth: Truth,
+    ground_truth: GroundTruth,
     findings: Findings,
     path: Path,
 ) -> Chosen:
@@ -245,10 +247,10 @@ def _threshold(
             raise UsageError("the threshold is from 0 to 1", value=given, remedy="0.5, say")
         return Chosen(given, "asked for", None)
     if validation is not None:
-        if truth.split in (None, "validation"):
-            what = "a threshold chosen on validation is for another split of the same data set"
-            raise UsageError(what, remedy="score the test split of a data set of gtahead's")
-        others = open_truth(data, "validation")
+        if ground_truth.split in (None, "validation"):
+            what = "a threshold chosen on validation is for another split of the same dataset"
+            raise UsageError(what, remedy="score the test split of a dataset of gtahead's")
+        others = open_ground_truth(data, "validation")
         read, wrong = check_predictions(validation, others)
         if any(finding.severity == "error" for finding in wrong):
             raise InputError(
@@ -267,31 +269,35 @@ def _threshold(
     if declared is None:
         findings.add("no-threshold", Where(path.name, field="/method/threshold"))
         return Chosen(DEFAULT_THRESHOLD, "not declared", None)
-    if on is not None and on == truth.split and on != "validation":
+    if on is not None and on == ground_truth.split and on != "validation":
         findings.add("threshold-from-test", Where(path.name, field="/method/threshold_selected_on"))
     return Chosen(float(declared), "declared", on)
 
 
-def figures(truth: Truth, predictions: Predictions, threshold: float | None) -> dict[str, float]:
-    """Give the plain figures of predictions, without intervals, as training looks at them.
+def plain_metrics(
+    ground_truth: GroundTruth, predictions: Predictions, threshold: float | None
+) -> dict[str, float]:
+    """Return the plain metrics of predictions, without intervals, as training looks at them.
 
     Args:
-        truth: heads to be found.
-        predictions: in the order of its pictures.
+        ground_truth: heads to be found.
+        predictions: in the order of its images.
         threshold: of scores from which on a head counts.
 
     Returns:
         By the names of `metrics.METRICS`, and `ap50` and others of detection where there are boxes;
-        NaN where a figure isn't defined.
+        NaN where a metric isn't defined.
     """
-    return _Run(truth, predictions, threshold).values()
+    return _Evaluation(ground_truth, predictions, threshold).values()
 
 
-class _Run:
-    """One scoring: states, matches and detections of a truth and its predictions."""
+class _Evaluation:
+    """One scoring: states, matches and detections of a ground truth and its predictions."""
 
-    def __init__(self, truth: Truth, predictions: Predictions, threshold: float | None) -> None:
-        self.truth, self.predictions = truth, predictions
+    def __init__(
+        self, ground_truth: GroundTruth, predictions: Predictions, threshold: float | None
+    ) -> None:
+        self.ground_truth, self.predictions = ground_truth, predictions
         least = 0.0 if threshold is None else threshold
         xy, scores, starts = predictions.heads()
         self.scored = threshold is not None
@@ -300,14 +306,14 @@ class _Run:
         self.points_xy, self.starts = xy[keep], before[starts]
         self.located = bool((predictions.has_points | predictions.has_boxes).any())
         found = metrics.counts_of(predictions, least)
-        self.states: dict[str, Floats] = metrics.counting_states(truth, found)
+        self.states: dict[str, Floats] = metrics.counting_states(ground_truth, found)
         self.matching: Matching | None = None
         self.radius = "8px"
         if self.located:
-            self.states |= metrics.game_states(truth, self.points_xy, self.starts)
-            for name in metrics.radii_known(truth):
-                matching = metrics.match_within(truth, self.points_xy, self.starts, name)
-                self.states |= metrics.matching_states(truth, self.starts, matching, name)
+            self.states |= metrics.game_states(ground_truth, self.points_xy, self.starts)
+            for name in metrics.radii_known(ground_truth):
+                matching = metrics.match_within(ground_truth, self.points_xy, self.starts, name)
+                self.states |= metrics.matching_states(ground_truth, self.starts, matching, name)
                 if name == "large" or (name == "8px" and self.matching is None):
                     self.matching, self.radius = matching, name
         self.detections: Detections | None = None
@@ -317,27 +323,27 @@ class _Run:
             self.overlaps = overlaps_of(
                 predictions.boxes_xyxy,
                 predictions.box_starts,
-                truth.boxes_xyxy,
-                truth.starts,
+                ground_truth.boxes_xyxy,
+                ground_truth.starts,
                 self._unsure(),
             )
             self.states |= self._jaccard(predictions.box_scores >= least)
 
     def _detects(self) -> bool:
-        return bool(self.predictions.has_boxes.any()) and self.truth.has_boxes
+        return bool(self.predictions.has_boxes.any()) and self.ground_truth.has_boxes
 
     def _unsure(self) -> Booleans:
-        return self.truth.ignored
+        return self.ground_truth.ignored
 
     def match(self, cap: int | None = None) -> Detections:
-        """Match boxes with heads, all or the best of each picture."""
-        known = np.nan_to_num(self.truth.boxes_xyxy)
+        """Match boxes with heads, all or the best of each image."""
+        known = np.nan_to_num(self.ground_truth.boxes_xyxy)
         return match_boxes(
             self.predictions.boxes_xyxy,
             self.predictions.box_scores,
             self.predictions.box_starts,
             known,
-            self.truth.starts,
+            self.ground_truth.starts,
             self._unsure(),
             cap=cap,
         )
@@ -349,7 +355,7 @@ class _Run:
         return {"jaccard": np.where(there, index, 0), "jaccard_images": there.astype(np.float64)}
 
     def values(self) -> dict[str, float]:
-        """Give all figures of the whole."""
+        """Return all metrics of the whole."""
         sums = metrics.totals(self.states)
         found = {name: float(value) for name, value in metrics.values_of(sums).items()}
         if self.detections is not None:
@@ -365,46 +371,46 @@ class _Run:
         return found
 
     def _best_jaccard(self) -> float:
-        """Give CrowdHuman's JI: the best of ten thresholds, chosen on the very set."""
+        """Return CrowdHuman's JI: the best of ten thresholds, chosen on the very set."""
         best = 0.0
         for least in np.linspace(0, 0.9, 10):
             states = self._jaccard(self.predictions.box_scores >= least)
-            pictures = states["jaccard_images"].sum()
-            best = max(best, float(states["jaccard"].sum() / pictures) if pictures else 0.0)
+            images = states["jaccard_images"].sum()
+            best = max(best, float(states["jaccard"].sum() / images) if images else 0.0)
         return best
 
     def undefined(self) -> dict[str, str]:
-        """Say why groups of figures are missing."""
+        """Return why groups of metrics are missing."""
         why = {}
         if not self.located:
             why["localisation"] = "the predictions are counts alone"
-        elif "small" not in metrics.radii_known(self.truth):
+        elif "small" not in metrics.radii_known(self.ground_truth):
             why["localisation"] = "heads have no boxes; radii are fixed"
         if self.located and "game1" not in self.states:
-            why["game"] = "the sizes of the pictures aren't known"
+            why["game"] = "the sizes of the images aren't known"
         if not self.predictions.has_boxes.any():
             why["detection"] = "the predictions have no boxes"
-        elif not self.truth.has_boxes:
-            why["detection"] = "not every head of the truth has a box"
+        elif not self.ground_truth.has_boxes:
+            why["detection"] = "not every head of the ground truth has a box"
         return why
 
 
-LEAST_SHIFT_PX = 0.25
-LEAST_PAIRS = 200
+MIN_SHIFT_PX = 0.25
+MIN_PAIRS = 200
 
 
-def _note_shift(run: _Run, findings: Findings, file: str) -> None:
+def _note_shift(run: _Evaluation, findings: Findings, file: str) -> None:
     """Note found heads that lie beside the true ones, all to the same side."""
-    if run.matching is None or run.matching.hits.sum() < LEAST_PAIRS:
+    if run.matching is None or run.matching.hits.sum() < MIN_PAIRS:
         return
     hits = run.matching.hits
-    off = run.points_xy[hits] - run.truth.points_xy[run.matching.head_of[hits]]
+    off = run.points_xy[hits] - run.ground_truth.points_xy[run.matching.head_of[hits]]
     middle = np.median(off, axis=0)
     spread = np.subtract(*np.quantile(off, [0.75, 0.25], axis=0)) / 1.349
     error = 1.2533 * spread / np.sqrt(len(off))
-    if ((np.abs(middle) >= LEAST_SHIFT_PX) & (np.abs(middle) > 5 * error)).any():
-        told = f"the median is {middle[0]:+.2f}, {middle[1]:+.2f} px of {len(off):,} hits"
-        findings.add("systematic-shift", Where(file), detail=told)
+    if ((np.abs(middle) >= MIN_SHIFT_PX) & (np.abs(middle) > 5 * error)).any():
+        reported = f"the median is {middle[0]:+.2f}, {middle[1]:+.2f} px of {len(off):,} hits"
+        findings.add("systematic-shift", Where(file), detail=reported)
 
 
 def _entry(value: float, span: intervals.Interval | None) -> dict[str, float | None]:
@@ -416,22 +422,22 @@ def _entry(value: float, span: intervals.Interval | None) -> dict[str, float | N
 
 
 def _intervals(
-    run: _Run,
+    run: _Evaluation,
     values: Mapping[str, float],
     of_frames: Ints,
     clusters: int,
     resamples: int,
     findings: Findings,
 ) -> dict[str, intervals.Interval]:
-    """Give intervals of all figures that have one."""
+    """Return intervals of all metrics that have one."""
     if not resamples:
         return {}
-    place = Where(sequence=None)
-    if not run.truth.pictures.sequences:
-        findings.add("resampled-by-picture", place)
+    location = Where(sequence=None)
+    if not run.ground_truth.images.sequences:
+        findings.add("resampled-by-image", location)
     elif clusters < intervals.FEW:
-        findings.add("few-clusters", place, clusters)
-    if clusters < intervals.FEWEST:
+        findings.add("few-clusters", location, clusters)
+    if clusters < intervals.MIN_UNITS:
         return {}
     states = metrics.summed(run.states, of_frames, clusters)
     names = list(states)
@@ -446,21 +452,21 @@ def _intervals(
     found = intervals.studentised(sums, scales, clusters, resamples=resamples)
     if run.detections is not None:
         gathered = curves.curves_of(run.detections, of_frames, clusters)
-        scales = {name: "log" if name == "mr2" else "logit" for name in curves.DETECTION}
+        scales = {name: metrics.METRICS[name].scale for name in curves.DETECTION}
         found |= intervals.studentised(
             curves.statistic(gathered), scales, clusters, resamples=resamples, centres=values
         )
     return {name: span for name, span in found.items() if span is not None}
 
 
-def _capped(run: _Run) -> dict[str, Any]:
-    """Give what COCO's evaluation prints: the best 100 boxes of each picture."""
+def _capped(run: _Evaluation) -> dict[str, Any]:
+    """Return what COCO's evaluation prints: the best 100 boxes of each image."""
     precisions, recalls = average_precision(run.match(COCO_CAP))
     sizes = np.diff(run.predictions.box_starts)
     return {
         "max_detections": COCO_CAP,
         "boxes_cut": int(np.maximum(sizes - COCO_CAP, 0).sum()),
-        "pictures_cut": int((sizes > COCO_CAP).sum()),
+        "images_cut": int((sizes > COCO_CAP).sum()),
         "ap": float(precisions.mean()),
         "ap50": float(precisions[0]),
         "ap75": float(precisions[5]),
@@ -468,14 +474,14 @@ def _capped(run: _Run) -> dict[str, Any]:
     }
 
 
-def _clusters(run: _Run, names: list[str], of_frames: Ints) -> dict[str, Any]:
+def _clusters(run: _Evaluation, names: list[str], of_frames: Ints) -> dict[str, Any]:
     """Keep the states of sequences: what another result is compared with."""
     states = metrics.summed(run.states, of_frames, len(names))
     kept: dict[str, Any] = {
         "names": names,
         "states": {name: values.tolist() for name, values in states.items()},
     }
-    if run.detections is not None and len(names) <= MOST_CLUSTERS_KEPT:
+    if run.detections is not None and len(names) <= MAX_CLUSTERS_KEPT:
         kept["curves"] = curves.curves_of(run.detections, of_frames, len(names)).as_dict()
     return kept
 

@@ -1,6 +1,6 @@
-"""What predictions are scored against, as columns: a data set of ours, or what others keep.
+"""What predictions are scored against, as columns: a dataset of ours, or what others keep.
 
-A truth without sequences (pictures that were taken one by one) has a picture for a cluster.
+A ground truth without sequences (images that were taken one by one) has an image for a cluster.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from gtahead.dataset import Dataset
 from gtahead.dataset.manifest import MANIFEST
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.formats.coco_reading import read_pictures
+from gtahead.formats.coco_reading import read_images
 from gtahead.formats.nwpu_lists import localisation_list
 from gtahead.ingest.exports import exported_as
 from gtahead.ingest.model import BrokenSequence, CapturedSequence
-from gtahead.predictions import Pictures
+from gtahead.predictions import Images
 from gtahead.predictions.table import starts_of
 from gtahead.readers import choose_reader
 from gtahead.tables.canonical import BOX, CAPTURED
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class GroundTruth:
     """Heads to be found.
 
     Attributes:
         name: of the data, for people.
         split: that is scored; None where the data has none.
-        pictures: their ids, sizes, sequences and numbers.
-        starts: (F + 1,) where each picture's heads begin.
+        images: their ids, sizes, sequences and numbers.
+        starts: (F + 1,) where each image's heads begin.
         points_xy: (N, 2) pixels.
         boxes_xyxy: (N, 4) pixels, NaN where a head has none.
         sigmas: (N, 2) radii of a small and a large hit in pixels, NaN where unknown.
         ignored: (N,) heads that are neither hit nor missed.
         head_values: further columns of heads: visibility, depth_m, box_error_px, level.
-        frame_values: further columns of pictures: weather, hour, location.
+        frame_values: further columns of images: weather, hour, location.
         fingerprints: by kind, `points` and `labels`; empty where nobody made any.
         policy: which heads count, in words.
-        train_mean: mean count of the pictures for training; None where there are none.
+        train_mean: mean count of the images for training; None where there are none.
     """
 
     name: str
     split: str | None
-    pictures: Pictures
+    images: Images
     starts: Ints
     points_xy: Floats
     boxes_xyxy: Floats
@@ -65,7 +65,7 @@ class Truth:
     train_mean: float | None = None
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     @property
     def counts(self) -> Floats:
@@ -75,13 +75,13 @@ class Truth:
 
     @property
     def frame_of_heads(self) -> Ints:
-        """(N,) row of each head's picture."""
+        """(N,) row of each head's image."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts))
 
     @property
     def clusters(self) -> tuple[list[str], Ints]:
-        """Names of the clusters, and (F,) which one each picture is of."""
-        names = self.pictures.sequences or self.pictures.ids
+        """Names of the clusters, and (F,) which one each image is of."""
+        names = self.images.sequences or self.images.ids
         order = {name: number for number, name in enumerate(dict.fromkeys(names))}
         return list(order), np.array([order[name] for name in names], np.int64)
 
@@ -93,7 +93,7 @@ class Truth:
 
 
 def sigmas_of(boxes_xyxy: Floats) -> Floats:
-    """Give radii of hits from boxes: half the shorter side, half the diagonal, at least 1 px.
+    """Return radii of hits from boxes: half the shorter side, half the diagonal, at least 1 px.
 
     Returns:
         (N, 2) pixels, NaN where there is no box.
@@ -104,13 +104,13 @@ def sigmas_of(boxes_xyxy: Floats) -> Floats:
     return np.maximum(radii, 1)
 
 
-def open_truth(path: str | Path, split: str | None = None) -> Truth:
+def open_ground_truth(path: str | Path, split: str | None = None) -> GroundTruth:
     """Read what is to be found.
 
     Args:
-        path: a data set, a folder that `gtahead build --from` reads, a COCO file, or a list of
+        path: a dataset, a folder that `gtahead build --from` reads, a COCO file, or a list of
             points as NWPU-Crowd and FIDTM keep them.
-        split: which part of a data set; "test" unless said otherwise.
+        split: which part of a dataset; "test" unless said otherwise.
 
     Raises:
         InputError: it can't be read.
@@ -118,7 +118,7 @@ def open_truth(path: str | Path, split: str | None = None) -> Truth:
     """
     source = Path(path)
     if not source.exists():
-        remedy = "give a data set with --data, or another truth with --truth"
+        remedy = "give a dataset with --data, or another ground truth with --ground-truth"
         raise InputError("there is no such file or folder", where=Where(str(source)), remedy=remedy)
     if source.is_dir():
         if (source / MANIFEST).is_file():
@@ -129,25 +129,25 @@ def open_truth(path: str | Path, split: str | None = None) -> Truth:
         raise InputError("not a regular file", where=Where(str(source)), remedy=remedy)
     if split is not None:
         remedy = "leave --split out; a file is scored whole"
-        raise UsageError("such a truth has no splits", value=split, remedy=remedy)
+        raise UsageError("such a ground truth has no splits", value=split, remedy=remedy)
     if source.suffix.lower() == ".json":
         return _of_coco(source)
     return _of_list(source)
 
 
-def _of_dataset(opened: Dataset, split: str) -> Truth:
+def _of_dataset(opened: Dataset, split: str) -> GroundTruth:
     part = opened.select(split=split)
     if not len(part):
         there = ", ".join(dict.fromkeys(opened.frames(["split"])["split"]))
-        raise UsageError("the split has no pictures", value=split, remedy=f"there are: {there}")
-    return truth_of(opened, part, split)
+        raise UsageError("the split has no images", value=split, remedy=f"there are: {there}")
+    return ground_truth_of(opened, part, split)
 
 
-def truth_of(opened: Dataset, part: Dataset, split: str) -> Truth:
-    """Give the heads of a part of a data set.
+def ground_truth_of(opened: Dataset, part: Dataset, split: str) -> GroundTruth:
+    """Return the heads of a part of a dataset.
 
     Args:
-        opened: the data set.
+        opened: the dataset.
         part: whose heads; a split, or some sequences of one.
         split: its name.
     """
@@ -184,10 +184,10 @@ def truth_of(opened: Dataset, part: Dataset, split: str) -> Truth:
         for name, part_of in zip(frames["frame_id"], frames["split"], strict=True)
         if part_of != split
     )
-    return Truth(
+    return GroundTruth(
         name=opened.folder.resolve().name,
         split=split,
-        pictures=Pictures(
+        images=Images(
             mine["frame_id"],
             np.stack([mine["width"], mine["height"]], axis=1).astype(np.int64),
             mine["sequence"],
@@ -207,26 +207,26 @@ def truth_of(opened: Dataset, part: Dataset, split: str) -> Truth:
     )
 
 
-def _of_coco(path: Path) -> Truth:
-    pictures, heads, known = read_pictures(path)
-    ids = [f"{one.sequence}/{one.frame}" for one in pictures]
+def _of_coco(path: Path) -> GroundTruth:
+    images, heads, known = read_images(path)
+    ids = [f"{one.sequence}/{one.frame}" for one in images]
     if len(set(ids)) < len(ids):
         twice = next(name for name, count in Counter(ids).items() if count > 1)
         raise InputError(
             "two images have one name", where=Where(path.name), value=twice, remedy="rename one"
         )
-    sizes = np.array([one.size_wh or (0, 0) for one in pictures], np.int64).reshape(-1, 2)
+    sizes = np.array([one.size_wh or (0, 0) for one in images], np.int64).reshape(-1, 2)
     return _of_columns(
         path.name,
-        Pictures(
+        Images(
             ids,
             sizes,
-            [one.sequence for one in pictures] if known else None,
-            np.array([one.key[1] for one in pictures], np.int64),
+            [one.sequence for one in images] if known else None,
+            np.array([one.key[1] for one in images], np.int64),
         ),
         np.bincount(heads["frame_index"], minlength=len(ids)),
         heads,
-        {name: [one.about.get(name) for one in pictures] for name in FRAME_VALUES},
+        {name: [one.about.get(name) for one in images] for name in FRAME_VALUES},
     )
 
 
@@ -235,12 +235,12 @@ FRAME_VALUES = ("weather", "hour", "location")
 
 def _of_columns(
     name: str,
-    pictures: Pictures,
+    images: Images,
     sizes: Ints,
     heads: dict[str, npt.NDArray[Any]],
     frame_values: dict[str, list[Any]],
-) -> Truth:
-    """Make a truth of heads that a reader gave: all count, but those marked to be ignored."""
+) -> GroundTruth:
+    """Make a ground truth of heads from a reader: all count but those marked to be ignored."""
     count = len(heads["x"])
     unknown = np.full(count, np.nan)
     boxes = np.stack([heads.get(key, unknown) for key in CAPTURED], axis=1).reshape(-1, 4)
@@ -250,10 +250,10 @@ def _of_columns(
     _refuse(
         name, np.asarray((sides < 0).any(axis=1), np.bool_), "boxes have a negative width or height"
     )
-    return Truth(
+    return GroundTruth(
         name=name,
         split=None,
-        pictures=pictures,
+        images=images,
         starts=starts_of(sizes),
         points_xy=np.stack([heads["x"], heads["y"]], axis=1).reshape(-1, 2),
         boxes_xyxy=boxes,
@@ -270,17 +270,17 @@ def _of_columns(
 
 
 def _refuse(name: str, wrong: Booleans, what: str) -> None:
-    """Refuse a truth that can't be one."""
+    """Refuse a ground truth that can't be one."""
     if wrong.any():
         raise InputError(
             what,
             where=Where(name),
             value=f"{int(wrong.sum()):,} of {len(wrong):,}",
-            remedy="mend the truth; `gtahead validate` lists them",
+            remedy="fix the ground truth; `gtahead validate` lists them",
         )
 
 
-def _of_list(path: Path) -> Truth:
+def _of_list(path: Path) -> GroundTruth:
     """Read a list of points: `id n`, and n groups of `x y sigma_s sigma_l level`."""
     ids, groups = [], []
     for line, key, values, wrong in localisation_list(path, path.name):
@@ -292,15 +292,15 @@ def _of_list(path: Path) -> Truth:
         groups.append(values)
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice or not ids:
-        what = "a picture is there twice" if ids else "the list is empty"
+        what = "an image is there twice" if ids else "the list is empty"
         value = twice[0] if twice else None
         raise InputError(what, where=Where(path.name), value=value, remedy="get the list again")
     table = np.concatenate(groups)
     _refuse(path.name, np.asarray((table[:, 2:4] < 0).any(axis=1), np.bool_), "radii are negative")
-    return Truth(
+    return GroundTruth(
         name=path.name,
         split=None,
-        pictures=Pictures(ids, np.zeros((len(ids), 2), np.int64), None, np.arange(1, len(ids) + 1)),
+        images=Images(ids, np.zeros((len(ids), 2), np.int64), None, np.arange(1, len(ids) + 1)),
         starts=starts_of([len(values) for values in groups]),
         points_xy=table[:, :2],
         boxes_xyxy=np.full((len(table), 4), np.nan),
@@ -310,8 +310,8 @@ def _of_list(path: Path) -> Truth:
     )
 
 
-def _of_folder(folder: Path, split: str | None) -> Truth:
-    """Read a folder that `gtahead build --from` takes: a capture, or a data set in a format."""
+def _of_folder(folder: Path, split: str | None) -> GroundTruth:
+    """Read a folder that `gtahead build --from` takes: a capture, or a dataset in a format."""
     reader, _ = choose_reader(folder)
     findings = Findings()
     read: list[CapturedSequence] = []
@@ -329,7 +329,7 @@ def _of_folder(folder: Path, split: str | None) -> Truth:
                 remedy="`gtahead validate` says what is wrong",
             ) from None
     if not read:
-        raise UsageError("the split has no pictures", value=split, remedy="choose another --split")
+        raise UsageError("the split has no images", value=split, remedy="choose another --split")
     together = reader.name in CAPTURES or exported_as(folder) is not None
     frames = [(one.name, frame) for one in read for frame in one.frames]
     sizes = [size for one in read for size in one.sizes_wh]
@@ -343,7 +343,7 @@ def _of_folder(folder: Path, split: str | None) -> Truth:
     }
     return _of_columns(
         folder.resolve().name,
-        Pictures(
+        Images(
             [f"{sequence}/{frame.frame}" for sequence, frame in frames],
             np.array(sizes, np.int64).reshape(-1, 2),
             [sequence for sequence, _ in frames] if together else None,

@@ -1,9 +1,9 @@
 """Intervals of 95 %: the studentised bootstrap over sequences.
 
 Frames of a sequence are alike, so sequences are drawn, with their multiplicities, not frames. On
-seven or ten sequences the percentiles of such draws cover the truth in three cases of four only;
+seven or ten sequences the percentiles of such draws cover the true value in three cases of four;
 so each draw is centred and divided by its own standard error (a jackknife over what was drawn), on
-a scale on which the figure varies evenly. A difference of two methods on the same sequences has no
+a scale on which the metric varies evenly. A difference of two methods on the same sequences has no
 such skew: there Student's interval with the jackknife's error covers better.
 
 Source: Efron & Tibshirani, An Introduction to the Bootstrap, section 12.5. The coverage that is
@@ -23,31 +23,31 @@ RESAMPLES = 2000
 LEVEL = 0.95
 SEED = 20221221
 
-FEWEST = 6
+MIN_UNITS = 6
 """Clusters below which no interval is given."""
 
 FEW = 10
 """Clusters below which an interval is marked."""
 
-MOST_DELETED = 40
+MAX_DELETED = 40
 """Groups of draws that a jackknife leaves out in turn, where there are more draws than that."""
 
 ROWS_AT_ONCE = 20_000
 
 Statistic = Callable[[Floats], Mapping[str, Floats]]
-"""From (R, K) multiplicities of the clusters to (R,) figures by name."""
+"""From (R, K) multiplicities of the clusters to (R,) metrics by name."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Where the figure of the whole population lies, in 95 of 100 such data sets."""
+    """Where the metric of the whole population lies, in 95 of 100 such datasets."""
 
     low: float
     high: float
 
 
 def forward(values: Floats, scale: str) -> Floats:
-    """Bring figures to the scale on which they vary evenly; infinite at its ends."""
+    """Bring metrics to the scale on which they vary evenly; infinite at its ends."""
     with np.errstate(divide="ignore", invalid="ignore"):
         if scale == "log":
             return np.log(values)
@@ -67,13 +67,13 @@ def backward(values: Floats, scale: str) -> Floats:
 
 
 def draws(clusters: int, resamples: int = RESAMPLES, seed: int = SEED) -> Ints:
-    """Give (R, K) which clusters are drawn; the same for the same numbers."""
+    """Return (R, K) which clusters are drawn; the same for the same numbers."""
     rng = np.random.default_rng([seed, clusters])
     return rng.integers(0, clusters, (resamples, clusters))
 
 
 def each_once(clusters: int) -> Ints:
-    """Give (1, K): every cluster, in an order that isn't that of their names."""
+    """Return (1, K): every cluster, in an order that isn't that of their names."""
     return np.random.default_rng([SEED, clusters, 1]).permutation(clusters)[None]
 
 
@@ -88,21 +88,21 @@ def multiplicities(picks: Ints, clusters: int) -> Floats:
 def standard_errors(
     statistic: Statistic, picks: Ints, clusters: int, scales: Mapping[str, str]
 ) -> dict[str, Floats]:
-    """Give the figures' standard errors for each row of draws, by a jackknife.
+    """Return the metrics' standard errors for each row of draws, by a jackknife.
 
     Args:
-        statistic: gives the figures.
+        statistic: gives the metrics.
         picks: (R, N) which clusters were drawn.
         clusters: how many there are.
-        scales: of the figures, on which the errors are.
+        scales: of the metrics, on which the errors are.
 
     Returns:
-        (R,) by name; NaN where a figure isn't defined without some draw.
+        (R,) by name; NaN where a metric isn't defined without some draw.
     """
     rows, drawn = picks.shape
     # Left out in turn are single draws, or groups of them where there are many. Draws come in no
     # order, so every n-th makes a group; groups of clusters would be the same in every row.
-    count = min(drawn, MOST_DELETED)
+    count = min(drawn, MAX_DELETED)
     group = np.arange(drawn) % count
     flat = (np.arange(rows)[:, None] * count + group) * clusters + picks
     parts = np.bincount(flat.ravel(), minlength=rows * count * clusters)
@@ -126,24 +126,24 @@ def studentised(
     seed: int = SEED,
     centres: Mapping[str, float] | None = None,
 ) -> dict[str, Interval | None]:
-    """Give an interval of 95 % for each figure; None where none can be given.
+    """Return an interval of 95 % for each metric; None where none can be given.
 
     Args:
-        statistic: gives the figures for multiplicities of the clusters.
+        statistic: gives the metrics for multiplicities of the clusters.
         scales: `log`, `logit` or `linear`, by name.
         clusters: how many there are; below `FEWEST` no interval is given.
         resamples: how many draws.
         seed: of the draws.
-        centres: the figures that intervals are put around, where the statistic is only near them.
+        centres: the metrics that intervals are put around, where the statistic is only near them.
     """
-    if clusters < FEWEST:
+    if clusters < MIN_UNITS:
         return dict.fromkeys(scales)
     whole = each_once(clusters)
     values = {n: float(v[0]) for n, v in statistic(multiplicities(whole, clusters)).items()}
     alone = standard_errors(statistic, whole, clusters, scales)
     errors = {name: float(error[0]) for name, error in alone.items()}
     picks = draws(clusters, resamples, seed)
-    step = max(1, ROWS_AT_ONCE // min(clusters, MOST_DELETED))
+    step = max(1, ROWS_AT_ONCE // min(clusters, MAX_DELETED))
     ratios: dict[str, list[Floats]] = {name: [] for name in scales}
     for first in range(0, resamples, step):
         some = picks[first : first + step]
@@ -164,21 +164,21 @@ def studentised(
 def of_difference(
     statistic: Statistic, names: Sequence[str], clusters: int
 ) -> dict[str, Interval | None]:
-    """Give Student's interval of 95 % for differences; None where none can be given.
+    """Return Student's interval of 95 % for differences; None where none can be given.
 
     Args:
         statistic: gives the differences for multiplicities of the clusters.
         names: of the differences.
         clusters: how many there are; below `FEWEST` no interval is given.
     """
-    if clusters < FEWEST:
+    if clusters < MIN_UNITS:
         return dict.fromkeys(names)
     from scipy.stats import t
 
     whole = each_once(clusters)
     values = statistic(multiplicities(whole, clusters))
     errors = standard_errors(statistic, whole, clusters, dict.fromkeys(names, "linear"))
-    reach = float(t.ppf((1 + LEVEL) / 2, min(clusters, MOST_DELETED) - 1))
+    reach = float(t.ppf((1 + LEVEL) / 2, min(clusters, MAX_DELETED) - 1))
     out: dict[str, Interval | None] = {}
     for name in names:
         value, error = float(values[name][0]), reach * float(errors[name][0])

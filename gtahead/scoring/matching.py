@@ -62,16 +62,16 @@ def match_points(
     *,
     engine: Engine = "auto",
 ) -> Matching:
-    """Pair found points with heads, picture by picture.
+    """Pair found points with heads, image by image.
 
     Args:
-        points_xy: (P, 2) found points in pixels, picture after picture.
-        starts: (F + 1,) where each picture's found points begin.
+        points_xy: (P, 2) found points in pixels, image after image.
+        starts: (F + 1,) where each image's found points begin.
         heads_xy: (N, 2) heads in pixels.
         radii: (N,) how far off a hit of each head may be, inclusive, in pixels.
-        head_starts: (F + 1,) where each picture's heads begin.
+        head_starts: (F + 1,) where each image's heads begin.
         ignored: (N,) heads that are neither hit nor missed; none unless given.
-        engine: "plain" holds all distances of a picture and is the reference; "compiled" sweeps.
+        engine: "plain" holds all distances of an image and is the reference; "compiled" sweeps.
     """
     if ignored is None:
         ignored = np.zeros(len(heads_xy), np.bool_)
@@ -106,7 +106,7 @@ def match_points(
 def _match_one(
     points_xy: Floats, heads_xy: Floats, radii: Floats, ignored: Booleans
 ) -> tuple[Ints, Booleans]:
-    """Pair one picture's points: the plain reference."""
+    """Pair one image's points: the plain reference."""
     dx = points_xy[:, None, 0] - heads_xy[None, :, 0]
     dy = points_xy[:, None, 1] - heads_xy[None, :, 1]
     distance = np.sqrt(dx * dx + dy * dy)

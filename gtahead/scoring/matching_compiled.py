@@ -19,18 +19,18 @@ def match_all(
     head_of: Ints,
     on_ignored: Booleans,
 ) -> None:
-    """Pair points with heads, picture by picture; see `gtahead.scoring.matching`."""
+    """Pair points with heads, image by image; see `gtahead.scoring.matching`."""
     for frame in range(len(starts) - 1):
         a, b = starts[frame], starts[frame + 1]
         c, d = head_starts[frame], head_starts[frame + 1]
         if a < b and c < d:
-            _match_picture(
+            _match_image(
                 points[a:b], heads[c:d], radii[c:d], ignored[c:d], head_of[a:b], on_ignored[a:b], c
             )
 
 
 @compiled
-def _match_picture(
+def _match_image(
     points: Floats,
     heads: Floats,
     radii: Floats,
@@ -50,11 +50,11 @@ def _match_picture(
         for head in range(total):
             x, y, radius = heads[head, 0], heads[head, 1], radii[head]
             reach = radius * (1 + 1e-12) + 1e-9
-            place = np.searchsorted(ys, y - reach)
+            position = np.searchsorted(ys, y - reach)
             found = 0
-            while place < count and ys[place] <= y + reach:
-                point = order[place]
-                place += 1
+            while position < count and ys[position] <= y + reach:
+                point = order[position]
+                position += 1
                 dx, dy = points[point, 0] - x, points[point, 1] - y
                 distance = np.sqrt(dx * dx + dy * dy)
                 if distance > radius:

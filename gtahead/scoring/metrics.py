@@ -1,29 +1,29 @@
-"""What is counted in each picture, and the formulas that turn sums of it into figures.
+"""What is counted in each image, and the formulas that turn sums of it into metrics.
 
-State and formula are apart: states of pictures, sequences or shards add up, and a figure of the
+State and formula are apart: states of images, sequences or shards add up, and a metric of the
 whole is the formula of the sum.
 
 Names: MAE is the mean absolute error of counts and RMSE the root of the mean squared error, which
-papers on crowds print as "MSE"; NAE divides by the count and so leaves pictures without heads out;
+papers on crowds print as "MSE"; NAE divides by the count and so leaves images without heads out;
 GAME(L) sums absolute errors over 2^L x 2^L cells (Guerrero-Gomez-Olmo et al., 2015). Precision,
-recall and F1 are of one-to-one matches within a radius, summed over all pictures.
+recall and F1 are of one-to-one matches within a radius, summed over all images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
 
 from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.predictions import Predictions
-from gtahead.scoring.ground_truth import Truth
+from gtahead.scoring.ground_truth import GroundTruth
 from gtahead.scoring.matching import Matching, match_points
 
 METRIC_VERSION = 1
-"""Of the definitions: figures of different versions are never set side by side."""
+"""Of the definitions: metrics of different versions are never set side by side."""
 
 RADII = ("small", "large", "4px", "8px")
 """Of a hit: half the shorter side of the head's box, half its diagonal, or fixed."""
@@ -36,23 +36,30 @@ Sums = Mapping[str, Floats]
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure.
+    """A metric: everything that scores, tables, comparisons and pages need to know of it.
 
     Attributes:
         name: as in result files.
         title: for people.
-        needs: states that its formula takes.
-        formula: from sums of states to the figure, NaN where it isn't defined.
+        part: of a score: `counting`, `localisation` or `detection`.
         scale: on which it varies evenly: `log` for errors, `logit` for shares, `linear`.
         better: `less`, `more`, or `zero`.
+        needs: states that its formula takes.
+        formula: from sums of states to the metric, NaN where it isn't defined; None for metrics of
+            a curve, which `gtahead.scoring.detection` computes.
+        by_group: whether breakdowns show it.
+        compared: whether comparisons and leaderboards show it.
     """
 
     name: str
     title: str
-    needs: tuple[str, ...]
-    formula: Callable[[Sums], Floats]
+    part: str
     scale: str
     better: str
+    needs: tuple[str, ...] = ()
+    formula: Callable[[Sums], Floats] | None = None
+    by_group: bool = False
+    compared: bool = False
 
 
 def _ratio(over: Floats, under: Floats) -> Floats:
@@ -65,8 +72,8 @@ def _mean_of(name: str, per: str = "images") -> Callable[[Sums], Floats]:
 
 
 def _explained(sums: Sums) -> Floats:
-    mean = _ratio(sums["truth"], sums["images"])
-    spread = sums["truth_square"] - sums["images"] * mean**2
+    mean = _ratio(sums["ground_truth"], sums["images"])
+    spread = sums["ground_truth_square"] - sums["images"] * mean**2
     return 1 - _ratio(sums["square"], spread)
 
 
@@ -85,155 +92,171 @@ def _share(radius: str, kind: str) -> Callable[[Sums], Floats]:
     return formula
 
 
-def _localisation(radius: str) -> list[Metric]:
+_SHOWN = {"f1_small", "f1_large", "f1_8px"}
+_BY_GROUP = {"precision_large", "recall_large", "f1_large", "f1_8px"}
+
+
+def _localisation(radius: str) -> Iterator[Metric]:
     words = {"small": "small radius", "large": "large radius", "4px": "4 px", "8px": "8 px"}
     needs = tuple(f"{name}_{radius}" for name in ("hits", "false", "missed"))
-    titles = {"precision": "precision", "recall": "recall", "f1": "F1"}
-    return [
-        Metric(
-            f"{kind}_{radius}",
+    for kind, title in (("precision", "precision"), ("recall", "recall"), ("f1", "F1")):
+        name = f"{kind}_{radius}"
+        yield Metric(
+            name,
             f"{title}, {words[radius]}",
-            needs,
-            _share(radius, kind),
+            "localisation",
             "logit",
             "more",
+            needs,
+            _share(radius, kind),
+            by_group=name in _BY_GROUP,
+            compared=name in _SHOWN,
         )
-        for kind, title in titles.items()
-    ]
 
+
+def _error(
+    name: str,
+    title: str,
+    state: str,
+    per: str = "images",
+    *,
+    by_group: bool = False,
+    compared: bool = True,
+) -> Metric:
+    formula = _mean_of(state, per)
+    needs = (state, per)
+    return Metric(
+        name, title, "counting", "log", "less", needs, formula, by_group=by_group, compared=compared
+    )
+
+
+def _root_of_mean_square(sums: Sums) -> Floats:
+    return np.sqrt(_ratio(sums["square"], sums["images"]))
+
+
+_LINEAR = ("counting", "linear")
+_CURVE = ("detection", "logit", "more")
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in [
-        Metric("mae", "MAE", ("absolute", "images"), _mean_of("absolute"), "log", "less"),
+        _error("mae", "MAE", "absolute", by_group=True),
+        replace(_error("rmse", 'RMSE (papers: "MSE")', "square"), formula=_root_of_mean_square),
+        _error("nae", "NAE", "relative", "images_with_heads"),
         Metric(
-            "rmse",
-            'RMSE (papers: "MSE")',
-            ("square", "images"),
-            lambda sums: np.sqrt(_ratio(sums["square"], sums["images"])),
-            "log",
-            "less",
+            *("bias", "bias", *_LINEAR, "zero", ("error", "images"), _mean_of("error")),
+            by_group=True,
+            compared=True,
         ),
         Metric(
-            "nae",
-            "NAE",
-            ("relative", "images_with_heads"),
-            _mean_of("relative", "images_with_heads"),
-            "log",
-            "less",
+            *("r2", "R²", *_LINEAR, "more"),
+            needs=("ground_truth", "ground_truth_square", "square", "images"),
+            formula=_explained,
         ),
-        Metric("bias", "bias", ("error", "images"), _mean_of("error"), "linear", "zero"),
-        Metric(
-            "r2",
-            "R²",
-            ("truth", "truth_square", "square", "images"),
-            _explained,
-            "linear",
-            "more",
-        ),
-        *(
-            Metric(
-                f"game{level}",
-                f"GAME({level})",
-                (f"game{level}", "images"),
-                _mean_of(f"game{level}"),
-                "log",
-                "less",
-            )
-            for level in GAME_LEVELS
-        ),
+        *(_error(f"game{n}", f"GAME({n})", f"game{n}", compared=n == 3) for n in GAME_LEVELS),
         *(metric for radius in RADII for metric in _localisation(radius)),
+        Metric("ap", "AP .50:.95", *_CURVE, compared=True),
+        Metric("ap50", "AP50", *_CURVE, compared=True),
+        Metric("ap75", "AP75", *_CURVE),
+        Metric("ar", "AR", *_CURVE),
+        Metric("mr2", "MR⁻²", "detection", "log", "less"),
         Metric(
-            "ji",
-            "JI",
-            ("jaccard", "jaccard_images"),
-            _mean_of("jaccard", "jaccard_images"),
-            "logit",
-            "more",
+            *("ji", "JI", *_CURVE, ("jaccard", "jaccard_images")),
+            formula=_mean_of("jaccard", "jaccard_images"),
         ),
+        Metric("ji_best", "JI, best threshold (oracle)", *_CURVE),
     ]
 }
-"""Figures that are formulas of sums; those of detection are in `gtahead.scoring.curves`."""
+"""All metrics, in the order in which tables show them: the one place to add one."""
+
+PARTS = tuple(dict.fromkeys(metric.part for metric in METRICS.values()))
+COMPARED = tuple(name for name, metric in METRICS.items() if metric.compared)
+BY_GROUP = (*(name for name, metric in METRICS.items() if metric.by_group), "recall")
+"""Metrics that breakdowns show; parts of heads have a recall alone."""
 
 
 def counts_of(predictions: Predictions, threshold: float) -> Floats:
-    """Give (F,) predicted counts: the given ones, else the heads at or above the threshold."""
+    """Return (F,) predicted counts: the given ones, else the heads at or above the threshold."""
     _, scores, starts = predictions.heads()
     kept = np.concatenate([[0], np.cumsum(scores >= threshold)])
     counted = np.diff(kept[starts]).astype(np.float64)
     return np.where(np.isnan(predictions.counts), counted, predictions.counts)
 
 
-def counting_states(truth: Truth, found: Floats) -> dict[str, Floats]:
-    """Give states of counting, (F,) each."""
-    real = truth.counts
+def counting_states(ground_truth: GroundTruth, found: Floats) -> dict[str, Floats]:
+    """Return states of counting, (F,) each."""
+    real = ground_truth.counts
     error = found - real
     some = real > 0
     return {
         "images": np.ones(len(real)),
-        "truth": real,
+        "ground_truth": real,
         "found": found,
         "error": error,
         "absolute": np.abs(error),
         "square": error**2,
-        "truth_square": real**2,
+        "ground_truth_square": real**2,
         "relative": np.where(some, np.abs(error) / np.where(some, real, 1), 0),
         "images_with_heads": some.astype(np.float64),
     }
 
 
-def game_states(truth: Truth, points_xy: Floats, starts: Ints) -> dict[str, Floats]:
-    """Give sums of absolute errors over cells, (F,) each; of pictures whose size is known.
+def game_states(ground_truth: GroundTruth, points_xy: Floats, starts: Ints) -> dict[str, Floats]:
+    """Return sums of absolute errors over cells, (F,) each; of images whose size is known.
 
-    Cells are half-open; a point outside its picture is of the nearest cell.
+    Cells are half-open; a point outside its image is of the nearest cell.
     """
-    counted = ~truth.ignored
-    sides = truth.pictures.sizes_wh.astype(np.float64)
-    frames = len(truth)
+    counted = ~ground_truth.ignored
+    sides = ground_truth.images.sizes_wh.astype(np.float64)
+    frames = len(ground_truth)
     if not (sides > 0).all():
         return {}
     of_points = np.repeat(np.arange(frames), np.diff(starts))
-    of_heads = truth.frame_of_heads[counted]
+    of_heads = ground_truth.frame_of_heads[counted]
     out = {}
     for level in GAME_LEVELS:
         cells = 2**level
 
         def table(xy: Floats, of: Ints, cells: int = cells) -> Floats:
-            place = np.clip(np.floor(xy * cells / sides[of]), 0, cells - 1).astype(np.int64)
-            flat = (of * cells + place[:, 1]) * cells + place[:, 0]
+            position = np.clip(np.floor(xy * cells / sides[of]), 0, cells - 1).astype(np.int64)
+            flat = (of * cells + position[:, 1]) * cells + position[:, 0]
             counts = np.bincount(flat, minlength=frames * cells * cells).reshape(frames, -1)
             return counts.astype(np.float64)
 
-        off = table(points_xy, of_points) - table(truth.points_xy[counted], of_heads)
+        off = table(points_xy, of_points) - table(ground_truth.points_xy[counted], of_heads)
         out[f"game{level}"] = np.abs(off).sum(axis=1).astype(np.float64)
     return out
 
 
-def radii_of(truth: Truth, name: str) -> Floats:
-    """Give (N,) radii of a hit; NaN where a head has none."""
+def radii_of(ground_truth: GroundTruth, name: str) -> Floats:
+    """Return (N,) radii of a hit; NaN where a head has none."""
     if name == "small":
-        return truth.sigmas[:, 0]
+        return ground_truth.sigmas[:, 0]
     if name == "large":
-        return truth.sigmas[:, 1]
-    return np.full(len(truth.points_xy), float(name.removesuffix("px")))
+        return ground_truth.sigmas[:, 1]
+    return np.full(len(ground_truth.points_xy), float(name.removesuffix("px")))
 
 
-def radii_known(truth: Truth) -> list[str]:
+def radii_known(ground_truth: GroundTruth) -> list[str]:
     """Name the radii that every head that counts has."""
-    counted = ~truth.ignored
-    return [name for name in RADII if np.isfinite(radii_of(truth, name)[counted]).all()]
+    counted = ~ground_truth.ignored
+    return [name for name in RADII if np.isfinite(radii_of(ground_truth, name)[counted]).all()]
 
 
-def match_within(truth: Truth, points_xy: Floats, starts: Ints, name: str) -> Matching:
+def match_within(ground_truth: GroundTruth, points_xy: Floats, starts: Ints, name: str) -> Matching:
     """Match found points with the heads, within one of `RADII`."""
-    radii = radii_of(truth, name)
+    radii = radii_of(ground_truth, name)
     radii = np.where(np.isfinite(radii), radii, 1.0)  # of ignored heads without a box
-    return match_points(points_xy, starts, truth.points_xy, radii, truth.starts, truth.ignored)
+    return match_points(
+        points_xy, starts, ground_truth.points_xy, radii, ground_truth.starts, ground_truth.ignored
+    )
 
 
-def matching_states(truth: Truth, starts: Ints, matching: Matching, name: str) -> dict[str, Floats]:
-    """Give hits, false heads and missed ones at one radius, (F,) each."""
-    frames = len(truth)
+def matching_states(
+    ground_truth: GroundTruth, starts: Ints, matching: Matching, name: str
+) -> dict[str, Floats]:
+    """Return hits, false heads and missed ones at one radius, (F,) each."""
+    frames = len(ground_truth)
     of = np.repeat(np.arange(frames), np.diff(starts))
 
     def count(chosen: Booleans) -> Floats:
@@ -243,16 +266,16 @@ def matching_states(truth: Truth, starts: Ints, matching: Matching, name: str) -
     return {
         f"hits_{name}": hits,
         f"false_{name}": count(matching.false),
-        f"missed_{name}": truth.counts - hits,
+        f"missed_{name}": ground_truth.counts - hits,
     }
 
 
 def summed(states: Mapping[str, Floats], groups: Ints, count: int) -> dict[str, Floats]:
-    """Sum states of pictures to states of groups, such as sequences.
+    """Sum states of images to states of groups, such as sequences.
 
     Args:
         states: (F,) each.
-        groups: (F,) which group each picture is of.
+        groups: (F,) which group each image is of.
         count: how many groups there are.
     """
     return {
@@ -262,7 +285,7 @@ def summed(states: Mapping[str, Floats], groups: Ints, count: int) -> dict[str, 
 
 
 def totals(states: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Sum states over all pictures, one after the other as evaluation programs do."""
+    """Sum states over all images, one after the other as evaluation programs do."""
     return {
         name: np.asarray(np.add.accumulate(values)[-1] if len(values) else 0.0, np.float64)
         for name, values in states.items()
@@ -270,40 +293,34 @@ def totals(states: Mapping[str, Floats]) -> dict[str, Floats]:
 
 
 def defined(states: Mapping[str, object]) -> list[Metric]:
-    """Give the figures whose states are there."""
-    return [metric for metric in METRICS.values() if all(name in states for name in metric.needs)]
+    """Return the metrics whose formulas have their states there."""
+    return [
+        metric
+        for metric in METRICS.values()
+        if metric.formula is not None and all(name in states for name in metric.needs)
+    ]
 
 
 def values_of(sums: Sums, metrics: Sequence[Metric] | None = None) -> dict[str, Floats]:
     """Apply formulas to sums."""
-    return {metric.name: metric.formula(sums) for metric in metrics or defined(sums)}
-
-
-DETECTION_TITLES = {
-    "ap": "AP .50:.95",
-    "ap50": "AP50",
-    "ap75": "AP75",
-    "ar": "AR",
-    "mr2": "MR⁻²",
-    "ji_best": "JI, best threshold (oracle)",
-}
+    return {m.name: m.formula(sums) for m in metrics or defined(sums) if m.formula is not None}
 
 
 def title_of(name: str) -> str:
-    """Name a figure.
+    """Name a metric; `recall` is that of a breakdown of heads.
 
     Example:
         >>> title_of("rmse")
         'RMSE (papers: "MSE")'
     """
-    return DETECTION_TITLES.get(name) or METRICS[name].title
+    return METRICS[name].title if name in METRICS else name
 
 
-def figure(value: float | None) -> str:
-    """Write a figure with four digits that count, or as a dash where it isn't defined.
+def format_metric(value: float | None) -> str:
+    """Write a metric with four digits that count, or as a dash where it isn't defined.
 
     Example:
-        >>> figure(0.123456), figure(1234.5), figure(None)
+        >>> format_metric(0.123456), format_metric(1234.5), format_metric(None)
         ('0.1235', '1,234.50', '–')
     """
     if value is None or not isfinite(value):

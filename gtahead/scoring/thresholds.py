@@ -10,7 +10,7 @@ import numpy as np
 from gtahead.arrays import Floats, Ints
 from gtahead.predictions import Predictions
 from gtahead.scoring import metrics
-from gtahead.scoring.ground_truth import Truth
+from gtahead.scoring.ground_truth import GroundTruth
 
 SWEEP_PX = 100
 """Largest radius of the sweep."""
@@ -39,7 +39,7 @@ class Chosen:
     f1_best: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Give it as JSON-ready values; what isn't known is left out."""
+        """Return it as JSON-ready values; what isn't known is left out."""
         values = {
             "value": self.threshold,
             "how": self.how,
@@ -49,35 +49,37 @@ class Chosen:
         return {name: value for name, value in values.items() if value is not None}
 
 
-def choose(truth: Truth, predictions: Predictions) -> Chosen:
+def choose(ground_truth: GroundTruth, predictions: Predictions) -> Chosen:
     """Choose the threshold of the least MAE; of several the middle one."""
     tried = np.round(np.linspace(0, 1, TRIED), 6)
-    errors = np.array([_mae(truth, predictions, float(least)) for least in tried])
+    errors = np.array([_mae(ground_truth, predictions, float(least)) for least in tried])
     best = np.flatnonzero(errors == errors.min())
-    curve = threshold_curve(truth, predictions)
+    curve = threshold_curve(ground_truth, predictions)
     with_f1 = [row for row in curve if row.get("f1") is not None]
     f1_best = max(with_f1, key=lambda row: float(row["f1"]))["threshold"] if with_f1 else None
     middle = float(tried[best[len(best) // 2]])
     return Chosen(middle, "chosen on validation: least MAE", "validation", f1_best)
 
 
-def f1_at(truth: Truth, predictions: Predictions, least: float, radius: str) -> float | None:
-    """Give F1 within one of `metrics.RADII` from a threshold on; None without any head or point."""
+def f1_at(
+    ground_truth: GroundTruth, predictions: Predictions, least: float, radius: str
+) -> float | None:
+    """Return F1 within one of `metrics.RADII` from a threshold on; None without heads or points."""
     xy, scores, starts = predictions.heads()
     keep = scores >= least
     before = np.concatenate([[0], np.cumsum(keep)])
-    matching = metrics.match_within(truth, xy[keep], before[starts], radius)
+    matching = metrics.match_within(ground_truth, xy[keep], before[starts], radius)
     hits, false = int(matching.hits.sum()), int(matching.false.sum())
-    total = hits + false + int(truth.counts.sum())
+    total = hits + false + int(ground_truth.counts.sum())
     return 2 * hits / total if total else None
 
 
-def sweep(truth: Truth, points_xy: Floats, starts: Ints) -> dict[str, Any]:
-    """Give precision, recall and F1 at radii of 1 to 100 px and their means, as for UCF-QNRF."""
+def sweep(ground_truth: GroundTruth, points_xy: Floats, starts: Ints) -> dict[str, Any]:
+    """Return precision, recall and F1 at radii of 1 to 100 px and their means, as for UCF-QNRF."""
     rows: dict[str, Any] = {"precision": [], "recall": [], "f1": []}
-    heads = truth.counts.sum()
+    heads = ground_truth.counts.sum()
     for radius in range(1, SWEEP_PX + 1):
-        matching = metrics.match_within(truth, points_xy, starts, f"{radius}px")
+        matching = metrics.match_within(ground_truth, points_xy, starts, f"{radius}px")
         hits, false = float(matching.hits.sum()), float(matching.false.sum())
         precision = hits / (hits + false) if hits + false else 0.0
         recall = hits / heads if heads else 0.0
@@ -89,22 +91,22 @@ def sweep(truth: Truth, points_xy: Floats, starts: Ints) -> dict[str, Any]:
     return {"radii_px": list(range(1, SWEEP_PX + 1)), **rows, **means}
 
 
-def _mae(truth: Truth, predictions: Predictions, least: float) -> float:
-    return float(np.abs(metrics.counts_of(predictions, least) - truth.counts).mean())
+def _mae(ground_truth: GroundTruth, predictions: Predictions, least: float) -> float:
+    return float(np.abs(metrics.counts_of(predictions, least) - ground_truth.counts).mean())
 
 
-def threshold_curve(truth: Truth, predictions: Predictions) -> list[dict[str, Any]]:
-    """Give MAE and F1 over thresholds: at the larger radius, or 8 px where heads have none."""
-    radius = "large" if "large" in metrics.radii_known(truth) else "8px"
+def threshold_curve(ground_truth: GroundTruth, predictions: Predictions) -> list[dict[str, Any]]:
+    """Return MAE and F1 over thresholds: at the larger radius, or 8 px where heads have none."""
+    radius = "large" if "large" in metrics.radii_known(ground_truth) else "8px"
     _, scores, _ = predictions.heads()
     rows = []
     for step in range(CURVE_STEPS + 1):
         least = step / CURVE_STEPS
         row: dict[str, Any] = {
             "threshold": least,
-            "mae": _mae(truth, predictions, least),
+            "mae": _mae(ground_truth, predictions, least),
         }
         if len(scores):
-            row |= {"radius": radius, "f1": f1_at(truth, predictions, least, radius)}
+            row |= {"radius": radius, "f1": f1_at(ground_truth, predictions, least, radius)}
         rows.append(row)
     return rows

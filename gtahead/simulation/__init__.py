@@ -35,7 +35,7 @@ from gtahead.simulation.presets import (
     plan,
 )
 from gtahead.tables.canonical import COUNTED
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 
 __all__ = ["PRESETS", "WEATHERS", "Preset", "SimulationReport", "simulate"]
 
@@ -57,12 +57,12 @@ class SimulationReport:
     sequences: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as one JSON object."""
+        """Return the report as one JSON object."""
         return {**self.__dict__, "out": str(self.out), "simulated": True}
 
 
 @dataclass(frozen=True)
-class _Task:
+class _DrawTask:
     plan: SequencePlan
     out: Path
     tool: str
@@ -70,7 +70,7 @@ class _Task:
     layout: str
 
 
-@places(writes=["out"])
+@resolve_urls(writes=["out"])
 def simulate(
     out: str | Path = "captures",
     *,
@@ -93,14 +93,14 @@ def simulate(
         out: the captures' folder; sequences of the same run that stand there are kept.
         preset: a name in `PRESETS`, or a preset of your own.
         seed: of everything random; the same seed gives the same bytes, whatever the workers.
-        images: draw pictures; False writes the same labels alone.
+        images: draw images; False writes the same labels alone.
         layout: "native", or what a capture tool would leave: "jta-mods" or "gcc"; these hold less.
-        size_wh: of the pictures; None leaves the preset's.
-        heads: least and most mean of counted heads a frame; sequences are spread between them.
+        size_wh: of the images; None leaves the preset's.
+        heads: least and most mean of counted heads per frame; sequences are spread between them.
         weather: of all sequences, one of `WEATHERS`; None lets each have its own.
         hour: of all sequences, 0 to under 24.
-        workers: processes; None for one a core, up to 4.
-        scheduler: address of a Dask scheduler, in place of processes of this machine.
+        workers: processes; None for one per core, up to 4.
+        scheduler: address of a Dask scheduler, instead of processes of this machine.
         overwrite: replace sequences that another run simulated here.
         on_progress: called at the start and after each sequence, with how many are done, how many
             there are, and the last one's name.
@@ -118,7 +118,7 @@ def simulate(
     target = Path(out)
     name = preset if isinstance(preset, str) else preset.name
     report = SimulationReport(target, name, seed, images, layout)
-    kind = "with pictures" if images else "labels alone"
+    kind = "with images" if images else "labels alone"
     tool = f"gtahead {__version__} simulate, preset {name}{wishes}, {kind}, layout {layout}"
     with storage.naming_os_errors(target):
         storage.make_folder(target)
@@ -132,7 +132,9 @@ def simulate(
                     report.reused += 1
                     report.sequences[sequence] = _counts(target / sequence)
                 else:
-                    tasks.append((sequence, _Task(one, target.absolute(), tool, images, layout)))
+                    tasks.append(
+                        (sequence, _DrawTask(one, target.absolute(), tool, images, layout))
+                    )
             tasks.sort(key=lambda task: -task[1].plan.heads * task[1].plan.frames)
             if on_progress is not None:
                 on_progress(len(report.sequences), len(plans), "")
@@ -175,7 +177,7 @@ def _refuse(folder: Path, *, ours: bool) -> InputError:
 
 
 def _clear_others(target: Path, names: set[str], *, overwrite: bool) -> None:
-    """See to it that no sequence of another run is left beside ours."""
+    """Make sure that no sequence of another run is left beside ours."""
     for folder in sorted(target.iterdir()):
         if folder.is_dir() and folder.name not in names and not folder.name.startswith("."):
             ours = bool(_document_of(folder))
@@ -185,7 +187,7 @@ def _clear_others(target: Path, names: set[str], *, overwrite: bool) -> None:
 
 
 def _stands(folder: Path, tool: str, seed: int, *, overwrite: bool) -> bool:
-    """Say whether a sequence of this very run is there, whole; refuse what isn't ours."""
+    """Return whether a sequence of this very run is there, whole; refuse what isn't ours."""
     if not folder.exists():
         return False
     document = _document_of(folder)
@@ -203,8 +205,8 @@ def _counts(folder: Path) -> dict[str, int]:
     return {name: int(counts[name]) for name in ("frames", "heads", "counted")}
 
 
-def _simulate_sequence(task: _Task) -> dict[str, int]:
-    """Draw one sequence and write it whole; give its counts."""
+def _simulate_sequence(task: _DrawTask) -> dict[str, int]:
+    """Draw one sequence and write it whole; return its counts."""
     to = task.out / folder_name(task.layout, task.plan)
     part = storage.aside_name(to)
     try:
@@ -218,7 +220,7 @@ def _simulate_sequence(task: _Task) -> dict[str, int]:
     return counts
 
 
-def _draw(task: _Task, folder: Path) -> dict[str, int]:
+def _draw(task: _DrawTask, folder: Path) -> dict[str, int]:
     from gtahead.simulation import layouts, painting
     from gtahead.simulation.scene import Scene
 

@@ -15,7 +15,7 @@ from gtahead.geometry import Camera, focal_px, rays
 from gtahead.simulation.light import Light
 from gtahead.simulation.people import Ground
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.floating[Any]]  # float32 where it is large
 
 SURFACES = ("slabs", "street", "cobbles", "planks", "grass", "sand")
@@ -29,7 +29,7 @@ def paint_backdrop(
     ground: Ground,
     light: Light,
     random: np.random.Generator,
-) -> Picture:
+) -> Image:
     """Paint a camera's view without people and things, (H, W, 3)."""
     assert camera.position_m is not None
     width, height = size_wh
@@ -44,10 +44,10 @@ def paint_backdrop(
     depth = np.where(climb < -1e-4, high / np.maximum(-climb, 1e-4), np.float32(1e4))
     noise = _Noise(random)
     sky = _sky(climb, along, across, light, noise)
-    picture = sky
+    image = sky
     walls, wall_depth, wall_hit = _buildings(along, across, climb, high, ground, light, random)
     with_wall = wall_hit & (wall_depth < depth)
-    picture = np.where(with_wall[..., None], walls, picture)
+    image = np.where(with_wall[..., None], walls, image)
     on_ground = (depth < 2000) & ~with_wall
     if on_ground.any():
         d, a, s = depth[on_ground], along[on_ground], across[on_ground]
@@ -59,15 +59,15 @@ def paint_backdrop(
         u, v = d * (a * sine + s * c), d * (a * c - s * sine)
         middle = np.float32((ground.near_m * ground.far_m) ** 0.5)
         albedo = _SURFACES[surface](u - middle * sine, v - middle * c, pixel_m, noise, random)
-        places = np.stack([d * a, d * s], axis=1)
+        positions = np.stack([d * a, d * s], axis=1)
         lamps = light.lamps - np.array(ground.origin_m)
         lamps = np.stack([lamps @ ahead, lamps @ aside], axis=1)
         near = Light(**{**light.__dict__, "lamps": lamps})
-        lit = near.diffuse(places) + (light.sun * max(light.to_sun[2], 0.25)).astype(np.float32)
+        lit = near.diffuse(positions) + (light.sun * max(light.to_sun[2], 0.25)).astype(np.float32)
         colour = albedo * lit
         gone = light.haze(d)[:, None].astype(np.float32)
-        picture[on_ground] = colour * (1 - gone) + light.horizon.astype(np.float32) * gone
-    return np.clip(picture, 0, 255).astype(np.uint8)
+        image[on_ground] = colour * (1 - gone) + light.horizon.astype(np.float32) * gone
+    return np.clip(image, 0, 255).astype(np.uint8)
 
 
 class _Noise:
@@ -96,14 +96,14 @@ class _Noise:
         return np.asarray(found / (1 + (pixel_m * scale / 6) ** 2), np.float32)
 
     def cells(self, i: Plane, j: Plane) -> Plane:
-        """Give every cell of a grid a number of its own."""
+        """Number the cells of a grid."""
         key = i.astype(np.int64) * 7919 + j.astype(np.int64) * 104729
         found: Plane = self._cells[key % len(self._cells)]
         return found
 
 
 def _line(at: Plane, period: float, width: float, pixel_m: Plane) -> Plane:
-    """Give how much of a pixel a family of lines covers: they melt into the ground far away."""
+    """Return how much of a pixel a family of lines covers: they melt into the ground far away."""
     gap = np.abs((at / period + 0.5) % 1 - 0.5) * np.float32(period)
     sharp = np.clip((width / 2 - gap) / np.maximum(pixel_m, 1e-3) + 0.5, 0, 1)
     sharp *= np.minimum(width / np.maximum(pixel_m, 1e-3), 1)
@@ -113,7 +113,7 @@ def _line(at: Plane, period: float, width: float, pixel_m: Plane) -> Plane:
 
 
 def _fade(pixel_m: Plane, size: float) -> Plane:
-    """Give how much is left of a pattern of this size."""
+    """Return how much is left of a pattern of this size."""
     return np.asarray(np.clip(1.5 - pixel_m / np.float32(0.5 * size), 0, 1), np.float32)
 
 
@@ -165,8 +165,8 @@ def _street(
     road = _mixed(road, white, _line(u, 1e3, 0.12, pixel_m) * dashes * 0.8)
     road = _mixed(road, white * np.array([0.45, 0.9, 1.0]), solid * 0.8)
     # Sleepers of a crossing.
-    place = float(random.uniform(-6, 6))
-    zebra = (np.abs(v - place) < 1.6) & (np.sin(u * np.float32(2 * math.pi / 1.0)) > 0)
+    position = float(random.uniform(-6, 6))
+    zebra = (np.abs(v - position) < 1.6) & (np.sin(u * np.float32(2 * math.pi / 1.0)) > 0)
     road = _mixed(road, white, zebra * _fade(pixel_m, 1.0) * 0.75)
     colour = np.where((np.abs(u) < half)[:, None], road, walk)
     kerb = _line(np.abs(u) - np.float32(half), 1e3, 0.22, pixel_m)
@@ -253,7 +253,7 @@ def _buildings(
     light: Light,
     random: np.random.Generator,
 ) -> tuple[Plane, Plane, Booleans]:
-    """Stand houses round the ground; give colour, depth and where they are."""
+    """Stand houses round the ground; return colour, depth and where they are."""
     level = np.hypot(along, across)
     azimuth = np.arctan2(across, along)
     edges, houses = [-math.pi], []

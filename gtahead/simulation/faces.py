@@ -26,7 +26,7 @@ Map = npt.NDArray[np.float32]
 
 @functools.lru_cache
 def normals(side: int) -> Map:
-    """Give the outward normals of a map's points, (side, side, 3): right, up, to the camera."""
+    """Return the outward normals of a map's points, (side, side, 3): right, up, to the camera."""
     across = (np.arange(side, dtype=np.float32) + 0.5) / (side / 2) - 1
     x, y = np.meshgrid(across, -across)
     # Just outside the disc the border's value goes on, so that sampling needs no care there.
@@ -41,7 +41,7 @@ def side_for(size_px: float) -> int:
 
 
 def materials(style: int, facing: float, tilt: float, side: int) -> Map:
-    """Give the shares of skin, hair, hat and dark features, (side * side, 4).
+    """Return the shares of skin, hair, hat and dark features, (side * side, 4).
 
     Args:
         style: index into `people.HAIR_STYLES`.

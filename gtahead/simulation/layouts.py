@@ -1,6 +1,6 @@
 """Simulated sequences on disk: in gtahead's own format, or as a capture tool would leave them.
 
-A layout takes a sequence frame by frame, so that memory is bounded by a frame's picture.
+A layout takes a sequence frame by frame, so that memory is bounded by a frame's image.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ class Moment:
     scene: Scene
     heads: Columns
 
-    def write_picture(self, path: Path, seen: Seen) -> str:
-        """Write the picture with some of the people in the format of its suffix; give its sha256.
+    def write_image(self, path: Path, seen: Seen) -> str:
+        """Write the image with some of the people in the format of its suffix; return its sha256.
 
         Light, weather and noise are the frame's, whoever is in it.
         """
-        picture = self.scene.picture(self.number, seen)
+        image = self.scene.image(self.number, seen)
         lossy = path.suffix in (".jpg", ".jpeg")
         options = [cv2.IMWRITE_JPEG_QUALITY, self.scene.lens.quality] if lossy else []
-        done, data = cv2.imencode(path.suffix, picture, options)
+        done, data = cv2.imencode(path.suffix, image, options)
         if not done:
             raise AssertionError(f"OpenCV can't encode {path.suffix}")
         path.write_bytes(data.tobytes())
@@ -107,11 +107,11 @@ class NativeLayout:
             (folder / "frames").mkdir()
 
     def add(self, moment: Moment) -> None:
-        """Write a frame's picture and keep its heads."""
+        """Write a frame's image and keep its heads."""
         file = sha256 = None
         if self._images:
             file = f"frames/{moment.number:06d}.jpg"
-            sha256 = moment.write_picture(self._folder / file, moment.seen)
+            sha256 = moment.write_image(self._folder / file, moment.seen)
         for name, values in moment.heads.items():
             self._heads.setdefault(name, []).append(values)
         row: dict[str, Any] = {"frame": moment.number, "file": file, "sha256": sha256}
@@ -134,7 +134,7 @@ class NativeLayout:
             "hour": plan.hour,
             "location": plan.location,
             **({} if plan.split is None else {"split": plan.split}),
-            "pictures": self._images,
+            "images": self._images,
             "frames": self._rows,
         }
         heads = {name: values[order] for name, values in heads.items()}
@@ -142,7 +142,7 @@ class NativeLayout:
 
 
 class JtaModsLayout:
-    """JTA-Mods' coords.csv and numbered pictures; shares and boxes are lost."""
+    """JTA-Mods' coords.csv and numbered images; shares and boxes are lost."""
 
     LAST_FILES = 1
 
@@ -151,9 +151,9 @@ class JtaModsLayout:
         self._coords = CoordsWriter(folder / COORDS)
 
     def add(self, moment: Moment) -> None:
-        """Write a frame's picture and its joints."""
+        """Write a frame's image and its joints."""
         if self._images:
-            moment.write_picture(self._folder / f"{moment.number}.jpeg", moment.seen)
+            moment.write_image(self._folder / f"{moment.number}.jpeg", moment.seen)
         self._coords.add(_joints(moment), moment.scene.camera(moment.number))
 
     def finish(self, counts: Mapping[str, int]) -> None:
@@ -168,7 +168,7 @@ _LEG_DROPS = ((1, 0.44), (1, 0.70), (1, 1.0))  # hip, knee, ankle
 
 
 def _joints(moment: Moment) -> Joints:
-    """Give everybody 22 joints: the head's are exact, the body's hang below the neck."""
+    """Make 22 joints for everybody: the head's are exact, the body's hang below the neck."""
     seen, heads, plan = moment.seen, moment.heads, moment.scene.plan
     camera = moment.scene.camera(moment.number)
     order = np.argsort(heads["ped_id"], kind="stable")
@@ -186,9 +186,9 @@ def _joints(moment: Moment) -> Joints:
     spine = [neck + share * drop * down for share in _SPINE_SHARES]
     arms = [*limb(_ARM_DROPS, 1), *limb(_ARM_DROPS, -1)]
     legs = [*limb(_LEG_DROPS, 1), *limb(_LEG_DROPS, -1)]
-    places = np.stack([top, (top + neck) / 2, neck, *arms, *spine, *legs], axis=1)
+    positions = np.stack([top, (top + neck) / 2, neck, *arms, *spine, *legs], axis=1)
     count = len(who)
-    flat = places.reshape(-1, 3)
+    flat = positions.reshape(-1, 3)
     pixels, _ = project(flat, camera, plan.size_wh)
 
     def each(values: Any) -> Any:  # noqa: ANN401 - an array of any type
@@ -229,14 +229,14 @@ class GccLayout:
         write_ped_info(shot, bones, plan.size_wh, plan.weather, plan.hour)
         for first in range(0, max(len(seen.who), 1), BATCH) if self._images else ():
             batch, nobody = seen.take(slice(first, first + BATCH)), seen.take(slice(0))
-            moment.write_picture(shot / f"part_{first}_1.bmp", batch)
-            moment.write_picture(shot / f"part_{first}_0.bmp", nobody)
+            moment.write_image(shot / f"part_{first}_1.bmp", batch)
+            moment.write_image(shot / f"part_{first}_0.bmp", nobody)
             shapes = moment.scene.shapes(moment.number)
             stencil = painting.people_stencil(batch, shapes, plan.size_wh, self.PERSON)
             (shot / f"part_{first}.raw").write_bytes(stencil.tobytes())
 
     def finish(self, counts: Mapping[str, int]) -> None:
-        """Say that it is simulated."""
+        """Report that it is simulated."""
         storage.write_json(self._folder / SIMULATION, _about(self._plan, self._tool, counts))
 
 

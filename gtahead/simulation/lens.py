@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from gtahead.simulation.light import is_dark
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
-_MARGIN = 64  # tiles are so much larger than the picture; a frame takes a piece of them
+_MARGIN = 64  # tiles are so much larger than the image; a frame takes a piece of them
 RAIN = {"RAIN": 1.0, "THUNDER": 1.6}  # streaks in 500 pixels
 BLUR_PX = (0.0, 0.8)
 NOISE_SD = (1.5, 5.0)
@@ -23,7 +23,7 @@ PIECES = _MARGIN**2
 """How many pieces a tile has."""
 
 Piece = tuple[int, int]
-"""Where in a tile a frame's piece begins: pixels down, pixels across."""
+"""Where in a tile per frame's piece begins: pixels down, pixels across."""
 
 
 class Lens:
@@ -51,28 +51,28 @@ class Lens:
         return (rain[0], rain[1]), (noise[0], noise[1])
 
     def next_piece(self, piece: Piece) -> Piece:
-        """Give another piece; all come in turn."""
-        place = (piece[0] * _MARGIN + piece[1] + 1) % _MARGIN**2
-        return divmod(place, _MARGIN)
+        """Return another piece; all come in turn."""
+        position = (piece[0] * _MARGIN + piece[1] + 1) % _MARGIN**2
+        return divmod(position, _MARGIN)
 
-    def develop(self, picture: Picture, motion_px: float, pieces: tuple[Piece, Piece]) -> Picture:
-        """Blur, rain and noise; `motion_px` is how far the picture moves while the shutter is open.
+    def develop(self, image: Image, motion_px: float, pieces: tuple[Piece, Piece]) -> Image:
+        """Blur, rain and noise; `motion_px` is how far the image moves while the shutter is open.
 
         Args:
-            picture: (H, W, 3), painted.
+            image: (H, W, 3), painted.
             motion_px: to the side.
             pieces: of rain and noise, of this frame.
         """
         if self._rain is not None:
             streaks = self._piece(self._rain, *pieces[0])
-            picture = np.asarray(cv2.add(picture, streaks), np.uint8)
+            image = np.asarray(cv2.add(image, streaks), np.uint8)
         if self._blur > 0.3:
-            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), self._blur), np.uint8)
+            image = np.asarray(cv2.GaussianBlur(image, (0, 0), self._blur), np.uint8)
         if abs(motion_px) >= 1:
             length = int(abs(motion_px)) + 1
-            picture = np.asarray(cv2.blur(picture, (length, 1)), np.uint8)
+            image = np.asarray(cv2.blur(image, (length, 1)), np.uint8)
         tile = self._piece(self._noise, *pieces[1])
-        return np.asarray(cv2.add(picture, tile, dtype=cv2.CV_8U), np.uint8)
+        return np.asarray(cv2.add(image, tile, dtype=cv2.CV_8U), np.uint8)
 
     def _piece(self, tile: npt.NDArray[Any], down: int, across: int) -> npt.NDArray[Any]:
         width, height = self._size_wh
@@ -81,7 +81,7 @@ class Lens:
 
 def _rain_tile(
     size_wh: tuple[int, int], streaks: float, random: np.random.Generator
-) -> Picture | None:
+) -> Image | None:
     """Draw streaks of rain that are added to a frame; None where it doesn't rain."""
     if streaks == 0:
         return None

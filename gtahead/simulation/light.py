@@ -49,11 +49,11 @@ class Light:
         return sun / (sun + float(self.sky.max()))
 
     def haze(self, depth_m: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-        """Give how much of the contrast is gone, 0 to 1."""
+        """Return how much of the contrast is gone, 0 to 1."""
         return np.asarray(1 - np.exp(-np.maximum(depth_m, 0) / self.haze_m))
 
     def diffuse(self, places_m: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-        """Give the light of sky and lamps, (..., 3) BGR, at places, (..., 2), of the ground."""
+        """Return the light of sky and lamps, (..., 3) BGR, at points (..., 2) of the ground."""
         lit = np.broadcast_to(self.sky, (*places_m.shape[:-1], 3)).astype(places_m.dtype)
         if len(self.lamps):
             near = np.zeros(places_m.shape[:-1], places_m.dtype)
@@ -66,7 +66,7 @@ class Light:
 
 
 def is_dark(hour: float) -> bool:
-    """Say whether lamps burn at an hour."""
+    """Return whether lamps burn at an hour."""
     return not SUNRISE <= hour < SUNSET
 
 

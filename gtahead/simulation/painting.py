@@ -1,7 +1,7 @@
-"""Painting a frame, far things first: always into an id-buffer, on request into a picture too.
+"""Painting a frame, far things first: always into an id-buffer, on request into an image too.
 
 The id-buffer says for every pixel whose head is seen there. The visible share of a head is counted
-in it, so labels are the same with and without pictures. Both are painted from the same outlines.
+in it, so labels are the same with and without images. Both are painted from the same outlines.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from gtahead.simulation.people import (
 )
 from gtahead.simulation.props import BASE_M, HEIGHT_M, Shape
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
 _SUBPIXEL = 4  # binary digits of OpenCV's fixed-point coordinates
 _FEATURES_BGR = (38.0, 42.0, 60.0)  # eyes, brows, mouth
@@ -59,10 +59,10 @@ def visible_shares(
     Args:
         seen: who is there, far ones first.
         shapes: what else is there, far ones first.
-        size_wh: of the picture.
+        size_wh: of the image.
 
     Returns:
-        (n,) visible share of each head's pixels, those outside the picture counted as unseen; and
+        (n,) visible share of each head's pixels, those outside the image counted as unseen; and
         (n,) 1 where something else covers the head's centre, -1 where that lies outside.
     """
     ids, whole = head_ids(seen, shapes, size_wh)
@@ -115,7 +115,7 @@ def _stencil(
 
 
 def _far_first(seen: Seen, shapes: Sequence[Shape]) -> Iterator[tuple[int, Shape | None]]:
-    """Give people, by number, and things in the order of painting; both come sorted."""
+    """Return people, by number, and things in the order of painting; both come sorted."""
     waiting = list(shapes)
     for person, depth in enumerate(seen.depth_m.tolist()):
         while waiting and waiting[0].depth_m > depth:
@@ -126,13 +126,13 @@ def _far_first(seen: Seen, shapes: Sequence[Shape]) -> Iterator[tuple[int, Shape
 
 
 def _fixed(points_xy: Floats) -> npt.NDArray[np.int32]:
-    """Give pixels in OpenCV's fixed-point coordinates, which count from the centre of a pixel."""
+    """Return pixels in OpenCV's fixed-point coordinates, which count from the centre of a pixel."""
     scaled = np.round((points_xy - 0.5) * 2**_SUBPIXEL)
     return np.asarray(np.clip(scaled, -(2**24), 2**24), np.int32)
 
 
 def _outlines(seen: Seen, size_wh: tuple[int, int]) -> tuple[npt.NDArray[np.int32], list[Ints]]:
-    """Give the bodies' outlines in fixed point, and those parts that can be in the picture."""
+    """Return the bodies' outlines in fixed point, and those parts that can be in the image."""
     low, high = seen.bodies.min(axis=2), seen.bodies.max(axis=2)
     inside = (high > 0).all(axis=2) & (low < np.array(size_wh)).all(axis=2)
     # What isn't there, such as a bag, has no width.
@@ -142,7 +142,7 @@ def _outlines(seen: Seen, size_wh: tuple[int, int]) -> tuple[npt.NDArray[np.int3
 
 
 def _paint_head_id(ids: npt.NDArray[np.int32], centre: Floats, semi: Floats, value: int) -> int:
-    """Paint a head's ellipse where a pixel's centre lies in it; give its number of pixels.
+    """Paint a head's ellipse where a pixel's centre lies in it; return its number of pixels.
 
     A head smaller than a pixel has the one it lies in.
     """
@@ -174,41 +174,41 @@ def _covered(ids: npt.NDArray[np.int32], heads_xy: Floats) -> npt.NDArray[np.int
 
 
 def paint(
-    picture: Picture,
+    image: Image,
     seen: Seen,
     shapes: Sequence[Shape],
     people: People,
     light: Light,
     camera: Camera,
 ) -> None:
-    """Paint shadows, people and things onto a picture of the empty place.
+    """Paint shadows, people and things onto an image of the empty location.
 
     Args:
-        picture: (H, W, 3), painted on.
+        image: (H, W, 3), painted on.
         seen: who is there, far ones first.
         shapes: what else is there, far ones first.
         people: everybody.
         light: of the scene.
         camera: that sees all this.
     """
-    _paint_shadows(picture, seen, shapes, people, light, camera)
-    painter = _PeoplePainter(picture, seen, people, light, camera)
+    _paint_shadows(image, seen, shapes, people, light, camera)
+    painter = _PeoplePainter(image, seen, people, light, camera)
     for person, shape in _far_first(seen, shapes):
         if shape is None:
             painter.paint(person)
         else:
-            _paint_shape(picture, shape, light)
+            _paint_shape(image, shape, light)
 
 
 class _PeoplePainter:
     """Paints people one by one, from outlines and colours that are made for all at once."""
 
     def __init__(
-        self, picture: Picture, seen: Seen, people: People, light: Light, camera: Camera
+        self, image: Image, seen: Seen, people: People, light: Light, camera: Camera
     ) -> None:
-        self._picture = picture
+        self._image = image
         self._seen = seen
-        size_wh = (picture.shape[1], picture.shape[0])
+        size_wh = (image.shape[1], image.shape[0])
         self._reach = _outlines(seen, size_wh)[1]
         right, forward, up = camera_axes(camera)
         # The sun as the camera has it: from the right, from above, from behind the camera.
@@ -236,7 +236,7 @@ class _PeoplePainter:
         self._light = light
 
     def _limb_colours(self, people: People, cloth: Floats, light: Light) -> Floats:
-        """Give (n, parts, tones, 3) colours, the darkest side first."""
+        """Return (n, parts, tones, 3) colours, the darkest side first."""
         who = self._seen.who
         rows = np.tile(np.array([_CLOTH[kind] for kind in _KIND]), (len(who), 1))
         kinds = np.array(_KIND)
@@ -263,12 +263,12 @@ class _PeoplePainter:
             for number, tone in enumerate(_TONES_FOR[tones[part]]):
                 outline = self._outlines[person, part, tone if number else 0]
                 colour = colours[part][tone]
-                cv2.fillConvexPoly(self._picture, outline, colour, cv2.LINE_AA, _SUBPIXEL)
+                cv2.fillConvexPoly(self._image, outline, colour, cv2.LINE_AA, _SUBPIXEL)
         self._paint_head(person)
 
     def _paint_head(self, person: int) -> None:
         (x, y), (a, b) = self._seen.heads_xy[person].tolist(), self._seen.semi_axes[person].tolist()
-        height, width = self._picture.shape[:2]
+        height, width = self._image.shape[:2]
         x0, x1 = max(math.floor(x - a - 1), 0), min(math.ceil(x + a + 1), width)
         y0, y1 = max(math.floor(y - b - 1), 0), min(math.ceil(y + b + 1), height)
         if x0 >= x1 or y0 >= y1:
@@ -301,7 +301,7 @@ class _PeoplePainter:
         along = ((np.arange(y0, y1, dtype=np.float32) + np.float32(0.5 - y)) / np.float32(b)) ** 2
         out = np.sqrt(across[None, :] + along[:, None])
         cover = np.clip((1 - out) * np.float32(math.sqrt(a * b)) + np.float32(0.5), 0, 1)
-        under = self._picture[y0:y1, x0:x1]
+        under = self._image[y0:y1, x0:x1]
         under[:] = under + (sprite - under) * cover[..., None] + np.float32(0.5)
 
 
@@ -309,7 +309,7 @@ class _PeoplePainter:
 def _head_light(
     side: int, sun: tuple[float, float, float]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Give how much of sky and sun falls on each point of a head's map, (side * side, 1) each."""
+    """Return how much of sky and sun falls on each point of a head's map, (side * side, 1) each."""
     normals = faces.normals(side).reshape(-1, 3)
     skyward = 0.78 + 0.22 * normals[:, 1:2]
     # Edges are seen at a slant, and less of the sky reaches them in a crowd.
@@ -319,7 +319,7 @@ def _head_light(
 
 
 def _shaded(bodies: Floats, sun: float) -> Floats:
-    """Give outlines, (n, parts, tones, 8, 2): the whole limb, then ever less around its light side.
+    """Return outlines, (n, parts, tones, 8, 2): the whole limb, then ever less of its light side.
 
     Args:
         bodies: (n, parts, 8, 2) outlines.
@@ -339,7 +339,7 @@ def _shaded(bodies: Floats, sun: float) -> Floats:
     return np.stack(tones, axis=2)
 
 
-def _paint_shape(picture: Picture, shape: Shape, light: Light) -> None:
+def _paint_shape(image: Image, shape: Shape, light: Light) -> None:
     diffuse = light.diffuse(shape.foot_m)
     haze = float(light.haze(np.array(shape.depth_m)))
     for face in shape.faces:
@@ -350,18 +350,18 @@ def _paint_shape(picture: Picture, shape: Shape, light: Light) -> None:
             lit = np.ones(3)
         colour = np.array(face.albedo) * lit * (1 - haze) + light.horizon * haze
         bgr = np.clip(colour, 0, 255).tolist()
-        cv2.fillConvexPoly(picture, _fixed(face.outline), bgr, cv2.LINE_AA, _SUBPIXEL)
+        cv2.fillConvexPoly(image, _fixed(face.outline), bgr, cv2.LINE_AA, _SUBPIXEL)
 
 
 _CONTACT = 0.45  # darkness under feet
 _CIRCLE = np.stack(
     [f(np.linspace(0, 2 * math.pi, 16, endpoint=False)) for f in (np.cos, np.sin)], 1
 )
-_SHADOW_SCALE = 2  # the mask of shadows is so much coarser than the picture
+_SHADOW_SCALE = 2  # the mask of shadows is so much coarser than the image
 
 
 def _paint_shadows(
-    picture: Picture,
+    image: Image,
     seen: Seen,
     shapes: Sequence[Shape],
     people: People,
@@ -371,8 +371,8 @@ def _paint_shadows(
     """Darken the ground where people and things keep the light away."""
     feet = [seen.feet_m, *(shape.foot_m[None] for shape in shapes)]
     props = [shape.prop for shape in shapes]
-    places = np.concatenate(feet)
-    if len(places) == 0:
+    positions = np.concatenate(feet)
+    if len(positions) == 0:
         return
     tall = np.array([HEIGHT_M.get(prop.kind, 1.3) for prop in props])
     heights = np.concatenate([people.stature_m[seen.who], tall])
@@ -381,17 +381,17 @@ def _paint_shadows(
         [shoulders[:, None, None] * _CIRCLE, *(_base(shape)[None] for shape in shapes)]
     )
     clear = 1 - light.haze(np.concatenate([seen.depth_m, [shape.depth_m for shape in shapes]]))
-    size_wh = (picture.shape[1], picture.shape[0])
+    size_wh = (image.shape[1], image.shape[0])
     mask = np.zeros((-(-size_wh[1] // _SHADOW_SCALE), -(-size_wh[0] // _SHADOW_SCALE)), np.uint8)
     if light.shadow > 0.02:
         level = light.to_sun[:2] / np.hypot(*light.to_sun[:2])
         length = heights * float(np.hypot(*light.to_sun[:2]) / light.to_sun[2])
         # The half of the base that is turned away from the sun goes to the shadow's end.
         away = (ring @ level < 0)[..., None]
-        at = places[:, None] + ring - np.where(away, length[:, None, None] * level, 0.0)
+        at = positions[:, None] + ring - np.where(away, length[:, None, None] * level, 0.0)
         _fill_ground(mask, at, light.shadow * clear, camera, size_wh)
     darkness = (1 - (1 - _CONTACT) * (1 - 0.6 * light.shadow)) * clear
-    _fill_ground(mask, places[:, None] + 1.15 * ring, darkness, camera, size_wh)
+    _fill_ground(mask, positions[:, None] + 1.15 * ring, darkness, camera, size_wh)
     _, y, _, h = cv2.boundingRect(mask)
     if h == 0:
         return
@@ -399,7 +399,7 @@ def _paint_shadows(
     fine = cv2.resize(soft, size_wh, interpolation=cv2.INTER_LINEAR)
     rows = slice(max(_SHADOW_SCALE * y - 4, 0), _SHADOW_SCALE * (y + h) + 4)
     kept = cv2.cvtColor(255 - fine[rows], cv2.COLOR_GRAY2BGR)
-    picture[rows] = cv2.multiply(picture[rows], kept, scale=1 / 255)
+    image[rows] = cv2.multiply(image[rows], kept, scale=1 / 255)
 
 
 def _base(shape: Shape) -> Floats:

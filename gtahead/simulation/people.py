@@ -27,7 +27,7 @@ BOWED_RAD = (math.radians(15), math.radians(50))
 WALK_M_S = (1.2, 0.3)
 STRIDE_M = 1.4  # of two steps
 STANDING_SHARE = 0.6
-SMALLEST_HEAD_PX = 4.0  # nobody stands so far that the mean head is smaller
+MIN_HEAD_PX = 4.0  # nobody stands so far that the mean head is smaller
 BAG_SHARE = 0.3
 HAIR_STYLES = ("short", "short", "bald", "long", "long", "cap", "beanie", "hood")
 
@@ -48,7 +48,7 @@ ACROSS = (3, 2, 1, 0, 7, 6, 5, 4)
 
 @dataclass(frozen=True)
 class Disc:
-    """A place on the ground where nobody stands or walks, in `Ground`'s coordinates."""
+    """A location on the ground where nobody stands or walks, in `Ground`'s coordinates."""
 
     ahead_m: float
     aside_m: float
@@ -59,7 +59,7 @@ class Disc:
 class Ground:
     """The ground on which people are gathered: a wedge in front of a camera.
 
-    Places on it are metres *ahead* of the point below the camera, along its yaw, and *aside* of
+    Locations on it are metres *ahead* of the point below the camera, along its yaw, and *aside* of
     that line, to the right.
 
     Attributes:
@@ -84,20 +84,20 @@ class Ground:
         return ahead, np.array([math.cos(yaw), math.sin(yaw), 0.0])
 
     def world(self, ahead_m: Floats | float, aside_m: Floats | float) -> Floats:
-        """Give places in the world, (..., 3), on the ground."""
+        """Return locations in the world, (..., 3), on the ground."""
         ahead, aside = self.axes
         origin = np.array([*self.origin_m, 0.0])
         along = np.asarray(ahead_m)[..., None] * ahead
         return np.asarray(origin + along + np.asarray(aside_m)[..., None] * aside)
 
     def corners(self) -> Floats:
-        """Give the wedge's corners, (4, 2) in the world."""
+        """Return the wedge's corners, (4, 2) in the world."""
         near, far = self.near_m, self.far_m
         ahead = np.array([near, near, far, far])
         return self.world(ahead, ahead * self.slope * np.array([-1, 1, 1, -1]))[:, :2]
 
     def scatter(self, count: int, random: np.random.Generator) -> Floats:
-        """Draw places, (count, 2) ahead and aside; somewhat denser near the camera."""
+        """Draw locations, (count, 2) ahead and aside; somewhat denser near the camera."""
         power = 1.5
         ahead = random.uniform(self.near_m**power, self.far_m**power, count) ** (1 / power)
         return np.stack([ahead, random.uniform(-1, 1, count) * self.slope * ahead], axis=1)
@@ -108,7 +108,7 @@ def ground_of(camera: Camera, size_wh: tuple[int, int], pan_deg: float = 0.0) ->
 
     Args:
         camera: with position and rotation.
-        size_wh: of the picture.
+        size_wh: of the image.
         pan_deg: by how much the camera turns to either side.
     """
     assert camera.position_m is not None
@@ -119,7 +119,7 @@ def ground_of(camera: Camera, size_wh: tuple[int, int], pan_deg: float = 0.0) ->
     focal = focal_px(camera.vfov_deg, size_wh[1])
     near = max(height - 1.7, 0.5) / math.tan(min(down + half, math.radians(89)))
     near = max(near, 1.5)
-    reach = HEAD_M[0] * focal / SMALLEST_HEAD_PX
+    reach = HEAD_M[0] * focal / MIN_HEAD_PX
     lowest = down - half
     far = reach if lowest <= 0 else (height - 1.0) / math.tan(lowest)
     far = max(min(far, reach), near + 1.0)
@@ -132,9 +132,9 @@ def ground_of(camera: Camera, size_wh: tuple[int, int], pan_deg: float = 0.0) ->
 class People:
     """Persons of one sequence, (N,) arrays in metres and radians.
 
-    `ahead_m` and `aside_m` are places on a `Ground`. Who walks goes to and fro along `heading` (0
-    is ahead, a quarter turn is aside), between `span_m[:, 0]` and `span_m[:, 1]` from there. `look`
-    is where the face looks: 0 is back to the camera, a quarter turn is aside.
+    `ahead_m` and `aside_m` are positions on a `Ground`. Who walks goes to and fro along `heading`
+    (0 is ahead, a quarter turn is aside), between `span_m[:, 0]` and `span_m[:, 1]` from there.
+    `look` is where the face looks: 0 is back to the camera, a quarter turn is aside.
     """
 
     ahead_m: Floats
@@ -162,22 +162,22 @@ class People:
         return len(self.ahead_m)
 
     def none(self) -> People:
-        """Give the same without anybody."""
+        """Return the same without anybody."""
         return People(*(getattr(self, field.name)[:0] for field in fields(self)))
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Those persons of one frame that can matter to the picture, far ones first.
+    """Those persons of one frame that can matter to the image, far ones first.
 
     Attributes:
         who: (n,) indices into `People`.
         heads_xy: (n, 2) centres of the heads, in pixels.
         semi_axes: (n, 2) of the heads' ellipses, in pixels.
         depth_m: (n,) along the optical axis.
-        world_m: (n, 3) the heads' places.
+        world_m: (n, 3) the heads' locations.
         neck_xy: (n, 2) in pixels.
-        neck_m: (n, 3) the necks' places.
+        neck_m: (n, 3) the necks' locations.
         feet_m: (n, 2) where they stand, in the world.
         bodies: (n, parts, 8, 2) convex outlines of the body below the head, in pixels, in the order
             of `PARTS`; corner i lies across the limb from corner `ACROSS[i]`. A part that isn't
@@ -199,7 +199,7 @@ class Seen:
     tilt: Floats
 
     def take(self, rows: slice) -> Seen:
-        """Give some of them, by place."""
+        """Return some of them, by location."""
         return Seen(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @property
@@ -283,7 +283,7 @@ def _places(
     spacing_m: float,
     closed: Sequence[Disc],
 ) -> tuple[Floats, Floats]:
-    """Choose places on the ground, spaced, until there are `count` (or it is full)."""
+    """Choose locations on the ground, spaced, until there are `count` (or it is full)."""
     found = np.empty((0, 2))
     if count == 0:
         return found[:, 0], found[:, 1]
@@ -319,7 +319,7 @@ def _places(
 def _spans(
     ahead: Floats, aside: Floats, heading: Floats, ground: Ground, closed: Sequence[Disc]
 ) -> Floats:
-    """Say how far people can walk back and on, (N, 2), before the wedge ends or a disc begins."""
+    """Return how far people can walk back and on, (N, 2), until the wedge ends or a disc begins."""
     along, across = np.cos(heading), np.sin(heading)
     back, on = np.full(len(ahead), -1e3), np.full(len(ahead), 1e3)
     # Somewhat wider than what is seen: people come and go at the sides.
@@ -342,13 +342,13 @@ def _spans(
     return np.stack([np.minimum(back, 0.0), np.maximum(on, 0.0)], axis=1)
 
 
-def _apart(places: Floats, spacing_m: float) -> Floats:
-    """Keep the first place in every cell of a grid, and nudge each towards its cell's middle."""
-    cells = np.floor(places / spacing_m).astype(np.int64)
+def _apart(positions: Floats, spacing_m: float) -> Floats:
+    """Keep the first location in every cell of a grid, and nudge each towards its cell's middle."""
+    cells = np.floor(positions / spacing_m).astype(np.int64)
     _, first = np.unique(cells, axis=0, return_index=True)
     first.sort()
     middle = (cells[first] + 0.5) * spacing_m
-    apart: Floats = 0.6 * middle + 0.4 * places[first]
+    apart: Floats = 0.6 * middle + 0.4 * positions[first]
     return apart
 
 
@@ -377,7 +377,7 @@ _SHOES = ((30, 30, 34), (45, 60, 80), (215, 215, 218))
 
 
 def _colours(count: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Give each person the colours of skin, hair, clothes, bag and hat, as (N, 7, 3) BGR."""
+    """Choose for each person the colours of skin, hair, clothes, bag and hat, as (N, 7, 3) BGR."""
 
     def chosen(from_: tuple[tuple[int, int, int], ...]) -> Floats:
         return np.array(from_, np.float64)[random.integers(0, len(from_), count)]
@@ -399,13 +399,13 @@ def _colours(count: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
 def look(
     people: People, ground: Ground, camera: Camera, size_wh: tuple[int, int], seconds: float
 ) -> Seen:
-    """See the people at a moment: everybody whose head or body can reach into the picture.
+    """Return the people at a moment: everybody whose head or body can reach into the image.
 
     Args:
         people: all of them.
         ground: on which they were gathered.
         camera: that looks; it stands where the ground begins, and may have turned since.
-        size_wh: of the picture.
+        size_wh: of the image.
         seconds: since the start.
     """
     assert camera.position_m is not None
@@ -427,7 +427,7 @@ def look(
     heads_xy, depth = project(centre, camera, size_wh)
     semi, tilt = _semi_axes(people, camera, size_wh, centre, depth, facing)
     margin = 0.05 * size_wh[0]
-    # Bodies of those whose heads are above the edge still hang into the picture.
+    # Bodies of those whose heads are above the edge still hang into the image.
     seen = (
         (depth > 0.5)
         & (heads_xy[:, 0] > -margin)
@@ -481,7 +481,7 @@ def _semi_axes(
     depth: Floats,
     facing: Floats,
 ) -> tuple[Floats, Floats]:
-    """Give the half width and height, in pixels, of each head seen as an ellipsoid; its tilt."""
+    """Return the half width and height, in pixels, of each head seen as an ellipsoid; its tilt."""
     assert camera.position_m is not None
     line = centre - np.array(camera.position_m)
     down = np.arctan2(-line[:, 2], np.hypot(line[:, 0], line[:, 1]))
@@ -507,7 +507,7 @@ def _bodies(
     facing: Floats,
     seconds: float,
 ) -> Floats:
-    """Pose each body and give its parts' outlines, (n, parts, 8, 2) in pixels."""
+    """Pose each body and return its parts' outlines, (n, parts, 8, 2) in pixels."""
     count = len(order)
     up = np.array([0.0, 0.0, 1.0])
     stature, girth = people.stature_m[order], people.girth[order]
@@ -518,7 +518,7 @@ def _bodies(
     swing = np.where(speed > 0, 0.42, 0.04)
 
     def at(height: Floats, out: Floats | float = 0.0, on: Floats | float = 0.0) -> Floats:
-        """Give the points so high, so far to the person's right and ahead of it."""
+        """Return the points so high, so far to the person's right and ahead of it."""
         point = feet + height[:, None] * up
         point = point + np.broadcast_to(out, (count,))[:, None] * own_right
         return np.asarray(point + np.broadcast_to(on, (count,))[:, None] * towards)
@@ -559,14 +559,18 @@ def _bodies(
     pack = people.pack[order]
     hair = np.isin(people.style[order], [HAIR_STYLES.index("long"), HAIR_STYLES.index("hood")])
     long = hair * 1.0
-    for place, here in (("behind", ~away), ("before", away)):
+    for position, here in (("behind", ~away), ("before", away)):
         wide = np.where(pack & here, 0.8 * broad, 0.0)
         add(
-            f"pack_{place}", at(neck_z - 0.08, 0.0, -0.17), at(neck_z - 0.5, 0.0, -0.19), wide, wide
+            f"pack_{position}",
+            at(neck_z - 0.08, 0.0, -0.17),
+            at(neck_z - 0.5, 0.0, -0.19),
+            wide,
+            wide,
         )
         tress = np.where(here, long, 0.0) * people.head_m[order]
         tip = at(neck_z + 0.0, 0.0, -0.05)
-        add(f"hair_{place}", head - 0.05 * towards, tip, 0.8 * tress, 0.6 * tress)
+        add(f"hair_{position}", head - 0.05 * towards, tip, 0.8 * tress, 0.6 * tress)
     outlines = np.zeros((count, len(PARTS), 8, 2))
     focal = focal_px(camera.vfov_deg, size_wh[1])
     for name, start, end, wide, narrow in lines:

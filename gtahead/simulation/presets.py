@@ -34,10 +34,10 @@ class Preset:
 
     Attributes:
         name: as the command line and the captures name it; part of the seed.
-        size_wh: of the pictures.
+        size_wh: of the images.
         frames: of each sequence.
-        heads: wished mean of counted heads a frame, of each sequence.
-        places: how many places the sequences share.
+        heads: target mean of counted heads per frame, of each sequence.
+        locations: how many locations the sequences share.
         head_px: from which to which side of a head the set is log-uniform; None lets cameras stand
             as they like.
         spacing_m: nobody stands closer.
@@ -49,7 +49,7 @@ class Preset:
     size_wh: tuple[int, int]
     frames: tuple[int, ...]
     heads: tuple[float, ...]
-    places: int
+    locations: int
     head_px: tuple[float, float] | None = None
     spacing_m: float = SPACING_M
     pan_share: float = PAN_SHARE
@@ -72,7 +72,7 @@ _ALL = (
         22,
     ),
     # To train small detectors on in minutes: crowds of 4 to 120 heads, more of them small. Every
-    # sequence has a place of its own, and a split, so that comparisons find the same ones.
+    # sequence has a location of its own, and a split, so that comparisons find the same ones.
     Preset(
         "mfl-lab",
         (384, 256),
@@ -95,8 +95,8 @@ class Wishes:
     """What is wanted otherwise than the preset has it; None leaves it.
 
     Attributes:
-        size_wh: of the pictures.
-        heads: from which to which mean of counted heads a frame.
+        size_wh: of the images.
+        heads: from which to which mean of counted heads per frame.
         weather: of all sequences, one of `WEATHERS`.
         hour: of all sequences, 0 to 24.
     """
@@ -114,15 +114,15 @@ class Wishes:
         """
         if self.size_wh is not None and not all(64 <= side <= 8192 for side in self.size_wh):
             raise UsageError(
-                "pictures can't have this size",
+                "images can't have this size",
                 value="x".join(map(str, self.size_wh)),
                 remedy="64 to 8192 pixels a side, such as 1280x720",
             )
-        if self.heads is not None and not 0 <= self.heads[0] <= self.heads[1] <= MOST_HEADS:
+        if self.heads is not None and not 0 <= self.heads[0] <= self.heads[1] <= MAX_HEADS:
             raise UsageError(
-                "not a range of heads a frame",
+                "not a range of heads per frame",
                 value=":".join(map(str, self.heads)),
-                remedy=f"MIN:MAX with 0 <= MIN <= MAX <= {MOST_HEADS}, such as 20:200",
+                remedy=f"MIN:MAX with 0 <= MIN <= MAX <= {MAX_HEADS}, such as 20:200",
             )
         if self.weather is not None and self.weather not in WEATHERS:
             raise UsageError(
@@ -141,7 +141,7 @@ class Wishes:
         return "".join(f", {name} {value}" for name, value in said.items() if value is not None)
 
 
-MOST_HEADS = 20_000
+MAX_HEADS = 20_000
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class SequencePlan:
     Attributes:
         name: of the sequence.
         seed: three numbers: the run's seed, the preset's, the sequence's.
-        heads: wished mean of counted heads a frame.
+        heads: target mean of counted heads per frame.
         empty_frames: so many frames at the start show nobody.
         camera: at the start.
         pan_deg: by how much the camera turns to either side.
@@ -209,17 +209,17 @@ def plan(
     random = np.random.default_rng([seed, number])
     count = len(chosen.heads)
     size_wh = wishes.size_wh or chosen.size_wh
-    wished = np.array(chosen.heads) if wishes.heads is None else _between(*wishes.heads, count)
-    sides = _head_sides(wished, np.array(chosen.frames), chosen.head_px)
+    target = np.array(chosen.heads) if wishes.heads is None else _between(*wishes.heads, count)
+    sides = _head_sides(target, np.array(chosen.frames), chosen.head_px)
     order = random.permutation(count)
     split_of = _dealt(chosen.splits, count)
     place_of = np.concatenate(
-        [np.arange(min(chosen.places, count)), random.integers(0, chosen.places, count)]
+        [np.arange(min(chosen.locations, count)), random.integers(0, chosen.locations, count)]
     )[:count]
     plans = []
     for index in range(count):
-        place = int(place_of[index])
-        heads = float(wished[order[index]])
+        position = int(place_of[index])
+        heads = float(target[order[index]])
         day = float(np.round(random.uniform(6, 20), 1))
         night = float(np.round(random.uniform(20.5, 29.5), 1) % 24)
         dark = random.random() < (QUIET_NIGHT_SHARE if heads < 5 else NIGHT_SHARE)
@@ -229,9 +229,9 @@ def plan(
         pans = random.random() < chosen.pan_share
         pan_deg, pan_s = random.uniform(2, 7), random.uniform(20, 60)
         camera = (
-            _camera(heads, place, random)
+            _camera(heads, position, random)
             if chosen.head_px is None
-            else _close_camera(sides[order[index]], place, size_wh, random)
+            else _close_camera(sides[order[index]], position, size_wh, random)
         )
         plans.append(
             SequencePlan(
@@ -242,7 +242,7 @@ def plan(
                 heads=heads,
                 empty_frames=_empty_frames(heads, chosen.frames[index]),
                 camera=camera,
-                location=f"place_{place:02d}",
+                location=f"place_{position:02d}",
                 weather=wishes.weather or weather,
                 hour=hour if wishes.hour is None else wishes.hour,
                 pan_deg=round(pan_deg, 2) if pans and may_pan else 0.0,
@@ -259,7 +259,7 @@ def plan(
 
 
 def _dealt(splits: Mapping[str, int] | None, count: int) -> list[str | None]:
-    """Give sequences, ordered by their heads, to splits: each gets few and many heads alike."""
+    """Return sequences, ordered by their heads, to splits: each gets few and many heads alike."""
     if splits is None:
         return [None] * count
     total = sum(splits.values())
@@ -271,7 +271,7 @@ def _dealt(splits: Mapping[str, int] | None, count: int) -> list[str | None]:
 
 
 def _between(low: int, high: int, count: int) -> Floats:
-    """Spread the wished heads of the sequences between two numbers, as many small as large."""
+    """Spread the target heads of the sequences between two numbers, as many small as large."""
     if low == 0:
         rest = _between(min(1, high), high, count - 1) if high else np.zeros(count - 1)
         return np.concatenate([[0.0], rest])
@@ -283,7 +283,7 @@ def _head_sides(
     frames: Ints,
     head_px: tuple[float, float] | None,
 ) -> Floats:
-    """Give each sequence the side of its heads, such that the set's heads are log-uniform.
+    """Choose each sequence's head side, such that the set's heads are log-uniform.
 
     Dense sequences get small ones: they need the room.
     """
@@ -303,12 +303,12 @@ def _empty_frames(heads: float, frames: int) -> int:
     return frames if heads == 0 else frames // 4 if heads < 5 else 0
 
 
-def _camera(heads: float, place: int, random: np.random.Generator) -> Camera:
+def _camera(heads: float, position: int, random: np.random.Generator) -> Camera:
     """Stand a camera: near the ground for few people, higher where a large crowd must fit in."""
     crowd = math.log10(max(heads, 1.0)) / math.log10(4300)
     pitch = -random.uniform(5, 60) if crowd < 0.6 else -random.uniform(16, 30)
     height = random.uniform(3, 8) + 16 * crowd**2
-    return _stood(place, pitch, height, random.uniform(42, 58), random)
+    return _stood(position, pitch, height, random.uniform(42, 58), random)
 
 
 NEAR_TO_FAR = (1.5, 2.1)  # how much larger the nearest heads are than the farthest
@@ -316,23 +316,23 @@ HEAD_SIDE_M = 0.21  # of the square as large as a head's box
 
 
 def _close_camera(
-    side_px: float, place: int, size_wh: tuple[int, int], random: np.random.Generator
+    side_px: float, position: int, size_wh: tuple[int, int], random: np.random.Generator
 ) -> Camera:
-    """Stand a camera such that heads in the picture's middle have a side."""
+    """Stand a camera such that heads in the image's middle have a side."""
     ratio = random.uniform(*NEAR_TO_FAR)
     vfov = random.uniform(16, 26)
     half = math.tan(math.radians(vfov) / 2)
-    # Nearest and farthest ground at the picture's edges, seen under pitch and pitch -+ vfov / 2.
+    # Nearest and farthest ground at the image's edges, seen under pitch and pitch -+ vfov / 2.
     pitch = math.atan(half * (ratio + 1) / (ratio - 1))
     depth = focal_px(vfov, size_wh[1]) * HEAD_SIDE_M / side_px
     height = 1.6 + depth * math.sin(pitch)
-    return _stood(place, -math.degrees(pitch), height, vfov, random)
+    return _stood(position, -math.degrees(pitch), height, vfov, random)
 
 
 def _stood(
-    place: int, pitch: float, height: float, vfov: float, random: np.random.Generator
+    at_index: int, pitch: float, height: float, vfov: float, random: np.random.Generator
 ) -> Camera:
-    x, y = random.uniform(-40, 40, 2) + np.array([place % 6, place // 6]) * PLACE_SPACING_M
+    x, y = random.uniform(-40, 40, 2) + np.array([at_index % 6, at_index // 6]) * PLACE_SPACING_M
     yaw, roll = random.uniform(-180, 180), 0.0
     position = tuple(round(float(v), 3) for v in (x, y, height))
     rotation = tuple(round(float(v), 3) for v in (pitch, roll, yaw))

@@ -33,7 +33,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Prop:
-    """One thing: its kind, its place on the ground, turned by `turn`."""
+    """One thing: its kind, its location on the ground, turned by `turn`."""
 
     kind: str
     disc: Disc
@@ -72,7 +72,7 @@ def place_props(
     stage: bool = False,
     lamps: int = 0,
 ) -> list[Prop]:
-    """Stand things on the ground, none so near that it fills the picture, none in another.
+    """Stand things on the ground, none so near that it fills the image, none in another.
 
     Args:
         count: how many are tried.
@@ -85,8 +85,8 @@ def place_props(
     if stage:
         disc = Disc(ground.far_m + 0.5, 0.0, 2.0)
         props.append(Prop("stage", disc, math.radians(ground.yaw_deg), (40.0, 38.0, 36.0)))
-    places = ground.scatter(count, random)
-    for number, (ahead, aside) in enumerate(places):
+    positions = ground.scatter(count, random)
+    for number, (ahead, aside) in enumerate(positions):
         kind = str(random.choice(KINDS, p=SHARES))
         kind = "pole" if number < lamps else kind
         grey = random.uniform(50, 190)
@@ -108,7 +108,7 @@ def _touch(one: Disc, other: Disc) -> bool:
 def look_at_props(
     props: list[Prop], ground: Ground, camera: Camera, size_wh: tuple[int, int]
 ) -> list[Shape]:
-    """Give the shapes of everything in front of the camera, far ones first."""
+    """Return the shapes of everything in front of the camera, far ones first."""
     shapes = []
     for prop in props:
         foot = ground.world(prop.disc.ahead_m, prop.disc.aside_m)
@@ -141,7 +141,7 @@ _FACES = ((4, 5, 7, 6), (0, 1, 5, 4), (2, 3, 7, 6), (0, 2, 6, 4), (1, 3, 7, 5))
 
 
 def _seen_faces(box: _Box, pixels: Floats, camera: Camera) -> list[Face]:
-    """Give those faces of a box that are turned to the camera."""
+    """Return those faces of a box that are turned to the camera."""
     assert camera.position_m is not None
     middle = box.corners.mean(axis=0)
     faces = []
@@ -157,7 +157,7 @@ def _seen_faces(box: _Box, pixels: Floats, camera: Camera) -> list[Face]:
 
 
 def _leaves(prop: Prop, foot: Floats, camera: Camera, size_wh: tuple[int, int]) -> list[Face]:
-    """Give the foliage as ragged patches, dark and low ones first."""
+    """Return the foliage as ragged patches, dark and low ones first."""
     random = np.random.default_rng(int(prop.turn * 1e6))
     if prop.kind == "tree":
         count, centre, spread, radius = 160, 3.2, np.array([1.2, 1.2, 0.85]), (0.12, 0.3)
@@ -167,8 +167,8 @@ def _leaves(prop: Prop, foot: Floats, camera: Camera, size_wh: tuple[int, int]) 
     points /= np.maximum(np.linalg.norm(points, axis=1), 1.0)[:, None]
     order = np.argsort(points[:, 2])
     normals = points[order] / np.maximum(np.linalg.norm(points[order], axis=1), 1e-6)[:, None]
-    places = foot + np.array([0, 0, centre]) + points[order] * spread
-    pixels, depths = project(places, camera, size_wh)
+    positions = foot + np.array([0, 0, centre]) + points[order] * spread
+    pixels, depths = project(positions, camera, size_wh)
     focal = focal_px(camera.vfov_deg, size_wh[1])
     angles = np.linspace(0, 2 * math.pi, 7, endpoint=False)
     ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -184,7 +184,7 @@ def _leaves(prop: Prop, foot: Floats, camera: Camera, size_wh: tuple[int, int]) 
 
 
 def _boxes(prop: Prop, foot: Floats) -> list[_Box]:
-    """Give the solids that make up a thing, in the order of painting."""
+    """Return the solids that make up a thing, in the order of painting."""
     dark, rubber = (48.0, 50.0, 52.0), (28.0, 28.0, 30.0)
     colour = prop.colour
     shade = (colour[0] * 0.6, colour[1] * 0.6, colour[2] * 0.6)

@@ -21,12 +21,12 @@ from gtahead.simulation.presets import FPS, SequencePlan
 from gtahead.simulation.props import Prop, Shape, look_at_props, place_props
 from gtahead.tables.canonical import COUNTED
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
-_TRIES = 5  # to find the number of people that leaves the wished number of heads in sight
+_TRIES = 5  # to find the number of people that leaves the target number of heads in sight
 _SHUTTER_S = 0.02
 LAMPS = 5  # at night
-# Each kind of chance has its own stream, so that labels don't hang on pictures.
+# Each kind of chance has its own stream, so that labels don't hang on images.
 _PROPS, _PEOPLE, _BACKDROP, _LENS, _FRAMES = range(5)
 
 
@@ -37,7 +37,7 @@ class Scene:
         plan: of the sequence.
         ground: on which people are.
         props: what else stands there.
-        light: of the place.
+        light: of the location.
         people: everybody.
     """
 
@@ -51,9 +51,9 @@ class Scene:
             plan.props + lamps, self.ground, random, stage=stage, lamps=lamps
         )
         poles = [prop.disc for prop in self.props if prop.kind == "pole"]
-        places = [self.ground.world(disc.ahead_m, disc.aside_m)[:2] for disc in poles]
+        positions = [self.ground.world(disc.ahead_m, disc.aside_m)[:2] for disc in poles]
         self.light: Light = light_of(
-            plan.weather, plan.hour, plan.bearing, np.array(places).reshape(-1, 2)
+            plan.weather, plan.hour, plan.bearing, np.array(positions).reshape(-1, 2)
         )
         self.people: People = self._crowd()
         self._drawn: list[tuple[Piece, Piece]] = []  # of rain and noise, by frame
@@ -62,7 +62,7 @@ class Scene:
         return np.random.default_rng([*self.plan.seed, *stream])
 
     def camera(self, frame: int) -> Camera:
-        """Give the camera of a frame: one that pans turns to and fro."""
+        """Return the camera of a frame: one that pans turns to and fro."""
         plan = self.plan
         if plan.pan_deg == 0:
             return plan.camera
@@ -72,7 +72,7 @@ class Scene:
         return replace(plan.camera, rotation_deg=(pitch, roll, round(yaw + turned, 3)))
 
     def look(self, frame: int) -> Seen:
-        """See the people of a frame."""
+        """Return the people of a frame."""
         people = self.people.none() if frame < self.plan.empty_frames else self.people
         return self._look(people, frame)
 
@@ -81,14 +81,14 @@ class Scene:
         return look(people, self.ground, camera, self.plan.size_wh, frame / FPS)
 
     def shapes(self, frame: int) -> list[Shape]:
-        """See the things of a frame."""
+        """Return the things of a frame."""
         return look_at_props(self.props, self.ground, self.camera(frame), self.plan.size_wh)
 
     def _crowd(self) -> People:
-        """Find the people who leave the wished number of heads in sight."""
+        """Find the people who leave the target number of heads in sight."""
         plan = self.plan
-        wished = plan.heads * plan.frames / max(plan.frames - plan.empty_frames, 1)
-        number = round(1.1 * wished)
+        target = plan.heads * plan.frames / max(plan.frames - plan.empty_frames, 1)
+        number = round(1.1 * target)
         policy = CountPolicy()
         best: tuple[float, People] | None = None
         for _ in range(_TRIES):
@@ -107,24 +107,24 @@ class Scene:
                 status = policy.status(inside(seen.heads_xy, plan.size_wh), shares, None)
                 counts.append(int((status == COUNTED).sum()))
             found = float(np.mean(counts))
-            miss = wished / max(found, 1e-9) if found < wished else found / max(wished, 1e-9) - 0.04
+            miss = target / max(found, 1e-9) if found < target else found / max(target, 1e-9) - 0.04
             if best is None or miss < best[0]:
                 best = (miss, crowd)
-            if number == 0 or wished <= found <= 1.06 * wished:
+            if number == 0 or target <= found <= 1.06 * target:
                 break
-            number = max(round(number * min(1.03 * wished / max(found, 1), 3.0)), 1)
+            number = max(round(number * min(1.03 * target / max(found, 1), 3.0)), 1)
         assert best is not None
         return best[1]
 
     @cached_property
     def lens(self) -> Lens:
-        """What takes the pictures."""
+        """What takes the images."""
         plan = self.plan
         return Lens(plan.size_wh, plan.weather, plan.hour, self._random(_LENS))
 
     @cached_property
-    def _canvas(self) -> tuple[Picture, Camera, tuple[int, int]]:
-        """Paint the empty place, so wide that a panning camera finds all it sees; its camera."""
+    def _canvas(self) -> tuple[Image, Camera, tuple[int, int]]:
+        """Paint the empty location, so wide that a panning camera finds all it sees; its camera."""
         plan = self.plan
         width, height = plan.size_wh
         focal = focal_px(plan.camera.vfov_deg, height)
@@ -145,8 +145,8 @@ class Scene:
         )
         return canvas, camera, (width, height)
 
-    def _empty(self, camera: Camera) -> Picture:
-        """Give the empty place as a camera sees it that has turned, never moved."""
+    def _empty(self, camera: Camera) -> Image:
+        """Return the empty location as a camera sees it that has turned, never moved."""
         canvas, wide, wide_wh = self._canvas
         if self.plan.pan_deg == 0:
             return canvas.copy()
@@ -161,15 +161,15 @@ class Scene:
         )
         return np.asarray(seen, np.uint8)
 
-    def picture(self, frame: int, seen: Seen) -> Picture:
-        """Paint some of the people of a frame and develop the picture."""
+    def image(self, frame: int, seen: Seen) -> Image:
+        """Paint some of the people of a frame and develop the image."""
         camera = self.camera(frame)
         canvas = self._empty(camera)
         painting.paint(canvas, seen, self.shapes(frame), self.people, self.light, camera)
         return self.lens.develop(canvas, self._motion_px(frame), self._pieces(frame))
 
     def _pieces(self, frame: int) -> tuple[Piece, Piece]:
-        """Give a frame's pieces of rain and noise: no two alike, or empty streets would be."""
+        """Return a frame's pieces of rain and noise: no two alike, or empty streets would be."""
         for number in range(len(self._drawn), frame + 1):
             rain, noise = self.lens.draw(self._random(_FRAMES, number))
             taken = {one for _, one in self._drawn}
@@ -179,7 +179,7 @@ class Scene:
         return self._drawn[frame]
 
     def _motion_px(self, frame: int) -> float:
-        """Say by how much the picture moves while the shutter is open."""
+        """Return by how much the image moves while the shutter is open."""
         plan = self.plan
         if plan.pan_deg == 0:
             return 0.0
@@ -189,7 +189,7 @@ class Scene:
 
 
 def _through(points_xy: Floats, camera: Camera, onto: Camera, size_wh: tuple[int, int]) -> Floats:
-    """Give where pixels of one camera lie for another at the same place, from its axis, (n, 2)."""
+    """Return where a camera's pixels are in another one at its location, from the axis, (n, 2)."""
     right, forward, up = camera_axes(camera)
     focal = focal_px(camera.vfov_deg, size_wh[1])
     across = (points_xy[:, :1] - size_wh[0] / 2) / focal

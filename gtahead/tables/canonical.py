@@ -2,7 +2,7 @@
 
 Two tables, because a frame without heads is data and a table of heads alone would lose it. Pixels
 are continuous and 0-based with the origin at the top-left corner of the top-left pixel; boxes are
-whole, not clipped to the picture. Unknown floats are NaN in memory and null on disk.
+whole, not clipped to the image. Unknown floats are NaN in memory and null on disk.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ FRAMES_V1 = pa.schema(
         pa.field("frame_id", pa.string(), nullable=False),
         pa.field("sequence", pa.string(), nullable=False),
         pa.field("frame", pa.string(), nullable=False),
-        pa.field("file", pa.string()),  # relative to the data set; null: labels alone
+        pa.field("file", pa.string()),  # relative to the dataset; null: labels alone
         pa.field("source_file", pa.string()),  # relative to the capture
-        pa.field("sha256", pa.string()),  # of the picture as the data set has it
+        pa.field("sha256", pa.string()),  # of the image as the dataset has it
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
         pa.field("split", pa.string()),  # train, validation, test
@@ -112,7 +112,7 @@ def write_heads(path: Path, columns: Columns, frame_ids: Sequence[str]) -> None:
 
     Args:
         path: the Parquet file; nothing is renamed here.
-        columns: by the names of `HEADS_V1`, with `frame_index` (N,) into `frame_ids` in place of
+        columns: by the names of `HEADS_V1`, with `frame_index` (N,) into `frame_ids` instead of
             `frame_id`, `status` and `point_kind` as codes, and `box_source` as a pair under
             `box_source` (codes) and `box_source_names`. Missing columns are written as nulls.
         frame_ids: of all frames of the sequence.
@@ -152,7 +152,7 @@ def write_frames(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
 
 
 class FramesWriter:
-    """Writes a data set's table of frames from its sequences' parts, a batch of rows at a time."""
+    """Writes a dataset's table of frames from its sequences' parts, a batch of rows at a time."""
 
     def __init__(self, path: Path) -> None:
         options = {"compression": "zstd", "compression_level": 1}
@@ -224,7 +224,7 @@ def part_frames(path: Path, file: str, parts: Mapping[str, Path]) -> None:
 
 
 def is_frames_table(path: Path) -> bool:
-    """Say whether a file is a table of frames of gtahead's, of any version."""
+    """Return whether a file is a table of frames of gtahead's, of any version."""
     try:
         storage.require_regular(path)
         meta = parquet.read_schema(path).metadata or {}
@@ -240,7 +240,7 @@ def read_frames_table(path: Path, file: str, rows: int, *, check_names: bool = T
         path: of the table.
         file: its name in messages.
         rows: how many frames it has to have.
-        check_names: see that names and paths stay in the data set.
+        check_names: see that names and paths stay in the dataset.
 
     Raises:
         InputError: missing, truncated, another table, or names that would lead out of a folder.
@@ -252,7 +252,7 @@ def read_frames_table(path: Path, file: str, rows: int, *, check_names: bool = T
 
 
 def _require_plain_names(table: Any, file: str) -> None:  # noqa: ANN401 - an Arrow table
-    """Refuse frames whose names or paths lead anywhere but into the data set: they name files."""
+    """Refuse frames whose names or paths lead anywhere but into the dataset: they name files."""
     names = {name: table.column(name) for name in ("sequence", "frame", "frame_id", "file")}
     for column in ("sequence", "frame"):
         for name in compute.unique(names[column]).to_pylist():
@@ -269,17 +269,17 @@ def _require_plain_names(table: Any, file: str) -> None:  # noqa: ANN401 - an Ar
 
 
 def _tampered(file: str, column: str, value: str) -> InputError:
-    what = "the picture's path" if column == "file" else "a name"
+    what = "the image's path" if column == "file" else "a name"
     return InputError(
-        f"{what} leaves the data set",
+        f"{what} leaves the dataset",
         where=Where(file, field=column),
         value=value,
-        remedy="the data set was tampered with: build it anew with --fresh",
+        remedy="the dataset was tampered with: build it anew with --fresh",
     )
 
 
 def spans(table: Any) -> Iterator[tuple[str, range]]:  # noqa: ANN401 - an Arrow table of frames
-    """Give each sequence the rows of its frames, which stand together."""
+    """Return for each sequence the rows of its frames, which stand together."""
     if table.num_rows == 0:
         return
     codes = table.column("sequence").combine_chunks().dictionary_encode()
@@ -372,7 +372,7 @@ def known_values(path: Path, file: str) -> Counter[str]:
             "the table can't be read",
             where=Where(file),
             value=str(error).splitlines()[0],
-            remedy="the data set is damaged: build it anew with --fresh",
+            remedy="the dataset is damaged: build it anew with --fresh",
         ) from error
     return found
 
@@ -405,7 +405,7 @@ def _read(
             "the table can't be read",
             where=Where(file),
             value=str(error).splitlines()[0],
-            remedy="the data set is damaged: build it anew with --fresh",
+            remedy="the dataset is damaged: build it anew with --fresh",
         ) from error
     wrong = [f.name for f in schema if columns is None or f.name in columns]
     wrong = [n for n in wrong if n not in table.column_names or _differs(table, schema, n)]
@@ -413,13 +413,13 @@ def _read(
         raise InputError(
             "a column is missing, of another type, or has holes",
             where=Where(file, field=wrong[0]),
-            remedy="the data set is damaged: build it anew with --fresh",
+            remedy="the dataset is damaged: build it anew with --fresh",
         )
     return table.select(schema.names if columns is None else list(columns))
 
 
 def _require_table(source: Any, schema: Any, file: str) -> None:  # noqa: ANN401 - Arrow
-    """See that a file is the wanted table, of the version that this gtahead reads."""
+    """Check that a file is the wanted table, of the version that this gtahead reads."""
     meta = source.schema_arrow.metadata or {}
     for key in (b"gtahead.table", b"gtahead.version"):
         if meta.get(key) != schema.metadata[key]:

@@ -1,6 +1,6 @@
 """CSV and Parquet files as plain NumPy columns, with every fault by line.
 
-Together with `tables`, the only place that knows Arrow's types. Floats are float64 with NaN for
+Together with `canonical`, the only module that knows Arrow's types. Floats are float64 with NaN for
 unknown, ids int64, flags int8 with -1 for unknown.
 """
 
@@ -70,7 +70,7 @@ class TableRead:
     lost: dict[int, int | None] = field(default_factory=dict)
 
 
-LONGEST_HEADER = 65_536
+MAX_HEADER = 65_536
 
 
 def read_header(path: Path, file: str) -> list[str]:
@@ -83,10 +83,10 @@ def read_header(path: Path, file: str) -> list[str]:
         InputError: empty, not UTF-8, longer than `LONGEST_HEADER`, or with a name twice.
     """
     with path.open("rb") as source:
-        first = source.readline(LONGEST_HEADER).removeprefix(b"\xef\xbb\xbf")
-        rows = [source.readline(LONGEST_HEADER).rstrip() for _ in range(3)]
+        first = source.readline(MAX_HEADER).removeprefix(b"\xef\xbb\xbf")
+        rows = [source.readline(MAX_HEADER).rstrip() for _ in range(3)]
     where = Where(file, field="line 1")
-    if len(first) == LONGEST_HEADER:
+    if len(first) == MAX_HEADER:
         raise InputError("the header line is too long", where=where, remedy="is this a CSV file?")
     try:
         names = [name.strip() for name in next(csv.reader([first.decode("utf-8").strip()]), [])]
@@ -122,8 +122,8 @@ def _refuse_twice(names: Sequence[str], where: Where) -> None:
 
 def _is_header_alone(path: Path) -> bool:
     with path.open("rb") as source:
-        source.readline(LONGEST_HEADER)
-        return not source.read(LONGEST_HEADER).strip() and not source.read(1)
+        source.readline(MAX_HEADER)
+        return not source.read(MAX_HEADER).strip() and not source.read(1)
 
 
 def read_csv(
@@ -132,7 +132,7 @@ def read_csv(
     """Read the columns of a CSV file that `kinds` knows.
 
     The fast way types all columns at once. Only where a cell is no number are the columns read
-    again as text, to find the place.
+    again as text, to find the location.
 
     Args:
         path: the file.
@@ -227,7 +227,7 @@ def _read_csv_as(
 
 
 def _has_stray_quote(path: Path) -> bool:
-    """Say whether a quote opens that its own line doesn't close: it would swallow other lines."""
+    """Return whether a quote opens that its line doesn't close: it would swallow other lines."""
     with path.open("rb") as source:
         while block := source.read(1 << 22):
             if b'"' in block:
@@ -374,13 +374,13 @@ def write_csv(
 def cell_texts(path: Path, column: str, lines: Iterable[int], file: str) -> dict[int, str]:
     """Look up what stands, word for word, in one column of some lines of a CSV file."""
     wanted = set(lines)
-    place = read_header(path, file).index(column)
+    position = read_header(path, file).index(column)
     found: dict[int, str] = {}
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as source:
         for number, line in enumerate(source, start=1):
             if number in wanted:
                 fields = line.rstrip("\r\n").split(",")
-                found[number] = fields[place].strip(' "') if place < len(fields) else ""
+                found[number] = fields[position].strip(' "') if position < len(fields) else ""
                 if len(found) == len(wanted):
                     break
     return found
@@ -408,7 +408,7 @@ def _to_numpy(column: Any, kind: Kind) -> npt.NDArray[Any]:  # noqa: ANN401 - an
 
 
 def _line_numbers(rows: int, ragged: Sequence[Fault]) -> Ints:
-    """Give each row that was read its line: rows follow the header, ragged ones lie between."""
+    """Return the line of each row that was read; ragged ones lie between."""
     lines = np.arange(2, 2 + rows + len(ragged), dtype=np.int64)
     skipped = np.array([fault.line for fault in ragged], np.int64)
     return np.setdiff1d(lines, skipped, assume_unique=True)[:rows]

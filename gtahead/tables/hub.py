@@ -1,4 +1,4 @@
-"""Tables as the Hugging Face hub likes them: a row a picture, its heads as lists, one schema.
+"""Tables as the Hugging Face hub likes them: a row per image, its heads as lists, one schema.
 
 Written by pyarrow with an explicit schema and without the `datasets` library's own key, so that
 every version of that library reads them; what its features are stands in the card.
@@ -57,19 +57,19 @@ FRAME_FIELDS = [
 _IMAGE = pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
 LABELS = pa.schema(FRAME_FIELDS)
-WITH_PICTURES = pa.schema([_IMAGE, *FRAME_FIELDS])
+WITH_IMAGES = pa.schema([_IMAGE, *FRAME_FIELDS])
 
 GROUP_ROWS = 100
 GROUP_BYTES = 64_000_000
 """Largest row group: the hub's viewer refuses larger ones."""
 
 
-PICTURES_AT_ONCE = 4
+IMAGES_AT_ONCE = 4
 """Rows after which Parquet may begin a page: with all of a group at once, it's twice in memory."""
 
 
-class PictureGroup:
-    """Pictures of a row group, read behind one another into memory that each group uses again."""
+class ImageGroup:
+    """Images of a row group, read behind one another into memory that each group uses again."""
 
     def __init__(self) -> None:
         self._data = np.empty(GROUP_BYTES, np.uint8)  # touched only as far as it's used
@@ -84,7 +84,7 @@ class PictureGroup:
         return len(self._missing)
 
     def add(self, path: Path | None) -> bool:
-        """Read a picture, or none; False, and nothing is read, where the group is full.
+        """Read an image, or none; False, and nothing is read, where the group is full.
 
         Raises:
             OSError: it can't be read.
@@ -107,7 +107,7 @@ class PictureGroup:
         return True
 
     def as_arrow(self, names: Sequence[str]) -> Any:  # noqa: ANN401 - Arrow
-        """Give the pictures under their names; good until the group is cleared."""
+        """Return the images under their names; good until the group is cleared."""
         valid = pa.array(np.array(self._missing) == 0).buffers()[1] if any(self._missing) else None
         ends = np.array(self._ends, np.int32)
         buffers = [valid, pa.py_buffer(ends), pa.py_buffer(self._data)]
@@ -118,17 +118,17 @@ class PictureGroup:
 class HubWriter:
     """Writes rows a group at a time, so that a shard never is in memory."""
 
-    def __init__(self, path: Path, *, pictures: bool) -> None:
-        self._schema = WITH_PICTURES if pictures else LABELS
+    def __init__(self, path: Path, *, images: bool) -> None:
+        self._schema = WITH_IMAGES if images else LABELS
         self._writer = parquet.ParquetWriter(
             path,
             self._schema,
-            compression=dict.fromkeys(_leaves(LABELS), "zstd") | dict.fromkeys(_PICTURE, "none"),
+            compression=dict.fromkeys(_leaves(LABELS), "zstd") | dict.fromkeys(_IMAGE, "none"),
             use_dictionary=["sequence", "weather", "location", "density_level"],
             write_page_index=True,
-            # Of pictures, the smallest and the largest say nothing, and cost as much as writing.
+            # Of images, the smallest and the largest say nothing, and cost as much as writing.
             write_statistics=_leaves(LABELS),
-            write_batch_size=PICTURES_AT_ONCE if pictures else None,
+            write_batch_size=IMAGES_AT_ONCE if images else None,
         )
 
     def write(
@@ -136,7 +136,7 @@ class HubWriter:
         frames: Mapping[str, Sequence[Any]],
         heads: Mapping[str, Columns],
         bounds: Mapping[str, Any],
-        pictures: PictureGroup | None,
+        images: ImageGroup | None,
     ) -> None:
         """Write one row group.
 
@@ -145,13 +145,13 @@ class HubWriter:
             heads: `objects` and `ignored`, each with the columns of the struct; `bbox` (N, 4) and
                 `point` (N, 2); `occluded` -1 and `visibility` NaN where unknown.
             bounds: of both, (F + 1,): heads of frame i are rows `bounds[i]` to `bounds[i + 1]`.
-            pictures: of the frames, where the schema has them.
+            images: of the frames, where the schema has them.
         """
         arrays = []
         for field in self._schema:
             if field.name == "image":
-                assert pictures is not None
-                arrays.append(pictures.as_arrow(frames["file_name"]))
+                assert images is not None
+                arrays.append(images.as_arrow(frames["file_name"]))
             elif field.name in heads:
                 arrays.append(_structs(heads[field.name], bounds[field.name]))
             else:
@@ -167,11 +167,11 @@ class HubWriter:
         self._writer.close()
 
 
-_PICTURE = ("image.bytes", "image.path")
+_IMAGE = ("image.bytes", "image.path")
 
 
 def _leaves(schema: Any) -> list[str]:  # noqa: ANN401 - Arrow
-    """Give the paths of all columns, as Parquet names them."""
+    """Return the paths of all columns, as Parquet names them."""
 
     def below(name: str, kind: Any) -> Iterator[str]:  # noqa: ANN401 - Arrow
         if pa.types.is_struct(kind):
@@ -186,7 +186,7 @@ def _leaves(schema: Any) -> list[str]:  # noqa: ANN401 - Arrow
 
 
 def _structs(heads: Columns, bounds: Any) -> Any:  # noqa: ANN401 - Arrow
-    """Give one struct of lists a frame."""
+    """Return one struct of lists a frame."""
     offsets = pa.array(np.asarray(bounds, np.int32))
     arrays = []
     for field in _HEADS:
@@ -209,7 +209,7 @@ def _structs(heads: Columns, bounds: Any) -> Any:  # noqa: ANN401 - Arrow
 
 def concatenate(parts: Sequence[Path], target: Path) -> None:
     """Write tables of labels behind one another, a row group at a time; the parts are removed."""
-    writer = HubWriter(target, pictures=False)
+    writer = HubWriter(target, images=False)
     try:
         for path in parts:
             with parquet.ParquetFile(path) as source:  # ours, just written
@@ -223,7 +223,7 @@ def concatenate(parts: Sequence[Path], target: Path) -> None:
 def read_frames_of(
     path: Path, file: str, columns: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Read the rows of a hub table, without pictures and heads.
+    """Read the rows of a hub table, without images and heads.
 
     Raises:
         InputError: unreadable, or another table.
@@ -239,7 +239,7 @@ _STRUCTS = ("objects", "ignored")
 
 
 def column_names(path: Path, file: str) -> list[str]:
-    """Give the names of a Parquet file's columns.
+    """Return the names of a Parquet file's columns.
 
     Raises:
         InputError: unreadable.
@@ -254,7 +254,7 @@ def _opened(path: Path, file: str) -> Iterator[Any]:
     """Open a Parquet file to read; whatever turns out to be damaged is an error with its name."""
     try:
         with opened(path) as source:
-            _require_pictures(source.schema_arrow, file)
+            _require_images(source.schema_arrow, file)
             yield source
     except (OSError, pa.ArrowException, ValueError) as error:
         raise InputError(
@@ -265,14 +265,14 @@ def _opened(path: Path, file: str) -> Iterator[Any]:
         ) from error
 
 
-def _require_pictures(schema: Any, file: str) -> None:  # noqa: ANN401 - Arrow
-    """See that the pictures, where there are any, stand there as the hub has them."""
+def _require_images(schema: Any, file: str) -> None:  # noqa: ANN401 - Arrow
+    """Check that the images, where there are any, stand there as the hub has them."""
     if "image" not in schema.names:
         return
     kind = schema.field("image").type
     if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
         raise InputError(
-            "the pictures aren't as the hub has them",
+            "the images aren't as the hub has them",
             where=Where(file, field="image"),
             value=str(kind),
             remedy="they are structs of bytes and path",
@@ -304,13 +304,13 @@ def _lists(column: Any, file: str, name: str) -> tuple[Columns, Any]:  # noqa: A
     """Take a struct of lists apart."""
     out: Columns = {}
     bounds = np.zeros(len(column) + 1, np.int64)
-    for place, child in enumerate(column.type):
+    for position, child in enumerate(column.type):
         where = Where(file, field=f"{name}.{child.name}")
-        lists = pa.chunked_array([chunk.field(place) for chunk in column.chunks], child.type)
+        lists = pa.chunked_array([chunk.field(position) for chunk in column.chunks], child.type)
         lengths = pc.list_value_length(lists).fill_null(0).to_numpy()
         mine = np.concatenate([[0], np.cumsum(lengths)])
         items = pc.list_flatten(lists).combine_chunks()
-        if place and (mine != bounds).any():
+        if position and (mine != bounds).any():
             raise InputError(
                 "lists of one row differ in length",
                 where=where,
@@ -374,8 +374,8 @@ def shard_facts(path: Path, file: str) -> ShardFacts:
         )
 
 
-def each_picture(path: Path, file: str) -> Iterator[tuple[str, str, str, bytes | None]]:
-    """Yield sequence, frame, file name and picture of every row; one row group is in memory.
+def each_image(path: Path, file: str) -> Iterator[tuple[str, str, str, bytes | None]]:
+    """Yield sequence, frame, file name and image of every row; one row group is in memory.
 
     Raises:
         InputError: unreadable, or another table.
@@ -393,8 +393,8 @@ def each_picture(path: Path, file: str) -> Iterator[tuple[str, str, str, bytes |
                 yield sequence, frame, name, None if data is None else data["bytes"]
 
 
-def read_picture(path: Path, file: str, row: int) -> bytes:
-    """Read one row's picture; only its row group is read.
+def read_image(path: Path, file: str, row: int) -> bytes:
+    """Read one row's image; only its row group is read.
 
     Raises:
         InputError: unreadable, no such row, or no bytes there.
@@ -411,4 +411,4 @@ def read_picture(path: Path, file: str, row: int) -> bytes:
                 data: bytes = value["bytes"]
                 return data
             first += size
-    raise InputError("the row holds no picture", where=Where(file, field=f"row {row}"))
+    raise InputError("the row holds no image", where=Where(file, field=f"row {row}"))

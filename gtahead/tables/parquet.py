@@ -17,7 +17,7 @@ from gtahead import storage
 FEW = 1_000_000
 """So many values may stand in a file of any size: what repeats is packed to nearly nothing."""
 
-MOST_A_BYTE = 4
+MAX_PER_BYTE = 4
 """Values that a byte of a larger file may hold; of real tables it's one or less."""
 
 
@@ -35,19 +35,19 @@ def opened(path: Path) -> Iterator[Any]:
     with parquet.ParquetFile(path) as source:
         values: Counter[int] = Counter()
         for group in read_footer(path):
-            values.update({place: chunk.values for place, chunk in enumerate(group.chunks)})
+            values.update({position: chunk.values for position, chunk in enumerate(group.chunks)})
         most = max([source.metadata.num_rows, *values.values()])
-        if most > max(FEW, MOST_A_BYTE * size):
+        if most > max(FEW, MAX_PER_BYTE * size):
             msg = f"it claims {most:,} values in {size:,} bytes"
             raise ValueError(msg)
         yield source
 
 
 MAGIC = b"PAR1"
-DEEPEST = 32
+MAX_DEPTH = 32
 """Structs and lists within each other; in a true footer, ten."""
 
-LARGEST = 2**26
+MAX_BYTES = 2**26
 """Bytes of a footer; a true one has a few hundred for each column of a row group."""
 
 FIELDS: Mapping[int, Any] = {4: {1: {3: {3: {}, 5: {}, 12: {3: {}}}}, 3: {}}}
@@ -93,12 +93,12 @@ def read_footer(path: Path) -> list[Group]:
         if length > size - 12:
             msg = "no Parquet: its footer is missing or damaged"
             raise ValueError(msg)
-        if length > LARGEST:
+        if length > MAX_BYTES:
             raise _damaged(f"it claims {length:,} bytes")
         file.seek(size - 8 - length)
         data = file.read(length)
     try:
-        return [_group(fields) for fields in _Reader(data).struct(FIELDS)[4]]
+        return [_group(fields) for fields in _ThriftReader(data).struct(FIELDS)[4]]
     except (IndexError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise _damaged("a field is missing or of another type") from error
 
@@ -123,28 +123,28 @@ def _count(value: Any) -> int:  # noqa: ANN401 - whatever stands there
     return value
 
 
-class _Reader:
+class _ThriftReader:
     """Thrift's compact protocol: structs as dicts by the numbers of their fields."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
 
     def struct(self, kept: Mapping[int, Any] | None, depth: int = 0) -> dict[int, Any]:
-        """Read a struct up to its end, and give those of its fields that are kept."""
+        """Read a struct up to its end, and return those of its fields that are kept."""
         fields: dict[int, Any] = {}
         number = 0
         while head := self._byte():
             kind, step = head & 15, head >> 4
             number = number + step if step else self._integer()
             inside = None if kept is None else kept.get(number)
-            # A flag's value stands in place of its type.
+            # A flag's value stands instead of its type.
             value = kind == 1 if kind in (1, 2) else self._value(kind, inside, depth)
             if inside is not None:
                 fields[number] = value
         return fields
 
     def _value(self, kind: int, kept: Mapping[int, Any] | None, depth: int) -> Any:  # noqa: ANN401 - whatever stands there
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise _damaged("it is nested too deep")
         if kind in (4, 5, 6):
             return self._integer()

@@ -22,8 +22,8 @@ _TYPES = {
 
 ROWS_AT_ONCE = 256
 
-LONGEST_LIST = 1_000_000
-"""Entries of a list in a row: a picture's points or boxes."""
+MAX_LIST = 1_000_000
+"""Entries of a list in a row: an image's points or boxes."""
 
 
 def read_header(path: Path, key: str) -> dict[str, Any]:
@@ -61,8 +61,8 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
 def _refuse_long_lists(column: Any) -> None:  # noqa: ANN401 - Arrow
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         longest = compute.max(compute.list_value_length(column)).as_py() or 0
-        if longest > LONGEST_LIST:
-            msg = f"a list of {longest:,} entries; {LONGEST_LIST:,} is the limit"
+        if longest > MAX_LIST:
+            msg = f"a list of {longest:,} entries; {MAX_LIST:,} is the limit"
             raise ValueError(msg)
 
 

@@ -11,21 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from gtahead.detectors import DETECTORS
 from gtahead.errors import InputError, UsageError, Where
 
-DetectorName = Literal["centernet", "fcos", "retinanet", "fasterrcnn", "density"]
-LossName = Literal["native", "focal", "mfl", "binary", "mfl-area", "native-mass"]
-
-LOSSES: Mapping[DetectorName, tuple[LossName, ...]] = {
-    "centernet": ("native", "focal", "mfl", "binary", "mfl-area", "native-mass"),
-    "fcos": ("native", "focal", "mfl", "binary", "mfl-area"),
-    "retinanet": ("native", "focal", "mfl"),
-    "fasterrcnn": ("native", "focal", "mfl"),
-    "density": ("native",),
-}
-"""Which losses a detector can be trained with."""
-
-AREAS: tuple[LossName, ...] = ("binary", "mfl-area")
+AREAS = ("binary", "mfl-area")
 """Losses that take whole heads instead of what a matcher calls positive."""
 
 
@@ -48,18 +37,18 @@ class TrainConfig:
         weights: of the backbone: "none", a local file, or "download".
         channels: of the neck and the heads.
         convolutions: in each head.
-        stride: pixels a cell, 2 or 4.
+        stride: pixels per cell, 2 or 4.
         coarsest: stride of the last map of the backbone that is used: 8 for small heads alone.
         crop_wh: pixels of a training crop, multiples of 32.
-        scale: of all pictures, at training and prediction; 0 for the one at which the median head
+        scale: of all images, at training and prediction; 0 for the one at which the median head
             is five cells wide, 0.25 to 2.
         scale_low, scale_high: range of the random scale at training, besides `scale`.
         flip: whether half of the crops are mirrored.
         colour: by how much brightness, contrast and saturation change at most.
         batch: crops a step and device.
         accumulate: steps whose gradients are added up.
-        epochs: times through the pictures.
-        epoch_crops: how many crops an epoch has; 0 for one of each picture.
+        epochs: times through the images.
+        epoch_crops: how many crops an epoch has; 0 for one of each image.
         learning_rate: of AdamW, at its highest.
         weight_decay: of AdamW.
         warmup: steps until the learning rate is reached; it then falls as a cosine.
@@ -69,14 +58,14 @@ class TrainConfig:
         validate_every: epochs from one validation to the next, a divisor of `epochs`.
         patience: validations without a better one after which training stops; 0 for never.
         seed: of weights, order and augmentation.
-        workers: processes that load pictures.
+        workers: processes that load images.
         devices: how many, of the best kind that is there.
-        tile: side in pixels of the tiles that large pictures are predicted in.
-        max_heads: found in a tile at most; a warning names the picture that has more.
+        tile: side in pixels of the tiles that large images are predicted in.
+        max_heads: found in a tile at most; a warning names the image that has more.
     """
 
-    detector: DetectorName = "centernet"
-    loss: LossName = "native"
+    detector: str = "centernet"
+    loss: str = "native"
     power: float = 1.0
     inside: float = 1.0
     normalise: Literal["mass", "centres", "per-head"] = "mass"
@@ -121,8 +110,11 @@ class TrainConfig:
         for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} can't be negative", value=getattr(self, name))
-        if self.loss not in LOSSES[self.detector]:
-            remedy = f"one of {', '.join(LOSSES[self.detector])}"
+        if self.detector not in DETECTORS:
+            remedy = f"one of {', '.join(DETECTORS)}"
+            raise UsageError("no such detector", value=self.detector, remedy=remedy)
+        if self.loss not in DETECTORS[self.detector].losses:
+            remedy = f"one of {', '.join(DETECTORS[self.detector].losses)}"
             raise UsageError(f"{self.detector} has no such loss", value=self.loss, remedy=remedy)
         if self.normalise == "per-head" and self.loss in AREAS and self.detector == "fcos":
             remedy = "locations in a head's area are nobody's own: mass or centres"
@@ -144,7 +136,7 @@ class TrainConfig:
                 raise UsageError(f"{name} must be a multiple of 32 from 32 on", value=shown)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give all settings, JSON-ready."""
+        """Return all settings, JSON-ready."""
         values = dataclasses.asdict(self)
         values["crop_wh"] = list(self.crop_wh)
         return values
@@ -205,17 +197,6 @@ TRAIN_PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
-DETECTOR_SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "fcos": {"inside": 0.0, "stride": 4, "coarsest": 32},
-    "retinanet": {"inside": 0.0, "stride": 4, "coarsest": 32},
-    "fasterrcnn": {"inside": 0.0, "stride": 4, "coarsest": 32},
-}
-"""Where a detector departs from presets: levels of a pyramid are for heads of all sizes.
-
-The loss is its own for every detector: in our experiment Mask Focal Loss counted worse than that of
-`centernet`; against that of `fcos` nothing was decided, and of the others too little is known.
-"""
-
 
 def make_config(
     preset: str = "base", file: str | Path | None = None, **settings: object
@@ -236,10 +217,10 @@ def make_config(
     if preset not in TRAIN_PRESETS:
         remedy = f"one of {', '.join(TRAIN_PRESETS)}"
         raise UsageError("no such preset", value=preset, remedy=remedy)
-    wished = _read(Path(file)) if file is not None else {}
-    wished |= {name: value for name, value in settings.items() if value is not None}
-    detector = DETECTOR_SETTINGS.get(str(wished.get("detector")), {})
-    return config_of({**TRAIN_PRESETS[preset], **detector, **wished})
+    target = _read(Path(file)) if file is not None else {}
+    target |= {name: value for name, value in settings.items() if value is not None}
+    kind = DETECTORS.get(str(target.get("detector")))
+    return config_of({**TRAIN_PRESETS[preset], **(kind.settings if kind else {}), **target})
 
 
 def config_of(values: Mapping[str, Any]) -> TrainConfig:

@@ -19,75 +19,75 @@ from gtahead.arrays import Floats, Ints
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, Where
 from gtahead.findings import CODES
-from gtahead.images.reading import PictureError, decode_rgb, read_bytes
+from gtahead.images.reading import ImageError, decode_rgb, read_bytes
 from gtahead.training.config import TrainConfig
-from gtahead.training.targets import Heads
+from gtahead.training.targets import HeadTargets
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's pictures, as torchvision's backbones expect them."""
+"""Of ImageNet's images, as torchvision's backbones expect them."""
 
-LEAST_PX = 0.5
+MIN_PX = 0.5
 """Boxes with a thinner side, after scaling, are widened to it: they are learned as specks."""
 
 
 @dataclass
-class Batch:
+class CropBatch:
     """Crops of one size.
 
     Attributes:
-        pictures: (B, H, W, 3) uint8, RGB.
+        images: (B, H, W, 3) uint8, RGB.
         heads: of each crop.
         frame_ids: where they come from.
     """
 
-    pictures: Tensor
-    heads: list[Heads]
+    images: Tensor
+    heads: list[HeadTargets]
     frame_ids: list[str]
 
-    def to(self, device: torch.device) -> Batch:
-        """Move pictures and heads to a device."""
-        moved = self.pictures.to(device, non_blocking=True)
-        return Batch(moved, [one.to(device) for one in self.heads], self.frame_ids)
+    def to(self, device: torch.device) -> CropBatch:
+        """Move images and heads to a device."""
+        moved = self.images.to(device, non_blocking=True)
+        return CropBatch(moved, [one.to(device) for one in self.heads], self.frame_ids)
 
 
-def normalised(pictures: Tensor) -> Tensor:
+def normalised(images: Tensor) -> Tensor:
     """Turn (B, H, W, 3) bytes into (B, 3, H, W) numbers of mean 0 and spread 1, about."""
-    mean = torch.tensor(MEAN, device=pictures.device) * 255
-    spread = torch.tensor(SPREAD, device=pictures.device) * 255
-    return ((pictures.float() - mean) / spread).permute(0, 3, 1, 2).contiguous()
+    mean = torch.tensor(MEAN, device=images.device) * 255
+    spread = torch.tensor(SPREAD, device=images.device) * 255
+    return ((images.float() - mean) / spread).permute(0, 3, 1, 2).contiguous()
 
 
-def load_picture(path: Path, size_wh: tuple[int, int] | None = None) -> Picture:
-    """Read a picture, (H, W, 3) RGB.
+def load_image(path: Path, size_wh: tuple[int, int] | None = None) -> Image:
+    """Read an image, (H, W, 3) RGB.
 
     Raises:
-        PictureError: it is missing, can't be read, or has another size than `size_wh`.
+        ImageError: it is missing, can't be read, or has another size than `size_wh`.
     """
-    picture = decode_rgb(read_bytes(path))
-    found = (picture.shape[1], picture.shape[0])
+    image = decode_rgb(read_bytes(path))
+    found = (image.shape[1], image.shape[0])
     if size_wh is not None and found != size_wh:
-        raise PictureError("wrong-size", "{} x {} instead of {} x {}".format(*found, *size_wh))
-    return picture
+        raise ImageError("wrong-size", "{} x {} instead of {} x {}".format(*found, *size_wh))
+    return image
 
 
-def read_picture(frame: Frame) -> Picture:
-    """Read a frame's picture, (H, W, 3) RGB.
+def read_image(frame: Frame) -> Image:
+    """Read a frame's image, (H, W, 3) RGB.
 
     Raises:
         InputError: there is none, it can't be read, or it has another size than the table says.
     """
-    where = Where(str(frame.picture) if frame.picture else None, frame=frame.frame_id)
-    if frame.picture is None:
+    where = Where(str(frame.image) if frame.image else None, frame=frame.frame_id)
+    if frame.image is None:
         raise InputError(
-            "the data set holds labels alone",
+            "the dataset holds labels alone",
             where=where,
-            remedy="build it with pictures: without --images none",
+            remedy="build it with images: without --images none",
         )
     try:
-        return load_picture(frame.picture, frame.size_wh)
-    except PictureError as error:
+        return load_image(frame.image, frame.size_wh)
+    except ImageError as error:
         raise InputError(
             CODES[error.code].what,
             where=where,
@@ -96,20 +96,20 @@ def read_picture(frame: Frame) -> Picture:
         ) from error
 
 
-def scaled(picture: Picture, scale: float) -> Picture:
-    """Resize a picture; downwards by areas, so that nothing aliases."""
+def scaled(image: Image, scale: float) -> Image:
+    """Resize an image; downwards by areas, so that nothing aliases."""
     if scale == 1:
-        return picture
+        return image
     size_wh = (
-        max(round(picture.shape[1] * scale), 1),
-        max(round(picture.shape[0] * scale), 1),
+        max(round(image.shape[1] * scale), 1),
+        max(round(image.shape[0] * scale), 1),
     )
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, size_wh, interpolation=how), np.uint8)
+    return np.asarray(cv2.resize(image, size_wh, interpolation=how), np.uint8)
 
 
 def frames_with_boxes(dataset: Dataset, *, points_alone: bool) -> list[Frame]:
-    """Give a data set's frames, once every head that counts has what a detector learns from.
+    """Return a dataset's frames, once every head that counts has what a detector learns from.
 
     Args:
         dataset: whose frames.
@@ -143,7 +143,7 @@ def frames_with_boxes(dataset: Dataset, *, points_alone: bool) -> list[Frame]:
     return frames
 
 
-class Crops(TorchDataset[tuple[Picture, Heads, str]]):
+class Crops(TorchDataset[tuple[Image, HeadTargets, str]]):
     """Training crops; which one and how it looks hangs on seed, epoch and number alone."""
 
     def __init__(self, frames: list[Frame], config: TrainConfig) -> None:
@@ -153,8 +153,8 @@ class Crops(TorchDataset[tuple[Picture, Heads, str]]):
     def __len__(self) -> int:
         return max(len(self._frames), self._config.epoch_crops)
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[Picture, Heads, str]:
-        """Give one crop.
+    def __getitem__(self, item: tuple[int, int]) -> tuple[Image, HeadTargets, str]:
+        """Return one crop.
 
         Args:
             item: epoch and number.
@@ -165,30 +165,30 @@ class Crops(TorchDataset[tuple[Picture, Heads, str]]):
         frame = self._frames[number % len(self._frames)]
         spread = np.log([config.scale_low, config.scale_high])
         scale = config.scale * float(np.exp(random.uniform(*spread)))
-        picture, heads = _cut(read_picture(frame), frame, scale, config.crop_wh, random)
+        image, heads = _cut(read_image(frame), frame, scale, config.crop_wh, random)
         if config.flip and random.random() < 0.5:
-            picture, heads = _mirrored(picture, heads)
-        return _coloured(picture, config.colour, random), heads, frame.frame_id
+            image, heads = _mirrored(image, heads)
+        return _coloured(image, config.colour, random), heads, frame.frame_id
 
 
 def _cut(
-    picture: Picture,
+    image: Image,
     frame: Frame,
     scale: float,
     crop_wh: tuple[int, int],
     random: np.random.Generator,
-) -> tuple[Picture, Heads]:
-    """Scale a picture and cut a crop somewhere; what lies beyond the picture is grey.
+) -> tuple[Image, HeadTargets]:
+    """Scale an image and cut a crop somewhere; what lies beyond the image is grey.
 
     A head belongs to the crop that its centre lies in, half-open.
     """
-    picture = scaled(picture, scale)
-    size = np.array([picture.shape[1], picture.shape[0]])
+    image = scaled(image, scale)
+    size = np.array([image.shape[1], image.shape[0]])
     crop = np.array(crop_wh)
     room = size - crop
     first = np.where(room > 0, random.integers(0, np.maximum(room, 0) + 1), 0)
     out = np.full((crop[1], crop[0], 3), 124, np.uint8)
-    part = picture[first[1] : first[1] + crop[1], first[0] : first[0] + crop[0]]
+    part = image[first[1] : first[1] + crop[1], first[0] : first[0] + crop[0]]
     out[: part.shape[0], : part.shape[1]] = part
     return out, heads_of(frame, size / np.array(frame.size_wh), first, np.minimum(size, crop))
 
@@ -198,8 +198,8 @@ def heads_of(
     scale_xy: Floats,
     first: Ints,
     size: Ints,
-) -> Heads:
-    """Give the heads of a window of a scaled frame, in its pixels.
+) -> HeadTargets:
+    """Return the heads of a window of a scaled frame, in its pixels.
 
     Args:
         frame: as captured.
@@ -210,45 +210,45 @@ def heads_of(
     centres = frame.points_xy * scale_xy - first
     here = ((centres >= 0) & (centres < size)).all(axis=1)
     half = (frame.boxes_xyxy[:, 2:] - frame.boxes_xyxy[:, :2]) * scale_xy / 2
-    half = np.maximum(np.where(np.isfinite(half), half, LEAST_PX), LEAST_PX / 2)
+    half = np.maximum(np.where(np.isfinite(half), half, MIN_PX), MIN_PX / 2)
     boxes = np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
     near = ((centres + half > 0) & (centres - half < size)).all(axis=1)
     counted = frame.counted & here
     ignored = np.asarray(frame.status == "ignored", np.bool_) & near
     sigmas = (frame.sigmas_xy * scale_xy).astype(np.float32)
-    return Heads(
+    return HeadTargets(
         torch.from_numpy(boxes[counted]),
         torch.from_numpy(boxes[ignored]),
         torch.from_numpy(sigmas[counted]),
     )
 
 
-def _mirrored(picture: Picture, heads: Heads) -> tuple[Picture, Heads]:
-    width = picture.shape[1]
+def _mirrored(image: Image, heads: HeadTargets) -> tuple[Image, HeadTargets]:
+    width = image.shape[1]
 
     def turned(boxes: Tensor) -> Tensor:
         return torch.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
 
-    flipped = np.ascontiguousarray(picture[:, ::-1])
-    return flipped, Heads(turned(heads.boxes), turned(heads.ignored), heads.sigmas)
+    flipped = np.ascontiguousarray(image[:, ::-1])
+    return flipped, HeadTargets(turned(heads.boxes), turned(heads.ignored), heads.sigmas)
 
 
-def _coloured(picture: Picture, most: float, random: np.random.Generator) -> Picture:
+def _coloured(image: Image, most: float, random: np.random.Generator) -> Image:
     """Change brightness, contrast around the mean, and saturation around grey."""
     if most == 0:
-        return picture
+        return image
     brightness, contrast, saturation = 1 + random.uniform(-most, most, 3)
     # All three are linear in a pixel's colour: one matrix, one pass over the bytes.
     mix = saturation * np.eye(3) + (1 - saturation) / 3
-    shift = (1 - contrast) * brightness * np.mean(cv2.mean(picture)[:3])
+    shift = (1 - contrast) * brightness * np.mean(cv2.mean(image)[:3])
     matrix = np.column_stack([brightness * contrast * mix, np.full(3, shift)])
-    return np.asarray(cv2.transform(picture, matrix), np.uint8)
+    return np.asarray(cv2.transform(image, matrix), np.uint8)
 
 
-def batched(samples: list[tuple[Picture, Heads, str]]) -> Batch:
+def batched(samples: list[tuple[Image, HeadTargets, str]]) -> CropBatch:
     """Put crops together."""
-    pictures, heads, names = zip(*samples, strict=True)
-    return Batch(torch.from_numpy(np.stack(pictures)), list(heads), list(names))
+    images, heads, names = zip(*samples, strict=True)
+    return CropBatch(torch.from_numpy(np.stack(images)), list(heads), list(names))
 
 
 class EpochOrder(Sampler[tuple[int, int]]):
@@ -259,7 +259,7 @@ class EpochOrder(Sampler[tuple[int, int]]):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes; Lightning calls it."""
+        """Return which epoch comes; Lightning calls it."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -274,7 +274,7 @@ class EpochOrder(Sampler[tuple[int, int]]):
 
 
 def _share() -> tuple[int, int]:
-    """Give this process's rank, and how many train together; known once training has begun."""
+    """Return this process's rank, and how many train together; known once training has begun."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1

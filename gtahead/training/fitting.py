@@ -25,24 +25,25 @@ from torch.utils.data import DataLoader
 from gtahead import storage
 from gtahead.arrays import Progress
 from gtahead.dataset import Dataset, Frame
+from gtahead.detectors import DETECTORS
 from gtahead.errors import InputError, Where
 from gtahead.geometry import box_sides
-from gtahead.scoring.evaluator import figures
-from gtahead.scoring.ground_truth import Truth, truth_of
+from gtahead.scoring.evaluator import plain_metrics
+from gtahead.scoring.ground_truth import GroundTruth, ground_truth_of
 from gtahead.scoring.thresholds import choose
 from gtahead.training.config import TrainConfig
 from gtahead.training.crops import (
-    Batch,
+    CropBatch,
     Crops,
     EpochOrder,
     batched,
     frames_with_boxes,
     normalised,
-    read_picture,
+    read_image,
 )
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.holdout import parts_of
-from gtahead.training.inference import InPicture, as_predictions, find_heads
+from gtahead.training.inference import InImage, as_predictions, find_heads
 from gtahead.training.runs import (
     BEST,
     CHECKPOINTS,
@@ -53,7 +54,7 @@ from gtahead.training.runs import (
     open_run,
     record_of,
 )
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 
 KEPT = ("ap50", "f1_large", "precision_large", "recall_large", "mae", "rmse", "bias", "game3")
 
@@ -90,14 +91,16 @@ class _Module(pl.LightningModule):
 
     run: Run
 
-    def __init__(self, config: TrainConfig, truth: Truth, on_validated: Validated | None) -> None:
+    def __init__(
+        self, config: TrainConfig, ground_truth: GroundTruth, on_validated: Validated | None
+    ) -> None:
         super().__init__()
         self.config = config
         torch.manual_seed(config.seed)
         self.detector = make_detector(config)
         self.chosen: dict[str, Any] = {}
-        self._truth, self._on_validated = truth, on_validated
-        self._found: list[InPicture] = []
+        self._ground_truth, self._on_validated = ground_truth, on_validated
+        self._found: list[InImage] = []
         self._losses: dict[str, list[float]] = {}
 
     def transfer_batch_to_device(
@@ -107,10 +110,10 @@ class _Module(pl.LightningModule):
         dataloader_idx: int,
     ) -> Any:  # noqa: ANN401 - as it came
         del dataloader_idx
-        return batch.to(device) if isinstance(batch, Batch) else batch
+        return batch.to(device) if isinstance(batch, CropBatch) else batch
 
-    def training_step(self, batch: Batch, number: int) -> Tensor:
-        parts = self.detector.losses(normalised(batch.pictures), batch.heads)
+    def training_step(self, batch: CropBatch, number: int) -> Tensor:
+        parts = self.detector.losses(normalised(batch.images), batch.heads)
         together = torch.stack(list(parts.values()))
         values = dict(zip(parts, together.detach().tolist(), strict=True))  # a GPU is asked once
         for name, value in values.items():
@@ -135,18 +138,18 @@ class _Module(pl.LightningModule):
 
     def validation_step(self, frame: Frame, number: int) -> None:
         del number
-        self._found.append(find_heads(self.detector, read_picture(frame)))
-        if len(self._found) == len(self._truth):
+        self._found.append(find_heads(self.detector, read_image(frame)))
+        if len(self._found) == len(self._ground_truth):
             self._conclude()  # here, not at the end of the epoch: then averaged weights are gone
 
     def _conclude(self) -> None:
-        threshold, told = validated(self._truth, self._found)
+        threshold, reported = validated(self._ground_truth, self._found)
         losses = {f"loss_{name}": float(np.mean(found)) for name, found in self._losses.items()}
-        self.chosen = {"epoch": self.current_epoch, "threshold": threshold, **told}
+        self.chosen = {"epoch": self.current_epoch, "threshold": threshold, **reported}
         if not is_helper():
             self.run.note({"step": self.global_step, **self.chosen, **losses})
         for name in ("ap50", "mae"):
-            self.log(name, told.get(name, 0.0) or 0.0, batch_size=1, sync_dist=True)
+            self.log(name, reported.get(name, 0.0) or 0.0, batch_size=1, sync_dist=True)
         if self._on_validated is not None:
             self._on_validated(self.global_step, self.detector, dict(self.chosen))
 
@@ -174,17 +177,19 @@ class _Module(pl.LightningModule):
         }
 
 
-def validated(truth: Truth, found: list[InPicture]) -> tuple[float | None, dict[str, float | None]]:
-    """Choose the threshold of the least MAE, and give the figures there.
+def validated(
+    ground_truth: GroundTruth, found: list[InImage]
+) -> tuple[float | None, dict[str, float | None]]:
+    """Choose the threshold of the least MAE, and return the figures there.
 
     Returns:
         The threshold, None for a detector that only counts; figures, None where undefined.
     """
-    predictions = as_predictions(truth.pictures.ids, found, {})
+    predictions = as_predictions(ground_truth.images.ids, found, {})
     counts_only = all(one.count is not None for one in found)
-    threshold = None if counts_only else choose(truth, predictions).threshold
-    told = figures(truth, predictions, threshold)
-    values = {name: told[name] for name in KEPT if name in told}
+    threshold = None if counts_only else choose(ground_truth, predictions).threshold
+    reported = plain_metrics(ground_truth, predictions, threshold)
+    values = {name: reported[name] for name in KEPT if name in reported}
     return threshold, {n: None if math.isnan(v) else round(v, 6) for n, v in values.items()}
 
 
@@ -215,7 +220,7 @@ class _StopAfter(Callback):
             trainer.should_stop |= self._seen >= self._epochs
 
 
-@places(reads=["dataset"])
+@resolve_urls(reads=["dataset"])
 def train(
     dataset: str | Path = "dataset",
     out: str | Path | None = None,
@@ -229,7 +234,7 @@ def train(
     """Train a detector.
 
     Args:
-        dataset: a data set with pictures.
+        dataset: a dataset with images.
         out: folder of the run; `runs/<detector>-<loss>` unless given.
         config: see `gtahead.training.make_config`.
         resume: refuse to begin: there must be an unfinished run. It goes on in any case where
@@ -252,16 +257,16 @@ def train(
     opened = Dataset.open(dataset)
     folder = Path(out) if out is not None else Path("runs") / f"{config.detector}-{config.loss}"
     parts = parts_of(opened)
-    points_alone = config.detector == "density"
+    points_alone = DETECTORS[config.detector].counts_only
     frames = frames_with_boxes(parts.train, points_alone=points_alone)
-    truth = truth_of(opened, parts.validation, parts.split)
+    ground_truth = ground_truth_of(opened, parts.validation, parts.split)
     if config.scale == 0:
         config = replace(config, scale=fitting_scale(frames, config.stride))
     record = record_of(config, opened, parts, frames)
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         stack.enter_context(_torch_as_before())
-        module = _Module(config, truth, on_validated)
+        module = _Module(config, ground_truth, on_validated)
         if is_helper():
             last = checkpoint(folder, LAST)
             run = Run(folder, record, last=last if last.exists() else None)
@@ -280,7 +285,7 @@ def train(
 
 
 def is_emulated(precision: str) -> bool:
-    """Say whether a precision of 16 bits would be emulated here, at many times the cost."""
+    """Return whether a precision of 16 bits would be emulated here, at many times the cost."""
     old = torch.backends.cpu.get_cpu_capability() in ("AVX2", "NO AVX")
     return precision != "32-true" and old and not torch.cuda.is_available()
 
@@ -289,17 +294,17 @@ SCALE_CELLS, SCALES = 5.0, (0.25, 2.0)
 
 
 def fitting_scale(frames: list[Frame], stride: int) -> float:
-    """Give the scale of pictures at which the median head that counts is five cells wide."""
+    """Return the scale of images at which the median head that counts is five cells wide."""
     sides = np.concatenate([box_sides(frame.boxes_xyxy[frame.counted]) for frame in frames])
     known = sides[np.isfinite(sides) & (sides > 0)]
     if len(known) == 0:
         return 1.0
-    wished = SCALE_CELLS * stride / float(np.median(known))
-    return round(float(np.clip(wished, *SCALES)), 2)
+    target = SCALE_CELLS * stride / float(np.median(known))
+    return round(float(np.clip(target, *SCALES)), 2)
 
 
 def is_helper() -> bool:
-    """Say whether this process was started by another one to train with it, on a further device.
+    """Return whether this process was started by another one to train with it, on a further device.
 
     Lightning starts the same command again for each of them: they train, and write nothing.
     """
@@ -322,7 +327,7 @@ def _crops(frames: list[Frame], config: TrainConfig) -> DataLoader[Any]:
 def _trainer(
     config: TrainConfig, run: Run, stop_after: int | None, on_progress: Progress | None
 ) -> pl.Trainer:
-    best, mode = ("mae", "min") if config.detector == "density" else ("ap50", "max")
+    best, mode = ("mae", "min") if DETECTORS[config.detector].counts_only else ("ap50", "max")
     # After validation, never at the end of the training epoch: resumed from there, runs differ.
     # The last one apart from the best: Lightning's save_last leaves it where nothing got better.
     kept: dict[str, Any] = {
@@ -363,7 +368,7 @@ def _trainer(
 
 
 def _repeatable(config: TrainConfig) -> Literal["warn", False]:
-    """Say whether torch is to take the operations that give the same bits every time.
+    """Return whether torch is to take the operations that give the same bits every time.
 
     On a GPU not for Faster R-CNN: torchvision's repeatable RoIAlign is compiled there anew for
     other numbers of proposals, and a run of seconds took minutes.
@@ -406,7 +411,7 @@ def _tensorboard(folder: Path) -> Any:  # noqa: ANN401 - a logger or False
 
 @contextmanager
 def _torch_as_before() -> Any:  # noqa: ANN401 - a context
-    """Give torch's settings back: a run is no reason for a notebook's other work to slow down."""
+    """Return torch's settings back: a run is no reason for a notebook's other work to slow down."""
     before = torch.are_deterministic_algorithms_enabled()
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark = torch.backends.cudnn.benchmark

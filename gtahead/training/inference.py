@@ -1,4 +1,4 @@
-"""From pictures of any size to heads in their own pixels: scaled, tiled, each head once."""
+"""From images of any size to heads in their own pixels: scaled, tiled, each head once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torchvision.ops import box_iou
 from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.predictions import Predictions
 from gtahead.predictions.table import starts_of
-from gtahead.training.crops import Picture, normalised, scaled
+from gtahead.training.crops import Image, normalised, scaled
 from gtahead.training.detectors import Detector, Found
 from gtahead.training.detectors.detector import MULTIPLE
 
@@ -30,8 +30,8 @@ SEAM_IOU = 0.3
 
 
 @dataclass
-class InPicture:
-    """What was found in a picture, in its own pixels.
+class InImage:
+    """What was found in an image, in its own pixels.
 
     Attributes:
         boxes_xyxy: (N, 4), the surest first.
@@ -48,7 +48,7 @@ class InPicture:
 
 @dataclass(frozen=True)
 class Tile:
-    """A window of a picture, and the part of it that is this tile's own; pixels, half-open."""
+    """A window of an image, and the part of it that is this tile's own; pixels, half-open."""
 
     left: int
     top: int
@@ -58,11 +58,11 @@ class Tile:
 
 
 def tiles_of(size_wh: tuple[int, int], side: int) -> list[Tile]:
-    """Cover a picture with overlapping tiles whose own parts are disjoint and leave nothing out.
+    """Cover an image with overlapping tiles whose own parts are disjoint and leave nothing out.
 
     Args:
-        size_wh: of the picture.
-        side: of the tiles; those of a small picture are as large as it.
+        size_wh: of the image.
+        side: of the tiles; those of a small image are as large as it.
     """
     spans = [_spans(length, side) for length in size_wh]
     return [
@@ -87,16 +87,16 @@ def _spans(length: int, side: int) -> list[tuple[range, tuple[float, float]]]:
     ]
 
 
-def find_heads(detector: Detector, picture: Picture) -> InPicture:
-    """Find the heads of one picture, (H, W, 3) RGB, of any size.
+def find_heads(detector: Detector, image: Image) -> InImage:
+    """Find the heads of one image, (H, W, 3) RGB, of any size.
 
     Returns:
-        Boxes in the picture's own pixels.
+        Boxes in the image's own pixels.
     """
     config = detector.config
-    smaller = scaled(picture, config.scale)
+    smaller = scaled(image, config.scale)
     size_wh = (smaller.shape[1], smaller.shape[0])
-    back = np.array([picture.shape[1] / size_wh[0], picture.shape[0] / size_wh[1]])
+    back = np.array([image.shape[1] / size_wh[0], image.shape[0] / size_wh[1]])
     boxes, scores = np.zeros((0, 4)), np.zeros(0)
     count: float | None = None
     capped = False
@@ -111,11 +111,11 @@ def find_heads(detector: Detector, picture: Picture) -> InPicture:
             boxes, scores, more, found.scores.double().cpu().numpy(), tile, size_wh
         )
     order = np.argsort(-scores, kind="stable")
-    return InPicture(boxes[order] * np.tile(back, 2), scores[order], count, capped)
+    return InImage(boxes[order] * np.tile(back, 2), scores[order], count, capped)
 
 
 @torch.no_grad()
-def _find(detector: Detector, part: Picture) -> Found:
+def _find(detector: Detector, part: Image) -> Found:
     device = next(detector.parameters()).device
     pixels = torch.from_numpy(np.ascontiguousarray(part))[None].to(device)
     values = normalised(pixels)
@@ -126,7 +126,7 @@ def _find(detector: Detector, part: Picture) -> Found:
 
 
 def _own_count(density: torch.Tensor, tile: Tile, stride: int) -> float:
-    """Add up the cells whose centre is the tile's own and in the picture."""
+    """Add up the cells whose centre is the tile's own and in the image."""
     x = (torch.arange(density.shape[1]) + 0.5) * stride + tile.left
     y = (torch.arange(density.shape[0]) + 0.5) * stride + tile.top
     left, top, right, bottom = tile.own
@@ -180,12 +180,12 @@ def _near(boxes: Floats, tile: Tile) -> Ints:
 
 
 def as_predictions(
-    names: Iterable[str], found: list[InPicture], header: dict[str, Any]
+    names: Iterable[str], found: list[InImage], header: dict[str, Any]
 ) -> Predictions:
     """Put finds together as a prediction file has them.
 
     Args:
-        names: of the pictures.
+        names: of the images.
         found: in each.
         header: `dataset` and `method` of the file.
     """

@@ -1,4 +1,4 @@
-"""A trained heatmap detector as ONNX, for pictures of any size; held against torch first.
+"""A trained heatmap detector as ONNX, for images of any size; compared with torch first.
 
 Needs `pip install 'gtahead[onnx]'`.
 """
@@ -22,15 +22,15 @@ from gtahead import storage
 from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError, Where
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.crops import normalised
-from gtahead.training.detectors import CenterNet
+from gtahead.training.detectors.centernet import CenterNet
 from gtahead.training.detectors.detector import MULTIPLE
 
-MOST_DIFFERENCE = 1e-4
+MAX_DIFFERENCE = 1e-4
 """Between torch's outputs and the file's."""
 
 OPSET = 18
 CHECKED_WH = ((64, 96), (256, 160), (416, 320))
-LARGEST_CELLS = 1024
+MAX_CELLS = 1024
 """Sides up to so many times `MULTIPLE`: 32,768 px."""
 
 
@@ -52,15 +52,15 @@ class ExportedModel:
 
 
 class _Whole(nn.Module):
-    """From pictures as they are to heat, peaks, offsets and sides."""
+    """From images as they are to heat, peaks, offsets and sides."""
 
     def __init__(self, network: CenterNet) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Take (B, H, W, 3), RGB, 0 to 255; give maps of `stride`."""
-        logits, offset, size = self.network(normalised(pictures))
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Take (B, H, W, 3), RGB, 0 to 255; return maps of `stride`."""
+        logits, offset, size = self.network(normalised(images))
         heat = torch.sigmoid(logits)
         peaks = max_pool2d(heat[:, None], 3, 1, 1)[:, 0] == heat
         return heat, peaks, offset, size.exp()
@@ -69,7 +69,7 @@ class _Whole(nn.Module):
 def export_model(checkpoint: str | Path, out: str | Path = "model.onnx") -> ExportedModel:
     """Write a trained `centernet` as ONNX, and check that it gives what torch gives.
 
-    The file takes `pictures`, (B, H, W, 3) float32, RGB from 0 to 255, H and W multiples of 32 of
+    The file takes `images`, (B, H, W, 3) float32, RGB from 0 to 255, H and W multiples of 32 of
     any size, and gives, a cell for `stride` pixels: `heat` (B, R, C); `peaks`, true at its local
     maxima; `offset` (B, 2, R, C) and `size` (B, 2, R, C), x before y, in cells. The head of a
     peak at row r and column c has its centre at ((c + offset_x) stride, (r + offset_y) stride).
@@ -109,18 +109,18 @@ def export_model(checkpoint: str | Path, out: str | Path = "model.onnx") -> Expo
     with storage.naming_os_errors(to), storage.replacing(to) as part:
         _write(network, part, about)
         difference = _largest_difference(network, part)
-        if not difference <= MOST_DIFFERENCE:
+        if not difference <= MAX_DIFFERENCE:
             raise InputError(
                 f"the exported file differs from torch by {difference:.2g}",
                 where=Where(str(checkpoint)),
-                remedy=f"at most {MOST_DIFFERENCE:g} is allowed; another version of onnx may help",
+                remedy=f"at most {MAX_DIFFERENCE:g} is allowed; another version of onnx may help",
             )
     return ExportedModel(to, trained.threshold, stride, difference)
 
 
 def _write(network: nn.Module, path: Path, about: dict[str, str]) -> None:
-    rows = MULTIPLE * torch.export.Dim("rows", min=1, max=LARGEST_CELLS)
-    columns = MULTIPLE * torch.export.Dim("columns", min=1, max=LARGEST_CELLS)
+    rows = MULTIPLE * torch.export.Dim("rows", min=1, max=MAX_CELLS)
+    columns = MULTIPLE * torch.export.Dim("columns", min=1, max=MAX_CELLS)
     batch = torch.export.Dim("batch", min=1, max=4096)
     level = logging.getLogger("torch").level
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -132,9 +132,9 @@ def _write(network: nn.Module, path: Path, about: dict[str, str]) -> None:
                 (torch.zeros(2, 96, 128, 3),),
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=["pictures"],
+                input_names=["images"],
                 output_names=["heat", "peaks", "offset", "size"],
-                dynamic_shapes={"pictures": {0: batch, 1: rows, 2: columns}},
+                dynamic_shapes={"images": {0: batch, 1: rows, 2: columns}},
                 verbose=False,
             )
         finally:
@@ -153,10 +153,10 @@ def _largest_difference(network: nn.Module, path: Path) -> float:
     random = np.random.default_rng(0)
     largest = 0.0
     for number, (width, height) in enumerate(CHECKED_WH):
-        pictures = random.uniform(0, 255, (number + 1, height, width, 3)).astype(np.float32)
+        images = random.uniform(0, 255, (number + 1, height, width, 3)).astype(np.float32)
         found = dict(zip(("heat", "peaks", "offset", "size"),
-                         session.run(None, {"pictures": pictures}), strict=True))  # fmt: skip
-        heat, _, offset, size = network(torch.from_numpy(pictures))
+                         session.run(None, {"images": images}), strict=True))  # fmt: skip
+        heat, _, offset, size = network(torch.from_numpy(images))
         # Sides may be any number of cells: their differences are taken as shares.
         known = {"heat": heat, "offset": offset, "size": size}
         for name, expected in known.items():

@@ -1,4 +1,4 @@
-"""What a trained detector finds in a data set or in any pictures, as a prediction file."""
+"""What a trained detector finds in a dataset or in any images, as a prediction file."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gtahead.arrays import Progress
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
-from gtahead.images.reading import PictureError
+from gtahead.images.reading import ImageError
 from gtahead.parallel.pool import run_all
 from gtahead.predictions import check_target, write_predictions
 from gtahead.training.checkpoints import Trained, read_checkpoint
-from gtahead.training.crops import load_picture
-from gtahead.training.inference import InPicture, as_predictions, find_heads
-from gtahead.urls import places
+from gtahead.training.crops import load_image
+from gtahead.training.inference import InImage, as_predictions, find_heads
+from gtahead.urls import resolve_urls
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 BATCH = 8
-"""Pictures that a worker of a cluster takes at a time."""
+"""Images that a worker of a cluster takes at a time."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class PredictReport:
 
     Attributes:
         out: the prediction file.
-        pictures: how many were looked at.
+        images: how many were looked at.
         heads: found at or above the threshold; the sum of counts of a detector that only counts.
         threshold: from which score on a head counts.
-        capped: pictures with more heads than the detector gives.
-        findings: of pictures that can't be read; they are not in the file.
+        capped: images with more heads than the detector gives.
+        findings: of images that can't be read; they are not in the file.
     """
 
     out: Path
-    pictures: int
+    images: int
     heads: float
     threshold: float | None
     capped: list[str]
@@ -49,11 +49,11 @@ class PredictReport:
 
     @property
     def exit_code(self) -> int:
-        """0; 3 where pictures were set aside."""
+        """0; 3 where images were set aside."""
         return 3 if self.findings.anything_set_aside else 0
 
 
-@places(reads=["checkpoint", "data", "images"], writes=["out"])
+@resolve_urls(reads=["checkpoint", "data", "images"], writes=["out"])
 def predict(
     checkpoint: str | Path,
     data: str | Path = "dataset",
@@ -64,25 +64,25 @@ def predict(
     scheduler: str | None = None,
     on_progress: Progress | None = None,
 ) -> PredictReport:
-    """Find heads, and write them as `gtahead benchmark` reads them: in the pictures' own pixels.
+    """Find heads, and write them as `gtahead benchmark` reads them: in the images' own pixels.
 
     Args:
         checkpoint: `model.pt` of a run.
-        data: a data set.
+        data: a dataset.
         out: the prediction file: .json, .jsonl or .parquet.
-        split: of the data set.
-        images: a picture or a folder of pictures instead of a data set; they are named by their
+        split: of the dataset.
+        images: an image or a folder of images instead of a dataset; they are named by their
             paths in the folder.
-        scheduler: address of a Dask scheduler, whose workers look at the pictures; without it, this
+        scheduler: address of a Dask scheduler, whose workers look at the images; without it, this
             process does, on its GPU or all cores.
-        on_progress: called with pictures done, pictures in all, and the name.
+        on_progress: called with images done, images in all, and the name.
 
     Returns:
-        What was found; pictures that can't be read are set aside by name.
+        What was found; images that can't be read are set aside by name.
 
     Raises:
-        InputError: the checkpoint can't be read, no picture can, or there is no folder for `out`.
-        UsageError: no such split, no pictures, or another ending.
+        InputError: the checkpoint can't be read, no image can, or there is no folder for `out`.
+        UsageError: no such split, no images, or another ending.
         ResourceError: the file can't be written, or the scheduler or its workers won't do.
     """
     check_target(out)
@@ -107,23 +107,23 @@ def predict(
         method |= {"threshold": trained.threshold, "threshold_selected_on": "validation"}
     header["method"] = method
     batches = _batches(model, wanted, size=1 if scheduler is None else BATCH)
-    looked: dict[str, InPicture | PictureError] = {}
+    looked: dict[str, InImage | ImageError] = {}
     results = run_all(_look, batches, workers=1, scheduler=scheduler, folders=[model, root])
     with closing(results):
         for _, result in results:
             looked |= result
             if on_progress is not None:
                 on_progress(len(looked), len(wanted), next(reversed(result)))
-    found: dict[str, InPicture] = {}
+    found: dict[str, InImage] = {}
     findings = Findings()
     for one in wanted:
         seen = looked[one.name]
-        if isinstance(seen, PictureError):
+        if isinstance(seen, ImageError):
             findings.add(seen.code, Where(str(one.path)), detail=seen.detail)
         else:
             found[one.name] = seen
     if not found:
-        raise InputError("none of the pictures can be read", where=Where(str(wanted[0].path)))
+        raise InputError("none of the images can be read", where=Where(str(wanted[0].path)))
     write_predictions(out, as_predictions(found, list(found.values()), header))
     least = trained.threshold or 0.0
     heads = sum(
@@ -138,7 +138,7 @@ def predict(
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A picture to look at; its size where it is known."""
+    """An image to look at; its size where it is known."""
 
     name: str
     path: Path
@@ -146,27 +146,27 @@ class _Wanted:
 
 
 @dataclass(frozen=True)
-class _Task:
-    """Pictures to look at, and with what."""
+class _ShareTask:
+    """Images to look at, and with what."""
 
     model: Path
     wanted: Sequence[_Wanted]
 
 
-def _batches(model: Path, wanted: Sequence[_Wanted], size: int) -> list[tuple[str, _Task]]:
+def _batches(model: Path, wanted: Sequence[_Wanted], size: int) -> list[tuple[str, _ShareTask]]:
     wanted = [replace(one, path=one.path.absolute()) for one in wanted]
     parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
-    return [(part[0].name, _Task(model, part)) for part in parts]
+    return [(part[0].name, _ShareTask(model, part)) for part in parts]
 
 
-def _look(task: _Task) -> dict[str, InPicture | PictureError]:
-    """Find heads in pictures; give the fault of each that can't be read."""
+def _look(task: _ShareTask) -> dict[str, InImage | ImageError]:
+    """Find heads in images; return the fault of each that can't be read."""
     detector = _trained(task.model).detector
-    looked: dict[str, InPicture | PictureError] = {}
+    looked: dict[str, InImage | ImageError] = {}
     for one in task.wanted:
         try:
-            looked[one.name] = find_heads(detector, load_picture(one.path, one.size_wh))
-        except PictureError as error:
+            looked[one.name] = find_heads(detector, load_image(one.path, one.size_wh))
+        except ImageError as error:
             looked[one.name] = error
     return looked
 
@@ -191,14 +191,14 @@ def _read_once(model: Path, changed_ns: int, size: int) -> Trained:
 def _of_split(opened: Dataset, split: str) -> list[_Wanted]:
     part = opened.select(split=split)
     if not len(part):
-        raise UsageError("the split has no pictures", value=split)
+        raise UsageError("the split has no images", value=split)
     wanted = []
     for frame in part:
-        if frame.picture is None:
-            remedy = "build it with pictures: without --images none"
+        if frame.image is None:
+            remedy = "build it with images: without --images none"
             where = Where(str(opened.folder))
-            raise InputError("the data set holds labels alone", where=where, remedy=remedy)
-        wanted.append(_Wanted(frame.frame_id, frame.picture, frame.size_wh))
+            raise InputError("the dataset holds labels alone", where=where, remedy=remedy)
+        wanted.append(_Wanted(frame.frame_id, frame.image, frame.size_wh))
     return wanted
 
 
@@ -211,10 +211,8 @@ def _files(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
     if not root.is_dir():
-        raise InputError("there is no such picture or folder", where=Where(str(root)))
+        raise InputError("there is no such image or folder", where=Where(str(root)))
     files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise UsageError(
-            "no pictures there", value=str(root), remedy=f"known: {', '.join(SUFFIXES)}"
-        )
+        raise UsageError("no images there", value=str(root), remedy=f"known: {', '.join(SUFFIXES)}")
     return files

@@ -95,14 +95,14 @@ class Run:
 
 
 def checkpoint(folder: Path, name: str) -> Path:
-    """Give the path of a run's checkpoint, `BEST` or `LAST`."""
+    """Return the path of a run's checkpoint, `BEST` or `LAST`."""
     return folder / CHECKPOINTS / f"{name}.ckpt"
 
 
 def record_of(
     config: TrainConfig, opened: Dataset, parts: Parts, frames: list[Frame]
 ) -> dict[str, Any]:
-    """Say what a run is: settings, versions, data."""
+    """Return what a run is: settings, versions, data."""
     sides = np.concatenate([box_sides(frame.boxes_xyxy[frame.counted]) for frame in frames])
     cells = sides * config.scale / config.stride
     cells = cells[np.isfinite(cells)]

@@ -1,4 +1,4 @@
-"""What a detector is to learn from a picture's heads, made on the device that trains.
+"""What a detector is to learn from an image's heads, made on the device that trains.
 
 Cell (i, j) of stride s covers j s <= x < (j + 1) s; a head's kernel and mask sit on its cell.
 There is no matrix of heads by cells: every head writes into a window around itself.
@@ -20,11 +20,11 @@ CHUNK = 2_000_000
 
 
 @dataclass
-class Heads:
-    """The heads of one picture or crop, in its pixels.
+class HeadTargets:
+    """The heads of one image or crop, in its pixels.
 
     Attributes:
-        boxes: (N, 4) corners of the heads that count; their centres lie in the picture.
+        boxes: (N, 4) corners of the heads that count; their centres lie in the image.
         ignored: (K, 4) corners of heads that are neither to be found nor background.
         sigmas: (N, 2) of the kernels in density maps.
     """
@@ -33,13 +33,13 @@ class Heads:
     ignored: Tensor
     sigmas: Tensor
 
-    def to(self, device: torch.device) -> Heads:
+    def to(self, device: torch.device) -> HeadTargets:
         """Move all of it to a device."""
         boxes, ignored, sigmas = (
             tensor.to(device, non_blocking=True)
             for tensor in (self.boxes, self.ignored, self.sigmas)
         )
-        return Heads(boxes, ignored, sigmas)
+        return HeadTargets(boxes, ignored, sigmas)
 
 
 @dataclass
@@ -70,13 +70,13 @@ class HeatTargets:
     single: float
 
 
-def heat_targets(heads: list[Heads], shape: tuple[int, int], stride: int) -> HeatTargets:
+def heat_targets(heads: list[HeadTargets], shape: tuple[int, int], stride: int) -> HeatTargets:
     """Render heat, mask and regression targets.
 
     Args:
-        heads: of each picture; boxes have an area.
+        heads: of each image; boxes have an area.
         shape: rows and columns of the grid.
-        stride: pixels a cell.
+        stride: pixels per cell.
 
     Returns:
         The targets. Sigma is a quarter of the box's side, the mask's semi-axis half of it, both at
@@ -86,14 +86,14 @@ def heat_targets(heads: list[Heads], shape: tuple[int, int], stride: int) -> Hea
     device = heads[0].boxes.device
     grid = torch.zeros(len(heads), rows, columns, device=device)
     boxes = torch.cat([one.boxes for one in heads]).float() / stride
-    picture = torch.cat(
+    image = torch.cat(
         [torch.full((len(one.boxes),), at, device=device) for at, one in enumerate(heads)]
     )
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3)
     # Ranks settle ties: the smaller area first, then the order of the batch.
     rank = torch.argsort(sides.prod(dim=1), stable=True)
-    boxes, picture, centre, sides = boxes[rank], picture[rank], centre[rank], sides[rank]
+    boxes, image, centre, sides = boxes[rank], image[rank], centre[rank], sides[rank]
     limits = torch.tensor([columns - 1, rows - 1], device=device)
     cell = torch.minimum(centre.floor().long().clamp(min=0), limits)
     sigma, semi = (sides / 4).clamp(min=0.5), (sides / 2).clamp(min=0.5)
@@ -101,21 +101,21 @@ def heat_targets(heads: list[Heads], shape: tuple[int, int], stride: int) -> Hea
     mask, box = torch.zeros(2, grid.numel(), dtype=torch.bool, device=device)
     chunks = _chunks(sigma, limits)
     for part in chunks:
-        head, place, away = _windows(cell, picture, part, (CUT * sigma).ceil().long(), shape)
+        head, position, away = _windows(cell, image, part, (CUT * sigma).ceil().long(), shape)
         value = torch.exp(-((away / sigma[head]) ** 2).sum(dim=1) / 2)
-        heat.scatter_reduce_(0, place, value, "amax")
+        heat.scatter_reduce_(0, position, value, "amax")
         far = (away / semi[head]).abs()
-        mask[place[(far**2).sum(dim=1) <= 1]] = True
-        box[place[far.amax(dim=1) <= 1]] = True
+        mask[position[(far**2).sum(dim=1) <= 1]] = True
+        box[position[far.amax(dim=1) <= 1]] = True
     none = len(boxes)
     owner = torch.full((grid.numel(),), none, device=device)
     mass = torch.zeros(none, device=device)
     cells = torch.zeros(none, device=device)
     for part in chunks:
-        head, place, away = _windows(cell, picture, part, (CUT * sigma).ceil().long(), shape)
+        head, position, away = _windows(cell, image, part, (CUT * sigma).ceil().long(), shape)
         value = torch.exp(-((away / sigma[head]) ** 2).sum(dim=1) / 2)
-        first = value >= heat[place]
-        owner.scatter_reduce_(0, place[first], head[first], "amin")
+        first = value >= heat[position]
+        owner.scatter_reduce_(0, position[first], head[first], "amin")
         mine = ((away / semi[head]) ** 2).sum(dim=1) <= 1
         mass.index_add_(0, head[mine], value[mine])
         cells.index_add_(0, head[mine], torch.ones_like(value[mine]))
@@ -145,13 +145,13 @@ def heat_targets(heads: list[Heads], shape: tuple[int, int], stride: int) -> Hea
     )
 
 
-def _ignored(heads: list[Heads], shape: tuple[int, int], stride: int) -> Tensor:
+def _ignored(heads: list[HeadTargets], shape: tuple[int, int], stride: int) -> Tensor:
     """Find the cells whose centre lies in the ellipse of an ignored head, (B, H, W)."""
     device = heads[0].boxes.device
     out = torch.zeros(len(heads) * shape[0] * shape[1], dtype=torch.bool, device=device)
     boxes = torch.cat([one.ignored for one in heads]).float() / stride
     if len(boxes):
-        picture = torch.cat(
+        image = torch.cat(
             [torch.full((len(one.ignored),), at, device=device) for at, one in enumerate(heads)]
         )
         centre, semi = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
@@ -159,8 +159,8 @@ def _ignored(heads: list[Heads], shape: tuple[int, int], stride: int) -> Tensor:
         cell = centre.floor().long()
         limits = torch.tensor([shape[1] - 1, shape[0] - 1], device=device)
         for part in _chunks(semi / CUT, limits):
-            head, place, away = _windows(cell, picture, part, semi.ceil().long() + 1, shape)
-            out[place[((away / semi[head]) ** 2).sum(dim=1) <= 1]] = True
+            head, position, away = _windows(cell, image, part, semi.ceil().long() + 1, shape)
+            out[position[((away / semi[head]) ** 2).sum(dim=1) <= 1]] = True
     return out.view(len(heads), *shape)
 
 
@@ -176,19 +176,19 @@ def _chunks(sigma: Tensor, limits: Tensor) -> list[Tensor]:
 
 
 def _windows(
-    cell: Tensor, picture: Tensor, part: Tensor, reach: Tensor, shape: tuple[int, int]
+    cell: Tensor, image: Tensor, part: Tensor, reach: Tensor, shape: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """List the cells around some heads, those outside the grid left out.
 
     Args:
         cell: (N, 2) column and row of each head's cell.
-        picture: (N,) in which picture of the batch.
+        image: (N,) in which image of the batch.
         part: numbers of the heads that are wanted.
         reach: (N, 2) how many cells the window reaches to either side.
         shape: rows and columns.
 
     Returns:
-        (C,) head, (C,) place in the flat batch of grids, (C, 2) distance from the head's cell.
+        (C,) head, (C,) location in the flat batch of grids, (C, 2) distance from the head's cell.
     """
     rows, columns = shape
     limits = torch.tensor([columns - 1, rows - 1], device=cell.device)
@@ -202,22 +202,22 @@ def _windows(
     column = low[head, 0] + within % wide[head]
     row = low[head, 1] + torch.div(within, wide[head], rounding_mode="floor")
     head = part[head]
-    place = (picture[head] * rows + row) * columns + column
+    position = (image[head] * rows + row) * columns + column
     away = torch.stack([column, row], dim=1) - cell[head]
-    return head, place, away.float()
+    return head, position, away.float()
 
 
-def density_targets(heads: list[Heads], shape: tuple[int, int], stride: int) -> Tensor:
-    """Render density maps, (B, H, W): each head adds up to 1 inside its picture.
+def density_targets(heads: list[HeadTargets], shape: tuple[int, int], stride: int) -> Tensor:
+    """Render density maps, (B, H, W): each head adds up to 1 inside its image.
 
-    The kernel is sampled at the cells' centres around the head's own place, cut at 4 sigma.
+    The kernel is sampled at the cells' centres around the head's own location, cut at 4 sigma.
     """
     rows, columns = shape
     device = heads[0].boxes.device
     out = torch.zeros(len(heads) * rows * columns, device=device)
     boxes = torch.cat([one.boxes for one in heads]).float() / stride
     sigma = (torch.cat([one.sigmas for one in heads]).float() / stride).clamp(min=0.3)
-    picture = torch.cat(
+    image = torch.cat(
         [torch.full((len(one.boxes),), at, device=device) for at, one in enumerate(heads)]
     )
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -225,8 +225,8 @@ def density_targets(heads: list[Heads], shape: tuple[int, int], stride: int) -> 
     cell = torch.minimum(centre.floor().long().clamp(min=0), limits)
     shift = centre - cell - 0.5
     for part in _chunks(sigma, limits):
-        head, place, away = _windows(cell, picture, part, (CUT * sigma).ceil().long(), shape)
+        head, position, away = _windows(cell, image, part, (CUT * sigma).ceil().long(), shape)
         value = torch.exp(-(((away - shift[head]) / sigma[head]) ** 2).sum(dim=1) / 2)
         total = torch.zeros(len(boxes), device=device).index_add_(0, head, value)
-        out.index_add_(0, place, value / total[head].clamp(min=math.ulp(1.0)))
+        out.index_add_(0, position, value / total[head].clamp(min=math.ulp(1.0)))
     return out.view(len(heads), rows, columns)

@@ -1,4 +1,4 @@
-"""Captures, and data sets in formats that gtahead reads: one sequence at a time, in any process."""
+"""Captures, and datasets in formats that gtahead reads: one sequence at a time, in any process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gtahead.arrays import Booleans, Floats
 from gtahead.errors import InputError, Where
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.images.reading import (
-    PictureError,
+    ImageError,
     check_health,
     decode_grey,
     peek,
@@ -45,7 +45,7 @@ class SequenceChecked:
 
 
 def check_sequence(task: SequenceTask) -> SequenceChecked:
-    """Read one sequence as a build would, and check its pictures and its course in time."""
+    """Read one sequence as a build would, and check its images and its course in time."""
     done = SequenceChecked()
     source = task.source
     try:
@@ -63,16 +63,16 @@ def check_sequence(task: SequenceTask) -> SequenceChecked:
     inside = np.asarray(((points >= 0) & (points < here)).all(axis=1), np.bool_)
     _note_outside(captured, points, inside, done.findings)
     check_speeds(captured, done.findings)
-    if source.reader not in _PLAIN_PICTURES or exported_as(source.root) is not None:
+    if source.reader not in _PLAIN_IMAGES or exported_as(source.root) is not None:
         check_counts(captured, inside, done.findings)
-    if task.images != "none" and captured.pictures:
-        _check_pictures(captured, task, inside, done.findings)
+    if task.images != "none" and captured.images:
+        _check_images(captured, task, inside, done.findings)
         done.lag = lag_evidence(captured, lambda frame: _grey(frame, source))
     return done
 
 
 def _labels_of(source: SequenceSource) -> dict[str, Path]:
-    """Give the files of labels by their names; none where reading will say what is wrong."""
+    """Return the files of labels by their names; none where reading will say what is wrong."""
     try:
         files, _ = READERS[source.reader].inputs(source)
     except (InputError, OSError):
@@ -80,8 +80,8 @@ def _labels_of(source: SequenceSource) -> dict[str, Path]:
     return {os.path.relpath(path, source.root).replace(os.sep, "/"): path for path in files}
 
 
-_PLAIN_PICTURES = ("shanghaitech", "qnrf", "jhu", "nwpu", "fidtm", "crowdhuman", "voc", "yolo")
-"""Formats of pictures that don't follow one another, unless gtahead wrote them."""
+_PLAIN_IMAGES = ("shanghaitech", "qnrf", "jhu", "nwpu", "fidtm", "crowdhuman", "voc", "yolo")
+"""Formats of images that don't follow one another, unless gtahead wrote them."""
 
 
 def _note_outside(
@@ -92,19 +92,19 @@ def _note_outside(
 ) -> None:
     def tell(row: int) -> Finding:
         frame = captured.frames[int(captured.heads["frame_index"][row])].frame
-        place = Where(None, captured.name, frame, int(captured.heads["head_id"][row]))
-        return Finding("head-outside-frame", place, f"{points[row, 0]:g}, {points[row, 1]:g}")
+        location = Where(None, captured.name, frame, int(captured.heads["head_id"][row]))
+        return Finding("head-outside-frame", location, f"{points[row, 0]:g}, {points[row, 1]:g}")
 
     note_rows(findings, "head-outside-frame", ~inside, tell)
 
 
-def _check_pictures(
+def _check_images(
     captured: CapturedSequence,
     task: SequenceTask,
     inside: Booleans,
     findings: Findings,
 ) -> None:
-    """Look at every picture's header, or decode it."""
+    """Look at every image's header, or decode it."""
     counts = np.bincount(captured.heads["frame_index"][inside], minlength=len(captured.frames))
     for index, frame in enumerate(captured.frames):
         if (
@@ -122,17 +122,17 @@ def _check_pictures(
                 check_health(data, header)
             else:
                 header = peek(task.source.root / (frame.file or ""))
-        except PictureError as fault:
+        except ImageError as fault:
             code = fault.code
-            if code == "flat-picture" and counts[index]:
-                code = "heads-on-flat-picture"
+            if code == "flat-image" and counts[index]:
+                code = "heads-on-flat-image"
             findings.add(code, where, detail=fault.detail)
             continue
         if header.is_deep:
             findings.add("deep-colour", where, detail=f"mode {header.mode}")
         if (width, height) not in (header.size_wh, header.upright_wh):
-            told = f"{header.size_wh[0]} x {header.size_wh[1]} instead of {width} x {height}"
-            findings.add("wrong-size", where, detail=told)
+            reported = f"{header.size_wh[0]} x {header.size_wh[1]} instead of {width} x {height}"
+            findings.add("wrong-size", where, detail=reported)
 
 
 def _bytes_of(frame: CapturedFrame, source: SequenceSource) -> bytes:
@@ -143,12 +143,12 @@ def _bytes_of(frame: CapturedFrame, source: SequenceSource) -> bytes:
 
 
 def _grey(frame: CapturedFrame, source: SequenceSource) -> npt.NDArray[np.uint8] | None:
-    """Decode a picture in grey; None where it can't be."""
+    """Decode an image in grey; None where it can't be."""
     if frame.fault is not None or frame.layers:
         return None
     try:
         data = _bytes_of(frame, source)
         read_header(data)  # refuses what is too large to decode
         return decode_grey(data)
-    except PictureError:
+    except ImageError:
         return None

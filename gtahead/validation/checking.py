@@ -18,22 +18,22 @@ from gtahead.ingest.exports import exported_as
 from gtahead.ingest.model import Reader
 from gtahead.parallel.pool import run_all
 from gtahead.readers import READERS, choose_reader
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 from gtahead.validation.captures import SequenceChecked, SequenceTask, check_sequence
 from gtahead.validation.coco import check_coco
 from gtahead.validation.common import watched
 from gtahead.validation.dataset import check_dataset, open_dataset
 from gtahead.validation.files import check_file, kind_of
-from gtahead.validation.images import check_near_duplicates, check_pictures, picture_tasks
+from gtahead.validation.images import check_images, check_near_duplicates, image_tasks
 from gtahead.validation.motion import LagEvidence
 
 IMAGES = ("quick", "full", "none")
 
 MAPS = ("density", "heatmap")
-"""Formats of maps: nothing reads them back, but they can be held against their heads."""
+"""Formats of maps: nothing reads them back, but they can be compared with their heads."""
 
 
-@places(reads=["path", "against"], labels=["against"])
+@resolve_urls(reads=["path", "against"], labels=["against"])
 def validate(
     path: str | Path = "dataset",
     *,
@@ -44,16 +44,16 @@ def validate(
     scheduler: str | None = None,
     on_progress: Progress | None = None,
 ) -> Validation:
-    """Check a capture, a data set, an export, other people's labels, or a single file.
+    """Check a capture, a dataset, an export, other people's labels, or a single file.
 
     Args:
         path: a folder or a file.
         reader: `auto`, `capture`, `dataset`, `predictions`, or a name that `--from` takes.
-        images: `quick` reads each picture's header, `full` decodes it and looks for pictures that
+        images: `quick` reads each image's header, `full` decodes it and looks for images that
             nearly are in two splits, `none` leaves them alone.
-        against: a data set; then `path` is an export, and it's checked that it holds the same.
-        workers: processes; None for one a core, up to 4.
-        scheduler: address of a Dask scheduler, in place of processes of this machine.
+        against: a dataset; then `path` is an export, and it's checked that it holds the same.
+        workers: processes; None for one per core, up to 4.
+        scheduler: address of a Dask scheduler, instead of processes of this machine.
         on_progress: called at the start and after each part.
 
     Returns:
@@ -76,18 +76,18 @@ def validate(
     if images not in IMAGES:
         remedy = f"one of {', '.join(IMAGES)}"
         raise UsageError("unknown images", value=images, remedy=remedy)
-    place = Path(path)
-    if not place.exists():
+    position = Path(path)
+    if not position.exists():
         raise InputError(
             "no such file or folder",
-            where=Where(str(place)),
-            remedy="give a data set, a capture, an export or a file of labels",
+            where=Where(str(position)),
+            remedy="give a dataset, a capture, an export or a file of labels",
         )
     compared = None if against is None else Path(against)
     if scheduler is not None:
-        place = place.absolute()  # its workers stand elsewhere
-    how = _How(images, workers, scheduler, on_progress, place)
-    return Validation(place, *_kind(place, reader), how, compared)
+        position = position.absolute()  # its workers stand elsewhere
+    how = _How(images, workers, scheduler, on_progress, position)
+    return Validation(position, *_kind(position, reader), how, compared)
 
 
 class _How:
@@ -99,23 +99,23 @@ class _How:
         workers: int | None,
         scheduler: str | None,
         progress: Progress | None,
-        place: Path,
+        position: Path,
     ) -> None:
         self.images = images
         self.workers = workers
         self.scheduler = scheduler
         self.progress = progress
-        self.place = place
+        self.folder = position
 
     def run(
         self, function: Callable[[Any], Any], tasks: list[tuple[str, Any]]
     ) -> Iterator[tuple[str, Any]]:
-        """Work on tasks and give their names and results as they come."""
+        """Work on tasks and return their names and results as they come."""
         show = self.progress or (lambda done, total, name: None)
         show(0, len(tasks), "")
         workers = 1 if len(tasks) < 2 else self.workers
         found = run_all(
-            function, tasks, workers=workers, scheduler=self.scheduler, folders=[self.place]
+            function, tasks, workers=workers, scheduler=self.scheduler, folders=[self.folder]
         )
         with closing(found) as results:
             for done, (name, result) in enumerate(results, 1):
@@ -124,7 +124,7 @@ class _How:
 
 
 def _kind(path: Path, wanted: str) -> tuple[str, str]:
-    """Say what stands at a path, and why.
+    """Return what stands at a path, and why.
 
     Raises:
         UsageError: an unknown kind.
@@ -154,7 +154,7 @@ def _kind(path: Path, wanted: str) -> tuple[str, str]:
 
 
 _TOLD_WITH_PLACES = ("head-outside-frame", "head-without-frame", "duplicate-frame", "not-finite")
-"""What a reader finds in COCO files, and the file's own check with the places in it."""
+"""What a reader finds in COCO files, and the file's own check with the locations in it."""
 
 
 class Validation:
@@ -166,7 +166,7 @@ class Validation:
         reason: why it's taken for that.
         findings: so far; totals are exact.
         ledger: frames and heads that were read, where a reader read them.
-        largest_error_px: of a coordinate against the data set, where one is given.
+        largest_error_px: of a coordinate against the dataset, where one is given.
     """
 
     def __init__(self, path: Path, kind: str, reason: str, how: _How, against: Path | None) -> None:
@@ -187,7 +187,7 @@ class Validation:
                 yield from kept[known.get(code, 0) :]
 
     def finish(self) -> Findings:
-        """Go through all of it and give what was found."""
+        """Go through all of it and return what was found."""
         for _ in self:
             pass
         return self.findings
@@ -195,7 +195,7 @@ class Validation:
     @property
     def described(self) -> str:
         """What was checked, in words."""
-        kinds = {"dataset": "a data set", "file": f"a file of the kind {self.reason}"}
+        kinds = {"dataset": "a dataset", "file": f"a file of the kind {self.reason}"}
         what = kinds.get(self.kind, f"{self.kind} ({self.reason})")
         frames, heads = self.ledger.frames.kept, self.ledger.heads.kept
         if not frames:
@@ -203,7 +203,7 @@ class Validation:
         return f"{what}, {frames:,} frame{'s' * (frames != 1)}, {heads:,} head{'s' * (heads != 1)}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as one JSON object."""
+        """Return the report as one JSON object."""
         return {
             "path": str(self.path),
             "kind": self.kind,
@@ -253,8 +253,8 @@ class Validation:
         if self._how.images == "none":
             return
         hashes: dict[str, int] = {}
-        tasks = list(picture_tasks(opened, self._how.images))
-        for _, (found, more) in self._how.run(check_pictures, tasks):
+        tasks = list(image_tasks(opened, self._how.images))
+        for _, (found, more) in self._how.run(check_images, tasks):
             hashes |= more
             yield found
         part = Findings()
@@ -275,9 +275,9 @@ class Validation:
         try:
             sources = reader.list_sequences(Path(os.path.realpath(self.path)), part)
         except InputError as error:
-            if not any(self.findings.totals.values()):  # else the reason is told already
-                place = error.where or Where(str(self.path))
-                part.add("file-unreadable", place, error.value, error.what)
+            if not any(self.findings.totals.values()):  # else the reason is reported already
+                location = error.where or Where(str(self.path))
+                part.add("file-unreadable", location, error.value, error.what)
             sources = []
         yield part
         lag = LagEvidence()

@@ -19,26 +19,26 @@ from gtahead.validation.common import note_rows, repeated
 TOLERANCE_PX = 0.02
 """Twice what COCO files of ours round to: corners and points are rounded each by itself."""
 
-FARTHEST_PX = 1e7
-"""Coordinates beyond are no place of anything."""
+MAX_PX = 1e7
+"""Coordinates beyond are no position of anything."""
 
 SCHEMA_BYTES = 16_000_000
-"""Files up to this size are always held against the schema; larger ones where reading refuses them,
-up to `MAX_SCHEMA_BYTES`."""
+"""Files up to this size are always checked against the schema; larger ones where reading refuses
+them, up to `MAX_SCHEMA_BYTES`."""
 
 MAX_SCHEMA_BYTES = 10**9
 
 AT_ONCE = 1000
-"""Annotations that are held against the schema at once."""
+"""Annotations that are compared with the schema at once."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Heads:
+class _CheckedRows:
     """Annotations with what their images say of them.
 
     Attributes:
         columns: as `CocoFile` has them.
-        sizes_wh: (N, 2) of their pictures, NaN where unknown.
+        sizes_wh: (N, 2) of their images, NaN where unknown.
     """
 
     file: str
@@ -88,12 +88,12 @@ def _check_schema(path: Path, file: str, findings: Findings) -> None:
         return
     for count, (pointer, message) in enumerate(_schema_faults(document)):
         findings.add("breaks-schema", Where(file, field=pointer), detail=message)
-        if count == schemas.MOST_FAULTS:  # it's something else; nobody reads more
+        if count == schemas.MAX_FAULTS:  # it's something else; nobody reads more
             return
 
 
 def _schema_faults(document: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - JSON
-    """Hold a document against the schema, some annotations at a time.
+    """Check a document against the schema, some annotations at a time.
 
     The validator gathers all faults before it gives the first.
     """
@@ -111,7 +111,7 @@ def _schema_faults(document: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 
 
 
 def _check_images(coco: CocoFile, file: str, findings: Findings) -> Floats:
-    """Check images; give their sizes, NaN where nobody says them."""
+    """Check images; return their sizes, NaN where nobody says them."""
     ids = np.array([image["id"] for image in coco.images], np.int64)
     rows, firsts = repeated(ids)
     first_of = dict(zip(rows.tolist(), firsts.tolist(), strict=True))
@@ -131,8 +131,10 @@ def _check_images(coco: CocoFile, file: str, findings: Findings) -> Floats:
     for index, image in enumerate(coco.images):
         name = image["file_name"]
         if name in seen:
-            place = Where(file, field=f"/images/{index}/file_name")
-            findings.add("duplicate-frame", place, name, f"first at /images/{seen[name]}/file_name")
+            location = Where(file, field=f"/images/{index}/file_name")
+            findings.add(
+                "duplicate-frame", location, name, f"first at /images/{seen[name]}/file_name"
+            )
         seen.setdefault(name, index)
         size = image.get("width"), image.get("height")
         if all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in size):
@@ -146,12 +148,12 @@ def _check_categories(coco: CocoFile, file: str, findings: Findings) -> None:
     seen: dict[object, int] = {}
     for index, category in enumerate(coco.categories):
         key = category.get("id")
-        place = Where(file, field=f"/categories/{index}/id")
+        location = Where(file, field=f"/categories/{index}/id")
         if key in seen:
-            findings.add("duplicate-id", place, key, f"first at /categories/{seen[key]}/id")
+            findings.add("duplicate-id", location, key, f"first at /categories/{seen[key]}/id")
         seen.setdefault(key, index)
         if key == 0:
-            findings.add("category-zero", place, detail=str(category.get("name", "")))
+            findings.add("category-zero", location, detail=str(category.get("name", "")))
 
 
 def _check_annotations(coco: CocoFile, file: str, sizes: Floats, findings: Findings) -> None:
@@ -162,7 +164,7 @@ def _check_annotations(coco: CocoFile, file: str, sizes: Floats, findings: Findi
     image_ids = np.array([image["id"] for image in coco.images], np.int64)
     index, known = _find(columns["image_id"], image_ids)
     none = np.full((1, 2), np.nan)
-    heads = _Heads(file, columns, np.concatenate([sizes, none])[np.where(known, index, -1)])
+    heads = _CheckedRows(file, columns, np.concatenate([sizes, none])[np.where(known, index, -1)])
     _check_references(heads, "image_id", ~known, findings)
     categories = [c["id"] for c in coco.categories if isinstance(c.get("id"), int)]
     _, known = _find(columns["category_id"], np.array(categories, np.int64))
@@ -172,16 +174,16 @@ def _check_annotations(coco: CocoFile, file: str, sizes: Floats, findings: Findi
 
 
 def _find(values: Ints, among: Ints) -> tuple[Ints, Booleans]:
-    """Give the first place of each value, and whether it's there at all."""
+    """Return the first index of each value, and whether it's there at all."""
     if not len(among):
         return np.zeros(len(values), np.int64), np.zeros(len(values), np.bool_)
     order = np.argsort(among, kind="stable")
-    place = np.minimum(np.searchsorted(among[order], values), len(among) - 1)
-    found = order[place]
+    position = np.minimum(np.searchsorted(among[order], values), len(among) - 1)
+    found = order[position]
     return found, among[found] == values
 
 
-def _check_references(heads: _Heads, key: str, bad: Booleans, findings: Findings) -> None:
+def _check_references(heads: _CheckedRows, key: str, bad: Booleans, findings: Findings) -> None:
     note_rows(
         findings,
         "reference-to-nothing",
@@ -229,7 +231,7 @@ def _check_ids(columns: Mapping[str, Any], file: str, findings: Findings) -> Non
     )
 
 
-def _check_boxes(heads: _Heads, findings: Findings) -> None:
+def _check_boxes(heads: _CheckedRows, findings: Findings) -> None:
     box: Floats = heads.columns["bbox"]
     missing = np.isnan(box[:, 0])
 
@@ -242,7 +244,7 @@ def _check_boxes(heads: _Heads, findings: Findings) -> None:
         )
 
     note_rows(findings, "no-box", missing, lambda row: Finding("no-box", heads.at(row, "bbox")))
-    absurd = np.asarray((np.abs(box) > FARTHEST_PX).any(axis=1))
+    absurd = np.asarray((np.abs(box) > MAX_PX).any(axis=1))
     noted("not-finite", absurd)
     x, y, width, height = box.T
     flat = ((width <= 0) | (height <= 0)) & ~absurd
@@ -258,7 +260,7 @@ def _check_boxes(heads: _Heads, findings: Findings) -> None:
     _check_origin(heads, findings)
 
 
-def _check_origin(heads: _Heads, findings: Findings) -> None:
+def _check_origin(heads: _CheckedRows, findings: Findings) -> None:
     """Look for boxes that count from 1: whole numbers that begin at 1 and end one too far."""
     box = heads.columns["bbox"]
     if len(box) < 2 or not (box[:, :2] >= 1).all() or (box != np.floor(box)).any():
@@ -270,14 +272,14 @@ def _check_origin(heads: _Heads, findings: Findings) -> None:
         findings.add("boxes-from-one", heads.at(row, "bbox"), heads.box(row))
 
 
-def _check_points(heads: _Heads, findings: Findings) -> None:
+def _check_points(heads: _CheckedRows, findings: Findings) -> None:
     points: Floats = heads.columns["point"]
     given = ~np.isnan(points[:, 0])
     if not given.any():
         return
     box = heads.columns["bbox"]
 
-    def told(row: int) -> str:
+    def reported(row: int) -> str:
         return f"{points[row, 0]:g}, {points[row, 1]:g}"
 
     low, high = box[:, :2] - TOLERANCE_PX, box[:, :2] + box[:, 2:] + TOLERANCE_PX
@@ -287,7 +289,10 @@ def _check_points(heads: _Heads, findings: Findings) -> None:
         "point-outside-box",
         beside,
         lambda row: Finding(
-            "point-outside-box", heads.at(row, "gtahead/point"), told(row), f"box {heads.box(row)}"
+            "point-outside-box",
+            heads.at(row, "gtahead/point"),
+            reported(row),
+            f"box {heads.box(row)}",
         ),
     )
     outside = given & ((points < 0) | (points >= heads.sizes_wh)).any(axis=1)
@@ -295,5 +300,5 @@ def _check_points(heads: _Heads, findings: Findings) -> None:
         findings,
         "head-outside-frame",
         outside,
-        lambda row: Finding("head-outside-frame", heads.at(row, "gtahead/point"), told(row)),
+        lambda row: Finding("head-outside-frame", heads.at(row, "gtahead/point"), reported(row)),
     )

@@ -52,10 +52,10 @@ def watched(files: Mapping[str, Path], findings: Findings) -> Iterator[None]:
 
 def _state(path: Path) -> tuple[int, int, int] | None:
     try:
-        told = path.stat()
+        reported = path.stat()
     except OSError:
         return None
-    return told.st_ino, told.st_size, told.st_mtime_ns
+    return reported.st_ino, reported.st_size, reported.st_mtime_ns
 
 
 def repeated(values: Ints) -> tuple[Ints, Ints]:
@@ -73,5 +73,5 @@ def repeated(values: Ints) -> tuple[Ints, Ints]:
     starts = np.flatnonzero(~again)
     firsts = order[starts[np.cumsum(~again) - 1]]
     rows = order[again]
-    place = np.argsort(rows, kind="stable")
-    return rows[place], firsts[again][place]
+    position = np.argsort(rows, kind="stable")
+    return rows[position], firsts[again][position]

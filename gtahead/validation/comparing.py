@@ -1,4 +1,4 @@
-"""Exports against the data set that they were made of: the same frames, heads and coordinates."""
+"""Exports against the dataset that they were made of: the same frames, heads and coordinates."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SLACK_PX = 1e-3
 
 
 def compare(folder: Path, name: str, opened: Dataset, findings: Findings) -> float | None:
-    """Read an export back and hold it against its data set.
+    """Read an export back and hold it against its dataset.
 
     Args:
         folder: the export's.
         name: of its format.
-        opened: the data set.
+        opened: the dataset.
         findings: takes what differs.
 
     Returns:
@@ -41,7 +41,7 @@ def compare(folder: Path, name: str, opened: Dataset, findings: Findings) -> flo
     kind = FORMATS.get(name)
     if kind is None or kind.reader is None:
         raise InputError(
-            "not an export that can be held against a data set",
+            "not an export that can be compared with a dataset",
             where=Where(str(folder)),
             value=name,
             remedy="give what `gtahead export` wrote",
@@ -61,9 +61,9 @@ def compare(folder: Path, name: str, opened: Dataset, findings: Findings) -> flo
     seen: set[str] = set()
     for frame_id, heads in _frames_of(folder, kind, findings):
         sequence, _, frame_name = frame_id.rpartition("/")
-        place = Where(None, sequence, frame_name)
+        location = Where(None, sequence, frame_name)
         if frame_id not in wanted:
-            findings.add("differs-from-dataset", place, detail="the data set has no such frame")
+            findings.add("differs-from-dataset", location, detail="the dataset has no such frame")
             continue
         seen.add(frame_id)
         if sequence != current:
@@ -71,25 +71,27 @@ def compare(folder: Path, name: str, opened: Dataset, findings: Findings) -> flo
             current = sequence
         own = _exported(frames[frame_id], kind)
         if len(own) != len(heads):
-            told = f"the data set has {len(own)} heads for {kind.name}"
-            findings.add("differs-from-dataset", place, len(heads), told)
+            reported = f"the dataset has {len(own)} heads for {kind.name}"
+            findings.add("differs-from-dataset", location, len(heads), reported)
         elif len(own):
             error = _error(own, heads)
             largest.append(error)
             if error > kind.precision_px + SLACK_PX:
-                told = f"{kind.name} keeps {kind.precision_px:g} px"
-                findings.add("moved-against-dataset", place, f"{error:.3f} px", told)
+                reported = f"{kind.name} keeps {kind.precision_px:g} px"
+                findings.add("moved-against-dataset", location, f"{error:.3f} px", reported)
     for frame_id in sorted(wanted - seen):
         sequence, _, frame_name = frame_id.rpartition("/")
-        place = Where(None, sequence, frame_name)
-        findings.add("differs-from-dataset", place, detail="the frame is missing from the export")
+        location = Where(None, sequence, frame_name)
+        findings.add(
+            "differs-from-dataset", location, detail="the frame is missing from the export"
+        )
     return max(largest, default=None)
 
 
 def _frames_of(folder: Path, kind: Format, findings: Findings) -> Iterator[tuple[str, Floats]]:
     """Read an export: for each frame its heads' coordinates, as `_exported` gives them."""
     assert kind.reader is not None
-    quiet = Findings()  # what a reader finds is told by the check of the export itself
+    quiet = Findings()  # what a reader finds is reported by the check of the export itself
     for source in kind.reader.list_sequences(Path(os.path.realpath(folder)), quiet):
         try:
             captured = kind.reader.read(source, quiet, Ledger())
@@ -106,13 +108,13 @@ def _frames_of(folder: Path, kind: Format, findings: Findings) -> Iterator[tuple
 
 
 def _by_points(kind: Format) -> bool:
-    return "points" in kind.holds
+    return "points" in kind.supports
 
 
 def _exported(frame: Frame, kind: Format) -> Floats:
-    """Give the coordinates of the heads that a format is given: points, or boxes."""
+    """Return the coordinates of the heads that a format is given: points, or boxes."""
     keep = frame.status != "absent"
-    if "ignored" not in kind.holds:
+    if "ignored" not in kind.supports:
         keep &= frame.status != "ignored"
     if _by_points(kind) and not kind.boxed:
         return np.asarray(frame.points_xy[keep])
@@ -125,7 +127,7 @@ def _exported(frame: Frame, kind: Format) -> Floats:
 
 
 def _error(own: Floats, heads: Floats) -> float:
-    """Give the largest error of a coordinate, each head against the nearest one of the other."""
+    """Return the largest error of a coordinate, each head against the nearest one of the other."""
     known = np.isfinite(own).all(axis=1), np.isfinite(heads).all(axis=1)
     if not (known[0].any() and known[1].any()):
         return 0.0

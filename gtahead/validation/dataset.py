@@ -1,4 +1,4 @@
-"""Data sets: the tables against the manifest, against one another, and against the policy."""
+"""Datasets: the tables against the manifest, against one another, and against the policy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BORDER_PX = 1 / 256
 
 @dataclass
 class _Tally:
-    """Sums over sequences, to be held against the manifest."""
+    """Sums over sequences, to be compared with the manifest."""
 
     digests: dict[str, dict[str, str]] = field(default_factory=dict)
     split_of: dict[str, str] = field(default_factory=dict)
@@ -46,19 +46,19 @@ class _Tally:
 
 
 def check_dataset(opened: Dataset, findings: Findings) -> Iterator[str]:
-    """Check a data set's tables; a stop after each sequence, which is named.
+    """Check a dataset's tables; a stop after each sequence, which is named.
 
-    Pictures are looked at elsewhere.
+    Images are looked at elsewhere.
     """
     _check_files(opened, findings)
     frames = opened.frames()
     policy = CountPolicy.parse(opened.manifest.policy)
     _check_frames(frames, findings)
     tally = _Tally()
-    places: dict[str, list[int]] = {}
+    positions: dict[str, list[int]] = {}
     for row, sequence in enumerate(frames["sequence"]):
-        places.setdefault(sequence, []).append(row)
-    for sequence, rows in places.items():
+        positions.setdefault(sequence, []).append(row)
+    for sequence, rows in positions.items():
         mine = {name: [values[row] for row in rows] for name, values in frames.items()}
         splits = set(mine["split"])
         if len(splits) > 1:
@@ -82,7 +82,7 @@ def check_dataset(opened: Dataset, findings: Findings) -> Iterator[str]:
 
 
 def _check_files(opened: Dataset, findings: Findings) -> None:
-    """Hold the files against the manifest: there, unchanged, and no others."""
+    """Check the files against the manifest: there, unchanged, and no others."""
     named = opened.manifest.document["tables"]
     for file, row in named.items():
         path = opened.folder / file
@@ -102,20 +102,20 @@ def _check_frames(frames: Mapping[str, list[Any]], findings: Findings) -> None:
     seen: dict[str, int] = {}
     for row, frame_id in enumerate(frames["frame_id"]):
         sequence, frame = frames["sequence"][row], frames["frame"][row]
-        place = Where(FRAMES, sequence, frame, field=f"row {row}")
+        location = Where(FRAMES, sequence, frame, field=f"row {row}")
         if frame_id in seen:
-            findings.add("duplicate-frame", place, frame_id, f"first in row {seen[frame_id]}")
+            findings.add("duplicate-frame", location, frame_id, f"first in row {seen[frame_id]}")
         seen.setdefault(frame_id, row)
         if frame_id != f"{sequence}/{frame}":
-            findings.add("flag-differs", place, frame_id, "frame_id isn't sequence/frame")
+            findings.add("flag-differs", location, frame_id, "frame_id isn't sequence/frame")
         if frames["width"][row] < 1 or frames["height"][row] < 1:
             size = f"{frames['width'][row]} x {frames['height'][row]}"
-            findings.add("size-unknown", place, size)
+            findings.add("size-unknown", location, size)
         if frames["split"][row] not in SPLITS:
-            findings.add("bad-value", place, frames["split"][row], "no such split")
+            findings.add("bad-value", location, frames["split"][row], "no such split")
         file = frames["file"][row]
         if file is not None and not storage.is_safe_relative(file):
-            findings.add("unsafe-path", place, file)
+            findings.add("unsafe-path", location, file)
 
 
 def _check_sequence(
@@ -131,7 +131,7 @@ def _check_sequence(
     if not (opened.folder / file).is_file():
         return  # it's missing, and that has been noted
     heads = opened.head_codes(sequence, canonical.HEADS_V1.names)
-    ids = {frame_id: place for place, frame_id in enumerate(frames["frame_id"])}
+    ids = {frame_id: position for position, frame_id in enumerate(frames["frame_id"])}
     names = heads["frame_id_names"]
     place_of = np.array([ids.get(name, -1) for name in names] or [-1], np.int64)
     index = place_of[heads["frame_id"]]
@@ -366,7 +366,7 @@ def _digests(
 def _check_manifest(
     opened: Dataset, frames: Mapping[str, list[Any]], tally: _Tally, findings: Findings
 ) -> None:
-    """Hold what the manifest says of the whole against what the tables hold."""
+    """Check what the manifest says of the whole against what the tables hold."""
     document = opened.manifest.document
     statistics = document["statistics"]
     found: dict[str, tuple[object, object]] = {
@@ -393,16 +393,18 @@ def _check_manifest(
         found[f"statistics/splits/{split}"] = (row, there)
     for key, (said, is_) in found.items():
         if said != is_:
-            place = Where("manifest.json", field=f"/{key}")
-            findings.add("count-differs", place, str(said), f"the tables have {is_}")
+            location = Where("manifest.json", field=f"/{key}")
+            findings.add("count-differs", location, str(said), f"the tables have {is_}")
     _check_ledger(document["ledger"], findings)
     for split in SPLITS:
         names = document["splits"]["sequences"].get(split, [])
         there_too = sorted(name for name, one in tally.split_of.items() if one == split)
         if sorted(names) != there_too:
             odd = sorted(set(names) ^ set(there_too))
-            place = Where("manifest.json", field=f"/splits/sequences/{split}")
-            findings.add("flag-differs", place, ", ".join(odd[:3]), "the table of frames differs")
+            location = Where("manifest.json", field=f"/splits/sequences/{split}")
+            findings.add(
+                "flag-differs", location, ", ".join(odd[:3]), "the table of frames differs"
+            )
     if whole:
         _check_fingerprints(document["fingerprints"], tally, findings)
     _check_sources(document, tally, findings)
@@ -411,10 +413,10 @@ def _check_manifest(
 def _check_ledger(ledger: Mapping[str, Any], findings: Findings) -> None:
     for name, flow in ledger.items():
         if flow["in"] != flow["out"] + sum(flow["dropped"].values()):
-            place = Where("manifest.json", field=f"/ledger/{name}")
+            location = Where("manifest.json", field=f"/ledger/{name}")
             dropped = sum(flow["dropped"].values())
             findings.add(
-                "count-differs", place, flow["in"], f"{flow['out']} out and {dropped} dropped"
+                "count-differs", location, flow["in"], f"{flow['out']} out and {dropped} dropped"
             )
 
 
@@ -427,36 +429,36 @@ def _check_fingerprints(said: Mapping[str, Any], tally: _Tally, findings: Findin
                 if part in ("all", tally.split_of[sequence])
             ]
             if combined(mine) != digest:
-                place = Where("manifest.json", field=f"/fingerprints/{kind}/{part}")
-                findings.add("fingerprint-differs", place, f"{digest[:12]}…")
+                location = Where("manifest.json", field=f"/fingerprints/{kind}/{part}")
+                findings.add("fingerprint-differs", location, f"{digest[:12]}…")
 
 
 def _check_sources(document: Mapping[str, Any], tally: _Tally, findings: Findings) -> None:
-    """Hold what is said of each source against the tables."""
+    """Check what is said of each source against the tables."""
     kept = {source["sequence"]: source for source in document["sources"] if source["kept"]}
     for name in sorted(set(kept) ^ set(tally.split_of)):
-        place = Where("manifest.json", name, field="/sources")
-        findings.add("flag-differs", place, name, "the table of frames differs")
-    # Where the whole's differ, theirs do: that has been told.
+        location = Where("manifest.json", name, field="/sources")
+        findings.add("flag-differs", location, name, "the table of frames differs")
+    # Where the whole's differ, theirs do: that has been reported.
     known = "fingerprint-differs" in findings.totals
     for name, digests in () if known else tally.digests.items():
         said = kept.get(name, {}).get("digests", digests)
         if any(said.get(kind) != digest for kind, digest in digests.items()):
-            place = Where("manifest.json", name, field="/sources/digests")
-            findings.add("fingerprint-differs", place, f"{str(said.get('labels'))[:12]}…")
+            location = Where("manifest.json", name, field="/sources/digests")
+            findings.add("fingerprint-differs", location, f"{str(said.get('labels'))[:12]}…")
     simulated = any(source["simulated"] for source in kept.values())
     if document["simulated"] != simulated:
-        place = Where("manifest.json", field="/simulated")
-        findings.add("flag-differs", place, document["simulated"], "the sources differ")
+        location = Where("manifest.json", field="/simulated")
+        findings.add("flag-differs", location, document["simulated"], "the sources differ")
     for kind in KINDS:
         for split in SPLITS:
             if split not in document["fingerprints"][kind]:
-                place = Where("manifest.json", field=f"/fingerprints/{kind}/{split}")
-                findings.add("fingerprint-differs", place, "missing")
+                location = Where("manifest.json", field=f"/fingerprints/{kind}/{split}")
+                findings.add("fingerprint-differs", location, "missing")
 
 
 def open_dataset(folder: Path, findings: Findings) -> Dataset | None:
-    """Open a data set; what is in the way is a finding."""
+    """Open a dataset; what is in the way is a finding."""
     try:
         return Dataset.open(folder, check_names=False)
     except GtaheadError as error:

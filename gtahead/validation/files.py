@@ -1,4 +1,4 @@
-"""Single files: told apart by what stands in them, and held against their schemas."""
+"""Single files: distinguished by what stands in them, and compared with their schemas."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SCHEMA_OF_FORMAT = {
 }
 """Schemas by the key `format` that a file of gtahead's begins with."""
 
-LARGEST_JSON = 1_000_000_000
+MAX_JSON = 1_000_000_000
 """Bytes of a document that is read whole; COCO files may be larger."""
 
 
 def kind_of(path: Path) -> str:
-    """Say what a file is: `coco`, `points`, or the name of a schema.
+    """Return what a file is: `coco`, `points`, or the name of a schema.
 
     Raises:
         InputError: nothing that gtahead knows.
@@ -56,7 +56,7 @@ def kind_of(path: Path) -> str:
 
 def _read(path: Path, file: str) -> Any:  # noqa: ANN401 - JSON
     try:
-        if path.stat().st_size > LARGEST_JSON:
+        if path.stat().st_size > MAX_JSON:
             raise InputError(
                 "the file is too large to be read whole",
                 where=Where(file),
@@ -77,26 +77,26 @@ def check_file(path: Path, kind: str, findings: Findings) -> None:
     if kind == "predictions":
         _check_predictions(path, findings)
         return
-    for document, place in _documents(path, kind, findings):
+    for document, position in _documents(path, kind, findings):
         for pointer, message in schemas.faults(document, kind):
-            field = f"{place}, {pointer}" if place else pointer
+            field = f"{position}, {pointer}" if position else pointer
             findings.add("breaks-schema", Where(path.name, field=field), detail=message)
         if kind == "nwpu" and isinstance(document, dict):
             _check_nwpu(document, path.name, findings)
 
 
 def _check_predictions(path: Path, findings: Findings) -> None:
-    """Read predictions as `gtahead benchmark` does, without a truth."""
+    """Read predictions as `gtahead benchmark` does, without a ground truth."""
     try:
         read_predictions(path, findings)
     except InputError as error:
         value = None if error.value is None else str(error.value)
-        place = error.where or Where(path.name)
-        findings.add("file-unreadable", place, value, error.what)
+        location = error.where or Where(path.name)
+        findings.add("file-unreadable", location, value, error.what)
 
 
 def _documents(path: Path, kind: str, findings: Findings) -> Iterator[tuple[Any, str]]:
-    """Give a file's documents: one, or one a line; what can't be read is a finding."""
+    """Return a file's documents: one, or one per line; what can't be read is a finding."""
     if kind != "points":
         try:
             yield _read(path, path.name), ""
@@ -109,8 +109,8 @@ def _documents(path: Path, kind: str, findings: Findings) -> Iterator[tuple[Any,
                 try:
                     yield schemas.parse_json(line, path.name), f"line {number}"
                 except InputError as error:
-                    place = Where(path.name, field=f"line {number}")
-                    findings.add("file-unreadable", place, detail=error.what)
+                    location = Where(path.name, field=f"line {number}")
+                    findings.add("file-unreadable", location, detail=error.what)
 
 
 def _check_nwpu(document: dict[str, Any], file: str, findings: Findings) -> None:
@@ -120,8 +120,8 @@ def _check_nwpu(document: dict[str, Any], file: str, findings: Findings) -> None
         return
     said = document.get("human_num")
     if isinstance(said, int) and said != len(points):
-        place = Where(file, field="/human_num")
-        findings.add("count-differs", place, said, f"there are {len(points)} points")
+        location = Where(file, field="/human_num")
+        findings.add("count-differs", location, said, f"there are {len(points)} points")
     if isinstance(boxes, list) and boxes and len(boxes) != len(points):
-        place = Where(file, field="/boxes")
-        findings.add("boxes-differ", place, len(boxes), f"there are {len(points)} points")
+        location = Where(file, field="/boxes")
+        findings.add("boxes-differ", location, len(boxes), f"there are {len(points)} points")

@@ -1,4 +1,4 @@
-"""Pictures of a data set: there, of the right size, as released, and in one split only."""
+"""Images of a dataset: there, of the right size, as released, and in one split only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gtahead.dataset import Dataset
 from gtahead.errors import Where
 from gtahead.findings import Findings
 from gtahead.images.reading import (
-    PictureError,
+    ImageError,
     check_health,
     difference_hash,
     peek,
@@ -25,45 +25,45 @@ from gtahead.images.reading import (
 )
 
 NEAR_BITS = 3
-"""Difference hashes that differ in so many of their 64 bits are of pictures that look alike."""
+"""Difference hashes that differ in so many of their 64 bits are of images that look alike."""
 
-FEWEST_BITS = 12
-"""A hash with fewer bits of either kind is of a picture in which there is next to nothing."""
+MIN_BITS = 12
+"""A hash with fewer bits of either kind is of an image in which there is next to nothing."""
 
 AT_ONCE = 512
 
 
 @dataclass(frozen=True)
-class PictureTask:
-    """Some frames whose pictures are to be looked at; `images` is quick or full."""
+class ImageTask:
+    """Some frames whose images are to be looked at; `images` is quick or full."""
 
     folder: Path
     rows: list[dict[str, Any]]
     images: str
 
 
-def picture_tasks(opened: Dataset, images: str) -> Iterator[tuple[str, PictureTask]]:
-    """Cut a data set's pictures into parts for workers."""
+def image_tasks(opened: Dataset, images: str) -> Iterator[tuple[str, ImageTask]]:
+    """Cut a dataset's images into parts for workers."""
     names = ["frame_id", "sequence", "frame", "file", "width", "height", "sha256", "num_heads"]
     columns = opened.frames(names)
     rows = [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     rows = [row for row in rows if row["file"] is not None]
     for first in range(0, len(rows), AT_ONCE):
         part = rows[first : first + AT_ONCE]
-        yield part[0]["frame_id"], PictureTask(opened.folder, part, images)
+        yield part[0]["frame_id"], ImageTask(opened.folder, part, images)
 
 
-def check_pictures(task: PictureTask) -> tuple[Findings, dict[str, int]]:
-    """Check some pictures.
+def check_images(task: ImageTask) -> tuple[Findings, dict[str, int]]:
+    """Check some images.
 
     Returns:
-        What was found; and, where pictures were decoded, their difference hashes by frame.
+        What was found; and, where images were decoded, their difference hashes by frame.
     """
     findings = Findings()
     hashes: dict[str, int] = {}
     for row in task.rows:
         if not storage.is_safe_relative(row["file"]):
-            continue  # told already
+            continue  # reported already
         where = Where(row["file"], row["sequence"], row["frame"])
         try:
             if task.images == "full":
@@ -75,16 +75,16 @@ def check_pictures(task: PictureTask) -> tuple[Findings, dict[str, int]]:
                 hashes[row["frame_id"]] = difference_hash(data)
             else:
                 header = peek(task.folder / row["file"])
-        except PictureError as fault:
+        except ImageError as fault:
             code = fault.code
-            if code == "flat-picture" and row["num_heads"]:
-                code = "heads-on-flat-picture"
+            if code == "flat-image" and row["num_heads"]:
+                code = "heads-on-flat-image"
             findings.add(code, where, detail=fault.detail)
             continue
         size = row["width"], row["height"]
         if header.size_wh != size:
-            told = f"{header.size_wh[0]} x {header.size_wh[1]} instead of {size[0]} x {size[1]}"
-            findings.add("wrong-size", where, detail=told)
+            reported = f"{header.size_wh[0]} x {header.size_wh[1]} instead of {size[0]} x {size[1]}"
+            findings.add("wrong-size", where, detail=reported)
         if header.has_exif:
             findings.add("exif-left", where)
         if header.is_deep:
@@ -93,18 +93,18 @@ def check_pictures(task: PictureTask) -> tuple[Findings, dict[str, int]]:
 
 
 def check_near_duplicates(opened: Dataset, hashes: Mapping[str, int], findings: Findings) -> None:
-    """Look for pictures of one split that nearly are those of another."""
+    """Look for images of one split that nearly are those of another."""
     split_of = dict(zip(opened.frame_ids, opened.frames(["split"])["split"], strict=True))
     parts: dict[str, tuple[list[str], npt.NDArray[np.uint64]]] = {}
     for split in sorted(set(split_of.values())):
         ids = [one for one in hashes if split_of[one] == split]
         codes = np.array([hashes[one] for one in ids], np.uint64)
         bits = np.bitwise_count(codes)
-        some = (bits >= FEWEST_BITS) & (bits <= 64 - FEWEST_BITS)
+        some = (bits >= MIN_BITS) & (bits <= 64 - MIN_BITS)
         parts[split] = ([one for one, kept in zip(ids, some, strict=True) if kept], codes[some])
     names = list(parts)
-    for place, one in enumerate(names):
-        for other in names[place + 1 :]:
+    for position, one in enumerate(names):
+        for other in names[position + 1 :]:
             _compare(parts[one], parts[other], other, findings)
 
 

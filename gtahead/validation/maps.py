@@ -38,10 +38,10 @@ def check_maps(folder: Path, name: str, against: Path | None) -> Iterator[Findin
     Args:
         folder: the export's.
         name: density or heatmap.
-        against: the data set that it was made of; then peaks are held against its heads too.
+        against: the dataset that it was made of; then peaks are compared with its heads too.
 
     Raises:
-        InputError: the index or the data set can't be read.
+        InputError: the index or the dataset can't be read.
     """
     dataset = None if against is None else Dataset.open(against)
     frames = {} if dataset is None else {frame.frame_id: frame for frame in dataset}
@@ -53,8 +53,8 @@ def check_maps(folder: Path, name: str, against: Path | None) -> Iterator[Findin
     for row in rows:
         part = Findings()
         sequence, _, frame = (row.get("frame_id") or "").rpartition("/")
-        place = folder / SPLIT_WORDS.get(row.get("split", ""), "") / "ground_truth" / sequence
-        found = [place / f"{frame}{suffix}" for suffix in (".npz", ".h5")]
+        position = folder / SPLIT_WORDS.get(row.get("split", ""), "") / "ground_truth" / sequence
+        found = [position / f"{frame}{suffix}" for suffix in (".npz", ".h5")]
         path = next((one for one in found if one.is_file()), found[0])
         where = Where(path.relative_to(folder).as_posix(), sequence, frame)
         try:
@@ -93,7 +93,7 @@ _OF_DAMAGE = (
 )
 """What zipfile, NumPy and h5py raise of damaged files."""
 
-LARGEST_MAP = 2**30
+MAX_MAP = 2**30
 """Bytes of a map once it's unpacked; a file of kilobytes may claim more than any memory has."""
 
 
@@ -101,7 +101,7 @@ def _read_npz(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
     # From memory: NumPy leaves a file open that turns out to be no archive.
     data = io.BytesIO(storage.read_bytes(path))
     with zipfile.ZipFile(data) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > LARGEST_MAP:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_MAP:
             msg = "it claims more than 1 GiB"
             raise ValueError(msg)
     with np.load(data, allow_pickle=False) as stored:
@@ -126,7 +126,7 @@ def _read_h5(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
         if stored.external or stored.is_virtual:
             msg = "its map lies in another file"
             raise ValueError(msg)
-        if stored.size * stored.dtype.itemsize > LARGEST_MAP:
+        if stored.size * stored.dtype.itemsize > MAX_MAP:
             msg = "it claims more than 1 GiB"
             raise ValueError(msg)
         return np.asarray(stored), dict(stored.attrs)
@@ -143,8 +143,8 @@ def _check_map(
     stride, heads = (_whole(about.get(key)) for key in ("stride", "heads"))
     shape = map_shape(size_wh, stride) if stride > 0 and min(size_wh) > 0 else None
     if values.shape != shape:
-        told = f"{values.shape} instead of {shape}"
-        part.add("map-shape-differs", where, detail=told)
+        reported = f"{values.shape} instead of {shape}"
+        part.add("map-shape-differs", where, detail=reported)
         return
     if not np.isfinite(values).all() or (values < 0).any():
         part.add("map-unreadable", where, detail="it has cells that are negative or no numbers")
@@ -173,13 +173,13 @@ def _check_heads(
     where: Where,
     part: Findings,
 ) -> None:
-    """Hold a map against the heads of its frame."""
+    """Check a map against the heads of its frame."""
     points = frame.points_xy[frame.counted]
     inside = ((points >= 0) & (points < np.array(frame.size_wh))).all(axis=1)
     points = points[inside]
     if _whole(about.get("heads")) != len(points):
-        told = f"the data set has {len(points)}"
-        part.add("differs-from-dataset", where, _whole(about.get("heads")), told)
+        reported = f"the dataset has {len(points)}"
+        part.add("differs-from-dataset", where, _whole(about.get("heads")), reported)
         return
     if name == "heatmap":
         cells = np.unique(np.floor(points / _whole(about["stride"])).astype(np.int64), axis=0)

@@ -1,4 +1,4 @@
-"""Captures over time: speeds, jumps of the count, and labels that lag behind the pictures."""
+"""Captures over time: speeds, jumps of the count, and labels that lag behind the images."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ JUMP_SHARE, JUMP_HEADS = 0.5, 30
 
 LAGS = range(-3, 4)
 
-MOST_FRAMES = 40
-"""Pictures of a sequence that are looked at for a lag: consecutive ones, from its middle."""
+MAX_FRAMES = 40
+"""Images of a sequence that are looked at for a lag: consecutive ones, from its middle."""
 
-MOST_PAIRS = 3000
-FEWEST_PAIRS = 30
-"""Heads that were followed from one picture to the next, for a lag to be told."""
+MAX_PAIRS = 3000
+MIN_PAIRS = 30
+"""Heads that were followed from one image to the next, for a lag to be reported."""
 
-FEWEST_FRAMES = 6
+MIN_FRAMES = 6
 
 BETTER = 0.08
 """By how much the correlation must be better with another lag than without; and by three times its
 standard error."""
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
 
 def numbers_of(frames: Sequence[CapturedFrame]) -> Ints | None:
@@ -51,7 +51,7 @@ def numbers_of(frames: Sequence[CapturedFrame]) -> Ints | None:
 def _pairs(
     captured: CapturedSequence,
 ) -> tuple[Ints, Ints]:
-    """Give rows of the same person in a frame and in the next one; faulty frames are left out."""
+    """Return rows of the same person in a frame and in the next one; faulty frames are left out."""
     fine = np.array([one.fault is None for one in captured.frames] or [True])
     frame, head = captured.heads["frame_index"], captured.heads["head_id"]
     order = np.lexsort((frame, head))
@@ -61,7 +61,7 @@ def _pairs(
 
 
 def check_speeds(captured: CapturedSequence, findings: Findings) -> None:
-    """Look for persons that move faster than any person runs; needs places in the world and fps."""
+    """Look for persons that move faster than anybody runs; needs world coordinates and fps."""
     heads = captured.heads
     numbers = numbers_of(captured.frames)
     names = ("world_x_m", "world_y_m", "world_z_m")
@@ -78,8 +78,8 @@ def check_speeds(captured: CapturedSequence, findings: Findings) -> None:
     def tell(row: int) -> Finding:
         pair = int(after[row])
         name = captured.frames[int(heads["frame_index"][pair])].frame
-        place = Where(None, captured.name, name, int(heads["head_id"][pair]))
-        return Finding("speed-impossible", place, f"{speed[row]:.0f} m/s")
+        location = Where(None, captured.name, name, int(heads["head_id"][pair]))
+        return Finding("speed-impossible", location, f"{speed[row]:.0f} m/s")
 
     note_rows(findings, "speed-impossible", fast, tell)
 
@@ -109,10 +109,10 @@ def check_counts(captured: CapturedSequence, in_frame: Booleans, findings: Findi
 
 @dataclass
 class LagEvidence:
-    """How well heads are followed through the pictures, for each lag of the labels.
+    """How well heads are followed through the images, for each lag of the labels.
 
     Attributes:
-        correlations: for each of `LAGS`, the correlation of each head's patch in one picture with
+        correlations: for each of `LAGS`, the correlation of each head's patch in one image with
             that in the next, where the labels say the head went.
     """
 
@@ -124,10 +124,10 @@ class LagEvidence:
             self.correlations[lag] += values
 
     def verdict(self) -> tuple[int, float, float] | None:
-        """Give the lag that fits better than none, its correlation, and that of none."""
+        """Return the lag that fits better than none, its correlation, and that of none."""
         means = {lag: float(np.mean(v)) for lag, v in self.correlations.items() if v}
         least = min((len(v) for v in self.correlations.values()), default=0)
-        if least < FEWEST_PAIRS or 0 not in means:
+        if least < MIN_PAIRS or 0 not in means:
             return None
         best = max(means, key=lambda lag: means[lag])
         error = np.sqrt(
@@ -139,33 +139,33 @@ class LagEvidence:
 
 
 def lag_evidence(
-    captured: CapturedSequence, read: Callable[[CapturedFrame], Picture | None]
+    captured: CapturedSequence, read: Callable[[CapturedFrame], Image | None]
 ) -> LagEvidence:
-    """Follow heads through consecutive pictures, with labels of frames before and after.
+    """Follow heads through consecutive images, with labels of frames before and after.
 
     Args:
         captured: the sequence.
-        read: gives a frame's picture in grey, None where it can't be read.
+        read: gives a frame's image in grey, None where it can't be read.
     """
     evidence = LagEvidence()
     numbers = numbers_of(captured.frames)
-    if numbers is None or len(numbers) < FEWEST_FRAMES or not captured.pictures:
+    if numbers is None or len(numbers) < MIN_FRAMES or not captured.images:
         return evidence
-    first = max(0, (len(numbers) - MOST_FRAMES) // 2)
-    shown = range(first, min(len(numbers), first + MOST_FRAMES))
+    first = max(0, (len(numbers) - MAX_FRAMES) // 2)
+    shown = range(first, min(len(numbers), first + MAX_FRAMES))
     before, after = _moving(captured)
-    if len(before) < FEWEST_PAIRS // 3:
+    if len(before) < MIN_PAIRS // 3:
         return evidence
     frame = captured.heads["frame_index"][before]
     step = np.diff(numbers)
     usual = int(np.median(step))
     regular = step == usual
     random = np.random.default_rng(0)
-    last: Picture | None = None
-    share = max(1, MOST_PAIRS // max(1, len(shown)))
+    last: Image | None = None
+    share = max(1, MAX_PAIRS // max(1, len(shown)))
     for index in shown:
-        picture = read(captured.frames[index])
-        if last is not None and picture is not None and last.shape == picture.shape:
+        image = read(captured.frames[index])
+        if last is not None and image is not None and last.shape == image.shape:
             for lag in LAGS:
                 source = index - 1 + lag
                 low, high = min(source, index - 1), max(source, index - 1) + 1
@@ -175,14 +175,14 @@ def lag_evidence(
                 if len(rows) > share:
                     rows = random.choice(rows, share, replace=False)
                 evidence.correlations[lag] += _followed(
-                    captured, last, picture, before[rows], after[rows]
+                    captured, last, image, before[rows], after[rows]
                 )
-        last = picture
+        last = image
     return evidence
 
 
 def _moving(captured: CapturedSequence) -> tuple[Ints, Ints]:
-    """Give pairs of rows of persons that move enough to tell one frame from the next."""
+    """Return pairs of rows of persons that move enough to tell one frame from the next."""
     heads = captured.heads
     before, after = _pairs(captured)
     if "visibility" in heads:
@@ -196,7 +196,7 @@ def _moving(captured: CapturedSequence) -> tuple[Ints, Ints]:
 
 
 def _sides(heads: dict[str, Any]) -> Floats:
-    """Give the heads' sides in pixels, 12 where nobody says them."""
+    """Return the heads' sides in pixels, 12 where nobody says them."""
     if not all(name in heads for name in CAPTURED):
         return np.full(len(heads["x"]), 12.0)
     x0, y0, x1, y1 = (heads[name] for name in CAPTURED)
@@ -207,27 +207,27 @@ def _sides(heads: dict[str, Any]) -> Floats:
 
 def _followed(
     captured: CapturedSequence,
-    last: Picture,
-    picture: Picture,
+    last: Image,
+    image: Image,
     before: Ints,
     after: Ints,
 ) -> list[float]:
-    """Correlate each head's patch in one picture with that at its next place in the next one."""
+    """Correlate each head's patch in one image with that at its next location in the next one."""
     import cv2
 
     heads = captured.heads
     sides = _sides(heads)
-    height, width = picture.shape
+    height, width = image.shape
     found = []
     for one, other in zip(before.tolist(), after.tolist(), strict=True):
         side = int(np.clip(round(sides[one]), 7, 33))
-        places = [(float(heads["x"][row]), float(heads["y"][row])) for row in (one, other)]
+        positions = [(float(heads["x"][row]), float(heads["y"][row])) for row in (one, other)]
         half = side / 2
-        if not all(half <= x < width - half and half <= y < height - half for x, y in places):
+        if not all(half <= x < width - half and half <= y < height - half for x, y in positions):
             continue
         patches = [
             cv2.getRectSubPix(image, (side, side), (x - 0.5, y - 0.5)).astype(np.float64)
-            for image, (x, y) in zip((last, picture), places, strict=True)
+            for image, (x, y) in zip((last, image), positions, strict=True)
         ]
         centred = [patch - patch.mean() for patch in patches]
         spread = float(np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))

@@ -50,9 +50,9 @@ def _whole(found: Mapping[str, Any]) -> bool:
 
 
 def without_known(found: Findings, known: Findings) -> Findings:
-    """Give the findings that a baseline doesn't know.
+    """Return the findings that a baseline doesn't know.
 
-    Those that were given word for word are told apart one by one. Beyond, only totals are known:
+    Those that were given word for word are distinguished one by one. Beyond, only totals are known:
     what a code has more than in the baseline is new.
     """
     left = Findings()

@@ -1,4 +1,4 @@
-"""Looking at data: overlays of frames as pictures, sheets of several, and films of sequences."""
+"""Looking at data: overlays of frames as images, sheets of several, and films of sequences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gtahead import storage
 from gtahead.arrays import Progress
 from gtahead.drawing import write_png
 from gtahead.errors import InputError, UsageError, Where
-from gtahead.urls import places
+from gtahead.urls import resolve_urls
 from gtahead.viewing.films import FILMS, write_film
 from gtahead.viewing.layers import LAYERS, Canvas, draw
 from gtahead.viewing.shots import Album, open_album
@@ -39,11 +39,11 @@ class ViewReport:
     files: list[Path] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as one JSON object."""
+        """Return the report as one JSON object."""
         return {"frames": self.frames, "files": [str(path) for path in self.files]}
 
 
-@places(reads=["path", "predictions"], writes=["out"])
+@resolve_urls(reads=["path", "predictions"], writes=["out"])
 def view(
     path: str | Path = "dataset",
     frames: Sequence[str] = (),
@@ -58,7 +58,7 @@ def view(
     split: str | None = None,
     on_progress: Progress | None = None,
 ) -> ViewReport:
-    """Draw frames of a data set, a capture, an export or other people's labels.
+    """Draw frames of a dataset, a capture, an export or other people's labels.
 
     Args:
         path: its folder.
@@ -70,12 +70,12 @@ def view(
         fps: of the film.
         reader: kind of capture or labels, or auto.
         predictions: of a method: hits, misses and false heads are drawn.
-        split: of a data set.
+        split: of a dataset.
         on_progress: called at the start and after each frame.
 
     Raises:
         UsageError: an unknown layer, split or frame, or a name for `out` that doesn't fit.
-        InputError: nothing that gtahead knows, or a picture that doesn't decode.
+        InputError: nothing that gtahead knows, or an image that doesn't decode.
         ResourceError: it can't be written.
     """
     wanted = DEFAULT_LAYERS if layers is None and predictions is None else tuple(layers or ())
@@ -94,7 +94,7 @@ def view(
     sheet = not video and (grid is not None or not frames) and len(names) > 1
     width = SHEET_WIDTH if sheet else None
 
-    def drawn() -> Any:  # noqa: ANN401 - pictures as they come
+    def drawn() -> Any:  # noqa: ANN401 - images as they come
         for done, shot in enumerate(album.shots(names), 1):
             yield draw(shot, wanted, width=width)
             show(done, len(names), shot.frame_id)
@@ -126,10 +126,10 @@ def _check_target(target: Path, *, video: bool) -> None:
         raise UsageError("that is a film's name", value=target.name, remedy="add --video")
     if not video and suffix not in ("", ".png"):
         raise UsageError(
-            "pictures are written as PNG", value=target.name, remedy="end --out with .png"
+            "images are written as PNG", value=target.name, remedy="end --out with .png"
         )
     if suffix:
-        storage.require_folder_of(target, "the film" if video else "the picture")
+        storage.require_folder_of(target, "the film" if video else "the image")
 
 
 def _chosen(
@@ -171,8 +171,8 @@ def _spread(album: Album, count: int) -> list[str]:
     order = np.argsort(np.array(album.counts), kind="stable")
     chosen: list[int] = []
     used: dict[str, int] = {}
-    for place in np.linspace(0, len(order) - 1, min(count, len(order))):
-        near = sorted(range(len(order)), key=lambda at, place=place: abs(at - place))  # type: ignore[misc]
+    for position in np.linspace(0, len(order) - 1, min(count, len(order))):
+        near = sorted(range(len(order)), key=lambda at, position=position: abs(at - position))  # type: ignore[misc]
         near = [int(order[at]) for at in near[: 4 * count]]
         free = [row for row in near if row not in chosen]
         fewest = min(used.get(album.names[row].rpartition("/")[0], 0) for row in free)
@@ -184,7 +184,7 @@ def _spread(album: Album, count: int) -> list[str]:
 
 
 def _sheet(tiles: list[Canvas], grid: tuple[int, int]) -> Canvas:
-    """Lay pictures out in columns; rows are as high as their highest."""
+    """Lay images out in columns; rows are as high as their highest."""
     columns = min(grid[0], len(tiles))
     gap = 6
     rows = []
@@ -193,8 +193,8 @@ def _sheet(tiles: list[Canvas], grid: tuple[int, int]) -> Canvas:
         high = max(tile.shape[0] for tile in part)
         wide = max(tile.shape[1] for tile in tiles)
         row = np.full((high, columns * wide + (columns - 1) * gap, 3), 28, np.uint8)
-        for place, tile in enumerate(part):
-            left = place * (wide + gap)
+        for position, tile in enumerate(part):
+            left = position * (wide + gap)
             row[: tile.shape[0], left : left + tile.shape[1]] = tile
         rows += [row, np.full((gap, row.shape[1], 3), 28, np.uint8)]
     return np.ascontiguousarray(np.vstack(rows[:-1]), np.uint8)
@@ -202,21 +202,21 @@ def _sheet(tiles: list[Canvas], grid: tuple[int, int]) -> Canvas:
 
 def _write_one(target: Path, canvas: Canvas) -> None:
     if target.suffix.lower() != ".png":
-        raise UsageError("a sheet is one picture", value=target.name, remedy="end --out with .png")
+        raise UsageError("a sheet is one image", value=target.name, remedy="end --out with .png")
     write_png(target, canvas)
 
 
-def _write_each(target: Path, names: Sequence[str], pictures: Any) -> list[Path]:  # noqa: ANN401
-    """Write a picture a frame into a folder."""
+def _write_each(target: Path, names: Sequence[str], images: Any) -> list[Path]:  # noqa: ANN401
+    """Write an image per frame into a folder."""
     if target.suffix:
         raise UsageError(
-            f"{len(names)} frames don't go into one picture",
+            f"{len(names)} frames don't go into one image",
             value=target.name,
             remedy="name a folder for --out, or lay them out with --grid",
         )
     storage.make_folder(target)
     files = []
-    for name, canvas in zip(names, pictures, strict=True):
+    for name, canvas in zip(names, images, strict=True):
         path = target / f"{name.replace('/', '_')}.png"
         write_png(path, canvas)
         files.append(path)

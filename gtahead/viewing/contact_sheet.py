@@ -39,15 +39,15 @@ def draw_contact_sheet(captures: str | Path, names: Sequence[str]) -> npt.NDArra
         (H, W, 3) uint8 in OpenCV's order of channels, blue first.
 
     Raises:
-        InputError: a sequence can't be read, or has no pictures.
+        InputError: a sequence can't be read, or has no images.
     """
     policy = CountPolicy()
     tiles = []
-    for place in range(_SHEET_FRAMES):
-        name = names[place * len(names) // _SHEET_FRAMES]
+    for position in range(_SHEET_FRAMES):
+        name = names[position * len(names) // _SHEET_FRAMES]
         source = SequenceSource("native", Path(captures), name, name)
         sequence = READERS["native"].read(source, Findings(), Ledger())
-        earlier = sum(names[i * len(names) // _SHEET_FRAMES] == name for i in range(place))
+        earlier = sum(names[i * len(names) // _SHEET_FRAMES] == name for i in range(position))
         # Past the first frames, which may be empty, and a new one each time.
         number = (len(sequence.frames) // 2 + earlier) % len(sequence.frames)
         frame = sequence.frames[number]
@@ -71,7 +71,7 @@ def draw_contact_sheet(captures: str | Path, names: Sequence[str]) -> npt.NDArra
     return np.ascontiguousarray(np.vstack([np.hstack(row) for row in rows_of]), np.uint8)
 
 
-def _narrowed(picture: npt.NDArray[np.uint8], width: int) -> npt.NDArray[np.uint8]:
-    height = round(picture.shape[0] * width / picture.shape[1])
-    way = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=way), np.uint8)
+def _narrowed(image: npt.NDArray[np.uint8], width: int) -> npt.NDArray[np.uint8]:
+    height = round(image.shape[0] * width / image.shape[1])
+    way = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (width, height), interpolation=way), np.uint8)

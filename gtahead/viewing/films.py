@@ -29,7 +29,7 @@ def write_film(target: Path, frames: Iterator[Canvas], fps: float) -> None:
     """
     if not 0 < fps <= 120:
         raise UsageError(
-            "no such speed", value=fps, remedy="frames a second, above 0 and up to 120"
+            "no such speed", value=fps, remedy="frames per second, above 0 and up to 120"
         )
     codec = FILMS[target.suffix.lower()]
     first = next(frames, None)

@@ -1,4 +1,4 @@
-"""Layers over a picture: points, boxes, maps, ids, how much can be seen, what was found."""
+"""Layers over an image: points, boxes, maps, ids, how much can be seen, what was found."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ LAYERS = ("points", "boxes", "density", "heatmap", "ids", "occlusion")
 FOUND_BGR = {"hit": (90, 220, 60), "miss": (70, 70, 240), "false": (40, 190, 250)}
 """Green was found, red was missed, amber is no head: as in the page of a score."""
 
-LEAST_WIDTH = 960
-MOST_WIDTH = 3840
-"""Small pictures are magnified by a whole number, so that lines don't cover heads."""
+MIN_WIDTH = 960
+MAX_WIDTH = 3840
+"""Small images are magnified by a whole number, so that lines don't cover heads."""
 
 STRIP = 30
 _DARK = (28, 26, 24)
 _SUBPIXEL = 4
 _MAP_STRIDE = 2
-_MOST_IDS = 400
+_MAX_IDS = 400
 
 
 def draw(shot: Shot, layers: Sequence[str], *, width: int | None = None) -> Canvas:
@@ -40,13 +40,13 @@ def draw(shot: Shot, layers: Sequence[str], *, width: int | None = None) -> Canv
     Args:
         shot: the frame.
         layers: names in `LAYERS`; where the shot has findings, these are drawn beside them.
-        width: of the picture; by default that of the frame, magnified where it is small.
+        width: of the image; by default that of the frame, magnified where it is small.
 
     Returns:
         (H, W, 3) uint8 in OpenCV's order of channels, blue first.
 
     Raises:
-        InputError: the picture doesn't decode.
+        InputError: the image doesn't decode.
     """
     canvas, scale = _canvas(shot, width)
     for name in ("density", "heatmap"):
@@ -64,33 +64,33 @@ def draw(shot: Shot, layers: Sequence[str], *, width: int | None = None) -> Canv
 
 
 def _canvas(shot: Shot, width: int | None) -> tuple[Canvas, float]:
-    """Give the picture as it is to be drawn on, and how many of its pixels are one of the frame."""
+    """Return the image as it is to be drawn on, and how many of its pixels are one of the frame."""
     wide, high = shot.size_wh
     if shot.read is None:
-        picture = np.full((high, wide, 3), 60, np.uint8)
+        image = np.full((high, wide, 3), 60, np.uint8)
     else:
         data = np.frombuffer(shot.read(), np.uint8)
         decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
         if decoded is None:
             raise InputError(
-                "the picture doesn't decode",
+                "the image doesn't decode",
                 where=Where(frame=shot.frame_id),
                 remedy="`gtahead validate --images full` says what is wrong with it",
             )
-        picture = np.asarray(decoded, np.uint8)
+        image = np.asarray(decoded, np.uint8)
     if width is None:
-        width = wide * max(1, -(-LEAST_WIDTH // wide)) if wide < LEAST_WIDTH else wide
-        width = min(width, MOST_WIDTH)
+        width = wide * max(1, -(-MIN_WIDTH // wide)) if wide < MIN_WIDTH else wide
+        width = min(width, MAX_WIDTH)
     scale = width / wide
-    if picture.shape[1] == width:
-        return np.ascontiguousarray(picture), scale
-    way = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_LINEAR
+    if image.shape[1] == width:
+        return np.ascontiguousarray(image), scale
+    way = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_LINEAR
     size = (width, max(1, round(high * scale)))
-    return np.ascontiguousarray(cv2.resize(picture, size, interpolation=way), np.uint8), scale
+    return np.ascontiguousarray(cv2.resize(image, size, interpolation=way), np.uint8), scale
 
 
 def _typical_side(shot: Shot) -> float:
-    """Give the side of a typical head in pixels: of its boxes, else of the gaps between heads."""
+    """Return the side of a typical head in pixels: of its boxes, else of the gaps between heads."""
     sides = shot.boxes_xyxy[:, 2:] - shot.boxes_xyxy[:, :2]
     sides = sides[np.isfinite(sides).all(axis=1)]
     if len(sides):
@@ -128,9 +128,9 @@ def _dots(
     *,
     thickness: int = -1,
 ) -> None:
-    places = np.round((points_xy * scale - 0.5) * 2**_SUBPIXEL).astype(int).tolist()
+    positions = np.round((points_xy * scale - 0.5) * 2**_SUBPIXEL).astype(int).tolist()
     size = round(radius * 2**_SUBPIXEL)
-    for (x, y), colour in zip(places, colours, strict=True):
+    for (x, y), colour in zip(positions, colours, strict=True):
         cv2.circle(canvas, (x, y), size, colour, thickness, cv2.LINE_AA, _SUBPIXEL)
 
 
@@ -153,7 +153,7 @@ def _draw_found(canvas: Canvas, shot: Shot, scale: float) -> None:
         ("false", found.false_xy),
     ):
         colours = [FOUND_BGR[name]] * len(points)
-        if name == "false":  # a square: told apart without colours
+        if name == "false":  # a square: distinguished without colours
             for x, y in points * scale:
                 corner, end = (
                     (round(x - radius), round(y - radius)),
@@ -184,7 +184,7 @@ def _draw_found(canvas: Canvas, shot: Shot, scale: float) -> None:
 
 
 def _with_map(canvas: Canvas, shot: Shot, name: str) -> Canvas:
-    """Lay a density map or a heatmap over the picture, the more opaque the more there is."""
+    """Lay a density map or a heatmap over the image, the more opaque the more there is."""
     known = np.isfinite(shot.sigmas_xy).all(axis=1) & shot.of_status("counted")
     if not known.any():
         return canvas
@@ -211,21 +211,26 @@ def _with_ids(canvas: Canvas, shot: Shot, scale: float) -> Canvas:
     """Write ids beside heads; in a dense frame only of the largest, for the rest can't be read."""
     counted = np.flatnonzero(~shot.of_status("absent"))
     sides = shot.boxes_xyxy[counted, 3] - shot.boxes_xyxy[counted, 1]
-    order = counted[np.argsort(-np.nan_to_num(sides), kind="stable")][:_MOST_IDS]
+    order = counted[np.argsort(-np.nan_to_num(sides), kind="stable")][:_MAX_IDS]
     image = Image.fromarray(cv2.cvtColor(canvas, cv2.COLOR_BGR2RGB))
     brush = ImageDraw.Draw(image)
     font = ImageFont.load_default(11)
     for row in order:
         x, y = shot.points_xy[row] * scale
-        place = (x + 4, y - 6)
+        position = (x + 4, y - 6)
         brush.text(
-            place, str(shot.ids[row]), (255, 255, 255), font, stroke_width=1, stroke_fill=(0, 0, 0)
+            position,
+            str(shot.ids[row]),
+            (255, 255, 255),
+            font,
+            stroke_width=1,
+            stroke_fill=(0, 0, 0),
         )
     return np.ascontiguousarray(cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR), np.uint8)
 
 
 def _strip(shot: Shot, width: int, layers: Sequence[str]) -> Canvas:
-    """Say above the picture what it is, with the colours' meaning."""
+    """Write above the image what it is, with the colours' meaning."""
     image = Image.new("RGB", (width, STRIP), _DARK[::-1])
     brush = ImageDraw.Draw(image)
     font = ImageFont.load_default(15)

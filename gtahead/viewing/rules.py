@@ -31,7 +31,7 @@ def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
         (H, W, 3) uint8 in OpenCV's order of channels, blue first.
 
     Raises:
-        InputError: the data set has no pictures, or no true boxes in that frame.
+        InputError: the dataset has no images, or no true boxes in that frame.
     """
     counts = np.array(dataset.frames(["num_heads"])["num_heads"])
     filled = np.flatnonzero(counts)
@@ -39,18 +39,18 @@ def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
         raise InputError("no frame has heads that count", where=Where(str(dataset.folder)))
     middle = filled[np.argsort(counts[filled], kind="stable")[len(filled) // 2]]
     frame = dataset[dataset.frame_ids[middle]]
-    picture = frame_image(frame)
+    image = frame_image(frame)
     scene = standing_scene(dataset, frame.sequence)
     ids = dataset.select(sequences=[frame.sequence]).frame_ids
-    truth, known = true_boxes(scene)
+    ground_truth, known = true_boxes(scene)
     shown = (scene.heads["frame_index"] == ids.index(frame.frame_id)) & known
     shown &= scene.heads["status"] == COUNTED
-    found = measure_rules(scene, truth, shown)
+    found = measure_rules(scene, ground_truth, shown)
     if not found:
         raise InputError(
             "the frame has no true boxes to draw", where=Where(None, frame=frame.frame_id)
         )
-    side = float(np.median(truth[shown, 3] - truth[shown, 1]))
+    side = float(np.median(ground_truth[shown, 3] - ground_truth[shown, 1]))
     crop_wh = np.minimum(np.array(_TILE_WH) * max(side, 8.0) / _HEAD_PX, frame.size_wh)
     points = scene.points_xy[shown]
     candidates = points[:: 1 + len(points) // 500]
@@ -59,15 +59,15 @@ def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
     corner = np.clip(centre - crop_wh / 2, 0, np.array(frame.size_wh) - crop_wh)
     zoom = float(min(_TILE_WH / crop_wh))
     warp = np.array([[zoom, 0, -zoom * corner[0]], [0, zoom, -zoom * corner[1]]])
-    # OpenCV's places are those of centres of pixels.
+    # OpenCV's coordinates are those of centres of pixels.
     centred = warp.copy()
     centred[:, 2] += 0.5 * zoom - 0.5
-    base = cv2.warpAffine(picture, centred, _TILE_WH, flags=cv2.INTER_LINEAR)
+    base = cv2.warpAffine(image, centred, _TILE_WH, flags=cv2.INTER_LINEAR)
     tiles = []
     for rule, deviations in found.items():
         tile = np.array(base, np.uint8)
         for row, box in zip(deviations.rows, deviations.boxes_xyxy, strict=True):
-            for whole, colour in ((truth[row], WHITE), (box, COLOURS_BGR["counted"])):
+            for whole, colour in ((ground_truth[row], WHITE), (box, COLOURS_BGR["counted"])):
                 corners = (whole.reshape(2, 2) - corner) * zoom
                 rectangle(tile, corners.ravel(), colour, 2)
         words = f"{rule}: mean IoU {deviations.iou.mean():.2f} on {len(deviations.rows)} heads"
@@ -79,12 +79,12 @@ def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
 
 
 def frame_image(frame: Frame) -> npt.NDArray[np.uint8]:
-    """Read a frame's picture, (H, W, 3)."""
-    where = Where(None if frame.picture is None else str(frame.picture), frame=frame.frame_id)
-    if frame.picture is None:
+    """Read a frame's image, (H, W, 3)."""
+    where = Where(None if frame.image is None else str(frame.image), frame=frame.frame_id)
+    if frame.image is None:
         raise InputError(
-            "the data set holds labels alone",
+            "the dataset holds labels alone",
             where=where,
-            remedy="build it with --images link to draw on pictures",
+            remedy="build it with --images link to draw on images",
         )
-    return decoded_image(frame.picture.read_bytes(), where)
+    return decoded_image(frame.image.read_bytes(), where)

@@ -1,4 +1,4 @@
-"""What there is to look at: frames of data sets, captures, exports, and what was found in them."""
+"""What there is to look at: frames of datasets, captures, exports, and what was found in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gtahead.dataset import ANNOTATING, MANIFEST, WORK, CountPolicy, Dataset, Fr
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import inside
-from gtahead.images.reading import PictureError, read_bytes
+from gtahead.images.reading import ImageError, read_bytes
 from gtahead.ingest.model import BrokenSequence, CapturedSequence, Reader, SequenceSource
 from gtahead.readers import choose_reader
 from gtahead.scoring.evaluator import Score, benchmark
@@ -27,7 +27,7 @@ LONE_SIGMA_PX = 4.0
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class MatchedHeads:
     """What a method found in a frame.
 
     Attributes:
@@ -50,7 +50,7 @@ class Shot:
     Attributes:
         frame_id: its name.
         size_wh: width and height in pixels.
-        read: gives the picture's bytes; None where there is none.
+        read: gives the image's bytes; None where there is none.
         ids: (N,) ids of the persons.
         points_xy: (N, 2) centres of the heads.
         boxes_xyxy: (N, 4) boxes, NaN where a head has none.
@@ -69,7 +69,7 @@ class Shot:
     sigmas_xy: Floats
     visibility: Floats
     status: Ints
-    found: Found | None = None
+    found: MatchedHeads | None = None
 
     def of_status(self, name: str) -> Booleans:
         """(N,) which heads have a status."""
@@ -77,12 +77,12 @@ class Shot:
 
 
 def shot_of(frame: Frame) -> Shot:
-    """Give a data set's frame."""
+    """Return a dataset's frame."""
     codes = {name: code for code, name in enumerate(STATUS_NAMES)}
     return Shot(
         frame.frame_id,
         frame.size_wh,
-        None if frame.picture is None else _reader_of(frame.picture),
+        None if frame.image is None else _reader_of(frame.image),
         frame.head_ids,
         frame.points_xy,
         frame.boxes_xyxy,
@@ -96,9 +96,9 @@ def _reader_of(path: Path) -> Callable[[], bytes]:
     def read() -> bytes:
         try:
             return read_bytes(path)
-        except PictureError as fault:
+        except ImageError as fault:
             raise InputError(
-                f"the picture can't be read: {fault.code}", where=Where(str(path))
+                f"the image can't be read: {fault.code}", where=Where(str(path))
             ) from fault
 
     return read
@@ -123,11 +123,11 @@ class Album:
         self._get = get
 
     def sequence(self, name: str) -> list[str]:
-        """Give the ids of a sequence's frames."""
+        """Return the ids of a sequence's frames."""
         return [one for one in self.names if one.rpartition("/")[0] == name]
 
     def shots(self, names: Sequence[str]) -> Iterator[Shot]:
-        """Give frames, in the order asked for."""
+        """Return frames, in the order asked for."""
         return self._get(names)
 
 
@@ -138,13 +138,13 @@ def open_album(
     predictions: str | Path | None = None,
     split: str | None = None,
 ) -> Album:
-    """Open a data set, a capture, an export or other people's labels.
+    """Open a dataset, a capture, an export or other people's labels.
 
     Args:
         path: its folder.
         reader: a name that `--from` takes, or auto.
         predictions: of a method; then only frames of their split are there, with what was found.
-        split: of a data set; all unless given, `test` with predictions.
+        split: of a dataset; all unless given, `test` with predictions.
 
     Raises:
         UsageError: no such split or reader.
@@ -159,7 +159,7 @@ def open_album(
         return _of_dataset(dataset if split is None else dataset.select(split=split))
     if predictions is not None or split is not None:
         raise UsageError(
-            "predictions and splits are looked at on a data set",
+            "predictions and splits are looked at on a dataset",
             where=Where(str(folder)),
             remedy="build one first: gtahead build --raw",
         )
@@ -186,12 +186,12 @@ def _of_score(dataset: Dataset, folder: Path, predictions: str | Path, split: st
     if score.matching is None:
         first = next(iter(score.findings), None)
         raise InputError(
-            "the predictions can't be held against these heads"
+            "the predictions can't be compared with these heads"
             + (f": {first.what}" if first is not None else ": they have no points or boxes"),
             where=Where(str(predictions)),
             remedy="`gtahead benchmark` says all that is wrong with them",
         )
-    rows = {name: row for row, name in enumerate(score.truth.pictures.ids)}
+    rows = {name: row for row, name in enumerate(score.ground_truth.images.ids)}
     album = _of_dataset(dataset.select(split=split or "test"))
     inner = album.shots
 
@@ -202,16 +202,16 @@ def _of_score(dataset: Dataset, folder: Path, predictions: str | Path, split: st
     return Album(album.names, album.counts, get)
 
 
-def _found(score: Score, row: int) -> Found:
-    truth, matching = score.truth, score.matching
+def _found(score: Score, row: int) -> MatchedHeads:
+    ground_truth, matching = score.ground_truth, score.matching
     assert matching is not None
     mine = slice(score.starts[row], score.starts[row + 1])
-    heads = slice(truth.starts[row], truth.starts[row + 1])
-    missed = ~truth.ignored[heads] & ~matching.found(len(truth.points_xy))[heads]
+    heads = slice(ground_truth.starts[row], ground_truth.starts[row + 1])
+    missed = ~ground_truth.ignored[heads] & ~matching.found(len(ground_truth.points_xy))[heads]
     points = score.points_xy[mine]
-    return Found(
+    return MatchedHeads(
         points[matching.hits[mine]],
-        truth.points_xy[heads][missed],
+        ground_truth.points_xy[heads][missed],
         points[matching.false[mine]],
         float(score.states["found"][row]),
     )
@@ -228,7 +228,7 @@ def _of_capture(kind: Reader, folder: Path) -> Album:
     def sequence(name: str) -> CapturedSequence:
         if name not in read:
             read[name] = _read(kind, sources[name])
-            snap_heads(read[name].heads, read[name].sizes_wh)  # drawn as a data set has them
+            snap_heads(read[name].heads, read[name].sizes_wh)  # drawn as a dataset has them
         return read[name]
 
     def get(names: Sequence[str]) -> Iterator[Shot]:

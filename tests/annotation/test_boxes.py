@@ -60,7 +60,7 @@ def test_each_rule_by_hand() -> None:
     assert captured.boxes_xyxy[0].tolist() == [90, 190, 110.001, 212]  # as captured, not rounded
     assert captured.error_px.tolist() == [0, 0]
     del heads.heads["top_neck_m"]
-    assert sizes("joints") == [[5.4, 6.75], [10.8, 13.5]]  # 5 and 10 px in the picture
+    assert sizes("joints") == [[5.4, 6.75], [10.8, 13.5]]  # 5 and 10 px in the image
     tilted = HeadFrames(heads.heads, 1, heads.heights_px, heads.focal_px, np.array([-60.0]))
     boxes = give_boxes(tilted, BoxRule.parse("joints")).boxes_xyxy
     assert (boxes[:, 3] - boxes[:, 1]).round(2).tolist() == [13.5, 27]  # seen from 60 degrees above
@@ -170,7 +170,7 @@ def test_the_shipped_calibration_is_sound() -> None:
 
 
 def _street(count: int = 40, seed: int = 0) -> tuple[list[tuple[float, float]], np.ndarray]:
-    """Heads on a plane before a camera: their places, and true sides of 0.24 m at their depth."""
+    """Heads on a plane before a camera: their locations, and true sides of 0.24 m at their depth."""
     random = np.random.default_rng(seed)
     depth = random.uniform(8, 60, count)
     x = 960 + random.uniform(-8, 8, count) * FOCAL / depth

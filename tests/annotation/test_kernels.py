@@ -41,7 +41,7 @@ def test_each_rule_by_hand() -> None:
     assert sigmas("box:0.5")[0] == [8, 10]
     assert sigmas("fixed:15") == [[15, 15]] * 4
     assert sigmas("knn:k=2,beta=0.1") == [[5, 5], [2.5, 2.5], [2.5, 2.5], [3, 6]]  # alone: its box
-    assert sigmas("knn:k=1,beta=0.1")[1] == [0.5, 0.5]  # in one place
+    assert sigmas("knn:k=1,beta=0.1")[1] == [0.5, 0.5]  # in one location
     # A square of 8 px may shift by the root of r^2 - 16 r + 64 * 0.3 / 1.7, (2 r + 1) / 6.
     least = min(
         8 - np.sqrt(64 - 64 * 0.3 / 1.7),

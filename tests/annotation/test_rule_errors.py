@@ -1,4 +1,4 @@
-"""Rules against true boxes, on a data set."""
+"""Rules against true boxes, on a dataset."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_camera_and_joints_are_good_at_every_pitch(target: Path) -> None:
     for rule in ("camera", "joints"):
         pitches = rules[rule]["by"]["pitch"]
         assert len(pitches) >= 2
-        for band, told in pitches.items():
-            assert told["mean_iou"] >= 0.70, (rule, band)
+        for band, reported in pitches.items():
+            assert reported["mean_iou"] >= 0.70, (rule, band)
     assert rules["knn"]["all"]["mean_iou"] < rules["camera"]["all"]["mean_iou"]
 
 
 def test_figures_are_those_of_boxes_in_the_data_set(target: Path, tmp_path: Path) -> None:
     """`camera` again, without what evaluates: annotate, read both boxes, compare."""
-    told = evaluate(target).rules["camera"]["all"]
+    reported = evaluate(target).rules["camera"]["all"]
     true = {frame.frame_id: frame for frame in Dataset.open(target)}
     built = tmp_path / "set"
     (built / "heads").mkdir(parents=True)
@@ -53,21 +53,24 @@ def test_figures_are_those_of_boxes_in_the_data_set(target: Path, tmp_path: Path
         shared = np.prod(np.maximum(high - low, 0), axis=1)
         ious.append(shared / (area[0] + area[1] - shared))
     error, iou = np.concatenate(errors), np.concatenate(ious)
-    assert told["heads"] == len(error)
-    assert told["bias"] == pytest.approx(np.median(error), abs=6e-4)
-    assert told["median"] == pytest.approx(np.median(np.abs(error)), abs=6e-4)
-    assert told["p90"] == pytest.approx(np.quantile(np.abs(error), 0.9), abs=6e-4)
-    assert told["mean_iou"] == pytest.approx(iou.mean(), abs=6e-4)
+    assert reported["heads"] == len(error)
+    assert reported["bias"] == pytest.approx(np.median(error), abs=6e-4)
+    assert reported["median"] == pytest.approx(np.median(np.abs(error)), abs=6e-4)
+    assert reported["p90"] == pytest.approx(np.quantile(np.abs(error), 0.9), abs=6e-4)
+    assert reported["mean_iou"] == pytest.approx(iou.mean(), abs=6e-4)
 
 
 def test_every_head_falls_into_one_band(target: Path) -> None:
     found = evaluate(target, workers=2)
     assert found.rules == evaluate(target, workers=1).rules
     for rule in ("camera", "knn"):
-        told = found.rules[rule]
+        reported = found.rules[rule]
         for quantity in BANDS:
-            assert sum(b["heads"] for b in told["by"][quantity].values()) == told["all"]["heads"]
-            assert set(told["by"][quantity]) <= {name for name, _, _ in bands_of(quantity)}
+            assert (
+                sum(b["heads"] for b in reported["by"][quantity].values())
+                == reported["all"]["heads"]
+            )
+            assert set(reported["by"][quantity]) <= {name for name, _, _ in bands_of(quantity)}
 
 
 def test_it_does_not_matter_which_boxes_stand(target: Path, tmp_path: Path) -> None:
@@ -85,10 +88,10 @@ def test_nothing_to_compare_with(tmp_path: Path) -> None:
 
 def test_table_and_json(target: Path) -> None:
     was = {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in target.rglob("*.parquet")}
-    told = gtahead("annotate", target, "--evaluate")
-    assert told.code == 0, told.err
+    reported = gtahead("annotate", target, "--evaluate")
+    assert reported.code == 0, reported.err
     for word in ("mean IoU by pitch", "perspective:knn", "bias"):
-        assert word in told.out
+        assert word in reported.out
     document = orjson.loads(gtahead("annotate", target, "--evaluate", "--json").out)
     assert document["rules"] == evaluate(target).rules
     assert {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in was} == was
@@ -97,9 +100,9 @@ def test_table_and_json(target: Path) -> None:
     assert "leave --boxes, --sigma out" in both.err
 
 
-def test_the_picture_shows_rules_over_true_boxes(tiny_dataset: Path, tmp_path: Path) -> None:
+def test_the_image_shows_rules_over_true_boxes(tiny_dataset: Path, tmp_path: Path) -> None:
     png = tmp_path / "rules.png"
-    done = gtahead("annotate", tiny_dataset, "--evaluate", "--picture", png)
+    done = gtahead("annotate", tiny_dataset, "--evaluate", "--image", png)
     assert done.code == 0, done.err
     sheet = cv2.imread(str(png))
     assert sheet.shape[:2] == (2 * (480 + 34), 3 * 640)
@@ -109,18 +112,16 @@ def test_the_picture_shows_rules_over_true_boxes(tiny_dataset: Path, tmp_path: P
             tile = tile.astype(int)
             assert (np.abs(tile - (90, 220, 60)).sum(axis=2) < 20).sum() > 50  # the rule's
             assert (tile.min(axis=2) > 245).sum() > 20  # true boxes
-    nowhere = gtahead(
-        "annotate", tiny_dataset, "--evaluate", "--picture", tmp_path / "no" / "r.png"
-    )
+    nowhere = gtahead("annotate", tiny_dataset, "--evaluate", "--image", tmp_path / "no" / "r.png")
     assert nowhere.code == 1
-    assert "no such folder for the picture" in nowhere.err
+    assert "no such folder for the image" in nowhere.err
     assert str(tmp_path / "no" / "r.png") in nowhere.err
 
 
-def test_a_picture_needs_pictures(target: Path, tmp_path: Path) -> None:
-    refused = gtahead("annotate", target, "--evaluate", "--picture", tmp_path / "r.png")
+def test_a_image_needs_images(target: Path, tmp_path: Path) -> None:
+    refused = gtahead("annotate", target, "--evaluate", "--image", tmp_path / "r.png")
     assert refused.code == 1
     assert "labels alone" in refused.err
-    alone = gtahead("annotate", target, "--boxes", "knn", "--picture", tmp_path / "r.png")
+    alone = gtahead("annotate", target, "--boxes", "knn", "--image", tmp_path / "r.png")
     assert alone.code == 2
     assert not (tmp_path / "r.png").exists()

@@ -1,4 +1,4 @@
-"""Boxes and sigmas in a data set that was built."""
+"""Boxes and sigmas in a dataset that was built."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_sigma_rule_changes_labels_and_nothing_else(capture: Path, tmp_path:
     first = build(capture, tmp_path / "a", images="none").manifest["fingerprints"]
     second = build(capture, tmp_path / "b", images="none", sigma="fixed:7").manifest["fingerprints"]
     assert first["points"] == second["points"]
-    assert first["pictures"] == second["pictures"]
+    assert first["images"] == second["images"]
     assert first["labels"]["all"] != second["labels"]["all"]
     frame = next(frame for frame in Dataset.open(tmp_path / "b") if len(frame.head_ids))
     assert (frame.sigmas_xy == 7).all()

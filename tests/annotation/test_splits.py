@@ -9,14 +9,14 @@ from gtahead.annotation import SplitItem, balance_of, design_splits
 from gtahead.annotation.splits import SHARES, groups_of
 
 
-def items(count: int, places: int, seed: int = 0) -> list[SplitItem]:
+def items(count: int, positions: int, seed: int = 0) -> list[SplitItem]:
     random = np.random.default_rng(seed)
     return [
         SplitItem(
             f"seq_{number:02d}",
             int(np.exp(random.uniform(0, 8)) * 146),
             146,
-            frozenset({f"place {random.integers(places)}"}),
+            frozenset({f"location {random.integers(positions)}"}),
             (f"weather {random.integers(3)}",),
         )
         for number in range(count)
@@ -36,8 +36,8 @@ def test_35_sequences_split_20_5_10() -> None:
 def test_no_place_is_in_two_splits() -> None:
     everything = items(35, 12)
     found = design_splits(everything)
-    for place in {key for item in everything for key in item.keys}:
-        assert len({found[item.name] for item in everything if place in item.keys}) == 1
+    for position in {key for item in everything for key in item.keys}:
+        assert len({found[item.name] for item in everything if position in item.keys}) == 1
 
 
 def test_items_are_bound_through_others() -> None:
@@ -69,16 +69,16 @@ def test_every_split_is_filled_and_order_does_not_matter(heads: list[int], seed:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_heads_are_within_two_percent_of_the_wished_shares(seed: int) -> None:
+def test_heads_are_within_two_percent_of_the_target_shares(seed: int) -> None:
     everything = items(35, 22, seed)
     found = design_splits(everything)
     balance = balance_of(everything, found)
     assert balance.off("heads") <= 0.02
     heads = sum(item.heads for item in everything)
-    for split, wished in balance.wished.items():  # summed anew, without what the search sums
+    for split, target in balance.target.items():  # summed anew, without what the search sums
         mine = sum(item.heads for item in everything if found[item.name] == split)
         assert balance.shares["heads"][split] == pytest.approx(mine / heads)
-        assert wished == pytest.approx(SHARES[split] / 35)
+        assert target == pytest.approx(SHARES[split] / 35)
 
 
 def test_a_certificate_says_what_could_not_be_even() -> None:
@@ -87,16 +87,16 @@ def test_a_certificate_says_what_could_not_be_even() -> None:
     everything.append(SplitItem("quiet", 0, 1, frozenset({1})))
     found = design_splits(everything)
     assert found["crowd"] == found["quiet"]
-    told = balance_of(everything, found).as_dict()
-    assert told["bound"] == [["crowd", "quiet"]]
-    assert told["off"]["heads"] > 0.4  # nobody can share out one crowd
-    assert told["shares"]["night"][found["crowd"]] == 1
-    for row in told["shares"].values():
+    reported = balance_of(everything, found).as_dict()
+    assert reported["bound"] == [["crowd", "quiet"]]
+    assert reported["off"]["heads"] > 0.4  # nobody can share out one crowd
+    assert reported["shares"]["night"][found["crowd"]] == 1
+    for row in reported["shares"].values():
         assert sum(row.values()) == pytest.approx(1, abs=2e-4)
 
 
 def test_nothing_to_balance() -> None:
-    assert balance_of([], {}).as_dict() == {"wished": {}, "shares": {}, "off": {}, "bound": []}
+    assert balance_of([], {}).as_dict() == {"target": {}, "shares": {}, "off": {}, "bound": []}
     empty = balance_of([SplitItem("a", 0, 3)], {"a": "train"}).as_dict()
     assert "heads" not in empty["shares"]
     assert empty["off"] == {"sequences": 0, "frames": 0}

@@ -10,7 +10,7 @@ from helpers import make_sequence
 
 @pytest.fixture
 def captures(tmp_path: Path) -> Path:
-    """Four sequences at four places."""
+    """Four sequences at four locations."""
     root = tmp_path / "captures"
     root.mkdir()
     for name in ("a", "b", "c", "d"):

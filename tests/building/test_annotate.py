@@ -1,4 +1,4 @@
-"""Other boxes and sigmas for a data set that stands: the same as a build, and safe to stop."""
+"""Other boxes and sigmas for a dataset that stands: the same as a build, and safe to stop."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_annotated_equals_built(
     assert report.manifest == manifest(target)
     after = manifest(target)["fingerprints"]
     assert after["points"] == before["points"]
-    assert after["pictures"] == before["pictures"]
+    assert after["images"] == before["images"]
     assert after["labels"]["all"] != before["labels"]["all"]
     ours, theirs = files(target), files(tmp_path / "built")
     del ours["manifest.json"], theirs["manifest.json"]
@@ -173,7 +173,7 @@ def test_what_cannot_be_annotated(target: Path, tmp_path: Path) -> None:
         annotate(target, sigma="knn:betta=3")
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(InputError, match="not a gtahead data set"):
+    with pytest.raises(InputError, match="not a gtahead dataset"):
         annotate(empty, boxes="knn")
     assert list(empty.iterdir()) == []
     other = tmp_path / "other"
@@ -234,5 +234,5 @@ def test_a_manifest_without_a_known_rule(target: Path, spec: str | None) -> None
     assert refused.code == 1
     assert "/options/boxes" in refused.err
     assert "--boxes RULE" in refused.err
-    mended = gtahead("annotate", target, "--sigma", "fixed:3", "--boxes", "knn")
-    assert mended.code == 0, mended.err
+    fixed = gtahead("annotate", target, "--sigma", "fixed:3", "--boxes", "knn")
+    assert fixed.code == 0, fixed.err

@@ -9,15 +9,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers import HEADER, ROWS, edit_sequence, gtahead, make_sequence, picture, write_rows
+from helpers import HEADER, ROWS, edit_sequence, gtahead, image, make_sequence, write_rows
 
 from gtahead import Dataset
 
 Mutation = Callable[[Path], object]
-PICTURE = "seq/frames/000001.jpg > sequence seq > frame 000001"
+IMAGE = "seq/frames/000001.jpg > sequence seq > frame 000001"
 DOCUMENT = "seq/sequence.json > sequence seq"
 HEADS = "seq/heads.csv > sequence seq"
-MEND_ROW = "mend the row"
+MEND_ROW = "fix the row"
 
 
 def _put(data: bytes) -> Mutation:
@@ -51,7 +51,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error no-frames: {DOCUMENT} > frames: the sequence has no frames; it needs one at least: pictures or labels"
+            f"error no-frames: {DOCUMENT} > frames: the sequence has no frames; it needs one at least: images or labels"
         ],
     ),
     "no heads file": (
@@ -82,47 +82,47 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
             "the head's frame isn't listed in the sequence; list the frame or drop the row"
         ],
     ),
-    "frame without picture": (
+    "frame without image": (
         lambda folder: (folder / "frames/000001.jpg").unlink(),
         7,
         7,
-        [f"error picture-missing: {PICTURE}: the picture doesn't exist; add it or drop its record"],
+        [f"error image-missing: {IMAGE}: the image doesn't exist; add it or drop its record"],
     ),
-    "frame that names no picture": (
+    "frame that names no image": (
         _file_of_frame_1(None),
         7,
         7,
         [
-            f"error picture-missing: {DOCUMENT} > frame 000001 > file: the picture doesn't exist; add "
+            f"error image-missing: {DOCUMENT} > frame 000001 > file: the image doesn't exist; add "
             "it or drop its record",
-            "warning picture-without-record: seq/frames/000001.jpg > sequence seq: no list of frames names "
-            "the picture; list it, with or without heads, or move it away",
+            "warning image-without-record: seq/frames/000001.jpg > sequence seq: no list of frames names "
+            "the image; list it, with or without heads, or move it away",
         ],
     ),
-    "picture without frame": (
-        lambda folder: (folder / "frames/000009.jpg").write_bytes(picture(77)),
+    "image without frame": (
+        lambda folder: (folder / "frames/000009.jpg").write_bytes(image(77)),
         8,
         8,
         [
-            "warning picture-without-record: seq/frames/000009.jpg > sequence seq: no list of frames names "
-            "the picture; list it, with or without heads, or move it away"
+            "warning image-without-record: seq/frames/000009.jpg > sequence seq: no list of frames names "
+            "the image; list it, with or without heads, or move it away"
         ],
     ),
     "truncated in the header": (
-        _put(picture(5)[:400]),
+        _put(image(5)[:400]),
         7,
         7,
         [
-            f"error picture-truncated: {PICTURE}: the picture is cut short: 400 bytes; capture or copy "
+            f"error image-truncated: {IMAGE}: the image is cut short: 400 bytes; capture or copy "
             "it again"
         ],
     ),
     "truncated by two bytes": (
-        _put(picture(5)[:-2]),
+        _put(image(5)[:-2]),
         7,
         7,
         [
-            f"error picture-truncated: {PICTURE}: the picture is cut short: {len(picture(5)) - 2} "
+            f"error image-truncated: {IMAGE}: the image is cut short: {len(image(5)) - 2} "
             "bytes; capture or copy it again"
         ],
     ),
@@ -130,31 +130,29 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         _put(b""),
         7,
         7,
-        [f"error picture-empty: {PICTURE}: the picture has 0 bytes; capture it again"],
+        [f"error image-empty: {IMAGE}: the image has 0 bytes; capture it again"],
     ),
     "text named .jpg": (
         _put(b"hello"),
         7,
         7,
-        [
-            f"error not-a-picture: {PICTURE}: not a picture in a known format; save it as JPEG or PNG"
-        ],
+        [f"error not-an-image: {IMAGE}: not an image in a known format; save it as JPEG or PNG"],
     ),
-    "sideways picture": (
-        _put(picture(5, (48, 64))),
+    "sideways image": (
+        _put(image(5, (48, 64))),
         7,
         7,
         [
-            f"error wrong-size: {PICTURE}: the picture has another size than its sequence says: 48 x "
-            "64 instead of 64 x 48; mend the size that the labels give, or the picture; were the pictures resized?"
+            f"error wrong-size: {IMAGE}: the image has another size than its sequence says: 48 x "
+            "64 instead of 64 x 48; fix the size that the labels give, or the image; were the images resized?"
         ],
     ),
-    "flat picture": (
+    "flat image": (
         _put(FLAT),
         7,
         7,
         [
-            f"error flat-picture: {PICTURE}: the picture is of one colour: a loading screen, or "
+            f"error flat-image: {IMAGE}: the image is of one colour: a loading screen, or "
             "nothing was drawn: grey level 0 throughout; capture it again"
         ],
     ),
@@ -163,18 +161,18 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         7,
         7,
         [
-            f"error deep-colour: {PICTURE}: the picture isn't 8 bits a channel: mode I;16; convert it: "
+            f"error deep-colour: {IMAGE}: the image isn't 8 bits a channel: mode I;16; convert it: "
             "tone mapping is your decision"
         ],
     ),
-    "same picture twice": (
+    "same image twice": (
         lambda folder: (folder / "frames/000001.jpg").write_bytes(
             (folder / "frames/000000.jpg").read_bytes()
         ),
         7,
         7,
         [
-            f"warning duplicate-picture: {PICTURE}: the same picture as an earlier frame's: of "
+            f"warning duplicate-image: {IMAGE}: the same image as an earlier frame's: of "
             "seq/frames/000000.jpg; the game was paused; drop the frame"
         ],
     ),
@@ -182,7 +180,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         lambda folder: edit_sequence(folder, lambda d: d["frames"][1].update(sha256="0" * 64)),
         7,
         7,
-        [],  # the message holds the picture's own hash: see below
+        [],  # the message holds the image's own hash: see below
     ),
     "missing column": (
         _rows("0,1,10", header="frame,ped_id,x", only=True),
@@ -218,9 +216,9 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
             "frame were set aside or unreadable; it isn't empty but unknown; see the findings on its "
             "heads",
             f"error ragged-row: {HEADS} > line 6: the row has another number of fields than it "
-            "should: 3 fields instead of 5; mend it",
+            "should: 3 fields instead of 5; fix it",
             f"error ragged-row: {HEADS} > line 7: the row has another number of fields than it "
-            "should: 6 fields instead of 5; mend it",
+            "should: 6 fields instead of 5; fix it",
         ],
     ),
     "inf, -nan(ind), 1e+06, behind the camera": (
@@ -229,9 +227,9 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         9,
         [
             f"error not-finite: {HEADS} > frame 000003 > head 1 > line 6, x: the position isn't finite, "
-            "or is absurd (got 'inf'); the head can't be placed; mend the row",
+            "or is absurd (got 'inf'); the head can't be placed; fix the row",
             f"error not-finite: {HEADS} > frame 000003 > head 2 > line 7, y: the position isn't finite, "
-            "or is absurd (got '-nan(ind)'); the head can't be placed; mend the row",
+            "or is absurd (got '-nan(ind)'); the head can't be placed; fix the row",
             f"warning behind-camera: {HEADS} > frame 000003 > head 4 > line 9, depth_m: the head lies "
             "behind the camera (got -2.0); its pixels are mirrored and mean nothing",
             "info head-outside-frame: sequence seq > frame 000003 > head 3: the head lies outside the "
@@ -320,7 +318,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         [
             f"error bad-json: {DOCUMENT} > line 1, column 30: the JSON file can't be read: it ends too "
-            "early: unexpected end of data; mend it, or capture it again"
+            "early: unexpected end of data; fix it, or capture it again"
         ],
     ),
     "folder without sequence.json": (
@@ -352,10 +350,10 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         6,
         [
             f"warning bad-value: {HEADS} > frame 000001 > head 1 > line 3, visibility: the value is "
-            "impossible and read as unknown (got 1.5); mend the row",
+            "impossible and read as unknown (got 1.5); fix the row",
             f"warning bad-box: {HEADS} > frame 000001 > head 1 > line 3: the captured box isn't "
             "finite, has no area or doesn't hold its head (got '5, 5, 4, 15'); its frame gets pseudo "
-            "boxes; mend the row",
+            "boxes; fix the row",
         ],
     ),
 }
@@ -368,8 +366,8 @@ for _bad_path in ("../x.jpg", "/etc/passwd", "C:\\x.jpg", "file:///x.jpg", "fram
             f"error unsafe-path: {DOCUMENT} > frame 000001 > file: the path leaves the sequence's "
             f"folder (got {_bad_path!r}); name files by relative paths with `/`, without `..`, drive "
             "or scheme",
-            "warning picture-without-record: seq/frames/000001.jpg > sequence seq: no list of frames names "
-            "the picture; list it, with or without heads, or move it away",
+            "warning image-without-record: seq/frames/000001.jpg > sequence seq: no list of frames names "
+            "the image; list it, with or without heads, or move it away",
         ],
     )
 
@@ -385,7 +383,7 @@ def test_message_exit_status_and_what_is_kept(tmp_path: Path, name: str) -> None
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "dataset", "--workers", 1)
     if name == "wrong sha256":
         assert done.err.startswith(
-            f"error hash-mismatch: {PICTURE}: the picture isn't the one that was recorded: "
+            f"error hash-mismatch: {IMAGE}: the image isn't the one that was recorded: "
         )
     else:
         assert done.err.splitlines() == lines
@@ -409,7 +407,7 @@ def test_strict_stops_without_a_data_set(tmp_path: Path, name: str) -> None:
     done = gtahead("build", "--raw", captures, "--out", target, "--workers", 1, "--strict")
     assert done.code == 1
     assert done.err.splitlines()[-1] == (
-        f"error: {target}: stopped by --strict: items would be set aside; mend them and run again, or "
+        f"error: {target}: stopped by --strict: items would be set aside; fix them and run again, or "
         "leave --strict out"
     )
     assert not (target / "manifest.json").exists()
@@ -446,7 +444,7 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", tmp_path / "empty", "--out", tmp_path / "dataset")
     assert done.code == 1
     assert done.err == (
-        f"error: {tmp_path}/empty: no capture or data set that gtahead knows; known kinds: "
+        f"error: {tmp_path}/empty: no capture or dataset that gtahead knows; known kinds: "
         "native, jta, jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event, and what `gtahead formats` "
         "says is read; see the captures page of the docs\n"
     )
@@ -482,14 +480,14 @@ def test_names_of_any_language(tmp_path: Path, name: str) -> None:
     captures = tmp_path / "captures 中文"
     captures.mkdir()
     make_sequence(captures, name)
-    done = gtahead("build", "--raw", captures, "--out", tmp_path / "data set é", "--workers", 1)
+    done = gtahead("build", "--raw", captures, "--out", tmp_path / "dataset é", "--workers", 1)
     assert (done.code, done.err) == (0, "")
-    dataset = Dataset.open(tmp_path / "data set é")
+    dataset = Dataset.open(tmp_path / "dataset é")
     assert dataset.frame_ids[0] == f"{name}/000000"
     frame = dataset[f"{name}/000000"]
     assert frame.count == 2
-    assert frame.picture is not None
-    assert frame.picture.read_bytes()[:2] == b"\xff\xd8"
+    assert frame.image is not None
+    assert frame.image.read_bytes()[:2] == b"\xff\xd8"
 
 
 def test_names_that_cannot_be(tmp_path: Path) -> None:
@@ -527,7 +525,7 @@ def test_a_foreign_target_is_left_alone(tmp_path: Path) -> None:
         done = gtahead("build", "--raw", captures, "--out", target, *extra)
         assert done.code == 1
         assert done.err == (
-            f"error: {target}: the folder holds something that isn't a gtahead data set (got "
+            f"error: {target}: the folder holds something that isn't a gtahead dataset (got "
             "'thesis.tex'); choose an empty folder for --out\n"
         )
     assert [path.name for path in target.iterdir()] == ["thesis.tex"]

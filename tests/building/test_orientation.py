@@ -1,4 +1,4 @@
-"""Pictures that must change on their way into a data set, and what their heads do then."""
+"""Images that must change on their way into a dataset, and what their heads do then."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers import HEADER, edit_sequence, gtahead, make_sequence, picture
+from helpers import HEADER, edit_sequence, gtahead, image, make_sequence
 from PIL import Image
 
 from gtahead import Dataset
 
-SPOT = (50.5, 7.5)  # x, y of a red dot in the picture as stored, 64 x 48
+SPOT = (50.5, 7.5)  # x, y of a red dot in the image as stored, 64 x 48
 
 
 def turned(orientation: int, kind: str = "JPEG") -> bytes:
@@ -33,7 +33,7 @@ def red_spot(path: Path) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_picture_takes_its_heads_along(tmp_path: Path, orientation: int) -> None:
+def test_a_turned_image_takes_its_heads_along(tmp_path: Path, orientation: int) -> None:
     captures = tmp_path / "captures"
     captures.mkdir()
     row = f"0,1,{SPOT[0]},{SPOT[1]},24,50,7,49,10,48,2,53,13"
@@ -46,9 +46,9 @@ def test_a_turned_picture_takes_its_heads_along(tmp_path: Path, orientation: int
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "set", "--workers", 1, "--json")
     assert done.code == 0
     frame = Dataset.open(tmp_path / "set")["seq/000000"]
-    assert frame.picture is not None
+    assert frame.image is not None
     assert (folder / "frames" / "000000.jpg").read_bytes() == before  # ours never changes theirs
-    assert frame.points_xy[0] == pytest.approx(red_spot(frame.picture), abs=0.6)
+    assert frame.points_xy[0] == pytest.approx(red_spot(frame.image), abs=0.6)
     x0, y0, x1, y1 = frame.boxes_xyxy[0]
     assert x0 < frame.points_xy[0, 0] < x1
     assert y0 < frame.points_xy[0, 1] < y1
@@ -59,7 +59,7 @@ def test_a_turned_picture_takes_its_heads_along(tmp_path: Path, orientation: int
     assert focal == pytest.approx(24 / np.tan(np.radians(25)))
     expected = {"exif-orientation": 1} if orientation > 1 else {"exif-removed": 1}
     assert done.json["findings"]["totals"] == expected
-    assert not Image.open(frame.picture).getexif()
+    assert not Image.open(frame.image).getexif()
     other = Dataset.open(tmp_path / "set")["seq/000001"]
     assert (other.size_wh, other.points_xy[0].tolist()) == ((64, 48), [10, 10])
     heads = Dataset.open(tmp_path / "set").heads("seq", ["top_x", "top_y", "in_frame"])
@@ -67,7 +67,7 @@ def test_a_turned_picture_takes_its_heads_along(tmp_path: Path, orientation: int
     assert heads["in_frame"].all()
 
 
-def test_pseudo_boxes_stand_upright_in_turned_pictures(tmp_path: Path) -> None:
+def test_pseudo_boxes_stand_upright_in_turned_images(tmp_path: Path) -> None:
     captures = tmp_path / "captures"
     captures.mkdir()
     folder = make_sequence(
@@ -92,8 +92,8 @@ def test_heads_given_in_upright_pixels_stay(tmp_path: Path) -> None:
     assert gtahead("build", "--raw", captures, "--out", tmp_path / "set").code == 0
     frame = Dataset.open(tmp_path / "set")["seq/000000"]
     assert frame.points_xy[0].tolist() == [40.5, 50.5]
-    assert frame.picture is not None
-    assert frame.points_xy[0] == pytest.approx(red_spot(frame.picture), abs=0.6)
+    assert frame.image is not None
+    assert frame.points_xy[0] == pytest.approx(red_spot(frame.image), abs=0.6)
 
 
 def test_other_colour_modes_become_rgb_and_names_follow_the_content(tmp_path: Path) -> None:
@@ -101,9 +101,9 @@ def test_other_colour_modes_become_rgb_and_names_follow_the_content(tmp_path: Pa
     captures.mkdir()
     folder = make_sequence(captures)
     grey = io.BytesIO()
-    Image.open(io.BytesIO(picture(1))).convert("L").save(grey, "JPEG")
+    Image.open(io.BytesIO(image(1))).convert("L").save(grey, "JPEG")
     (folder / "frames" / "000000.jpg").write_bytes(grey.getvalue())
-    (folder / "frames" / "000001.jpg").write_bytes(picture(2, kind=".png"))
+    (folder / "frames" / "000001.jpg").write_bytes(image(2, kind=".png"))
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "set", "--json")
     assert done.code == 0
     assert done.json["findings"]["totals"] == {"colour-converted": 1}
@@ -112,7 +112,7 @@ def test_other_colour_modes_become_rgb_and_names_follow_the_content(tmp_path: Pa
     assert Image.open(tmp_path / "set" / files[0]).mode == "RGB"
 
 
-def test_symbolic_links_to_pictures_are_followed(tmp_path: Path) -> None:
+def test_symbolic_links_to_images_are_followed(tmp_path: Path) -> None:
     captures, disk = tmp_path / "captures", tmp_path / "big disk"
     captures.mkdir()
     folder = make_sequence(captures)
@@ -123,7 +123,7 @@ def test_symbolic_links_to_pictures_are_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "set/images/seq/000002.jpg").is_symlink()
 
 
-def test_a_picture_in_two_sequences_keeps_them_together(tmp_path: Path) -> None:
+def test_a_image_in_two_sequences_keeps_them_together(tmp_path: Path) -> None:
     captures = tmp_path / "captures"
     captures.mkdir()
     for number in range(5):
@@ -133,8 +133,8 @@ def test_a_picture_in_two_sequences_keeps_them_together(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "set")
     assert done.code == 0
     assert done.err == (
-        "warning same-picture-twice: s4/frames/000001.jpg > sequence s4 > frame 000001: two sequences "
-        "share a picture: as s0/frames/000002.jpg; remove one of them if it is a copy\n"
+        "warning same-image-twice: s4/frames/000001.jpg > sequence s4 > frame 000001: two sequences "
+        "share an image: as s0/frames/000002.jpg; remove one of them if it is a copy\n"
     )
     rows = Dataset.open(tmp_path / "set").frames(["sequence", "split"])
     split = dict(zip(rows["sequence"], rows["split"], strict=True))
@@ -150,8 +150,8 @@ def test_few_places_are_said(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "set")
     assert done.code == 0
     assert done.err == (
-        "warning few-places: too few places for three splits: 1 place; capture more places: sequences "
-        "of one place can't be in two splits\n"
+        "warning few-locations: too few locations for three splits: 1 location; capture more locations: sequences "
+        "of one location can't be in two splits\n"
     )
     assert set(Dataset.open(tmp_path / "set").frames(["split"])["split"]) == {"train"}
 

@@ -16,11 +16,11 @@ import pytest
 from helpers import (
     edit_sequence,
     gtahead,
+    image,
     kill_after,
     make_sequence,
     manifest,
     mutated,
-    picture,
     spawn_gtahead,
     write_rows,
 )
@@ -119,10 +119,10 @@ def test_a_second_build_does_only_what_is_missing(captures: Path, tmp_path: Path
     assert (target / "images" / "c" / "000001.jpg").exists()
 
 
-def test_pictures_come_to_a_set_that_had_none(tmp_path: Path) -> None:
+def test_images_come_to_a_set_that_had_none(tmp_path: Path) -> None:
     captures, target = tmp_path / "captures", tmp_path / "target"
     captures.mkdir()
-    make_sequence(captures, "a", pictures=False)
+    make_sequence(captures, "a", images=False)
     library.build(captures, target, workers=1)
     assert not (target / "images").exists()
     make_sequence(captures, "b")
@@ -147,7 +147,7 @@ def test_changed_options_are_refused_by_name(captures: Path, tmp_path: Path) -> 
     done = gtahead("build", "--raw", captures, "--out", target, "--boxes", "fixed", "--every", 2)
     assert done.code == 1
     assert done.err == (
-        f"error: {target}: the data set was begun with other options: boxes was auto, is now fixed:side=24, "
+        f"error: {target}: the dataset was begun with other options: boxes was auto, is now fixed:side=24, "
         "every was 1, is now 2; use the same options, another --out, or --fresh to build it anew\n"
     )
     fresh = gtahead(
@@ -174,7 +174,7 @@ def test_a_sequence_that_is_gone_is_refused(captures: Path, tmp_path: Path) -> N
     done = gtahead("build", "--raw", captures, "--out", target)
     assert done.code == 1
     assert done.err == (
-        f"error: {target}: the data set holds a sequence that the captures don't have (got 'b'); bring "
+        f"error: {target}: the dataset holds a sequence that the captures don't have (got 'b'); bring "
         "it back, or build anew with --fresh\n"
     )
     assert (target / "manifest.json").exists()
@@ -208,7 +208,7 @@ def test_a_full_disk_is_named_and_resumable(captures: Path, tmp_path: Path, work
     assert done.code == 4, done.err
     assert "File too large" in done.err
     assert done.err.endswith(
-        "free space or mend the rights, then run the same command: it goes on\n"
+        "free space or fix the rights, then run the same command: it goes on\n"
     )
     assert "Traceback" not in done.err
     assert not (target / "manifest.json").exists()
@@ -227,7 +227,7 @@ def test_a_target_that_cannot_be_written(captures: Path, tmp_path: Path) -> None
     assert done.err.startswith(f"error: {target}: a file can't be read or written (got ")
 
 
-def test_pictures_are_linked_never_changed(captures: Path, tmp_path: Path) -> None:
+def test_images_are_linked_never_changed(captures: Path, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in captures.rglob("*.jpg")}
     library.build(captures, tmp_path / "linked", workers=1)
     library.build(captures, tmp_path / "copied", workers=1, images="copy")
@@ -241,7 +241,7 @@ def test_pictures_are_linked_never_changed(captures: Path, tmp_path: Path) -> No
     labels = library.build(captures, tmp_path / "labels", workers=1, images="none")
     assert not (tmp_path / "labels" / "images").exists()
     linked = manifest(tmp_path / "linked")["fingerprints"]
-    assert labels.manifest["fingerprints"] == linked  # labels alone still name their pictures
+    assert labels.manifest["fingerprints"] == linked  # labels alone still name their images
 
 
 def test_the_same_bytes_for_any_workers_locale_time_zone_and_hash_seed(
@@ -268,15 +268,15 @@ def test_fingerprints_change_with_what_they_name(captures: Path, tmp_path: Path)
     edit_sequence(captures / "a", lambda document: document.update(weather="RAIN"))
     labels = library.build(captures, tmp_path / "2", workers=1).manifest["fingerprints"]
     assert labels["points"]["all"] == first["points"]["all"]
-    assert labels["pictures"]["all"] == first["pictures"]["all"]
+    assert labels["images"]["all"] == first["images"]["all"]
     assert labels["labels"]["all"] != first["labels"]["all"]
-    (captures / "a" / "frames" / "000000.jpg").write_bytes(picture(99))
-    pictures = library.build(captures, tmp_path / "3", workers=1).manifest["fingerprints"]
-    assert pictures["labels"]["all"] == labels["labels"]["all"]
-    assert pictures["pictures"]["all"] != labels["pictures"]["all"]
+    (captures / "a" / "frames" / "000000.jpg").write_bytes(image(99))
+    images = library.build(captures, tmp_path / "3", workers=1).manifest["fingerprints"]
+    assert images["labels"]["all"] == labels["labels"]["all"]
+    assert images["images"]["all"] != labels["images"]["all"]
     write_rows(captures / "a", ["0,1,10.5,20.25,8"])
     points = library.build(captures, tmp_path / "4", workers=1).manifest["fingerprints"]
-    assert points["points"]["all"] != pictures["points"]["all"]
+    assert points["points"]["all"] != images["points"]["all"]
     assert set(points) == set(fingerprints.KINDS)
 
 

@@ -58,7 +58,7 @@ def test_other_tools_files_are_left_alone(
     before = tree(target)
     done = gtahead("build", "--raw", captures, "--out", target, *fresh)
     assert done.code == 1
-    assert "the folder holds something that isn't a gtahead data set" in done.err
+    assert "the folder holds something that isn't a gtahead dataset" in done.err
     assert tree(target) == before
 
 
@@ -120,8 +120,8 @@ def test_damage_is_seen_and_the_next_build_mends_it(
         with pytest.raises(library.InputError) as caught:
             list(library.Dataset.open(built))
         assert message in str(caught.value)
-    mended = library.build(captures, built, workers=1)
-    assert mended.built >= 1
+    fixed = library.build(captures, built, workers=1)
+    assert fixed.built >= 1
     after = tree(built)
     after.pop("images/a/x", None)
     assert after == before
@@ -138,7 +138,7 @@ def test_a_damaged_manifest_needs_fresh_and_says_so(captures: Path, built: Path)
     for command in (["info", built], ["build", "--raw", captures, "--out", built]):
         done = gtahead(*command)
         assert done.code == 1
-        assert done.err.endswith("the data set is damaged: build it anew with --fresh\n")
+        assert done.err.endswith("the dataset is damaged: build it anew with --fresh\n")
     assert gtahead("build", "--raw", captures, "--out", built, "--fresh").code == 0
     assert tree(built) == before
 
@@ -180,7 +180,7 @@ def test_strict_keeps_a_finished_set(captures: Path, built: Path) -> None:
 
 def test_what_is_set_aside_later_leaves_no_files(captures: Path, built: Path) -> None:
     (captures / "b" / "heads.csv").write_bytes(b"")
-    edit_sequence(captures / "c", lambda document: document.update(pictures=False))
+    edit_sequence(captures / "c", lambda document: document.update(images=False))
     assert gtahead("build", "--raw", captures, "--out", built).code == 3
     assert not (built / "heads/b.parquet").exists()
     assert not (built / "images/b").exists()
@@ -274,10 +274,10 @@ def test_labels_that_cannot_be_read_cost_their_sequence_alone(
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "target", "--workers", 1)
     assert done.code == 3
     codes = [line.split()[1].rstrip(":") for line in done.err.splitlines()]
-    assert sorted(set(codes) - {"picture-without-record", "few-places"}) == [
+    assert sorted(set(codes) - {"image-without-record", "few-locations"}) == [
+        "image-unreadable",
         "no-frames-left",
-        "not-a-picture",
-        "picture-unreadable",
+        "not-an-image",
     ]
     assert max(map(len, done.err.splitlines())) < 1000
     rows = library.Dataset.open(tmp_path / "target").frames(["sequence"])["sequence"]
@@ -377,8 +377,8 @@ def test_given_splits_that_leak_are_said(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "target")
     assert done.code == 0
     assert done.err == (
-        "warning given-splits-leak: sequence b: two splits that the capture gives share a place, a "
-        "standpoint or a picture: a is for train, b for test; scores on them flatter; give such "
+        "warning given-splits-leak: sequence b: two splits that the capture gives share a location, a "
+        "standpoint or an image: a is for train, b for test; scores on them flatter; give such "
         "sequences one split\n"
     )
 
@@ -405,9 +405,9 @@ def test_one_camera_is_one_place_however_it_looks(tmp_path: Path) -> None:
     assert split["s5"] == split["s6"]
 
 
-def test_a_picture_path_in_the_table_is_checked(built: Path) -> None:
+def test_a_image_path_in_the_table_is_checked(built: Path) -> None:
     _replace_column(built / "frames.parquet", "file", ["/etc/passwd"] * 16)
-    with pytest.raises(library.InputError, match="the picture's path leaves the data set"):
+    with pytest.raises(library.InputError, match="the image's path leaves the dataset"):
         next(iter(library.Dataset.open(built)))
 
 

@@ -12,7 +12,7 @@ import cv2
 import layouts
 import numpy as np
 import pytest
-from helpers import gtahead, picture
+from helpers import gtahead, image
 from hypothesis import given
 from hypothesis import strategies as st
 from layouts import GROUND, UNIX, Body, Scene, axes, crowd, read, see
@@ -33,7 +33,7 @@ def build(root: Path, *options: object) -> Any:
 
 
 def said(done: Any) -> list[str]:
-    return [line for line in done.err.splitlines() if "few-places" not in line]
+    return [line for line in done.err.splitlines() if "few-locations" not in line]
 
 
 def bones(scene: Scene, number: int = 0) -> np.ndarray[Any, Any]:
@@ -106,13 +106,13 @@ def test_points_are_lifted_and_kept_as_they_were(tmp_path: Path) -> None:
 
 def test_the_lift_depends_on_no_box_rule(tmp_path: Path) -> None:
     root = layouts.write_gcc(tmp_path, crowd(), shots=False)
-    places = []
+    positions = []
     for rule in ("auto", "fixed:side=80"):
         out = tmp_path / rule.partition(":")[0]
         done = gtahead("build", "--raw", root, "--out", out, "--workers", 1, "--boxes", rule)
         assert done.code == 0, done.err
-        places.append(Dataset.open(out).heads("part_3_1", ["x", "y"])["y"].tolist())
-    assert places[0] == places[1]
+        positions.append(Dataset.open(out).heads("part_3_1", ["x", "y"])["y"].tolist())
+    assert positions[0] == positions[1]
 
 
 def test_layers_are_put_together(tmp_path: Path) -> None:
@@ -137,9 +137,9 @@ def test_layers_are_put_together(tmp_path: Path) -> None:
     done = build(root)
     assert done.code == 0, done.err
     (frame,) = Dataset.open(tmp_path / "set")
-    assert frame.picture is not None
-    assert frame.picture.suffix == ".png"
-    assert cv2.imread(str(frame.picture)).tolist() == wanted.tolist()
+    assert frame.image is not None
+    assert frame.image.suffix == ".png"
+    assert cv2.imread(str(frame.image)).tolist() == wanted.tolist()
     copied = build(root, "--images", "copy", "--fresh")
     assert copied.code == 0, copied.err
 
@@ -147,13 +147,13 @@ def test_layers_are_put_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda s: (s / "part_180.raw").unlink(), "error picture-missing"),
-        (lambda s: (s / "part_180.raw").write_bytes(b"123"), "error picture-unreadable"),
+        (lambda s: (s / "part_180.raw").unlink(), "error image-missing"),
+        (lambda s: (s / "part_180.raw").write_bytes(b"123"), "error image-unreadable"),
         (
-            lambda s: (s / "part_180_1.bmp").write_bytes(picture(1, (32, 18), ".bmp")),
+            lambda s: (s / "part_180_1.bmp").write_bytes(image(1, (32, 18), ".bmp")),
             "error wrong-size",
         ),
-        (lambda s: (s / "part_180_1.bmp").write_bytes(b""), "error picture-empty"),
+        (lambda s: (s / "part_180_1.bmp").write_bytes(b""), "error image-empty"),
     ],
 )
 def test_layers_that_cant_be_put_together(
@@ -186,7 +186,7 @@ def test_a_missing_batch_leaves_people_out(tmp_path: Path) -> None:
     assert said(done)[-1].startswith("error no-frames-left") or said(done)[0].startswith(
         "error no-"
     )
-    assert f"error picture-missing: {SHOT}/part_180_1.bmp" in done.err
+    assert f"error image-missing: {SHOT}/part_180_1.bmp" in done.err
     for name in (
         "part_180_0.bmp",
         "part_180.raw",
@@ -196,7 +196,7 @@ def test_a_missing_batch_leaves_people_out(tmp_path: Path) -> None:
     ):
         (root / SHOT / name).unlink()
     done = build(root, "--fresh")
-    assert f"error picture-missing: {SHOT}/part_180_1.bmp" in done.err
+    assert f"error image-missing: {SHOT}/part_180_1.bmp" in done.err
 
 
 def test_one_time_twice(tmp_path: Path) -> None:
@@ -208,14 +208,14 @@ def test_one_time_twice(tmp_path: Path) -> None:
     assert len(Dataset.open(tmp_path / "set")) == 4
 
 
-def test_capital_letters_and_other_pictures(tmp_path: Path) -> None:
+def test_capital_letters_and_other_images(tmp_path: Path) -> None:
     root = layouts.write_gcc(tmp_path, crowd())
     (root / SHOT / "part_0_1.bmp").rename(root / SHOT / "PART_0_1.BMP")
     (root / SHOT / "part_0.raw").rename(root / SHOT / "Part_0.RAW")
-    (root / SHOT / "combination.jpg").write_bytes(picture(3))
+    (root / SHOT / "combination.jpg").write_bytes(image(3))
     done = build(root)
     assert done.code == 0
-    assert said(done)[0].startswith(f"warning picture-not-used: {SHOT}/combination.jpg")
+    assert said(done)[0].startswith(f"warning image-not-used: {SHOT}/combination.jpg")
 
 
 def test_a_stencil_that_shows_nobody_hides_nobody(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_a_stencil_that_shows_nobody_hides_nobody(tmp_path: Path) -> None:
     done = build(root)
     assert said(done)[0].startswith("warning bad-stencil")
     before = next(iter(Dataset.open(tmp_path / "set"))).count
-    raw.write_bytes(right)  # mended: the sequence is built anew
+    raw.write_bytes(right)  # fixed: the sequence is built anew
     assert build(root).code == 0
     assert next(iter(Dataset.open(tmp_path / "set"))).count < before
 
@@ -287,17 +287,17 @@ def test_peds_that_are_odd(tmp_path: Path) -> None:
     )
     done = build(root)
     assert done.code == 3
-    place = f"{SHOT}/pedInfo.xml > sequence part_3_1 > frame {UNIX}"
+    position = f"{SHOT}/pedInfo.xml > sequence part_3_1 > frame {UNIX}"
     row = f"part_3_1 > sequence part_3_1 > frame {UNIX}"
     assert said(done)[-1].startswith("info head-outside-frame: sequence part_3_1")
     assert said(done)[:-1] == [
-        f"error bad-number: {place} > ped id: not a number (got 'x'); mend the row",
-        f"error bad-number: {place} > ped 5: not a number (got '0.5, half'); mend the row",
+        f"error bad-number: {position} > ped id: not a number (got 'x'); fix the row",
+        f"error bad-number: {position} > ped 5: not a number (got '0.5, half'); fix the row",
         f"error not-finite: {row} > head 2 > x: the position isn't finite, or is absurd (got nan); the "
-        "head can't be placed; mend the row",
+        "head can't be placed; fix the row",
         f"error duplicate-head: {row} > head 0: the same ped twice in a frame; the first row is kept; "
         "number peds uniquely",
-        f"error no-head-joint: {place} > ped 3: the person has no head; the tool writes one for "
+        f"error no-head-joint: {position} > ped 3: the person has no head; the tool writes one for "
         "everybody: copy the labels again",
         "info not-projected: part_3_1 > sequence part_3_1: heads that the game couldn't project were "
         "left out: 1 of them; they were off screen",
@@ -333,8 +333,8 @@ def _write(name: str, data: bytes) -> Callable[[Path], object]:
         (_write("part_3_1/Zheight.log", b"high"), "warning ground-unknown", 4),
         (_write(f"{SHOT}/part_0.raw", b"\x01" * 99), "warning bad-stencil", 4),
         (lambda r: (r / SHOT / "part_0.raw").unlink(), "warning bad-stencil", 4),
-        (lambda r: (r / SHOT / "part_0_1.bmp").unlink(), "error picture-missing", 3),
-        (_write(f"{SHOT}/part_0_1.bmp", picture(2, (640, 360), ".bmp")), "error wrong-size", 3),
+        (lambda r: (r / SHOT / "part_0_1.bmp").unlink(), "error image-missing", 3),
+        (_write(f"{SHOT}/part_0_1.bmp", image(2, (640, 360), ".bmp")), "error wrong-size", 3),
     ],
 )
 def test_a_part_with_something_broken(
@@ -396,8 +396,8 @@ def test_a_scrambled_polygon_is_put_in_order(corners: list[tuple[int, int]]) -> 
 
 def test_inside_a_polygon() -> None:
     bow = np.array([[0.0, 0], [4, 0], [4, 4], [2, 1], [0, 4]])
-    places = np.array([[1.0, 1], [2, 3], [3.5, 3], [-1, 1], [5, 1], [2, 0.5]])
-    assert inside_polygon(places, bow).tolist() == [True, False, True, False, False, True]
+    positions = np.array([[1.0, 1], [2, 3], [3.5, 3], [-1, 1], [5, 1], [2, 0.5]])
+    assert inside_polygon(positions, bow).tolist() == [True, False, True, False, False, True]
 
 
 @pytest.mark.parametrize("ground", [-3.0, 0.0, 47.5])
@@ -450,7 +450,7 @@ def _edit_json(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], o
             "warning camera-unknown",
             4,
         ),
-        (lambda s: (s / f"pngs/{UNIX}.png").unlink(), "error picture-missing", 3),
+        (lambda s: (s / f"pngs/{UNIX}.png").unlink(), "error image-missing", 3),
     ],
 )
 def test_a_scene_with_something_broken(

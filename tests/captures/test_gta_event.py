@@ -121,7 +121,7 @@ def _frame(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]
         (_frame(lambda d: d["Detections"][1].pop("Bones3D")), "error no-head-joint", 4, 119),
         (_frame(lambda d: d["Detections"][1].update(Bones3D={"0": {"Pos": {"X": "NaN"}}})),
          "error no-head-joint", 4, 119),
-        (lambda r: (r / FIRST).with_suffix(".tiff").unlink(), "error picture-missing", 3, 80),
+        (lambda r: (r / FIRST).with_suffix(".tiff").unlink(), "error image-missing", 3, 80),
         (lambda r: (r / FIRST).unlink(), "error labels-missing: data/pier", 3, 80),
         (_frame(lambda d: d["Detections"][1].update(Type=None)), "error bad-number", 4, 119),
         (_frame(lambda d: d["Detections"][1]["Bones3D"].update({"77": {"Pos": None}})),

@@ -1,4 +1,4 @@
-"""The JTA reader, on folders laid out as the data set's own scripts leave them."""
+"""The JTA reader, on folders laid out as the dataset's own scripts leave them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import gtahead, picture
+from helpers import gtahead, image
 
 from gtahead import Dataset
 from gtahead.findings import Findings, Ledger
@@ -38,16 +38,16 @@ def person(frame: int, number: int, x: float, z: float, **flags: int) -> list[li
 
 
 def lay_out(
-    base: Path, rows: list[Any], *, split: str = "train", pictures: tuple[int, ...] = ()
+    base: Path, rows: list[Any], *, split: str = "train", images: tuple[int, ...] = ()
 ) -> None:
     root = base / "jta"
     folder = root / "annotations" / split
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "seq_7.json").write_text(json.dumps(rows))
     frames = root / "frames" / split / "seq_7"
-    for number in pictures:
+    for number in images:
         frames.mkdir(parents=True, exist_ok=True)
-        (frames / f"{number}.jpg").write_bytes(picture(number, (1920, 1080)))
+        (frames / f"{number}.jpg").write_bytes(image(number, (1920, 1080)))
 
 
 def read(root: Path) -> tuple[Any, Findings, Ledger]:
@@ -60,9 +60,7 @@ def read(root: Path) -> tuple[Any, Findings, Ledger]:
 
 
 def test_the_head_is_head_top(tmp_path: Path) -> None:
-    lay_out(
-        tmp_path, [*person(1, 5, 0.0, 10.0), *person(3, 4, 2.0, 20.0, own=1)], pictures=(1, 2, 3)
-    )
+    lay_out(tmp_path, [*person(1, 5, 0.0, 10.0), *person(3, 4, 2.0, 20.0, own=1)], images=(1, 2, 3))
     sequence, findings, ledger = read(tmp_path)
     assert findings.totals == {}
     assert [frame.frame for frame in sequence.frames] == ["000001", "000002", "000003"]
@@ -85,15 +83,15 @@ def test_a_head_is_hidden_if_top_and_centre_are(tmp_path: Path) -> None:
     for row in rows:
         row[8] = int((row[1] in (2, 4) and row[2] == 0) or (row[1] in (3, 4) and row[2] == 1))
     rows = [row for row in rows if not (row[1] == 2 and row[2] == 1)]  # 2 has no centre at all
-    lay_out(tmp_path, rows, pictures=(1,))
+    lay_out(tmp_path, rows, images=(1,))
     sequence, _, _ = read(tmp_path)
     assert sequence.heads["occluded"].tolist() == [0, 1, 0, 1]
 
 
-def test_without_pictures_there_are_900_frames(tmp_path: Path) -> None:
+def test_without_images_there_are_900_frames(tmp_path: Path) -> None:
     lay_out(tmp_path, person(10, 1, 0, 5))
     sequence, findings, _ = read(tmp_path)
-    assert (len(sequence.frames), sequence.pictures) == (900, False)
+    assert (len(sequence.frames), sequence.images) == (900, False)
     assert sequence.heads["frame_index"].tolist() == [9]
     assert findings.totals == {}
     done = gtahead("build", "--raw", tmp_path / "jta", "--out", tmp_path / "out", "--workers", 1)
@@ -109,22 +107,22 @@ def test_dirty_rows(tmp_path: Path) -> None:
         "not a row",
         [1, 5, 0, None, 2, 3, 4, 5, 0, 0],
         joint(1, 1, 0, (0.5, -1, 9)),  # head_top of person 1 again
-        *person(5, 1, 0, 9),  # a frame without a picture
+        *person(5, 1, 0, 9),  # a frame without an image
     ]
-    lay_out(tmp_path, rows, pictures=(1, 2))
+    lay_out(tmp_path, rows, images=(1, 2))
     done = gtahead("build", "--raw", tmp_path / "jta", "--out", tmp_path / "out", "--workers", 1)
     assert done.code == 3
     label = "annotations/train/seq_7.json > sequence seq_7"
     assert done.err.splitlines() == [
         "info frame-gap: annotations/train/seq_7.json > sequence seq_7: frame numbers have gaps: "
         "after 2 comes 5; fine if frames were left out on purpose",
-        "error picture-missing: frames/train/seq_7/5.jpg > sequence seq_7 > frame 000005: the picture "
+        "error image-missing: frames/train/seq_7/5.jpg > sequence seq_7 > frame 000005: the image "
         "doesn't exist; add it or drop its record",
         f"error ragged-row: {label} > /45: the row has another number of fields than it should: 5 "
-        "instead of 10 fields; mend it",
+        "instead of 10 fields; fix it",
         f"error ragged-row: {label} > /46: the row has another number of fields than it should: no "
-        "list instead of 10 fields; mend it",
-        f"error bad-number: {label} > /47: not a number (got 'null'); mend the row",
+        "list instead of 10 fields; fix it",
+        f"error bad-number: {label} > /47: not a number (got 'null'); fix the row",
         f"error duplicate-head: {label} > frame 000001 > head 1: the same ped twice in a frame; the "
         "first row is kept; number peds uniquely",
         f"warning behind-camera: {label} > frame 000001 > head 2 > depth_m: the head lies behind the "
@@ -146,18 +144,18 @@ def test_dirty_rows(tmp_path: Path) -> None:
             "behind-camera": 1,
             "duplicate-head": 1,
             "no-head-joint": 1,
-            "picture-missing": 1,
+            "image-missing": 1,
             "ragged-row": 2,
         },
     }
 
 
 @pytest.mark.parametrize("bad", [None, "1", 1.5, -1, 1e300, 2**70])
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_ids_must_be_whole_numbers(tmp_path: Path, place: int, bad: object) -> None:
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_ids_must_be_whole_numbers(tmp_path: Path, position: int, bad: object) -> None:
     rows: list[Any] = [*person(1, 1, 0, 9), *person(1, 2, 1, 9)]
-    rows[25][place] = bad
-    lay_out(tmp_path, rows, pictures=(1,))
+    rows[25][position] = bad
+    lay_out(tmp_path, rows, images=(1,))
     done = gtahead("build", "--raw", tmp_path / "jta", "--out", tmp_path / "out", "--workers", 1)
     assert done.code == 3
     assert done.err.startswith("error bad-number: annotations/train/seq_7.json > sequence seq_7")
@@ -165,10 +163,10 @@ def test_ids_must_be_whole_numbers(tmp_path: Path, place: int, bad: object) -> N
     assert [frame.head_ids.tolist() for frame in Dataset.open(tmp_path / "out")] == [[1, 2]]
 
 
-def test_pictures_of_one_number_and_of_absurd_ones(tmp_path: Path) -> None:
-    lay_out(tmp_path, person(1, 1, 0, 9), pictures=(1, 2))
+def test_images_of_one_number_and_of_absurd_ones(tmp_path: Path) -> None:
+    lay_out(tmp_path, person(1, 1, 0, 9), images=(1, 2))
     frames = tmp_path / "jta" / "frames" / "train" / "seq_7"
-    (frames / "01.jpg").write_bytes(picture(9, (1920, 1080)))
+    (frames / "01.jpg").write_bytes(image(9, (1920, 1080)))
     (frames / f"{'9' * 30}.jpg").write_bytes(b"")
     sequence, _, _ = read(tmp_path)
     assert [frame.file for frame in sequence.frames] == [
@@ -212,8 +210,8 @@ def test_every_person_of_the_real_poses_becomes_a_head(shared_data: Path, tmp_pa
         for number, pose in enumerate(document["poses"], start=1):
             points = {int(j): (x, y, z) for j, x, y, z in pose}
             top, neck = np.array(points[0]), np.array(points[1])  # joint 1 there is the neck
-            for kind, place in ((0, top), (1, (top + neck) / 2), (2, neck)):
-                rows.append(joint(frame, number, kind, tuple(map(float, place))))
+            for kind, position in ((0, top), (1, (top + neck) / 2), (2, neck)):
+                rows.append(joint(frame, number, kind, tuple(map(float, position))))
         expected[name] = len(document["poses"])
         folder = tmp_path / "jta" / "annotations" / "test"
         folder.mkdir(parents=True, exist_ok=True)

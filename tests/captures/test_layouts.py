@@ -94,8 +94,8 @@ def _tolerances(
     """Pixels and metres that a layout's printing may cost."""
     focal = FULL[1] / 2 / math.tan(math.radians(camera.vfov_deg) / 2)
     _, _, depth = see(body.top, camera, FULL)
-    place = max(map(abs, (*body.top, *(camera.position_m or ()))))
-    metres = 2 * math.sqrt(3) * _step(place) / 2
+    position = max(map(abs, (*body.top, *(camera.position_m or ()))))
+    metres = 2 * math.sqrt(3) * _step(position) / 2
     turned = math.radians(3 * 5e-4)
     if how.whole_px:
         return 0.5 + EXACT_PX, 1e-9
@@ -120,22 +120,22 @@ def test_one_scene_gives_the_same_heads_and_frames(name: str, scene: Scene) -> N
         sequence, findings, ledger = read(how.write(Path(folder), scene))
     numbers = [int(frame.frame) - how.first for frame in sequence.frames]
     last = max([n for n, people in enumerate(scene.people) if people], default=0)
-    if name.startswith(("native", "jta", "motsynth", "mta", "gcc")) and sequence.pictures:
+    if name.startswith(("native", "jta", "motsynth", "mta", "gcc")) and sequence.images:
         assert numbers == list(range(len(scene.people)))
     else:
         assert numbers[: last + 1] == list(range(last + 1))
-    truth = [
+    ground_truth = [
         (number, body)
         for number, people in enumerate(scene.people)
         for body in sorted(people, key=lambda body: body.ped)
     ]
-    assert ledger.heads.came == len(truth)
-    assert set(findings.totals) <= {"pictures-after-labels"}
+    assert ledger.heads.came == len(ground_truth)
+    assert set(findings.totals) <= {"images-after-labels"}
     heads = sequence.heads
-    assert heads["frame_index"].tolist() == [number for number, _ in truth]
-    assert heads["head_id"].tolist() == [body.ped for _, body in truth]
+    assert heads["frame_index"].tolist() == [number for number, _ in ground_truth]
+    assert heads["head_id"].tolist() == [body.ped for _, body in ground_truth]
     assert sequence.size_wh == FULL
-    for row, (number, body) in enumerate(truth):
+    for row, (number, body) in enumerate(ground_truth):
         camera = scene.cameras[number]
         x, y, depth = see(body.bone if how.bone else body.top, camera, FULL)
         pixels, metres = _tolerances(how, body, camera, x, y)
@@ -174,7 +174,7 @@ def test_data_sets_of_one_scene_agree(name: str, tmp_path: Path) -> None:
         assert mine.head_ids.tolist() == theirs.head_ids.tolist()
         assert mine.points_xy == pytest.approx(theirs.points_xy, abs=0.51)
         assert mine.boxes_xyxy == pytest.approx(theirs.boxes_xyxy, abs=0.75)
-        assert (mine.picture is None) == (theirs.picture is None)
+        assert (mine.image is None) == (theirs.image is None)
     for sequence, other in zip(found.sequences, wanted.sequences, strict=True):
         columns = ["box_source", "occluded", "status"]
         mine, theirs = found.heads(sequence, columns), wanted.heads(other, columns)
@@ -198,16 +198,16 @@ def test_simulated_tool_layouts_hold_what_the_native_one_does(tmp_path: Path) ->
     for mine, theirs in zip(sets["jta-mods"], native, strict=True):
         assert mine.head_ids.tolist() == theirs.head_ids.tolist()
         assert mine.points_xy == pytest.approx(theirs.points_xy, abs=0.011)
-        assert mine.picture.read_bytes() == theirs.picture.read_bytes()
+        assert mine.image.read_bytes() == theirs.image.read_bytes()
     for mine, theirs in zip(sets["gcc"], native, strict=True):
-        truth = theirs.points_xy[(theirs.points_xy >= 0).all(axis=1)]
-        near = np.linalg.norm(mine.points_xy[:, None] - truth, axis=2).min(axis=1)
+        ground_truth = theirs.points_xy[(theirs.points_xy >= 0).all(axis=1)]
+        near = np.linalg.norm(mine.points_xy[:, None] - ground_truth, axis=2).min(axis=1)
         sides = np.sqrt(np.prod(mine.boxes_xyxy[:, 2:] - mine.boxes_xyxy[:, :2], axis=1))
         assert np.median(near / sides) < 0.25
         # The layers together show what was painted in one go, but for what JPEG costs.
         import cv2
 
-        shown, painted = cv2.imread(str(mine.picture)), cv2.imread(str(theirs.picture))
+        shown, painted = cv2.imread(str(mine.image)), cv2.imread(str(theirs.image))
         assert np.abs(shown.astype(int) - painted).mean() < 4.0
 
 
@@ -224,9 +224,9 @@ def test_another_tools_layout_replaces_only_what_was_simulated(tmp_path: Path) -
 
 
 def test_sizes_are_read_off_the_labels(tmp_path: Path) -> None:
-    """Where there are pixels and positions, and no pictures, no size is given anywhere."""
+    """Where there are pixels and positions, and no images, no size is given anywhere."""
     scene = crowd()
     scene.size_wh = (1280, 720)
-    sequence, findings, _ = read(layouts.write_jta_mods(tmp_path, scene, 2, pictures=False))
+    sequence, findings, _ = read(layouts.write_jta_mods(tmp_path, scene, 2, images=False))
     assert sequence.size_wh == (1280, 720)
     assert findings.totals == {}

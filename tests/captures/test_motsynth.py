@@ -10,7 +10,7 @@ from typing import Any
 import layouts
 import numpy as np
 import pytest
-from helpers import gtahead, picture
+from helpers import gtahead, image
 from layouts import crowd, read, see
 
 from gtahead import Dataset
@@ -57,14 +57,14 @@ def test_frames_begin_where_the_smallest_does(tmp_path: Path, base: int) -> None
 
 
 @pytest.mark.parametrize("start", ["../", "/", "..\\", "C:\\", "file://", "frames/../../"])
-def test_a_file_name_that_leads_out_gives_way_to_the_numbered_picture(
+def test_a_file_name_that_leads_out_gives_way_to_the_numbered_image(
     tmp_path: Path, start: str
 ) -> None:
-    """Even where it is there: what stands beside the captures is nobody's picture."""
+    """Even where it is there: what stands beside the captures is nobody's image."""
     root = layouts.write_motsynth(tmp_path / "raw", crowd())
     name = f"{tmp_path}/0000.jpg" if start == "/" else f"{start}0000.jpg"
     (root / name).parent.mkdir(exist_ok=True)
-    (root / name).write_bytes(picture(seed=99))
+    (root / name).write_bytes(image(seed=99))
     edit(root, lambda d: d["images"][0].update(file_name=name))
     sequence, findings, _ = read(root)
     assert findings.totals == {}
@@ -99,14 +99,14 @@ def test_absurd_sizes_are_the_data_sets_own(tmp_path: Path, size: object) -> Non
     assert sequence.size_wh == (1920, 1080)
 
 
-def test_sequences_without_labels_or_pictures_are_named(tmp_path: Path) -> None:
+def test_sequences_without_labels_or_images_are_named(tmp_path: Path) -> None:
     root = layouts.write_motsynth(tmp_path, crowd())
     (root / "frames" / "001").mkdir()
     (root / "annotations" / "002.json").write_bytes((root / LABELS).read_bytes())
     done = build(root)
     assert done.code == 3
     assert "error no-labels-file: frames/001" in done.err
-    assert "warning pictures-missing: frames/002 > sequence 002" in done.err
+    assert "warning images-missing: frames/002 > sequence 002" in done.err
 
 
 def test_a_frame_whose_people_are_all_unreadable_isnt_empty(tmp_path: Path) -> None:
@@ -149,25 +149,23 @@ def test_an_absent_head_is_no_head(tmp_path: Path) -> None:
     assert sequence.heads["occluded"][3] == 0
 
 
-def test_missing_pictures_and_gaps(tmp_path: Path) -> None:
+def test_missing_images_and_gaps(tmp_path: Path) -> None:
     root = layouts.write_motsynth(tmp_path, crowd())
     (root / "frames/000/rgb/0001.jpg").unlink()
-    (root / "frames/000/rgb/0003.jpg").write_bytes(picture(1, (1280, 720)))
+    (root / "frames/000/rgb/0003.jpg").write_bytes(image(1, (1280, 720)))
     done = build(root)
     assert done.code == 3
-    assert (
-        "error picture-missing: frames/000/rgb/0001.jpg > sequence 000 > frame 000001" in done.err
-    )
+    assert "error image-missing: frames/000/rgb/0001.jpg > sequence 000 > frame 000001" in done.err
     assert "1280 x 720 instead of 1920 x 1080" in done.err
     assert len(Dataset.open(tmp_path / "set")) == 2
 
 
 def _with(path: list[Any], value: Any) -> Callable[[dict[str, Any]], None]:
     def change(document: dict[str, Any]) -> None:
-        place: Any = document
+        position: Any = document
         for key in path[:-1]:
-            place = place[key]
-        place[path[-1]] = value
+            position = position[key]
+        position[path[-1]] = value
 
     return change
 

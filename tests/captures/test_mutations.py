@@ -23,7 +23,7 @@ SMALL = {
     "rgbdsyn": layouts.write_rgbdsyn,
     "gta-event": layouts.write_gta_event,
 }
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tiff"}
+IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tiff"}
 
 
 @pytest.mark.slow
@@ -35,7 +35,7 @@ def test_mutated_labels_never_end_in_a_bug(kind: str, tmp_path: Path) -> None:
     scene = replace(scene, people=[frame[:4] for frame in scene.people], size_wh=size)
     whole = SMALL[kind](tmp_path / "whole", scene)
     labels = [path for path in sorted(whole.rglob("*")) if path.is_file()]
-    labels = [path for path in labels if path.suffix not in PICTURES]
+    labels = [path for path in labels if path.suffix not in IMAGES]
     codes: dict[int, int] = {}
     for number in range(150):
         captures, target = tmp_path / "captures", tmp_path / "target"

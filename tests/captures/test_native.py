@@ -80,9 +80,9 @@ def test_depth_comes_from_the_world_or_the_distance(tmp_path: Path) -> None:
 
 
 def test_labels_alone(tmp_path: Path) -> None:
-    folder = make_sequence(tmp_path, pictures=False)
+    folder = make_sequence(tmp_path, images=False)
     sequence, findings, _ = read(tmp_path)
-    assert not sequence.pictures
+    assert not sequence.images
     assert [frame.file for frame in sequence.frames] == [None] * 4
     assert findings.totals == {}
     assert folder.is_dir()
@@ -145,11 +145,11 @@ def test_the_writer_and_the_reader_are_inverse(
     names = ("frame", "ped_id", "x", "y", "depth_m")
     kinds = (np.int64, np.int64, np.float64, np.float64, np.float64)
     heads = {
-        name: np.array([row[place] for row in rows], kind)
-        for place, (name, kind) in enumerate(zip(names, kinds, strict=True))
+        name: np.array([row[position] for row in rows], kind)
+        for position, (name, kind) in enumerate(zip(names, kinds, strict=True))
     }
     frames = [{"frame": number, "file": None} for number in range(6)]
-    document = {"width": 1920, "height": 1080, "pictures": False, "frames": frames}
+    document = {"width": 1920, "height": 1080, "images": False, "frames": frames}
     make_native(root / "seq", document, heads)
     sequence, findings, _ = read(root)
     assert findings.totals == {}

@@ -1,4 +1,4 @@
-"""Folders without heads are told what they lack; folders of two kinds are asked which."""
+"""Folders without heads are reported what they lack; folders of two kinds are asked which."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import layouts
 import pytest
-from helpers import gtahead, picture
+from helpers import gtahead, image
 from layouts import crowd
 
 from gtahead.captures import CAPTURES
@@ -26,20 +26,20 @@ def put(root: Path, *names: str) -> Path:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(
-            picture(1, (64, 36), "." + name.rpartition(".")[2]) if "." in name else b""
+            image(1, (64, 36), "." + name.rpartition(".")[2]) if "." in name else b""
         )
     return root
 
 
-def test_pictures_alone(tmp_path: Path) -> None:
+def test_images_alone(tmp_path: Path) -> None:
     message = refuse(put(tmp_path / "c", "a.jpg", "b.jpg", "c.png"))
     assert message == (
-        "pictures alone (3 pictures, the first a.jpg): there are no labels: nothing says where the heads "
+        "images alone (3 images, the first a.jpg): there are no labels: nothing says where the heads "
         "are; add the labels of the tool that captured them (coords.csv, annotations/, pedInfo.xml ...), "
         "or label them in the native format"
     )
     assert refuse(put(tmp_path / "d", "frames/x.jpg")).startswith(
-        "pictures alone (1 pictures, the first frames/x.jpg)"
+        "images alone (1 images, the first frames/x.jpg)"
     )
 
 
@@ -79,7 +79,7 @@ def test_real_frames_without_labels(shared_data: Path, tmp_path: Path) -> None:
     root.mkdir()
     for path in (shared_data / "jta").glob("*.jpg"):
         shutil.copy(path, root)
-    assert refuse(root).startswith("pictures alone (5 pictures, the first loco_sample_1.jpg)")
+    assert refuse(root).startswith("images alone (5 images, the first loco_sample_1.jpg)")
 
 
 def test_real_presil_and_gta_3d(shared_data: Path, tmp_path: Path) -> None:

@@ -98,11 +98,11 @@ def test_results_go_to_stdout_and_findings_to_stderr(tmp_path: Path) -> None:
     arguments = ["build", "--raw", captures, "--out"]
     done = spawn_gtahead(*arguments, tmp_path / "1")
     assert done.code == 3
-    assert "picture-missing" in done.err
+    assert "image-missing" in done.err
     assert re.search(r"^  heads +8 +1 +7$", done.out, re.MULTILINE)
     done = spawn_gtahead(*arguments, tmp_path / "2", "--json")
     assert (done.code, done.err) == (3, "")
-    assert json.loads(done.out)["ledger"]["frames"]["dropped"] == {"picture-missing": 1}
+    assert json.loads(done.out)["ledger"]["frames"]["dropped"] == {"image-missing": 1}
     done = spawn_gtahead(*arguments, tmp_path / "3", "--quiet")
     assert (done.code, done.out, done.err) == (3, "", "")
 
@@ -110,11 +110,11 @@ def test_results_go_to_stdout_and_findings_to_stderr(tmp_path: Path) -> None:
 def test_info_of_both_kinds(tiny_captures: Path, tiny_dataset: Path) -> None:
     capture = gtahead("info", tiny_captures, "--json").json
     dataset = gtahead("info", tiny_dataset, "--json").json
-    assert (capture["kind"], dataset["kind"]) == ("capture", "data set")
+    assert (capture["kind"], dataset["kind"]) == ("capture", "dataset")
     assert capture["statistics"]["frames"] == dataset["statistics"]["frames"] == 56
     assert capture["statistics"]["heads"] == sum(dataset["statistics"]["heads"].values())
     text = gtahead("info", tiny_dataset).out
-    assert "a gtahead data set, simulated" in text
+    assert "a gtahead dataset, simulated" in text
     assert "visible:0.25 (visibility measured)" in text
     text = gtahead("info", tiny_captures).out
     assert "a native capture, simulated (seq_00/ holds sequence.json)" in text
@@ -125,7 +125,7 @@ def test_info_of_what_is_nothing(tmp_path: Path) -> None:
     done = gtahead("info", tmp_path / "none")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        f"error: {tmp_path}/none: no such folder; give a data set or the folder of a capture\n"
+        f"error: {tmp_path}/none: no such folder; give a dataset or the folder of a capture\n"
     )
 
 

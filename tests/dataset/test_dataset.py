@@ -27,8 +27,8 @@ def test_frames_come_in_order_with_their_heads(tiny_dataset: Path) -> None:
         assert frame.points_xy.shape == (count, 2)
         assert frame.boxes_xyxy.shape == (count, 4)
         assert (np.diff(frame.head_ids) > 0).all()
-        assert frame.picture is not None
-        assert frame.picture.is_file()
+        assert frame.image is not None
+        assert frame.image.is_file()
         assert frame.camera is not None
         one = dataset[frame.frame_id]
         assert np.array_equal(one.points_xy, frame.points_xy)
@@ -107,7 +107,7 @@ def copy(tiny_dataset: Path, tmp_path: Path) -> Path:
     [
         (
             lambda f: (f / "manifest.json").unlink(),
-            "not a gtahead data set: it has no manifest.json",
+            "not a gtahead dataset: it has no manifest.json",
         ),
         (lambda f: (f / "manifest.json").write_bytes(b'{"format":'), "it ends too early"),
         (lambda f: (f / "manifest.json").write_bytes(b"{}"), "breaks the schema"),
@@ -147,7 +147,7 @@ def test_an_unfinished_set_says_how_to_go_on(copy: Path) -> None:
     (copy / "manifest.json").unlink()
     (copy / ".build").mkdir()
     with pytest.raises(
-        InputError, match="the data set isn't finished; run the same `gtahead build`"
+        InputError, match="the dataset isn't finished; run the same `gtahead build`"
     ):
         Dataset.open(copy)
 

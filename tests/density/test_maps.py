@@ -28,7 +28,7 @@ SIGMA = st.floats(1e-3, 300)
 
 @st.composite
 def crowds(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Heads anywhere in and round a picture, borders and corners included, some in one place."""
+    """Heads anywhere in and round an image, borders and corners included, some in one location."""
     size = draw(SIZE)
     x = st.one_of(st.floats(-5, size[0] + 5), st.sampled_from([0.0, size[0] / 2, float(size[0])]))
     y = st.one_of(st.floats(-5, size[1] + 5), st.sampled_from([0.0, size[1] / 2, float(size[1])]))
@@ -39,7 +39,7 @@ def crowds(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
     return np.array(points).reshape(-1, 2), np.array(sigmas).reshape(-1, 2), size
 
 
-def in_picture(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def in_image(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return ((points >= 0) & (points < size)).all(axis=1)
 
 
@@ -49,7 +49,7 @@ def test_the_sum_is_the_count(
     engine: str, crowd: tuple[np.ndarray, np.ndarray, tuple[int, int]], stride: int
 ) -> None:
     points, sigmas, size = crowd
-    count = int(in_picture(points, size).sum())
+    count = int(in_image(points, size).sum())
     density = render_density(points, sigmas, size, stride=stride, engine=engine)
     assert density.shape == map_shape(size, stride)
     assert density.dtype == np.float32
@@ -84,7 +84,7 @@ def test_heads_are_peaks_of_exactly_one(
     engine: str, crowd: tuple[np.ndarray, np.ndarray, tuple[int, int]], stride: int
 ) -> None:
     points, sigmas, size = crowd
-    here = points[in_picture(points, size)]
+    here = points[in_image(points, size)]
     cells = np.floor(here / stride).astype(int)
     for made in (
         render_heatmap(points, sigmas, size, stride=stride, engine=engine),
@@ -100,14 +100,14 @@ def test_heads_are_peaks_of_exactly_one(
 def test_borders_and_corners_keep_their_count(stride: int, sigma: float) -> None:
     width, height = 101, 67
     last_x, last_y = np.nextafter(width, 0), np.nextafter(height, 0)
-    places = [(x, y) for x in (0, 50, last_x) for y in (0, 33, last_y)]
-    for place in places:
-        density = render_density([place], sigma, (width, height), stride=stride)
+    positions = [(x, y) for x in (0, 50, last_x) for y in (0, 33, last_y)]
+    for position in positions:
+        density = render_density([position], sigma, (width, height), stride=stride)
         assert np.isfinite(density).all()
         assert count_of(density) == pytest.approx(1, abs=1e-5)
-    assert count_of(render_density(places, sigma, (width, height), stride=stride)) == pytest.approx(
-        9, abs=1e-4
-    )
+    assert count_of(
+        render_density(positions, sigma, (width, height), stride=stride)
+    ) == pytest.approx(9, abs=1e-4)
 
 
 def test_mass_by_hand() -> None:
@@ -150,7 +150,7 @@ def test_nobody() -> None:
 @pytest.mark.parametrize(
     ("points", "sigmas", "message"),
     [
-        ([(1, 1), (np.nan, 2)], 1.0, "head 1: its place isn't finite (got nan, 2)"),
+        ([(1, 1), (np.nan, 2)], 1.0, "head 1: its location isn't finite (got nan, 2)"),
         (
             [(1, 1), (2, 2)],
             [1.0, 0.0],
@@ -205,7 +205,7 @@ def test_cells_say_what_they_lose() -> None:
 
 
 def test_peaks_are_found_again() -> None:
-    """The decode ceiling: what comes back of the truth through the map."""
+    """The decode ceiling: what comes back of the ground truth through the map."""
     random = np.random.default_rng(2)
     points = random.uniform(0, [400, 300], (60, 2))
     heat = render_heatmap(points, 6.0, (400, 300), stride=4)

@@ -1,4 +1,4 @@
-"""Data sets to export: small ones, with everything that formats stumble over."""
+"""Datasets to export: small ones, with everything that formats stumble over."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import make_native, picture
+from helpers import image, make_native
 
 import gtahead
 
-# A head of one pixel in each corner, one beyond the border, and two in one place.
+# A head of one pixel in each corner, one beyond the border, and two in one location.
 CORNERS = [(0.5, 0.5), (63.5, 0.5), (0.5, 47.5), (63.5, 47.5)]
 
 
@@ -33,7 +33,7 @@ def make_captures(root: Path, sequences: dict[str, dict[str, Any]]) -> Path:
         for number in range(len(frames)):
             seed += 1
             file = f"frames/{number:06d}.jpg"
-            (folder / file).write_bytes(picture(seed, size))
+            (folder / file).write_bytes(image(seed, size))
             listed.append({"frame": number, "file": file})
         rows = [(number, *head) for number, heads in enumerate(frames) for head in heads]
         columns: dict[str, list[Any]] = {
@@ -83,7 +83,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set with corners, empty frames, an empty split, an ignored head, odd names."""
+    """A dataset with corners, empty frames, an empty split, an ignored head, odd names."""
     root = tmp_path_factory.mktemp("small")
     make_captures(root / "captures", SMALL)
     gtahead.build(root / "captures", root / "dataset", workers=1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import mutated, picture
+from helpers import image, mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -246,11 +246,11 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, message
 
 
 def write_coco(folder: Path, **changes: Any) -> Path:
-    """Write another program's COCO: pictures in a folder of their own, ids as they please."""
+    """Write another program's COCO: images in a folder of their own, ids as they please."""
     (folder / "val2017").mkdir(parents=True)
     (folder / "annotations").mkdir()
     for number in (1, 2):
-        (folder / "val2017" / f"{number:012d}.jpg").write_bytes(picture(number))
+        (folder / "val2017" / f"{number:012d}.jpg").write_bytes(image(number))
     document = {
         "images": [
             {"id": 90 + n, "file_name": f"{n:012d}.jpg", "width": 64, "height": 48} for n in (1, 2)

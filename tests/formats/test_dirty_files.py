@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import mutated, picture
+from helpers import image, mutated
 
 import gtahead
 from gtahead import Dataset, GtaheadError
@@ -39,8 +39,8 @@ def voc_object(name: str, box: tuple[float, float, float, float]) -> str:
 def make_voc(raw: Path, objects: str, size: tuple[int, int] = SIZE) -> Path:
     for folder in ("Annotations", "JPEGImages"):
         (raw / folder).mkdir(parents=True)
-    (raw / "JPEGImages" / "a.jpg").write_bytes(picture(1))
-    (raw / "JPEGImages" / "b.jpg").write_bytes(picture(2))
+    (raw / "JPEGImages" / "a.jpg").write_bytes(image(1))
+    (raw / "JPEGImages" / "b.jpg").write_bytes(image(2))
     sizes = f"<size><width>{size[0]}</width><height>{size[1]}</height></size>"
     for name, inner in (("a", objects), ("b", "")):
         text = f"\ufeff<annotation>\r\n{sizes}{inner}</annotation>"
@@ -59,7 +59,7 @@ def test_voc_with_a_mistyped_class_another_class_and_a_wrong_size(tmp_path: Path
     assert frames["b"].count == 0
 
 
-def test_voc_whose_size_isn_t_the_pictures(tmp_path: Path) -> None:
+def test_voc_whose_size_isn_t_the_images(tmp_path: Path) -> None:
     raw = make_voc(tmp_path / "raw", voc_object("head", (5, 5, 8, 9)), size=(1920, 1080))
     report, frames = built(raw)
     assert report.findings.totals["size-differs"] == 2
@@ -79,7 +79,7 @@ def test_voc_refuses_entities(tmp_path: Path) -> None:
 def test_crowdhuman_with_a_mask_a_mark_and_crlf(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     (raw / "Images").mkdir(parents=True)
-    (raw / "Images" / "a,1.jpg").write_bytes(picture(1))
+    (raw / "Images" / "a,1.jpg").write_bytes(image(1))
     rows = [
         {"tag": "person", "hbox": [1, 2, 8, 8], "head_attr": {"ignore": 0, "occ": 1}},
         {"tag": "person", "hbox": [9, 9, 8, 8], "head_attr": {"ignore": 1}},
@@ -98,7 +98,7 @@ def test_lists_with_crlf_strays_and_a_broken_line(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     (raw / "images").mkdir(parents=True)
     for number in (1, 2, 10):
-        (raw / "images" / f"IMG_{number}.jpg").write_bytes(picture(number))
+        (raw / "images" / f"IMG_{number}.jpg").write_bytes(image(number))
     lines = ["1 2 5 6 4 8 1 -3 70 4 8 1 ", "2 0", "3 2 1 1 4 8 1"]
     (raw / "A_gt.txt").write_text("\r\n".join(lines) + "\r\n", newline="")
     report, frames = built(raw, "fidtm")
@@ -117,7 +117,7 @@ def test_shanghaitech_however_matlab_nested_it(tmp_path: Path, nesting: int) -> 
     raw = tmp_path / "raw" / "test_data"
     (raw / "ground_truth").mkdir(parents=True)
     (raw / "images").mkdir()
-    (raw / "images" / "IMG_1.jpg").write_bytes(picture(1))
+    (raw / "images" / "IMG_1.jpg").write_bytes(image(1))
     value: object = {"location": np.array([[3.5, 4.5], [63.9, 47.9]]), "number": 2.0}
     for _ in range(nesting):
         cell = np.empty((1, 1), object)
@@ -135,7 +135,7 @@ def test_yolo_of_several_classes(tmp_path: Path) -> None:
     for folder in ("images/train", "labels/train"):
         (raw / folder).mkdir(parents=True)
     for name in "ab":
-        (raw / "images" / "train" / f"{name}.jpg").write_bytes(picture(ord(name)))
+        (raw / "images" / "train" / f"{name}.jpg").write_bytes(image(ord(name)))
     (raw / "labels" / "train" / "a.txt").write_text("1 0.5 0.5 0.25 0.25\n0 0.1 0.1 0.1 0.1\n")
     (raw / "data.yaml").write_text("train: images/train\nnames:\n  0: person\n  1: 'head'\n")
     report, frames = built(raw)
@@ -144,7 +144,7 @@ def test_yolo_of_several_classes(tmp_path: Path) -> None:
     assert report.findings.totals["other-class"] == 1
 
 
-def test_turned_pictures_with_labels_of_either_kind(tmp_path: Path) -> None:
+def test_turned_images_with_labels_of_either_kind(tmp_path: Path) -> None:
     """Sizes that labels give tell which way up they were made."""
     import io
 
@@ -157,7 +157,7 @@ def test_turned_pictures_with_labels_of_either_kind(tmp_path: Path) -> None:
     images = []
     for number, (width, height) in enumerate([(64, 48), (48, 64)], 1):
         out = io.BytesIO()
-        Image.open(io.BytesIO(picture(number))).save(out, "JPEG", exif=exif)
+        Image.open(io.BytesIO(image(number))).save(out, "JPEG", exif=exif)
         (raw / "images" / f"{number}.jpg").write_bytes(out.getvalue())
         images.append(
             {"id": number, "file_name": f"{number}.jpg", "width": width, "height": height}
@@ -170,7 +170,7 @@ def test_turned_pictures_with_labels_of_either_kind(tmp_path: Path) -> None:
     (raw / "train.json").write_text(json.dumps(document))
     _, frames = built(raw)
     assert {frame.size_wh for frame in frames.values()} == {(48, 64)}
-    assert frames["1"].boxes_xyxy.tolist() == [[44, 0, 48, 10]]  # turned with its picture
+    assert frames["1"].boxes_xyxy.tolist() == [[44, 0, 48, 10]]  # turned with its image
     assert frames["2"].boxes_xyxy.tolist() == [[0, 0, 10, 4]]  # made on the upright one
 
 
@@ -244,7 +244,7 @@ def test_empty_and_missing_files(small_dataset: Path, tmp_path: Path, name: str)
         path.write_bytes(whole)
 
 
-def test_heads_of_a_picture_that_is_listed_twice_are_booked(tmp_path: Path) -> None:
+def test_heads_of_a_image_that_is_listed_twice_are_booked(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     lines = ["# a/x.jpg", "1,2,9,12", "# a/x.png", "3,4,9,9", "4,4,9,9"]
     raw.mkdir()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from helpers import gtahead, picture, spawn_gtahead
+from helpers import gtahead, image, spawn_gtahead
 from pyarrow import parquet
 
 import gtahead as library
@@ -51,15 +51,15 @@ def test_points_beside_their_boxes_are_a_loss_for_box_formats(tmp_path: Path) ->
 
 
 def with_box(dataset: Path, sequence: str, row: int, box: list[float | None]) -> None:
-    """Give one head of a data set another box."""
+    """Give one head of a dataset another box."""
     path = dataset / heads_file(sequence)
     table = parquet.read_table(path)
     for name, value in zip(canonical.BOX, box, strict=True):
-        place = table.schema.get_field_index(name)
+        position = table.schema.get_field_index(name)
         values = table[name].to_pylist()
         values[row] = value
-        field = table.schema.field(place)
-        table = table.set_column(place, field, pa.array(values, field.type))
+        field = table.schema.field(position)
+        table = table.set_column(position, field, pa.array(values, field.type))
     parquet.write_table(table, path)
 
 
@@ -69,7 +69,7 @@ def test_heads_without_a_box_are_a_loss_for_box_formats(
     dataset = tmp_path / "dataset"
     shutil.copytree(small_dataset, dataset)
     with_box(dataset, "beta", 0, [None] * 4)
-    with pytest.raises(InputError, match=r"heads without a box in the picture \(1\)"):
+    with pytest.raises(InputError, match=r"heads without a box in the image \(1\)"):
         library.export(dataset, tmp_path / "out", format="coco", workers=1)
     report = library.export(dataset, tmp_path / "out", format="coco", allow_lossy=True, workers=1)
     assert report.ledger.heads.dropped == {"no-box": 1}
@@ -170,7 +170,7 @@ def test_names_that_flat_formats_would_confuse(tmp_path: Path) -> None:
     images = []
     for number, file in enumerate(("a/b__c.jpg", "a__b/c.jpg"), 1):
         (raw / "images" / file).parent.mkdir(parents=True)
-        (raw / "images" / file).write_bytes(picture(number))
+        (raw / "images" / file).write_bytes(image(number))
         images.append({"id": number, "file_name": file, "width": 64, "height": 48})
     coco = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "head"}]}
     (raw / "instances_train.json").write_text(json.dumps(coco))
@@ -183,7 +183,7 @@ def test_names_that_flat_formats_would_confuse(tmp_path: Path) -> None:
     assert report.ledger.frames.kept == 2
 
 
-def test_a_data_set_without_pictures(tmp_path: Path) -> None:
+def test_a_data_set_without_images(tmp_path: Path) -> None:
     frames = [[(1, 5.0, 5.0, 2.0, 1.0)], []]
     make_captures(tmp_path / "captures", {"a": {"split": "train", "frames": frames}})
     library.build(tmp_path / "captures", tmp_path / "dataset", images="none", workers=1)
@@ -194,11 +194,11 @@ def test_a_data_set_without_pictures(tmp_path: Path) -> None:
         assert not list((tmp_path / name).rglob("*.jpg")), name
 
 
-def test_a_missing_picture_is_named(small_dataset: Path, tmp_path: Path) -> None:
+def test_a_missing_image_is_named(small_dataset: Path, tmp_path: Path) -> None:
     shutil.copytree(small_dataset, tmp_path / "dataset")
     (tmp_path / "dataset" / "images" / "alpha" / "000001.jpg").unlink()
     for name in ("coco", "huggingface", "webdataset"):
-        with pytest.raises(InputError, match="the picture is missing"):
+        with pytest.raises(InputError, match="the image is missing"):
             library.export(tmp_path / "dataset", tmp_path / name, format=name, workers=1)
         assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
 
@@ -247,7 +247,7 @@ def test_a_killed_export_leaves_nothing_half(
 def test_formats_are_listed_with_what_they_hold() -> None:
     listed = {row["name"]: row for row in gtahead("formats", "--json").json["formats"]}
     assert list(listed) == list(FORMATS)
-    assert listed["coco"]["loses"] == []
+    assert listed["coco"]["drops"] == []
     assert listed["density"]["reads"] is False
     text = gtahead("formats").out
     assert all(f"{name}: " in text for name in FORMATS)

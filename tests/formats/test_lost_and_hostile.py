@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow
 import pytest
-from helpers import picture, spawn_gtahead
+from helpers import image, spawn_gtahead
 from pyarrow import parquet
 
 import gtahead as library
@@ -52,7 +52,7 @@ def test_relative_data_sets_are_exported_by_one_process(
     ],
 )
 @pytest.mark.parametrize("damage", ["removed", "emptied"])
-def test_a_lost_file_of_labels_is_told(
+def test_a_lost_file_of_labels_is_reported(
     small_dataset: Path, tmp_path: Path, name: str, file: str, damage: str
 ) -> None:
     if name == "mot":
@@ -70,7 +70,7 @@ def test_a_lost_file_of_labels_is_told(
     assert "bad-labels-file" in report.findings.totals or name == "mot"
 
 
-def test_one_lost_picture_moves_no_labels(small_dataset: Path, tmp_path: Path) -> None:
+def test_one_lost_image_moves_no_labels(small_dataset: Path, tmp_path: Path) -> None:
     out = exported(small_dataset, tmp_path / "out", "fidtm")
     whole = library.Dataset.open(built(out).out)
     counts = {frame.frame_id: frame.count for frame in whole}
@@ -104,8 +104,8 @@ UNSAFE = [
 def test_names_that_leave_the_folder(tmp_path: Path, name: str, file: str) -> None:
     raw = tmp_path / "deep" / "raw"
     (raw / "images").mkdir(parents=True)
-    (raw / "images" / "good.jpg").write_bytes(picture(1))
-    (tmp_path / "outside.jpg").write_bytes(picture(2))
+    (raw / "images" / "good.jpg").write_bytes(image(1))
+    (tmp_path / "outside.jpg").write_bytes(image(2))
     names = ["good.jpg", file]
     if name == "coco":
         images = [
@@ -173,13 +173,13 @@ def test_damaged_tables_are_said_in_one_line(small_dataset: Path, tmp_path: Path
     parquet.write_table(table.slice(0, 2), path)
     with pytest.raises(InputError):
         library.export(dataset, tmp_path / "out", format="coco", workers=1)
-    place = table.schema.get_field_index("x")
+    position = table.schema.get_field_index("x")
     values = table["x"].to_pylist()
     values[0] = float("nan")
     import pyarrow as pa
 
     column = pa.array(values, pa.float64())
-    parquet.write_table(table.set_column(place, table.schema.field(place), column), path)
+    parquet.write_table(table.set_column(position, table.schema.field(position), column), path)
     with pytest.raises(InputError, match="can't be written"):
         library.export(dataset, tmp_path / "out", format="points-csv", allow_lossy=True, workers=1)
     assert [one.name for one in tmp_path.iterdir()] == ["dataset"]
@@ -192,7 +192,7 @@ def test_a_link_to_nowhere_is_no_target(small_dataset: Path, tmp_path: Path) -> 
     assert [one.name for one in tmp_path.iterdir()] == ["out"]
 
 
-def test_another_size_than_the_picture_has_is_told(small_dataset: Path, tmp_path: Path) -> None:
+def test_another_size_than_the_image_has_is_reported(small_dataset: Path, tmp_path: Path) -> None:
     out = exported(small_dataset, tmp_path / "out", "coco")
     path = out / "annotations" / "instances_train.json"
     document = json.loads(path.read_text())
@@ -221,7 +221,7 @@ def test_frames_of_a_sequence_that_can_t_be_named_are_booked(tmp_path: Path) -> 
     assert (ledger.heads.came, ledger.heads.kept) == (9, 3)
 
 
-def test_a_sample_without_its_json_is_told(small_dataset: Path, tmp_path: Path) -> None:
+def test_a_sample_without_its_json_is_reported(small_dataset: Path, tmp_path: Path) -> None:
     out = exported(small_dataset, tmp_path / "out", "webdataset")
     path = out / "train-000000.tar"
     with tarfile.open(path) as archive:
@@ -236,7 +236,7 @@ def test_a_sample_without_its_json_is_told(small_dataset: Path, tmp_path: Path) 
     assert report.ledger.frames.came == len(library.Dataset.open(small_dataset))
 
 
-def test_a_picture_in_two_lists_of_splits_is_refused(small_dataset: Path, tmp_path: Path) -> None:
+def test_a_image_in_two_lists_of_splits_is_refused(small_dataset: Path, tmp_path: Path) -> None:
     out = exported(small_dataset, tmp_path / "out", "voc")
     train = out / "ImageSets/Main/train.txt"
     name = (out / "ImageSets/Main/test.txt").read_text().split()[0]
@@ -244,25 +244,25 @@ def test_a_picture_in_two_lists_of_splits_is_refused(small_dataset: Path, tmp_pa
     with pytest.raises(InputError) as caught:
         built(out)
     assert str(caught.value) == (
-        f"ImageSets/Main/train.txt: a picture is listed in two splits (got '{name}'); "
+        f"ImageSets/Main/train.txt: an image is listed in two splits (got '{name}'); "
         "take it out of one of the lists"
     )
 
 
-def test_pictures_that_no_labels_list_are_named(small_dataset: Path, tmp_path: Path) -> None:
+def test_images_that_no_labels_list_are_named(small_dataset: Path, tmp_path: Path) -> None:
     out = exported(small_dataset, tmp_path / "out", "points-csv")
     for name in ("export.json", "frames.csv"):
         (out / name).unlink()
     empty = sum(
         row == 0 for row in library.Dataset.open(small_dataset).frames(["num_heads"])["num_heads"]
     )
-    assert built(out).findings.totals["picture-without-record"] == empty > 0
+    assert built(out).findings.totals["image-without-record"] == empty > 0
 
 
-def test_mot_with_pictures_isn_t_taken_for_jhu(tmp_path: Path) -> None:
+def test_mot_with_images_isn_t_taken_for_jhu(tmp_path: Path) -> None:
     for number in range(2):
         (tmp_path / "raw/walk/img1").mkdir(parents=True, exist_ok=True)
-        (tmp_path / f"raw/walk/img1/{number:06d}.jpg").write_bytes(picture(number))
+        (tmp_path / f"raw/walk/img1/{number:06d}.jpg").write_bytes(image(number))
     (tmp_path / "raw/walk/gt").mkdir()
     (tmp_path / "raw/walk/gt/gt.txt").write_text("0,1,10,10,5,5,1,1,1\n1,1,12,10,5,5,1,1,1\n")
     done = built(tmp_path / "raw")
@@ -280,25 +280,25 @@ def test_a_damaged_table_of_frames_isn_t_exported(
     path = tmp_path / "data/frames.parquet"
     table = parquet.read_table(path)
     values = [value, *table[column].to_pylist()[1:]]
-    place = table.schema.get_field_index(column)
+    position = table.schema.get_field_index(column)
     array = pyarrow.array(values, table.schema.field(column).type)
-    parquet.write_table(table.set_column(place, table.schema.field(column), array), path)
+    parquet.write_table(table.set_column(position, table.schema.field(column), array), path)
     with pytest.raises(InputError, match="the table of frames is damaged"):
         exported(tmp_path / "data", tmp_path / "out", "coco")
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "reported"),
     [
         (("--stride", "4"), "coco has no stride: only maps have"),
         (("--out", ""), "no folder to export to"),
     ],
 )
 def test_options_without_effect_are_refused(
-    small_dataset: Path, tmp_path: Path, options: tuple[str, ...], told: str
+    small_dataset: Path, tmp_path: Path, options: tuple[str, ...], reported: str
 ) -> None:
     done = spawn_gtahead("export", str(small_dataset), "--format", "coco", *options, cwd=tmp_path)
-    assert (done.code, told in done.err) == (2, True)
+    assert (done.code, reported in done.err) == (2, True)
 
 
 def test_maps_are_said_not_to_be_readable(small_dataset: Path, tmp_path: Path) -> None:

@@ -38,13 +38,13 @@ def frames(small_dataset: Path) -> list[gtahead.dataset.Frame]:
     return list(Dataset.open(small_dataset))
 
 
-def coco_scores(truth: Path, kind: str = "bbox") -> Any:
-    """AP of the truth's own boxes as detections, by pycocotools."""
+def coco_scores(ground_truth: Path, kind: str = "bbox") -> Any:
+    """AP of the ground truth's own boxes as detections, by pycocotools."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO(str(truth))
+        coco = COCO(str(ground_truth))
         rows = [row for row in coco.dataset["annotations"] if not row["iscrowd"]]
         keys = ("image_id", "category_id", "bbox", "keypoints")
         found = [{**{k: row[k] for k in keys if k in row}, "score": 1.0} for row in rows]
@@ -129,8 +129,8 @@ def test_scipy_reads_shanghaitech_as_its_loaders_do(export: Any, frames: list[An
         assert inner[0].shape == (frame.count, 2)
         assert inner[0] == pytest.approx(frame.points_xy[frame.counted])
         assert int(inner[1][0, 0]) == frame.count
-        with Image.open(out / "train_data" / "images" / f"IMG_{number}.jpg") as picture:
-            assert picture.size == frame.size_wh
+        with Image.open(out / "train_data" / "images" / f"IMG_{number}.jpg") as image:
+            assert image.size == frame.size_wh
 
 
 def test_scipy_reads_qnrf(export: Any, frames: list[Any]) -> None:
@@ -238,9 +238,9 @@ def test_h5py_reads_maps_where_csrnet_looks(export: Any, frames: list[Any]) -> N
     import h5py
 
     out = export("density", stride=1, store="h5")
-    picture = out / "train" / "images" / "alpha" / "000000.jpg"
+    image = out / "train" / "images" / "alpha" / "000000.jpg"
     # The very replacement that CSRNet's image.py makes.
-    path = str(picture).replace(".jpg", ".h5").replace("images", "ground_truth")
+    path = str(image).replace(".jpg", ".h5").replace("images", "ground_truth")
     with h5py.File(path) as file:
         values = np.asarray(file["density"])
         assert values.sum() == pytest.approx(frames[0].count, abs=1e-3)
@@ -289,8 +289,8 @@ def test_torchvision_reads_coco(export: Any, frames: list[Any]) -> None:
         data = CocoDetection(str(out / "images"), str(out / "annotations" / "instances_train.json"))
     mine = [frame for frame in frames if frame.split == "train"]
     assert len(data) == len(mine)
-    for (picture, rows), frame in zip(data, mine, strict=True):
-        assert picture.size == frame.size_wh
+    for (image, rows), frame in zip(data, mine, strict=True):
+        assert image.size == frame.size_wh
         assert sum(not row["iscrowd"] for row in rows) == frame.count
 
 

@@ -1,4 +1,4 @@
-"""Real data sets' files through our readers; skipped where they aren't here."""
+"""Real datasets' files through our readers; skipped where they aren't here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def built(raw: Path, out: Path, **options: object) -> tuple[gtahead.building.Bui
 
 
 def test_every_mat_of_part_a_equals_fidtms_list_less_its_strays(shared_data: Path) -> None:
-    """FIDTM numbers pictures in the order of their names as text, and floors."""
+    """FIDTM numbers images in the order of their names as text, and floors."""
     folder = shared_data / "shanghaitech" / "part_A" / "test_data"
     names = sorted(f"IMG_{number}" for number in range(1, 183))
     lines = list(localisation_list(shared_data / "fidtm" / "A_gt.txt", "A_gt.txt"))
@@ -39,10 +39,10 @@ def test_every_mat_of_part_a_equals_fidtms_list_less_its_strays(shared_data: Pat
                 kept.append(point)
                 continue
             strays += 1
-            picture = folder / "images" / f"{name}.jpg"
-            reach = own.max(axis=0)  # where the picture isn't here, it reaches as far as its heads
-            if picture.is_file():
-                reach = np.array(read_header(picture.read_bytes()).size_wh)
+            image = folder / "images" / f"{name}.jpg"
+            reach = own.max(axis=0)  # where the image isn't here, it reaches as far as its heads
+            if image.is_file():
+                reach = np.array(read_header(image.read_bytes()).size_wh)
             assert min(point) < 0 or (np.array(point) >= np.floor(reach)).any(), (name, point)
         assert kept == mine, name
     assert (total, strays) == (78_862, 108)
@@ -51,8 +51,8 @@ def test_every_mat_of_part_a_equals_fidtms_list_less_its_strays(shared_data: Pat
 def test_shanghaitech_builds_and_names_what_is_missing(shared_data: Path, tmp_path: Path) -> None:
     report, dataset = built(shared_data / "shanghaitech", tmp_path / "dataset")
     assert report.exit_code == 3
-    assert report.findings.totals["picture-missing"] == 172
-    assert report.findings.totals["colour-converted"] == 2  # the grey pictures
+    assert report.findings.totals["image-missing"] == 172
+    assert report.findings.totals["colour-converted"] == 2  # the grey images
     assert len(dataset) == 24
     assert {frame.split for frame in dataset} == {"train", "test"}
     assert dataset["part_A__train_data/IMG_1"].count == 1546
@@ -86,9 +86,7 @@ def test_nwpus_list_builds(shared_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["coco", "points-csv", "webdataset"])
-def test_real_pictures_go_on_into_other_formats(
-    shared_data: Path, tmp_path: Path, name: str
-) -> None:
+def test_real_images_go_on_into_other_formats(shared_data: Path, tmp_path: Path, name: str) -> None:
     built(shared_data / "scut_head", tmp_path / "dataset")
     gtahead.export(tmp_path / "dataset", tmp_path / "out", format=name, allow_lossy=True, workers=1)
     _, back = built(tmp_path / "out", tmp_path / "back")

@@ -1,4 +1,4 @@
-"""Which format is it? Ours say so; other people's are told by their looks."""
+"""Which format is it? Ours say so; other people's are reported by their looks."""
 
 from __future__ import annotations
 

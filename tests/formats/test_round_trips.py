@@ -28,7 +28,7 @@ def frames_of(folder: Path) -> dict[str, Any]:
 
 
 def assert_same(before: Path, after: Path, one: Format) -> None:
-    """Compare two data sets as far as a format holds what they say."""
+    """Compare two datasets as far as a format holds what they say."""
     old, new = frames_of(before), frames_of(after)
     assert list(new) == list(old)
     for frame_id, frame in old.items():
@@ -38,7 +38,7 @@ def assert_same(before: Path, after: Path, one: Format) -> None:
         assert other.camera is not None
         assert frame.camera is not None
         assert other.camera.vfov_deg == pytest.approx(frame.camera.vfov_deg)
-        there = frame.status != "absent" if "ignored" in one.holds else frame.counted
+        there = frame.status != "absent" if "ignored" in one.supports else frame.counted
         assert other.count == frame.count, frame_id
         assert len(other.points_xy) == there.sum(), frame_id
         rows, others = _paired(frame, other, there, one)
@@ -49,24 +49,24 @@ def assert_same(before: Path, after: Path, one: Format) -> None:
             whole &= (frame.boxes_xyxy[rows][:, 2:] <= [width, height]).all(axis=1)
             error = error[whole]
         assert (error <= one.precision_px + 1 / 512).all(), (frame_id, error.max())
-        if "boxes" in one.holds:
+        if "boxes" in one.supports:
             boxes = frame.boxes_xyxy[rows]
             if one.clips:
                 boxes = np.clip(boxes, 0, [*frame.size_wh, *frame.size_wh])
             off = np.abs(boxes - other.boxes_xyxy[others])
             assert (off <= one.precision_px + 1 / 256).all(), (frame_id, off.max())
-        if "ids" in one.holds:
+        if "ids" in one.supports:
             assert (frame.head_ids[rows] == other.head_ids[others]).all()
-        if "ignored" in one.holds:
+        if "ignored" in one.supports:
             assert (frame.status[rows] == other.status[others]).all()
-        if "visibility" in one.holds:
+        if "visibility" in one.supports:
             assert frame.visibility[rows] == pytest.approx(other.visibility[others], abs=1e-4)
 
 
 def _paired(frame: Any, other: Any, there: Any, one: Format) -> tuple[Any, Any]:
     """Pair the heads of two frames: by id, else in order."""
     rows = np.flatnonzero(there)
-    if "ids" in one.holds:
+    if "ids" in one.supports:
         return rows[np.argsort(frame.head_ids[rows])], np.argsort(other.head_ids)
     return rows, np.arange(len(other.points_xy))
 
@@ -84,7 +84,7 @@ def test_a_data_set_comes_back(small_dataset: Path, tmp_path: Path, name: str) -
 
 
 @pytest.mark.parametrize("name", READ)
-def test_labels_come_back_without_pictures(small_dataset: Path, tmp_path: Path, name: str) -> None:
+def test_labels_come_back_without_images(small_dataset: Path, tmp_path: Path, name: str) -> None:
     back = there_and_back(small_dataset, name, tmp_path, images="none")
     assert_same(small_dataset, back, FORMATS[name])
 
@@ -159,10 +159,10 @@ def test_every_frame_has_a_place(small_dataset: Path, tmp_path: Path, name: str)
         small_dataset, tmp_path / "out", format=name, allow_lossy=True, workers=1
     )
     assert report.ledger.frames.kept == sum(len(one["frames"]) for one in SMALL.values())
-    pictures = list((tmp_path / "out").rglob("*.jpg"))
-    if not FORMATS[name].holds_pictures:
-        assert len(pictures) == report.ledger.frames.kept
-        assert all(path.stat().st_nlink > 1 for path in pictures)
+    images = list((tmp_path / "out").rglob("*.jpg"))
+    if not FORMATS[name].embeds_images:
+        assert len(images) == report.ledger.frames.kept
+        assert all(path.stat().st_nlink > 1 for path in images)
 
 
 def test_ids_are_ranks_and_don_t_depend_on_the_split(small_dataset: Path, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_ids_are_ranks_and_don_t_depend_on_the_split(small_dataset: Path, tmp_pa
 
 
 def test_an_export_is_forgotten_with_its_folder(small_dataset: Path, tmp_path: Path) -> None:
-    """Pictures are links: removing an export leaves the data set whole."""
+    """Images are links: removing an export leaves the dataset whole."""
     gtahead.export(small_dataset, tmp_path / "out", format="coco", workers=1)
     shutil.rmtree(tmp_path / "out")
-    assert all(frame.picture.is_file() for frame in Dataset.open(small_dataset) if frame.picture)
+    assert all(frame.image.is_file() for frame in Dataset.open(small_dataset) if frame.image)

@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers import picture
+from helpers import image
 from PIL import Image
 
 from gtahead.images import reading
-from gtahead.images.prepare import Prepared, prepare
+from gtahead.images.prepare import PreparedImage, prepare
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -36,12 +36,12 @@ def exif(orientation: int | None = None) -> Image.Exif:
     return tags
 
 
-def prepared(data: bytes) -> Prepared:
+def prepared(data: bytes) -> PreparedImage:
     return prepare(data, reading.read_header(data))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
-def test_a_fine_picture_keeps_its_bytes(kind: str) -> None:
+def test_a_fine_image_keeps_its_bytes(kind: str) -> None:
     data = encoded(noise(), kind)
     header = reading.read_header(data)
     assert (header.format, header.mode, header.size_wh, header.orientation) == (
@@ -59,7 +59,7 @@ def test_a_fine_picture_keeps_its_bytes(kind: str) -> None:
 
 @pytest.mark.parametrize("orientation", range(2, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_turned_picture_is_written_upright_once(kind: str, orientation: int) -> None:
+def test_a_turned_image_is_written_upright_once(kind: str, orientation: int) -> None:
     data = encoded(noise(), kind, exif=exif(orientation))
     header = reading.read_header(data)
     assert header.upright_wh == ((24, 40) if orientation >= 5 else (40, 24))
@@ -111,13 +111,13 @@ def test_sixteen_bits_are_refused_in_every_format() -> None:
     deep = np.arange(24 * 40 * 3, dtype=np.uint16).reshape(24, 40, 3) * 20
     for kind in (".png", ".tiff", ".ppm"):
         data = bytes(cv2.imencode(kind, deep)[1])
-        with pytest.raises(reading.PictureError) as caught:
+        with pytest.raises(reading.ImageError) as caught:
             prepared(data)
         assert caught.value.code == "deep-colour"
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_bytes_behind_a_whole_picture_are_no_damage(kind: str) -> None:
+def test_bytes_behind_a_whole_image_are_no_damage(kind: str) -> None:
     data = encoded(noise(), kind) + bytes(200)
     reading.check_health(data, reading.read_header(data))
     assert prepared(data).new_bytes is None
@@ -136,32 +136,32 @@ def png_header(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("size", [(12_000, 12_000), (30_000, 30_000), (65_000, 65_000)])
 def test_a_bomb_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
-    with pytest.raises(reading.PictureError) as caught:
+    with pytest.raises(reading.ImageError) as caught:
         reading.read_header(png_header(*size))
-    assert caught.value.code == "picture-too-large"
+    assert caught.value.code == "image-too-large"
 
 
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (b"", "picture-empty"),
-        (b"hello", "not-a-picture"),
-        (b"\xff\xd8\xff", "picture-truncated"),
-        (picture()[:700], "picture-truncated"),
-        (encoded(noise(), "PNG")[:-20], "picture-truncated"),
+        (b"", "image-empty"),
+        (b"hello", "not-an-image"),
+        (b"\xff\xd8\xff", "image-truncated"),
+        (image()[:700], "image-truncated"),
+        (encoded(noise(), "PNG")[:-20], "image-truncated"),
     ],
 )
-def test_what_is_no_picture(data: bytes, code: str) -> None:
-    with pytest.raises(reading.PictureError) as caught:
+def test_what_is_no_image(data: bytes, code: str) -> None:
+    with pytest.raises(reading.ImageError) as caught:
         reading.check_health(data, reading.read_header(data))
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("place", range(20, 1200, 59))
-def test_damage_never_raises_anything_else(place: int) -> None:
+@pytest.mark.parametrize("position", range(20, 1200, 59))
+def test_damage_never_raises_anything_else(position: int) -> None:
     data = bytearray(encoded(noise(size=(64, 64)), "JPEG"))
-    data[place : place + 30] = b"\x00\xff" * 15
-    with suppress(reading.PictureError):
+    data[position : position + 30] = b"\x00\xff" * 15
+    with suppress(reading.ImageError):
         header = reading.read_header(bytes(data))
         reading.check_health(bytes(data), header)
         prepare(bytes(data), header)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from helpers import gtahead
-from test_running import UNITS, die, fail_on_three, square
+from units import UNITS, die, fail_on_three, square
 
 import gtahead as library
 from gtahead.errors import InputError, ResourceError
@@ -29,7 +29,7 @@ pytest.importorskip("distributed")
 @contextmanager
 def started(*command: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a part of a cluster; give its process and the address that it reports."""
-    paths = [str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    paths = [str(Path(__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     process = subprocess.Popen(
         [sys.executable, "-m", "distributed.cli." + command[0], *command[1:]],

@@ -9,38 +9,12 @@ from pathlib import Path
 
 import pytest
 from helpers import make_sequence
+from units import UNITS, die, fail_on_three, square
 
 from gtahead.errors import InputError
 from gtahead.parallel import pool
 from gtahead.parallel.dask import Crashed
 from gtahead.parallel.pool import default_workers
-
-
-def square(number: int) -> int:
-    return number * number
-
-
-def fail_on_three(number: int) -> int:
-    if number == 3:
-        raise InputError("three is wrong", value=3)
-    return number
-
-
-def die(task: tuple[int, str]) -> int:
-    """Kill this worker where asked: always, or only for whoever creates the marker first."""
-    number, marker = task
-    if marker == "always":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if marker:
-        try:
-            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            return number
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
-UNITS = [(str(number), number) for number in range(7)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -129,9 +103,10 @@ def test_a_users_script_needs_no_guard(tmp_path: Path, way: str) -> None:
 
 def kill_the_other(marker: str) -> int:
     """Give this worker's number; the second one to come kills the first, which is idle by then."""
+    own = Path(f"{marker}-{os.getpid()}")
+    own.write_text(str(os.getpid()))
     try:
-        with Path(marker).open("x") as file:
-            file.write(str(os.getpid()))
+        os.link(own, marker)
         return 0
     except FileExistsError:
         other = int(Path(marker).read_text())

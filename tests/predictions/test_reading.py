@@ -1,4 +1,4 @@
-"""Prediction files: every kind is read alike, and all that is wrong is told in one pass."""
+"""Prediction files: every kind is read alike, and all that is wrong is reported in one pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gtahead import InputError, UsageError
 from gtahead.findings import Findings
 from gtahead.predictions import (
-    Pictures,
+    Images,
     Predictions,
     arrange,
     geometry_hints,
@@ -139,8 +139,8 @@ def test_all_faults_are_told_in_one_pass(tmp_path: Path) -> None:
         "unknown-key": 1,
         "breaks-schema": 1,
     }
-    places = [finding.where.field for finding in findings.examples["bad-score"]]
-    assert places == [
+    positions = [finding.where.field for finding in findings.examples["bad-score"]]
+    assert positions == [
         "/predictions/1/points/0",
         "/predictions/1/points/1",
         "/predictions/2/boxes/2",
@@ -190,7 +190,7 @@ def test_what_isnt_there(tmp_path: Path) -> None:
 
 
 def test_a_bomb_of_gzip_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gtahead.predictions.reading.LARGEST", 1000)
+    monkeypatch.setattr("gtahead.predictions.reading.MAX_BYTES", 1000)
     for content in (
         gzip.compress(b" " * 100_000, mtime=0),
         gzip.compress(b"[" + b" " * 100_000, mtime=0),
@@ -215,7 +215,7 @@ def test_lines_that_are_wrong(tmp_path: Path) -> None:
     assert findings.totals == {"bad-prediction": 3}
 
 
-PICTURES = Pictures(
+IMAGES = Images(
     ["s/0", "s/1", "t/0"],
     np.array([[100, 50]] * 3),
     ["s", "s", "t"],
@@ -226,16 +226,16 @@ PICTURES = Pictures(
 
 def arranged(path: Path, missing: Any = "error") -> tuple[Predictions, Findings]:
     found, findings = read(path)
-    return arrange(found, PICTURES, findings, path.name, missing), findings
+    return arrange(found, IMAGES, findings, path.name, missing), findings
 
 
-def test_pictures_are_found_by_any_name(tmp_path: Path) -> None:
+def test_images_are_found_by_any_name(tmp_path: Path) -> None:
     rows = [{"image": "t/0.jpg", "count": 1}, {"image": "s/1", "count": 2}]
     rows += [{"image": "4", "count": 3}]
     found, findings = arranged(save(tmp_path / "a.json", document(rows)))
     assert not findings.totals
     assert found.counts.tolist() == [3, 2, 1]
-    assert [PICTURES.find(key) for key in (6, ("s", 2), ("s", 3), 7, "0", "1")] == [
+    assert [IMAGES.find(key) for key in (6, ("s", 2), ("s", 3), 7, "0", "1")] == [
         2,
         1,
         None,
@@ -245,32 +245,32 @@ def test_pictures_are_found_by_any_name(tmp_path: Path) -> None:
     ]
 
 
-def test_pictures_that_are_unknown_twice_or_missing(tmp_path: Path) -> None:
+def test_images_that_are_unknown_twice_or_missing(tmp_path: Path) -> None:
     rows = [{"image": "s/0"}, {"image": "s/0.png"}, {"image": "u/0"}, {"image": "x"}]
     path = save(tmp_path / "a.json", document(rows))
     _, findings = arranged(path)
-    assert findings.totals == {"no-such-picture": 2, "picture-twice": 1, "picture-not-predicted": 2}
-    assert [f.detail for f in findings.examples["no-such-picture"]] == [
+    assert findings.totals == {"no-such-image": 2, "image-twice": 1, "image-not-predicted": 2}
+    assert [f.detail for f in findings.examples["no-such-image"]] == [
         "it is of another split",
         "",
     ]
     found, findings = arranged(path, "zero")
-    assert findings.totals == {"no-such-picture": 2, "picture-twice": 1, "scored-as-empty": 2}
+    assert findings.totals == {"no-such-image": 2, "image-twice": 1, "scored-as-empty": 2}
     assert found.point_starts.tolist() == [0, 0, 0, 0]
     coco = [{"image_id": 4, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]
     found, findings = arranged(save(tmp_path / "b.json", coco))
-    assert not findings.totals  # a list of detections can't name a picture without any
+    assert not findings.totals  # a list of detections can't name an image without any
     assert np.diff(found.box_starts).tolist() == [1, 0, 0]
 
 
 def hints(xy: np.ndarray, boxes: np.ndarray | None = None) -> set[str]:
     count = len(xy) if boxes is None else len(boxes)
-    pictures = Pictures([f"{k}" for k in range(4)], np.array([[1000, 600]] * 4), None, np.arange(4))
+    images = Images([f"{k}" for k in range(4)], np.array([[1000, 600]] * 4), None, np.arange(4))
     starts = np.linspace(0, count, 5).astype(np.int64)
     none = np.zeros(5, np.int64)
     found = Predictions(
         "gtahead",
-        list(pictures.ids),
+        list(images.ids),
         np.full(4, np.nan),
         np.full(4, boxes is None),
         np.full(4, boxes is not None),
@@ -282,7 +282,7 @@ def hints(xy: np.ndarray, boxes: np.ndarray | None = None) -> set[str]:
         none if boxes is None else starts,
     )
     findings = Findings()
-    geometry_hints(found, pictures, findings, "a.json")
+    geometry_hints(found, images, findings, "a.json")
     return set(findings.totals)
 
 
@@ -313,7 +313,7 @@ def test_mutated_files_are_read_or_refused(tmp_path_factory: Any, data: Any) -> 
     kinds.append(json.dumps([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 1}]).encode())
     text = bytearray(data.draw(st.sampled_from(kinds)))
     for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, max(0, len(text) - 1)))
-        text[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
+        position = data.draw(st.integers(0, max(0, len(text) - 1)))
+        text[position : position + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
     with suppress(InputError):
         read(save(path, bytes(text)))

@@ -1,4 +1,4 @@
-"""A release of the simulated data set, and a hub to push it to."""
+"""A release of the simulated dataset, and a hub to push it to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FACTS = {"repo": REPO, "creator": "The crowd lab", "date": "2026-11-01"}
 
 @pytest.fixture(scope="session")
 def staged(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release with pictures; nobody writes into it."""
+    """A release with images; nobody writes into it."""
     import gtahead
 
     out = tmp_path_factory.mktemp("staged") / "release"

@@ -1,8 +1,8 @@
 """A stand-in for the Hugging Face hub's HTTP API, on the loopback.
 
 It speaks the calls that huggingface_hub makes for creating, uploading, listing and downloading
-data sets (without xet), computes every hash itself, refuses what doesn't match, notes what it
-gets, and can be told to fail.
+datasets (without xet), computes every hash itself, refuses what doesn't match, notes what it
+gets, and can be reported to fail.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Repo:
 
     def files(self, revision: str) -> dict[str, bytes]:
         for name in (revision, unquote(revision)):
-            for place in (self.branches, self.tags):
-                if name in place:
-                    return place[name]
+            for position in (self.branches, self.tags):
+                if name in position:
+                    return position[name]
             if name == self.sha():
                 return self.branches["main"]
         raise KeyError(revision)
@@ -142,7 +142,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                     self.connection.shutdown(2)
                 return
             if isinstance(how, int):
-                self.answer(how, {"error": f"told to answer {how}"})
+                self.answer(how, {"error": f"reported to answer {how}"})
                 return
             if how == "spoil":
                 data = data[:-1] + bytes([data[-1] ^ 1])

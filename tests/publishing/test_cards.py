@@ -21,7 +21,7 @@ def change(release: Path, old: str, new: str) -> None:
 
 
 def faults(release: Path) -> list[str]:
-    return [f"{place} {what}".strip() for place, what in cards.faults(Release.open(release))]
+    return [f"{position} {what}".strip() for position, what in cards.faults(Release.open(release))]
 
 
 def test_a_fresh_card_has_no_faults_and_filling_it_changes_nothing(release: Path) -> None:

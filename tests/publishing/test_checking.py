@@ -44,8 +44,8 @@ def test_a_release_is_fit(staged: Path) -> None:
             "test": 706,
         }
         assert all(sums["names"] == ["head"] for sums in modes["plain"].values())
-    assert report["loaded"]["default"]["plain"]["test"]["first_picture"] == [640, 360]
-    assert sorted(report["records"]) == ["frames", "heads", "pictures", "splits"]
+    assert report["loaded"]["default"]["plain"]["test"]["first_image"] == [640, 360]
+    assert sorted(report["records"]) == ["frames", "heads", "images", "splits"]
 
 
 @pytest.fixture
@@ -120,11 +120,11 @@ def test_a_shard_of_other_data(staged: Path, release: Path) -> None:
     relist(release)
     report = check(release)
     assert set(report.findings.totals) == {"loads-differently", "bad-croissant"}
-    told = [str(one) for one in report.findings.examples["loads-differently"]]
-    assert any("annotations, plain, test, frames" in one and "(got '8')" in one for one in told)
+    reported = [str(one) for one in report.findings.examples["loads-differently"]]
+    assert any("annotations, plain, test, frames" in one and "(got '8')" in one for one in reported)
 
 
-def test_a_picture_that_is_not_the_one(release: Path) -> None:
+def test_a_image_that_is_not_the_one(release: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -143,7 +143,7 @@ def test_a_manifest_that_disagrees_with_the_tables(release: Path) -> None:
     path = release / "manifest.json"
     document = json.loads(path.read_text())
     document["statistics"]["heads"]["counted"] += 1
-    document["release"]["pictures"] += 1
+    document["release"]["num_images"] += 1
     path.write_text(json.dumps(document))
     found = totals(release)
     assert found["count-differs"] >= 2
@@ -189,7 +189,7 @@ def test_a_damaged_manifest_is_not_taken_for_somebody_elses(release: Path) -> No
     assert "get it again" in done.err
 
 
-def test_pictures_that_are_gone_with_their_entries(release: Path) -> None:
+def test_images_that_are_gone_with_their_entries(release: Path) -> None:
     shutil.rmtree(release / "data")
     path = release / "manifest.json"
     document = json.loads(path.read_text())
@@ -200,7 +200,7 @@ def test_pictures_that_are_gone_with_their_entries(release: Path) -> None:
     assert totals(release)["count-differs"] == 1
     done = gtahead("pull", release, "--out", release.parent / "x")
     assert done.code == 1
-    assert "0 of 56 pictures" in done.err
+    assert "0 of 56 images" in done.err
 
 
 def test_a_licence_without_text(release: Path) -> None:

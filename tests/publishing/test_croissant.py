@@ -61,18 +61,18 @@ def test_each_required_field_of_files_sets_records_and_fields_is_missed(release:
         tried += 1
 
     kinds = {"cr:FileObject": croissant.REQUIRED_OF_FILES, "cr:FileSet": croissant.REQUIRED_OF_SETS}
-    for place, one in enumerate(whole["distribution"]):
+    for position, one in enumerate(whole["distribution"]):
         for key in kinds[one["@type"]]:
             if key == "@type":  # without it nothing says what else is needed
                 continue
-            without(f"/distribution/{place}", one, key)
-    for place, records in enumerate(whole["recordSet"]):
+            without(f"/distribution/{position}", one, key)
+    for position, records in enumerate(whole["recordSet"]):
         for key in croissant.REQUIRED_OF_RECORDS:
-            without(f"/recordSet/{place}", records, key)
+            without(f"/recordSet/{position}", records, key)
         for number, field in enumerate(records["field"]):
             needed = croissant.REQUIRED_OF_FIELDS + (("source",) if "data" not in records else ())
             for key in needed:
-                without(f"/recordSet/{place}/field/{number}", field, key)
+                without(f"/recordSet/{position}/field/{number}", field, key)
     assert tried > 200
 
 

@@ -65,7 +65,7 @@ def test_labels_of_frames_that_were_there_are_major(
     assert done.json["level"] == "major"
 
 
-def test_rules_policies_and_pictures(captures: Path, tmp_path: Path) -> None:
+def test_rules_policies_and_images(captures: Path, tmp_path: Path) -> None:
     one = built(tmp_path, "one")
     assert gtahead("annotate", built(tmp_path, "two"), "--sigma", "fixed:8").code == 0
     assert dict(library.diff(one, tmp_path / "two").counts) == {"heads with another sigma": 8}
@@ -76,13 +76,13 @@ def test_rules_policies_and_pictures(captures: Path, tmp_path: Path) -> None:
     assert "count policy" in found.changes
     four = built(tmp_path, "four", "--images", "none")
     gone, back = library.diff(one, four), library.diff(four, one)
-    assert (gone.level, dict(gone.counts)) == ("major", {"pictures removed": 8})
-    assert (back.level, dict(back.counts)) == ("minor", {"pictures added": 8})
+    assert (gone.level, dict(gone.counts)) == ("major", {"images removed": 8})
+    assert (back.level, dict(back.counts)) == ("minor", {"images added": 8})
     path = captures / "seq_a" / "frames" / "000000.jpg"
     path.unlink()
     shutil.copy(captures / "seq_b" / "frames" / "000001.jpg", path)
     five = built(tmp_path, "five")
-    assert library.diff(one, five).counts["pictures changed"] == 1
+    assert library.diff(one, five).counts["images changed"] == 1
 
 
 def test_the_next_version_is_proposed(staged: Path, tiny_dataset: Path, tmp_path: Path) -> None:
@@ -101,4 +101,4 @@ def test_the_next_version_is_proposed(staged: Path, tiny_dataset: Path, tmp_path
 def test_what_is_no_data_set(captures: Path, staged: Path) -> None:
     done = gtahead("diff", staged, captures)
     assert done.code == 1
-    assert "not a gtahead data set" in done.err
+    assert "not a gtahead dataset" in done.err

@@ -150,10 +150,10 @@ def test_names_that_are_none(
     monkeypatch.chdir(tmp_path)
     done = gtahead("publish", "push", repo, staged, "--yes")
     assert done.code == 2
-    assert "not a data set's name on the hub" in done.err
+    assert "not a dataset's name on the hub" in done.err
     done = gtahead("pull", repo, "--out", tmp_path / "x")
     assert done.code == 2
-    assert "neither a folder nor a data set's name" in done.err
+    assert "neither a folder nor a dataset's name" in done.err
     assert hub.requests == []
 
 
@@ -328,7 +328,7 @@ def test_pulling_what_is_not_there_or_not_ours(staged: Path, hub: Hub, tmp_path:
     out = tmp_path / "x"
     done = gtahead("pull", REPO, "--out", out)
     assert done.code == 4
-    assert "no such data set on the hub" in done.err
+    assert "no such dataset on the hub" in done.err
     assert push(staged).code == 0
     done = gtahead("pull", REPO, "--out", out, "--revision", "v9")
     assert done.code == 4
@@ -354,11 +354,11 @@ def test_a_spoilt_download_is_found(staged: Path, hub: Hub, tmp_path: Path) -> N
     assert not (tmp_path / "x").exists()
 
 
-def test_labels_alone_leave_the_pictures_there(staged: Path, hub: Hub, tmp_path: Path) -> None:
+def test_labels_alone_leave_the_images_there(staged: Path, hub: Hub, tmp_path: Path) -> None:
     assert push(staged).code == 0
     hub.requests.clear()
     done = gtahead("pull", REPO, "--out", tmp_path / "x", "--images", "none")
     assert done.code == 0, done.err
     assert not [path for method, path in hub.requests if "/data/" in path and method == "GET"]
     assert manifest(tmp_path / "x")["fingerprints"] == manifest(staged)["fingerprints"]
-    assert manifest(tmp_path / "x")["statistics"]["pictures"] == 0
+    assert manifest(tmp_path / "x")["statistics"]["images"] == 0

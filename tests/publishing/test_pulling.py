@@ -1,4 +1,4 @@
-"""From a release's folder to a data set, whole or not at all."""
+"""From a release's folder to a dataset, whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_folder_gives_the_same_data_set(staged: Path, tiny_dataset: Path, tmp_
     assert mine["options"] == source["options"]
     assert mine["origin"]["repo"] == "crowd-lab/simulated-heads"
     assert "files" not in mine["origin"]
-    assert report.pictures == 56
+    assert report.images == 56
     for path in sorted((tiny_dataset / "images").rglob("*.jpg")):
         assert (out / path.relative_to(tiny_dataset)).read_bytes() == path.read_bytes()
     assert gtahead("validate", out, "--images", "full").code == 0

@@ -89,7 +89,7 @@ def test_frames_that_were_saved_again(
         assert row["file"] == f"{row['frame_id']}{suffix}"
     mine, source = manifest(out), manifest(tiny_dataset)
     assert mine["fingerprints"]["labels"] == source["fingerprints"]["labels"]
-    assert mine["fingerprints"]["pictures"] != source["fingerprints"]["pictures"]
+    assert mine["fingerprints"]["images"] != source["fingerprints"]["images"]
     assert gtahead("validate", out, "--images", "full").code == 0
 
 
@@ -97,26 +97,28 @@ def test_frames_that_were_saved_again_under_other_names_are_never_taken_for_othe
     labels: Path, frames: Path, tmp_path: Path
 ) -> None:
     """Neighbours look alike: where only the look is left, no match is better than a wrong one."""
-    truth = {}
+    ground_truth = {}
     flat = tmp_path / "flat"
     flat.mkdir()
     for number, path in enumerate(sorted(frames.rglob("*.jpg"))):
         frame_id = path.relative_to(frames).with_suffix("").as_posix()
         to = shutil.move(save_again(path, 75), flat / f"shot{number:04d}.jpg")
-        truth[Path(to).name] = frame_id
+        ground_truth[Path(to).name] = frame_id
     report = library.rebuild(labels, flat, tmp_path / "out")
     assert len(report.matches) >= 20
-    assert all(truth[match.file] == match.frame_id for match in report.matches)
+    assert all(ground_truth[match.file] == match.frame_id for match in report.matches)
     assert {match.how for match in report.matches} == {ALIKE}
     held = len(report.matches) + len(report.ambiguous) + len(report.unused)
     assert held == 56
-    assert sorted([m.frame_id for m in report.matches] + report.missing) == sorted(truth.values())
+    assert sorted([m.frame_id for m in report.matches] + report.missing) == sorted(
+        ground_truth.values()
+    )
 
 
 def test_other_sizes_and_other_files(labels: Path, frames: Path, tmp_path: Path) -> None:
     paths = sorted((frames / "seq_00").glob("*.jpg"))
     save_again(paths[0], scale=0.5)
-    paths[1].write_bytes(b"not a picture")
+    paths[1].write_bytes(b"not an image")
     paths[2].unlink()
     (frames / "holiday.jpg").write_bytes(
         cv2.imencode(".jpg", np.random.default_rng(1).integers(0, 255, (300, 400, 3), np.uint8))[1]
@@ -129,36 +131,36 @@ def test_other_sizes_and_other_files(labels: Path, frames: Path, tmp_path: Path)
     assert report.missing == ["seq_00/000000", "seq_00/000001", "seq_00/000002"]
     assert gtahead("verify", tmp_path / "out").code == 0
     dataset = library.Dataset.open(tmp_path / "out")
-    assert dataset["seq_00/000002"].picture is None
-    assert dataset["seq_00/000003"].picture is not None
+    assert dataset["seq_00/000002"].image is None
+    assert dataset["seq_00/000003"].image is not None
 
 
 def test_what_cannot_be_rebuilt(labels: Path, frames: Path, tmp_path: Path) -> None:
     nothing = tmp_path / "nothing"
     nothing.mkdir()
     out = tmp_path / "out"
-    for folder, message in ((nothing, "no pictures"), (tmp_path / "gone", "no such folder")):
+    for folder, message in ((nothing, "no images"), (tmp_path / "gone", "no such folder")):
         done = gtahead("rebuild", labels, "--frames", folder, "--out", out)
         assert done.code == 1
         assert message in done.err
-    picture = np.random.default_rng(2).integers(0, 255, (360, 640, 3), np.uint8)
-    (nothing / "a.png").write_bytes(cv2.imencode(".png", picture)[1])
+    image = np.random.default_rng(2).integers(0, 255, (360, 640, 3), np.uint8)
+    (nothing / "a.png").write_bytes(cv2.imencode(".png", image)[1])
     done = gtahead("rebuild", labels, "--frames", nothing, "--out", out)
     assert done.code == 1
-    assert "none of the pictures belongs to these labels" in done.err
+    assert "none of the images belongs to these labels" in done.err
     assert not out.exists()
     assert gtahead("rebuild", labels, "--frames", frames, "--out", frames / "x").code == 2
     assert gtahead("rebuild", labels, "--frames", frames, "--out", labels).code == 2
     (frames / "hashes").mkdir()
     copy = tmp_path / "copy"
     shutil.copytree(labels, copy)
-    whole = (copy / "picture-hashes.csv").read_text().splitlines()
+    whole = (copy / "image-hashes.csv").read_text().splitlines()
     for line, text in ((2, "x"), (5, whole[4][:-3]), (5, whole[4][:-1] + "z"), (5, "x")):
         lines = ["frame_id", "x"] if line == 2 else [*whole[:4], text, *whole[5:]]
-        (copy / "picture-hashes.csv").write_text("\n".join(lines) + "\n")
+        (copy / "image-hashes.csv").write_text("\n".join(lines) + "\n")
         done = gtahead("rebuild", copy, "--frames", frames, "--out", out)
         assert done.code == 1
-        assert f"picture-hashes.csv > line {line}: the hashes can't be read" in done.err
+        assert f"image-hashes.csv > line {line}: the hashes can't be read" in done.err
     assert not out.exists()
 
 
@@ -167,16 +169,16 @@ def test_names_that_are_shifted_by_one_lead_nobody_astray(
 ) -> None:
     """Frames were saved again, and counted from 1: the look has the last word."""
     shifted = tmp_path / "shifted"
-    truth = {}
+    ground_truth = {}
     for path in sorted(frames.rglob("*.jpg")):
         frame_id = path.relative_to(frames).with_suffix("").as_posix()
         number = int(path.stem) + 1
         to = shifted / path.parent.name / f"{number:06d}.jpg"
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(save_again(path, 60), to)
-        truth[to.relative_to(shifted).as_posix()] = frame_id
+        ground_truth[to.relative_to(shifted).as_posix()] = frame_id
     report = library.rebuild(labels, shifted, tmp_path / "out")
-    wrong = [one for one in report.matches if truth[one.file] != one.frame_id]
+    wrong = [one for one in report.matches if ground_truth[one.file] != one.frame_id]
     assert len(report.matches) >= 10
     assert len(wrong) <= 2  # of frames whose hashes are equal, a name may say the wrong one
     assert {one.how for one in wrong} <= {NAMED}

@@ -29,7 +29,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set that no simulator made."""
+    """A dataset that no simulator made."""
     root = tmp_path_factory.mktemp("captured")
     make_sequence(root / "captures", "seq_a")
     make_sequence(root / "captures", "seq_b", rows=[], split="test")
@@ -46,7 +46,7 @@ def test_a_release_is_a_data_set_with_what_a_hub_needs(staged: Path, tiny_datase
     opened, source = library.Dataset.open(staged), library.Dataset.open(tiny_dataset)
     assert opened.manifest.document["fingerprints"] == source.manifest.document["fingerprints"]
     release = Release.open(staged)
-    assert (release.pictures, release.facts.licence) == (56, "cc0-1.0")
+    assert (release.num_images, release.facts.licence) == (56, "cc0-1.0")
     assert {one.path for one in release.files} == names - {
         *("README.md", "LICENSE", "croissant.json", "manifest.json")
     }
@@ -67,12 +67,12 @@ def test_the_same_bytes_for_any_number_of_workers(
     assert contents(tmp_path / "again") == contents(staged)
 
 
-def test_pictures_of_a_game_need_somebodys_word(captured: Path, tmp_path: Path) -> None:
+def test_images_of_a_game_need_somebodys_word(captured: Path, tmp_path: Path) -> None:
     out = tmp_path / "release"
     base = ["publish", "stage", captured, "--out", out, "--licence", "cc-by-4.0", *FACTS]
     done = gtahead(*base)
     assert done.code == 2
-    assert "a game's pictures aren't yours to give away" in done.err
+    assert "a game's images aren't yours to give away" in done.err
     assert "--images none" in done.err
     assert not out.exists()
     assert gtahead(*base, "--i-have-rights").code == 0
@@ -80,29 +80,29 @@ def test_pictures_of_a_game_need_somebodys_word(captured: Path, tmp_path: Path) 
     assert "declared to have the right" in (out / "README.md").read_text(encoding="utf-8")
 
 
-def test_labels_alone_bring_hashes_of_the_pictures(captured: Path, tmp_path: Path) -> None:
+def test_labels_alone_bring_hashes_of_the_images(captured: Path, tmp_path: Path) -> None:
     out = tmp_path / "release"
     options = ["--licence", "cc-by-4.0", "--images", "none", *FACTS]
     assert gtahead("publish", "stage", captured, "--out", out, *options).code == 0
     assert not (out / "data").exists()
-    rows = (out / "picture-hashes.csv").read_text().splitlines()
+    rows = (out / "image-hashes.csv").read_text().splitlines()
     assert rows[0] == "frame_id,sha256,difference_hash"
     assert len(rows) == 1 + 8
     assert all(len(row.split(",")[2]) == 64 for row in rows[1:])
     release = manifest(out)["release"]
-    assert (release["images"], release["rights"], release["pictures"]) == ("none", None, 0)
+    assert (release["images"], release["rights"], release["num_images"]) == ("none", None, 0)
     card = (out / "README.md").read_text(encoding="utf-8")
-    assert "The pictures are *not* in it" in card
+    assert "The images are *not* in it" in card
     assert "name: image," not in card
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--repo", "heads", "--creator", "x"], "not a data set's name on the hub (got 'heads')"),
-        (["--repo", "a/b/c", "--creator", "x"], "not a data set's name on the hub"),
-        (["--repo", "a/..", "--creator", "x"], "not a data set's name on the hub"),
-        (["--repo", "a/b.git", "--creator", "x"], "not a data set's name on the hub"),
+        (["--repo", "heads", "--creator", "x"], "not a dataset's name on the hub (got 'heads')"),
+        (["--repo", "a/b/c", "--creator", "x"], "not a dataset's name on the hub"),
+        (["--repo", "a/..", "--creator", "x"], "not a dataset's name on the hub"),
+        (["--repo", "a/b.git", "--creator", "x"], "not a dataset's name on the hub"),
         (["--repo", "a/b", "--creator", "x", "--version", "1.0"], "not a version (got '1.0')"),
         (["--repo", "a/b", "--creator", "x", "--licence", "cc-by-40"], "did you mean cc-by-4.0?"),
         (["--repo", "a/b", "--creator", "x", "--licence", "other"], "--licence-file FILE"),
@@ -216,7 +216,7 @@ def test_a_killed_staging_leaves_nothing(point: str, tiny_dataset: Path, tmp_pat
     assert gtahead("verify", out).code == 0
 
 
-def test_a_missing_picture_is_named(captured: Path, tmp_path: Path) -> None:
+def test_a_missing_image_is_named(captured: Path, tmp_path: Path) -> None:
     copy = tmp_path / "dataset"
     shutil.copytree(captured, copy)
     lost = sorted((copy / "images").rglob("*.jpg"))[0]
@@ -231,7 +231,7 @@ def test_a_missing_picture_is_named(captured: Path, tmp_path: Path) -> None:
 def test_the_plan_says_what_will_be_public(staged: Path) -> None:
     done = gtahead("publish", "plan", staged)
     assert done.code == 0
-    assert "56 pictures (2.7 MB), as they are. All of them are simulated." in done.out
+    assert "56 images (2.7 MB), as they are. All of them are simulated." in done.out
     assert (
         "labels of train (1,518), validation (373), test (706) heads: those of test too" in done.out
     )
@@ -242,10 +242,10 @@ def test_the_plan_says_what_will_be_public(staged: Path) -> None:
 
 
 def test_the_plan_tells_what_is_over_a_limit(staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gtahead.publishing import planning
+    from gtahead.publishing import checking
 
-    monkeypatch.setattr(planning, "MOST_IN_FOLDER", 8)
-    monkeypatch.setattr(planning, "MOST_ROW_BYTES", 50_000)
+    monkeypatch.setattr(checking, "MAX_IN_FOLDER", 8)
+    monkeypatch.setattr(checking, "MAX_ROW_BYTES", 50_000)
     done = gtahead("publish", "plan", staged)
     assert done.code == 1
     assert "entries in one folder: the limit is 8" in done.err
@@ -279,9 +279,7 @@ def test_a_second_version_says_what_changed_and_keeps_the_licences_edits(
     assert (release / "LICENSE").read_text() == "CC0, and be kind.\n"
 
 
-def test_pictures_that_changed_since_the_build_are_not_hashed(
-    captured: Path, tmp_path: Path
-) -> None:
+def test_images_that_changed_since_the_build_are_not_hashed(captured: Path, tmp_path: Path) -> None:
     copy = tmp_path / "dataset"
     shutil.copytree(captured, copy)
     first, second = sorted((copy / "images" / "seq_a").glob("*.jpg"))[:2]

@@ -19,7 +19,7 @@ def spoil(path: Path) -> None:
 def test_a_copy_that_is_whole(tiny_dataset: Path, staged: Path) -> None:
     done = gtahead("verify", tiny_dataset)
     assert done.code == 0
-    assert "a data set, 64 files" in done.out
+    assert "a dataset, 64 files" in done.out
     done = gtahead("verify", staged, "--json")
     assert done.code == 0
     assert done.json["files"] == 16
@@ -36,8 +36,8 @@ def test_a_copy_that_is_not(tiny_dataset: Path, tmp_path: Path) -> None:
     done = gtahead("verify", copy)
     assert done.code == 1
     for line in (
-        "images/seq_02/000003.jpg > sequence seq_02 > frame 000003: the picture isn't the one",
-        "images/seq_03/000001.jpg > sequence seq_03 > frame 000001: the picture doesn't exist",
+        "images/seq_02/000003.jpg > sequence seq_02 > frame 000003: the image isn't the one",
+        "images/seq_03/000001.jpg > sequence seq_03 > frame 000001: the image doesn't exist",
         "heads/seq_01.parquet: the file isn't the one that the manifest names",
         "heads/seq_04.parquet: a table that the manifest names isn't there",
         "images/seq_03/thumbs.db",

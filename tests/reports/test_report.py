@@ -29,7 +29,7 @@ def page_file(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of odd names, without pictures, weather and heads."""
+    """A dataset of odd names, without images, weather and heads."""
     root = tmp_path_factory.mktemp("odd")
     make_sequence(root / "captures", "a & <b>", rows=[], location=EVIL, weather=EVIL)
     make_sequence(root / "captures", "площадь", rows=[])
@@ -170,7 +170,7 @@ def test_wrong_calls(tiny_dataset: Path, tiny_captures: Path, tmp_path: Path) ->
     assert "no such folder for the page" in done.err
     done = gtahead("report", tiny_captures, "--html", tmp_path / "r.html")
     assert done.code == 1
-    assert "not a gtahead data set" in done.err
+    assert "not a gtahead dataset" in done.err
     assert gtahead("report", tiny_dataset, "--gallery", "999").code == 2
     assert not (tmp_path / "r.html").exists()
     done = gtahead(
@@ -180,7 +180,7 @@ def test_wrong_calls(tiny_dataset: Path, tiny_captures: Path, tmp_path: Path) ->
     assert "No frames are shown." in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
-def test_pictures_that_cannot_be_read_are_told(tiny_dataset: Path, tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_reported(tiny_dataset: Path, tmp_path: Path) -> None:
     copy = tmp_path / "data"
     shutil.copytree(tiny_dataset, copy)
     broken = [path for path in (copy / "images" / "seq_03").glob("*.jpg")]
@@ -188,10 +188,10 @@ def test_pictures_that_cannot_be_read_are_told(tiny_dataset: Path, tmp_path: Pat
         path.write_bytes(path.read_bytes()[:2000])
     done = gtahead("report", copy, "--html", tmp_path / "r.html")
     assert done.code == 3
-    assert done.err.count("its picture can't be read") == 2
+    assert done.err.count("its image can't be read") == 2
     assert "frame seq_03/" in done.err
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert text.count("the picture can't be read") == 2
+    assert text.count("the image can't be read") == 2
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
             frames=4,
             rows=rows,
             split=split,
-            location=f"place {number}",
+            location=f"location {number}",
             weather=weather,
             hour=2.0 * number,
         )
@@ -139,7 +139,7 @@ def test_the_same_file_gives_the_same_bytes(dataset: Path, tmp_path: Path) -> No
 
 
 def test_parts_add_up_to_the_whole(scored: Score) -> None:
-    sequences = metrics.summed(scored.states, scored.truth.clusters[1], SEQUENCES)
+    sequences = metrics.summed(scored.states, scored.ground_truth.clusters[1], SEQUENCES)
     halves = [
         {n: v[some].sum() for n, v in sequences.items()} for some in (slice(4), slice(4, None))
     ]
@@ -166,7 +166,7 @@ def test_counts_alone_are_scored_as_counts(dataset: Path, tmp_path: Path) -> Non
 
 
 def test_ignored_heads_count_nowhere_but_in_counting(tmp_path: Path) -> None:
-    truth = {
+    ground_truth = {
         "images": [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 100}],
         "annotations": [
             {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 10, 10], "iscrowd": 0},
@@ -178,9 +178,11 @@ def test_ignored_heads_count_nowhere_but_in_counting(tmp_path: Path) -> None:
         {"image_id": 1, "category_id": 1, "bbox": [10, 10, 10, 10], "score": 0.9},
         {"image_id": 1, "category_id": 1, "bbox": [60, 60, 10, 10], "score": 0.95},
     ]
-    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    (tmp_path / "ground_truth.json").write_text(json.dumps(ground_truth))
     (tmp_path / "found.json").write_text(json.dumps(found))
-    values = library.benchmark(tmp_path / "found.json", tmp_path / "truth.json", resamples=0).value
+    values = library.benchmark(
+        tmp_path / "found.json", tmp_path / "ground_truth.json", resamples=0
+    ).value
     assert (values["f1_large"], values["ji"], values["mae"]) == (1, 1, 1)
     assert values["ap"] == pytest.approx(1)
 
@@ -201,12 +203,12 @@ def test_a_truth_that_cant_be_one_is_refused(
 ) -> None:
     (tmp_path / "p.txt").write_text("1 1 2 3\n")
     if isinstance(content, dict):
-        truth = {
+        ground_truth = {
             "images": [{"id": 1, "file_name": "1.jpg", "width": 100, "height": 100}],
             "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, **content}],
             "categories": [{"id": 1, "name": "head"}],
         }
-        content = json.dumps(truth)
+        content = json.dumps(ground_truth)
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=said):
         library.benchmark(tmp_path / "p.txt", tmp_path / name)
@@ -215,9 +217,12 @@ def test_a_truth_that_cant_be_one_is_refused(
 def test_what_is_no_file_is_refused(dataset: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "p.txt").write_text("1 1 2 3\n")
-    for found, truth in ((tmp_path / "pipe", dataset), (tmp_path / "p.txt", tmp_path / "pipe")):
+    for found, ground_truth in (
+        (tmp_path / "pipe", dataset),
+        (tmp_path / "p.txt", tmp_path / "pipe"),
+    ):
         with pytest.raises(InputError, match="not a regular file"):
-            library.benchmark(found, truth)
+            library.benchmark(found, ground_truth)
 
 
 def test_frames_without_heads_are_scored(dataset: Path, tmp_path: Path) -> None:
@@ -234,12 +239,12 @@ def test_the_threshold_is_chosen_on_validation(dataset: Path, tmp_path: Path) ->
     write_predictions(tmp_path / "a.json", submission(dataset))
     write_predictions(tmp_path / "v.json", submission(dataset, split="validation"))
     score = library.benchmark(tmp_path / "a.json", dataset, validation=tmp_path / "v.json")
-    told = score.document["threshold"]
-    assert told["how"].startswith("chosen on validation")
-    assert 0 <= told["f1_best"] <= 1
-    assert told["f1_at_f1_best"] > 0
+    reported = score.document["threshold"]
+    assert reported["how"].startswith("chosen on validation")
+    assert 0 <= reported["f1_best"] <= 1
+    assert reported["f1_at_f1_best"] > 0
     others = library.benchmark(
-        tmp_path / "v.json", dataset, split="validation", threshold=told["value"]
+        tmp_path / "v.json", dataset, split="validation", threshold=reported["value"]
     )
     curve = others.document["curve"]
     assert others.value["mae"] <= min(row["mae"] for row in curve) + 1e-9
@@ -272,10 +277,10 @@ def test_the_command(dataset: Path, tmp_path: Path) -> None:
     done = gtahead("benchmark", tmp_path / "t.json", "--data", dataset, "--quiet")
     assert (done.code, done.out) == (0, "")
     assert gtahead("benchmark", "--data", dataset).code == 2
-    both = ("--data", dataset, "--truth", tmp_path / "a.json")
+    both = ("--data", dataset, "--ground-truth", tmp_path / "a.json")
     assert gtahead("benchmark", tmp_path / "a.json", *both).code == 2
-    truth = ("--truth", tmp_path / "a.json", "--split", "test")
-    done = gtahead("benchmark", tmp_path / "a.json", *truth)
+    ground_truth = ("--ground-truth", tmp_path / "a.json", "--split", "test")
+    done = gtahead("benchmark", tmp_path / "a.json", *ground_truth)
     assert (done.code, "no splits" in done.err) == (2, True)
     assert gtahead("benchmark", tmp_path / "no.json", "--data", dataset).code == 1
     assert gtahead("benchmark", tmp_path / "a.json", "--data", tmp_path / "no").code == 1
@@ -311,7 +316,7 @@ def test_a_file_against_itself_differs_by_nothing(dataset: Path, tmp_path: Path)
         assert (difference.interval.low, difference.interval.high) == (0, 0)
 
 
-def test_a_clear_difference_is_told(dataset: Path, tmp_path: Path) -> None:
+def test_a_clear_difference_is_reported(dataset: Path, tmp_path: Path) -> None:
     one = result(dataset, tmp_path / "a.json")
     write_predictions(tmp_path / "p.pred.json", perfect(dataset))
     score = library.benchmark(tmp_path / "p.pred.json", dataset, resamples=0)
@@ -374,7 +379,7 @@ def test_what_cant_be_compared_is_refused(dataset: Path, tmp_path: Path) -> None
         (changed(format="coco"), "not a result"),
         (changed(metrics={"mae": 3}), "damaged"),
         (changed(clusters={"states": {"images": [1]}}), "not one number"),
-        (changed(clusters={"states": {}}), "no figure"),
+        (changed(clusters={"states": {}}), "no metric"),
         (changed(clusters={"curves": {"hits": []}}), "damaged"),
         (changed(clusters={"curves": {**curves, "hits": ["x"]}}), "not curves"),
         (changed(clusters={"curves": {**curves, "positives": [1]}}), "not curves"),

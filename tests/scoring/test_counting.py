@@ -7,27 +7,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gtahead.predictions import Pictures
+from gtahead.predictions import Images
 from gtahead.predictions.table import starts_of
 from gtahead.scoring import baselines, metrics
-from gtahead.scoring.ground_truth import Truth, sigmas_of
+from gtahead.scoring.ground_truth import GroundTruth, sigmas_of
 
 
-def truth_of(pictures: list[np.ndarray], size: tuple[int, int], ignored: int = 0) -> Truth:
-    """Make a truth of points; the last `ignored` of all are ignored."""
-    count = sum(map(len, pictures))
+def ground_truth_of(
+    images: list[np.ndarray], size: tuple[int, int], ignored: int = 0
+) -> GroundTruth:
+    """Make a ground truth of points; the last `ignored` of all are ignored."""
+    count = sum(map(len, images))
     flags = np.arange(count) >= count - ignored
-    return Truth(
+    return GroundTruth(
         "made",
         None,
-        Pictures(
-            [f"{k}" for k in range(len(pictures))],
-            np.array([size] * len(pictures), np.int64).reshape(-1, 2),
+        Images(
+            [f"{k}" for k in range(len(images))],
+            np.array([size] * len(images), np.int64).reshape(-1, 2),
             None,
-            np.arange(len(pictures)),
+            np.arange(len(images)),
         ),
-        starts_of([len(p) for p in pictures]),
-        np.concatenate([np.empty((0, 2)), *pictures]),
+        starts_of([len(p) for p in images]),
+        np.concatenate([np.empty((0, 2)), *images]),
         np.full((count, 4), np.nan),
         np.full((count, 2), np.nan),
         flags,
@@ -65,7 +67,7 @@ def test_game_equals_plain_loops(seed: int, size: tuple[int, int]) -> None:
 
     heads, found = [points(), points()], [points(), points()]
     starts = np.concatenate([[0], np.cumsum([len(p) for p in found])])
-    states = metrics.game_states(truth_of(heads, size), np.concatenate(found), starts)
+    states = metrics.game_states(ground_truth_of(heads, size), np.concatenate(found), starts)
     for level in metrics.GAME_LEVELS:
         wanted = [game(f, h, size, level) for f, h in zip(found, heads, strict=True)]
         assert states[f"game{level}"].tolist() == wanted
@@ -74,9 +76,9 @@ def test_game_equals_plain_loops(seed: int, size: tuple[int, int]) -> None:
 def test_figures_are_their_definitions() -> None:
     rng = np.random.default_rng(2)
     real = np.array([0.0, 3, 10, 0, 7, 150])
-    truth = truth_of([rng.uniform(0, 9, (int(n), 2)) for n in real], (10, 10))
+    ground_truth = ground_truth_of([rng.uniform(0, 9, (int(n), 2)) for n in real], (10, 10))
     found = np.array([2.0, 3, 8.5, 0, 9, 120])
-    values = metrics.values_of(metrics.totals(metrics.counting_states(truth, found)))
+    values = metrics.values_of(metrics.totals(metrics.counting_states(ground_truth, found)))
     off = found - real
     assert values["mae"] == pytest.approx(np.abs(off).mean())
     assert values["rmse"] == pytest.approx(np.sqrt((off**2).mean()))
@@ -89,9 +91,9 @@ def test_figures_are_their_definitions() -> None:
 
 def test_ignored_heads_are_no_heads() -> None:
     heads = np.array([[1.0, 1], [5, 5], [8, 8]])
-    truth = truth_of([heads], (10, 10), ignored=1)
-    assert truth.counts.tolist() == [2]
-    states = metrics.game_states(truth, heads[:2], np.array([0, 2]))
+    ground_truth = ground_truth_of([heads], (10, 10), ignored=1)
+    assert ground_truth.counts.tolist() == [2]
+    states = metrics.game_states(ground_truth, heads[:2], np.array([0, 2]))
     assert states["game3"].tolist() == [0]
 
 
@@ -103,14 +105,14 @@ def test_radii_of_hits() -> None:
 
 def test_heads_of_one_cell_decode_as_one() -> None:
     heads = np.array([[1.0, 1], [2, 3], [6, 1], [20, 1]])  # the last is outside
-    truth = truth_of([heads, np.empty((0, 2))], (16, 16))
-    rows = baselines.ceilings(truth)["decode"]
+    ground_truth = ground_truth_of([heads, np.empty((0, 2))], (16, 16))
+    rows = baselines.ceilings(ground_truth)["decode"]
     assert [row["mae"] for row in rows] == [0.5, 1.0, 1.5]
-    guessed = baselines.trivial(truth)
+    guessed = baselines.trivial(ground_truth)
     assert guessed == {"own_mean": {"mae": 2.0, "rmse": 2.0}}
 
 
-def test_no_pictures_at_all() -> None:
-    truth = truth_of([], (10, 10))
-    sums = metrics.totals(metrics.counting_states(truth, np.empty(0)))
+def test_no_images_at_all() -> None:
+    ground_truth = ground_truth_of([], (10, 10))
+    sums = metrics.totals(metrics.counting_states(ground_truth, np.empty(0)))
     assert np.isnan(metrics.values_of(sums)["mae"])

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from gtahead.scoring.curves import curves_of, figures
+from gtahead.scoring.curves import curves_of, detection_metrics
 from gtahead.scoring.detection import (
     average_precision,
     jaccard_index,
@@ -58,11 +58,11 @@ def by_pycocotools(values: tuple[np.ndarray, ...], cap: int) -> tuple[np.ndarray
     def xywh(box: np.ndarray) -> list[float]:
         return [*box[:2].tolist(), *(box[2:] - box[:2]).tolist()]
 
-    truth, found = [], []
+    ground_truth, found = [], []
     for image in range(len(starts) - 1):
         for row in range(head_starts[image], head_starts[image + 1]):
             bbox = xywh(heads[row])
-            truth.append(
+            ground_truth.append(
                 {
                     "id": row + 1,
                     "image_id": image + 1,
@@ -80,7 +80,7 @@ def by_pycocotools(values: tuple[np.ndarray, ...], cap: int) -> tuple[np.ndarray
         data.dataset = {
             "info": {},
             "images": [{"id": image + 1} for image in range(len(starts) - 1)],
-            "annotations": truth,
+            "annotations": ground_truth,
             "categories": [{"id": 1, "name": "head"}],
         }
         data.createIndex()
@@ -173,7 +173,7 @@ def test_curves_give_nearly_the_same_figures(seed: int) -> None:
     detections = match_boxes(*values)
     clusters = np.arange(12) % 5
     gathered = curves_of(detections, clusters, 5, cuts=10**6)
-    found = figures(
+    found = detection_metrics(
         gathered.hits.sum(axis=0)[None] * 1.0,
         gathered.false.sum(axis=0)[None] * 1.0,
         np.array([gathered.positives.sum()]),
@@ -187,7 +187,7 @@ def test_curves_give_nearly_the_same_figures(seed: int) -> None:
     distinct = match_boxes(values[0], rng.permutation(len(values[1])) / 1e4, *values[2:])
     gathered = curves_of(distinct, clusters, 5, cuts=10**6)
     assert type(gathered).from_dict(gathered.as_dict()).hits.tolist() == gathered.hits.tolist()
-    found = figures(
+    found = detection_metrics(
         gathered.hits.sum(axis=0)[None] * 1.0,
         gathered.false.sum(axis=0)[None] * 1.0,
         np.array([gathered.positives.sum()]),

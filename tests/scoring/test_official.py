@@ -33,7 +33,7 @@ def test_nwpu(shared_data: Path) -> None:
     assert [str(values[name]) for name in ("mae", "rmse", "nae")] == [
         printed[name] for name in ("MAE", "MSE", "NAE")
     ]
-    assert [str(row["id"]) for row in wanted["per_image"]] == score.truth.pictures.ids
+    assert [str(row["id"]) for row in wanted["per_image"]] == score.ground_truth.images.ids
     for radius, letter in (("small", "s"), ("large", "l")):
         for state, short in (("hits", "tp"), ("false", "fp"), ("missed", "fn")):
             counts = [row[f"{short}_{letter}"] for row in wanted["per_image"]]
@@ -57,18 +57,18 @@ def test_fidtm(shared_data: Path) -> None:
 
 def test_a_list_of_our_own(tmp_path: Path) -> None:
     """The same rules on a list small enough to count by hand."""
-    truth = "1 3 10 10 2 4 1 20 10 2 4 1 30 10 2 4 2\n2 0\n3 1 5 5 2 4 1\n"
+    ground_truth = "1 3 10 10 2 4 1 20 10 2 4 1 30 10 2 4 2\n2 0\n3 1 5 5 2 4 1\n"
     found = "3 0\n1 3 12 10 22 11 90 90\n2 1 7 7\n"
-    (tmp_path / "gt.txt").write_text(truth)
+    (tmp_path / "gt.txt").write_text(ground_truth)
     (tmp_path / "pred.txt").write_text(found)
     score = benchmark(tmp_path / "pred.txt", tmp_path / "gt.txt", by=["level"], resamples=0)
-    # Picture 1: one within 2 px, two within 4 px; 2: one false; 3: one missed.
+    # Image 1: one within 2 px, two within 4 px; 2: one false; 3: one missed.
     sums = {name: int(values.sum()) for name, values in score.states.items()}
     assert (sums["hits_small"], sums["false_small"], sums["missed_small"]) == (1, 3, 3)
     assert (sums["hits_large"], sums["false_large"], sums["missed_large"]) == (2, 2, 2)
     assert score.value["mae"] == pytest.approx(2 / 3)
     assert score.value["rmse"] == pytest.approx(np.sqrt(2 / 3))
-    assert score.value["nae"] == pytest.approx(0.5)  # of the two pictures with heads
+    assert score.value["nae"] == pytest.approx(0.5)  # of the two images with heads
     assert [row["metrics"]["recall"] for row in score.document["by"]["level"]] == [
         None,
         2 / 3,
@@ -77,5 +77,5 @@ def test_a_list_of_our_own(tmp_path: Path) -> None:
     swept = benchmark(tmp_path / "pred.txt", tmp_path / "gt.txt", resamples=0, sweep=True)
     within = swept.document["sweep"]
     assert within["recall"][:3] == [0, 0.25, 0.5]
-    assert within["recall"][-1] == 0.75  # picture 3 has no point at all
+    assert within["recall"][-1] == 0.75  # image 3 has no point at all
     assert within["mean_recall"] == pytest.approx(np.mean(within["recall"]))

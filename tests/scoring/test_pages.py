@@ -22,7 +22,7 @@ EVIL = '<script>alert("x")</script>'
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set with pictures, predictions of two methods, their results and pages."""
+    """A dataset with images, predictions of two methods, their results and pages."""
     root = tmp_path_factory.mktemp("pages")
     rng = np.random.default_rng(1)
     for number in range(9):
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for ped in range(4 + number)
         ]
         split = ("train", "validation", "test")[min(number, 2)]
-        more = {"location": f"place {number}", "weather": ("CLEAR", "<b>RAIN</b>")[number % 2]}
+        more = {"location": f"location {number}", "weather": ("CLEAR", "<b>RAIN</b>")[number % 2]}
         make_sequence(root / "captures", f"s{number}", rows=rows, split=split, **more)
     library.build(root / "captures", root / "data", workers=1)
     (root / "results").mkdir()
@@ -97,12 +97,12 @@ def test_the_board_sorts(folder: Path, browser: Any) -> None:
     page.goto((folder / "board" / "index.html").as_uri())
     button = page.get_by_role("button", name="F1, large radius")
     column = "[...document.querySelectorAll('tbody tr')].map(r => +r.children[%d].dataset.value)"
-    place = page.evaluate(
+    position = page.evaluate(
         "[...document.querySelectorAll('th')].findIndex(h => h.textContent === 'F1, large radius')"
     )
     for direction in (1, -1):
         button.press("Enter")  # by keyboard
-        values = page.evaluate(column % place)
+        values = page.evaluate(column % position)
         assert values == sorted(values, reverse=direction < 0)
         assert len(set(values)) == 2
     page.close()
@@ -138,7 +138,7 @@ def test_ranks_are_shared_where_intervals_overlap(folder: Path, tmp_path: Path) 
     ]
     assert [row.stale for row in board.rows[3:]] == ["other data", "version 2 of the metrics"]
     assert board.skipped == [("notes.json", "not a result file")]
-    with pytest.raises(UsageError, match="no such figure"):
+    with pytest.raises(UsageError, match="no such metric"):
         library.leaderboard(results, sort="speed")
     for wrong in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(InputError):
@@ -148,16 +148,16 @@ def test_ranks_are_shared_where_intervals_overlap(folder: Path, tmp_path: Path) 
 def test_mending_all_faults_is_perfect(folder: Path) -> None:
     score = benchmark(folder / "b.json", folder / "data", resamples=0)
     assert score.matching is not None
-    arguments = (score.truth, score.points_xy, score.starts, score.states["found"])
+    arguments = (score.ground_truth, score.points_xy, score.starts, score.states["found"])
     listed = error_types.faults(*arguments, score.matching, score.radius)
     sums = metrics.totals(score.states)
     missed = sum(one.count for one in listed if one.name.startswith("missed"))
     false = sum(one.count for one in listed if one.name.startswith("false"))
     assert missed == sums[f"missed_{score.radius}"]
     assert false == sums[f"false_{score.radius}"]
-    mended = error_types.mended_boxes(score.truth, score.predictions)
-    assert mended is not None
-    count, ap50 = mended
+    fixed = error_types.fixed_boxes(score.ground_truth, score.predictions)
+    assert fixed is not None
+    count, ap50 = fixed
     assert count > 0
     assert ap50 > score.value["ap50"]
     for one in listed:

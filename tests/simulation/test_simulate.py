@@ -66,14 +66,14 @@ def test_same_seed_same_bytes_whatever_the_workers(tmp_path: Path) -> None:
     assert files(tmp_path / "1") != files(tmp_path / "other")
 
 
-def test_labels_are_the_same_without_pictures(tmp_path: Path) -> None:
+def test_labels_are_the_same_without_images(tmp_path: Path) -> None:
     library.simulate(tmp_path / "with", preset=SMALL, workers=1)
     library.simulate(tmp_path / "without", preset=SMALL, workers=1, images=False)
     for folder in sorted((tmp_path / "with").iterdir()):
         name = f"{folder.name}/heads.csv"
         assert (tmp_path / "with" / name).read_bytes() == (tmp_path / "without" / name).read_bytes()
         document = json.loads((tmp_path / "without" / folder.name / "sequence.json").read_text())
-        assert document["pictures"] is False
+        assert document["images"] is False
         assert document["simulated"] is True
     assert not list((tmp_path / "without").rglob("*.jpg"))
 
@@ -143,7 +143,9 @@ def test_consistent_ids_move_like_people(tiny_captures: Path) -> None:
             rows = np.flatnonzero(heads["head_id"] == person)
             steps = np.diff(heads["frame_index"][rows])
             moved = np.hypot(np.diff(heads["world_x_m"][rows]), np.diff(heads["world_y_m"][rows]))
-            assert (moved <= 2.5 * 0.5 * steps + 0.1).all()  # under 2.5 m/s at two frames a second
+            assert (
+                moved <= 2.5 * 0.5 * steps + 0.1
+            ).all()  # under 2.5 m/s at two frames per second
 
 
 def _seen(
@@ -181,7 +183,7 @@ def test_visible_shares_by_hand() -> None:
     behind = _seen([(20, 20, 8, 10), (50, -20, 3, 3)], [None, (20.5, 0, 60, 40)])
     shares, covered = visible_shares(behind, [], (64, 48))
     assert shares[0] == pytest.approx(0.5, abs=0.05)
-    assert (shares[1], covered[1]) == (0, -1)  # outside the picture
+    assert (shares[1], covered[1]) == (0, -1)  # outside the image
     # A head in front hides one behind it, whole; heads on the border lose what lies outside.
     stacked = _seen([(20, 20, 4, 5), (20, 20, 8, 10), (0, 24, 6, 6)], [None] * 3)
     shares, covered = visible_shares(stacked, [], (64, 48))
@@ -229,7 +231,7 @@ def test_boxes_fit_the_heads_pixels() -> None:
     assert np.mean(overlaps) > 0.9
 
 
-def test_pictures_show_heads_where_the_labels_have_them() -> None:
+def test_images_show_heads_where_the_labels_have_them() -> None:
     one = replace(plan("mfl-lab", 3)[5], weather="CLEAR", hour=12.0, props=0, pan_deg=0.0)
     scene = Scene(one)
     seen = scene.look(0)
@@ -301,7 +303,7 @@ def test_a_panned_view_is_the_place_seen_by_the_turned_camera() -> None:
     assert np.hypot(columns.mean() + 0.5 - u, rows.mean() + 0.5 - v) < 1.5
 
 
-def test_what_is_wished_is_drawn(tmp_path: Path) -> None:
+def test_what_is_target_is_drawn(tmp_path: Path) -> None:
     done = gtahead(
         *("simulate", "--out", tmp_path / "c", "--preset", "tiny", "--size", "128x96"),
         *("--heads", "0:30", "--weather", "rain", "--hour", "22.5"),
@@ -328,19 +330,19 @@ def test_what_is_wished_is_drawn(tmp_path: Path) -> None:
     ("words", "error"),
     [
         (["--size", "128"], "'128' is not of the form WxH"),
-        (["--size", "9x9"], "pictures can't have this size (got '9x9'); 64 to 8192 pixels a side"),
+        (["--size", "9x9"], "images can't have this size (got '9x9'); 64 to 8192 pixels a side"),
         (
             ["--heads", "9:3"],
-            "not a range of heads a frame (got '9:3'); MIN:MAX with 0 <= MIN <= MAX",
+            "not a range of heads per frame (got '9:3'); MIN:MAX with 0 <= MIN <= MAX",
         ),
         (["--heads", "many"], "'many' is not of the form MIN:MAX"),
         (["--hour", "24"], "the hour must be from 0 to under 24 (got 24.0)"),
         (["--hour", "nan"], "the hour must be from 0 to under 24 (got nan)"),
         (["--weather", "SNOW"], "'SNOW' is not one of"),
-        (["--contact-sheet", "no/such/a.png"], "no such folder for the picture"),
-        (["--contact-sheet", "a.txt"], "pictures are written as PNG (got 'a.txt'); end the name"),
-        (["--contact-sheet", "a.png", "--no-images"], "a contact sheet needs pictures and boxes"),
-        (["--contact-sheet", "a.png", "--layout", "gcc"], "a contact sheet needs pictures"),
+        (["--contact-sheet", "no/such/a.png"], "no such folder for the image"),
+        (["--contact-sheet", "a.txt"], "images are written as PNG (got 'a.txt'); end the name"),
+        (["--contact-sheet", "a.png", "--no-images"], "a contact sheet needs images and boxes"),
+        (["--contact-sheet", "a.png", "--layout", "gcc"], "a contact sheet needs images"),
     ],
 )
 def test_wishes_that_cannot_be_met(tmp_path: Path, words: list[str], error: str) -> None:
@@ -356,8 +358,8 @@ def test_every_weather_and_hour_leaves_people_to_be_seen(weather: str, hour: flo
     one = replace(plan("mfl-lab", 1)[0], weather=weather, hour=hour)
     scene = Scene(one)
     seen = scene.look(5)
-    crowd = scene.picture(5, seen).astype(float)
-    nobody = scene.picture(5, seen.take(slice(0))).astype(float)
+    crowd = scene.image(5, seen).astype(float)
+    nobody = scene.image(5, seen.take(slice(0))).astype(float)
     assert 15 < crowd.mean() < 200
     ids, _ = head_ids(seen, scene.shapes(5), one.size_wh)
     assert np.abs(crowd - nobody)[ids > 0].mean() > 8
@@ -375,7 +377,7 @@ def test_faces_turn_as_people_do() -> None:
     assert skin(-np.pi / 2) == pytest.approx(right[:, ::-1], abs=1e-5)
 
 
-def test_pictures_have_the_promised_size(tiny_captures: Path) -> None:
+def test_images_have_the_promised_size(tiny_captures: Path) -> None:
     data = np.fromfile(tiny_captures / "seq_00" / "frames" / "000000.jpg", np.uint8)
     assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape == (360, 640, 3)
 
@@ -420,8 +422,8 @@ def test_gta_head_at_full_size(tmp_path: Path, seed: int) -> None:
     built = library.build(tmp_path / "captures", tmp_path / "dataset")
     statistics = built.manifest["statistics"]
     assert statistics["heads"]["counted"] == report.counted >= 1_730_000
-    assert statistics["heads_a_frame"]["least"] == 0
-    assert statistics["heads_a_frame"]["most"] > 4000
+    assert statistics["heads_per_frame"]["least"] == 0
+    assert statistics["heads_per_frame"]["most"] > 4000
     assert statistics["splits"]["test"]["sequences"] >= 10
     assert built.exit_code == 0
     one = library.build(tmp_path / "captures", tmp_path / "one", workers=1)
@@ -429,7 +431,7 @@ def test_gta_head_at_full_size(tmp_path: Path, seed: int) -> None:
 
 
 def test_no_two_frames_take_the_same_noise() -> None:
-    """Or frames of an empty street, under a camera that stands still, would be the same picture."""
+    """Or frames of an empty street, under a camera that stands still, would be the same image."""
     scene = Scene(plan(PRESETS["tiny"], 0)[0])
     assert len({scene._pieces(frame)[1] for frame in range(400)}) == 400
     again = Scene(plan(PRESETS["tiny"], 0)[0])

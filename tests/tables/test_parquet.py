@@ -1,4 +1,4 @@
-"""Footers of Parquet files, held against pyarrow's view of sound ones, and damaged in every byte."""
+"""Footers of Parquet files, compared with pyarrow's view of sound ones, and damaged in every byte."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def test_it_says_what_pyarrow_says(tmp_path: Path, version: str, *, statistics: 
     with parquet.ParquetFile(path) as source:
         meta = source.metadata
         groups = [meta.row_group(number) for number in range(meta.num_row_groups)]
-        theirs = [[group.column(place) for place in range(meta.num_columns)] for group in groups]
+        theirs = [
+            [group.column(position) for position in range(meta.num_columns)] for group in groups
+        ]
         wanted = [
             Group(
                 group.num_rows,
@@ -66,10 +68,10 @@ def test_no_damaged_byte_ends_the_process(tmp_path: Path) -> None:
     whole = path.read_bytes()
     length = int.from_bytes(whole[-8:-4], "little")
     read = 0
-    for place in range(len(whole) - 8 - length, len(whole)):
+    for position in range(len(whole) - 8 - length, len(whole)):
         for flip in (1, 6, 240):
             damaged = bytearray(whole)
-            damaged[place] ^= flip
+            damaged[position] ^= flip
             path.write_bytes(damaged)
             with suppress(OSError, ValueError, pa.ArrowException), opened(path) as source:
                 source.read()

@@ -14,7 +14,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="module")
 def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a data set of small pictures with large heads."""
+    """Build a dataset of small images with large heads."""
     folder = tmp_path_factory.mktemp("training")
     heads = (0.0, 4.0, 6.0, 8.0, 10.0, 12.0)
     preset = Preset("learning", (256, 160), (4,) * 6, heads, 6, (12.0, 40.0), 0.48)

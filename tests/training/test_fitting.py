@@ -1,4 +1,4 @@
-"""From a data set to a trained detector, and to what it finds."""
+"""From a dataset to a trained detector, and to what it finds."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from helpers import gtahead
 from training_helpers import make_heads, random_heads
 
 from gtahead import Dataset, InputError, UsageError, benchmark
+from gtahead.detectors import DETECTORS
 from gtahead.training import make_config, predict, train
 from gtahead.training.checkpoints import read_checkpoint
-from gtahead.training.config import LOSSES, config_of
+from gtahead.training.config import config_of
 from gtahead.training.crops import (
     Crops,
     _coloured,
     batched,
     frames_with_boxes,
     normalised,
-    read_picture,
+    read_image,
 )
 from gtahead.training.detectors import make_detector
 from gtahead.training.fitting import _repeatable, validated
-from gtahead.training.inference import InPicture, find_heads, tiles_of
+from gtahead.training.inference import InImage, find_heads, tiles_of
 
 FAST = {
     "crop_wh": (128, 128),
@@ -46,7 +47,7 @@ def run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "whole"
     seen = []
 
-    def look(*told: object) -> None:
+    def look(*reported: object) -> None:
         seen.append(torch.are_deterministic_algorithms_enabled())
 
     assert train(small_set, out, config=make_config(**FAST), on_validated=look).finished
@@ -92,7 +93,7 @@ def test_a_run_says_what_it_was(run: Path) -> None:
 
 def test_what_is_found_can_be_scored(small_set: Path, run: Path, tmp_path: Path) -> None:
     report = predict(run / "model.pt", small_set, tmp_path / "p.json", split="validation")
-    assert report.pictures == len(Dataset.open(small_set).select(split="validation"))
+    assert report.images == len(Dataset.open(small_set).select(split="validation"))
     score = benchmark(tmp_path / "p.json", small_set, split="validation", resamples=0)
     best = json.loads((run / "run.json").read_bytes())["best"]
     assert score.value["mae"] == pytest.approx(best["mae"])
@@ -101,10 +102,10 @@ def test_what_is_found_can_be_scored(small_set: Path, run: Path, tmp_path: Path)
 
 
 def test_the_command_line(small_set: Path, run: Path, tmp_path: Path) -> None:
-    pictures = small_set / "images"
-    done = gtahead("predict", run / "model.pt", "--images", pictures, "--out", tmp_path / "p.jsonl")
+    images = small_set / "images"
+    done = gtahead("predict", run / "model.pt", "--images", images, "--out", tmp_path / "p.jsonl")
     assert done.code == 0
-    assert "pictures" in done.out
+    assert "images" in done.out
     assert (
         gtahead("train", small_set, "--print-config", "--epochs", "3").out.count("epochs = 3") == 1
     )
@@ -117,7 +118,7 @@ def test_the_command_line(small_set: Path, run: Path, tmp_path: Path) -> None:
         assert "a run with another channels stands in" in done.err
 
 
-def test_it_learns_four_pictures(small_set: Path) -> None:
+def test_it_learns_four_images(small_set: Path) -> None:
     torch.manual_seed(0)
     config = make_config(
         **{**FAST, "colour": 0.0, "flip": False, "scale_low": 1.0, "scale_high": 1.0}
@@ -131,7 +132,7 @@ def test_it_learns_four_pictures(small_set: Path) -> None:
     losses = []
     for _ in range(60):
         optimiser.zero_grad()
-        parts = detector.losses(normalised(batch.pictures), batch.heads)
+        parts = detector.losses(normalised(batch.images), batch.heads)
         total = torch.stack(list(parts.values())).sum()
         total.backward()
         assert all(
@@ -144,7 +145,7 @@ def test_it_learns_four_pictures(small_set: Path) -> None:
     detector.eval()
     heads = found = hits = 0
     for number, mine in enumerate(batch.heads):
-        seen = find_heads(detector, batch.pictures[number].numpy())
+        seen = find_heads(detector, batch.images[number].numpy())
         boxes = seen.boxes_xyxy[seen.scores >= 0.3]
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         true = ((mine.boxes[:, :2] + mine.boxes[:, 2:]) / 2).numpy()
@@ -157,7 +158,7 @@ def test_it_learns_four_pictures(small_set: Path) -> None:
 
 @pytest.mark.parametrize(
     ("detector", "loss"),
-    [(name, loss) for name in ("centernet", "density") for loss in LOSSES[name]],  # type: ignore[index]
+    [(name, loss) for name in ("centernet", "density") for loss in DETECTORS[name].losses],
 )
 def test_batches_without_heads_and_with_thousands(detector: str, loss: str) -> None:
     network = make_detector(make_config(**FAST, detector=detector, loss=loss))
@@ -185,13 +186,13 @@ def test_tiles_cover_everything_once() -> None:
 
 
 def test_heads_on_seams_are_counted_once(small_set: Path, run: Path) -> None:
-    """A picture in four tiles has about the heads that it has in one."""
+    """An image in four tiles has about the heads that it has in one."""
     trained = read_checkpoint(run / "model.pt")
     frame = max(Dataset.open(small_set), key=lambda one: one.count)
-    picture = np.tile(read_picture(frame), (3, 3, 1))
-    whole = find_heads(trained.detector, picture)
+    image = np.tile(read_image(frame), (3, 3, 1))
+    whole = find_heads(trained.detector, image)
     trained.detector.config = config_of({**trained.detector.config.as_dict(), "tile": 256})
-    tiled = find_heads(trained.detector, picture)
+    tiled = find_heads(trained.detector, image)
     least = float(np.sort(whole.scores)[-200])  # it is hardly trained: its own threshold is low
     assert (tiled.scores >= least).sum() == pytest.approx(200, rel=0.05)
 
@@ -205,31 +206,31 @@ def test_faster_rcnn_is_not_slowed_down_on_a_gpu(monkeypatch: pytest.MonkeyPatch
 
 
 def test_colours_change_by_their_definition() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
     for seed in range(5):
-        found = _coloured(picture, 0.4, np.random.default_rng(seed))
+        found = _coloured(image, 0.4, np.random.default_rng(seed))
         brightness, contrast, saturation = 1 + np.random.default_rng(seed).uniform(-0.4, 0.4, 3)
-        values = picture * brightness
+        values = image * brightness
         values = (values - values.mean()) * contrast + values.mean()
         grey = values.mean(axis=2, keepdims=True)
         expected = np.clip((values - grey) * saturation + grey, 0, 255)
         assert np.abs(found - expected).max() < 1
-    assert _coloured(picture, 0.0, np.random.default_rng(0)) is picture
+    assert _coloured(image, 0.0, np.random.default_rng(0)) is image
 
 
 def test_figures_of_perfect_finds(small_set: Path) -> None:
-    from gtahead.scoring.ground_truth import open_truth
+    from gtahead.scoring.ground_truth import open_ground_truth
 
-    truth = open_truth(small_set, "validation")
+    ground_truth = open_ground_truth(small_set, "validation")
     found = []
-    for first, last in zip(truth.starts[:-1], truth.starts[1:], strict=True):
-        boxes = truth.boxes_xyxy[first:last][~truth.ignored[first:last]]
-        found.append(InPicture(boxes, np.full(len(boxes), 0.9)))
-    threshold, told = validated(truth, found)
+    for first, last in zip(ground_truth.starts[:-1], ground_truth.starts[1:], strict=True):
+        boxes = ground_truth.boxes_xyxy[first:last][~ground_truth.ignored[first:last]]
+        found.append(InImage(boxes, np.full(len(boxes), 0.9)))
+    threshold, reported = validated(ground_truth, found)
     assert threshold is not None
     assert threshold <= 0.9
-    assert told["mae"] == 0
-    assert told["ap50"] == pytest.approx(1, abs=0.01)
+    assert reported["mae"] == 0
+    assert reported["ap50"] == pytest.approx(1, abs=0.01)
 
 
 def test_data_that_cannot_be_trained_on(small_set: Path, run: Path, tmp_path: Path) -> None:

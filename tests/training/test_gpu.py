@@ -10,18 +10,18 @@ import torch
 from training_helpers import make_heads, random_heads
 
 from gtahead import Dataset
+from gtahead.detectors import DETECTORS
 from gtahead.training import make_config, mask_focal_loss, predict, train
 from gtahead.training.checkpoints import read_checkpoint
-from gtahead.training.config import LOSSES
-from gtahead.training.crops import read_picture
-from gtahead.training.detectors import DETECTORS, make_detector
+from gtahead.training.crops import read_image
+from gtahead.training.detectors import make_detector
 from gtahead.training.inference import find_heads
-from gtahead.training.targets import Heads, density_targets, heat_targets
+from gtahead.training.targets import HeadTargets, density_targets, heat_targets
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 GPU = torch.device("cuda")
-ARMS = [(detector, loss) for detector, losses in LOSSES.items() for loss in losses]
+ARMS = [(detector, loss) for detector, kind in DETECTORS.items() for loss in kind.losses]
 QUICK = {
     "crop_wh": (96, 96),
     "batch": 4,
@@ -34,7 +34,7 @@ QUICK = {
 }
 
 
-def _crowd() -> list[Heads]:
+def _crowd() -> list[HeadTargets]:
     ignored = make_heads([[10, 10, 30, 34]], [[60, 60, 92, 90]])
     return [random_heads(60, 1), make_heads([]), ignored, random_heads(7, 2)]
 
@@ -79,14 +79,14 @@ def test_the_first_step_is_that_of_the_processor(detector: str, loss: str) -> No
     config = make_config(detector=detector, loss=loss, channels=32, convolutions=1, coarsest=16)
     torch.manual_seed(0)
     network = make_detector(config)
-    pictures = torch.randn(4, 3, 96, 128)
+    images = torch.randn(4, 3, 96, 128)
     found = []
     for device in (torch.device("cpu"), GPU):
         network.to(device).zero_grad()
         torch.manual_seed(0)
         with torch.backends.cudnn.flags(allow_tf32=False):
             heads = [one.to(device) for one in _crowd()]
-            parts = network.losses(pictures.to(device), heads)
+            parts = network.losses(images.to(device), heads)
             torch.stack(list(parts.values())).sum().backward()
         gradients = [value.grad for value in network.parameters() if value.grad is not None]
         assert all(torch.isfinite(value).all() for value in gradients)
@@ -105,12 +105,12 @@ def test_a_run(detector: str, precision: str, small_set: Path, tmp_path: Path) -
     rows = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     assert len(rows) == 1 + config.epochs
     done = predict(report.model, small_set, tmp_path / "found.json")
-    assert done.pictures == len(Dataset.open(small_set).select(split="test"))
+    assert done.images == len(Dataset.open(small_set).select(split="test"))
     # What was trained here finds the same on a processor.
     trained = read_checkpoint(report.model)
     frame = next(iter(Dataset.open(small_set).select(split="test")))
-    there = find_heads(trained.detector.to(GPU), read_picture(frame))
-    here = find_heads(trained.detector.cpu(), read_picture(frame))
+    there = find_heads(trained.detector.to(GPU), read_image(frame))
+    here = find_heads(trained.detector.cpu(), read_image(frame))
     if detector == "density":
         assert there.count == pytest.approx(here.count, rel=0.01, abs=0.01)
     else:

@@ -44,7 +44,7 @@ SETTINGS = [word.replace("(64, 64)", "[64, 64]") for word in SETTINGS]
 
 
 def make_set(folder: Path, *presets: Preset) -> Path:
-    """Simulate sets and build one data set of them."""
+    """Simulate sets and build one dataset of them."""
     for preset in presets:
         simulate(folder / preset.name, preset=preset, workers=1)
         for sequence in sorted((folder / preset.name).glob("seq_*")):
@@ -57,7 +57,7 @@ def make_set(folder: Path, *presets: Preset) -> Path:
 
 @pytest.fixture(scope="module")
 def mixed_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a data set of pictures in two sizes, one smaller than a crop."""
+    """Build a dataset of images in two sizes, one smaller than a crop."""
     return make_set(
         tmp_path_factory.mktemp("mixed"),
         Preset("wide", (192, 96), (3, 3, 3), (3.0, 5.0, 8.0), 3, (8.0, 24.0), 0.48),
@@ -67,7 +67,7 @@ def mixed_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def mixed_run(mixed_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Train two epochs on pictures of two sizes."""
+    """Train two epochs on images of two sizes."""
     out = tmp_path_factory.mktemp("run") / "mixed"
     seen: list[tuple[int, float]] = []
 
@@ -80,9 +80,9 @@ def mixed_run(mixed_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return out
 
 
-def test_pictures_of_several_sizes(mixed_set: Path, mixed_run: Path, tmp_path: Path) -> None:
+def test_images_of_several_sizes(mixed_set: Path, mixed_run: Path, tmp_path: Path) -> None:
     report = predict(mixed_run / "model.pt", mixed_set, tmp_path / "p.json")
-    assert report.pictures == len(Dataset.open(mixed_set).select(split="test"))
+    assert report.images == len(Dataset.open(mixed_set).select(split="test"))
     sizes = {frame.size_wh for frame in Dataset.open(mixed_set)}
     assert sizes == {(192, 96), (64, 96)}
 
@@ -169,7 +169,7 @@ def test_one_sequence_is_nothing_to_choose_by(tmp_path: Path) -> None:
     build(tmp_path / "captures", tmp_path / "dataset", workers=1)
     done = gtahead("train", tmp_path / "dataset", "--out", tmp_path / "run", *SETTINGS)
     assert done.code == 2
-    assert "nothing to validate on: all frames for training are of one place" in done.err
+    assert "nothing to validate on: all frames for training are of one location" in done.err
     assert not (tmp_path / "run").exists()
 
 
@@ -193,11 +193,11 @@ def test_nobody_to_learn_from(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_labels_without_pictures(mixed_set: Path, tmp_path: Path) -> None:
+def test_labels_without_images(mixed_set: Path, tmp_path: Path) -> None:
     build(mixed_set.parent / "captures", tmp_path / "labels", images="none", workers=1)
     done = gtahead("train", tmp_path / "labels", "--out", tmp_path / "run", *SETTINGS)
     assert done.code == 1
-    assert "the data set holds labels alone" in done.err
+    assert "the dataset holds labels alone" in done.err
 
 
 def test_heads_without_boxes_are_named(mixed_set: Path) -> None:
@@ -213,25 +213,25 @@ def test_heads_without_boxes_are_named(mixed_set: Path) -> None:
     assert len(frames_with_boxes(Bare(), points_alone=True)) == 18  # type: ignore[arg-type]
 
 
-def test_a_picture_that_is_damaged_is_named(mixed_set: Path, tmp_path: Path) -> None:
+def test_a_image_that_is_damaged_is_named(mixed_set: Path, tmp_path: Path) -> None:
     build(mixed_set.parent / "captures", tmp_path / "d", images="copy", workers=1)
     for frame in Dataset.open(tmp_path / "d"):
-        assert frame.picture is not None
+        assert frame.image is not None
         if frame.split == "train":
-            frame.picture.write_bytes(frame.picture.read_bytes()[:500])
+            frame.image.write_bytes(frame.image.read_bytes()[:500])
     done = gtahead("train", tmp_path / "d", "--out", tmp_path / "run", *SETTINGS)
     assert done.code == 1
-    assert "the picture is cut short (got '500 bytes')" in done.err
+    assert "the image is cut short (got '500 bytes')" in done.err
     assert ".jpg > frame " in done.err
 
 
 @pytest.mark.parametrize("kind", ["text", "folder", "none"])
-def test_pictures_to_predict_that_are_none(mixed_run: Path, tmp_path: Path, kind: str) -> None:
+def test_images_to_predict_that_are_none(mixed_run: Path, tmp_path: Path, kind: str) -> None:
     images = tmp_path / "images"
     if kind != "none":
         images.mkdir()
     if kind == "text":
-        (images / "a.jpg").write_text("no picture")
+        (images / "a.jpg").write_text("no image")
     done = gtahead(
         "predict", mixed_run / "model.pt", "--images", images, "--out", tmp_path / "p.json"
     )
@@ -239,19 +239,19 @@ def test_pictures_to_predict_that_are_none(mixed_run: Path, tmp_path: Path, kind
     assert not (tmp_path / "p.json").exists()
 
 
-def test_pictures_that_cannot_be_read_are_set_aside(
+def test_images_that_cannot_be_read_are_set_aside(
     mixed_set: Path, mixed_run: Path, tmp_path: Path
 ) -> None:
     images = tmp_path / "im ä"
     images.mkdir()
-    good = next(frame.picture for frame in Dataset.open(mixed_set))
+    good = next(frame.image for frame in Dataset.open(mixed_set))
     assert good is not None
     (images / "good.jpg").write_bytes(good.read_bytes())
     (images / "cut.jpg").write_bytes(good.read_bytes()[:400])
     out = tmp_path / "p.json"
     done = gtahead("predict", mixed_run / "model.pt", "--images", images, "--out", out)
     assert done.code == 3
-    assert "error picture-" in done.err
+    assert "error image-" in done.err
     assert "cut.jpg" in done.err
     rows = json.loads(out.read_text())["predictions"]
     assert [row["image"] for row in rows] == ["good.jpg"]
@@ -270,7 +270,7 @@ def test_targets_are_looked_at_first(
     assert error in done.err
 
 
-def test_more_heads_than_are_given_is_told(
+def test_more_heads_than_are_given_is_reported(
     mixed_set: Path, mixed_run: Path, tmp_path: Path
 ) -> None:
     document = torch.load(mixed_run / "model.pt", weights_only=True)
@@ -355,15 +355,15 @@ def test_onnx_gives_what_torch_gives(mixed_run: Path, tmp_path: Path) -> None:
     trained = read_checkpoint(mixed_run / "model.pt")
     assert about == {"stride": "4", "threshold": repr(trained.threshold), "run": "mixed"}
     random = np.random.default_rng(1)
-    pictures = random.uniform(0, 255, (2, 32, 160, 3)).astype(np.float32)
-    heat, peaks, offset, size = session.run(None, {"pictures": pictures})
+    images = random.uniform(0, 255, (2, 32, 160, 3)).astype(np.float32)
+    heat, peaks, offset, size = session.run(None, {"images": images})
     assert heat.shape == peaks.shape == (2, 8, 40)
     assert offset.shape == size.shape == (2, 2, 8, 40)
     # Decoded as the documentation says, it has the detector's own boxes.
     from gtahead.training.crops import normalised
 
     with torch.no_grad():
-        found = trained.detector.find(normalised(torch.from_numpy(pictures)))[0]
+        found = trained.detector.find(normalised(torch.from_numpy(images)))[0]
     row, column = np.nonzero(peaks[0] & (heat[0] >= 0.01))
     centre = (np.stack([column, row], axis=1) + offset[0][:, row, column].T) * 4
     expected = (found.boxes[:, :2] + found.boxes[:, 2:]).numpy() / 2
@@ -464,7 +464,7 @@ def test_two_processes_train_together(mixed_set: Path, tmp_path: Path) -> None:
     lines = (run / "metrics.csv").read_text().splitlines()
     # Four crops an epoch, two processes, batches of two: one step an epoch.
     assert [line.split(",")[0] for line in lines] == ["step", "1", "2"]
-    assert predict(run / "model.pt", mixed_set, tmp_path / "p.json").pictures > 0
+    assert predict(run / "model.pt", mixed_set, tmp_path / "p.json").images > 0
 
 
 @pytest.mark.parametrize(

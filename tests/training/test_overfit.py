@@ -1,4 +1,4 @@
-"""Each detector can learn eight pictures by heart: nothing between picture and score is broken."""
+"""Each detector can learn eight images by heart: nothing between image and score is broken."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from torchvision.ops import nms
 from gtahead import Dataset, build
 from gtahead.dataset import Frame
 from gtahead.predictions import Predictions
-from gtahead.scoring.ground_truth import Truth, truth_of
+from gtahead.scoring.ground_truth import GroundTruth, ground_truth_of
 from gtahead.scoring.thresholds import choose, f1_at
 from gtahead.simulation import simulate
 from gtahead.simulation.presets import Preset
 from gtahead.training import TrainConfig, make_config
-from gtahead.training.crops import Crops, batched, heads_of, normalised, read_picture
-from gtahead.training.detectors import CenterNet, Detector, make_detector
+from gtahead.training.crops import Crops, batched, heads_of, normalised, read_image
+from gtahead.training.detectors import Detector, make_detector
+from gtahead.training.detectors.centernet import CenterNet
 from gtahead.training.detectors.torchvision_base import NMS_IOU
-from gtahead.training.inference import InPicture, as_predictions, find_heads
+from gtahead.training.inference import InImage, as_predictions, find_heads
 from gtahead.training.targets import heat_targets
 
 MINUTES = 15
@@ -29,7 +30,7 @@ SIZE_WH = (128, 96)
 
 @pytest.fixture(scope="module")
 def eight(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Simulate eight pictures with heads of 8 px and more."""
+    """Simulate eight images with heads of 8 px and more."""
     folder = tmp_path_factory.mktemp("eight")
     preset = Preset("eight", SIZE_WH, (2,) * 4, (4.0, 8.0, 12.0, 16.0), 4, (10.0, 28.0), 0.48,
                     splits={"train": 4})  # fmt: skip
@@ -40,38 +41,38 @@ def eight(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return dataset
 
 
-def _perfect(detector: Detector, frame: Frame) -> InPicture:
-    """Give the truth as the detector's own decoding leaves it."""
+def _perfect(detector: Detector, frame: Frame) -> InImage:
+    """Give the ground truth as the detector's own decoding leaves it."""
     heads = heads_of(frame, np.ones(2), np.zeros(2, np.int64), np.array(frame.size_wh))
     if isinstance(detector, CenterNet):
         targets = heat_targets([heads], (SIZE_WH[1] // 4, SIZE_WH[0] // 4), 4)
         found = detector.decode(targets.heat, targets.offset, targets.size)[0]
-        return InPicture(found.boxes.double().numpy(), found.scores.double().numpy())
+        return InImage(found.boxes.double().numpy(), found.scores.double().numpy())
     kept = nms(heads.boxes, torch.ones(len(heads.boxes)), NMS_IOU)
-    return InPicture(heads.boxes[kept].double().numpy(), np.ones(len(kept)))
+    return InImage(heads.boxes[kept].double().numpy(), np.ones(len(kept)))
 
 
-def _best_f1(truth: Truth, found: list[InPicture]) -> float:
-    predictions: Predictions = as_predictions(truth.pictures.ids, found, {})
-    best = choose(truth, predictions).f1_best
-    return (f1_at(truth, predictions, best, "large") or 0.0) if best is not None else 0.0
+def _best_f1(ground_truth: GroundTruth, found: list[InImage]) -> float:
+    predictions: Predictions = as_predictions(ground_truth.images.ids, found, {})
+    best = choose(ground_truth, predictions).f1_best
+    return (f1_at(ground_truth, predictions, best, "large") or 0.0) if best is not None else 0.0
 
 
 def _learn(config: TrainConfig, dataset: Dataset, good: float) -> tuple[float, float]:
-    """Train on the same eight pictures until they are known; give the score and CPU minutes.
+    """Train on the same eight images until they are known; give the score and CPU minutes.
 
     The score is F1 over its ceiling; of a detector that only counts, 1 - MAE over the mean count.
     """
     torch.manual_seed(0)
     frames = list(dataset)
-    truth = truth_of(dataset, dataset, "train")
+    ground_truth = ground_truth_of(dataset, dataset, "train")
     crops = Crops(frames, config)
     batch = batched([crops[0, number] for number in range(len(frames))])
     detector = make_detector(config)
     counts = np.array([frame.count for frame in frames])
     ceiling = 1.0
     if config.detector != "density":
-        ceiling = _best_f1(truth, [_perfect(detector, frame) for frame in frames])
+        ceiling = _best_f1(ground_truth, [_perfect(detector, frame) for frame in frames])
     optimiser = torch.optim.AdamW(detector.parameters(), lr=config.learning_rate)
     began, score = time.process_time(), 0.0
     step = 0
@@ -82,19 +83,19 @@ def _learn(config: TrainConfig, dataset: Dataset, good: float) -> tuple[float, f
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * min(1.0, step / 20) * 0.998**step
             total = torch.stack(
-                list(detector.losses(normalised(batch.pictures), batch.heads).values())
+                list(detector.losses(normalised(batch.images), batch.heads).values())
             ).sum()
             optimiser.zero_grad()
             total.backward()
             torch.nn.utils.clip_grad_norm_(detector.parameters(), config.clip)
             optimiser.step()
         detector.eval()
-        found = [find_heads(detector, read_picture(frame)) for frame in frames]
+        found = [find_heads(detector, read_image(frame)) for frame in frames]
         if config.detector == "density":
             mae = np.mean([abs((one.count or 0) - c) for one, c in zip(found, counts, strict=True)])
             score = 1 - float(mae) / float(counts.mean())
         else:
-            score = _best_f1(truth, found) / ceiling
+            score = _best_f1(ground_truth, found) / ceiling
         if score >= good:
             break
     return score, (time.process_time() - began) / 60
@@ -112,7 +113,7 @@ def _learn(config: TrainConfig, dataset: Dataset, good: float) -> tuple[float, f
         ("density", "native"),
     ],
 )
-def test_eight_pictures_by_heart(eight: Dataset, detector: str, loss: str) -> None:
+def test_eight_images_by_heart(eight: Dataset, detector: str, loss: str) -> None:
     config = make_config(
         detector=detector, loss=loss, crop_wh=SIZE_WH, coarsest=16, channels=64, convolutions=2,
         flip=False, colour=0.0, scale_low=1.0, scale_high=1.0, learning_rate=2e-3,

@@ -11,10 +11,10 @@ from training_helpers import make_heads, random_heads
 
 from gtahead.density import render_density
 from gtahead.training import targets as module
-from gtahead.training.targets import Heads, density_targets, heat_targets
+from gtahead.training.targets import HeadTargets, density_targets, heat_targets
 
 
-def _plain(heads: Heads, shape: tuple[int, int], stride: int) -> dict[str, np.ndarray]:
+def _plain(heads: HeadTargets, shape: tuple[int, int], stride: int) -> dict[str, np.ndarray]:
     """Write the definition down: every cell, every head."""
     out = {name: np.zeros(shape) for name in ("heat", "mask", "owner", "ox", "oy", "w", "h")}
     out["owner"] -= 1

@@ -42,7 +42,7 @@ def test_what_is_wrong_is_said(code: str, monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_every_code_has_its_folder() -> None:
     """But for those that no input brings about: a dying process, two disks, another writer."""
-    assert set(CODES) - set(CASES) == {"unit-crashed", "copied-pictures", "changed-meanwhile"}
+    assert set(CODES) - set(CASES) == {"unit-crashed", "copied-images", "changed-meanwhile"}
     assert set(CASES) <= set(CODES)
 
 

@@ -1,4 +1,4 @@
-"""Data sets that somebody has tampered with, and data sets that nobody has."""
+"""Datasets that somebody has tampered with, and datasets that nobody has."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_files_are_held_against_the_manifest(dataset: Path) -> None:
     assert (found["table-changed"], found["file-unreadable"]) == (1, 1)
 
 
-def test_pictures_are_looked_at(dataset: Path) -> None:
+def test_images_are_looked_at(dataset: Path) -> None:
     import cv2
     from PIL import Image
 
@@ -153,13 +153,13 @@ def test_pictures_are_looked_at(dataset: Path) -> None:
         exif[271] = "a camera"
         image.save(files[4], exif=exif)
     found = totals(dataset)
-    wanted = ("picture-missing", "picture-truncated", "not-a-picture", "wrong-size", "exif-left")
+    wanted = ("image-missing", "image-truncated", "not-an-image", "wrong-size", "exif-left")
     assert {code: found.get(code) for code in wanted} == dict.fromkeys(wanted, 1)
     assert totals(dataset, images="none") == {}
     assert totals(dataset, images="full")["hash-mismatch"] == 2
 
 
-def test_pictures_that_are_nearly_in_two_splits(dataset: Path) -> None:
+def test_images_that_are_nearly_in_two_splits(dataset: Path) -> None:
     frames = library.Dataset.open(dataset).frames(["file", "split"])
     train, test = (frames["file"][frames["split"].index(split)] for split in ("train", "test"))
     data = (dataset / train).read_bytes()
@@ -168,7 +168,7 @@ def test_pictures_that_are_nearly_in_two_splits(dataset: Path) -> None:
     assert totals(dataset, images="full")["near-duplicate"] >= 1
 
 
-def test_a_flat_picture_with_heads(dataset: Path) -> None:
+def test_a_flat_image_with_heads(dataset: Path) -> None:
     import cv2
 
     frames = library.Dataset.open(dataset).frames(["file", "num_heads", "width", "height"])
@@ -177,7 +177,7 @@ def test_a_flat_picture_with_heads(dataset: Path) -> None:
     path.unlink()
     flat = np.full((frames["height"][row], frames["width"][row], 3), 40, np.uint8)
     cv2.imwrite(str(path), flat)
-    assert totals(dataset, images="full")["heads-on-flat-picture"] == 1
+    assert totals(dataset, images="full")["heads-on-flat-image"] == 1
 
 
 def test_other_things_are_refused(tmp_path: Path, tiny: Path) -> None:
@@ -236,7 +236,7 @@ def test_the_page_escapes_what_comes_from_data(dataset: Path, tmp_path: Path) ->
 def test_codes_explain_themselves() -> None:
     done = gtahead("validate", "--explain", "label-lag")
     assert done.code == 0
-    assert "what: labels fit the pictures of other frames better" in done.out
+    assert "what: labels fit the images of other frames better" in done.out
     assert "cause: The tool asks the game for positions some frames" in done.out
     assert "remedy: shift the labels" in done.out
     assert gtahead("validate", "--explain", "label-lak").code == 2
@@ -263,7 +263,7 @@ def test_files_beside_are_looked_at_before_the_work(dataset: Path, tmp_path: Pat
         assert "nowhere" in done.err
 
 
-def test_tables_that_change_while_they_are_checked_are_told(dataset: Path) -> None:
+def test_tables_that_change_while_they_are_checked_are_reported(dataset: Path) -> None:
     path = heads_of(dataset)
     (dataset / "heads" / "more.parquet").write_bytes(b"")
     found = []
@@ -275,7 +275,7 @@ def test_tables_that_change_while_they_are_checked_are_told(dataset: Path) -> No
     assert ("changed-meanwhile", f"heads/{path.name}") in found
 
 
-def test_files_that_change_while_they_are_read_are_told(tmp_path: Path) -> None:
+def test_files_that_change_while_they_are_read_are_reported(tmp_path: Path) -> None:
     same, longer, gone = (tmp_path / name for name in ("same", "longer", "gone"))
     for path in (same, longer, gone):
         path.write_text("{}")

@@ -1,4 +1,4 @@
-"""Exports checked by themselves, and held against their data set."""
+"""Exports checked by themselves, and compared with their dataset."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_a_long_line_of_nothing(tmp_path: Path) -> None:
     assert codes(path) & {"file-unreadable", "breaks-schema"}
 
 
-def test_a_picture_that_claims_to_be_huge(tmp_path: Path) -> None:
+def test_a_image_that_claims_to_be_huge(tmp_path: Path) -> None:
     def chunk(kind: bytes, data: bytes) -> bytes:
         body = kind + data
         return len(data).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
@@ -79,7 +79,7 @@ def test_a_picture_that_claims_to_be_huge(tmp_path: Path) -> None:
         "categories": [],
     }
     (folder / "instances_train.json").write_text(json.dumps(document))
-    assert "picture-too-large" in codes(folder)
+    assert "image-too-large" in codes(folder)
 
 
 def test_a_map_that_claims_to_be_huge(tmp_path: Path) -> None:

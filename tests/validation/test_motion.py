@@ -1,4 +1,4 @@
-"""Labels that lag behind the pictures, and captures whose labels don't."""
+"""Labels that lag behind the images, and captures whose labels don't."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Overlays: the right marks at the right places, on everything that gtahead reads."""
+"""Overlays: the right marks at the right locations, on everything that gtahead reads."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def pixels(path: Path) -> Any:
     return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
 
 
-def near(picture: Any, x: float, y: float, colour: tuple[int, int, int], reach: int = 3) -> bool:
+def near(image: Any, x: float, y: float, colour: tuple[int, int, int], reach: int = 3) -> bool:
     """Say whether a colour is there, or a few pixels beside."""
     x, y = round(x), round(y)
-    part = picture[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
+    part = image[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
     return bool((np.abs(part.astype(int) - colour).sum(axis=2) < 90).any())
 
 
@@ -37,14 +37,14 @@ def test_marks_are_where_the_heads_are(tiny_dataset: Path) -> None:
     album = open_album(tiny_dataset)
     (shot,) = album.shots(["seq_00/000004"])
     for layer in ("points", "boxes"):
-        picture = draw(shot, [layer])[STRIP:]
-        assert picture.shape == (720, 1280, 3)  # twice as large: lines don't cover heads
-        places = shot.points_xy if layer == "points" else shot.boxes_xyxy[:, :2]
-        for place, code in zip(places, shot.status, strict=True):
-            x, y = place * 2
+        image = draw(shot, [layer])[STRIP:]
+        assert image.shape == (720, 1280, 3)  # twice as large: lines don't cover heads
+        positions = shot.points_xy if layer == "points" else shot.boxes_xyxy[:, :2]
+        for position, code in zip(positions, shot.status, strict=True):
+            x, y = position * 2
             if 5 < x < 1275 and 5 < y < 715:
                 colour = COLOURS_BGR[("absent", "ignored", "counted")[code]]
-                assert near(picture, x, y, colour), (layer, place)
+                assert near(image, x, y, colour), (layer, position)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -91,7 +91,7 @@ def test_frames_and_sequences_by_name(tiny_dataset: Path, tmp_path: Path) -> Non
     assert (out / "seq_00_000002.png").exists()
     done = gtahead("view", tiny_dataset, "seq_01", "--out", tmp_path / "one.png")
     assert done.code == 2
-    assert "8 frames don't go into one picture" in done.err
+    assert "8 frames don't go into one image" in done.err
     assert (
         gtahead("view", tiny_dataset, "seq_01", "--grid", "4x2", "--out", tmp_path / "one.png").code
         == 0
@@ -105,7 +105,7 @@ def test_frames_and_sequences_by_name(tiny_dataset: Path, tmp_path: Path) -> Non
         (["--layers", "dots"], "no such layer (got 'dots'); one of points, boxes"),
         (["--grid", "3"], "write COLUMNSxROWS"),
         (["--grid", "0x2"], "write COLUMNSxROWS"),
-        (["--out", "x.jpg"], "pictures are written as PNG"),
+        (["--out", "x.jpg"], "images are written as PNG"),
         (["--out", "x.mp4"], "add --video"),
         (["--video"], "films are written as MP4, WebM or GIF"),
         (["--video", "--out", "x.gif", "--fps", "0"], "no such speed"),
@@ -141,7 +141,7 @@ def test_captures_exports_and_labels_of_others(
     assert done.code == 0, done.err
     assert len(done.json["frames"]) == 6
     mean = pixels(tmp_path / "x.png").reshape(-1, 3).mean()
-    assert mean > 40  # pictures are there
+    assert mean > 40  # images are there
 
 
 def test_a_capture_is_drawn_as_its_data_set_is(
@@ -153,7 +153,7 @@ def test_a_capture_is_drawn_as_its_data_set_is(
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_predictions_against_the_truth(tiny_dataset: Path, tmp_path: Path) -> None:
+def test_predictions_against_the_ground_truth(tiny_dataset: Path, tmp_path: Path) -> None:
     """Half of a frame's heads found, one made up."""
     dataset = library.Dataset.open(tiny_dataset)
     frame = dataset["seq_00/000004"]
@@ -175,10 +175,10 @@ def test_predictions_against_the_truth(tiny_dataset: Path, tmp_path: Path) -> No
     out = tmp_path / "x.png"
     done = gtahead("view", tiny_dataset, "seq_00/000004", "--predictions", path, "--out", out)
     assert done.code == 0, done.err
-    picture = pixels(out)[STRIP:]
-    assert near(picture, 640, 40, FOUND_BGR["false"], reach=16)
-    for place in shot.found.missed_xy[:10] * 2:
-        assert near(picture, *place, FOUND_BGR["miss"], reach=10)
+    image = pixels(out)[STRIP:]
+    assert near(image, 640, 40, FOUND_BGR["false"], reach=16)
+    for position in shot.found.missed_xy[:10] * 2:
+        assert near(image, *position, FOUND_BGR["miss"], reach=10)
     done = gtahead("view", tiny_dataset, "--predictions", tmp_path / "gone.json", "--out", out)
     assert done.code == 1
     path.write_text(
@@ -186,7 +186,7 @@ def test_predictions_against_the_truth(tiny_dataset: Path, tmp_path: Path) -> No
     )
     done = gtahead("view", tiny_dataset, "--predictions", path, "--out", out)
     assert done.code == 1
-    assert "can't be held against these heads" in done.err
+    assert "can't be compared with these heads" in done.err
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif"])
@@ -217,7 +217,7 @@ def test_labels_alone_and_names_of_any_kind(tmp_path: Path) -> None:
     assert out.exists()
 
 
-def test_a_picture_that_does_not_decode(tmp_path: Path) -> None:
+def test_a_image_that_does_not_decode(tmp_path: Path) -> None:
     folder = make_sequence(tmp_path / "captures")
     assert (
         gtahead(
@@ -225,7 +225,7 @@ def test_a_picture_that_does_not_decode(tmp_path: Path) -> None:
         ).code
         == 0
     )
-    (tmp_path / "data" / "images" / "seq" / "000000.jpg").write_bytes(b"no picture")
+    (tmp_path / "data" / "images" / "seq" / "000000.jpg").write_bytes(b"no image")
     done = gtahead("view", tmp_path / "data", "seq/000000", "--out", tmp_path / "x.png")
     assert done.code == 1
     assert "000000" in done.err

@@ -32,17 +32,17 @@ FIGURES = HERE / "figures.json"
 TABLE = HERE.parent.parent / "BENCHMARKS.md"
 
 BENCHES = {
-    "build": ["bench_build.py", "--pictures", "500"],
+    "build": ["bench_build.py", "--images", "500"],
     "coords": ["bench_coords.py"],
     "density": ["bench_density.py"],
     "formats": ["bench_formats.py"],
     "validate": ["bench_validate.py"],
     "scores": ["bench_scores.py"],
     "training": ["bench_training.py"],
-    "publish": ["bench_publish.py", "--pictures", "500"],
+    "publish": ["bench_publish.py", "--images", "500"],
     "simulate": ["bench_simulate.py"],
     "cluster": ["bench_cluster.py"],
-    "full-size": ["bench_full_size.py", "--plot", "docs/pictures/full-size.svg"],
+    "full-size": ["bench_full_size.py", "--plot", "docs/images/full-size.svg"],
 }
 """Benches by name, with the arguments of the table."""
 
@@ -69,7 +69,7 @@ the machine less than seconds do. Where a goal is named, it is ours.
 
 @dataclass(frozen=True)
 class Told:
-    """What a bench told.
+    """What a bench reported.
 
     Attributes:
         where: the machine it ran on.
@@ -102,10 +102,10 @@ def amount(value: float | None, unit: str) -> str:
     return f"{digits} {unit}"
 
 
-def page(told: dict[str, Told]) -> str:
+def page(reported: dict[str, Told]) -> str:
     """Write the table."""
     lines = [INTRODUCTION]
-    for name, bench in told.items():
+    for name, bench in reported.items():
         lines += [f"## `python tools/bench/{' '.join(BENCHES[name])}`", ""]
         lines += [
             f"{bench.where}; {bench.when}.",
@@ -119,7 +119,7 @@ def page(told: dict[str, Told]) -> str:
             cells += [amount(one.theirs, one.unit), ratio, one.goal]
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
-    missing = [f"`{words[0]}`" for name, words in BENCHES.items() if name not in told]
+    missing = [f"`{words[0]}`" for name, words in BENCHES.items() if name not in reported]
     if missing:
         lines += [f"Not run for this table yet: {', '.join(missing)}.", ""]
     return "\n".join(lines)
@@ -163,15 +163,17 @@ def main() -> None:
     missing = [name for name in PEERS if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(f"peers are missing: pip install {' '.join(missing).replace('_', '-')}")
-    told = by_bench()
+    reported = by_bench()
     worse: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in given.only:
             figures = run(name, Path(folder) / "log")
-            worse += grown(told[name].figures if name in told else [], figures, given.tolerance)
+            worse += grown(
+                reported[name].figures if name in reported else [], figures, given.tolerance
+            )
             if not given.check:
-                told[name] = Told(machine(), date.today().isoformat(), figures)
-                write({name: told[name] for name in BENCHES if name in told})
+                reported[name] = Told(machine(), date.today().isoformat(), figures)
+                write({name: reported[name] for name in BENCHES if name in reported})
     print("\n".join(worse) or f"no ratio has grown by more than {given.tolerance:.0%}")
     sys.exit(1 if given.check and worse else 0)
 
@@ -187,11 +189,11 @@ def by_bench() -> dict[str, Told]:
     }
 
 
-def write(told: dict[str, Told]) -> None:
+def write(reported: dict[str, Told]) -> None:
     """Write figures for the next time, and the table."""
-    document = {name: asdict(bench) for name, bench in told.items()}
+    document = {name: asdict(bench) for name, bench in reported.items()}
     FIGURES.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    TABLE.write_text(page(told), encoding="utf-8")
+    TABLE.write_text(page(reported), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How much more than reading and writing the bytes does `gtahead build` cost?
 
     python tools/bench/bench_build.py                 # labels of the preset gta-head (full size)
-    python tools/bench/bench_build.py --pictures 500  # and that many JPEG frames of 1920 x 1080
+    python tools/bench/bench_build.py --images 500  # and that many JPEG frames of 1920 x 1080
 
 Printed are CPU seconds (user + system) of all processes of a command, the median of `--repeat`
 runs after one that warms the caches, and the peak memory of the largest process. The floors run in
@@ -9,7 +9,7 @@ processes of their own as well, so that start-up is in both figures. Linux only.
 
 Labels: the floor reads the same heads.csv files with `pyarrow.csv` and writes them with
 `pyarrow.parquet`, both as they come. Goal: build <= 8 x that, every process <= 1 GiB.
-Pictures: the floor takes the sha256 of each file, decodes it at an eighth of its size in grey, and
+Images: the floor takes the sha256 of each file, decodes it at an eighth of its size in grey, and
 links it. Goal: build <= 2 x that.
 """
 
@@ -39,7 +39,7 @@ for file in sorted(Path(sys.argv[1]).glob("*/heads.csv")):
     pyarrow.parquet.write_table(table, out / (file.parent.name + ".parquet"))
 """
 
-FLOOR_PICTURES = """
+FLOOR_IMAGES = """
 import hashlib, os, sys
 from pathlib import Path
 import cv2, numpy
@@ -88,7 +88,7 @@ def median_cpu(command: list[str], target: Path, repeat: int) -> float:
 
 
 def fingerprints(target: Path) -> object:
-    """Give the fingerprints of a data set."""
+    """Give the fingerprints of a dataset."""
     return json.loads((target / "manifest.json").read_text())["fingerprints"]
 
 
@@ -124,20 +124,20 @@ def bench_labels(folder: Path, repeat: int) -> None:
     print(f"  same fingerprints with 1 and 2 workers: {prints[1] == prints[2]}")
 
 
-def bench_pictures(folder: Path, count: int, repeat: int) -> None:
+def bench_images(folder: Path, count: int, repeat: int) -> None:
     """Compare a build that links JPEG frames with hashing, decoding and linking them."""
     captures, target, floor = (
-        folder / "pictures",
-        folder / "pictures-set",
-        folder / "pictures-floor",
+        folder / "images",
+        folder / "images-set",
+        folder / "images-floor",
     )
     crowds = Preset("bench", (1920, 1080), (count // 5,) * 5, (20.0, 60.0, 150.0, 400.0, 1000.0), 5)
     simulate(captures, preset=crowds)
     files = list(captures.glob("*/frames/*.jpg"))
     size = sum(path.stat().st_size for path in files) / 1e6
-    print(f"pictures: {len(files)} JPEG frames of 1920 x 1080, {size:.0f} MB")
+    print(f"images: {len(files)} JPEG frames of 1920 x 1080, {size:.0f} MB")
     least = median_cpu(
-        [sys.executable, "-c", FLOOR_PICTURES, str(captures), str(floor)], floor, repeat
+        [sys.executable, "-c", FLOOR_IMAGES, str(captures), str(floor)], floor, repeat
     )
     print(f"  floor: sha256 + reduced decode + link   {least:7.2f} s CPU")
     for workers in (1, 2):
@@ -150,19 +150,19 @@ def bench_pictures(folder: Path, count: int, repeat: int) -> None:
         what = f"building {len(files)} JPEG frames, {workers} worker{'s' * (workers > 1)}"
         tell(Figure(what, cpu, "s", "hashing, decoding, linking them", least, "≤ 2 ×"))
     linked = sum(path.stat().st_nlink > 1 for path in target.glob("images/*/*"))
-    print(f"  pictures that are links to the captures': {linked} of {len(files)}")
+    print(f"  images that are links to the captures': {linked} of {len(files)}")
 
 
 def main() -> None:
     """Run the bench and print one table."""
     parser = argparse.ArgumentParser(description="gtahead build against its floors")
-    parser.add_argument("--pictures", type=int, default=0, metavar="N", help="JPEG frames to bench")
+    parser.add_argument("--images", type=int, default=0, metavar="N", help="JPEG frames to bench")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs for each median")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gtahead-bench-") as temporary:
         bench_labels(Path(temporary), arguments.repeat)
-        if arguments.pictures:
-            bench_pictures(Path(temporary), arguments.pictures, arguments.repeat)
+        if arguments.images:
+            bench_images(Path(temporary), arguments.images, arguments.repeat)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python tools/bench/bench_cluster.py                  # 1, 2 and 4 workers; one is killed midway
     python tools/bench/bench_cluster.py --two-hosts      # workers in network namespaces (root)
 
-Built are captures with pictures. Printed is the time on the clock, the median of `--repeat` builds,
+Built are captures with images. Printed is the time on the clock, the median of `--repeat` builds,
 from the start of the command to its end; starting the cluster isn't in it. The fingerprint must be
 the same every time. Goal: two workers cost at most 15 % more than a pool of two.
 
@@ -104,7 +104,7 @@ def build(captures: Path, out: Path, *how: object, kill: int = 0, host: str = ""
 
     Args:
         captures: to build from.
-        out: the data set's folder.
+        out: the dataset's folder.
         how: more options.
         kill: group of processes that are killed in the middle: after the third sequence.
         host: network namespace to do it in.
@@ -124,9 +124,9 @@ def build(captures: Path, out: Path, *how: object, kill: int = 0, host: str = ""
 
 
 def fingerprint(out: Path) -> str:
-    """Give a data set's fingerprint."""
+    """Give a dataset's fingerprint."""
     document = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
-    return str(document["fingerprint"]) + str(document["fingerprints"]["pictures"]["all"])
+    return str(document["fingerprint"]) + str(document["fingerprints"]["images"]["all"])
 
 
 def main() -> None:
@@ -148,16 +148,16 @@ def main() -> None:
             simulate(captures, preset=crowds)
         build(captures, out, "--workers", 2)  # warms the caches
         pool = statistics.median(build(captures, out, "--workers", 2) for _ in range(given.repeat))
-        told = {fingerprint(out)}
+        reported = {fingerprint(out)}
         print(f"pool of 2 processes       {pool:7.2f} s")
         if given.two_hosts:
             with namespaces(3) as hosts, cluster(2, hosts) as (address, groups):
                 words = ("--scheduler", address)
                 took = build(captures, out, *words, host=hosts[0])
-                told.add(fingerprint(out))
+                reported.add(fingerprint(out))
                 print(f"2 hosts                   {took:7.2f} s")
                 took = build(captures, out, *words, host=hosts[0], kill=groups[0])
-                told.add(fingerprint(out))
+                reported.add(fingerprint(out))
                 print(f"2 hosts, one is killed    {took:7.2f} s")
         else:
             for workers in (1, 2, 4):
@@ -165,16 +165,16 @@ def main() -> None:
                     words = ("--scheduler", address)
                     build(captures, out, *words)  # the workers import what they need
                     times = [build(captures, out, *words) for _ in range(given.repeat)]
-                    told.add(fingerprint(out))
+                    reported.add(fingerprint(out))
                     took = statistics.median(times)
                     print(f"Dask, {workers} workers           {took:7.2f} s   {took / pool:.2f} x")
                     if workers == 2:
                         what = "build on Dask, 2 workers, on the clock"
                         tell(Figure(what, took, "s", "a pool of 2 processes", pool, "≤ 1.15 ×"))
                         took = build(captures, out, *words, kill=groups[0])
-                        told.add(fingerprint(out))
+                        reported.add(fingerprint(out))
                         print(f"Dask, 2, one is killed    {took:7.2f} s")
-        print(f"one fingerprint every time: {len(told) == 1}")
+        print(f"one fingerprint every time: {len(reported) == 1}")
 
 
 if __name__ == "__main__":

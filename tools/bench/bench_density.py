@@ -8,10 +8,10 @@ perspective, sigma 0.3 x the mean distance to the three nearest. Printed is the 
 process on one thread, the median of `--repeat` runs after one that warms up; `cold` is the first
 call of a fresh process, in which numba loads what it compiled before. Linux only.
 
-Goals: density of 340 heads >= 5,000 x a Gaussian filter of the whole picture a head, and >= 4 x a
+Goals: density of 340 heads >= 5,000 x a Gaussian filter of the whole image per head, and >= 4 x a
 windowed NumPy loop; from 340 to 12,000 heads <= 5 x; heatmap >= 50 x a per-head NumPy maximum,
 equal within 1e-6; fixed sigma, 3,000 heads >= 2 x a loop with one precomputed kernel; focal inverse
-distance map, 340 heads >= 10 x OpenCV's transform and the formula; knn sizes of a data set >= 1.6 x
+distance map, 340 heads >= 10 x OpenCV's transform and the formula; knn sizes of a dataset >= 1.6 x
 a cKDTree a frame.
 """
 
@@ -59,7 +59,7 @@ def crowd(count: int, seed: int = 0) -> tuple[Floats, Floats]:
 
 
 def filter_each(points: Floats, sigmas: Floats) -> npt.NDArray[np.float32]:
-    """Filter the whole picture once a head: CSRNet's script."""
+    """Filter the whole image once a head: CSRNet's script."""
     density = np.zeros(SIZE_WH[::-1], np.float32)
     for (x, y), sigma in zip(points, sigmas, strict=True):
         point = np.zeros(SIZE_WH[::-1], np.float32)
@@ -113,7 +113,7 @@ def patches(points: Floats, sigmas: Floats, stride: int = 4) -> npt.NDArray[np.f
 
 
 def transform(points: Floats) -> npt.NDArray[np.float32]:
-    """Transform the whole picture and apply the formula: FIDTM's script."""
+    """Transform the whole image and apply the formula: FIDTM's script."""
     mask = np.ones(SIZE_WH[::-1], np.uint8)
     columns, rows = points.astype(np.int64).T
     mask[rows, columns] = 0
@@ -186,7 +186,7 @@ def main() -> None:
     filter_each(few[:some], few_sigmas[:some])
     whole = (time.process_time() - begin) * len(few) / some
     ours = seconds(lambda: render_density(few, few_sigmas, SIZE_WH), repeat)
-    show("density, 340 heads / filter of the picture", ours, whole, ">= 5,000")
+    show("density, 340 heads / filter of the image", ours, whole, ">= 5,000")
     loop = seconds(lambda: windowed(few, few_sigmas), repeat)
     show("density, 340 heads / windowed NumPy loop", ours, loop, ">= 4")
     off = abs(count_of(render_density(few, few_sigmas, SIZE_WH)) - len(few))

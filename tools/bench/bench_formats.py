@@ -6,7 +6,7 @@
 
 Peers: orjson, hotcoco, pycocotools and globox, from PyPI; each runs in a process of its own, on the
 same records, and prints the CPU time of what is compared and how far the memory's peak rose.
-Medians of `--repeat` runs. The data set is simulated in the shape of GTA_Head.
+Medians of `--repeat` runs. The dataset is simulated in the shape of GTA_Head.
 
 Goals: COCO from columns to text <= 1/5 of orjson.dumps of the same records, to files <= 1/2 of
 hotcoco's writer, <= 100 MiB extra; reading COCO into columns <= 1/8 of pycocotools, <= 0.8 x
@@ -40,7 +40,7 @@ import contextlib, io, json, sys, time
 def peak():  # not ru_maxrss, which a process inherits from the one that started it
     with open("/proc/self/status") as file:
         return next(int(row.split()[1]) for row in file if row.startswith("VmHWM")) / 1024
-def told(begun, before, **more):
+def reported(begun, before, **more):
     print(json.dumps({"cpu": time.process_time() - begun, "extra": peak() - before, **more}))
 quiet = contextlib.redirect_stdout(io.StringIO())
 """
@@ -75,7 +75,7 @@ for batch in batches:
     kind.write(batch)
 counts = {split: sum(len(p.rows) for p in plans if p.split == split) for split in splits}
 kind.finish(Summary(out, counts, {}, dataset.manifest.document, options))
-told(begun, before, in_memory=in_memory, size=size)
+reported(begun, before, in_memory=in_memory, size=size)
 """
 
 OURS_EXPORT = """
@@ -89,7 +89,7 @@ Dataset.open(sys.argv[1])
 before, begun = peak(), time.process_time()
 data, out, name, images = sys.argv[1:]
 export(data, out, format=name, images=images, allow_lossy=True, workers=1)
-told(begun, before)
+reported(begun, before)
 """
 
 OURS_READ = """
@@ -100,7 +100,7 @@ for path in sys.argv[2:]:  # numba loads its loops
 before, begun = peak(), time.process_time()
 for path in sys.argv[2:]:
     rows = len(read_coco(Path(path), engine="compiled").annotations["image_id"])
-told(begun, before, rows=rows)
+reported(begun, before, rows=rows)
 """
 
 ORJSON = """
@@ -117,7 +117,7 @@ begun = time.process_time()
 for number, document in enumerate(documents):
     with open(f"{out}/{number}.json", "wb") as file:
         file.write(orjson.dumps(document))
-told(begun, before, in_memory=in_memory, size=size)
+reported(begun, before, in_memory=in_memory, size=size)
 """
 
 HOTCOCO_WRITE = """
@@ -127,7 +127,7 @@ with quiet:
 before, begun = peak(), time.process_time()
 for number, one in enumerate(sets):
     one.save(f"{sys.argv[1]}/{number}.json")
-told(begun, before)
+reported(begun, before)
 """
 
 READ = """
@@ -135,7 +135,7 @@ from {module} import COCO
 before, begun = peak(), time.process_time()
 with quiet:
     sets = [COCO(path) for path in sys.argv[1:]]
-told(begun, before)
+reported(begun, before)
 """
 
 GLOBOX = """
@@ -152,7 +152,7 @@ for number, one in enumerate(sets):
         one.save_yolo_v5(folder, label_to_id={{"head": 0}})
     else:
         one.save_pascal_voc(folder)
-told(begun, before)
+reported(begun, before)
 """.replace("{{", "{").replace("}}", "}")
 
 COPY = """
@@ -165,7 +165,7 @@ for number, path in enumerate(files):
     data = path.read_bytes()
     hashlib.sha256(data).hexdigest()
     (out / f"{number}.jpg").write_bytes(data)
-told(begun, before)
+reported(begun, before)
 """
 
 
@@ -214,7 +214,7 @@ def shuffled(paths: Iterable[Path], folder: Path) -> list[Path]:
 
 
 def street(folder: Path) -> Path:
-    """Make 500 JPEG frames with 340 heads each, and the data set of them."""
+    """Make 500 JPEG frames with 340 heads each, and the dataset of them."""
     random = np.random.default_rng(0)
     frames = folder / "captures" / "street" / "frames"
     frames.mkdir(parents=True)
@@ -247,7 +247,7 @@ def street(folder: Path) -> Path:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Formats beside their peers")
-    parser.add_argument("--data", type=Path, help="a data set of the preset gta-head")
+    parser.add_argument("--data", type=Path, help="a dataset of the preset gta-head")
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     repeat = options.repeat

@@ -1,4 +1,4 @@
-"""The whole way at full size, with pictures: time, memory and bytes of each step.
+"""The whole way at full size, with images: time, memory and bytes of each step.
 
     python tools/bench/bench_full_size.py --folder /somewhere/with/20/GB
     python tools/bench/bench_full_size.py --quick      # a small set, to see that it runs
@@ -117,7 +117,7 @@ def show(row: Row) -> None:
         f"{row.size_mb:10,.1f} MB",
         flush=True,
     )
-    what = f"{row.step}, {row.sequences} sequences with pictures"
+    what = f"{row.step}, {row.sequences} sequences with images"
     tell(Figure(what, row.cpu_s, "s"))
     tell(Figure(f"memory of {what}", row.peak_mib, "MiB", goal="≤ 2 GiB"))
 
@@ -143,7 +143,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--folder", type=Path, help="to work in; what was simulated stays there")
-    parser.add_argument("--size", default="960x540", help="of the pictures")
+    parser.add_argument("--size", default="960x540", help="of the images")
     parser.add_argument("--plot", type=Path, help="draw time and memory over the frames")
     parser.add_argument("--quick", action="store_true", help="the preset small")
     given = parser.parse_args()
@@ -178,7 +178,7 @@ def main() -> None:
 
 
 def link(source: str, target: str) -> None:
-    """Give a file a second name."""
+    """Give a file per second name."""
     Path(target).hardlink_to(source)
 
 

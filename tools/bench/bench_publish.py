@@ -1,12 +1,12 @@
 """What does staging a release cost, beside copying and hashing?
 
     python tools/bench/bench_publish.py                 # labels of the preset gta-head (full size)
-    python tools/bench/bench_publish.py --pictures 500  # and that many JPEG frames of 1920 x 1080
+    python tools/bench/bench_publish.py --images 500  # and that many JPEG frames of 1920 x 1080
 
 Printed are CPU seconds (user + system) of all processes of a command, the median of `--repeat`
 runs after one that warms the caches. Linux only.
 
-Labels: goal: `gtahead publish stage` <= 30 s. Pictures: the floor copies each file and takes the
+Labels: goal: `gtahead publish stage` <= 30 s. Images: the floor copies each file and takes the
 sha256 of the copy. Goal: staging at >= 0.5 x its speed.
 """
 
@@ -63,7 +63,7 @@ def noisy_frames(folder: Path, count: int) -> None:
     for path in sorted(folder.glob("*/sequence.json")):
         document = json.loads(path.read_text())
         (path.parent / "frames").mkdir()
-        del document["pictures"]
+        del document["images"]
         for frame in document["frames"]:
             frame["file"] = f"frames/{frame['frame']:06d}.jpg"
             frame.pop("sha256", None)
@@ -75,17 +75,17 @@ def noisy_frames(folder: Path, count: int) -> None:
     assert len(list(folder.glob("*/frames/*.jpg"))) == count
 
 
-def bench_pictures(folder: Path, count: int, repeat: int) -> None:
-    """Compare staging with copying and hashing the pictures."""
-    captures, dataset = folder / "pictures", folder / "pictures-set"
-    release, floor = folder / "pictures-release", folder / "pictures-floor"
+def bench_images(folder: Path, count: int, repeat: int) -> None:
+    """Compare staging with copying and hashing the images."""
+    captures, dataset = folder / "images", folder / "images-set"
+    release, floor = folder / "images-release", folder / "images-floor"
     crowds = Preset("bench", (1920, 1080), (count // 5,) * 5, (20.0, 60.0, 150.0, 400.0, 1000.0), 5)
     simulate(captures, preset=crowds, images=False)
     noisy_frames(captures, count)
     measured(gtahead("build", "--raw", captures, "--out", dataset))
     files = list((dataset / "images").rglob("*.jpg"))
     size = sum(path.stat().st_size for path in files) / 1e6
-    print(f"pictures: {len(files)} JPEG frames of 1920 x 1080, {size:.0f} MB")
+    print(f"images: {len(files)} JPEG frames of 1920 x 1080, {size:.0f} MB")
     least = median_cpu([sys.executable, "-c", FLOOR, str(dataset), str(floor)], floor, repeat)
     print(f"  floor: copy + sha256                    {least:7.2f} s CPU")
     command = [*gtahead("publish", "stage", dataset, "--out", release, *FACTS), "--i-have-rights"]
@@ -102,13 +102,13 @@ def bench_pictures(folder: Path, count: int, repeat: int) -> None:
 def main() -> None:
     """Run the bench."""
     parser = argparse.ArgumentParser(description="gtahead publish stage against its floors")
-    parser.add_argument("--pictures", type=int, default=0, metavar="N", help="JPEG frames to bench")
+    parser.add_argument("--images", type=int, default=0, metavar="N", help="JPEG frames to bench")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs for each median")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gtahead-bench-") as temporary:
         bench_labels(Path(temporary), arguments.repeat)
-        if arguments.pictures:
-            bench_pictures(Path(temporary), arguments.pictures, arguments.repeat)
+        if arguments.images:
+            bench_images(Path(temporary), arguments.images, arguments.repeat)
 
 
 if __name__ == "__main__":

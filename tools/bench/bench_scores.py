@@ -35,7 +35,7 @@ import numpy as np
 def peak():
     with open("/proc/self/status") as file:
         return next(int(row.split()[1]) for row in file if row.startswith("VmHWM")) / 1024
-def told(begun, before, **more):
+def reported(begun, before, **more):
     print(json.dumps({"cpu": time.process_time() - begun, "extra": peak() - before, **more}))
 quiet = contextlib.redirect_stdout(io.StringIO())
 """
@@ -50,12 +50,12 @@ before, begun = peak(), time.process_time()
 found = match_boxes(data["boxes"], data["scores"], data["starts"], data["heads"],
     data["head_starts"], np.zeros(len(data["heads"]), np.bool_))
 precisions, recalls = average_precision(found)
-told(begun, before, ap=float(precisions.mean()))
+reported(begun, before, ap=float(precisions.mean()))
 """
 
 PEERS_AP = """
-which, truth, found = sys.argv[1:4]
-truth, found = json.load(open(truth)), json.load(open(found))
+which, ground truth, found = sys.argv[1:4]
+ground truth, found = json.load(open(ground truth)), json.load(open(found))
 most = int(sys.argv[4])
 if which == "ultrafast":
     from ultrafast_pycocotools.coco import COCO
@@ -66,7 +66,7 @@ else:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 with quiet:
-    data = COCO(sys.argv[2]) if which != "faster" else COCO(truth)
+    data = COCO(sys.argv[2]) if which != "faster" else COCO(ground truth)
     results = data.loadRes(found)
 before, begun = peak(), time.process_time()
 with quiet:
@@ -76,7 +76,7 @@ with quiet:
     run.evaluate()
     run.accumulate()
 precision = np.asarray(run.eval["precision"])[:, :, 0, 0, -1]
-told(begun, before, ap=float(precision[precision > -1].mean()))
+reported(begun, before, ap=float(precision[precision > -1].mean()))
 """
 
 MATCHING = """
@@ -116,7 +116,7 @@ if which == "ours":
     print(json.dumps({"cpu": (time.process_time() - begun) / times, "extra": 0, "hits": hits}))
 else:
     hits = [dense(radius) for radius in radii]
-    told(begun, before, hits=hits)
+    reported(begun, before, hits=hits)
 """
 
 NWPU = """
@@ -124,7 +124,7 @@ import gtahead
 gtahead.benchmark  # the import isn't measured: a process scores many files
 before, begun = peak(), time.process_time()
 score = gtahead.benchmark(sys.argv[1], sys.argv[2], resamples=0)
-told(begun, before, **{name: score.value[name] for name in ("mae", "f1_large")})
+reported(begun, before, **{name: score.value[name] for name in ("mae", "f1_large")})
 """
 
 FULL = """
@@ -132,7 +132,7 @@ import gtahead
 gtahead.benchmark
 before, begun = peak(), time.process_time()
 score = gtahead.benchmark(sys.argv[1], sys.argv[2], resamples=1000)
-told(begun, before, pictures=score.document["data"]["pictures"],
+reported(begun, before, images=score.document["data"]["images"],
     heads=score.document["data"]["heads"], boxes=len(score.predictions.boxes_xyxy),
     ap=score.value["ap"], mae=score.value["mae"], intervals=score.document["intervals"]["clusters"])
 """
@@ -189,7 +189,7 @@ def write_coco(data: dict[str, np.ndarray], folder: Path, *, sequences: int = 0)
         if sequences:
             name = f"seq_{number * sequences // frames:02d}"
             image["gtahead"] = {"sequence": name, "frame": f"{number:06d}"}
-    with (folder / "truth.json").open("w") as out:
+    with (folder / "ground_truth.json").open("w") as out:
         out.write('{"images":' + json.dumps(images))
         out.write(',"categories":[{"id":1,"name":"head"}],"annotations":[')
         out.write(",\n".join(_rows(data["heads"], data["head_starts"], None)) + "]}")
@@ -220,7 +220,7 @@ def bench_ap(folder: Path, repeat: int) -> None:
     print(f"AP of 500 frames x 340 heads x 400 boxes: {ours['cpu']:.3f} s, {ours['extra']:.0f} MiB")
     peers = {"ultrafast": ("ultrafast-pycocotools", 2), "faster": ("faster-coco-eval", 15)}
     for which, (package, goal) in peers.items():
-        words = (which, folder / "truth.json", folder / "found.json", 1000)
+        words = (which, folder / "ground_truth.json", folder / "found.json", 1000)
         peer = run(PEERS_AP, *words, repeat=repeat)
         ratio = float(ours["cpu"]) / float(peer["cpu"])
         ap = "AP of 500 frames × 340 heads × 400 boxes"
@@ -252,7 +252,7 @@ def bench_matching(repeat: int) -> None:
 def bench_full(folder: Path) -> None:
     """All figures of 1.73 million heads and as many boxes."""
     write_coco(crowd(5096, 340, 340), folder, sequences=35)
-    done = run(FULL, folder / "found.json", folder / "truth.json")
+    done = run(FULL, folder / "found.json", folder / "ground_truth.json")
     tell(
         Figure(
             "scoring 1.73 million heads, 1,000 resamples", float(done["cpu"]), "s", goal="≤ 120 s"
@@ -260,7 +260,7 @@ def bench_full(folder: Path) -> None:
     )
     tell(Figure("memory of that, beyond the start", float(done["extra"]), "MiB", goal="≤ 2 GiB"))
     print(
-        f"full size: {done['pictures']:,} pictures, {done['heads']:,} heads, {done['boxes']:,} "
+        f"full size: {done['images']:,} images, {done['heads']:,} heads, {done['boxes']:,} "
         f"boxes, 1,000 resamples of {done['intervals']} sequences: {done['cpu']:.1f} s, "
         f"{done['extra']:.0f} MiB"
     )

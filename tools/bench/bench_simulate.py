@@ -3,9 +3,9 @@
     python tools/bench/bench_simulate.py
 
 Printed is the CPU time of one process and one thread for a frame, the median over the frames of
-`--sequences` sequences with cameras, places, weather and hours of their own, the first frame of
-each left out: it paints the empty place. `labels` places the people and counts who is seen,
-`picture` paints and develops, `jpeg` encodes.
+`--sequences` sequences with cameras, locations, weather and hours of their own, the first frame of
+each left out: it paints the empty location. `labels` locations the people and counts who is seen,
+`image` paints and develops, `jpeg` encodes.
 
 Goals: 1920 x 1080 with 340 people <= 0.35 s, 384 x 256 with 60 <= 0.06 s. There is no peer: the
 game itself can't be had here.
@@ -32,22 +32,22 @@ CASES = (
 
 
 def measure(preset: Preset, seeds: range) -> list[tuple[float, ...]]:
-    """Give people in the picture and seconds of labels, picture and encoding, a frame each."""
-    told = []
+    """Give people in the image and seconds of labels, image and encoding, a frame each."""
+    reported = []
     for seed in seeds:
         scene = Scene(plan(preset, seed)[0])
-        scene.picture(0, scene.look(0))
+        scene.image(0, scene.look(0))
         for frame in range(1, FRAMES):
             clocks = [time.process_time()]
             seen = scene.look(frame)
             visible_shares(seen, scene.shapes(frame), preset.size_wh)
             clocks.append(time.process_time())
-            picture = scene.picture(frame, seen)
+            image = scene.image(frame, seen)
             clocks.append(time.process_time())
-            cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, scene.lens.quality])
+            cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, scene.lens.quality])
             clocks.append(time.process_time())
-            told.append((len(seen.who), *np.diff(clocks)))
-    return told
+            reported.append((len(seen.who), *np.diff(clocks)))
+    return reported
 
 
 def main() -> None:
@@ -58,17 +58,17 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, default=12, help="of each size")
     sequences = parser.parse_args().sequences
     cv2.setNumThreads(1)
-    print(f"{'size':>11}{'people':>8}{'labels':>9}{'picture':>9}{'jpeg':>7}{'all':>8}   goal")
-    for preset, wished, goal in CASES:
+    print(f"{'size':>11}{'people':>8}{'labels':>9}{'image':>9}{'jpeg':>7}{'all':>8}   goal")
+    for preset, target, goal in CASES:
         rows = np.array(measure(preset, range(sequences)))
-        people, labels, picture, jpeg = np.median(rows, axis=0)
+        people, labels, image, jpeg = np.median(rows, axis=0)
         whole = float(np.median(rows[:, 1:].sum(axis=1)))
         size = "{} x {}".format(*preset.size_wh)
         what = f"simulating a frame, {size}, {people:.0f} people"
-        tell(Figure(what, whole, "s", goal=f"≤ {goal} s with {wished}"))
+        tell(Figure(what, whole, "s", goal=f"≤ {goal} s with {target}"))
         print(
-            f"{size:>11}{people:8.0f}{labels:8.3f}s{picture:8.3f}s{jpeg:6.3f}s{whole:7.3f}s"
-            f"   <= {goal:.2f} s with {wished} people"
+            f"{size:>11}{people:8.0f}{labels:8.3f}s{image:8.3f}s{jpeg:6.3f}s{whole:7.3f}s"
+            f"   <= {goal:.2f} s with {target} people"
         )
 
 

@@ -24,20 +24,21 @@ import numpy as np
 import torch
 from figures import Figure, tell
 
+from gtahead.detectors import DETECTORS
 from gtahead.training import make_config
-from gtahead.training.detectors import DETECTORS, Detector, make_detector
-from gtahead.training.targets import Heads, heat_targets
+from gtahead.training.detectors import Detector, make_detector
+from gtahead.training.targets import HeadTargets, heat_targets
 
 SIDE = 512
 
 
-def spread_heads(count: int, seed: int) -> Heads:
+def spread_heads(count: int, seed: int) -> HeadTargets:
     """Spread heads of 4 to 40 px over a crop."""
     random = np.random.default_rng(seed)
     centre = random.uniform(0, SIDE, (count, 2))
     half = np.exp(random.uniform(np.log(2), np.log(20), (count, 1))) * [1.0, 1.25]
     boxes = torch.tensor(np.concatenate([centre - half, centre + half], axis=1)).float()
-    return Heads(boxes, boxes[:0], torch.tensor(half / 2).float())
+    return HeadTargets(boxes, boxes[:0], torch.tensor(half / 2).float())
 
 
 def now(device: torch.device) -> float:
@@ -48,21 +49,23 @@ def now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def step(network: Detector, pictures: torch.Tensor, heads: list[Heads], optimiser: object) -> float:
+def step(
+    network: Detector, images: torch.Tensor, heads: list[HeadTargets], optimiser: object
+) -> float:
     """Take a step, and give what it took."""
     assert isinstance(optimiser, torch.optim.Optimizer)
-    began = now(pictures.device)
-    total = torch.stack(list(network.losses(pictures, heads).values())).sum()
+    began = now(images.device)
+    total = torch.stack(list(network.losses(images, heads).values())).sum()
     optimiser.zero_grad()
     torch.autograd.backward(total)
     optimiser.step()
-    return now(pictures.device) - began
+    return now(images.device) - began
 
 
 def measure_step(rounds: int, device: torch.device) -> None:
     """Print what Mask Focal Loss and the targets cost."""
     heads = [spread_heads(60, seed).to(device) for seed in range(8)]
-    pictures = torch.randn(8, 3, SIDE, SIDE, device=device)
+    images = torch.randn(8, 3, SIDE, SIDE, device=device)
     networks = {
         loss: make_detector(make_config(loss=loss)).to(device) for loss in ("native", "mfl")
     }
@@ -71,7 +74,7 @@ def measure_step(rounds: int, device: torch.device) -> None:
     targets = []
     for _ in range(rounds + 1):
         for name, network in networks.items():
-            times[name].append(step(network, pictures, heads, optimisers[name]))
+            times[name].append(step(network, images, heads, optimisers[name]))
         began = now(device)
         heat_targets(heads, (SIDE // 4, SIDE // 4), 4)
         targets.append(now(device) - began)

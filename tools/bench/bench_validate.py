@@ -3,7 +3,7 @@
     python tools/bench/bench_validate.py [--data DATASET] [--repeat N]
     # needs: pip install msgspec jsonschema
 
-Exports a data set of the preset gta-head (5,096 frames; without --data it is simulated and built
+Exports a dataset of the preset gta-head (5,096 frames; without --data it is simulated and built
 first, labels alone) as COCO, and takes the CPU from file to verdict, each in its own process:
 
 - gtahead: structure, ids, references, bounds, points, of every annotation;
@@ -12,7 +12,7 @@ first, labels alone) as COCO, and takes the CPU from file to verdict, each in it
 - jsonschema on a tenth of the annotations, times ten: structure only.
 
 Goals: <= 1/100 of jsonschema, <= 1/3 of orjson + jsonschema-rs, <= 2 x msgspec, <= 600 MiB extra;
-the data set itself (Parquet), all checks but pictures: <= 10 s.
+the dataset itself (Parquet), all checks but images: <= 10 s.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pathlib import Path
 def peak():  # not ru_maxrss, which a process inherits from the one that started it
     with open("/proc/self/status") as file:
         return next(int(row.split()[1]) for row in file if row.startswith("VmHWM")) / 1024
-def told(begun, before, **more):
+def reported(begun, before, **more):
     print(json.dumps({"cpu": time.process_time() - begun, "extra": peak() - before, **more}))
 path = Path(sys.argv[1])
 """
@@ -47,7 +47,7 @@ tiny = Path(sys.argv[2])
 check_coco(tiny, tiny.name, Findings())
 before, begun, findings = peak(), time.process_time(), Findings()
 check_coco(path, path.name, findings)
-told(begun, before, totals=findings.totals)
+reported(begun, before, totals=findings.totals)
 """
 
 RUST = """
@@ -56,7 +56,7 @@ from gtahead import schemas
 check = jsonschema_rs.Draft202012Validator(schemas.load("coco-plain"))
 before, begun = peak(), time.process_time()
 fine = check.is_valid(orjson.loads(path.read_bytes()))
-told(begun, before, fine=fine)
+reported(begun, before, fine=fine)
 """
 
 MSGSPEC = """
@@ -83,7 +83,7 @@ class Coco(msgspec.Struct):
 decoder = msgspec.json.Decoder(Coco)
 before, begun = peak(), time.process_time()
 document = decoder.decode(path.read_bytes())
-told(begun, before, fine=len(document.annotations) > 0)
+reported(begun, before, fine=len(document.annotations) > 0)
 """
 
 PYTHON = """
@@ -92,14 +92,14 @@ from gtahead import schemas
 check = jsonschema.Draft202012Validator(schemas.load("coco-plain"))
 before, begun = peak(), time.process_time()
 fine = check.is_valid(json.loads(path.read_bytes()))
-told(begun, before, fine=fine)
+reported(begun, before, fine=fine)
 """
 
 DATASET = """
 import gtahead
 before, begun = peak(), time.process_time()
 checked = gtahead.validate(path, images="none", workers=1)
-told(begun, before, totals=checked.finish().totals)
+reported(begun, before, totals=checked.finish().totals)
 """
 
 
@@ -142,7 +142,7 @@ def one_file(folder: Path) -> tuple[Path, Path, Path]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="gtahead validate beside its peers")
-    parser.add_argument("--data", help="a data set of the preset gta-head")
+    parser.add_argument("--data", help="a dataset of the preset gta-head")
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -166,8 +166,8 @@ def main() -> None:
         print(f"  extra memory: {ours['extra']:.0f} MiB; goal 600")
         tell(Figure("memory of that, beyond the start", ours["extra"], "MiB", goal="≤ 600 MiB"))
         found = measure(DATASET, data, repeat=repeat)
-        tell(Figure("validating the data set itself", found["cpu"], "s", goal="≤ 10 s"))
-        print(f"  the data set itself: {found['cpu']:.1f} s, {found['extra']:.0f} MiB; goal 10 s")
+        tell(Figure("validating the dataset itself", found["cpu"], "s", goal="≤ 10 s"))
+        print(f"  the dataset itself: {found['cpu']:.1f} s, {found['extra']:.0f} MiB; goal 10 s")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ LOG = "GTAHEAD_FIGURES"
 
 @dataclass(frozen=True)
 class Figure:
-    """One measurement, where it has one beside what it is held against.
+    """One measurement, where it has one beside what it is compared with.
 
     Attributes:
         what: was measured.
@@ -46,6 +46,6 @@ def tell(figure: Figure) -> None:
 
 
 def read(log: Path) -> list[Figure]:
-    """Give what was told."""
+    """Give what was reported."""
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     return [Figure(**json.loads(line)) for line in lines]

@@ -1,6 +1,6 @@
 """Set the simulated crowds beside what is known of GTA_Head, and of frames of the game.
 
-    python tools/experiments/crowd_statistics.py --jta FOLDER --figure docs/pictures/crowds.svg
+    python tools/experiments/crowd_statistics.py --jta FOLDER --figure docs/images/crowds.svg
 
 Simulates the labels of the preset `gta-head`, seed 0 (or takes those in `--captures`). FOLDER holds
 two frames of JTA's test split with poses, as for `measure_lift.py`: a good model's estimates of the
@@ -108,7 +108,7 @@ def tell(name: str, crowds: Crowds) -> None:
     frames, heads = len(crowds.heads), sum(crowds.heads)
     print(f"{name}: {frames:,} frames, {heads:,} heads, {heads / frames:.1f} a frame")
     shown = {
-        "heads a frame": np.array(crowds.heads),
+        "heads per frame": np.array(crowds.heads),
         "side, px": np.concatenate(crowds.sides_px),
         "nearest, head widths": np.concatenate(crowds.nearest),
     }

@@ -1,4 +1,4 @@
-"""How often the intervals of scores hold the truth: simulated data sets of 7, 10 and 35 sequences.
+"""How often the intervals of scores cover the true value, on 7, 10 and 35 simulated sequences.
 
 Two populations. A sequence's density is log-normal, with a standard deviation of its logarithm of
 0.4 (sequences alike) or 1.0 (a few hold most heads). Each has 20 frames around its density; a
@@ -40,7 +40,7 @@ def population(rng: np.random.Generator, sequences: int, spread: float) -> dict[
     return sums
 
 
-def holds(interval: Interval | None, value: float) -> bool:
+def supports(interval: Interval | None, value: float) -> bool:
     """Say whether a value lies in an interval."""
     return interval is not None and interval.low <= value <= interval.high
 
@@ -66,7 +66,9 @@ def main() -> None:
         rng = np.random.default_rng(1)
         large = population(rng, 400_000, spread)
         whole = np.ones((1, 400_000))
-        truth = {m: {k: float(v[0]) for k, v in figures(large, m, whole).items()} for m in "ab"}
+        ground_truth = {
+            m: {k: float(v[0]) for k, v in figures(large, m, whole).items()} for m in "ab"
+        }
         for sequences in SIZES:
             held = {"mae": 0, "rmse": 0, "difference": 0}
             for draw in range(given.draws):
@@ -77,11 +79,12 @@ def main() -> None:
                 found = studentised(first, scales, sequences, **how)
                 for name, interval in found.items():
                     held[name] += (
-                        interval is not None and interval.low <= truth["a"][name] <= interval.high
+                        interval is not None
+                        and interval.low <= ground_truth["a"][name] <= interval.high
                     )
                 found = paired_difference(first, second, ["mae"], sequences)
-                real = truth["a"]["mae"] - truth["b"]["mae"]
-                held["difference"] += holds(found["mae"], real)
+                real = ground_truth["a"]["mae"] - ground_truth["b"]["mae"]
+                held["difference"] += supports(found["mae"], real)
             shares = [f"{count / given.draws:.3f}" for count in held.values()]
             print(f"{spread:<7} {sequences:<10} {shares[0]}  {shares[1]}  {shares[2]}", flush=True)
 

@@ -2,7 +2,7 @@
 
     python tools/experiments/measure_lift.py FOLDER
 
-FOLDER holds two frames of the JTA data set's test split with the 3-D poses that LoCO estimated on
+FOLDER holds two frames of the JTA dataset's test split with the 3-D poses that LoCO estimated on
 them (seq_450_91 and seq_466_651, as .jpg and .poses14.json); they may not be redistributed. The
 visible heads were marked by eye, hair to chin and ear to ear, on eight-fold enlargements without
 the poses drawn in: `MARKS`, in whole pixels, by person.

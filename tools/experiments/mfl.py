@@ -35,13 +35,14 @@ from gtahead import Dataset, ResourceError, __version__, benchmark, build, simul
 from gtahead.dataset import Frame
 from gtahead.geometry import box_sides
 from gtahead.predictions import write_predictions
-from gtahead.scoring.ground_truth import truth_of
+from gtahead.scoring.ground_truth import ground_truth_of
 from gtahead.scoring.thresholds import choose, f1_at
 from gtahead.training import TrainConfig, make_config, train
-from gtahead.training.crops import heads_of, read_picture
-from gtahead.training.detectors import CenterNet, Detector, make_detector
+from gtahead.training.crops import heads_of, read_image
+from gtahead.training.detectors import Detector, make_detector
+from gtahead.training.detectors.centernet import CenterNet
 from gtahead.training.fitting import is_emulated, validated
-from gtahead.training.inference import InPicture, as_predictions, find_heads
+from gtahead.training.inference import InImage, as_predictions, find_heads
 from gtahead.training.targets import heat_targets
 
 HERE = Path(__file__).parent
@@ -49,7 +50,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 PLAN, RESULTS = HERE / "mfl.toml", HERE / "results.jsonl"
 FIGURES = ("mae", "rmse", "bias", "game3", "f1_large", "precision_large", "recall_large", "ap50")
 STATES = (
-    "images", "truth", "found", "error", "absolute", "square", "game3",
+    "images", "ground_truth", "found", "error", "absolute", "square", "game3",
     "hits_large", "false_large", "missed_large",
 )  # fmt: skip
 
@@ -186,24 +187,24 @@ class Scorer:
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self.parts = {name: dataset.select(split=name) for name in ("validation", "test")}
-        self.pictures = {
-            name: [read_picture(frame) for frame in part] for name, part in self.parts.items()
+        self.images = {
+            name: [read_image(frame) for frame in part] for name, part in self.parts.items()
         }
-        self.truth = truth_of(dataset, self.parts["validation"], "validation")
+        self.ground_truth = ground_truth_of(dataset, self.parts["validation"], "validation")
 
-    def find(self, detector: Detector, split: str) -> list[InPicture]:
+    def find(self, detector: Detector, split: str) -> list[InImage]:
         """Find the heads of a split."""
-        return [find_heads(detector, picture) for picture in self.pictures[split]]
+        return [find_heads(detector, image) for image in self.images[split]]
 
     def score(self, detector: Detector) -> dict[str, Any]:
         """Choose the threshold on validation and give the figures of both splits."""
         found = self.find(detector, "validation")
-        threshold, told = validated(self.truth, found)
+        threshold, reported = validated(self.ground_truth, found)
         f1 = self.best_f1(found)
         document = self.on_test(self.find(detector, "test"), threshold)
         return {
             "threshold": threshold,
-            "validation": {**told, "f1_best": None if f1 is None else round(f1, 6)},
+            "validation": {**reported, "f1_best": None if f1 is None else round(f1, 6)},
             "test": {name: _rounded(document["metrics"][name]["value"]) for name in FIGURES},
             "clusters": {
                 name: [_rounded(value) for value in document["clusters"]["states"][name]]
@@ -211,13 +212,13 @@ class Scorer:
             },
         }
 
-    def best_f1(self, found: list[InPicture]) -> float | None:
+    def best_f1(self, found: list[InImage]) -> float | None:
         """Give the best F1 on validation at any threshold."""
-        predictions = as_predictions(self.truth.pictures.ids, found, {})
-        best = choose(self.truth, predictions).f1_best
-        return None if best is None else f1_at(self.truth, predictions, best, "large")
+        predictions = as_predictions(self.ground_truth.images.ids, found, {})
+        best = choose(self.ground_truth, predictions).f1_best
+        return None if best is None else f1_at(self.ground_truth, predictions, best, "large")
 
-    def on_test(self, found: list[InPicture], threshold: float | None) -> dict[str, Any]:
+    def on_test(self, found: list[InImage], threshold: float | None) -> dict[str, Any]:
         """Score finds on the test split with `gtahead benchmark`."""
         header = {"method": {"name": "run", "threshold": threshold}}
         names = self.parts["test"].frame_ids
@@ -297,15 +298,17 @@ def describe(plan: Mapping[str, Any], dataset: Dataset) -> None:
         for decode in ("peaks", "nms"):
             config = make_config(**plan["settings"], **scale, decode=decode)
             found = [perfect(config, frame) for frame in frames]
-            told = scorer.on_test(found, 0.5)["metrics"]
-            shown = ", ".join(f"{n} {told[n]['value']:.4f}" for n in ("mae", "f1_large", "ap50"))
+            reported = scorer.on_test(found, 0.5)["metrics"]
+            shown = ", ".join(
+                f"{n} {reported[n]['value']:.4f}" for n in ("mae", "f1_large", "ap50")
+            )
             print(f"decode ceiling, {name}, {decode}: {shown}")
     baselines = scorer.on_test([perfect(config, frame) for frame in frames], 0.5)["baselines"]
-    print(f"guessing the training pictures' mean count: MAE {baselines['train_mean']['mae']:.3f}")
+    print(f"guessing the training images' mean count: MAE {baselines['train_mean']['mae']:.3f}")
 
 
 @torch.no_grad()
-def perfect(config: TrainConfig, frame: Frame) -> InPicture:
+def perfect(config: TrainConfig, frame: Frame) -> InImage:
     """Decode the targets of a frame."""
     network = make_detector(replace(config, backbone="resnet18"))
     assert isinstance(network, CenterNet)
@@ -317,7 +320,7 @@ def perfect(config: TrainConfig, frame: Frame) -> InPicture:
     found = network.decode(targets.heat, targets.offset, targets.size)[0]
     order = torch.argsort(found.scores, descending=True, stable=True)
     boxes: npt.NDArray[np.float64] = found.boxes[order].double().numpy() * back
-    return InPicture(boxes, found.scores[order].double().numpy())
+    return InImage(boxes, found.scores[order].double().numpy())
 
 
 def show_plan(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) -> None:
@@ -389,10 +392,10 @@ def main() -> None:
                 row = carry_out(plan, run, scorer, arguments.data / "runs" / run.name())
                 note(arguments.results, row)
                 took[_kind(run)] = time.monotonic() - began
-                told = main_decode(row)["validation"]
+                reported = main_decode(row)["validation"]
                 print(
-                    f"{run.name()}: {took[_kind(run)]:.0f} s, validation MAE {told['mae']:.3f}, "
-                    f"F1 {told['f1_best']:.3f}",
+                    f"{run.name()}: {took[_kind(run)]:.0f} s, "
+                    f"validation MAE {reported['mae']:.3f}, F1 {reported['f1_best']:.3f}",
                     flush=True,
                 )
 

@@ -1,7 +1,7 @@
 """Apply the rule of verdict of `mfl.toml` to `results.jsonl`: tables, curves, a page of the docs.
 
     python tools/experiments/mfl_report.py                       # print the page
-    python tools/experiments/mfl_report.py --write docs/experiment.md --figure docs/pictures/mfl.svg
+    python tools/experiments/mfl_report.py --write docs/experiment.md --figure docs/images/mfl.svg
 
 A difference is that of two arms trained from the same seeds and scored on the same sequences. Its
 interval is a two-way bootstrap: seeds and test sequences are drawn with repetition, the same ones
@@ -74,7 +74,7 @@ class Arm:
 
 def title_of(plan: Mapping[str, Any], scale: str) -> str:
     """Name a size of heads and how long was trained."""
-    steps = -(-TRAINING_PICTURES // plan["settings"]["batch"]) * plan["scales"][scale]["epochs"]
+    steps = -(-TRAINING_IMAGES // plan["settings"]["batch"]) * plan["scales"][scale]["epochs"]
     return f"{SIZES[scale.split('-', maxsplit=1)[0]]}, {steps:,} steps"
 
 
@@ -167,7 +167,7 @@ def report(plan: Mapping[str, Any], results: list[dict[str, Any]], guess: float)
     Args:
         plan: of the experiment.
         results: all lines.
-        guess: MAE on validation of guessing the training pictures' mean count.
+        guess: MAE on validation of guessing the training images' mean count.
     """
     done = finished(results)
     arms = list(arms_of(plan, done))
@@ -369,9 +369,9 @@ def _forest(axis: Axes, rows: list[Difference], plan: Mapping[str, Any]) -> None
     axis.spines[["top", "right"]].set_visible(False)
 
 
-TRAINING_PICTURES = 300
+TRAINING_IMAGES = 300
 VALIDATION_GUESS = 19.81
-"""MAE on validation of guessing the training pictures' mean count, by `gtahead benchmark`."""
+"""MAE on validation of guessing the training images' mean count, by `gtahead benchmark`."""
 
 
 def main() -> None:

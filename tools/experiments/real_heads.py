@@ -2,11 +2,11 @@
 
     python tools/experiments/real_heads.py --scut FOLDER --frames FOLDER --out build/real
 
-FOLDER of `--scut` holds pictures of SCUT-HEAD in Pascal VOC's layout. Every third picture is held
+FOLDER of `--scut` holds images of SCUT-HEAD in Pascal VOC's layout. Every third image is held
 back to score on, one in six chooses the threshold, the rest is learned from, with CenterNet's own
 loss and with Mask Focal Loss, from scratch. Models of simulated heads (`--preset mfl-lab`) are
-scored on the same held-back pictures, and find heads in the frames of the game of `--frames`, which
-have no labels: they are drawn, to be looked at. So few pictures decide nothing; they show what is
+scored on the same held-back images, and find heads in the frames of the game of `--frames`, which
+have no labels: they are drawn, to be looked at. So few images decide nothing; they show what is
 gross.
 """
 
@@ -41,7 +41,7 @@ FIGURES = ("mae", "bias", "f1_large", "precision_large", "recall_large", "ap50")
 
 
 def hold_back(source: Path, out: Path) -> Path:
-    """Lay the photographs out with lists of splits, and build a data set of them."""
+    """Lay the photographs out with lists of splits, and build a dataset of them."""
     layout, dataset = out / "photographs", out / "dataset"
     if not (dataset / "manifest.json").exists():
         shutil.rmtree(layout, ignore_errors=True)
@@ -71,13 +71,13 @@ def score(model: Path, dataset: Path, folder: Path) -> str:
 
 
 def look(model: Path, frames: list[Path], folder: Path) -> None:
-    """Draw what a model finds in pictures without labels."""
+    """Draw what a model finds in images without labels."""
     trained = read_checkpoint(model)
     for path in frames:
-        picture = decode_rgb(read_bytes(path))
-        found = find_heads(trained.detector, picture)
+        image = decode_rgb(read_bytes(path))
+        found = find_heads(trained.detector, image)
         sure = found.boxes_xyxy[found.scores >= (trained.threshold or 0.0)]
-        canvas = np.ascontiguousarray(picture[:, :, ::-1])
+        canvas = np.ascontiguousarray(image[:, :, ::-1])
         for x0, y0, x1, y1 in sure.round().astype(int).tolist():
             cv2.rectangle(canvas, (x0, y0), (x1, y1), (80, 255, 80), 2)
         _, data = cv2.imencode(".png", canvas)

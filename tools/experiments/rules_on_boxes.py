@@ -3,7 +3,7 @@
     python tools/experiments/rules_on_boxes.py FOLDER
 
 FOLDER holds Pascal VOC annotations (`Annotations/*.xml`, objects named head), such as a part of
-SCUT-HEAD. Every picture has a camera of its own, of which nothing is known.
+SCUT-HEAD. Every image has a camera of its own, of which nothing is known.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gtahead.geometry import box_sides
 
 
 def read(path: Path) -> tuple[Floats, tuple[int, int]]:
-    """Give a file's (N, 4) head boxes and its picture's size."""
+    """Give a file's (N, 4) head boxes and its image's size."""
     root = ElementTree.parse(path).getroot()
     size_wh = (int(root.findtext("size/width", "0")), int(root.findtext("size/height", "0")))
     corners = ("xmin", "ymin", "xmax", "ymax")
@@ -53,26 +53,26 @@ def main() -> None:
     folder = parser.parse_args().folder
     found: dict[str, list[Floats]] = {}
     together: dict[str, list[Floats]] = {"knn": [], "perspective:knn": []}
-    ratios, pictures, unfitted = [], 0, 0
+    ratios, images, unfitted = [], 0, 0
     for path in sorted((folder / "Annotations").glob("*.xml")):
         boxes, size_wh = read(path)
         if len(boxes) == 0:
             continue
-        pictures += 1
+        images += 1
         scene = as_scene(boxes, size_wh)
-        told = measure_rules(scene, boxes, np.ones(len(boxes), np.bool_))
-        for rule, one in told.items():
+        reported = measure_rules(scene, boxes, np.ones(len(boxes), np.bool_))
+        for rule, one in reported.items():
             found.setdefault(rule, []).append(np.stack([one.error, one.iou]))
-        if {"knn", "perspective:knn"} <= set(told):
+        if {"knn", "perspective:knn"} <= set(reported):
             for rule, values in together.items():
-                values.append(np.stack([told[rule].error, told[rule].iou]))
-        unfitted += "perspective:knn" not in told
+                values.append(np.stack([reported[rule].error, reported[rule].iou]))
+        unfitted += "perspective:knn" not in reported
         knn = give_boxes(scene, BoxRule("knn"))
         if (knn.source == ORDER.index("knn")).all():
             sides = box_sides(boxes)
             ratios.append(0.25 * sides / np.ptp(knn.boxes_xyxy[:, [0, 2]], axis=1))
-    print(f"{pictures} pictures with heads; {unfitted} in which no plane of sizes fits")
-    for title, rows in (("all", found), ("pictures that both serve", together)):
+    print(f"{images} images with heads; {unfitted} in which no plane of sizes fits")
+    for title, rows in (("all", found), ("images that both serve", together)):
         print(title)
         for rule, values in rows.items():
             error, iou = np.concatenate(values, axis=1)

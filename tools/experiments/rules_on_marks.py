@@ -52,34 +52,39 @@ def main() -> None:
     """Measure, print, draw on request."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--draw", type=Path, help="folder for pictures")
+    parser.add_argument("--draw", type=Path, help="folder for images")
     arguments = parser.parse_args()
     errors: dict[str, list[Floats]] = {rule: [] for rule in RULES}
     for name, marks in MARKS.items():
         poses = json.loads((arguments.folder / f"{name}.poses14.json").read_text())["poses"]
         scene = scene_of(poses)
         rows = np.array(list(marks)) - 1  # marks count people from 1
-        truth = np.array([(left, up, right, low) for up, low, left, right in marks.values()], float)
+        ground_truth = np.array(
+            [(left, up, right, low) for up, low, left, right in marks.values()], float
+        )
         data = np.fromfile(arguments.folder / f"{name}.jpg", np.uint8)
-        picture = np.array(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
-        for box in truth:
-            cv2.rectangle(picture, box[:2].astype(int), box[2:].astype(int), (255, 255, 255), 1)
+        image = np.array(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+        for box in ground_truth:
+            cv2.rectangle(image, box[:2].astype(int), box[2:].astype(int), (255, 255, 255), 1)
         for rule in RULES:
             boxes = give_boxes(scene, BoxRule(rule)).boxes_xyxy
-            sides = [box_sides(boxes[rows]), box_sides(truth)]
-            errors[rule].append(np.stack([sides[0] / sides[1] - 1, box_iou(boxes[rows], truth)]))
+            sides = [box_sides(boxes[rows]), box_sides(ground_truth)]
+            errors[rule].append(
+                np.stack([sides[0] / sides[1] - 1, box_iou(boxes[rows], ground_truth)])
+            )
             for box in boxes:
                 corners = np.round(box).astype(int)
-                cv2.rectangle(picture, corners[:2], corners[2:], COLOURS_BGR[rule], 1)
+                cv2.rectangle(image, corners[:2], corners[2:], COLOURS_BGR[rule], 1)
         if arguments.draw is not None:
             arguments.draw.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(arguments.draw / f"{name}.png"), picture)
+            cv2.imwrite(str(arguments.draw / f"{name}.png"), image)
     for rule, values in errors.items():
         error, iou = np.concatenate(values, axis=1)
-        told = summary(error, iou)
+        reported = summary(error, iou)
         print(
-            f"{rule:8} {told['heads']} heads  bias {told['bias']:+.3f}  median {told['median']:.3f}"
-            f"  p90 {told['p90']:.3f}  mean IoU {told['mean_iou']:.3f}"
+            f"{rule:8} {reported['heads']} heads  bias {reported['bias']:+.3f}"
+            f"  median {reported['median']:.3f}"
+            f"  p90 {reported['p90']:.3f}  mean IoU {reported['mean_iou']:.3f}"
         )
 
 

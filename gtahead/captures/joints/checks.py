@@ -14,10 +14,10 @@ from gtahead.errors import Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
 from gtahead.geometry import Camera, camera_axes, focal_px, project
 from gtahead.ingest.names import frame_name
-from gtahead.ingest.rows import FARTHEST_PX
+from gtahead.ingest.rows import MAX_PX
 
 SIZE_WH = (1920, 1080)
-"""What the tools capture, where neither pictures nor labels say otherwise."""
+"""What the tools capture, where neither images nor labels say otherwise."""
 
 PRINTED_DIGITS = 6
 """Significant digits that a C++ stream prints of a float."""
@@ -50,10 +50,12 @@ def _by_camera(heads: HeadJoints, cameras: Mapping[int, Camera]) -> _Groups:
     shared = list(dict.fromkeys(cameras[number] for number in known))
     codes = {camera: code for code, camera in enumerate(shared)}
     of_frames = np.array([codes[cameras[number]] for number in known], np.int64)
-    place = np.searchsorted(known, heads.top.frame)
-    place[place == len(known)] = 0
-    there = np.array(known, np.int64)[place] == heads.top.frame if known else np.zeros(0, np.bool_)
-    code = np.where(there, of_frames[place], -1) if known else np.full(len(heads), -1)
+    position = np.searchsorted(known, heads.top.frame)
+    position[position == len(known)] = 0
+    there = (
+        np.array(known, np.int64)[position] == heads.top.frame if known else np.zeros(0, np.bool_)
+    )
+    code = np.where(there, of_frames[position], -1) if known else np.full(len(heads), -1)
     order = np.argsort(code, kind="stable")
     bounds = np.searchsorted(code[order], np.arange(len(shared) + 1))
     rows = [order[bounds[i] : bounds[i + 1]] for i in range(len(shared))]
@@ -63,7 +65,7 @@ def _by_camera(heads: HeadJoints, cameras: Mapping[int, Camera]) -> _Groups:
 def see(
     heads: HeadJoints, cameras: Mapping[int, Camera], size_wh: tuple[int, int]
 ) -> tuple[Floats, Floats]:
-    """Give where each head's camera sees head_top and neck, (H, 2, 2), and head_top's depth."""
+    """Return where each head's camera sees head_top and neck, (H, 2, 2), and head_top's depth."""
     seen = np.full((len(heads), 2, 2), np.nan)
     depth = np.full(len(heads), np.nan)
     groups = _by_camera(heads, cameras)
@@ -74,19 +76,19 @@ def see(
 
 
 def size_of(
-    heads: HeadJoints, cameras: Mapping[int, Camera], of_pictures: tuple[int, int] | None
+    heads: HeadJoints, cameras: Mapping[int, Camera], of_images: tuple[int, int] | None
 ) -> tuple[int, int]:
     """Find the size of the frames that the labels mean.
 
     Where the file has pixels and positions, these say it: seen by a camera of unit height, a head
-    lies where its pixels lie, but for the scale. Else the pictures say it, else the tools' own.
+    lies where its pixels lie, but for the scale. Else the images say it, else the tools' own.
     """
     unit, depth = see(heads, cameras, (2, 2))  # the centre is (1, 1), half the height is 1
     xy = heads.top.xy
     good = (depth > 0) & np.isfinite(xy).all(axis=1) & (np.abs(xy) < 1e5).all(axis=1)
     up = unit[:, 0, 1]
     good &= np.abs(up) > 0.1  # heads at the very top say little of the height
-    fallback = of_pictures or SIZE_WH
+    fallback = of_images or SIZE_WH
     if int(good.sum()) < 3:
         return fallback
     heights = xy[good, 1] / up[good] * 2
@@ -102,7 +104,7 @@ def size_of(
 
 
 def printed_step(values: Floats) -> Floats:
-    """Give the distance of neighbouring numbers as a C++ stream prints them."""
+    """Return the distance of neighbouring numbers as a C++ stream prints them."""
     with np.errstate(divide="ignore"):
         exponent = np.floor(np.log10(np.maximum(np.abs(values), 1e-3)))
     step: Floats = 10.0 ** (exponent - PRINTED_DIGITS + 1)
@@ -152,10 +154,10 @@ def find_misfits(
     """Compare labelled pixels with where the camera sees the positions.
 
     Returns:
-        (H,) how far apart they are in pixels, NaN where that can't be told; and whether it is
+        (H,) how far apart they are in pixels, NaN where that can't be reported; and whether it is
         too far: beyond what printing costs, or pixels of something behind the camera.
     """
-    labelled = (np.abs(heads.top.xy) <= FARTHEST_PX).all(axis=1)
+    labelled = (np.abs(heads.top.xy) <= MAX_PX).all(axis=1)
     off = np.where(labelled, np.linalg.norm(heads.top.xy - seen_xy[:, 0], axis=1), np.nan)
     focal = {n: focal_px(camera.vfov_deg, size_wh[1]) for n, camera in cameras.items()}
     of_heads = np.array([focal.get(int(n), np.nan) for n in heads.top.frame])
@@ -178,8 +180,8 @@ def frames_that_misfit(
     for number in map(int, bad[:EXAMPLES_KEPT]):
         mine = off[(heads.top.frame == number) & np.isfinite(off)]
         value = f"{np.median(mine):.0f} px" if len(mine) else "behind the camera"
-        place = replace(where, frame=frame_name(number))
-        examples.append(Finding("projection-differs", place, value))
+        position = replace(where, frame=frame_name(number))
+        examples.append(Finding("projection-differs", position, value))
     findings.add_many("projection-differs", len(bad), examples)
     return dict.fromkeys(map(int, bad), "projection-differs")
 
@@ -195,13 +197,13 @@ def first_frame_is_wrong(
     jump = _jump_m(heads, cameras, 0, 1)
     if not jump > FASTEST_M or _jump_m(heads, cameras, 1, 2) > FASTEST_M:
         return False
-    place = replace(where, frame=frame_name(0))
-    findings.add("first-frame-wrong", place, f"{jump:.1f} m")
+    location = replace(where, frame=frame_name(0))
+    findings.add("first-frame-wrong", location, f"{jump:.1f} m")
     return True
 
 
 def _jump_m(heads: HeadJoints, cameras: Mapping[int, Camera], one: int, other: int) -> float:
-    """Say how far most people, or the camera, moved from one frame to another."""
+    """Return how far most people, or the camera, moved from one frame to another."""
     first, second = (np.flatnonzero(heads.top.frame == number) for number in (one, other))
     shared, at_first, at_second = np.intersect1d(
         heads.top.person[first], heads.top.person[second], return_indices=True

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gtahead.arrays import Booleans, Columns, Ints
+from gtahead.captures.image_files import MAX_DIGITS
 from gtahead.captures.joints.model import (
     HEAD_CENTER,
     HEAD_TOP,
@@ -17,7 +18,6 @@ from gtahead.captures.joints.model import (
     Joints,
     clean_flags,
 )
-from gtahead.captures.picture_files import MOST_DIGITS
 from gtahead.errors import InputError, Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
 from gtahead.geometry import Camera
@@ -89,8 +89,10 @@ def read_joint_file(
     try:
         table = read_csv(path, layout.kinds, where.file or "", needed=layout.ids)
     except InputError as error:
-        place = error.where or where
-        findings.add("bad-heads-file", replace(where, field=place.field), error.value, error.what)
+        location = error.where or where
+        findings.add(
+            "bad-heads-file", replace(where, field=location.field), error.value, error.what
+        )
         raise BrokenSequence from error
     _refuse_missing(table, layout, where, findings)
     cut = _cut_short(path)
@@ -112,13 +114,13 @@ def read_joint_file(
     cut_at = None
     if cut:
         cut_at = int(frames[-1]) if len(frames) else 0
-        place = replace(where, frame=frame_name(cut_at), field=f"line {last_line or 1}")
-        findings.add("labels-cut-short", place)
+        location = replace(where, frame=frame_name(cut_at), field=f"line {last_line or 1}")
+        findings.add("labels-cut-short", location)
     return JointFile(where, columns, lines, cut_at, spans)
 
 
 def _last_person_is_short(columns: Columns, layout: JointCsv) -> bool:
-    """Say whether the last person has fewer joints than the one before.
+    """Return whether the last person has fewer joints than the one before.
 
     All joints of a person are written together, so the game crashed between two lines.
     """
@@ -137,9 +139,9 @@ def _book_negative_frames(
     findings: Findings,
     ledger: Ledger,
 ) -> Booleans:
-    """Note rows whose frame is no count, and give those that are fine."""
+    """Note rows whose frame is no count, and return those that are fine."""
     frames = table.columns[layout.ids[0]]
-    fine: Booleans = (frames >= 0) & (frames < 10**MOST_DIGITS)
+    fine: Booleans = (frames >= 0) & (frames < 10**MAX_DIGITS)
     rows = np.flatnonzero(kept & ~fine)
     examples = [
         Finding(
@@ -156,7 +158,7 @@ def _book_negative_frames(
 
 
 def _cut_short(path: Path) -> bool:
-    """Say whether the last line has no end: the tools end every line, so the game crashed."""
+    """Return whether the last line has no end: the tools end every line, so the game crashed."""
     with path.open("rb") as file:
         file.seek(0, 2)
         if file.tell() == 0:
@@ -186,11 +188,11 @@ def _note_lost_rows(
     """
     lost: dict[int, tuple[str, Finding]] = {}
     for fault in table.ragged:
-        place = replace(where, field=f"line {fault.line}")
-        lost[fault.line] = ("ragged-row", Finding("ragged-row", place, detail=fault.text))
+        position = replace(where, field=f"line {fault.line}")
+        lost[fault.line] = ("ragged-row", Finding("ragged-row", position, detail=fault.text))
     for fault in table.bad_cells:
-        place = replace(where, field=f"line {fault.line}, {fault.column}")
-        lost.setdefault(fault.line, ("bad-number", Finding("bad-number", place, fault.text)))
+        position = replace(where, field=f"line {fault.line}, {fault.column}")
+        lost.setdefault(fault.line, ("bad-number", Finding("bad-number", position, fault.text)))
     lost.pop(last_line, None)
     for code in ("ragged-row", "bad-number"):
         found = [finding for kind, finding in lost.values() if kind == code]
@@ -232,11 +234,11 @@ def joints_of(file: JointFile, layout: JointCsv, findings: Findings) -> Joints:
 def cameras_of(
     file: JointFile, layout: JointCsv, labelled: Ints, findings: Findings
 ) -> dict[int, Camera]:
-    """Give each frame the camera that most of its rows have.
+    """Return for each frame the camera that most of its rows have.
 
     Under -1 stands the camera of frames without rows, where the camera never moves.
     """
-    tops = np.flatnonzero(file.columns[layout.ids[2]] == HEAD_TOP)  # a row a person is enough
+    tops = np.flatnonzero(file.columns[layout.ids[2]] == HEAD_TOP)  # a row per person is enough
     frames, lines = file.columns[layout.ids[0]][tops], file.lines[tops]
     values = np.stack([file.columns[name][tops] for name in layout.camera], axis=1)
     fine = np.isfinite(values).all(axis=1) & (values[:, 6] >= 1) & (values[:, 6] <= 179)
@@ -246,21 +248,21 @@ def cameras_of(
     other = np.any(values[rows] != values[rows[first]][np.searchsorted(known, numbers)], axis=1)
     for number in np.unique(numbers[other]):  # rows that disagree: the majority has it
         mine = np.flatnonzero(numbers == number)
-        _, places, counts = np.unique(
+        _, positions, counts = np.unique(
             values[rows[mine]], axis=0, return_index=True, return_counts=True
         )
-        first[np.searchsorted(known, number)] = mine[places[int(np.argmax(counts))]]
+        first[np.searchsorted(known, number)] = mine[positions[int(np.argmax(counts))]]
     other = np.any(values[rows] != values[rows[first]][np.searchsorted(known, numbers)], axis=1)
     if other.any():
         row = int(rows[int(np.argmax(other))])
         frame, line = frame_name(int(frames[row])), f"line {lines[row]}"
-        place = replace(file.where, frame=frame, field=line)
-        findings.add_many("camera-differs", int(other.sum()), [Finding("camera-differs", place)])
+        position = replace(file.where, frame=frame, field=line)
+        findings.add_many("camera-differs", int(other.sum()), [Finding("camera-differs", position)])
     if len(known) < len(labelled):
         number = int(np.setdiff1d(labelled, known)[0])
-        place = replace(file.where, frame=frame_name(number))
+        position = replace(file.where, frame=frame_name(number))
         total = len(labelled) - len(known)
-        findings.add_many("camera-unknown", total, [Finding("camera-unknown", place)])
+        findings.add_many("camera-unknown", total, [Finding("camera-unknown", position)])
     shared: dict[tuple[float, ...], Camera] = {}
     cameras = {}
     for number, row in zip(map(int, known), rows[first], strict=True):

@@ -51,13 +51,13 @@ class Joints:
         return len(self.frame)
 
     def take(self, rows: npt.NDArray[np.generic]) -> Joints:
-        """Give some rows, by index or mask."""
+        """Return some rows, by index or mask."""
         return Joints(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass
 class HeadJoints:
-    """Joints of heads, one row a person and frame; NaN and -1 where a joint isn't there."""
+    """Joints of heads, one row per person and frame; NaN and -1 where a joint isn't there."""
 
     top: Joints
     center: Joints
@@ -67,11 +67,11 @@ class HeadJoints:
         return len(self.top)
 
     def take(self, rows: npt.NDArray[np.generic]) -> HeadJoints:
-        """Give some rows, by index or mask."""
+        """Return some rows, by index or mask."""
         return HeadJoints(self.top.take(rows), self.center.take(rows), self.neck.take(rows))
 
     def columns(self) -> Columns:
-        """Give the columns of a captured table that need no camera."""
+        """Return the columns of a captured table that need no camera."""
         top, neck = self.top, self.neck
         return {
             "frame": top.frame,
@@ -88,7 +88,7 @@ class HeadJoints:
         }
 
     def _hidden(self) -> Flags:
-        """Say which heads are hidden: head_top and head_center both, where both are known."""
+        """Return which heads are hidden: head_top and head_center both, where both are known."""
         top, center = self.top.occluded, self.center.occluded
         return np.where(center < 0, top, np.where(top < 0, center, top & center)).astype(np.int8)
 
@@ -101,7 +101,7 @@ def heads_of(
     ledger: Ledger,
     lost: set[int],
 ) -> HeadJoints:
-    """Make one row a person and frame out of the joints of its head.
+    """Make one row per person and frame out of the joints of its head.
 
     Persons without head_top are noted and dropped. Of head_center and neck the last row counts
     where there are several; a second head_top stays, to be noted as a duplicate later.
@@ -133,7 +133,7 @@ def heads_of(
 
 
 def persons(frame: Ints, person: Ints) -> Ints:
-    """Give the (P, 2) different pairs of frame and person, sorted.
+    """Return the (P, 2) different pairs of frame and person, sorted.
 
     The tools write a person's rows together: those that repeat the row before are left out first.
     """
@@ -149,9 +149,9 @@ def _places(known: Ints, wanted: Ints) -> Ints:
     whole = np.concatenate([known, wanted])
     _, codes = np.unique(whole, axis=0, return_inverse=True)
     codes = codes.reshape(-1)
-    place = np.full(len(whole), -1, np.int64)
-    place[codes[: len(known)]] = np.arange(len(known))
-    found: Ints = place[codes[len(known) :]]
+    position = np.full(len(whole), -1, np.int64)
+    position[codes[: len(known)]] = np.arange(len(known))
+    found: Ints = position[codes[len(known) :]]
     return found
 
 
@@ -161,7 +161,7 @@ def _beside(tops: Joints, joints: Joints, kind: int) -> Joints:
     same = np.array_equal(some.frame, tops.frame) and np.array_equal(some.person, tops.person)
     if same:  # every person written whole, as the tools do
         return some
-    place = _places(
+    position = _places(
         np.stack([some.frame, some.person], axis=1), np.stack([tops.frame, tops.person], axis=1)
     )
     absent = Joints(
@@ -175,7 +175,7 @@ def _beside(tops: Joints, joints: Joints, kind: int) -> Joints:
         np.zeros(1, np.int64),
     )
     pairs = ((getattr(some, field.name), getattr(absent, field.name)) for field in fields(Joints))
-    return Joints(*(np.concatenate(pair)[place] for pair in pairs))  # -1 is the absent one
+    return Joints(*(np.concatenate(pair)[position] for pair in pairs))  # -1 is the absent one
 
 
 def clean_flags(
@@ -186,7 +186,7 @@ def clean_flags(
     wrong = ~((numbers == 0) | (numbers == 1))
     odd = np.flatnonzero(wrong & (numbers != -1) & ~np.isnan(numbers))
     if len(odd):
-        place = Where(where.file, where.sequence, field=name)
-        example = Finding("bad-value", place, float(numbers[odd[0]]))
+        location = Where(where.file, where.sequence, field=name)
+        example = Finding("bad-value", location, float(numbers[odd[0]]))
         findings.add_many("bad-value", len(odd), [example])
     return np.where(wrong, -1, np.nan_to_num(numbers)).astype(np.int8)

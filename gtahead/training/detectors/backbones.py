@@ -18,7 +18,7 @@ DOWNLOAD = "download"
 
 
 def backbone_names() -> list[str]:
-    """Give the names that are known: torchvision's residual networks."""
+    """Return the names that are known: torchvision's residual networks."""
     return [name for name in torchvision.models.list_models() if _is_residual(name)]
 
 
@@ -74,9 +74,9 @@ class Backbone(nn.Module):
         channels = {2: net.conv1.out_channels, 4: wide // 8, 8: wide // 4, 16: wide // 2, 32: wide}
         self.channels: Mapping[int, int] = {s: c for s, c in channels.items() if s <= coarsest}
 
-    def forward(self, pictures: Tensor) -> dict[int, Tensor]:
-        """Give the maps by stride."""
-        maps = {2: self.stem(pictures)}
+    def forward(self, images: Tensor) -> dict[int, Tensor]:
+        """Return the maps by stride."""
+        maps = {2: self.stem(images)}
         x = self.pool(maps[2])
         for number, layer in enumerate(self.layers):
             x = layer(x)
@@ -115,7 +115,7 @@ def _load(net: nn.Module, path: Path) -> None:
 
 
 def convolution(into: int, out: int) -> nn.Sequential:
-    """Give a convolution of 3 x 3, normalised over the batch, with ReLU."""
+    """Return a convolution of 3 x 3, normalised over the batch, with ReLU."""
     return nn.Sequential(
         nn.Conv2d(into, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)
     )
@@ -134,7 +134,7 @@ class Neck(nn.Module):
         self.smooth = convolution(out, out)
 
     def forward(self, maps: Mapping[int, Tensor]) -> Tensor:
-        """Give the map at the finest stride."""
+        """Return the map at the finest stride."""
         x = self.lateral[0](maps[self.strides[0]])
         for stride, lateral in zip(self.strides[1:], list(self.lateral)[1:], strict=True):
             x = interpolate(x, scale_factor=2.0, mode="nearest") + lateral(maps[stride])

@@ -16,15 +16,15 @@ from gtahead.training.config import TrainConfig
 from gtahead.training.detectors.backbones import Backbone, Neck, convolution
 from gtahead.training.detectors.detector import Detector, Found
 from gtahead.training.losses import mask_focal_loss
-from gtahead.training.targets import Heads, HeatTargets, heat_targets
+from gtahead.training.targets import HeadTargets, HeatTargets, heat_targets
 
 PRIOR = 0.05
 """Heat that an untrained network gives everywhere."""
 
-LEAST_SCORE = 0.01
+MIN_SCORE = 0.01
 NMS_IOU = 0.5
 OFFSET_WEIGHT, SIZE_WEIGHT = 1.0, 0.5
-MOST_SIZE = 6.0
+MAX_SIZE = 6.0
 """Of the logarithm of a side in cells: 400 cells."""
 
 
@@ -43,14 +43,14 @@ class CenterNet(Detector):
         assert last.bias is not None
         nn.init.constant_(last.bias, -math.log((1 - PRIOR) / PRIOR))
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Give logits of the heat (B, H, W), offsets and logarithms of sides (B, 2, H, W)."""
-        x = self.neck(self.backbone(pictures))
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits of the heat (B, H, W), offsets and logarithms of sides (B, 2, H, W)."""
+        x = self.neck(self.backbone(images))
         return self.heat(x)[:, 0], self.offset(x), self.size(x)
 
-    def losses(self, pictures: Tensor, heads: list[Heads]) -> dict[str, Tensor]:
+    def losses(self, images: Tensor, heads: list[HeadTargets]) -> dict[str, Tensor]:
         """Compute the losses of heat, offset and size."""
-        logits, offset, size = self(pictures)
+        logits, offset, size = self(images)
         targets = heat_targets(heads, (logits.shape[1], logits.shape[2]), self.stride)
         # Place and size are learned all over the masks, by the heat, whatever the loss of the
         # heat: a peak that is off by a cell has them too.
@@ -90,9 +90,9 @@ class CenterNet(Detector):
             weight=weight,
         )
 
-    def find(self, pictures: Tensor) -> list[Found]:
+    def find(self, images: Tensor) -> list[Found]:
         """Decode peaks, or boxes of all cells by NMS."""
-        logits, offset, size = (values.float() for values in self(pictures))
+        logits, offset, size = (values.float() for values in self(images))
         return self.decode(torch.sigmoid(logits), offset, size)
 
     def decode(self, heat: Tensor, offset: Tensor, size: Tensor) -> list[Found]:
@@ -100,7 +100,7 @@ class CenterNet(Detector):
 
         That of targets is what a perfect network would come to.
         """
-        chosen = heat >= LEAST_SCORE
+        chosen = heat >= MIN_SCORE
         if self.config.decode == "peaks":
             chosen &= max_pool2d(heat[:, None], 3, 1, 1)[:, 0] == heat
         found = []
@@ -112,7 +112,7 @@ class CenterNet(Detector):
                 row, column = row[best], column[best]
             cell = torch.stack([column, row], dim=1)
             centre = (cell + offset[number, :, row, column].T) * self.stride
-            sides = size[number, :, row, column].T.clamp(max=MOST_SIZE).exp() * self.stride
+            sides = size[number, :, row, column].T.clamp(max=MAX_SIZE).exp() * self.stride
             boxes = torch.cat([centre - sides / 2, centre + sides / 2], dim=1)
             if self.config.decode == "nms":
                 kept = nms(boxes, scores, NMS_IOU)

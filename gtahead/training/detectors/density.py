@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors.backbones import Backbone, Neck, convolution
 from gtahead.training.detectors.detector import Detector, Found, nothing
-from gtahead.training.targets import Heads, density_targets
+from gtahead.training.targets import HeadTargets, density_targets
 
 SCALE = 100.0
 """Heads are counted in hundredths by the network: cells hold small numbers."""
@@ -25,14 +25,14 @@ class DensityNet(Detector):
         layers = [convolution(config.channels, config.channels) for _ in range(config.convolutions)]
         self.head = nn.Sequential(*layers, nn.Conv2d(config.channels, 1, 1))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Give density maps, (B, H, W), in heads a cell."""
-        x: Tensor = self.head(self.neck(self.backbone(pictures)))
+    def forward(self, images: Tensor) -> Tensor:
+        """Return density maps, (B, H, W), in heads per cell."""
+        x: Tensor = self.head(self.neck(self.backbone(images)))
         return softplus(x[:, 0].float()) / SCALE
 
-    def losses(self, pictures: Tensor, heads: list[Heads]) -> dict[str, Tensor]:
+    def losses(self, images: Tensor, heads: list[HeadTargets]) -> dict[str, Tensor]:
         """Compute the squared error of cells, and the relative error of the count."""
-        maps = self(pictures)
+        maps = self(images)
         targets = density_targets(heads, (maps.shape[1], maps.shape[2]), self.stride)
         found, real = maps.sum(dim=(1, 2)), targets.sum(dim=(1, 2))
         return {
@@ -40,9 +40,9 @@ class DensityNet(Detector):
             "count": ((found - real).abs() / (real + 1)).mean(),
         }
 
-    def find(self, pictures: Tensor) -> list[Found]:
-        """Give density maps."""
-        maps = self(pictures)
+    def find(self, images: Tensor) -> list[Found]:
+        """Return density maps."""
+        maps = self(images)
         out = []
         for one in maps:
             empty = nothing(one.device)

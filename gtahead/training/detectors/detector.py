@@ -9,20 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from gtahead.training.config import TrainConfig
-from gtahead.training.targets import Heads
+from gtahead.training.targets import HeadTargets
 
 MULTIPLE = 32
-"""Sides of pictures that go into a network are multiples of it: its coarsest stride."""
+"""Sides of images that go into a network are multiples of it: its coarsest stride."""
 
 
 @dataclass
 class Found:
-    """What a detector found in one picture.
+    """What a detector found in one image.
 
     Attributes:
         boxes: (N, 4) corners in pixels.
         scores: (N,) from 0 to 1.
-        density: (H, W) heads a cell, from a detector that only counts.
+        density: (H, W) heads per cell, from a detector that only counts.
     """
 
     boxes: Tensor
@@ -31,7 +31,7 @@ class Found:
 
 
 def nothing(device: torch.device) -> Found:
-    """Give an empty find."""
+    """Return an empty find."""
     return Found(torch.zeros(0, 4, device=device), torch.zeros(0, device=device))
 
 
@@ -50,21 +50,21 @@ class Detector(nn.Module, ABC):
         self.stride = config.stride
 
     @abstractmethod
-    def losses(self, pictures: Tensor, heads: list[Heads]) -> dict[str, Tensor]:
+    def losses(self, images: Tensor, heads: list[HeadTargets]) -> dict[str, Tensor]:
         """Compute the parts of the loss.
 
         Args:
-            pictures: (B, 3, H, W) normalised, sides multiples of `MULTIPLE`.
-            heads: of each picture.
+            images: (B, 3, H, W) normalised, sides multiples of `MULTIPLE`.
+            heads: of each image.
 
         Returns:
             Scalars by name; their sum is minimised.
         """
 
     @abstractmethod
-    def find(self, pictures: Tensor) -> list[Found]:
-        """Find the heads of each picture, (B, 3, H, W); boxes in its pixels."""
+    def find(self, images: Tensor) -> list[Found]:
+        """Find the heads of each image, (B, 3, H, W); boxes in its pixels."""
 
     def is_deterministic(self) -> bool:
-        """Say whether training repeats itself bit for bit on one machine without a GPU."""
+        """Return whether training repeats itself bit for bit on one machine without a GPU."""
         return True

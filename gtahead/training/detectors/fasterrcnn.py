@@ -16,7 +16,7 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors.torchvision_base import (
-    LEAST_SCORE,
+    MIN_SCORE,
     NMS_IOU,
     NO_LOSS,
     AsTheyAre,
@@ -24,7 +24,7 @@ from gtahead.training.detectors.torchvision_base import (
     Matched,
     Target,
     head_anchors,
-    match_pictures,
+    match_images,
     pyramid,
     strides_of,
     weighted_loss,
@@ -70,7 +70,7 @@ class FasterRcnnDetector(Canonical):
                     ROI_SAMPLED,
                     ROI_POSITIVE,
                     None,
-                    LEAST_SCORE,
+                    MIN_SCORE,
                     NMS_IOU,
                     config.max_heads,
                 ),
@@ -90,9 +90,9 @@ class _HeadRpn(RegionProposalNetwork):
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[Target]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Label anchors 1, 0 or -1 (no loss), and give each its box."""
+        """Label anchors 1, 0 or -1 (no loss), and return each its box."""
         heated = self.config.loss == "mfl"
-        self._found = match_pictures(self.proposal_matcher, anchors, targets, heated=heated)
+        self._found = match_images(self.proposal_matcher, anchors, targets, heated=heated)
         labels, matched = [], []
         for one, target, boxes in zip(self._found, targets, anchors, strict=True):
             label = (one.head >= 0).float()
@@ -138,14 +138,14 @@ class _HeadRois(RoIHeads):
     def assign_targets_to_proposals(
         self, proposals: list[Tensor], gt_boxes: list[Tensor], gt_labels: list[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Give each proposal its head, and label it 1, 0 or -1 (not to be sampled)."""
+        """Return for each proposal its head, and label it 1, 0 or -1 (not to be sampled)."""
         del gt_labels
         targets = [
             {"boxes": boxes, "ignored": ignored}
             for boxes, ignored in zip(gt_boxes, self.ignored, strict=True)
         ]
         matched, labels = [], []
-        for one in match_pictures(self.proposal_matcher, proposals, targets, heated=False):
+        for one in match_images(self.proposal_matcher, proposals, targets, heated=False):
             label = (one.head >= 0).long()
             label[one.head == NO_LOSS] = -1
             matched.append(one.head.clamp(min=0))

@@ -13,7 +13,7 @@ from torchvision.models.detection.fcos import FCOS, FCOSHead
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors.torchvision_base import (
     BACKGROUND,
-    LEAST_SCORE,
+    MIN_SCORE,
     NMS_IOU,
     NO_LOSS,
     Canonical,
@@ -55,7 +55,7 @@ class _HeadFcos(FCOS):
                 tuple((stride,) for stride in strides), ((1.0,),) * len(strides)
             ),
             head=FCOSHead(config.channels, 1, 1, num_convs=config.convolutions),
-            score_thresh=LEAST_SCORE,
+            score_thresh=MIN_SCORE,
             nms_thresh=NMS_IOU,
             detections_per_img=config.max_heads,
             topk_candidates=config.max_heads,
@@ -73,13 +73,13 @@ class _HeadFcos(FCOS):
         wants_heat = self.config.loss not in ("native", "focal")
         found = [
             match_locations(
-                places,
+                positions,
                 target,
                 num_anchors_per_level,
                 self.center_sampling_radius,
                 heated=wants_heat,
             )
-            for places, target in zip(anchors, targets, strict=True)
+            for positions, target in zip(anchors, targets, strict=True)
         ]
         matched = [one.head.clamp(min=BACKGROUND) for one in found]
         losses: dict[str, Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)
@@ -101,7 +101,7 @@ def match_locations(
 
     Args:
         anchors: (L, 4) squares around the locations, as large as their stride.
-        target: a picture's boxes and ignored boxes.
+        target: an image's boxes and ignored boxes.
         per_level: how many locations each level has.
         radius: in strides, within which of a head's centre a location is its.
         heated: whether heat is wanted.
@@ -140,7 +140,7 @@ def match_locations(
 def _claims(
     points: Tensor, boxes: Tensor, strides: Tensor, radius: float, low: Tensor, high: Tensor
 ) -> Tensor:
-    """Say which locations each head claims, (N, L)."""
+    """Return which locations each head claims, (N, L)."""
     away = (points[None] - centres_of(boxes)[:, None]).abs().amax(dim=2)
     sides = torch.cat([points[None] - boxes[:, None, :2], boxes[:, None, 2:] - points[None]], dim=2)
     farthest = sides.amax(dim=2)

@@ -12,13 +12,13 @@ from torchvision.models.detection.retinanet import RetinaNet, RetinaNetHead
 
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors.torchvision_base import (
-    LEAST_SCORE,
+    MIN_SCORE,
     NMS_IOU,
     NORM_GROUPS,
     Canonical,
     Target,
     head_anchors,
-    match_pictures,
+    match_images,
     pyramid,
     weighted_loss,
 )
@@ -46,7 +46,7 @@ class _HeadRetina(RetinaNet):
             num_classes=1,
             anchor_generator=anchors,
             head=head,
-            score_thresh=LEAST_SCORE,
+            score_thresh=MIN_SCORE,
             nms_thresh=NMS_IOU,
             detections_per_img=config.max_heads,
             topk_candidates=config.max_heads,
@@ -58,7 +58,7 @@ class _HeadRetina(RetinaNet):
     ) -> dict[str, Tensor]:
         """Match anchors, and compute the losses of class and box."""
         heated = self.config.loss == "mfl"
-        found = match_pictures(self.proposal_matcher, anchors, targets, heated=heated)
+        found = match_images(self.proposal_matcher, anchors, targets, heated=heated)
         matched = [one.head for one in found]
         losses: dict[str, Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)
         if self.config.loss != "native":

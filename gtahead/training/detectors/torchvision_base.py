@@ -24,13 +24,13 @@ from gtahead.training.config import AREAS, TrainConfig
 from gtahead.training.detectors.backbones import residual_network
 from gtahead.training.detectors.detector import Detector, Found
 from gtahead.training.losses import mask_focal_loss
-from gtahead.training.targets import Heads
+from gtahead.training.targets import HeadTargets
 
 FINEST = 4
 """Pixels a cell of the finest level."""
 
 NORM_GROUPS = 32
-LEAST_SCORE = 0.01
+MIN_SCORE = 0.01
 NMS_IOU = 0.5
 ANCHOR_SIZES = (2.0, 2.52, 3.17)
 """Sides of a level's anchors in its strides: three to the next level's first."""
@@ -42,7 +42,7 @@ PAIRS = 2_000_000
 """Pairs of a head and an anchor that are in memory at once."""
 
 BACKGROUND, NO_LOSS = -1, -2
-"""In place of a head's number, as torchvision's matchers have them."""
+"""Instead of a head's number, as torchvision's matchers have them."""
 
 Target = dict[str, Tensor]
 
@@ -53,24 +53,24 @@ class _NoMoreLevels(ExtraFPNBlock):
     def forward(
         self, results: list[Tensor], x: list[Tensor], names: list[str]
     ) -> tuple[list[Tensor], list[str]]:
-        """Give maps and names as they are."""
+        """Return maps and names as they are."""
         del x
         return results, names
 
 
 class AsTheyAre(GeneralizedRCNNTransform):
-    """Pictures come normalised and in the size that is wanted: nothing is resized."""
+    """Images come normalised and in the size that is wanted: nothing is resized."""
 
     def __init__(self) -> None:
         super().__init__(1, 1, [0.0, 0.0, 0.0], [1.0, 1.0, 1.0])
 
     def resize(self, image: Tensor, target: Target | None = None) -> tuple[Tensor, Target | None]:
-        """Give them back."""
+        """Return them back."""
         return image, target
 
 
 def strides_of(config: TrainConfig) -> list[int]:
-    """Give the strides of the pyramid's levels: 4 to the coarsest."""
+    """Return the strides of the pyramid's levels: 4 to the coarsest."""
     return [stride for stride in (4, 8, 16, 32) if stride <= config.coarsest]
 
 
@@ -119,27 +119,27 @@ class Canonical(Detector):
     label = 0
 
     def adopt(self, model: nn.Module) -> None:
-        """Take a network, and let it have pictures as they are."""
+        """Take a network, and let it have images as they are."""
         model.transform = AsTheyAre()
         self.model = model
 
-    def losses(self, pictures: Tensor, heads: list[Heads]) -> dict[str, Tensor]:
+    def losses(self, images: Tensor, heads: list[HeadTargets]) -> dict[str, Tensor]:
         """Compute torchvision's losses, the classification's as the configuration says."""
-        found: dict[str, Tensor] = self.model(list(pictures), [self._target(one) for one in heads])
+        found: dict[str, Tensor] = self.model(list(images), [self._target(one) for one in heads])
         return found
 
-    def find(self, pictures: Tensor) -> list[Found]:
+    def find(self, images: Tensor) -> list[Found]:
         """Decode by NMS, without a cap that matters."""
-        return [Found(one["boxes"], one["scores"]) for one in self.model(list(pictures))]
+        return [Found(one["boxes"], one["scores"]) for one in self.model(list(images))]
 
-    def _target(self, heads: Heads) -> Target:
+    def _target(self, heads: HeadTargets) -> Target:
         labels = torch.full((len(heads.boxes),), self.label, device=heads.boxes.device)
         return {"boxes": heads.boxes.float(), "ignored": heads.ignored.float(), "labels": labels}
 
 
 @dataclass
 class Matched:
-    """What each anchor or location of a picture is to learn, (A,) each.
+    """What each anchor or location of an image is to learn, (A,) each.
 
     Attributes:
         head: number of its head, `BACKGROUND`, or `NO_LOSS`.
@@ -163,7 +163,7 @@ def chunks_of(heads: int, anchors: int) -> Iterator[slice]:
 
 
 def centres_of(boxes: Tensor) -> Tensor:
-    """Give (N, 2) centres of (N, 4) corners."""
+    """Return (N, 2) centres of (N, 4) corners."""
     return (boxes[:, :2] + boxes[:, 2:]) / 2
 
 
@@ -175,7 +175,7 @@ def gaussians(points: Tensor, boxes: Tensor) -> Tensor:
 
 
 def own_heat(head: Tensor, points: Tensor, boxes: Tensor) -> Tensor:
-    """Give each matched point its own head's Gaussian over the largest of that head's; else 0."""
+    """Return at matched points their head's Gaussian over that head's largest; else 0."""
     heat = torch.zeros(len(points), device=points.device)
     held = torch.nonzero(head >= 0)[:, 0]
     if len(held) == 0:
@@ -200,7 +200,7 @@ def on_ignored(points: Tensor, ignored: Tensor) -> Tensor:
 
 
 def in_ellipses(points: Tensor, boxes: Tensor) -> Tensor:
-    """Say which points, (A, 2), lie in the ellipses inscribed in boxes: (N, A)."""
+    """Return which points, (A, 2), lie in the ellipses inscribed in boxes: (N, A)."""
     semi = ((boxes[:, 2:] - boxes[:, :2]) / 2).clamp(min=FINEST / 2)
     away = (points[None] - centres_of(boxes)[:, None]) / semi[:, None]
     return (away**2).sum(dim=2) <= 1
@@ -213,7 +213,7 @@ def match_anchors(
 
     Args:
         anchors: (A, 4).
-        target: a picture's boxes, labels and ignored boxes.
+        target: an image's boxes, labels and ignored boxes.
         high: from which IoU on an anchor is a head's.
         low: below which it is background; in between it has no loss.
         each_its_best: whether the anchors that overlap a head most are positive in any case.
@@ -244,10 +244,10 @@ def match_anchors(
     return Matched(head, near, heat)
 
 
-def match_pictures(
+def match_images(
     matcher: Matcher, anchors: list[Tensor], targets: list[Target], *, heated: bool
 ) -> list[Matched]:
-    """Match each picture's anchors with a torchvision matcher's thresholds."""
+    """Match each image's anchors with a torchvision matcher's thresholds."""
     return [
         match_anchors(
             boxes,
@@ -267,7 +267,7 @@ def weighted_loss(config: TrainConfig, logits: Tensor, found: list[Matched]) -> 
     Args:
         config: names the loss.
         logits: (B, A) of the class head.
-        found: what each picture's anchors are to learn.
+        found: what each image's anchors are to learn.
 
     Returns:
         A scalar: Mask Focal Loss; with the loss "focal" on binary heat, with "binary" and

@@ -12,7 +12,7 @@ from typing import Any
 import layouts
 import numpy as np
 import pytest
-from helpers import gtahead, picture
+from helpers import gtahead, image
 from layouts import Body, Scene, crowd, read
 
 from gtahead import Dataset
@@ -40,8 +40,8 @@ def build(root: Path, *options: object) -> Any:
 
 
 def said(done: Any) -> list[str]:
-    """The findings, but for the one that a single place can't be split."""
-    return [line for line in done.err.splitlines() if "few-places" not in line]
+    """The findings, but for the one that a single location can't be split."""
+    return [line for line in done.err.splitlines() if "few-locations" not in line]
 
 
 def heads_of(root: Path) -> tuple[dict[str, Any], Findings, Ledger]:
@@ -89,7 +89,7 @@ def test_columns_may_stand_anywhere(tmp_path: Path) -> None:
     root = layouts.write_jta_mods(tmp_path / "b", scene())
     rows = [line.split(",") for line in (root / COORDS).read_text().splitlines()]
     order = np.random.default_rng(5).permutation(len(rows[0]))
-    lines = [",".join(row[place] for place in order) for row in rows]
+    lines = [",".join(row[position] for position in order) for row in rows]
     (root / COORDS).write_bytes(("\r\n".join(lines) + "\r\n").encode())
     found, findings, _ = heads_of(root)
     assert findings.totals == {}
@@ -129,7 +129,7 @@ def test_where_the_game_crashed_frames_end(tmp_path: Path, characters: int) -> N
     root = layouts.write_jta_mods(tmp_path, scene(frames=4))
     last = 3 * 3 * 22 + 1 - (characters > 90)  # frame 2 is empty
     for number in (4, 5):
-        (root / "seq_0" / f"{number}.jpeg").write_bytes(picture(number, (1920, 1080)))
+        (root / "seq_0" / f"{number}.jpeg").write_bytes(image(number, (1920, 1080)))
     edit(root, lambda text: _cut(text, characters))
     done = build(root)
     assert done.code == 3
@@ -146,34 +146,34 @@ def test_where_the_game_crashed_frames_end(tmp_path: Path, characters: int) -> N
 
 
 def test_labels_alone_end_where_they_break_off_too(tmp_path: Path) -> None:
-    root = layouts.write_jta_mods(tmp_path, scene(frames=4), pictures=False)
+    root = layouts.write_jta_mods(tmp_path, scene(frames=4), images=False)
     edit(root, lambda text: _cut(text, 5))
     done = build(root)
     assert done.code == 3
     assert len(Dataset.open(tmp_path / "set")) == 3
 
 
-def test_pictures_that_are_missing_or_of_another_size(tmp_path: Path) -> None:
+def test_images_that_are_missing_or_of_another_size(tmp_path: Path) -> None:
     root = layouts.write_jta_mods(tmp_path, scene(frames=6))
     (root / "seq_0" / "1.jpeg").unlink()
-    (root / "seq_0" / "3.jpeg").write_bytes(picture(9, (1280, 720)))
+    (root / "seq_0" / "3.jpeg").write_bytes(image(9, (1280, 720)))
     done = build(root)
     assert done.code == 3
     assert said(done) == [
-        "error picture-missing: seq_0/1.jpeg > sequence seq_0 > frame 000001: the picture doesn't "
+        "error image-missing: seq_0/1.jpeg > sequence seq_0 > frame 000001: the image doesn't "
         "exist; add it or drop its record",
-        "error wrong-size: seq_0/3.jpeg > sequence seq_0 > frame 000003: the picture has another size "
-        "than its sequence says: 1280 x 720 instead of 1920 x 1080; mend the size that the labels give, "
-        "or the picture; were the pictures resized?",
+        "error wrong-size: seq_0/3.jpeg > sequence seq_0 > frame 000003: the image has another size "
+        "than its sequence says: 1280 x 720 instead of 1920 x 1080; fix the size that the labels give, "
+        "or the image; were the images resized?",
     ]
     assert len(Dataset.open(tmp_path / "set")) == 4
 
 
-def test_pictures_that_were_resized_are_named(tmp_path: Path) -> None:
+def test_images_that_were_resized_are_named(tmp_path: Path) -> None:
     """The labels themselves say that they mean 1920 x 1080."""
     root = layouts.write_jta_mods(tmp_path, scene())
     for number in range(3):
-        (root / "seq_0" / f"{number}.jpeg").write_bytes(picture(number, (960, 540)))
+        (root / "seq_0" / f"{number}.jpeg").write_bytes(image(number, (960, 540)))
     (root / "seq_0" / "3.jpeg").unlink()
     done = build(root)
     assert done.code == 1
@@ -221,16 +221,16 @@ def test_cells_and_rows_that_are_garbage(tmp_path: Path) -> None:
     (root / COORDS).write_bytes("\n".join(lines).encode())
     done = build(root)
     assert done.code == 3
-    place = f"{COORDS} > sequence seq_0"
+    position = f"{COORDS} > sequence seq_0"
     assert said(done) == [
-        f"error ragged-row: {place} > line 31: the row has another number of fields than it should: 3 "
-        "fields instead of 17; mend it",
-        f"error bad-number: {place} > line 2, frame: not a number (got 'zero'); mend the row",
-        f"error bad-number: {place} > line 61, frame: not a number (got -1); mend the row",
-        f"error no-head-joint: {place} > frame 000000 > head 1: the person has no head; the "
+        f"error ragged-row: {position} > line 31: the row has another number of fields than it should: 3 "
+        "fields instead of 17; fix it",
+        f"error bad-number: {position} > line 2, frame: not a number (got 'zero'); fix the row",
+        f"error bad-number: {position} > line 61, frame: not a number (got -1); fix the row",
+        f"error no-head-joint: {position} > frame 000000 > head 1: the person has no head; the "
         "tool writes one for everybody: copy the labels again",
-        f"warning bad-value: {place} > line 51, occluded: the value is impossible and read as unknown "
-        "(got 'maybe'); mend the row",
+        f"warning bad-value: {position} > line 51, occluded: the value is impossible and read as unknown "
+        "(got 'maybe'); fix the row",
     ]
 
 
@@ -250,14 +250,14 @@ def test_a_head_whose_joints_disagree_is_set_aside(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("place", [0.5, 999.0, 1001.0, 7999.0])
-def test_printing_alone_never_makes_joints_disagree(tmp_path: Path, place: float) -> None:
-    random = np.random.default_rng(int(place))
-    tops = place + random.uniform(-0.49, 0.49, (400, 3))
+@pytest.mark.parametrize("position", [0.5, 999.0, 1001.0, 7999.0])
+def test_printing_alone_never_makes_joints_disagree(tmp_path: Path, position: float) -> None:
+    random = np.random.default_rng(int(position))
+    tops = position + random.uniform(-0.49, 0.49, (400, 3))
     necks = tops - random.normal(0, 0.15, (400, 3))
     bodies = [Body(n, t, k) for n, (t, k) in enumerate(zip(tops, necks, strict=True))]
-    camera = Camera(50.0, (place, place - 20.0, place), (0.0, 0.0, 0.0))
-    root = layouts.write_jta_mods(tmp_path, Scene([camera], [bodies]), pictures=False)
+    camera = Camera(50.0, (position, position - 20.0, position), (0.0, 0.0, 0.0))
+    root = layouts.write_jta_mods(tmp_path, Scene([camera], [bodies]), images=False)
     _, findings, ledger = heads_of(root)
     assert "joints-disagree" not in findings.totals
     assert ledger.heads.kept == 400
@@ -367,7 +367,7 @@ def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
     done = build(root)
     assert done.code == 3
     assert said(done) == [
-        "error no-labels-file: seq_9: the folder has pictures at most, no labels: coords.csv; copy the "
+        "error no-labels-file: seq_9: the folder has images at most, no labels: coords.csv; copy the "
         "labels beside them, or move the folder out of the capture"
     ]
 
@@ -420,26 +420,26 @@ def test_a_crash_between_two_lines_shows_in_the_last_person(tmp_path: Path, join
     assert len(Dataset.open(tmp_path / "set")) == 3
 
 
-def test_pictures_after_the_last_label_are_warned_of(tmp_path: Path) -> None:
+def test_images_after_the_last_label_are_warned_of(tmp_path: Path) -> None:
     root = layouts.write_jta_mods(tmp_path, scene())
     for number in (4, 5):
-        (root / "seq_0" / f"{number}.jpeg").write_bytes(picture(number, (1920, 1080)))
+        (root / "seq_0" / f"{number}.jpeg").write_bytes(image(number, (1920, 1080)))
     done = build(root)
     assert done.code == 0
     assert said(done) == [
-        f"warning pictures-after-labels: {COORDS} > sequence seq_0 > frame 000004: pictures go on after "
+        f"warning images-after-labels: {COORDS} > sequence seq_0 > frame 000004: images go on after "
         "the last label: 2 of them; they become frames without heads: right if nobody was there, wrong "
         "if the game crashed"
     ]
     assert len(Dataset.open(tmp_path / "set")) == 6
 
 
-def test_pictures_of_other_names_are_named(tmp_path: Path) -> None:
+def test_images_of_other_names_are_named(tmp_path: Path) -> None:
     root = layouts.write_jta_mods(tmp_path, scene())
     for name in ("cover.png", "01.jpeg"):
-        (root / "seq_0" / name).write_bytes(picture(7, (1920, 1080)))
+        (root / "seq_0" / name).write_bytes(image(7, (1920, 1080)))
     _, findings, _ = heads_of(root)
-    assert findings.totals == {"picture-not-used": 2}
+    assert findings.totals == {"image-not-used": 2}
 
 
 def test_what_is_being_written_is_no_sequence(tmp_path: Path) -> None:
@@ -458,7 +458,7 @@ def test_single_heads_that_lie_elsewhere_are_set_aside(tmp_path: Path) -> None:
     assert said(done) == [
         f"error head-misplaced: {COORDS} > sequence seq_0 > frame 000000 > head 1 > line 2: the labelled "
         "pixel isn't where the camera sees the labelled position (got '60 px'); one of the two is wrong: "
-        "mend the row"
+        "fix the row"
     ]
 
 
@@ -479,7 +479,7 @@ def test_a_frame_that_lost_all_heads_isnt_empty(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [-5, 10**9, 10**17])
 def test_absurd_frame_numbers(tmp_path: Path, number: int) -> None:
-    root = layouts.write_jta_mods(tmp_path, scene(), pictures=False)
+    root = layouts.write_jta_mods(tmp_path, scene(), images=False)
     edit(root, _line(2, lambda row: [str(number), *row[1:]]))
     sequence, findings, ledger = read(root)
     assert len(sequence.frames) <= 5
@@ -520,13 +520,13 @@ def test_a_camera_that_looks_the_other_way(tmp_path: Path) -> None:
     ]
 
 
-def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
+def test_a_pipe_is_no_image(tmp_path: Path) -> None:
     root = layouts.write_jta_mods(tmp_path, scene())
     (root / "seq_0" / "0.jpeg").unlink()
     os.mkfifo(root / "seq_0" / "0.jpeg")
     done = build(root)
     assert done.code == 3
-    assert "error not-a-picture: seq_0/0.jpeg" in done.err
+    assert "error not-an-image: seq_0/0.jpeg" in done.err
 
 
 def test_folders_whose_names_arent_utf8(tmp_path: Path) -> None:
@@ -576,7 +576,7 @@ def test_splits_of_one_place_leak(tmp_path: Path) -> None:
     }
 
 
-def test_pictures_from_a_video_tool_arent_guessed_at(tmp_path: Path) -> None:
+def test_images_from_a_video_tool_arent_guessed_at(tmp_path: Path) -> None:
     """Such tools count from 1, the labels from 0: nobody can tell from the names."""
     root = layouts.write_mta(tmp_path, scene())
     for path in (root / "train" / "cam_0").glob("image_*.jpg"):
@@ -586,7 +586,7 @@ def test_pictures_from_a_video_tool_arent_guessed_at(tmp_path: Path) -> None:
     assert done.code == 3
     assert said(done)[0].startswith("error no-labels-file: train/cam_1")
     assert said(done)[1].startswith(
-        "warning picture-not-used: train/cam_0/1.jpg > sequence train_cam_0"
+        "warning image-not-used: train/cam_0/1.jpg > sequence train_cam_0"
     )
 
 
@@ -595,7 +595,7 @@ def test_cameras_without_splits_go_into_one(tmp_path: Path) -> None:
         root = layouts.write_mta(tmp_path, scene(), camera_number=number)
     root = root / "train"  # only one folder of the recording
     done = build(root)
-    assert "warning few-places" in done.err
+    assert "warning few-locations" in done.err
     assert {frame.split for frame in Dataset.open(root.parent / "set")} == {"train"}
 
 

@@ -17,9 +17,10 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign, box_iou, sigmoid_focal_loss
 from training_helpers import make_heads, random_heads
 
+from gtahead.detectors import DETECTORS
 from gtahead.errors import UsageError
 from gtahead.training import make_config
-from gtahead.training.config import LOSSES, TrainConfig
+from gtahead.training.config import TrainConfig
 from gtahead.training.detectors import Detector, make_detector, torchvision_base
 from gtahead.training.detectors.fcos import match_locations
 from gtahead.training.detectors.torchvision_base import (
@@ -31,10 +32,10 @@ from gtahead.training.detectors.torchvision_base import (
     match_anchors,
     pyramid,
 )
-from gtahead.training.targets import Heads
+from gtahead.training.targets import HeadTargets
 
 CANONICAL = ("fcos", "retinanet", "fasterrcnn")
-ARMS = [(name, loss) for name in CANONICAL for loss in LOSSES[name]]  # type: ignore[index]
+ARMS = [(name, loss) for name in CANONICAL for loss in DETECTORS[name].losses]
 
 
 def small(detector: str, loss: str = "native", **settings: object) -> TrainConfig:
@@ -68,14 +69,14 @@ def _torchvisions(config: TrainConfig) -> nn.Module:
     return model
 
 
-def _spread_heads(count: int, seed: int, size: tuple[int, int] = (160, 128)) -> Heads:
+def _spread_heads(count: int, seed: int, size: tuple[int, int] = (160, 128)) -> HeadTargets:
     """Spread heads whose areas are more than 8 px apart: torchvision's FCOS takes others for one."""
     heads = random_heads(count, seed, size)
     sides = torch.sqrt(10.0 * torch.arange(2, count + 2))[torch.randperm(count)]
     centre = centres_of(heads.boxes)
     half = torch.stack([sides, 1.25 * sides], dim=1) / 2
     boxes = torch.cat([centre - half, centre + half], dim=1)
-    return Heads(boxes, heads.ignored, 2 * half / 4)
+    return HeadTargets(boxes, heads.ignored, 2 * half / 4)
 
 
 @pytest.mark.parametrize("detector", CANONICAL)
@@ -87,16 +88,16 @@ def test_native_is_torchvisions_loss_bit_for_bit(
     ours = make_detector(small(detector))
     theirs = _torchvisions(ours.config)
     theirs.load_state_dict(ours.model.state_dict())  # type: ignore[union-attr]
-    pictures = torch.randn(3, 3, 128, 160)
+    images = torch.randn(3, 3, 128, 160)
     heads = [_spread_heads(40, 1), _spread_heads(7, 2), make_heads([])]
     targets = [
         {"boxes": one.boxes, "labels": torch.full((len(one.boxes),), int(detector == "fasterrcnn"))}
         for one in heads
     ]
     torch.manual_seed(1)
-    mine = ours.losses(pictures, heads)
+    mine = ours.losses(images, heads)
     torch.manual_seed(1)
-    expected = theirs(list(pictures), targets)
+    expected = theirs(list(images), targets)
     assert mine.keys() == expected.keys()
     for name, value in expected.items():
         assert torch.equal(mine[name], value), name
@@ -109,22 +110,22 @@ def test_native_is_torchvisions_loss_bit_for_bit(
 
 @pytest.mark.parametrize("detector", CANONICAL)
 def test_arms_differ_in_the_class_loss_alone(detector: str) -> None:
-    pictures = torch.randn(2, 3, 128, 160)
+    images = torch.randn(2, 3, 128, 160)
     heads = [_spread_heads(30, 3), make_heads([[10, 10, 40, 50]], [[60, 60, 90, 90]])]
-    told = {}
-    for loss in LOSSES[detector]:  # type: ignore[index]
+    reported = {}
+    for loss in DETECTORS[detector].losses:
         torch.manual_seed(5)
         network = make_detector(small(detector, loss))
         torch.manual_seed(6)
-        told[loss] = network.losses(pictures, heads)
+        reported[loss] = network.losses(images, heads)
     of_class = "loss_objectness" if detector == "fasterrcnn" else "classification"
-    for loss, parts in told.items():
+    for loss, parts in reported.items():
         for name, value in parts.items():
             if name == of_class:
-                assert loss == "native" or value != told["native"][name]
+                assert loss == "native" or value != reported["native"][name]
             else:
-                assert torch.equal(value, told["native"][name]), (loss, name)
-    assert len({parts[of_class].item() for parts in told.values()}) == len(told)
+                assert torch.equal(value, reported["native"][name]), (loss, name)
+    assert len({parts[of_class].item() for parts in reported.values()}) == len(reported)
 
 
 @pytest.mark.parametrize("best", [True, False])
@@ -162,28 +163,28 @@ def test_anchors_are_matched_as_torchvision_does(
 
 
 def _locations(size: int = 64) -> tuple[Tensor, list[int]]:
-    places, counts = [], []
+    positions, counts = [], []
     for stride in (4, 8):
         steps = torch.arange(size // stride) * float(stride)
         y, x = torch.meshgrid(steps, steps, indexing="ij")
         centre = torch.stack([x.flatten(), y.flatten()], dim=1)
-        places.append(torch.cat([centre - stride / 2, centre + stride / 2], dim=1))
+        positions.append(torch.cat([centre - stride / 2, centre + stride / 2], dim=1))
         counts.append(len(centre))
-    return torch.cat(places), counts
+    return torch.cat(positions), counts
 
 
 def test_locations_ties_areas_and_ignored() -> None:
-    places, counts = _locations()
+    positions, counts = _locations()
     # Twins: the first of equals has the locations. A long one is learned at the coarser level.
     boxes = torch.tensor([[8.0, 8, 24, 28], [8.0, 8, 24, 28], [0.0, 0, 70, 63]])
     ignored = torch.tensor([[40.0, 40, 56, 56]])
     target = {"boxes": boxes, "ignored": ignored}
-    found = match_locations(places, target, counts, 1.5, heated=True)
+    found = match_locations(positions, target, counts, 1.5, heated=True)
     fine, coarse = found.head.split(counts)
     assert set(fine.tolist()) == {0, BACKGROUND, NO_LOSS}
     assert set(coarse.tolist()) <= {0, 2, BACKGROUND, NO_LOSS}
     assert 2 in coarse.tolist()
-    points = centres_of(places)
+    points = centres_of(positions)
     here = ((points - 48) ** 2).sum(dim=1) <= 64
     assert ((found.head == NO_LOSS) == (here & (found.head < 0))).all()
     assert found.area is not None
@@ -191,7 +192,7 @@ def test_locations_ties_areas_and_ignored() -> None:
     in_first = (((points - torch.tensor([16.0, 18.0])) / torch.tensor([8.0, 10.0])) ** 2).sum(
         1
     ) <= 1
-    level = torch.arange(len(places)) < counts[0]
+    level = torch.arange(len(positions)) < counts[0]
     assert (found.area[level] == in_first[level]).all()
     assert found.heat[fine.nonzero()[0]] >= 0
     for head in (0, 2):
@@ -251,25 +252,25 @@ def test_three_steps(detector: str) -> None:
     config = make_config(detector=detector, channels=32, convolutions=1, coarsest=16)
     network = make_detector(config)
     assert config.inside == (1.0 if detector == "density" else 0.0)
-    pictures = torch.randn(2, 3, 96, 96)
+    images = torch.randn(2, 3, 96, 96)
     heads = [random_heads(6, 1, (96, 96)), random_heads(4, 2, (96, 96))]
-    _three_steps(network, pictures, heads)
+    _three_steps(network, images, heads)
     network.eval()
     with torch.no_grad():
-        found = network.find(pictures)
+        found = network.find(images)
     assert len(found) == 2
     for one in found:
         assert torch.isfinite(one.boxes).all()
         assert one.boxes.shape == (len(one.scores), 4)
 
 
-def _three_steps(network: Detector, pictures: Tensor, heads: list[Heads]) -> None:
+def _three_steps(network: Detector, images: Tensor, heads: list[HeadTargets]) -> None:
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
     before = {name: value.clone() for name, value in network.named_parameters()}
     totals = []
     for _ in range(4):
         torch.manual_seed(0)  # the same samples for the same loss
-        total = torch.stack(list(network.losses(pictures, heads).values())).sum()
+        total = torch.stack(list(network.losses(images, heads).values())).sum()
         optimiser.zero_grad()
         total.backward()
         assert all(torch.isfinite(value.grad).all() for value in network.parameters()

@@ -1,0 +1,60 @@
+"""The detectors that can be trained, with all that is known of them without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gtahead.plugins import Registry
+
+_ALL_AREAS = ("native", "focal", "mfl", "binary", "mfl-area")
+_PYRAMID = {"inside": 0.0, "stride": 4, "coarsest": 32}
+"""Levels of a pyramid are for heads of all sizes."""
+
+
+@dataclass(frozen=True)
+class DetectorKind:
+    """A detector.
+
+    Attributes:
+        name: as `--detector` takes it.
+        network: "module:Class" of a `gtahead.training.detectors.Detector`.
+        losses: that it can be trained with; the first is its own.
+        settings: where it departs from presets, by the names of `TrainConfig`.
+        counts_only: whether it finds no heads, but counts them: chosen by MAE then, not by AP.
+    """
+
+    name: str
+    network: str
+    losses: tuple[str, ...] = ("native",)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    counts_only: bool = False
+
+
+_NETWORKS = "gtahead.training.detectors"
+
+_KINDS = (
+    DetectorKind("centernet", f"{_NETWORKS}.centernet:CenterNet", (*_ALL_AREAS, "native-mass")),
+    DetectorKind("fcos", f"{_NETWORKS}.fcos:FcosDetector", _ALL_AREAS, _PYRAMID),
+    DetectorKind("retinanet", f"{_NETWORKS}.retinanet:RetinaDetector", _ALL_AREAS[:3], _PYRAMID),
+    DetectorKind(
+        "fasterrcnn", f"{_NETWORKS}.fasterrcnn:FasterRcnnDetector", _ALL_AREAS[:3], _PYRAMID
+    ),
+    DetectorKind("density", f"{_NETWORKS}.density:DensityNet", counts_only=True),
+)
+
+DETECTORS = Registry(
+    lambda: {kind.name: kind for kind in _KINDS}, DetectorKind, "gtahead.detectors"
+)
+"""By the name that `--detector` takes.
+
+The default loss is its own for every detector: in our experiment Mask Focal Loss counted worse than
+that of `centernet`; against that of `fcos` nothing was decided, and of the others too little is
+known.
+"""
+
+
+def all_losses() -> list[str]:
+    """List the losses of all detectors."""
+    return list(dict.fromkeys(loss for kind in DETECTORS.values() for loss in kind.losses))
