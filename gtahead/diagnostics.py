@@ -47,7 +47,6 @@ class Checkup:
         libraries: versions of the core's libraries, None where one is missing.
         extras: modules that are missing, by extra.
         decoders: formats of images and films, and whether they work.
-        engine: `compiled` or `plain`: how maps, matching and text are worked on.
         steps: seconds of each step of the small run.
         problems: what keeps gtahead from working, each with a remedy.
         advice: what would be better otherwise.
@@ -57,7 +56,6 @@ class Checkup:
     libraries: dict[str, str | None] = field(default_factory=dict)
     extras: dict[str, list[str]] = field(default_factory=dict)
     decoders: dict[str, bool] = field(default_factory=dict)
-    engine: str = "plain"
     steps: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
@@ -125,12 +123,9 @@ def _check_libraries(found: Checkup) -> None:
         if missing:
             found.extras[extra] = missing
     try:
-        from gtahead.density import compiled
+        import gtahead.density.compiled  # noqa: F401 - numba and llvmlite in working order
     except ImportError as error:
-        found.advice.append(f"numba doesn't work here ({error}): maps and scores are slower")
-    else:
-        assert compiled is not None
-        found.engine = "compiled"
+        found.problems.append(f"numba doesn't work here: {error}")
 
 
 def _check_decoders(found: Checkup) -> None:

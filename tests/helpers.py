@@ -4,25 +4,40 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import cv2
+import forked
 import numpy as np
 import pytest
 
 from gtahead.captures.native import write_sequence
 
 SIZE_WH = (64, 48)
+
+
+def but_slow(fast: Sequence[object], *slow: object) -> list[Any]:
+    """Parameters of a test, of which the fast set takes the first ones only."""
+    return [*fast, *(pytest.param(*_as_tuple(one), marks=pytest.mark.slow) for one in slow)]
+
+
+def _as_tuple(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
 # Colour schemes and widths in px to look at pages in: the fast tests see each once.
 VIEWS = [
     ("light", 1440),
@@ -117,7 +132,15 @@ def gtahead(*arguments: object) -> Outcome:
 
 
 def spawn_gtahead(*arguments: object, **options: Any) -> Outcome:
-    """Run the command line as a process of its own; `env` adds to the environment."""
+    """Run the command line as a process of its own; `env` adds to the environment.
+
+    With one worker it is forked from a server that has imported gtahead, which saves a second of
+    imports. Workers of a pool have to inherit the environment, so that others start from scratch.
+    """
+    words = [str(argument) for argument in arguments]
+    alone = ("--workers", "1") in pairwise(words)
+    if alone and options.keys() <= {"env", "cwd"}:
+        return _forked(words, **options)
     environment = {**os.environ, **options.pop("env", {})}
     done = subprocess.run(
         [sys.executable, "-m", "gtahead", *map(str, arguments)],
@@ -128,6 +151,22 @@ def spawn_gtahead(*arguments: object, **options: Any) -> Outcome:
         **options,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def _forked(
+    words: list[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Outcome:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["forked"])
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        settings = {**os.environ, **(env or {})}
+        here = str(cwd or Path.cwd())
+        process = context.Process(target=forked.run, args=(words, settings, here, out, err))
+        process.start()
+        process.join(300)
+        assert process.exitcode is not None, "it hangs"
+        return Outcome(process.exitcode, out.read_text(), err.read_text())
 
 
 def kill_after(

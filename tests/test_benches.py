@@ -42,7 +42,7 @@ def test_a_ratio_that_grows_is_named(tools: tuple[Any, Any]) -> None:
     assert runner.grown(reported(1.0, 2.0, "another"), reported(9.0, 2.0), 0.3) == []
 
 
-def test_figures_are_told_where_they_are_asked_for(
+def test_figures_are_reported_where_they_are_asked_for(
     tools: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, figures = tools

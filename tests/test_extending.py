@@ -106,9 +106,6 @@ def test_a_detector_of_another_package(plugin: Path, world: Path) -> None:
     done = run(plugin, "train", "--detector", "mean-count", "--out", "run", *settings, cwd=world)
     assert done.returncode == 0, done.stderr
     assert (world / "run" / "model.pt").exists()
-    refused = run(plugin, "train", "--detector", "mean-count", "--loss", "mfl", cwd=world)
-    assert refused.returncode == 2
-    assert "mean-count has no such loss (got 'mfl'); one of native" in refused.stderr
 
 
 POINT = "[gtahead.formats]\n{name} = bad_tool:BAD\n"
@@ -153,8 +150,7 @@ def test_a_broken_plug_in_ends_a_command_with_4(tmp_path: Path) -> None:
 
 def edited(tmp_path: Path, file: str, above: str, within: str) -> Path:
     """A copy of gtahead with the page's lines put where it says."""
-    skipped = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "gtahead", tmp_path / "gtahead", ignore=skipped)
+    shutil.copytree(ROOT / "gtahead", tmp_path / "gtahead")  # with what numba has compiled
     shutil.copytree(ROOT / "schemas", tmp_path / "schemas")
     path = tmp_path / file
     text = path.read_text(encoding="utf-8")

@@ -75,7 +75,7 @@ OUT_OF_IT = {
 
 @pytest.mark.parametrize("what", OUT_OF_IT)
 @pytest.mark.parametrize("command", ["export", "stage", "report", "rebuild", "annotate", "view"])
-def test_a_data_set_that_leads_out_of_its_folder(
+def test_a_dataset_that_leads_out_of_its_folder(
     dataset: Path, secret: Path, tmp_path: Path, what: str, command: str
 ) -> None:
     edit_frames(dataset, 0, **OUT_OF_IT[what])

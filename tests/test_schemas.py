@@ -53,7 +53,7 @@ def test_a_manifest_keeps_its_schema(tiny_dataset: Path) -> None:
         (b'{\n"a": 1,,}', "f.json > line 2, column 8: not valid JSON"),
     ],
 )
-def test_json_faults_name_their_place(data: bytes, message: str) -> None:
+def test_json_faults_name_their_location(data: bytes, message: str) -> None:
     with pytest.raises(InputError) as caught:
         schemas.parse_json(data, "f.json")
     assert str(caught.value).startswith(message)

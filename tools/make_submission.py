@@ -13,8 +13,8 @@ import argparse
 import numpy as np
 
 from gtahead import Dataset
+from gtahead.arrays import Ragged
 from gtahead.predictions import Predictions, write_predictions
-from gtahead.predictions.table import starts_of
 
 
 def make(dataset: Dataset, split: str, seed: int) -> Predictions:
@@ -47,10 +47,10 @@ def make(dataset: Dataset, split: str, seed: int) -> Predictions:
         has_boxes=np.ones(count, np.bool_),
         points_xy=np.empty((0, 2)),
         point_scores=np.empty(0),
-        point_starts=np.zeros(count + 1, np.int64),
+        points_by_image=Ragged.from_counts([0] * count),
         boxes_xyxy=np.concatenate([np.empty((0, 4)), *boxes]),
         box_scores=np.concatenate([np.empty(0), *scores]),
-        box_starts=starts_of([len(part) for part in boxes]),
+        boxes_by_image=Ragged.from_counts([len(part) for part in boxes]),
         header={
             "dataset": {
                 "name": dataset.folder.resolve().name,

@@ -19,7 +19,7 @@ import orjson
 from gtahead.annotation.nearest import nearest_distances
 from gtahead.annotation.perspective import fit_sizes
 from gtahead.annotation.specs import parse_spec, print_spec
-from gtahead.arrays import Booleans, Columns, Floats, Ints
+from gtahead.arrays import Booleans, Columns, Floats, Ints, Ragged
 from gtahead.geometry import box_sides, boxes_around, snapped
 
 HEAD_SIDE_M = 0.24
@@ -224,8 +224,9 @@ def _knn_sides(scene: HeadFrames, parameters: Mapping[str, float], rows: Boolean
     """Return the heads where a mask is true their side by `knn`; lone heads and others have NaN."""
     frame = scene.heads["frame_index"]
     sides = np.full(len(frame), np.nan)
+    by_frame = Ragged.from_index(frame, scene.frames)
     for index in np.unique(frame[rows]):
-        part = slice(*np.searchsorted(frame, [index, index + 1]))
+        part = by_frame.rows(index)
         raw = parameters["scale"] * nearest_distances(scene.points_xy[part], int(parameters["k"]))
         raw = np.clip(raw, FLOOR_PX, max(FLOOR_PX, float(scene.heights_px[index]) / 8))
         sides[part] = np.minimum(raw, max(FLOOR_PX, 3 * float(np.median(raw))))

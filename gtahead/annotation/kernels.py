@@ -13,7 +13,7 @@ import numpy as np
 from gtahead.annotation.boxes import HeadFrames
 from gtahead.annotation.nearest import nearest_distances
 from gtahead.annotation.specs import Value, parse_spec, print_spec
-from gtahead.arrays import Floats
+from gtahead.arrays import Floats, Ragged
 from gtahead.errors import UsageError
 from gtahead.geometry import snapped
 
@@ -103,8 +103,8 @@ def give_sigmas(scene: HeadFrames, boxes_xyxy: Floats, rule: SigmaRule) -> Float
 def _by_neighbours(scene: HeadFrames, sizes: Floats, rule: SigmaRule) -> Floats:
     frame = scene.heads["frame_index"]
     distances = np.full(len(frame), np.nan)
-    for index in np.unique(frame):
-        part = slice(*np.searchsorted(frame, [index, index + 1]))
+    by_frame = Ragged.from_index(frame, scene.frames)
+    for part in map(by_frame.rows, np.unique(frame)):
         distances[part] = nearest_distances(scene.points_xy[part], int(rule.number("k")))
     ceiling = np.maximum(FLOOR_PX, scene.heights_px[frame] * CEILING)
     sigmas = np.clip(rule.number("beta") * distances, FLOOR_PX, ceiling)

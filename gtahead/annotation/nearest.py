@@ -1,12 +1,6 @@
-"""Distances to the nearest other heads, frame by frame.
-
-Compiled by numba where it is there; scipy's k-d trees are the reference, and what serves without.
-"""
+"""Distances to the nearest other heads, frame by frame."""
 
 from __future__ import annotations
-
-from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 
@@ -29,32 +23,20 @@ def nearest_distances(points_xy: Floats, k: int) -> Floats:
     return means
 
 
-def mean_distances_by_frame(
-    points_xy: Floats,
-    starts: Ints,
-    k: int,
-    *,
-    engine: Literal["auto", "plain", "compiled"] = "auto",
-) -> Floats:
+def mean_distances_by_frame(points_xy: Floats, starts: Ints, k: int) -> Floats:
     """Return for each head the mean distance to its k nearest others in the same frame.
+
+    As `nearest_distances` frame by frame, by one compiled sweep from top to bottom.
 
     Args:
         points_xy: (N, 2) pixels, frame after frame.
         starts: (F + 1,) where each frame begins, and N.
         k: how many; to all others where there are fewer, NaN where a head is alone.
-        engine: "plain" asks a tree a frame; "compiled" sweeps each frame from top to bottom.
 
     Returns:
         (N,) pixels.
     """
-    if engine != "plain":
-        try:
-            from gtahead.annotation.nearest_compiled import sweep
-        except ImportError:
-            if engine == "compiled":
-                raise
-        else:
-            points = np.ascontiguousarray(points_xy, np.float64)
-            return sweep(points, np.asarray(starts, np.int64), k)
-    parts = [nearest_distances(points_xy[first:last], k) for first, last in pairwise(starts)]
-    return np.concatenate([np.empty(0), *parts])
+    from gtahead.annotation.nearest_compiled import sweep
+
+    points = np.ascontiguousarray(points_xy, np.float64)
+    return sweep(points, np.asarray(starts, np.int64), k)

@@ -1,4 +1,4 @@
-"""Give a dataset that stands other boxes or sigmas, from its own tables.
+"""Other boxes or sigmas for a dataset, computed from its own tables.
 
 All new tables are made aside first; the dataset stays what it was until every one is there. Then
 the manifest goes, the tables are put in place, and the new manifest comes. A run that is killed in

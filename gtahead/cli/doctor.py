@@ -41,7 +41,7 @@ def _print(found: Checkup) -> None:
     about = found.about
     memory = "" if about["memory"] is None else f", {as_size(about['memory'])} of memory"
     echo(f"gtahead {about['gtahead']}, Python {about['python']}, {about['system']}")
-    echo(f"  {about['cores']} workers by default{memory}; engines: {found.engine}")
+    echo(f"  {about['cores']} workers by default{memory}")
     for path, room in about["free"].items():
         echo(f"  {as_size(room)} free in {path}")
     named = ", ".join(f"{name} {version or 'MISSING'}" for name, version in found.libraries.items())

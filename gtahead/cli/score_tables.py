@@ -55,7 +55,7 @@ def _threshold_line(threshold: Mapping[str, Any]) -> str:
 
 
 def _beside(document: Mapping[str, Any]) -> list[str]:
-    """Say what the metrics are worth."""
+    """Show what the metrics are worth."""
     lines = []
     names = {
         "train_mean": "the training images' mean count",

@@ -5,25 +5,21 @@ Pixels are continuous with the origin at the top-left corner; cell (i, j) of a m
 covers j s <= x < (j + 1) s, and a map has ceil(W / s) columns and ceil(H / s) rows. Only heads in
 the image are rendered: 0 <= x < W and 0 <= y < H.
 
-Two engines give the same maps to a millionth: `plain` is NumPy, `compiled` is numba and the default
-where numba can be imported.
+The loops are compiled by numba, which is imported at the first map.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Floats, Ints
-from gtahead.density import plain
 
 Map = npt.NDArray[np.float32]
-Engine = Literal["auto", "plain", "compiled"]
 Border = Literal["renormalise", "clip"]
 
 CUT = 4.0
@@ -61,7 +57,6 @@ def render_density(
     *,
     stride: int = 1,
     border: Border = "renormalise",
-    engine: Engine = "auto",
 ) -> Map:
     """Render a density map: each head is a Gaussian of mass 1, integrated over the cells.
 
@@ -73,7 +68,6 @@ def render_density(
         border: "renormalise" divides each kernel by its mass inside the image, so that the map's
             sum is the number of heads in it, at any sigma, border and stride. "clip" loses what
             lies outside, as the papers' maps do.
-        engine: see the module.
 
     Returns:
         (ceil(H / stride), ceil(W / stride)) float32.
@@ -89,8 +83,10 @@ def render_density(
     if border not in ("renormalise", "clip"):
         msg = f"border must be renormalise or clip, not {border!r}"
         raise ValueError(msg)
+    from gtahead.density import compiled
+
     out = np.zeros(map_shape(size_wh, stride), np.float32)
-    _engine(engine).density(points, sigmas, size_wh, stride, border == "renormalise", CUT, out)
+    compiled.density(points, sigmas, size_wh, stride, border == "renormalise", CUT, out)
     return out
 
 
@@ -100,7 +96,6 @@ def render_heatmap(
     size_wh: tuple[int, int],
     *,
     stride: int = 4,
-    engine: Engine = "auto",
 ) -> Map:
     """Render a heatmap: the maximum of Gaussians that sit on the heads' cells, with peaks of 1.
 
@@ -109,7 +104,6 @@ def render_heatmap(
         sigmas_px: likewise.
         size_wh: likewise.
         stride: likewise.
-        engine: see the module.
 
     Returns:
         (ceil(H / stride), ceil(W / stride)) float32 in [0, 1]; exactly 1 in the cell of each head.
@@ -119,8 +113,10 @@ def render_heatmap(
         ValueError: as `render_density`.
     """
     points, sigmas = _checked(points_xy, sigmas_px, size_wh, stride)
+    from gtahead.density import compiled
+
     out = np.zeros(map_shape(size_wh, stride), np.float32)
-    _engine(engine).heatmap(points, sigmas / stride, stride, CUT, out)
+    compiled.heatmap(points, sigmas / stride, stride, CUT, out)
     return out
 
 
@@ -133,7 +129,6 @@ def render_fidt(
     beta: float = FIDT_BETA,
     constant: float = FIDT_CONSTANT,
     least: float = FIDT_LEAST,
-    engine: Engine = "auto",
 ) -> Map:
     """Render a focal inverse distance transform map: 1 / (P^(alpha P + beta) + constant).
 
@@ -148,7 +143,6 @@ def render_fidt(
         beta: of the formula, above 0.
         constant: of the formula, above 0; with 1 the peaks are 1.
         least: smaller values become 0, as the authors' program does; at 0 none do.
-        engine: see the module.
 
     Returns:
         (ceil(H / stride), ceil(W / stride)) float32; all 0 without heads.
@@ -167,9 +161,12 @@ def render_fidt(
     if len(points):
         most = out.shape[0] + out.shape[1]  # cells that any distance can be
         values = _fidt_values(most, stride, alpha, beta, constant, least)
-        # Heads that reach everywhere are faster by one transform of the whole map.
-        far = len(values) > (most // 4) ** 2
-        (plain if far else _engine(engine)).fidt(points, stride, values, out)
+        if len(values) > (most // 4) ** 2:
+            _fidt_everywhere(points, stride, values, out)
+        else:
+            from gtahead.density import compiled
+
+            compiled.fidt(points, stride, values, out)
     return out
 
 
@@ -273,20 +270,19 @@ def peaks_of(
     return np.column_stack([points, values])[order]
 
 
-def _engine(name: Engine) -> ModuleType:
-    """Return the module that renders; numba is imported at its first use."""
-    if name not in ("auto", "plain", "compiled"):
-        msg = f"engine must be auto, plain or compiled, not {name!r}"
-        raise ValueError(msg)
-    if name == "plain":
-        return plain
-    try:
-        from gtahead.density import compiled
-    except ImportError:
-        if name == "compiled":
-            raise
-        return plain
-    return compiled
+def _fidt_everywhere(points: Floats, stride: int, values: Map, out: Map) -> None:
+    """Look up each cell's value by its squared distance, in cells, to the nearest head's cell.
+
+    Heads that reach everywhere are faster by one transform of the whole map.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    empty = np.ones(out.shape, np.bool_)
+    columns, rows = np.floor(points / stride).astype(np.int64).T
+    empty[rows, columns] = False
+    squares = np.rint(distance_transform_edt(empty) ** 2).astype(np.int64)
+    near = squares < len(values)
+    out[near] = values[squares[near]]
 
 
 def _inside(points: Floats, size_wh: tuple[int, int]) -> Booleans:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.arrays import Booleans, Floats, Ints, Ragged
 from gtahead.ingest.exports import TRIPLES
 from gtahead.ingest.model import Reader
 
@@ -169,7 +169,7 @@ class Batch:
         split: train, validation or test.
         frames: F of them; frames without heads are there.
         heads: of all frames, in order.
-        bounds: (F + 1,) heads of frame i are `bounds[i]` to `bounds[i + 1]`.
+        by_frame: which heads are of which frame.
         folder: the export's.
         chunk: name for this batch's part of a joined file; parts are joined in the names' order.
         shard: its number and how many the split has.
@@ -181,7 +181,7 @@ class Batch:
     split: str
     frames: Sequence[ExportFrame]
     heads: HeadColumns
-    bounds: Ints
+    by_frame: Ragged
     folder: Path
     chunk: str
     shard: tuple[int, int]
@@ -191,12 +191,12 @@ class Batch:
 
     def __iter__(self) -> Iterator[tuple[ExportFrame, HeadColumns]]:
         for index, frame in enumerate(self.frames):
-            yield frame, self.heads.take(slice(self.bounds[index], self.bounds[index + 1]))
+            yield frame, self.heads.take(self.by_frame.rows(index))
 
     @property
     def frame_of_heads(self) -> Ints:
         """(N,) index into `frames`."""
-        return np.repeat(np.arange(len(self.frames)), np.diff(self.bounds))
+        return self.by_frame.index
 
     @property
     def sizes_wh(self) -> Ints:
@@ -205,8 +205,7 @@ class Batch:
 
     def where(self, keep: Booleans) -> Batch:
         """Return the batch with some of its heads only."""
-        kept = np.concatenate([[0], np.cumsum(keep)])[self.bounds]
-        return replace(self, heads=self.heads.take(keep), bounds=kept)
+        return replace(self, heads=self.heads.take(keep), by_frame=self.by_frame.where(keep))
 
     def counted(self) -> Batch:
         """Return the batch without ignored heads."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.arrays import Floats, Ints
+from gtahead.arrays import Floats, Ints, Ragged
 from gtahead.dataset import FRAMES, SPLITS, Dataset, heads_file
 from gtahead.errors import InputError, Where
 from gtahead.formats.base import Batch, ExportFrame, Format, HeadColumns, Options
@@ -228,21 +228,20 @@ def load_batch(
     """
     opened = _opened(folder, fingerprint)
     frames = list(frames_in(opened, plan, options))
-    parts: list[tuple[HeadColumns, Ints]] = []
+    parts: list[HeadColumns] = []
+    counts: list[int] = []
     absent = 0
     for _, group in groupby(frames, key=lambda frame: frame.sequence):
-        heads, counts, missing = _heads_of(opened, fingerprint, list(group), sigmas)
-        parts.append((heads, counts))
+        heads, by_frame, missing = _heads_of(opened, fingerprint, list(group), sigmas)
+        parts.append(heads)
+        counts += by_frame.counts.tolist()
         absent += missing
-    heads = _joined([heads for heads, _ in parts])
-    counts = np.concatenate([np.zeros(1, np.int64), *(counts for _, counts in parts)])
-    bounds = np.cumsum(counts)
     return (
         Batch(
             plan.split,
             frames,
-            heads,
-            bounds,
+            _joined(parts),
+            Ragged.from_counts(counts),
             target,
             plan.chunk,
             plan.shard,
@@ -281,8 +280,8 @@ def _frame(
 
 def _heads_of(
     opened: Dataset, fingerprint: str, frames: list[ExportFrame], sigmas: bool
-) -> tuple[HeadColumns, Ints, int]:
-    """Return heads of some frames of a sequence, how many each has, and how many are absent."""
+) -> tuple[HeadColumns, Ragged, int]:
+    """Return heads of some frames of a sequence, which are whose, and how many are absent."""
     positions = _places(opened.folder, fingerprint)
     rows = np.array([frame.row for frame in frames])
     starts, counts = positions.starts[rows], positions.counts[rows]
@@ -292,12 +291,11 @@ def _heads_of(
     table = opened.head_codes(sequence, names, range(first, last))
     if len(table["x"]) != last - first:
         raise _other_heads(opened, sequence)
-    here = np.repeat(starts - first - (np.cumsum(counts) - counts), counts)
-    here += np.arange(len(here))
+    by_frame = Ragged.from_counts(counts)
+    here = np.repeat(starts - first - by_frame.offsets[:-1], counts) + np.arange(by_frame.total)
     kinds = np.array([STATUS_NAMES.index(name) for name in table["status_names"]] or [0], np.int8)
     status = kinds[table["status"]][here]
-    index = np.repeat(np.arange(len(frames)), counts)
-    counted = np.bincount(index[status == COUNTED], minlength=len(frames))
+    counted = by_frame.count(status == COUNTED)
     if (counted != [frame.about["num_heads"] for frame in frames]).any():
         raise _other_heads(opened, sequence)
     keep = status != ABSENT
@@ -312,7 +310,7 @@ def _heads_of(
         occluded=table["occluded"][chosen],
         ignored=status[keep] == IGNORED,
     )
-    return heads, np.bincount(index[keep], minlength=len(frames)), int((~keep).sum())
+    return heads, by_frame.where(keep), int((~keep).sum())
 
 
 def _other_heads(opened: Dataset, sequence: str) -> InputError:

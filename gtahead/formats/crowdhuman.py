@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from gtahead.findings import Findings
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.box_files import box_columns, corner_cents
 from gtahead.formats.chunks import join_each_split, write_chunk
-from gtahead.formats.text import RowFormat, slices_of
+from gtahead.formats.text import RowFormat
 from gtahead.ingest.exports import Index, images_below, split_word
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
@@ -40,7 +41,7 @@ def _write(batch: Batch) -> None:
     corners = corner_cents(batch)
     columns = [corners[:, 0], corners[:, 1], *(corners[:, 2:] - corners[:, :2]).T]
     text, starts = _ROW.render(columns)
-    rows = slices_of(text, starts, np.arange(len(heads) + 1))
+    rows = (text[first:last] for first, last in pairwise(starts.tolist()))
     words = []
     for row, ignored, occluded, head in zip(
         rows,
@@ -56,7 +57,7 @@ def _write(batch: Batch) -> None:
         )
     lines = []
     for index, frame in enumerate(batch.frames):
-        mine = b",".join(words[batch.bounds[index] : batch.bounds[index + 1]])
+        mine = b",".join(words[batch.by_frame.rows(index)])
         lines.append(b'{"ID":%b,"gtboxes":[%b]}\n' % (orjson.dumps(frame.flat_name), mine))
     write_chunk(batch, _labels_file(batch.split), lines)
 

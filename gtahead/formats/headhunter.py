@@ -31,7 +31,7 @@ def _write(batch: Batch) -> None:
     text, starts = _ROW.render([corners[:, k] for k in range(4)])
     lines = [
         f"# {nested_image(batch.split, frame)}\n".encode() + rows
-        for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True)
+        for frame, rows in zip(batch.frames, slices_of(text, starts, batch.by_frame), strict=True)
     ]
     write_chunk(batch, _labels_file(batch.split), lines)
 

@@ -122,7 +122,7 @@ def hub_rows(batch: Batch) -> HubRows:
     return HubRows(
         frame_columns(batch.frames),
         {name: head_columns(part) for name, part in parts.items()},
-        {name: part.bounds for name, part in parts.items()},
+        {name: part.by_frame.offsets for name, part in parts.items()},
     )
 
 
@@ -255,7 +255,7 @@ def card(summary: Summary) -> str:
 
 
 _BODY = """\
-Exported by gtahead from the data set `{fingerprint}`; count policy `{policy}`.
+Exported by gtahead from the dataset `{fingerprint}`; count policy `{policy}`.
 
 ```python
 from datasets import load_dataset

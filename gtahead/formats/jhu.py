@@ -42,7 +42,7 @@ def _write(batch: Batch) -> None:
     word = SPLIT_WORDS[batch.split]
     folder = batch.path(word, "gt", "0").parent
     labels = []
-    for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
+    for frame, rows in zip(batch.frames, slices_of(text, starts, batch.by_frame), strict=True):
         write_small(f"{folder}/{frame.padded_number}.txt", rows)
         weather = frame.about["weather"] or "normal"
         count = rows.count(b"\n")

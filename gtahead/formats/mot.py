@@ -43,7 +43,7 @@ def _write(batch: Batch) -> None:
     first = corners[:, :2] + 100  # the first pixel is 1
     columns = [positions, heads.head_ids, *first.T, *sides.T, counted, shares]
     text, starts = _ROW.render(columns)
-    rows = list(slices_of(text, starts, batch.bounds))
+    rows = list(slices_of(text, starts, batch.by_frame))
     for sequence in dict.fromkeys(frame.sequence for frame in batch.frames):
         folder = _folder(batch.split, sequence)
         mine = [i for i, frame in enumerate(batch.frames) if frame.sequence == sequence]

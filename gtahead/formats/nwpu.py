@@ -77,14 +77,14 @@ def _write(batch: Batch) -> None:
     for index, (frame, mine, squares) in enumerate(
         zip(
             batch.frames,
-            slices_of(points, point_starts, batch.bounds),
-            slices_of(rows, box_starts, batch.bounds),
+            slices_of(points, point_starts, batch.by_frame),
+            slices_of(rows, box_starts, batch.by_frame),
             strict=True,
         )
     ):
-        first, last = batch.bounds[index], batch.bounds[index + 1]
-        about = {"img_id": f"{_name(frame)}{frame.extension}", "human_num": int(last - first)}
-        kept = squares[:-1] if whole[first:last].all() else b""
+        heads = whole[batch.by_frame.rows(index)]
+        about = {"img_id": f"{_name(frame)}{frame.extension}", "human_num": len(heads)}
+        kept = squares[:-1] if heads.all() else b""
         text = orjson.dumps(about)[:-1] + b',"points":[%b],"boxes":[%b]}\n' % (mine[:-1], kept)
         write_small(f"{folder}/{_name(frame)}.json", text)
     names = [f"{_name(frame)}\n".encode() for frame in batch.frames]

@@ -35,10 +35,10 @@ def localisation_lines(
 ) -> list[bytes]:
     """Write a line per frame: its number, how many heads, and five numbers a head."""
     text, starts = _FIVE.render(columns)
-    rows = slices_of(text, starts, batch.bounds)
+    rows = slices_of(text, starts, batch.by_frame)
     return [
         b"%d %d%b\n" % (number, count, row)
-        for number, count, row in zip(numbers, np.diff(batch.bounds).tolist(), rows, strict=True)
+        for number, count, row in zip(numbers, batch.by_frame.counts.tolist(), rows, strict=True)
     ]
 
 

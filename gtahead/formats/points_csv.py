@@ -32,7 +32,7 @@ def _write_csv(batch: Batch) -> None:
     columns = [heads.head_ids, *point_cents(batch), heads.ignored.astype(np.int64)]
     text, starts = RowFormat(",", 0, ",", 2, ",", 2, ",", 0, "\n").render(columns)
     lines = []
-    for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
+    for frame, rows in zip(batch.frames, slices_of(text, starts, batch.by_frame), strict=True):
         if rows:
             prefix = _csv_cells([nested_image(batch.split, frame), frame.frame_id])
             lines.append(prefix + rows[:-1].replace(b"\n", b"\n" + prefix) + b"\n")

@@ -29,7 +29,7 @@ def _labels_file(split: str) -> str:
 def _list_of(rows: RowFormat, batch: Batch, columns: Sequence[Ints]) -> list[bytes]:
     """Write each frame's values as the inside of a JSON list."""
     text, starts = rows.render(columns)
-    return [part[:-1] for part in slices_of(text, starts, batch.bounds)]
+    return [part[:-1] for part in slices_of(text, starts, batch.by_frame)]
 
 
 _PAIR, _WHOLE = RowFormat("[", 2, ",", 2, "],"), RowFormat(0, ",")

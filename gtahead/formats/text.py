@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.arrays import Floats, Ints
+from gtahead.arrays import Floats, Ints, Ragged
 from gtahead.formats.base import Batch
 
 Engine = Literal["auto", "plain", "compiled"]
@@ -96,13 +96,9 @@ class RowFormat:
         """
         assert len(columns) == len(self.decimals)
         if engine == "compiled" or (engine == "auto" and worth_compiling(len(columns[0]))):
-            try:
-                from gtahead.formats.text_compiled import render
-            except ImportError:
-                if engine == "compiled":
-                    raise
-            else:
-                return render(self.texts, self.decimals, columns)
+            from gtahead.formats.text_compiled import render
+
+            return render(self.texts, self.decimals, columns)
         return self._plain(columns)
 
     def _plain(self, columns: Sequence[npt.NDArray[np.integer]]) -> tuple[bytes, Ints]:
@@ -131,7 +127,7 @@ def point_cents(batch: Batch, decimals: int = 2) -> list[Ints]:
     return [fixed_within(points[:, k], limits[:, k], decimals) for k in (0, 1)]
 
 
-def slices_of(text: bytes, starts: Ints, bounds: Ints) -> Iterable[bytes]:
-    """Cut rows into one piece a frame."""
-    for first, last in pairwise(starts[bounds].tolist()):
+def slices_of(text: bytes, starts: Ints, by_frame: Ragged) -> Iterable[bytes]:
+    """Cut rows, which begin at `starts`, into one piece per frame."""
+    for first, last in pairwise(starts[by_frame.offsets].tolist()):
         yield text[first:last]

@@ -59,7 +59,7 @@ def _write(batch: Batch) -> None:
     columns = [cut, batch.heads.ignored.astype(np.int64), *low.T, *high.T]
     text, starts = _OBJECT.render(columns)
     folder = batch.path("Annotations", "0").parent
-    for frame, objects in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
+    for frame, objects in zip(batch.frames, slices_of(text, starts, batch.by_frame), strict=True):
         name = _escaped(f"{frame.flat_name}{frame.extension}")
         width, height = frame.size_wh
         head = (

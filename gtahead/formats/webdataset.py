@@ -60,7 +60,7 @@ def _heads_json(batch: Batch) -> list[bytes]:
         lists.append(
             [
                 b'"%b":[%b]' % (name.encode(), row[:-1])
-                for row in slices_of(text, starts, batch.bounds)
+                for row in slices_of(text, starts, batch.by_frame)
             ]
         )
     return [b"{%b}" % b",".join(parts) for parts in zip(*lists, strict=True)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import yaml
 
 from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
@@ -44,7 +44,7 @@ def _write(batch: Batch) -> None:
     folder = batch.path("labels", SPLIT_WORDS[batch.split], "0").parent
     for sequence in {frame.sequence for frame in batch.frames}:
         (folder / sequence).mkdir(exist_ok=True)
-    for frame, rows in zip(batch.frames, slices_of(text, starts, batch.bounds), strict=True):
+    for frame, rows in zip(batch.frames, slices_of(text, starts, batch.by_frame), strict=True):
         write_small(f"{folder}/{frame.frame_id}.txt", rows)
 
 
@@ -105,38 +105,53 @@ def _scan(root: Path) -> Listing:
 
 def _class(root: Path) -> int | None:
     """Find the class that heads have; None where nobody names classes: then all are heads."""
-    names: list[str] = []
-    for path in (root / "classes.txt", root / "labels" / "classes.txt"):
-        if path.is_file():
-            names = [line.strip() for line in listing_text(path, root).splitlines() if line.strip()]
-    for path in (root / "data.yaml", root / "data.yml", root / "dataset.yaml"):
-        if path.is_file() and not names:
-            names = _yaml_names(listing_text(path, root))
+    file, names = _class_names(root)
     if len(names) < 2:
-        return 0 if names else None
-    for number, name in enumerate(names):
+        return next(iter(names), None)
+    for number, name in names.items():
         if name.lower() in ("head", "heads"):
             return number
     raise InputError(
         "no class is called head",
-        where=Where("data.yaml", field="names"),
-        value=", ".join(names),
+        where=Where(file, field="names"),
+        value=", ".join(names.values()),
         remedy="name one `head`, or leave only one",
     )
 
 
-def _yaml_names(text: str) -> list[str]:
-    """Take the names out of a YOLO file: `names: [a, b]`, `- a` or `0: a`; no YAML beyond that."""
-    match = re.search(r"^names:[ \t]*\[([^\]]*)\]", text, re.M)
-    if match:
-        return [word.strip().strip("'\"") for word in match[1].split(",") if word.strip()]
-    match = re.search(r"^names:[ \t]*\{([^}]*)\}", text, re.M)
-    if match:
-        pairs = [word.split(":", 1) for word in match[1].split(",") if ":" in word]
-        return [value.strip().strip("'\"") for _, value in pairs]
-    match = re.search(r"^names:[ \t]*\n((?:[ \t]*(?:-|\d+:).*\n?)+)", text, re.M)
-    lines = match[1].splitlines() if match else []
-    return [re.sub(r"^[ \t]*(?:-|\d+:)[ \t]*", "", line).strip().strip("'\"") for line in lines]
+def _class_names(root: Path) -> tuple[str, dict[int, str]]:
+    """Read the names of classes by their numbers, and the file that has them."""
+    for file in ("labels/classes.txt", "classes.txt"):
+        if (root / file).is_file():
+            lines = map(str.strip, listing_text(root / file, root).splitlines())
+            return file, dict(enumerate(filter(None, lines)))
+    for file in ("data.yaml", "data.yml", "dataset.yaml"):
+        if (root / file).is_file() and (names := _yaml_names(root / file, root)):
+            return file, names
+    return "data.yaml", {}
+
+
+def _yaml_names(path: Path, root: Path) -> dict[int, str]:
+    """Read `names` of a YAML file: a list, or a mapping from numbers."""
+    where = Where(path.relative_to(root).as_posix())
+    try:
+        document = yaml.safe_load(listing_text(path, root))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        what = str(error).splitlines()[0]
+        raise InputError(f"not YAML: {what}", where=where, remedy="fix the file") from error
+    names = document.get("names") if isinstance(document, dict) else None
+    if names is None:
+        return {}
+    try:
+        pairs = names.items() if isinstance(names, dict) else enumerate(names)
+        return {int(number): str(name) for number, name in pairs}
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "names must be a list, or a mapping from numbers to names",
+            where=Where(where.file, field="names"),
+            value=str(names),
+            remedy="fix the file",
+        ) from error
 
 
 YOLO = Format(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gtahead import storage
-from gtahead.arrays import Columns
+from gtahead.arrays import Columns, Ragged
 from gtahead.errors import InputError, Where
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.images.reading import IMAGE_SUFFIXES, ImageError, read_bytes, read_header
@@ -288,8 +288,8 @@ def _complete(columns: Columns) -> None:
                 columns[name] = (columns[f"captured_{name}0"] + columns[f"captured_{name}1"]) / 2
     if "head_id" not in columns:
         frame = columns["frame_index"]
-        starts = np.searchsorted(frame, np.arange(int(frame.max()) + 1 if len(frame) else 0))
-        columns["head_id"] = np.arange(len(frame)) - starts[frame] + 1 if len(frame) else frame
+        by_frame = Ragged.from_index(frame, int(frame.max(initial=-1)) + 1)
+        columns["head_id"] = np.arange(1, len(frame) + 1) - by_frame.offsets[frame]
 
 
 def _is_there(root: Path, image: LabelledImage) -> bool:
@@ -332,11 +332,11 @@ def _guess_sizes(
     guess: bool,
 ) -> None:
     """Fill in sizes that neither image nor labels tell: as far as the heads reach."""
-    frame = columns["frame_index"]
+    by_frame = Ragged.from_index(columns["frame_index"], len(sizes))
     for index, size in enumerate(sizes):
         if size is not None:
             continue
-        mine = slice(*np.searchsorted(frame, [index, index + 1]))
+        mine = by_frame.rows(index)
         reach = [float(np.nanmax(columns[name][mine], initial=0.0)) for name in "xy"]
         reach = [min(max(value, 0.0), 1e5) if math.isfinite(value) else 0.0 for value in reach]
         sizes[index] = (int(reach[0]) + 1, int(reach[1]) + 1)

@@ -163,8 +163,8 @@ def geometry_hints(predictions: Predictions, images: Images, findings: Findings,
         file: name of the prediction file in messages.
     """
     location = Where(file)
-    xy, _, starts = predictions.heads()
-    of = np.repeat(np.arange(len(predictions)), np.diff(starts))
+    xy, _, by_image = predictions.heads()
+    of = by_image.index
     sizes = images.sizes_wh[of].astype(np.float64)
     known = (sizes > 0).all(axis=1)
     xy, sizes, of = xy[known], sizes[known], of[known]
@@ -209,7 +209,7 @@ def _check_corners(
     predictions: Predictions, images: Images, findings: Findings, location: Where
 ) -> bool:
     """Look for boxes whose width and height would be far corners."""
-    of = np.repeat(np.arange(len(predictions)), np.diff(predictions.box_starts))
+    of = predictions.boxes_by_image.index
     sizes = images.sizes_wh[of].astype(np.float64)
     boxes = predictions.boxes_xyxy
     given = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from gtahead import schemas
-from gtahead.arrays import Booleans, Floats
+from gtahead.arrays import Booleans, Floats, Ragged
 from gtahead.errors import InputError, Where
 from gtahead.findings import EXAMPLES_KEPT, Finding, Findings
-from gtahead.predictions.table import ImageKey, Predictions, starts_of
+from gtahead.predictions.table import ImageKey, Predictions
 from gtahead.tables import records
 
 FORMAT = "gtahead-predictions"
@@ -301,10 +301,10 @@ class _Rows:
             has_boxes=np.array([b is not None for b in self.boxes], np.bool_),
             points_xy=flat_points[:, :2].copy(),
             point_scores=flat_points[:, 2].copy(),
-            point_starts=starts_of([len(p) for p in points]),
+            points_by_image=Ragged.from_counts([len(p) for p in points]),
             boxes_xyxy=corners,
             box_scores=flat_boxes[:, 4].copy(),
-            box_starts=starts_of([len(b) for b in boxes]),
+            boxes_by_image=Ragged.from_counts([len(b) for b in boxes]),
             locations=self.locations,
             sha256=digest,
             **more,

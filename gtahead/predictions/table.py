@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.arrays import Booleans, Floats, Ints, Ragged
 
 ImageKey = str | int | tuple[str, int]
 """An image as a file names it: by name, by number, or as the n-th frame of a sequence (from 1)."""
@@ -27,10 +26,10 @@ class Predictions:
         has_boxes: (F,) likewise of boxes.
         points_xy: (P, 2) pixels, image after image.
         point_scores: (P,) from 0 to 1; 1 in files without scores.
-        point_starts: (F + 1,) where each image's points begin.
+        points_by_image: which points are of which of the F images.
         boxes_xyxy: (B, 4) pixels.
         box_scores: (B,) from 0 to 1.
-        box_starts: (F + 1,) where each image's boxes begin.
+        boxes_by_image: which boxes are of which of the F images.
         locations: (F,) where in the file each image stands, for messages.
         lists_empty: whether such a file names images in which nothing was found. A list of
             detections can't: there an image that isn't named is one without detections.
@@ -45,10 +44,10 @@ class Predictions:
     has_boxes: Booleans
     points_xy: Floats
     point_scores: Floats
-    point_starts: Ints
+    points_by_image: Ragged
     boxes_xyxy: Floats
     box_scores: Floats
-    box_starts: Ints
+    boxes_by_image: Ragged
     locations: list[str] = field(default_factory=list)
     lists_empty: bool = True
     header: dict[str, Any] = field(default_factory=dict)
@@ -71,8 +70,8 @@ class Predictions:
         """Return some images in another order; -1 stands for one in which nothing was found."""
         there = rows >= 0
         safe = np.where(there, rows, 0) if len(self) else np.zeros(len(rows), np.int64)
-        points, point_starts = _gathered(self.point_starts, safe, there)
-        boxes, box_starts = _gathered(self.box_starts, safe, there)
+        points, points_by_image = self.points_by_image.take(rows)
+        boxes, boxes_by_image = self.boxes_by_image.take(rows)
 
         def of_images(values: npt.NDArray[Any], fill: float | bool) -> npt.NDArray[Any]:
             if not len(self):
@@ -87,54 +86,33 @@ class Predictions:
             has_boxes=of_images(self.has_boxes, False),
             points_xy=self.points_xy[points],
             point_scores=self.point_scores[points],
-            point_starts=point_starts,
+            points_by_image=points_by_image,
             boxes_xyxy=self.boxes_xyxy[boxes],
             box_scores=self.box_scores[boxes],
-            box_starts=box_starts,
+            boxes_by_image=boxes_by_image,
             locations=[self.locations[row] if row >= 0 else "" for row in rows.tolist()],
         )
 
-    def heads(self) -> tuple[Floats, Floats, Ints]:
+    def heads(self) -> tuple[Floats, Floats, Ragged]:
         """Return one point for each head that was found: given points, else the centres of boxes.
 
         Returns:
-            (N, 2) pixels, (N,) scores, (F + 1,) where each image's begin.
+            (N, 2) pixels, (N,) scores, and which are of which image.
         """
         if not self.has_boxes.any() or self.has_points.all():
-            return self.points_xy, self.point_scores, self.point_starts
+            return self.points_xy, self.point_scores, self.points_by_image
         centres = (self.boxes_xyxy[:, :2] + self.boxes_xyxy[:, 2:]) / 2
         if not self.has_points.any():
-            return centres, self.box_scores, self.box_starts
-        points = np.diff(self.point_starts)
-        sizes = np.where(self.has_points, points, np.diff(self.box_starts))
-        starts = np.concatenate([[0], np.cumsum(sizes)])
-        xy, scores = np.empty((starts[-1], 2)), np.empty(starts[-1])
+            return centres, self.box_scores, self.boxes_by_image
+        points, boxes = self.points_by_image, self.boxes_by_image
+        by_image = Ragged.from_counts(np.where(self.has_points, points.counts, boxes.counts))
+        xy, scores = np.empty((by_image.total, 2)), np.empty(by_image.total)
         for row, given in enumerate(self.has_points.tolist()):
-            into = slice(starts[row], starts[row + 1])
+            into = by_image.rows(row)
             if given:
-                part = slice(self.point_starts[row], self.point_starts[row + 1])
+                part = points.rows(row)
                 xy[into], scores[into] = self.points_xy[part], self.point_scores[part]
             else:
-                part = slice(self.box_starts[row], self.box_starts[row + 1])
+                part = boxes.rows(row)
                 xy[into], scores[into] = centres[part], self.box_scores[part]
-        return xy, scores, starts
-
-
-def _gathered(starts: Ints, rows: Ints, there: Booleans) -> tuple[Ints, Ints]:
-    """Return the rows of some images' entries, and where each image's begin among them."""
-    if len(starts) < 2:
-        return np.empty(0, np.int64), np.zeros(len(rows) + 1, np.int64)
-    sizes = np.where(there, starts[rows + 1] - starts[rows], 0)
-    into = np.concatenate([[0], np.cumsum(sizes)])
-    locations = np.repeat(starts[rows] - into[:-1], sizes) + np.arange(into[-1])
-    return locations, into
-
-
-def starts_of(sizes: Sequence[int] | Ints) -> Ints:
-    """Turn sizes of parts to where each begins, with the end of all.
-
-    Example:
-        >>> starts_of([2, 0, 3]).tolist()
-        [0, 2, 2, 5]
-    """
-    return np.concatenate([[0], np.cumsum(np.asarray(sizes, np.int64))]).astype(np.int64)
+        return xy, scores, by_image

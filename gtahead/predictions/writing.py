@@ -89,9 +89,7 @@ def _rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
         if not np.isnan(predictions.counts[row]):
             out["count"] = float(predictions.counts[row])
         if predictions.has_points[row]:
-            first, last = predictions.point_starts[row : row + 2]
-            out["points"] = points[first:last].tolist()
+            out["points"] = points[predictions.points_by_image.rows(row)].tolist()
         if predictions.has_boxes[row]:
-            first, last = predictions.box_starts[row : row + 2]
-            out["boxes"] = boxes[first:last].tolist()
+            out["boxes"] = boxes[predictions.boxes_by_image.rows(row)].tolist()
         yield out

@@ -274,7 +274,7 @@ def _quoted(text: str) -> str:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "data-set"
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "dataset"
 
 
 def _blocks(release: Release, changelog: str) -> dict[str, str]:

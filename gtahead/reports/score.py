@@ -260,7 +260,7 @@ def _faults(score: Score) -> str:
     listed = faults(
         score.ground_truth,
         score.points_xy,
-        score.starts,
+        score.by_image,
         score.states["found"],
         score.matching,
         score.radius,
@@ -350,8 +350,8 @@ def _shot(score: Score, row: int, file: Path | None) -> str:
     ground_truth, matching = score.ground_truth, score.matching
     assert matching is not None
     width, height = ground_truth.images.sizes_wh[row].tolist()
-    mine = slice(score.starts[row], score.starts[row + 1])
-    heads = slice(ground_truth.starts[row], ground_truth.starts[row + 1])
+    mine = score.by_image.rows(row)
+    heads = ground_truth.by_image.rows(row)
     missed = ~ground_truth.ignored[heads] & ~matching.found(len(ground_truth.points_xy))[heads]
     found = score.points_xy[mine]
     size = max(width, height) / 240

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.arrays import Floats, Ints
-from gtahead.predictions.table import starts_of
+from gtahead.arrays import Floats, Ragged
 from gtahead.scoring import metrics
 from gtahead.scoring.detection import average_precision, match_boxes
 from gtahead.scoring.ground_truth import GroundTruth
@@ -69,14 +68,12 @@ def _decoded(ground_truth: GroundTruth, stride: int) -> dict[str, float]:
     cells = np.column_stack([of[shown], np.floor(points[shown] / stride)]).astype(np.int64)
     cells = np.unique(cells, axis=0)
     found = np.asarray((cells[:, 1:] + 0.5) * stride, np.float64)
-    sums, starts = (
-        dict[str, Floats](),
-        starts_of(np.bincount(cells[:, 0], minlength=len(ground_truth))),
-    )
-    sums |= metrics.counting_states(ground_truth, np.diff(starts).astype(np.float64))
+    sums: dict[str, Floats] = {}
+    by_image = Ragged.from_index(cells[:, 0], len(ground_truth))
+    sums |= metrics.counting_states(ground_truth, by_image.counts.astype(np.float64))
     name = "large" if "large" in metrics.radii_known(ground_truth) else "8px"
-    matching = metrics.match_within(ground_truth, found, starts, name)
-    sums |= metrics.matching_states(ground_truth, starts, matching, name)
+    matching = metrics.match_within(ground_truth, found, by_image, name)
+    sums |= metrics.matching_states(ground_truth, by_image, matching, name)
     values = metrics.values_of(metrics.totals(sums))
     return {
         "stride": stride,
@@ -103,12 +100,16 @@ def _jittered(ground_truth: GroundTruth) -> Floats | None:
 
 def _pseudo_boxes(ground_truth: GroundTruth, boxes: Floats) -> dict[str, float]:
     keep = ~ground_truth.ignored
-    before = np.concatenate([[0], np.cumsum(keep)])
-    starts: Ints = before[ground_truth.starts]
+    starts = ground_truth.by_image.where(keep).offsets
     scores = np.random.default_rng(SEED + 1).random(int(keep.sum()))
     known = np.nan_to_num(ground_truth.boxes_xyxy)
     detections = match_boxes(
-        boxes[keep], scores, starts, known, ground_truth.starts, ground_truth.ignored
+        boxes[keep],
+        scores,
+        starts,
+        known,
+        ground_truth.by_image.offsets,
+        ground_truth.ignored,
     )
     precisions, _ = average_precision(detections)
     return {

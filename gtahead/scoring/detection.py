@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Floats, Ints
-
-Engine = Literal["auto", "plain", "compiled"]
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """As COCO's: what a box has to share with a head's."""
@@ -58,7 +55,6 @@ def match_boxes(
     ignored: Booleans,
     *,
     cap: int | None = None,
-    engine: Engine = "auto",
 ) -> Detections:
     """Match boxes with heads at every IoU threshold, as COCO does: best score first, best IoU.
 
@@ -70,29 +66,16 @@ def match_boxes(
         head_starts: (F + 1,) where each image's heads begin.
         ignored: (N,) heads that are neither hit nor missed; any number of boxes may lie on one.
         cap: how many boxes of an image are looked at; None for all.
-        engine: "plain" is the reference; "compiled" looks at boxes that overlap alone.
     """
     order, kept_starts = _by_score(scores, starts, cap)
     boxes = np.ascontiguousarray(boxes_xyxy[order], np.float64)
     outcomes = np.zeros((len(IOU_THRESHOLDS), len(boxes)), np.int8)
     heads = np.ascontiguousarray(heads_xyxy, np.float64)
     flags = np.ascontiguousarray(ignored, np.bool_)
-    done = False
-    if engine != "plain":
-        try:
-            from gtahead.scoring.detection_compiled import match_all
-        except ImportError:
-            if engine == "compiled":
-                raise
-        else:
-            thresholds = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)
-            match_all(
-                boxes, kept_starts, heads, np.asarray(head_starts), flags, thresholds, outcomes
-            )
-            done = True
-    if not done:
-        for (a, b), (c, d) in zip(pairwise(kept_starts), pairwise(head_starts), strict=True):
-            outcomes[:, a:b] = _match_one(boxes[a:b], heads[c:d], flags[c:d])
+    from gtahead.scoring.detection_compiled import match_all
+
+    thresholds = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)
+    match_all(boxes, kept_starts, heads, np.asarray(head_starts), flags, thresholds, outcomes)
     frames = np.repeat(np.arange(len(kept_starts) - 1), np.diff(kept_starts))
     by_score = np.argsort(-scores[order], kind="stable")
     counted = np.concatenate([[0], np.cumsum(~flags)])
@@ -113,29 +96,6 @@ def _by_score(scores: Floats, starts: Ints, cap: int | None) -> tuple[Ints, Ints
     rank = np.arange(len(order)) - np.asarray(starts)[frames]
     sizes = np.minimum(np.diff(starts), cap)
     return order[rank < cap], np.concatenate([[0], np.cumsum(sizes)])
-
-
-def _match_one(boxes: Floats, heads: Floats, ignored: Booleans) -> npt.NDArray[np.int8]:
-    """Match one image's boxes, by descending score: the plain reference."""
-    out = np.zeros((len(IOU_THRESHOLDS), len(boxes)), np.int8)
-    order = np.argsort(ignored, kind="stable")
-    overlaps = _overlaps(boxes, heads[order], ignored[order])
-    flags = ignored[order]
-    for level, threshold in enumerate(IOU_THRESHOLDS):
-        taken = np.zeros(len(heads), np.bool_)
-        for row in range(len(boxes)):
-            best, found = min(threshold, 1 - 1e-10), -1
-            for head in range(len(heads)):
-                if taken[head] and not flags[head]:
-                    continue
-                if found >= 0 and not flags[found] and flags[head]:
-                    break
-                if overlaps[row, head] >= best:
-                    best, found = overlaps[row, head], head
-            if found >= 0:
-                taken[found] = True
-                out[level, row] = NEITHER if flags[found] else HIT
-    return out
 
 
 def _overlaps(boxes: Floats, heads: Floats, ignored: Booleans) -> Floats:

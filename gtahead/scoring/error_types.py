@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gtahead.annotation.nearest import mean_distances_by_frame
-from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.arrays import Booleans, Floats, Ints, Ragged
 from gtahead.predictions import Predictions
 from gtahead.scoring import metrics
 from gtahead.scoring.detection import average_precision, match_boxes
@@ -48,7 +48,7 @@ class ErrorType:
 def faults(
     ground_truth: GroundTruth,
     points_xy: Floats,
-    starts: Ints,
+    by_image: Ragged,
     found: Floats,
     matching: Matching,
     radius: str,
@@ -58,14 +58,14 @@ def faults(
     Args:
         ground_truth: the heads.
         points_xy: (P, 2) found points in pixels.
-        starts: (F + 1,) where each image's begin.
+        by_image: which of them are of which image.
         found: (F,) predicted counts.
         matching: of the found points.
         radius: within which they were matched, one of `metrics.RADII`.
     """
     missed = ~ground_truth.ignored & ~matching.found(len(ground_truth.points_xy))
     of_heads = ground_truth.frame_of_heads
-    of_points = np.repeat(np.arange(len(ground_truth)), np.diff(starts))
+    of_points = by_image.index
     hits, false = int(matching.hits.sum()), matching.false
     heads = int(ground_truth.counts.sum())
     rows = []
@@ -83,7 +83,7 @@ def faults(
         fault(f"missed, {name}", of_heads[rest & those], +1)
         rest = rest & ~those
     fault("missed, other", of_heads[rest], +1)
-    second = _on_found_heads(ground_truth, points_xy, starts, matching, radius)
+    second = _on_found_heads(ground_truth, points_xy, by_image, matching, radius)
     fault("false, second on a head", of_points[false & second], -1)
     fault("false, background", of_points[false & ~second], -1)
     return rows
@@ -108,21 +108,25 @@ def _sorts_of_missed(ground_truth: GroundTruth) -> list[tuple[str, Booleans]]:
 
 
 def _nearest(ground_truth: GroundTruth) -> Floats:
-    return mean_distances_by_frame(ground_truth.points_xy, ground_truth.starts, 1)
+    return mean_distances_by_frame(ground_truth.points_xy, ground_truth.by_image.offsets, 1)
 
 
 def _on_found_heads(
-    ground_truth: GroundTruth, points_xy: Floats, starts: Ints, matching: Matching, radius: str
+    ground_truth: GroundTruth, points_xy: Floats, by_image: Ragged, matching: Matching, radius: str
 ) -> Booleans:
     """Return which found points lie on a head that another one has found."""
     rest = ~matching.hits
-    before = np.concatenate([[0], np.cumsum(rest)])
     on = np.zeros(len(points_xy), np.bool_)
     # With the heads that are found for ignored ones, whatever lies on one is reported.
     found = matching.found(len(ground_truth.points_xy))
     radii = np.nan_to_num(metrics.radii_of(ground_truth, radius), nan=1.0)
     again = match_points(
-        points_xy[rest], before[starts], ground_truth.points_xy, radii, ground_truth.starts, found
+        points_xy[rest],
+        by_image.where(rest).offsets,
+        ground_truth.points_xy,
+        radii,
+        ground_truth.by_image.offsets,
+        found,
     )
     on[rest] = again.on_ignored
     return on
@@ -141,9 +145,9 @@ def fixed_boxes(
     """
     if predictions is None or not predictions.has_boxes.any() or not ground_truth.has_boxes:
         return None
-    boxes, starts = predictions.boxes_xyxy.copy(), predictions.box_starts
+    boxes, by_image = predictions.boxes_xyxy.copy(), predictions.boxes_by_image
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    matching = metrics.match_within(ground_truth, centres, starts, "large")
+    matching = metrics.match_within(ground_truth, centres, by_image, "large")
     rows = np.flatnonzero(matching.hits)
     own = ground_truth.boxes_xyxy[matching.head_of[rows]]
     low, high = np.maximum(boxes[rows, :2], own[:, :2]), np.minimum(boxes[rows, 2:], own[:, 2:])
@@ -153,6 +157,11 @@ def fixed_boxes(
     boxes[rows[off]] = own[off]
     known = np.nan_to_num(ground_truth.boxes_xyxy)
     detections = match_boxes(
-        boxes, predictions.box_scores, starts, known, ground_truth.starts, ground_truth.ignored
+        boxes,
+        predictions.box_scores,
+        by_image.offsets,
+        known,
+        ground_truth.by_image.offsets,
+        ground_truth.ignored,
     )
     return int(off.sum()), float(average_precision(detections)[0][0])

@@ -11,7 +11,7 @@ import numpy as np
 
 from gtahead import storage
 from gtahead._version import __version__
-from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.arrays import Booleans, Floats, Ints, Ragged
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.predictions import Predictions, arrange, geometry_hints, read_predictions
@@ -57,7 +57,7 @@ class Score:
         radius: within which they were matched.
         states: (F,) states of each image by name.
         points_xy: (P, 2) found points from the threshold on.
-        starts: (F + 1,) where each image's begin.
+        by_image: which of them are of which image.
         detections: what became of each box; None where there are none.
     """
 
@@ -69,7 +69,7 @@ class Score:
     radius: str = "8px"
     states: dict[str, Floats] = field(default_factory=dict)
     points_xy: Floats = field(default_factory=lambda: np.empty((0, 2)))
-    starts: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
+    by_image: Ragged = field(default_factory=lambda: Ragged.from_counts([]))
     detections: Detections | None = None
 
     @property
@@ -180,7 +180,7 @@ def benchmark(
         f1 = thresholds.f1_at(ground_truth, arranged, chosen.f1_best, run.radius)
         document["threshold"]["f1_at_f1_best"] = f1
     if sweep and run.located:
-        document["sweep"] = thresholds.sweep(ground_truth, run.points_xy, run.starts)
+        document["sweep"] = thresholds.sweep(ground_truth, run.points_xy, run.by_image)
     if run.scored:
         document["curve"] = thresholds.threshold_curve(ground_truth, arranged)
     document["baselines"] = baselines.trivial(ground_truth)
@@ -204,7 +204,7 @@ def benchmark(
         run.radius,
         run.states,
         run.points_xy,
-        run.starts,
+        run.by_image,
         run.detections,
     )
 
@@ -299,21 +299,20 @@ class _Evaluation:
     ) -> None:
         self.ground_truth, self.predictions = ground_truth, predictions
         least = 0.0 if threshold is None else threshold
-        xy, scores, starts = predictions.heads()
+        xy, scores, by_image = predictions.heads()
         self.scored = threshold is not None
         keep = scores >= least
-        before = np.concatenate([[0], np.cumsum(keep)])
-        self.points_xy, self.starts = xy[keep], before[starts]
+        self.points_xy, self.by_image = xy[keep], by_image.where(keep)
         self.located = bool((predictions.has_points | predictions.has_boxes).any())
         found = metrics.counts_of(predictions, least)
         self.states: dict[str, Floats] = metrics.counting_states(ground_truth, found)
         self.matching: Matching | None = None
         self.radius = "8px"
         if self.located:
-            self.states |= metrics.game_states(ground_truth, self.points_xy, self.starts)
+            self.states |= metrics.game_states(ground_truth, self.points_xy, self.by_image)
             for name in metrics.radii_known(ground_truth):
-                matching = metrics.match_within(ground_truth, self.points_xy, self.starts, name)
-                self.states |= metrics.matching_states(ground_truth, self.starts, matching, name)
+                matching = metrics.match_within(ground_truth, self.points_xy, self.by_image, name)
+                self.states |= metrics.matching_states(ground_truth, self.by_image, matching, name)
                 if name == "large" or (name == "8px" and self.matching is None):
                     self.matching, self.radius = matching, name
         self.detections: Detections | None = None
@@ -322,9 +321,9 @@ class _Evaluation:
             self.detections = self.match()
             self.overlaps = overlaps_of(
                 predictions.boxes_xyxy,
-                predictions.box_starts,
+                predictions.boxes_by_image.offsets,
                 ground_truth.boxes_xyxy,
-                ground_truth.starts,
+                ground_truth.by_image.offsets,
                 self._unsure(),
             )
             self.states |= self._jaccard(predictions.box_scores >= least)
@@ -341,9 +340,9 @@ class _Evaluation:
         return match_boxes(
             self.predictions.boxes_xyxy,
             self.predictions.box_scores,
-            self.predictions.box_starts,
+            self.predictions.boxes_by_image.offsets,
             known,
-            self.ground_truth.starts,
+            self.ground_truth.by_image.offsets,
             self._unsure(),
             cap=cap,
         )
@@ -462,7 +461,7 @@ def _intervals(
 def _capped(run: _Evaluation) -> dict[str, Any]:
     """Return what COCO's evaluation prints: the best 100 boxes of each image."""
     precisions, recalls = average_precision(run.match(COCO_CAP))
-    sizes = np.diff(run.predictions.box_starts)
+    sizes = run.predictions.boxes_by_image.counts
     return {
         "max_detections": COCO_CAP,
         "boxes_cut": int(np.maximum(sizes - COCO_CAP, 0).sum()),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.arrays import Booleans, Floats, Ints, Ragged
 from gtahead.captures import CAPTURES
 from gtahead.dataset import Dataset
 from gtahead.dataset.manifest import MANIFEST
@@ -25,7 +25,6 @@ from gtahead.formats.nwpu_lists import localisation_list
 from gtahead.ingest.exports import exported_as
 from gtahead.ingest.model import BrokenSequence, CapturedSequence
 from gtahead.predictions import Images
-from gtahead.predictions.table import starts_of
 from gtahead.readers import choose_reader
 from gtahead.tables.canonical import BOX, CAPTURED
 
@@ -38,7 +37,7 @@ class GroundTruth:
         name: of the data, for people.
         split: that is scored; None where the data has none.
         images: their ids, sizes, sequences and numbers.
-        starts: (F + 1,) where each image's heads begin.
+        by_image: which heads are of which of the F images.
         points_xy: (N, 2) pixels.
         boxes_xyxy: (N, 4) pixels, NaN where a head has none.
         sigmas: (N, 2) radii of a small and a large hit in pixels, NaN where unknown.
@@ -53,7 +52,7 @@ class GroundTruth:
     name: str
     split: str | None
     images: Images
-    starts: Ints
+    by_image: Ragged
     points_xy: Floats
     boxes_xyxy: Floats
     sigmas: Floats
@@ -70,13 +69,12 @@ class GroundTruth:
     @property
     def counts(self) -> Floats:
         """(F,) heads that count."""
-        kept = np.concatenate([[0], np.cumsum(~self.ignored)])
-        return np.diff(kept[self.starts]).astype(np.float64)
+        return self.by_image.count(~self.ignored).astype(np.float64)
 
     @property
     def frame_of_heads(self) -> Ints:
         """(N,) row of each head's image."""
-        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+        return self.by_image.index
 
     @property
     def clusters(self) -> tuple[list[str], Ints]:
@@ -194,7 +192,7 @@ def ground_truth_of(opened: Dataset, part: Dataset, split: str) -> GroundTruth:
             np.array([numbers[name] for name in mine["frame_id"]], np.int64),
             others,
         ),
-        starts=starts_of(sizes),
+        by_image=Ragged.from_counts(sizes),
         points_xy=np.stack([joined["x"], joined["y"]], axis=1),
         boxes_xyxy=boxes,
         sigmas=sigmas_of(boxes),
@@ -254,7 +252,7 @@ def _of_columns(
         name=name,
         split=None,
         images=images,
-        starts=starts_of(sizes),
+        by_image=Ragged.from_counts(sizes),
         points_xy=np.stack([heads["x"], heads["y"]], axis=1).reshape(-1, 2),
         boxes_xyxy=boxes,
         sigmas=sigmas_of(boxes),
@@ -301,7 +299,7 @@ def _of_list(path: Path) -> GroundTruth:
         name=path.name,
         split=None,
         images=Images(ids, np.zeros((len(ids), 2), np.int64), None, np.arange(1, len(ids) + 1)),
-        starts=starts_of([len(values) for values in groups]),
+        by_image=Ragged.from_counts([len(values) for values in groups]),
         points_xy=table[:, :2],
         boxes_xyxy=np.full((len(table), 4), np.nan),
         sigmas=table[:, 2:4],

@@ -17,7 +17,7 @@ from math import isfinite
 
 import numpy as np
 
-from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.arrays import Floats, Ints, Ragged
 from gtahead.predictions import Predictions
 from gtahead.scoring.ground_truth import GroundTruth
 from gtahead.scoring.matching import Matching, match_points
@@ -177,9 +177,8 @@ BY_GROUP = (*(name for name, metric in METRICS.items() if metric.by_group), "rec
 
 def counts_of(predictions: Predictions, threshold: float) -> Floats:
     """Return (F,) predicted counts: the given ones, else the heads at or above the threshold."""
-    _, scores, starts = predictions.heads()
-    kept = np.concatenate([[0], np.cumsum(scores >= threshold)])
-    counted = np.diff(kept[starts]).astype(np.float64)
+    _, scores, by_image = predictions.heads()
+    counted = by_image.count(scores >= threshold).astype(np.float64)
     return np.where(np.isnan(predictions.counts), counted, predictions.counts)
 
 
@@ -201,7 +200,9 @@ def counting_states(ground_truth: GroundTruth, found: Floats) -> dict[str, Float
     }
 
 
-def game_states(ground_truth: GroundTruth, points_xy: Floats, starts: Ints) -> dict[str, Floats]:
+def game_states(
+    ground_truth: GroundTruth, points_xy: Floats, by_image: Ragged
+) -> dict[str, Floats]:
     """Return sums of absolute errors over cells, (F,) each; of images whose size is known.
 
     Cells are half-open; a point outside its image is of the nearest cell.
@@ -211,7 +212,7 @@ def game_states(ground_truth: GroundTruth, points_xy: Floats, starts: Ints) -> d
     frames = len(ground_truth)
     if not (sides > 0).all():
         return {}
-    of_points = np.repeat(np.arange(frames), np.diff(starts))
+    of_points = by_image.index
     of_heads = ground_truth.frame_of_heads[counted]
     out = {}
     for level in GAME_LEVELS:
@@ -243,29 +244,30 @@ def radii_known(ground_truth: GroundTruth) -> list[str]:
     return [name for name in RADII if np.isfinite(radii_of(ground_truth, name)[counted]).all()]
 
 
-def match_within(ground_truth: GroundTruth, points_xy: Floats, starts: Ints, name: str) -> Matching:
+def match_within(
+    ground_truth: GroundTruth, points_xy: Floats, by_image: Ragged, name: str
+) -> Matching:
     """Match found points with the heads, within one of `RADII`."""
     radii = radii_of(ground_truth, name)
     radii = np.where(np.isfinite(radii), radii, 1.0)  # of ignored heads without a box
     return match_points(
-        points_xy, starts, ground_truth.points_xy, radii, ground_truth.starts, ground_truth.ignored
+        points_xy,
+        by_image.offsets,
+        ground_truth.points_xy,
+        radii,
+        ground_truth.by_image.offsets,
+        ground_truth.ignored,
     )
 
 
 def matching_states(
-    ground_truth: GroundTruth, starts: Ints, matching: Matching, name: str
+    ground_truth: GroundTruth, by_image: Ragged, matching: Matching, name: str
 ) -> dict[str, Floats]:
     """Return hits, false heads and missed ones at one radius, (F,) each."""
-    frames = len(ground_truth)
-    of = np.repeat(np.arange(frames), np.diff(starts))
-
-    def count(chosen: Booleans) -> Floats:
-        return np.bincount(of[chosen], minlength=frames).astype(np.float64)
-
-    hits = count(matching.hits)
+    hits = by_image.count(matching.hits).astype(np.float64)
     return {
         f"hits_{name}": hits,
-        f"false_{name}": count(matching.false),
+        f"false_{name}": by_image.count(matching.false).astype(np.float64),
         f"missed_{name}": ground_truth.counts - hits,
     }
 

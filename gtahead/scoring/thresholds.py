@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.arrays import Floats, Ints
+from gtahead.arrays import Floats, Ragged
 from gtahead.predictions import Predictions
 from gtahead.scoring import metrics
 from gtahead.scoring.ground_truth import GroundTruth
@@ -65,21 +65,20 @@ def f1_at(
     ground_truth: GroundTruth, predictions: Predictions, least: float, radius: str
 ) -> float | None:
     """Return F1 within one of `metrics.RADII` from a threshold on; None without heads or points."""
-    xy, scores, starts = predictions.heads()
+    xy, scores, by_image = predictions.heads()
     keep = scores >= least
-    before = np.concatenate([[0], np.cumsum(keep)])
-    matching = metrics.match_within(ground_truth, xy[keep], before[starts], radius)
+    matching = metrics.match_within(ground_truth, xy[keep], by_image.where(keep), radius)
     hits, false = int(matching.hits.sum()), int(matching.false.sum())
     total = hits + false + int(ground_truth.counts.sum())
     return 2 * hits / total if total else None
 
 
-def sweep(ground_truth: GroundTruth, points_xy: Floats, starts: Ints) -> dict[str, Any]:
+def sweep(ground_truth: GroundTruth, points_xy: Floats, by_image: Ragged) -> dict[str, Any]:
     """Return precision, recall and F1 at radii of 1 to 100 px and their means, as for UCF-QNRF."""
     rows: dict[str, Any] = {"precision": [], "recall": [], "f1": []}
     heads = ground_truth.counts.sum()
     for radius in range(1, SWEEP_PX + 1):
-        matching = metrics.match_within(ground_truth, points_xy, starts, f"{radius}px")
+        matching = metrics.match_within(ground_truth, points_xy, by_image, f"{radius}px")
         hits, false = float(matching.hits.sum()), float(matching.false.sum())
         precision = hits / (hits + false) if hits + false else 0.0
         recall = hits / heads if heads else 0.0

@@ -12,9 +12,8 @@ import torch
 from torch.nn.functional import pad
 from torchvision.ops import box_iou
 
-from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.arrays import Booleans, Floats, Ints, Ragged
 from gtahead.predictions import Predictions
-from gtahead.predictions.table import starts_of
 from gtahead.training.crops import Image, normalised, scaled
 from gtahead.training.detectors import Detector, Found
 from gtahead.training.detectors.detector import MULTIPLE
@@ -201,9 +200,9 @@ def as_predictions(
         has_boxes=np.full(count, detects),
         points_xy=np.empty((0, 2)),
         point_scores=np.empty(0),
-        point_starts=np.zeros(count + 1, np.int64),
+        points_by_image=Ragged.from_counts([0] * count),
         boxes_xyxy=np.concatenate(boxes),
         box_scores=np.concatenate(scores),
-        box_starts=starts_of([len(one.scores) for one in found]),
+        boxes_by_image=Ragged.from_counts([len(one.scores) for one in found]),
         header=header,
     )

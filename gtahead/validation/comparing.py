@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.arrays import Floats
+from gtahead.arrays import Floats, Ragged
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
@@ -101,10 +101,9 @@ def _frames_of(folder: Path, kind: Format, findings: Findings) -> Iterator[tuple
         heads = captured.heads
         names = ("x", "y") if _by_points(kind) else CAPTURED
         values = np.stack([heads[name] for name in names], axis=1)
-        ends = np.searchsorted(heads["frame_index"], np.arange(len(captured.frames) + 1))
+        by_frame = Ragged.from_index(heads["frame_index"], len(captured.frames))
         for index, frame in enumerate(captured.frames):
-            part = values[ends[index] : ends[index + 1]]
-            yield f"{source.name}/{frame.frame}", part
+            yield f"{source.name}/{frame.frame}", values[by_frame.rows(index)]
 
 
 def _by_points(kind: Format) -> bool:

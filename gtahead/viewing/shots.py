@@ -205,8 +205,8 @@ def _of_score(dataset: Dataset, folder: Path, predictions: str | Path, split: st
 def _found(score: Score, row: int) -> MatchedHeads:
     ground_truth, matching = score.ground_truth, score.matching
     assert matching is not None
-    mine = slice(score.starts[row], score.starts[row + 1])
-    heads = slice(ground_truth.starts[row], ground_truth.starts[row + 1])
+    mine = score.by_image.rows(row)
+    heads = ground_truth.by_image.rows(row)
     missed = ~ground_truth.ignored[heads] & ~matching.found(len(ground_truth.points_xy))[heads]
     points = score.points_xy[mine]
     return MatchedHeads(

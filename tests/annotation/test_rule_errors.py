@@ -34,7 +34,7 @@ def test_camera_and_joints_are_good_at_every_pitch(target: Path) -> None:
     assert rules["knn"]["all"]["mean_iou"] < rules["camera"]["all"]["mean_iou"]
 
 
-def test_figures_are_those_of_boxes_in_the_data_set(target: Path, tmp_path: Path) -> None:
+def test_figures_are_those_of_boxes_in_the_dataset(target: Path, tmp_path: Path) -> None:
     """`camera` again, without what evaluates: annotate, read both boxes, compare."""
     reported = evaluate(target).rules["camera"]["all"]
     true = {frame.frame_id: frame for frame in Dataset.open(target)}

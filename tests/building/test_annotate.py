@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import gtahead, manifest, spawn_gtahead
+from helpers import but_slow, gtahead, manifest, spawn_gtahead
 
 from gtahead import Dataset, InputError, UsageError, annotate, build, simulate, storage
 
@@ -101,17 +101,28 @@ def test_the_same_rules_write_nothing(target: Path) -> None:
     assert files(target) == was
 
 
-@pytest.mark.parametrize(
-    ("point", "done"),
-    [
+KILLS = [
+    (point, done, workers, next_one)
+    for point, done in (
         ("labelled", False),
         ("decided", True),
         ("manifest-gone", True),
         ("heads-replaced", True),
         ("annotated", True),
-    ],
+    )
+    for workers, next_one in ((1, "annotate"), (2, "annotate"), (1, "build"))
+]
+FAST_KILLS = [
+    ("labelled", False, 2, "annotate"),
+    ("manifest-gone", True, 1, "annotate"),
+    ("heads-replaced", True, 1, "build"),
+]
+
+
+@pytest.mark.parametrize(
+    ("point", "done", "workers", "next_one"),
+    but_slow(FAST_KILLS, *(kill for kill in KILLS if kill not in FAST_KILLS)),
 )
-@pytest.mark.parametrize(("workers", "next_one"), [(1, "annotate"), (2, "annotate"), (1, "build")])
 def test_killed_is_all_or_nothing(
     capture: Path,
     target: Path,
@@ -148,7 +159,7 @@ def test_killed_is_all_or_nothing(
         assert files(target) == was
 
 
-def test_interrupted_leaves_the_data_set_as_it_was(target: Path) -> None:
+def test_interrupted_leaves_the_dataset_as_it_was(target: Path) -> None:
     was = files(target)
     stopped = spawn_gtahead(
         *("annotate", target, "--boxes", "knn"), env={"GTAHEAD_CRASH_AT": "labelled:INT"}
@@ -209,7 +220,7 @@ def test_help_and_summary(target: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated"])
-def test_a_table_that_is_gone_is_told_by_name(target: Path, damage: str) -> None:
+def test_a_table_that_is_gone_is_reported_by_name(target: Path, damage: str) -> None:
     path = target / "heads" / f"{Dataset.open(target).sequences[2]}.parquet"
     if damage == "missing":
         path.unlink()

@@ -398,7 +398,7 @@ def test_message_exit_status_and_what_is_kept(tmp_path: Path, name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["no frames", "0 bytes", "ragged rows"])
-def test_strict_stops_without_a_data_set(tmp_path: Path, name: str) -> None:
+def test_strict_stops_without_a_dataset(tmp_path: Path, name: str) -> None:
     captures = tmp_path / "captures"
     captures.mkdir()
     CASES[name][0](make_sequence(captures))

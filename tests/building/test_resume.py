@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from helpers import (
+    but_slow,
     edit_sequence,
     gtahead,
     image,
@@ -45,9 +46,13 @@ def tree(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
-    "point", ["marking", "images-placed", "record-written", "frames-written", "manifest-written"]
+    ("point", "workers"),
+    but_slow(
+        [("images-placed", 1), ("record-written", 2), ("manifest-written", 1)],
+        *[("marking", 1), ("marking", 2), ("images-placed", 2), ("record-written", 1)],
+        *[("frames-written", 1), ("frames-written", 2), ("manifest-written", 2)],
+    ),
 )
 def test_killed_and_run_again_equals_undisturbed(
     captures: Path, tmp_path: Path, point: str, workers: int
@@ -81,8 +86,10 @@ def test_a_killed_worker_costs_nothing(captures: Path, tmp_path: Path) -> None:
     assert manifest(target) == manifest(whole)
 
 
-@pytest.mark.parametrize(("name", "code"), [("INT", 130), ("TERM", 143)])
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "code", "workers"),
+    but_slow([("INT", 130, 2), ("TERM", 143, 1)], ("INT", 130, 1), ("TERM", 143, 2)),
+)
 def test_interrupted_is_resumable(
     captures: Path, tmp_path: Path, name: str, code: int, workers: int
 ) -> None:

@@ -70,7 +70,7 @@ def _replace_column(path: Path, name: str, values: list[Any]) -> None:
     pyarrow.parquet.write_table(table, path)
 
 
-def test_fresh_follows_no_path_out_of_the_data_set(
+def test_fresh_follows_no_path_out_of_the_dataset(
     captures: Path, built: Path, tmp_path: Path
 ) -> None:
     victim = tmp_path / "victim.parquet"
@@ -111,7 +111,7 @@ def _swap(target: Path) -> None:
         (lambda t: (t / "images/a/000001.jpg").rename(t / "images/a/x"), None),
     ],
 )
-def test_damage_is_seen_and_the_next_build_mends_it(
+def test_damage_is_seen_and_the_next_build_fixes_it(
     captures: Path, built: Path, damage: Callable[[Path], object], message: str | None
 ) -> None:
     before = tree(built)
@@ -383,7 +383,7 @@ def test_given_splits_that_leak_are_said(tmp_path: Path) -> None:
     )
 
 
-def test_one_camera_is_one_place_however_it_looks(tmp_path: Path) -> None:
+def test_one_camera_is_one_location_however_it_looks(tmp_path: Path) -> None:
     captures = tmp_path / "captures"
     captures.mkdir()
     poses = [

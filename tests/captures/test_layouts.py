@@ -163,7 +163,7 @@ def _built(root: Path, out: Path) -> tuple[gtahead.Dataset, BuildReport]:
 
 
 @pytest.mark.parametrize("name", BUILT)
-def test_data_sets_of_one_scene_agree(name: str, tmp_path: Path) -> None:
+def test_datasets_of_one_scene_agree(name: str, tmp_path: Path) -> None:
     scene = crowd()
     wanted, _ = _built(layouts.write_native(tmp_path, scene), tmp_path / "native-set")
     found, report = _built(BUILT[name](tmp_path, scene), tmp_path / "set")

@@ -91,7 +91,7 @@ def test_positions_that_fit_nothing_give_no_depth(tmp_path: Path, world: bool) -
 
 
 @pytest.mark.parametrize("size", [1e300, 2**70, 3 * 10**9, -1, 0, "wide"])
-def test_absurd_sizes_are_the_data_sets_own(tmp_path: Path, size: object) -> None:
+def test_absurd_sizes_are_the_datasets_own(tmp_path: Path, size: object) -> None:
     root = layouts.write_motsynth(tmp_path, crowd())
     edit(root, lambda d: [image.update(width=size) for image in d["images"]])
     edit(root, lambda d: d["info"].update(fy=1e-320))
@@ -229,7 +229,7 @@ def test_what_may_be_missing(tmp_path: Path, key: str) -> None:
     assert np.isfinite(sequence.heads["x"]).all()
 
 
-def test_a_truncated_file_names_the_place(tmp_path: Path) -> None:
+def test_a_truncated_file_names_the_location(tmp_path: Path) -> None:
     root = layouts.write_motsynth(tmp_path, crowd())
     data = (root / LABELS).read_bytes()
     (root / LABELS).write_bytes(data[: len(data) // 2])

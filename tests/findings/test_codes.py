@@ -41,7 +41,7 @@ def test_unknown_codes_are_bugs() -> None:
         Finding("no-such-code", Where())
 
 
-def test_every_code_says_what_and_how_to_mend() -> None:
+def test_every_code_says_what_and_how_to_fix() -> None:
     for code, kind in CODES.items():
         assert code == code.lower()
         assert " " not in code

@@ -237,7 +237,7 @@ def test_size_order_and_spacing_of_a_file_change_no_fingerprint(tmp_path: Path) 
         ),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+def test_what_is_wrong_is_said_with_its_location(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(InputError) as caught:
         read_coco(tmp_path / "a.json", "a.json")

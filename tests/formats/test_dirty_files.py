@@ -14,7 +14,7 @@ import pytest
 from helpers import image, mutated
 
 import gtahead
-from gtahead import Dataset, GtaheadError
+from gtahead import Dataset, GtaheadError, InputError
 from gtahead.building import BuildReport
 from gtahead.formats import FORMATS
 
@@ -142,6 +142,47 @@ def test_yolo_of_several_classes(tmp_path: Path) -> None:
     assert frames["a"].boxes_xyxy.tolist() == [[24, 18, 40, 30]]
     assert frames["b"].count == 0  # YOLO's own convention: no file, no object
     assert report.findings.totals["other-class"] == 1
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "names: [person, head]",
+        "names: {1: head, 0: person}",
+        "names:\r\n- person # a comment\r\n\r\n- 'head'\r\nnc: 2",
+        "names:\n  1: head\n  0: person",
+        'nc: 2\nnames: ["person",\n  "head"]',
+    ],
+)
+def test_yolo_names_as_yaml_writes_them(tmp_path: Path, names: str) -> None:
+    raw = tmp_path / "raw"
+    for folder in ("images/train", "labels/train"):
+        (raw / folder).mkdir(parents=True)
+    (raw / "images" / "train" / "a.jpg").write_bytes(image(1))
+    (raw / "labels" / "train" / "a.txt").write_text("1 0.5 0.5 0.25 0.25\n0 0.1 0.1 0.1 0.1\n")
+    (raw / "data.yaml").write_bytes(names.encode())
+    _, frames = built(raw)
+    assert frames["a"].boxes_xyxy.tolist() == [[24, 18, 40, 30]]
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ("names: [head", "data.yaml: not YAML: while parsing a flow sequence"),
+        ("names: 5", "data.yaml > names: names must be a list, or a mapping"),
+        ("names: {a: head, b: person}", "data.yaml > names: names must be a list, or a mapping"),
+    ],
+)
+def test_yolo_names_that_cannot_be_read(tmp_path: Path, names: str, says: str) -> None:
+    raw = tmp_path / "raw"
+    for folder in ("images/train", "labels/train"):
+        (raw / folder).mkdir(parents=True)
+    (raw / "images" / "train" / "a.jpg").write_bytes(image(1))
+    (raw / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.25 0.25\n")
+    (raw / "data.yaml").write_text(names)
+    with pytest.raises(InputError) as caught:
+        built(raw)
+    assert str(caught.value).startswith(says)
 
 
 def test_turned_images_with_labels_of_either_kind(tmp_path: Path) -> None:

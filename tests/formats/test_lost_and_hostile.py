@@ -28,9 +28,7 @@ def built(raw: Path) -> BuildReport:
     return library.build(raw, raw.parent / "again", workers=1)
 
 
-def test_relative_data_sets_are_exported_by_one_process(
-    small_dataset: Path, tmp_path: Path
-) -> None:
+def test_relative_datasets_are_exported_by_one_process(small_dataset: Path, tmp_path: Path) -> None:
     shutil.copytree(small_dataset, tmp_path / "dataset")
     done = spawn_gtahead("export", "--format", "coco", "--workers", "1", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")

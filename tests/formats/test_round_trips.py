@@ -78,7 +78,7 @@ def there_and_back(dataset: Path, name: str, folder: Path, **options: Any) -> Pa
 
 
 @pytest.mark.parametrize("name", READ)
-def test_a_data_set_comes_back(small_dataset: Path, tmp_path: Path, name: str) -> None:
+def test_a_dataset_comes_back(small_dataset: Path, tmp_path: Path, name: str) -> None:
     back = there_and_back(small_dataset, name, tmp_path)
     assert_same(small_dataset, back, FORMATS[name])
 
@@ -118,7 +118,7 @@ sequences = st.dictionaries(
 @pytest.mark.parametrize("name", READ)
 @settings(max_examples=8)
 @given(drawn=sequences)
-def test_drawn_data_sets_come_back(name: str, drawn: dict[str, Any]) -> None:
+def test_drawn_datasets_come_back(name: str, drawn: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make_captures(root / "captures", drawn)
@@ -154,7 +154,7 @@ def test_same_bytes_whoever_writes_when(
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
-def test_every_frame_has_a_place(small_dataset: Path, tmp_path: Path, name: str) -> None:
+def test_every_frame_has_a_location(small_dataset: Path, tmp_path: Path, name: str) -> None:
     report = gtahead.export(
         small_dataset, tmp_path / "out", format=name, allow_lossy=True, workers=1
     )

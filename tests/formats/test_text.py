@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gtahead.arrays import Ragged
 from gtahead.formats.base import Batch, ExportFrame, HeadColumns, Options
 from gtahead.formats.coco import annotation_rows
 from gtahead.formats.text import RowFormat, fixed, fixed_within
@@ -76,7 +77,7 @@ def test_compiled_annotations_are_plain_annotations(count: int, seed: int) -> No
         occluded=random.integers(-1, 2, count).astype(np.int8),
         ignored=random.integers(0, 2, count).astype(np.bool_),
     )
-    batch = Batch("train", frames, heads, bounds, Path(), "", (0, 1), Options())
+    batch = Batch("train", frames, heads, Ragged(bounds), Path(), "", (0, 1), Options())
     plain, compiled = (
         b"".join(map(bytes, annotation_rows(batch, e))) for e in ("plain", "compiled")
     )  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gtahead import InputError, UsageError
+from gtahead.arrays import Ragged
 from gtahead.findings import Findings
 from gtahead.predictions import (
     Images,
@@ -50,11 +51,19 @@ def read(path: Path) -> tuple[Predictions, Findings]:
 
 
 def same(one: Predictions, other: Predictions) -> bool:
-    columns = ("counts", "has_points", "has_boxes", "points_xy", "point_scores", "point_starts")
-    columns += ("boxes_xyxy", "box_scores", "box_starts")
-    return one.images == other.images and all(
-        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "counts")
-        for name in columns
+    columns = ("counts", "has_points", "has_boxes", "points_xy", "point_scores")
+    columns += ("boxes_xyxy", "box_scores")
+    layouts = ("points_by_image", "boxes_by_image")
+    alike = all(
+        np.array_equal(getattr(one, name).offsets, getattr(other, name).offsets) for name in layouts
+    )
+    return (
+        one.images == other.images
+        and alike
+        and all(
+            np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "counts")
+            for name in columns
+        )
     )
 
 
@@ -115,7 +124,7 @@ def test_lists_of_other_programs(tmp_path: Path) -> None:
     assert read(folder)[0].images == mot.images
 
 
-def test_all_faults_are_told_in_one_pass(tmp_path: Path) -> None:
+def test_all_faults_are_reported_in_one_pass(tmp_path: Path) -> None:
     rows = [
         {"image": "a", "points": [[1, 2], [1, 2, 3, 4], ["1", 2, 3], [1, 2, 0.5], [1, 2, True]]},
         {"image": "b", "points": [[1, 2, 1.5], [1, 2, -0.1], [1e12, 2, 0.5]]},
@@ -149,7 +158,7 @@ def test_all_faults_are_told_in_one_pass(tmp_path: Path) -> None:
     assert len(read_one.points_xy) == 1  # what is fine stays
 
 
-def test_nan_is_told_at_its_place(tmp_path: Path) -> None:
+def test_nan_is_reported_at_its_location(tmp_path: Path) -> None:
     text = json.dumps(document([{"image": "a", "points": [[1.0, float("nan"), 0.5]]}]))
     _, findings = read(save(tmp_path / "a.json", text.encode()))
     (finding,) = findings
@@ -256,18 +265,18 @@ def test_images_that_are_unknown_twice_or_missing(tmp_path: Path) -> None:
     ]
     found, findings = arranged(path, "zero")
     assert findings.totals == {"no-such-image": 2, "image-twice": 1, "scored-as-empty": 2}
-    assert found.point_starts.tolist() == [0, 0, 0, 0]
+    assert found.points_by_image.counts.tolist() == [0, 0, 0]
     coco = [{"image_id": 4, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]
     found, findings = arranged(save(tmp_path / "b.json", coco))
     assert not findings.totals  # a list of detections can't name an image without any
-    assert np.diff(found.box_starts).tolist() == [1, 0, 0]
+    assert found.boxes_by_image.counts.tolist() == [1, 0, 0]
 
 
 def hints(xy: np.ndarray, boxes: np.ndarray | None = None) -> set[str]:
     count = len(xy) if boxes is None else len(boxes)
     images = Images([f"{k}" for k in range(4)], np.array([[1000, 600]] * 4), None, np.arange(4))
-    starts = np.linspace(0, count, 5).astype(np.int64)
-    none = np.zeros(5, np.int64)
+    layout = Ragged(np.linspace(0, count, 5).astype(np.int64))
+    none = Ragged.from_counts([0] * 4)
     found = Predictions(
         "gtahead",
         list(images.ids),
@@ -276,10 +285,10 @@ def hints(xy: np.ndarray, boxes: np.ndarray | None = None) -> set[str]:
         np.full(4, boxes is not None),
         xy if boxes is None else np.empty((0, 2)),
         np.ones(count if boxes is None else 0),
-        starts if boxes is None else none,
+        layout if boxes is None else none,
         np.empty((0, 4)) if boxes is None else boxes,
         np.ones(0 if boxes is None else count),
-        none if boxes is None else starts,
+        none if boxes is None else layout,
     )
     findings = Findings()
     geometry_hints(found, images, findings, "a.json")

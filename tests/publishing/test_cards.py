@@ -74,7 +74,7 @@ def test_what_cannot_be_published(old: str, new: str, message: str, release: Pat
     assert any(message in one for one in faults(release)), faults(release)
 
 
-def test_a_card_with_a_placeholder_is_neither_fit_nor_pushed(release: Path) -> None:
+def test_a_card_with_a_locationholder_is_neither_fit_nor_pushed(release: Path) -> None:
     change(release, "## Limits", "## Limits\n\nTODO: say more")
     done = gtahead("publish", "check", release, "--no-load")
     assert done.code == 1

@@ -233,7 +233,7 @@ def test_damaged_facts(release: Path) -> None:
     assert "Traceback" not in done.err
 
 
-def test_a_data_set_is_no_release(tiny_dataset: Path, tmp_path: Path) -> None:
+def test_a_dataset_is_no_release(tiny_dataset: Path, tmp_path: Path) -> None:
     for command in ("plan", "check"):
         done = gtahead("publish", command, tiny_dataset)
         assert done.code == 1

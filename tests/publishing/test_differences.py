@@ -98,7 +98,7 @@ def test_the_next_version_is_proposed(staged: Path, tiny_dataset: Path, tmp_path
     assert done.out.startswith("2,883 heads with another sigma.\n")
 
 
-def test_what_is_no_data_set(captures: Path, staged: Path) -> None:
+def test_what_is_no_dataset(captures: Path, staged: Path) -> None:
     done = gtahead("diff", staged, captures)
     assert done.code == 1
     assert "not a gtahead dataset" in done.err

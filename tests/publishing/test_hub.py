@@ -244,7 +244,7 @@ def test_what_passes_is_tried_again(
         ("POST", "commit", 413, "the hub finds it too large"),
     ],
 )
-def test_what_does_not_pass_is_told_and_goes_on_later(
+def test_what_does_not_pass_is_reported_and_goes_on_later(
     method: str,
     pattern: str,
     how: int | str,

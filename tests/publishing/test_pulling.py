@@ -14,7 +14,7 @@ from helpers import gtahead, manifest, spawn_gtahead
 import gtahead as library
 
 
-def test_a_folder_gives_the_same_data_set(staged: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+def test_a_folder_gives_the_same_dataset(staged: Path, tiny_dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "dataset"
     report = library.pull(staged, out)
     mine, source = manifest(out), manifest(tiny_dataset)
@@ -73,7 +73,7 @@ def test_other_peoples_folders_stay(staged: Path, tiny_dataset: Path, tmp_path: 
     assert gtahead("pull", staged, "--out", tmp_path / "x", "--revision", "main").code == 2
 
 
-def test_what_is_not_of_the_data_set_stays(staged: Path, release: Path, tmp_path: Path) -> None:
+def test_what_is_not_of_the_dataset_stays(staged: Path, release: Path, tmp_path: Path) -> None:
     out = tmp_path / "dataset"
     assert gtahead("pull", staged, "--out", out).code == 0
     (out / "notes.txt").write_text("mine")
@@ -95,7 +95,7 @@ def test_what_is_not_of_the_data_set_stays(staged: Path, release: Path, tmp_path
     assert (fake / "thesis.tex").exists()
 
 
-def test_a_data_set_that_somebody_works_on_stays(staged: Path, tmp_path: Path) -> None:
+def test_a_dataset_that_somebody_works_on_stays(staged: Path, tmp_path: Path) -> None:
     out = tmp_path / "dataset"
     assert gtahead("pull", staged, "--out", out).code == 0
     code = (
@@ -117,7 +117,7 @@ def test_a_data_set_that_somebody_works_on_stays(staged: Path, tmp_path: Path) -
     assert list(tmp_path.glob(".part*")) == []
 
 
-def test_an_annotation_belongs_in_the_data_set(release: Path) -> None:
+def test_an_annotation_belongs_in_the_dataset(release: Path) -> None:
     done = gtahead("annotate", release, "--sigma", "fixed:8")
     assert done.code == 1
     assert "a release" in done.err

@@ -47,7 +47,7 @@ def save_again(path: Path, quality: int = 70, suffix: str = ".jpg", scale: float
     return to
 
 
-def test_the_very_frames_give_the_very_data_set(
+def test_the_very_frames_give_the_very_dataset(
     labels: Path, frames: Path, tiny_dataset: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"

@@ -37,7 +37,7 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "dataset"
 
 
-def test_a_release_is_a_data_set_with_what_a_hub_needs(staged: Path, tiny_dataset: Path) -> None:
+def test_a_release_is_a_dataset_with_what_a_hub_needs(staged: Path, tiny_dataset: Path) -> None:
     names = set(contents(staged))
     assert {"README.md", "LICENSE", "croissant.json", "manifest.json", "frames.parquet"} <= names
     assert {f"data/{s}-00000-of-00001.parquet" for s in ("train", "validation", "test")} <= names

@@ -14,8 +14,8 @@ from helpers import gtahead, make_sequence
 
 import gtahead as library
 from gtahead import Dataset, InputError, UsageError, schemas
+from gtahead.arrays import Ragged
 from gtahead.predictions import Predictions, write_predictions
-from gtahead.predictions.table import starts_of
 from gtahead.scoring import Score, metrics, read_result, write_result
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
@@ -67,7 +67,7 @@ def scored(dataset: Path, tmp_path: Path) -> Score:
 def perfect(dataset: Path) -> Predictions:
     frames = list(Dataset.open(dataset).select(split="test"))
     boxes = [frame.boxes_xyxy[frame.counted] for frame in frames]
-    none = np.zeros(len(frames) + 1, np.int64)
+    none = Ragged.from_counts([0] * len(frames))
     return Predictions(
         "gtahead",
         [frame.frame_id for frame in frames],
@@ -79,7 +79,7 @@ def perfect(dataset: Path) -> Predictions:
         none,
         np.concatenate(boxes),
         np.linspace(1, 0.5, sum(map(len, boxes))),
-        starts_of([len(part) for part in boxes]),
+        Ragged.from_counts([len(part) for part in boxes]),
         header={"method": {"name": "perfect", "threshold": 0.5}},
     )
 
@@ -198,7 +198,7 @@ def test_ignored_heads_count_nowhere_but_in_counting(tmp_path: Path) -> None:
         ("t.txt", "", "empty"),
     ],
 )
-def test_a_truth_that_cant_be_one_is_refused(
+def test_a_ground_truth_that_cant_be_one_is_refused(
     tmp_path: Path, name: str, content: Any, said: str
 ) -> None:
     (tmp_path / "p.txt").write_text("1 1 2 3\n")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gtahead.arrays import Ragged
 from gtahead.predictions import Images
-from gtahead.predictions.table import starts_of
 from gtahead.scoring import baselines, metrics
 from gtahead.scoring.ground_truth import GroundTruth, sigmas_of
 
@@ -28,7 +28,7 @@ def ground_truth_of(
             None,
             np.arange(len(images)),
         ),
-        starts_of([len(p) for p in images]),
+        Ragged.from_counts([len(p) for p in images]),
         np.concatenate([np.empty((0, 2)), *images]),
         np.full((count, 4), np.nan),
         np.full((count, 2), np.nan),
@@ -66,14 +66,14 @@ def test_game_equals_plain_loops(seed: int, size: tuple[int, int]) -> None:
         return np.where(rng.random(some.shape) < 0.3, np.round(some * 8 / 64) * 64 / 8, some)
 
     heads, found = [points(), points()], [points(), points()]
-    starts = np.concatenate([[0], np.cumsum([len(p) for p in found])])
-    states = metrics.game_states(ground_truth_of(heads, size), np.concatenate(found), starts)
+    by_image = Ragged.from_counts([len(p) for p in found])
+    states = metrics.game_states(ground_truth_of(heads, size), np.concatenate(found), by_image)
     for level in metrics.GAME_LEVELS:
         wanted = [game(f, h, size, level) for f, h in zip(found, heads, strict=True)]
         assert states[f"game{level}"].tolist() == wanted
 
 
-def test_figures_are_their_definitions() -> None:
+def test_metrics_are_their_definitions() -> None:
     rng = np.random.default_rng(2)
     real = np.array([0.0, 3, 10, 0, 7, 150])
     ground_truth = ground_truth_of([rng.uniform(0, 9, (int(n), 2)) for n in real], (10, 10))
@@ -93,7 +93,7 @@ def test_ignored_heads_are_no_heads() -> None:
     heads = np.array([[1.0, 1], [5, 5], [8, 8]])
     ground_truth = ground_truth_of([heads], (10, 10), ignored=1)
     assert ground_truth.counts.tolist() == [2]
-    states = metrics.game_states(ground_truth, heads[:2], np.array([0, 2]))
+    states = metrics.game_states(ground_truth, heads[:2], Ragged.from_counts([2]))
     assert states["game3"].tolist() == [0]
 
 

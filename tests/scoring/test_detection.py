@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-from itertools import combinations
+from itertools import combinations, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import imported_from
 
 from gtahead.scoring.curves import curves_of, detection_metrics
 from gtahead.scoring.detection import (
@@ -17,6 +19,9 @@ from gtahead.scoring.detection import (
     match_boxes,
     overlaps_of,
 )
+
+with imported_from(Path(__file__).parent, "plain_detection") as (plain_detection,):
+    match_one = plain_detection.match_one
 
 
 def scene(seed: int, frames: int = 8) -> tuple[np.ndarray, ...]:
@@ -103,11 +108,21 @@ def test_equal_to_pycocotools(seed: int, cap: int | None) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_engines_agree(seed: int) -> None:
-    values = scene(seed, 4)
-    for cap in (None, 10):
-        one, other = (match_boxes(*values, cap=cap, engine=e) for e in ("plain", "compiled"))  # type: ignore[arg-type]
-        assert (one.outcomes == other.outcomes).all()
+def test_boxes_are_matched_as_by_the_plain_reference(seed: int) -> None:
+    boxes, scores, starts, heads, head_starts, ignored = scene(seed, 4)
+    found = match_boxes(boxes, scores, starts, heads, head_starts, ignored)
+    order = np.concatenate(
+        [a + np.argsort(-scores[a:b], kind="stable") for a, b in pairwise(starts)]
+    )
+    wanted = np.concatenate(
+        [
+            match_one(boxes[order[a:b]], heads[c:d], ignored[c:d])
+            for (a, b), (c, d) in zip(pairwise(starts), pairwise(head_starts), strict=True)
+        ],
+        axis=1,
+    )
+    by_score = np.argsort(-scores[order], kind="stable")
+    assert (found.outcomes == wanted[:, by_score]).all()
 
 
 @pytest.mark.parametrize("heads", [340, 1000, 5000])

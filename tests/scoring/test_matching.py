@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import imported_from
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from gtahead.scoring.matching import match_points
+
+with imported_from(Path(__file__).parent, "plain_matching") as (plain_matching,):
+    pass
 
 
 def crowd(seed: int, points: int, heads: int, side: float = 40) -> tuple[np.ndarray, ...]:
@@ -26,13 +31,13 @@ def crowd(seed: int, points: int, heads: int, side: float = 40) -> tuple[np.ndar
 
 @settings(max_examples=150)
 @given(st.integers(0, 10**6), st.integers(0, 40), st.integers(0, 40))
-def test_engines_agree_and_hits_are_the_most(seed: int, points: int, heads: int) -> None:
+def test_hits_are_the_most_and_those_of_the_plain_reference(
+    seed: int, points: int, heads: int
+) -> None:
     xy, heads_xy, radii, ignored = crowd(seed, points, heads)
     starts, head_starts = np.array([0, points // 2, points]), np.array([0, heads // 2, heads])
-    one, other = (
-        match_points(xy, starts, heads_xy, radii, head_starts, ignored, engine=engine)
-        for engine in ("plain", "compiled")
-    )
+    one = match_points(xy, starts, heads_xy, radii, head_starts, ignored)
+    other = plain_matching.match_points(xy, starts, heads_xy, radii, head_starts, ignored)
     assert one.head_of.tolist() == other.head_of.tolist()
     assert one.on_ignored.tolist() == other.on_ignored.tolist()
     pairs = one.head_of[one.hits]
@@ -52,16 +57,9 @@ def test_points_on_ignored_heads_leave_hits_to_others() -> None:
     """Two points near one head, one of them on an ignored head: the other one is the hit."""
     points = np.array([[0.0, 0], [3, 0]])
     heads = np.array([[1.0, 0], [-1, 0]])
-    for engine in ("plain", "compiled"):
-        found = match_points(
-            points,
-            np.array([0, 2]),
-            heads,
-            np.array([2.5, 1.5]),
-            np.array([0, 2]),
-            np.array([False, True]),
-            engine=engine,  # type: ignore[arg-type]
-        )
+    at, ignored = np.array([0, 2]), np.array([False, True])
+    for match in (match_points, plain_matching.match_points):
+        found = match(points, at, heads, np.array([2.5, 1.5]), at, ignored)
         assert found.head_of.tolist() == [-1, 0]
         assert found.false.tolist() == [False, False]
 
@@ -69,16 +67,10 @@ def test_points_on_ignored_heads_leave_hits_to_others() -> None:
 def test_a_distance_of_the_radius_is_a_hit() -> None:
     one = np.array([[3.0, 4.0]])
     at = np.array([0, 1])
-    for engine in ("plain", "compiled"):
+    none = np.zeros(1, np.bool_)
+    for match in (match_points, plain_matching.match_points):
         for radius, hit in ((5.0, True), (np.nextafter(5.0, 0), False)):
-            found = match_points(
-                one,
-                at,
-                np.zeros((1, 2)),
-                np.array([radius]),
-                at,
-                engine=engine,  # type: ignore[arg-type]
-            )
+            found = match(one, at, np.zeros((1, 2)), np.array([radius]), at, none)
             assert found.hits.tolist() == [hit]
 
 
@@ -90,7 +82,7 @@ def test_nothing_found_and_nothing_there() -> None:
 
 
 @pytest.mark.parametrize("points", [10_000])
-def test_ten_thousand_points_in_one_place(points: int) -> None:
+def test_ten_thousand_points_in_one_location(points: int) -> None:
     xy = np.full((points, 2), 5.0)
     heads = np.full((340, 2), 5.0)
     found = match_points(xy, np.array([0, points]), heads, np.ones(340), np.array([0, 340]))

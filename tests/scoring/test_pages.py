@@ -145,10 +145,10 @@ def test_ranks_are_shared_where_intervals_overlap(folder: Path, tmp_path: Path) 
             library.leaderboard(wrong)
 
 
-def test_mending_all_faults_is_perfect(folder: Path) -> None:
+def test_fixing_all_faults_is_perfect(folder: Path) -> None:
     score = benchmark(folder / "b.json", folder / "data", resamples=0)
     assert score.matching is not None
-    arguments = (score.ground_truth, score.points_xy, score.starts, score.states["found"])
+    arguments = (score.ground_truth, score.points_xy, score.by_image, score.states["found"])
     listed = error_types.faults(*arguments, score.matching, score.radius)
     sums = metrics.totals(score.states)
     missed = sum(one.count for one in listed if one.name.startswith("missed"))

@@ -286,7 +286,7 @@ def test_a_panning_camera_is_recorded_frame_by_frame(tmp_path: Path) -> None:
     assert report.exit_code == 0
 
 
-def test_a_panned_view_is_the_place_seen_by_the_turned_camera() -> None:
+def test_a_panned_view_is_the_location_seen_by_the_turned_camera() -> None:
     one = replace(plan("small", 3)[4], weather="CLEAR", hour=12.0, pan_deg=6.0, pan_s=20.0)
     scene = Scene(one)
     frame = 10  # a quarter of the way, to the side
@@ -303,7 +303,7 @@ def test_a_panned_view_is_the_place_seen_by_the_turned_camera() -> None:
     assert np.hypot(columns.mean() + 0.5 - u, rows.mean() + 0.5 - v) < 1.5
 
 
-def test_what_is_target_is_drawn(tmp_path: Path) -> None:
+def test_what_is_asked_for_is_drawn(tmp_path: Path) -> None:
     done = gtahead(
         *("simulate", "--out", tmp_path / "c", "--preset", "tiny", "--size", "128x96"),
         *("--heads", "0:30", "--weather", "rain", "--hour", "22.5"),

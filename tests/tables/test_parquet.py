@@ -55,7 +55,7 @@ def test_it_says_what_pyarrow_says(tmp_path: Path, version: str, *, statistics: 
     assert found == wanted
 
 
-def test_every_tables_footer_of_a_data_set(tiny_dataset: Path) -> None:
+def test_every_tables_footer_of_a_dataset(tiny_dataset: Path) -> None:
     for path in tiny_dataset.rglob("*.parquet"):
         with parquet.ParquetFile(path) as source:
             assert sum(group.rows for group in read_footer(path)) == source.metadata.num_rows

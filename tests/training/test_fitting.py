@@ -223,8 +223,9 @@ def test_figures_of_perfect_finds(small_set: Path) -> None:
 
     ground_truth = open_ground_truth(small_set, "validation")
     found = []
-    for first, last in zip(ground_truth.starts[:-1], ground_truth.starts[1:], strict=True):
-        boxes = ground_truth.boxes_xyxy[first:last][~ground_truth.ignored[first:last]]
+    for image in range(len(ground_truth)):
+        rows = ground_truth.by_image.rows(image)
+        boxes = ground_truth.boxes_xyxy[rows][~ground_truth.ignored[rows]]
         found.append(InImage(boxes, np.full(len(boxes), 0.9)))
     threshold, reported = validated(ground_truth, found)
     assert threshold is not None

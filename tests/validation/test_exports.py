@@ -23,7 +23,7 @@ def exported(tiny: Path, out: Path, name: str, **options: Any) -> Path:
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
-def test_every_export_holds_what_its_data_set_holds(tiny: Path, tmp_path: Path, name: str) -> None:
+def test_every_export_holds_what_its_dataset_holds(tiny: Path, tmp_path: Path, name: str) -> None:
     out = exported(tiny, tmp_path / name, name)
     checked = library.validate(out, against=tiny / "dataset", workers=1)
     found = checked.finish()

@@ -144,7 +144,7 @@ def test_captures_exports_and_labels_of_others(
     assert mean > 40  # images are there
 
 
-def test_a_capture_is_drawn_as_its_data_set_is(
+def test_a_capture_is_drawn_as_its_dataset_is(
     tiny_captures: Path, tiny_dataset: Path, tmp_path: Path
 ) -> None:
     for name, path in (("a", tiny_captures), ("b", tiny_dataset)):

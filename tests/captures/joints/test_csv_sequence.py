@@ -541,7 +541,7 @@ def test_folders_whose_names_arent_utf8(tmp_path: Path) -> None:
 # MTA
 
 
-def test_cameras_of_one_place_stay_together(tmp_path: Path) -> None:
+def test_cameras_of_one_location_stay_together(tmp_path: Path) -> None:
     """The same ids in two cameras are two sequences' heads; animals are left out."""
     shown = scene()
     shown.extra["animals"] = {3}
@@ -564,7 +564,7 @@ def test_cameras_of_one_place_stay_together(tmp_path: Path) -> None:
     }
 
 
-def test_splits_of_one_place_leak(tmp_path: Path) -> None:
+def test_splits_of_one_location_leak(tmp_path: Path) -> None:
     layouts.write_mta(tmp_path, scene(), split="train")
     root = layouts.write_mta(tmp_path, crowd(8, 3), split="test")
     done = build(root)
