@@ -1,4 +1,4 @@
-"""Rows of numbers as text, by a compiled loop: `RowFormat` of `textrows` says what it means."""
+"""Rows of numbers as text, by a compiled loop: `RowFormat` of `text` says what it means."""
 
 from __future__ import annotations
 
