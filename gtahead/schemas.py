@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from contextlib import suppress
+from functools import cache, reduce
 from importlib import resources
+from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -153,19 +155,20 @@ def _wrong_type(error: msgspec.ValidationError, data: bytes, file: str, remedy: 
     else:
         what = _expected(message)
         if len(data) <= MAX_QUOTED_BYTES:
-            value = parse_json(data, file)
-            for part in parts:
-                value = value[part]  # type: ignore[index]
-            if isinstance(value, dict) or (isinstance(value, list) and _nests(value)):
-                value = "an object" if isinstance(value, dict) else "a list of lists or objects"
-            elif value is None:
-                value = "null"
+            # Where a key is there twice, the last one counts here, and another one may be wrong.
+            with suppress(LookupError, TypeError):
+                value = _shown(reduce(getitem, parts, parse_json(data, file)))
     pointer = "".join(f"/{part}" for part in parts)
     return InputError(what, where=Where(file, field=pointer or None), value=value, remedy=remedy)
 
 
-def _nests(values: list[Any]) -> bool:
-    return any(isinstance(value, list | dict) for value in values)
+def _shown(value: Any) -> object:  # noqa: ANN401 - JSON
+    """Return a value as a message quotes it; what nests is only named."""
+    if value is None or isinstance(value, dict):
+        return "null" if value is None else "an object"
+    if isinstance(value, list) and any(isinstance(one, list | dict) for one in value):
+        return "a list of lists or objects"
+    return value
 
 
 def _expected(message: str) -> str:

@@ -304,7 +304,7 @@ def read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Captured
 def _image(
     source: SequenceSource, shot: _PartShot, people: int
 ) -> tuple[str, tuple[LayerFiles, ...], bool]:
-    """Name an image's image and its layers, and say whether all of them are there.
+    """Name a frame's image and its layers, and whether all of them are there.
 
     Where one is missing, the image is named that is: some people are labelled and not shown.
     """

@@ -37,7 +37,7 @@ def command(
 ) -> int:
     """Make a dataset of published LABELS, without images, and your own frames.
 
-    A file belongs to the frame with its sha256; what was saved again is found by how it looks. A
+    A file belongs to the frame with its sha256; what was saved again is found by how it looks. An
     image that looks like several frames is taken only where its name says which.
 
     Exit 0: every frame has its image. 3: some have none, the rest was made. 1: none matches.

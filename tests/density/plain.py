@@ -67,15 +67,3 @@ def heatmap(points: Floats, sigmas: Floats, stride: int, cut: float, out: Map) -
         down = np.exp(-((np.arange(top, bottom) - row) ** 2) / (2 * sigma_y**2))
         patch = down.astype(np.float32)[:, None] * across.astype(np.float32)
         np.maximum(out[top:bottom, left:right], patch, out=out[top:bottom, left:right])
-
-
-def fidt(points: Floats, stride: int, values: Map, out: Map) -> None:
-    """Look up each cell's value by its squared distance, in cells, to the nearest head's cell."""
-    from scipy.ndimage import distance_transform_edt
-
-    empty = np.ones(out.shape, np.bool_)
-    columns, rows = np.floor(points / stride).astype(np.int64).T
-    empty[rows, columns] = False
-    squares = np.rint(distance_transform_edt(empty) ** 2).astype(np.int64)
-    near = squares < len(values)
-    out[near] = values[squares[near]]
