@@ -1,6 +1,6 @@
 # make demo   a fresh machine: environment, core install, then the main job end to end
 # make demo-train   with torch: simulates, trains a detector for a minute, predicts, scores
-# make test   a fresh machine: environment, install, lint, types, the fast tests
+# make test   a fresh machine: environment, install, lint, types, docs, wheel, the fast tests
 # make test-slow   many kills, full size: run before a release
 
 # A step whose output goes through tee fails all the same.
@@ -26,7 +26,7 @@ $(OLDER)/.done:
 	$(OLDER)/bin/python -m pip --disable-pip-version-check --no-input install --quiet "datasets==3.6.0" pillow
 	touch $@
 
-.PHONY: demo demo-train test test-slow lint types fast docs clean
+.PHONY: demo demo-train test test-slow lint types site wheel fast docs clean
 
 # The stamps are younger than what decides about the installation.
 $(VENV)/.core: pyproject.toml constraints.txt
@@ -105,10 +105,22 @@ types: $(VENV)/.dev
 fast: $(VENV)/.dev $(AXE)
 	$(BIN)/python -m pytest -n 2 -m "not slow" --durations=15
 
-test: lint types fast
+# The docs: every page made from the code is up to date, and mkdocs has nothing to warn of.
+site: $(VENV)/.dev
+	$(BIN)/python tools/make_docs.py --check
+	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+
+# The wheel: built, unpacked elsewhere, and run from there.
+wheel: $(VENV)/.dev
+	rm -rf build/wheel
+	$(PIP) wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir build/wheel .
+	$(BIN)/python tools/check_wheel.py build/wheel
+
+test: lint types site wheel fast
 
 test-slow: $(VENV)/.dev $(AXE) $(OLDER)/.done
-	GTAHEAD_OLDER_DATASETS=$(abspath $(OLDER)/bin/python) $(BIN)/python -m pytest -n 2 -m slow --durations=15
+	GTAHEAD_OLDER_DATASETS=$(abspath $(OLDER)/bin/python) GTAHEAD_THOROUGH=1 \
+	  $(BIN)/python -m pytest -n 2 -m "slow or hypothesis" --durations=15
 
 docs: $(VENV)/.dev
 	$(BIN)/python tools/make_docs.py

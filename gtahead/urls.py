@@ -118,11 +118,11 @@ def resolve_urls(
 
 
 _mirrored: dict[str, str] = {}
-"""URLs of the resolve_urls that were mirrored in this process, by path."""
+"""What was mirrored in this process: URL by path of the mirror."""
 
 
 def with_urls(text: str) -> str:
-    """Name mirrored resolve_urls in a text by their URLs, as the user knows them."""
+    """Put URLs in the place of their mirrors' paths in a text, as the user knows them."""
     for path, url in _mirrored.items():
         text = text.replace(path, url)
     return text

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import fcntl
+import multiprocessing
 import os
 import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import chdir
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+# As many native threads as there are processes of tests: one each. Before numpy is imported.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 sys.path.insert(0, str(Path(__file__).parent))  # for `helpers`, whichever way pytest imports
 
-settings.register_profile("gtahead", derandomize=True, deadline=None, max_examples=60)
-settings.load_profile("gtahead")
+settings.register_profile("fast", derandomize=True, deadline=None, max_examples=20)
+settings.register_profile("thorough", settings.get_profile("fast"), max_examples=200)
+settings.load_profile("thorough" if "GTAHEAD_THOROUGH" in os.environ else "fast")
 
 # Shells start background jobs deaf to Ctrl-C, which their children inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the server that forks workers, and commands for `spawn_gtahead`: once, all imported."""
+    if "PYTEST_XDIST_WORKER" in os.environ or not session.config.getoption("numprocesses", None):
+        multiprocessing.set_forkserver_preload(["forked"])
+        from gtahead.parallel import pool
+
+        with pool._as_workers_begin():
+            forkserver.ensure_running()
 
 
 @pytest.fixture(autouse=True)

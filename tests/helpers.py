@@ -14,19 +14,25 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import cv2
-import forked
+import forked as server
 import numpy as np
 import pytest
 
 from gtahead.captures.native import write_sequence
 
 SIZE_WH = (64, 48)
+
+
+def examples(fast: int) -> int:
+    """How many examples hypothesis draws: so many, or ten times as many in the slow tests."""
+    return fast * (10 if "GTAHEAD_THOROUGH" in os.environ else 1)
 
 
 def but_slow(fast: Sequence[object], *slow: object) -> list[Any]:
@@ -131,19 +137,30 @@ def gtahead(*arguments: object) -> Outcome:
     return Outcome(code, out.getvalue(), err.getvalue())
 
 
-def spawn_gtahead(*arguments: object, **options: Any) -> Outcome:
-    """Run the command line as a process of its own; `env` adds to the environment.
+def spawn_gtahead(
+    *arguments: object,
+    forked: bool | None = None,
+    limits: Mapping[int, int] | None = None,
+    **options: Any,
+) -> Outcome:
+    """Run the command line as a process of its own.
 
-    With one worker it is forked from a server that has imported gtahead, which saves a second of
-    imports. Workers of a pool have to inherit the environment, so that others start from scratch.
+    Args:
+        arguments: of the command line.
+        forked: from a server that has imported gtahead, which saves a second of imports; by default
+            where there is one worker, as those of a pool have to inherit the environment.
+        limits: what the process may take, by `RLIMIT_…`.
+        options: `env` adds to the environment, `cwd` is the folder, others are of `subprocess.run`.
     """
     words = [str(argument) for argument in arguments]
-    alone = ("--workers", "1") in pairwise(words)
-    if alone and options.keys() <= {"env", "cwd"}:
-        return _forked(words, **options)
+    alone = ("--workers", "1") in pairwise(words) and options.keys() <= {"env", "cwd"}
+    if alone if forked is None else forked:
+        return _forked(partial(server.run_command, words), limits=limits, **options)
     environment = {**os.environ, **options.pop("env", {})}
+    if limits is not None:
+        options["preexec_fn"] = partial(server.limit, limits)
     done = subprocess.run(
-        [sys.executable, "-m", "gtahead", *map(str, arguments)],
+        [sys.executable, "-m", "gtahead", *words],
         capture_output=True,
         text=True,
         env=environment,
@@ -153,19 +170,27 @@ def spawn_gtahead(*arguments: object, **options: Any) -> Outcome:
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
+def run_code(text: str, cwd: Path, **options: Any) -> Outcome:
+    """Run a script in a folder, as a process of its own."""
+    return _forked(partial(server.run_code, text), cwd=cwd, **options)
+
+
 def _forked(
-    words: list[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    job: Callable[[], None],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    limits: Mapping[int, int] | None = None,
 ) -> Outcome:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["forked"])
     with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder) / "out", Path(folder) / "err"
-        settings = {**os.environ, **(env or {})}
         here = str(cwd or Path.cwd())
-        process = context.Process(target=forked.run, args=(words, settings, here, out, err))
+        arguments = (job, {**os.environ, **(env or {})}, limits or {}, here, Path(folder))
+        process = context.Process(target=server.run, args=arguments)
         process.start()
         process.join(300)
         assert process.exitcode is not None, "it hangs"
+        out, err = (Path(folder) / name for name in ("out", "err"))
         return Outcome(process.exitcode, out.read_text(), err.read_text())
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from helpers import image
+from helpers import Outcome, image, spawn_gtahead
 
 from gtahead.errors import ResourceError
 from gtahead.formats import FORMATS, Format
@@ -26,16 +24,14 @@ def examples(file: str) -> list[str]:
     return [body for name, body in blocks if name == file]
 
 
-def run(path: Path, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command line with another folder in front of the path."""
-    before = [str(path), os.environ.get("PYTHONPATH", str(ROOT))]
-    return subprocess.run(
-        [sys.executable, "-m", "gtahead", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(before)},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-    )
+def run(path: Path, *arguments: object, cwd: Path) -> Outcome:
+    """Run the command line with a plug-in's folder in front of the path."""
+    return spawn_gtahead(*arguments, env={"PYTHONPATH": str(path)}, cwd=cwd, forked=True)
+
+
+def run_copy(copy: Path, *arguments: object, cwd: Path) -> Outcome:
+    """Run the command line of another copy of gtahead."""
+    return spawn_gtahead(*arguments, env={"PYTHONPATH": str(copy)}, cwd=cwd)
 
 
 def install(folder: Path, name: str, points: str, **modules: str) -> Path:
@@ -71,8 +67,8 @@ def world(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / f"{number}.jpg").write_bytes(data)
         (folder / "dots.txt").write_text("0 10.5 20\n0 30 21.25\n1 11 9\n9 1 1\n")
     built = run(plugin, "build", "--raw", "captures", cwd=here)
-    assert built.returncode == 3, built.stderr  # a head of no frame is set aside, by name
-    assert "head-without-frame: a/dots.txt > sequence a" in built.stderr
+    assert built.code == 3, built.err  # a head of no frame is set aside, by name
+    assert "head-without-frame: a/dots.txt > sequence a" in built.err
     return here
 
 
@@ -82,29 +78,29 @@ def test_a_reader_of_another_package(plugin: Path, world: Path) -> None:
     heads = gtahead.Dataset.open(world / "dataset").heads("a")
     assert heads["x"].tolist() == [10.5, 30.0, 11.0]
     named = run(plugin, "build", "--raw", "captures", "--from", "dots", "--out", "d2", cwd=world)
-    assert named.returncode == 3, named.stderr
+    assert named.code == 3, named.err
     (world / "captures" / "b" / "dots.txt").rename(world / "kept")
     (world / "captures" / "b" / "dots.txt").write_text("0 10.5\n")
     broken = run(plugin, "build", "--raw", "captures", "--out", "d3", cwd=world)
     (world / "kept").replace(world / "captures" / "b" / "dots.txt")
-    assert broken.returncode == 3
-    assert "bad-labels-file: b/dots.txt" in broken.stderr
+    assert broken.code == 3
+    assert "bad-labels-file: b/dots.txt" in broken.err
 
 
 def test_a_format_of_another_package(plugin: Path, world: Path) -> None:
     done = run(plugin, "export", "--format", "pairs", "--allow-lossy", "--out", "p", cwd=world)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     lines = "".join(p.read_text() for p in sorted((world / "p").glob("*.pairs"))).splitlines()
     assert "a/000000 10.50,20.00 30.00,21.25" in lines
     assert "a/000002" in lines
     listed = run(plugin, "formats", cwd=world)
-    assert "pairs" in listed.stdout
+    assert "pairs" in listed.out
 
 
 def test_a_detector_of_another_package(plugin: Path, world: Path) -> None:
     settings = ["--set", "crop_wh=[64, 64]", "--set", "epochs=2", "--set", "warmup=0"]
     done = run(plugin, "train", "--detector", "mean-count", "--out", "run", *settings, cwd=world)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert (world / "run" / "model.pt").exists()
 
 
@@ -141,11 +137,9 @@ def test_a_broken_plug_in_is_named(
 def test_a_broken_plug_in_ends_a_command_with_4(tmp_path: Path) -> None:
     site = install(tmp_path / "site", "bad-tool", POINT.format(name="bad"), bad_tool="1 / 0")
     done = run(site, "formats", cwd=tmp_path)
-    assert done.returncode == 4
-    assert done.stderr.startswith(
-        "error: plug-in bad of bad-tool > gtahead.formats: the plug-in can"
-    )
-    assert "Traceback" not in done.stderr
+    assert done.code == 4
+    assert done.err.startswith("error: plug-in bad of bad-tool > gtahead.formats: the plug-in can")
+    assert "Traceback" not in done.err
 
 
 def edited(tmp_path: Path, file: str, above: str, within: str) -> Path:
@@ -168,8 +162,8 @@ def test_a_box_rule(world: Path, tmp_path: Path) -> None:
         tmp_path, "gtahead/annotation/boxes.py", "BOX_RULES", '    "fixed": RuleKind(_fixed'
     )
     shutil.copytree(world / "dataset", tmp_path / "data")
-    done = run(copy, "annotate", "data", "--boxes", "share:share=0.25", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = run_copy(copy, "annotate", "data", "--boxes", "share:share=0.25", cwd=tmp_path)
+    assert done.code == 0, done.err
     import gtahead
 
     boxes = next(iter(gtahead.Dataset.open(tmp_path / "data"))).boxes_xyxy
@@ -181,13 +175,13 @@ def test_a_metric(world: Path, tmp_path: Path) -> None:
         tmp_path, "gtahead/scoring/metrics.py", "METRICS", '        Metric("ap", "AP .50:.95"'
     )
     data = world / "dataset"
-    template = run(copy, "benchmark", "--template", "--data", data, cwd=tmp_path)
-    assert template.returncode == 0, template.stderr
-    (tmp_path / "p.json").write_text(template.stdout)
-    done = run(
+    template = run_copy(copy, "benchmark", "--template", "--data", data, cwd=tmp_path)
+    assert template.code == 0, template.err
+    (tmp_path / "p.json").write_text(template.out)
+    done = run_copy(
         *(copy, "benchmark", "p.json", "--data", data, "--by", "density", "--out", "r.json"),
         cwd=tmp_path,
     )
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"mean count +0\.0000", done.stdout)
+    assert done.code == 0, done.err
+    assert re.search(r"mean count +0\.0000", done.out)
     assert '"mean_found"' in (tmp_path / "r.json").read_text()

@@ -82,11 +82,8 @@ def test_a_image_too_large_for_the_memory_costs_its_frame(
     edit_sequence(folder, lambda document: document.update(width=11_500, height=11_400))
     (folder / "frames" / "000000.jpg").write_bytes(bytes(large))
 
-    def less_memory() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
     arguments = ["build", "--raw", captures, "--out", tmp_path / "out", "--workers", workers]
-    done = spawn_gtahead(*arguments, preexec_fn=less_memory, env=quiet)
+    done = spawn_gtahead(*arguments, limits={resource.RLIMIT_AS: limit}, forked=False)
     assert done.code == 3, done.err
     assert "sequence large > frame 000000: the image can't be read" in done.err
     assert "Traceback" not in done.err

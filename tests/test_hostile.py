@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import resource
+import shutil
 import struct
 import zipfile
 import zlib
@@ -30,11 +31,19 @@ STAGE = ("--repo", "a/b", "--creator", "me", "--licence", "mit", "--i-have-right
 SECRET = "a secret of this machine"
 
 
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("built")
     for name in "ab":
-        make_sequence(tmp_path / "captures", name)
-    library.build(tmp_path / "captures", tmp_path / "dataset", workers=1)
+        make_sequence(root / "captures", name)
+    library.build(root / "captures", root / "dataset", workers=1)
+    return root
+
+
+@pytest.fixture
+def dataset(built: Path, tmp_path: Path) -> Path:
+    """A dataset of one's own, beside its captures."""
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
     return tmp_path / "dataset"
 
 
@@ -142,12 +151,9 @@ def test_no_image_starts_a_program(tmp_path: Path) -> None:
 
 def with_little_memory(*arguments: object) -> Any:
     """Run a command that may have one GiB beyond what its libraries map."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
-        resource.setrlimit(resource.RLIMIT_CPU, (100, 100))
-
-    return spawn_gtahead(*arguments, preexec_fn=limit)
+    limits = {resource.RLIMIT_AS: 4 * 2**30, resource.RLIMIT_CPU: 100}
+    alone = ["--workers", 1] if arguments[0] in ("build", "export") else []
+    return spawn_gtahead(*arguments, *alone, limits=limits, forked=True)
 
 
 def mat(body: bytes, *, packed: bool = True) -> bytes:

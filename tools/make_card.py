@@ -1,4 +1,4 @@
-"""Write DATASET_CARD.md, the example that every card begins as, from the simulated dataset.
+"""Write DATASET_CARD.md, the example of a card, from the simulated dataset.
 
 python tools/make_card.py          # simulates, builds, stages, and takes the card
 python tools/make_card.py --check  # exit 1 where it has fallen behind

@@ -159,9 +159,9 @@ def command(
     if out is not None:
         write_result(out, score.document)
     if html is not None:
-        from gtahead.reports.score import write_page
+        from gtahead.reports.score import write_score
 
-        write_page(Path(html), score, None if ground_truth else Path(against))
+        write_score(Path(html), score, None if ground_truth else Path(against))
     if as_json:
         print_json(score.document)
     elif not quiet:

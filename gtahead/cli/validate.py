@@ -101,9 +101,9 @@ def command(
     if known is not None:
         report["new"] = found.as_dict()
     if html is not None:
-        from gtahead.reports.findings import write_page
+        from gtahead.reports.findings import write_findings
 
-        write_page(Path(html), checked, found)
+        write_findings(Path(html), checked, found)
     if as_json:
         print_json(report)
     elif not quiet:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from gtahead.arrays import Columns, Ints
 from gtahead.dataset import density_level
@@ -20,7 +21,7 @@ from gtahead.formats.batches import require_image
 from gtahead.formats.hub_reading import recognise_shards, scan_shards, unpack
 from gtahead.ingest.exports import TRIPLES
 from gtahead.ingest.labelled_reader import reader_of
-from gtahead.tables.hub import GROUP_ROWS, HubWriter, ImageGroup
+from gtahead.tables.hub import GROUP_ROWS, HubWriter, ImageGroup, features
 
 
 def shard_file(folder: str, split: str, shard: tuple[int, int]) -> str:
@@ -160,102 +161,66 @@ def _write(batch: Batch) -> None:
         write_groups(path, batch, rows, images=True)
 
 
-_HEADS_YAML = """\
-    struct:
-    - {name: id, list: int64}
-    - {name: bbox, list: {list: float32}}
-    - {name: point, list: {list: float32}}
-    - name: category
-      list:
-        class_label: {names: {'0': head}}
-    - {name: occluded, list: bool}
-    - {name: visibility, list: float32}
-    - {name: track_id, list: int64}
-"""
-
-_FRAME_YAML = """\
-  - {name: image_id, dtype: int64}
-  - {name: file_name, dtype: string}
-  - {name: sequence, dtype: string}
-  - {name: frame, dtype: string}
-  - {name: width, dtype: int32}
-  - {name: height, dtype: int32}
-  - {name: num_heads, dtype: int32}
-  - {name: density_level, dtype: string}
-  - {name: weather, dtype: string}
-  - {name: hour, dtype: float32}
-  - {name: location, dtype: string}
-  - {name: fps, dtype: float32}
-  - {name: vfov_deg, dtype: float64}
-  - {name: camera_m, list: float64}
-  - {name: pitch_roll_yaw_deg, list: float64}
-"""
-
-
-def _features(name: str, *, images: bool) -> str:
-    image = "  - {name: image, dtype: image}\n" * images
-    heads = "".join(f"  - name: {struct}\n{_HEADS_YAML}" for struct in ("objects", "ignored"))
-    return f"- config_name: {name}\n  features:\n{image}{_FRAME_YAML}{heads}"
-
-
-def _configuration(name: str, folder: str, splits: Sequence[str], *, default: bool) -> str:
-    files = "".join(f"  - {{split: {s}, path: {folder}/{s}-*.parquet}}\n" for s in splits)
-    first = "  default: true\n" * default
-    return f"- config_name: {name}\n{first}  data_files:\n{files}"
-
-
 def size_category(frames: int) -> str:
     """Return the hub's word for how many rows a dataset has."""
     sizes = ((1000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
     return next((name for most, name in sizes if frames < most), "1M<n<10M")
 
 
-def configurations_yaml(splits: Sequence[str], *, images: bool) -> str:
-    """Write what `load_dataset` needs to know: the configurations and their features.
+def configurations(splits: Sequence[str], *, images: bool) -> dict[str, Any]:
+    """Return what `load_dataset` needs to know: the configurations and their features.
 
     Args:
         splits: those that have frames.
         images: whether there are shards with images beside those of labels.
     """
-    configurations = [("default", "data", True)] if images else []
-    configurations.append(("annotations", "annotations", not images))
-    return "".join(
-        [
-            "configs:\n",
-            *(_configuration(name, f, splits, default=first) for name, f, first in configurations),
-            "dataset_info:\n",
-            *(_features(name, images=f == "data") for name, f, _ in configurations),
-        ]
+    folders = {"default": "data"} if images else {}
+    folders["annotations"] = "annotations"
+    configs: list[dict[str, Any]] = []
+    infos: list[dict[str, Any]] = []
+    for name, folder in folders.items():
+        first = {} if configs else {"default": True}
+        files = [{"split": split, "path": f"{folder}/{split}-*.parquet"} for split in splits]
+        configs.append({"config_name": name, **first, "data_files": files})
+        columns = features(images=folder == "data")
+        infos.append({"config_name": name, "features": columns})
+    return {"configs": configs, "dataset_info": infos}
+
+
+def yaml_text(document: dict[str, Any]) -> str:
+    """Write a card's header: what is small in one line, in the order given."""
+    text: str = yaml.safe_dump(
+        document, sort_keys=False, allow_unicode=True, default_flow_style=None, width=200
     )
+    return text
 
 
 def card(summary: Summary) -> str:
     """Write the card: what `load_dataset` needs to know, and what a reader should."""
     splits = list(summary.splits)
     document = summary.manifest
+    header = {
+        "annotations_creators": ["machine-generated"],
+        "size_categories": [size_category(sum(summary.splits.values()))],
+        "task_categories": ["object-detection"],
+        "tags": ["synthetic", "crowd-counting", "head-detection", "gtahead"],
+        **configurations(splits, images=summary.options.images != "none"),
+    }
     simulated = "Drawn by gtahead's simulator: no image or head comes from a game.\n\n"
-    counts = "\n".join(f"| {split} | {number:,} |" for split, number in summary.splits.items())
-    parts = [
-        "---\n"
-        "annotations_creators: [machine-generated]\n"
-        f"size_categories: ['{size_category(sum(summary.splits.values()))}']\n"
-        "task_categories: [object-detection]\n"
-        "tags: [synthetic, crowd-counting, head-detection, gtahead]\n",
-        configurations_yaml(splits, images=summary.options.images != "none"),
-        "---\n\n# Heads in crowds\n\n",
-        simulated * bool(document["simulated"]),
-        _BODY.format(
-            policy=document["policy"],
-            fingerprint=document["fingerprint"],
-            split=splits[0],
-            counts=counts,
-        ),
-    ]
-    return "".join(parts)
+    body = _BODY.format(
+        simulated=simulated * bool(document["simulated"]),
+        policy=document["policy"],
+        fingerprint=document["fingerprint"],
+        split=splits[0],
+        counts="\n".join(f"| {split} | {number:,} |" for split, number in summary.splits.items()),
+    )
+    return f"---\n{yaml_text(header)}---\n\n{body}"
 
 
 _BODY = """\
-Exported by gtahead from the dataset `{fingerprint}`; count policy `{policy}`.
+# Heads in crowds
+
+{simulated}Exported by gtahead from the dataset `{fingerprint}`; count policy `{policy}`.
 
 ```python
 from datasets import load_dataset

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from importlib import resources
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from gtahead import storage
 from gtahead.annotation.boxes import calibration
 from gtahead.dataset import DENSITY_LEVELS, SPLITS
 from gtahead.errors import InputError, Where
-from gtahead.formats.huggingface import configurations_yaml, size_category
+from gtahead.formats.huggingface import configurations, size_category, yaml_text
 from gtahead.publishing.facts import LICENCES, OTHER, PLACEHOLDERS, Facts
 from gtahead.publishing.releases import CARD, HASHES, Release
+
+if TYPE_CHECKING:
+    import jinja2
 
 MAX_YAML = 100_000
 """Characters of a card's header; the parser is slow, and ours has two thousand."""
@@ -56,12 +61,23 @@ _HEADINGS = {
 }
 
 
-def template() -> str:
-    """Return the card that every new one begins as: the filled example for simulated data."""
-    package = Path(str(resources.files("gtahead")))
-    shipped = package / "DATASET_CARD.md"
-    path = shipped if shipped.is_file() else package.parent / "DATASET_CARD.md"
-    return path.read_text(encoding="utf-8")
+@cache
+def _template() -> jinja2.Template:
+    """Return the card that every new one begins as: its blocks are what the data says."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - Markdown: `text` and `plain` keep it from being HTML
+    )
+    environment.filters.update(
+        number="{:,}".format, sequences=_sequences, text=_no_html, plain=_plain
+    )
+    return environment.get_template("card.md.jinja")
 
 
 def read(folder: Path) -> str | None:
@@ -87,15 +103,14 @@ def write(release: Release, text: str | None = None) -> None:
 
     Args:
         release: of which the card is.
-        text: of the card as it was, whose edits are kept; None begins with the template.
+        text: of the card as it was, whose edits are kept; None begins with a new one.
 
     Raises:
         InputError: marks of blocks that don't belong together.
     """
-    begun = template() if text is None else text
-    if text is None:  # the template's own changelog is another dataset's
-        begun = _filled(begun, "changelog", "")
-    storage.write_bytes(release.folder / CARD, fill(begun, release).encode())
+    if text is None:
+        text = _template().render(_values(release, ""))
+    storage.write_bytes(release.folder / CARD, fill(text, release).encode())
 
 
 def fill(text: str, release: Release) -> str:
@@ -111,7 +126,7 @@ def fill(text: str, release: Release) -> str:
             where=location,
             remedy="fix the marks; `gtahead card --fresh` begins with a new card",
         )
-    blocks = {"yaml": _yaml(release), **_blocks(release, _block(text, "changelog") or "")}
+    blocks = _blocks(release, text)
     if not any(_block(text, name) is not None for name in blocks):
         raise InputError(
             "the card has no block to fill",
@@ -200,16 +215,16 @@ def faults(release: Release) -> Iterator[tuple[str, str]]:
         found = PLACEHOLDERS.search(line)
         if found:
             yield f"line {number}", f"a placeholder: {found.group()}"
-    yaml, body = _parted(text)
-    known = {} if damaged else _blocks(release, _block(text, "changelog") or "")
-    for name, content in known.items():
+    header, body = _parted(text)
+    for name, content in ({} if damaged else _blocks(release, text)).items():
         held = _block(text, name)
         if held is not None and held.strip() != content.strip():
-            yield f"block {name}", "it isn't of this data: run `gtahead card`"
-    if yaml is None:
+            location, what = ("YAML", "its block") if name == "yaml" else (f"block {name}", "it")
+            yield location, f"{what} isn't of this data: run `gtahead card`"
+    if header is None:
         yield "line 1", "no YAML between --- and ---: `datasets` wouldn't know what to load"
     else:
-        yield from _yaml_faults(yaml, release)
+        yield from _yaml_faults(header)
     headings = [line.lower() for line in body.splitlines() if line.startswith("#")]
     for name, what in SECTIONS.items():
         block = _block(body, name)
@@ -223,21 +238,13 @@ def _parted(text: str) -> tuple[str | None, str]:
     return (match.group(1), match.group(2)) if match else (None, text)
 
 
-def _yaml_faults(text: str, release: Release) -> Iterator[tuple[str, str]]:
-    """Compare the YAML with what it has to be, where it isn't what gtahead wrote."""
-    wanted = _yaml(release)
-    block = _block(text, "yaml")
-    if block is not None and block.strip() != wanted.strip():
-        yield "YAML", "its block isn't of this data: run `gtahead card`"
-    if block is None and "configs:" not in text:
+def _yaml_faults(text: str) -> Iterator[tuple[str, str]]:
+    """Return what is wrong with the YAML, whoever wrote it."""
+    if _block(text, "yaml") is None and "configs:" not in text:
         yield "YAML", "no configs: `datasets` wouldn't know what to load"
     keys = [line.partition(":")[0] for line in text.splitlines() if re.match(r"\w+ *:", line)]
     for key in sorted(key.strip() for key, times in Counter(keys).items() if times > 1):
         yield "YAML", f"{key} stands there twice: take one away"
-    try:
-        import yaml
-    except ImportError:  # it comes with the hub's client, and so before anything is pushed
-        return
     try:
         if len(text) > MAX_YAML:
             msg = f"over {MAX_YAML:,} characters"
@@ -254,196 +261,68 @@ def _yaml(release: Release) -> str:
     """Write what the hub and `datasets` need to know."""
     facts = release.facts
     statistics = release.manifest.document["statistics"]
-    splits = [name for name in SPLITS if statistics["splits"][name]["frames"]]
-    lines = [f"pretty_name: {_quoted(facts.name)}", f"license: {facts.licence}"]
+    document: dict[str, Any] = {"pretty_name": facts.name, "license": facts.licence}
     if facts.licence == OTHER:
-        lines += [f"license_name: {_slug(facts.name)}-licence", "license_link: LICENSE"]
-    lines += [
-        "annotations_creators: [machine-generated]",
-        "source_datasets: [original]",
-        f"size_categories: ['{size_category(statistics['frames'])}']",
-        "task_categories: [object-detection]",
-        "tags: [synthetic, crowd-counting, head-detection, image, gtahead]",
-    ]
-    images = facts.images == "original"
-    return "\n".join(lines) + "\n" + configurations_yaml(splits, images=images)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+        document["license_name"] = f"{_slug(facts.name)}-licence"
+        document["license_link"] = "LICENSE"
+    document |= {
+        "annotations_creators": ["machine-generated"],
+        "source_datasets": ["original"],
+        "size_categories": [size_category(statistics["frames"])],
+        "task_categories": ["object-detection"],
+        "tags": ["synthetic", "crowd-counting", "head-detection", "image", "gtahead"],
+    }
+    splits = [name for name in SPLITS if statistics["splits"][name]["frames"]]
+    return yaml_text(document | configurations(splits, images=facts.images == "original"))
 
 
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "dataset"
 
 
-def _blocks(release: Release, changelog: str) -> dict[str, str]:
-    """Write every block of a card's body."""
+def _blocks(release: Release, text: str) -> dict[str, str]:
+    """Write every block of a card; the versions that `text` lists stay in the changelog."""
+    template = _template()
+    context = template.new_context(_values(release, _block(text, "changelog") or ""))
+    return {name: "".join(template.blocks[name](context)) for name in ("yaml", "title", *SECTIONS)}
+
+
+def _values(release: Release, changelog: str) -> dict[str, Any]:
+    """Return what the template needs to know."""
     facts, document = release.facts, release.manifest.document
-    return {
-        "title": f"# {_no_html(facts.name)}",
-        "summary": _summary(release),
-        "loading": _loading(release),
-        "fields": _fields(facts),
-        "splits": _splits(document),
-        "statistics": _statistics(document),
-        "capture": _capture(document),
-        "boxes": _boxes(document),
-        "limits": _limits(document),
-        "licence": _licence(release),
-        "citation": _citation(facts),
-        "contact": _contact(facts),
-        "changelog": _changelog(facts, changelog),
-    }
-
-
-def _all_simulated(document: Mapping[str, Any]) -> bool:
-    return all(source["simulated"] for source in document["sources"] if source["kept"])
-
-
-def _summary(release: Release) -> str:
-    document = release.manifest.document
     statistics = document["statistics"]
-    heads = statistics["heads"]["counted"]
-    if _all_simulated(document):
-        kind = "drawn by gtahead's crowd simulator: no image and no head comes from a game"
-    elif document["simulated"]:
-        kind = "in part captured in a game, in part drawn by gtahead's simulator"
-    else:
-        kind = "captured in a game"
-    what = (
-        "The images are in it."
-        if release.facts.images == "original"
-        else "The images are *not* in it: these are labels and the hashes of the images."
-    )
-    return (
-        f"{heads:,} heads in {statistics['frames']:,} frames of "
-        f"{_sequences(statistics['sequences'])}, {kind}. Every head has a point, a box and what is "
-        f"known of how much of it can be seen; a frame without anybody is data too. {what} It is "
-        "for crowd counting and for detecting heads.\n\n"
-        f"Version {release.facts.version}, fingerprint `{document['fingerprint']}`; made with "
-        f"gtahead {document['gtahead']}, after the paper "
-        "[Mask Focal Loss](https://arxiv.org/abs/2212.11542) (Zhong et al.)."
-    )
+    kept = [source for source in document["sources"] if source["kept"]]
+    return {
+        "facts": facts,
+        "document": document,
+        "statistics": statistics,
+        "yaml": _yaml(release),
+        "images": facts.images == "original",
+        "all_simulated": release.all_simulated,
+        "splits": [name for name in SPLITS if statistics["splits"][name]["frames"]],
+        "density_levels": DENSITY_LEVELS,
+        "dropped": sum(sum(flow["dropped"].values()) for flow in document["ledger"].values()),
+        "tools": sorted(Counter(map(_tool, kept)).items()),
+        "readers": sorted({source["reader"] for source in kept}),
+        "rule_errors": {
+            name: f"{row['p10']:+.0%} to {row['p90']:+.0%}"
+            for name, row in calibration()["rules"].items()
+        },
+        "licence": LICENCES.get(facts.licence, "the terms in LICENSE"),
+        "hashes": HASHES,
+        "key": _slug(facts.repo).replace("-", ""),
+        "older_versions": _older_versions(facts, changelog),
+    }
 
 
 def _sequences(count: int) -> str:
     return f"{count:,} sequence{'s' * (count != 1)}"
 
 
-def _loading(release: Release) -> str:
-    facts = release.facts
-    split = next(
-        name
-        for name in ("test", *SPLITS)
-        if release.manifest.document["statistics"]["splits"][name]["frames"]
-    )
-    more = ""
-    if facts.images == "original":
-        more = (
-            f'\n`load_dataset("{facts.repo}", "annotations")` has the labels without the images; '
-            "`streaming=True` downloads only what is used.\n"
-        )
-    return (
-        "```python\n"
-        "from datasets import load_dataset\n"
-        f'frames = load_dataset("{facts.repo}", split="{split}")\n'
-        'print(len(frames), sum(len(objects["id"]) for objects in frames["objects"]))\n'
-        f"```\n{more}\n"
-        f"`gtahead pull {facts.repo}` makes a gtahead dataset of it, with every column and the "
-        "same fingerprints, to be exported as COCO, YOLO and others, trained on and scored against."
-    )
-
-
-def _fields(facts: Facts) -> str:
-    image = "| `image` | the image |\n" * (facts.images == "original")
-    return (
-        "| field | meaning |\n|---|---|\n"
-        + image
-        + "| `image_id` | number from 1 on, the same in COCO exports |\n"
-        "| `file_name`, `sequence`, `frame` | names; `<sequence>/<frame>` is the frame's id |\n"
-        "| `width`, `height` | pixels |\n"
-        "| `num_heads`, `density_level` | heads that count; 0, 1-100, 101-500, 501-5000, >5000 |\n"
-        "| `weather`, `hour`, `location`, `fps` | as captured, null where unknown |\n"
-        "| `vfov_deg`, `camera_m`, `pitch_roll_yaw_deg` | the camera, null where unknown |\n"
-        "| `objects` | the heads that count, as lists |\n"
-        "| `ignored` | heads that are neither to be found nor missed, as lists |\n\n"
-        "Of each head: `id`; `bbox` is x, y, width, height and `point` is x, y of the centre of "
-        "the visible head, in pixels from the top-left corner of the image; `category` is 0, "
-        "`head`; `occluded` and `visibility` (the visible share), null where unknown; "
-        "`track_id` is the person within the sequence.\n\n"
-        "`frames.parquet` and `heads/` are gtahead's own tables, with depth, world position, "
-        "sigmas and where each box comes from."
-    )
-
-
-def _splits(document: Mapping[str, Any]) -> str:
-    rows = ["| split | sequences | frames | heads |", "|---|---|---|---|"]
-    for name in SPLITS:
-        row = document["statistics"]["splits"][name]
-        rows.append(f"| {name} | {row['sequences']:,} | {row['frames']:,} | {row['heads']:,} |")
-    how = (
-        "They are the captures' own."
-        if document["splits"]["how"] == "given"
-        else "A search spread heads, frames, weather, day and night over them; `manifest.json` "
-        "certifies how evenly, under `splits`."
-    )
-    return (
-        "\n".join(rows)
-        + "\n\nSplits are made by sequence, never by frame; sequences of one location "
-        f"or one camera stay together. {how}"
-    )
-
-
-def _statistics(document: Mapping[str, Any]) -> str:
-    statistics, ledger = document["statistics"], document["ledger"]
-    heads, frame = statistics["heads"], statistics["heads_per_frame"]
-    levels = statistics["frames_by_density"]
-    dropped = sum(sum(flow["dropped"].values()) for flow in ledger.values())
-    rows = [
-        ("frames", f"{statistics['frames']:,}"),
-        ("frames without heads", f"{statistics['frames_without_heads']:,}"),
-        ("heads that count", f"{heads['counted']:,}"),
-        ("heads that are ignored", f"{heads['ignored']:,}"),
-        ("persons in the tables whose head can't be seen", f"{heads['absent']:,}"),
-        (
-            "heads per frame: least, median, mean, most",
-            f"{frame['least']:,}, {frame['median']:g}, {frame['mean']:g}, {frame['most']:,}",
-        ),
-        *((f"frames with {level} heads", f"{levels[level]:,}") for level in DENSITY_LEVELS),
-        *((f"frames of {size}", f"{count:,}") for size, count in statistics["sizes"].items()),
-        *(
-            (f"frames in weather {_plain(weather)}", f"{count:,}")
-            for weather, count in statistics.get("frames_by_weather", {}).items()
-        ),
-        ("dropped from the captures, with reasons in `manifest.json`", f"{dropped:,}"),
-    ]
-    lines = ["| | |", "|---|---|", *(f"| {what} | {count} |" for what, count in rows)]
-    return (
-        "\n".join(lines) + f"\n\nCount policy `{document['policy']}`: it says which heads count; "
-        f"visibility is {document['visibility']}. `gtahead info` prints these figures of the "
-        "pulled dataset."
-    )
-
-
-def _capture(document: Mapping[str, Any]) -> str:
-    kept = [source for source in document["sources"] if source["kept"]]
-    tools: dict[str, int] = {}
-    for source in kept:
-        about = source.get("about", {})
-        seed = "" if about.get("seed") is None else f", seed {about['seed']}"
-        tool = f"{about.get('tool') or 'not recorded'}{seed}"
-        tools[tool] = tools.get(tool, 0) + 1
-    readers = sorted({source["reader"] for source in kept})
-    lines = [f"- {_plain(tool)}: {_sequences(count)}" for tool, count in sorted(tools.items())]
-    every = document["options"].get("every", 1)
-    sampled = "every frame" if every == 1 else f"every {every}th frame"
-    return (
-        "Captured with:\n\n" + "\n".join(lines) + "\n\n"
-        f"Read by gtahead's reader for {', '.join(readers)}, {sampled}. What each frame's camera, "
-        "weather and hour were is in the tables; `manifest.json` names every source with the hash "
-        "of its labels, and what was dropped and why."
-    )
+def _tool(source: dict[str, Any]) -> str:
+    about = source.get("about", {})
+    seed = "" if about.get("seed") is None else f", seed {about['seed']}"
+    return f"{about.get('tool') or 'not recorded'}{seed}"
 
 
 def _no_html(text: str) -> str:
@@ -456,108 +335,20 @@ def _plain(text: str) -> str:
     return re.sub(r"[^\w .,:;()/+-]", " ", text)[:200]
 
 
-def _boxes(document: Mapping[str, Any]) -> str:
-    rows = ["| rule | boxes | 10–90 % range of the error of a box's side |", "|---|---|---|"]
-    rules = calibration()["rules"]
-    for name, count in document["statistics"]["box_sources"].items():
-        row = rules.get(name)
-        error = "none: measured in the scene" if name == "captured" else "unknown"
-        if row is not None:
-            error = f"{row['p10']:+.0%} to {row['p90']:+.0%}"
-        rows.append(f"| `{name}` | {count:,} | {error} |")
-    return (
-        "\n".join(rows)
-        + f"\n\nBoxes follow the rule `{document['options'].get('boxes', 'unknown')}`; `captured` "
-        "ones came with the captures, the others are estimated from joints, depth or neighbours. "
-        "The errors were measured on simulated heads, whose true boxes are known; "
-        "`heads/*.parquet` has each box's rule and error in pixels. Sigmas of density maps follow "
-        f"`{document['options'].get('sigma', 'unknown')}`."
-    )
-
-
-def _limits(document: Mapping[str, Any]) -> str:
-    if _all_simulated(document):
-        own = (
-            "- Heads, clothes and houses are drawn simply; a model trained on this alone finds a "
-            "part of real heads. It is for developing and testing methods, and for comparing them "
-            "under known conditions.\n"
-            "- Nobody in it exists.\n"
-        )
-    else:
-        own = (
-            "- Rendered people are less varied than real ones in age, build, skin, clothes and "
-            "gait; what is learned here has to be tested on real images.\n"
-            "- Nobody in it exists: characters of a game. Their likeness may be protected.\n"
-        )
-    unknown = ""
-    if document["visibility"] == "unknown":
-        unknown = "- What hides a head is not known: hidden heads count as any other.\n"
-    return (
-        own + "- Frames of a sequence are alike: the sequence is the unit of splits and of "
-        "intervals, not the frame.\n"
-        "- Pseudo boxes aren't outlines: see their errors above.\n" + unknown
-    )
-
-
-def _licence(release: Release) -> str:
-    facts = release.facts
-    name = LICENCES.get(facts.licence, "the terms in LICENSE")
-    text = f"Licence: [{name}]({facts.licence_url}), given by {_no_html(facts.creator)}."
-    if facts.rights:
-        text += f" {facts.rights}"
-    elif facts.images == "none":
-        text += (
-            " The licence is of the labels. The images aren't given away here; who has the "
-            "frames puts them to the labels with `gtahead rebuild`, which finds them by the hashes "
-            f"in `{HASHES}`."
-        )
-    return text
-
-
-def _citation(facts: Facts) -> str:
-    return (
-        f"```bibtex\n{bibtex(facts)}\n```\n\n"
-        "and the paper whose dataset this follows:\n\n"
-        "```bibtex\n"
-        "@article{zhong2024mask,\n"
-        "  title   = {Mask Focal Loss: A unifying framework for dense crowd counting with "
-        "canonical object detection networks},\n"
-        "  author  = {Zhong and Wang and Liu and Wu and Deng},\n"
-        "  journal = {Multimedia Tools and Applications},\n"
-        "  year    = {2024},\n"
-        "  note    = {arXiv:2212.11542}\n"
-        "}\n```"
-    )
-
-
-def bibtex(facts: Facts) -> str:
+def bibtex(release: Release) -> str:
     """Return a dataset's entry for BibTeX."""
-    key = _slug(facts.repo).replace("-", "")
-    return (
-        f"@misc{{{key},\n"
-        f"  title   = {{{_no_html(facts.name)}}},\n"
-        f"  author  = {{{{{_no_html(facts.creator)}}}}},\n"
-        f"  year    = {{{facts.date[:4]}}},\n"
-        f"  version = {{{facts.version}}},\n"
-        f"  url     = {{{facts.url}}}\n"
-        "}"
-    )
-
-
-def _contact(facts: Facts) -> str:
-    discussions = f"{facts.url}/discussions"
-    return f"{_no_html(facts.creator)}: {_no_html(facts.contact or discussions)}"
+    template = _template()
+    context = template.new_context(_values(release, ""))
+    return "".join(template.blocks["bibtex"](context)).strip()
 
 
 _ENTRY = re.compile(r"- \*\*(\d+\.\d+\.\d+)\*\* ")
 
 
-def _changelog(facts: Facts, old: str) -> str:
-    """Put this version on top of those that stand there."""
-    entry = f"- **{facts.version}** ({facts.date}): {_no_html(facts.changes)}"
-    others = [
+def _older_versions(facts: Facts, changelog: str) -> list[str]:
+    """Return the lines of a changelog that are of other versions."""
+    return [
         line
-        for line in old.strip().splitlines()
+        for line in changelog.strip().splitlines()
         if (match := _ENTRY.match(line)) is None or match.group(1) != facts.version
     ]
-    return "\n".join([entry, *others])

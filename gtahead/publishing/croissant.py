@@ -6,13 +6,13 @@ lets a document pass that lacks a name or names a wrong sha256; `faults` doesn't
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from gtahead import schemas, storage
-from gtahead.dataset import SPLITS
 from gtahead.errors import InputError
 from gtahead.publishing import cards
 from gtahead.publishing.facts import PLACEHOLDERS
@@ -25,48 +25,8 @@ PARQUET = "application/x-parquet"
 _REPO_HASH = "https://github.com/mlcommons/croissant/issues/80"
 """What stands for the hash of a git repository: the hub's own documents write the same."""
 
-_CONTEXT: Mapping[str, Any] = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "arrayShape": "cr:arrayShape",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "containedIn": "cr:containedIn",
-    "cr": "http://mlcommons.org/croissant/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileProperty": "cr:fileProperty",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isArray": "cr:isArray",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "prov": "http://www.w3.org/ns/prov#",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
-}
+TEMPLATE = Path(__file__).with_name("templates") / "croissant.json"
+"""What every release's document says; null stands for what depends on the data."""
 
 REQUIRED = (
     *("@context", "@type", "conformsTo", "name", "description", "license", "url", "creator"),
@@ -92,18 +52,16 @@ def write(release: Release) -> None:
 def document(release: Release) -> dict[str, Any]:
     """Describe a release."""
     facts, manifest = release.facts, release.manifest.document
-    statistics = manifest["statistics"]
+    statistics, sources = manifest["statistics"], manifest["sources"]
     images = facts.images == "original"
-    simulated = all(source["simulated"] for source in manifest["sources"] if source["kept"])
-    tools = sorted(
-        {str(s.get("about", {}).get("tool") or s["reader"]) for s in manifest["sources"]}
+    simulated = release.all_simulated
+    tools = "; ".join(
+        sorted({str(one.get("about", {}).get("tool") or one["reader"]) for one in sources})
     )
-    readers = sorted({source["reader"] for source in manifest["sources"]})
+    readers = ", ".join(sorted({one["reader"] for one in sources}))
     source = "gtahead's crowd simulator" if simulated else "a game"
-    return {
-        "@context": _CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": list(CONFORMS_TO),
+    static: dict[str, Any] = json.loads(TEMPLATE.read_text(encoding="utf-8"))
+    return static | {
         "name": facts.name,
         "description": (
             f"{statistics['heads']['counted']:,} heads in {statistics['frames']:,} frames of "
@@ -117,54 +75,23 @@ def document(release: Release) -> dict[str, Any]:
         "publisher": {"@type": "sc:Organization", "name": facts.creator},
         "datePublished": facts.date,
         "version": facts.version,
-        "keywords": ["crowd counting", "head detection", "synthetic", "gtahead"],
-        "citeAs": cards.bibtex(facts),
-        "isLiveDataset": False,
-        "inLanguage": "en",
+        "citeAs": cards.bibtex(release),
         "sdVersion": facts.version,
-        "rai:dataCollection": f"Rendered by {source}: {'; '.join(tools)}. No real scene.",
-        "rai:dataCollectionType": ["Software Collection"],
+        "rai:dataCollection": f"Rendered by {source}: {tools}. No real scene.",
         "rai:dataAnnotationProtocol": [
             "Head points come from the scene itself. Boxes follow the rule "
             f"{manifest['options'].get('boxes', 'unknown')}; which heads count, the policy "
             f"{manifest['policy']}."
         ],
         "rai:machineAnnotationTools": [f"gtahead {manifest['gtahead']}"],
-        "rai:dataPreprocessingProtocol": [
-            "Frames that can't be decoded and heads without a position are set aside; "
-            "manifest.json counts them by reason."
-        ],
-        "rai:dataReleaseMaintenancePlan": (
-            "Versions are MAJOR.MINOR.PATCH; every release lists the sha256 of its files."
-        ),
-        "rai:dataLimitations": [
-            "Rendered people stand for real ones only in part; results have to be confirmed on "
-            "real images. Boxes by a rule have the errors that the card gives."
-        ],
-        "rai:dataBiases": [
-            "Bodies, clothes, locations, weather and views are those of the renderer, in the "
-            "shares that the manifest gives."
-        ],
-        "rai:personalSensitiveInformation": ["None: nobody in it exists."],
-        "rai:dataUseCases": ["Training and evaluation of crowd counting and of head detection."],
-        "rai:dataSocialImpact": (
-            "Counting people serves safety; finding them may serve surveillance. The data holds no "
-            "identities."
-        ),
-        "rai:hasSyntheticData": True,
         "prov:wasDerivedFrom": (
             "none: rendered for this dataset"
             if simulated
-            else f"captures of a game, as read by {', '.join(readers)}"
+            else f"captures of a game, as read by {readers}"
         ),
-        "prov:wasGeneratedBy": f"capture with {'; '.join(tools)}; gtahead {manifest['gtahead']}",
+        "prov:wasGeneratedBy": f"capture with {tools}; gtahead {manifest['gtahead']}",
         "distribution": [*_files(release), *_sets(images=images)],
-        "recordSet": [
-            _split_records(),
-            _frame_records(LABELS, "frames"),
-            _head_records(),
-            *([_image_records()] if images else []),
-        ],
+        "recordSet": [one for one in static["recordSet"] if one["@id"] in _record_sets(release)],
     }
 
 
@@ -210,153 +137,6 @@ def _sets(*, images: bool) -> list[dict[str, Any]]:
         }
         for name in names
     ]
-
-
-def _split_records() -> dict[str, Any]:
-    urls = {"train": "Training", "validation": "Validation", "test": "Test"}
-    return {
-        "@type": "cr:RecordSet",
-        "@id": "splits",
-        "name": "splits",
-        "dataType": "cr:Split",
-        "key": {"@id": "splits/name"},
-        "field": [
-            {
-                "@type": "cr:Field",
-                "@id": "splits/name",
-                "name": "name",
-                "dataType": "sc:Text",
-            },
-            {
-                "@type": "cr:Field",
-                "@id": "splits/url",
-                "name": "url",
-                "dataType": "sc:URL",
-            },
-        ],
-        "data": [
-            {
-                "splits/name": name,
-                "splits/url": f"http://mlcommons.org/croissant/{urls[name]}Split",
-            }
-            for name in SPLITS
-        ],
-    }
-
-
-def _field(owner: str, files: str, name: str, kind: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """Describe a column; `column` and `path` in `more` say where it lies, if not under its name."""
-    column, path = more.pop("column", name), more.pop("path", None)
-    source: dict[str, Any] = {"fileSet": {"@id": files}, "extract": {"column": column}}
-    if path is not None:
-        source["transform"] = {"jsonPath": path}
-    return {
-        "@type": "cr:Field",
-        "@id": f"{owner}/{name}",
-        "name": name,
-        "dataType": kind,
-        "source": source,
-        **more,
-    }
-
-
-def _split_field(owner: str, files: str, folder: str) -> dict[str, Any]:
-    return {
-        "@type": "cr:Field",
-        "@id": f"{owner}/split",
-        "name": "split",
-        "dataType": "sc:Text",
-        "source": {
-            "fileSet": {"@id": files},
-            "extract": {"fileProperty": "fullpath"},
-            # Readers apply it twice: what it gave, it takes.
-            "transform": {"regex": f"^(?:{folder}/)?([a-z]+)(?:-.*)?$"},
-        },
-        "references": {"field": {"@id": "splits/name"}},
-    }
-
-
-def _frame_fields(owner: str, files: str) -> list[dict[str, Any]]:
-    plain = {
-        "image_id": "sc:Integer",
-        "file_name": "sc:Text",
-        "sequence": "sc:Text",
-        "frame": "sc:Text",
-        "width": "sc:Integer",
-        "height": "sc:Integer",
-        "num_heads": "sc:Integer",
-    }
-    array = {"isArray": True}
-    return [
-        *(_field(owner, files, name, kind) for name, kind in plain.items()),
-        _field(
-            owner,
-            files,
-            "bbox",
-            "sc:Float",
-            column="objects",
-            path="bbox",
-            description="x, y, width, height of the heads that count, in pixels",
-            arrayShape="-1,4",
-            **array,
-        ),
-        _field(
-            owner,
-            files,
-            "point",
-            "sc:Float",
-            column="objects",
-            path="point",
-            description="x, y of the centres of the heads that count, in pixels",
-            arrayShape="-1,2",
-            **array,
-        ),
-    ]
-
-
-def _frame_records(folder: str, name: str) -> dict[str, Any]:
-    files = f"{folder}-files"
-    return {
-        "@type": "cr:RecordSet",
-        "@id": name,
-        "name": name,
-        "description": "A row per frame, those without heads too.",
-        "key": {"@id": f"{name}/image_id"},
-        "field": [_split_field(name, files, folder), *_frame_fields(name, files)],
-    }
-
-
-def _image_records() -> dict[str, Any]:
-    files = f"{SHARDS}-files"
-    return {
-        "@type": "cr:RecordSet",
-        "@id": "images",
-        "name": "images",
-        "description": "A row per image, with its heads.",
-        "key": {"@id": "images/image_id"},
-        "field": [
-            _split_field("images", files, SHARDS),
-            _field("images", files, "image", "sc:ImageObject", path="bytes"),
-            *_frame_fields("images", files),
-        ],
-    }
-
-
-def _head_records() -> dict[str, Any]:
-    numbers = ("x", "y", "box_x0", "box_y0", "box_x1", "box_y1", "depth_m", "visibility")
-    return {
-        "@type": "cr:RecordSet",
-        "@id": "heads",
-        "name": "heads",
-        "description": "A row per head, ignored and absent ones too: `status` says which.",
-        "key": [{"@id": "heads/frame_id"}, {"@id": "heads/head_id"}],
-        "field": [
-            _field("heads", "heads-files", "frame_id", "sc:Text"),
-            _field("heads", "heads-files", "head_id", "sc:Integer"),
-            *(_field("heads", "heads-files", name, "sc:Float") for name in numbers),
-            _field("heads", "heads-files", "status", "sc:Text"),
-        ],
-    }
 
 
 def _is_empty(value: object) -> bool:

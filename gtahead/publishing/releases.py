@@ -96,6 +96,12 @@ class Release:
         return Dataset.open(self.folder)
 
     @property
+    def all_simulated(self) -> bool:
+        """Whether nothing in it comes from a game."""
+        sources = self.manifest.document["sources"]
+        return all(source["simulated"] for source in sources if source["kept"])
+
+    @property
     def shards(self) -> list[Listed]:
         """Files with images."""
         return [one for one in self.files if one.path.startswith(f"{SHARDS}/")]

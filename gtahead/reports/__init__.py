@@ -10,13 +10,13 @@ from gtahead import storage
 from gtahead.arrays import Progress
 from gtahead.dataset import SPLITS, Dataset
 from gtahead.errors import UsageError
-from gtahead.reports.collecting import Collected, collect
+from gtahead.findings import CODES
+from gtahead.reports.collecting import collect
 from gtahead.reports.gallery import FRAMES, figures
+from gtahead.reports.pages import write_page
 from gtahead.urls import resolve_urls
 
 __all__ = ["ReportDone", "report"]
-
-TEMPLATE = Path(__file__).with_name("report.html.jinja")
 
 
 @dataclass(frozen=True)
@@ -78,42 +78,26 @@ def report(
     opened = Dataset.open(dataset)
     found = collect(opened, on_progress)
     shown = list(figures(opened, gallery)) if gallery else []
-    page = _render(opened, found, shown)
-    with storage.naming_os_errors(target):
-        storage.write_bytes(target, page)
-    unreadable = tuple(figure.frame_id for figure in shown if figure.unreadable)
-    return ReportDone(target, len(page), len(opened), len(shown), unreadable)
-
-
-def _render(opened: Dataset, found: Collected, shown: list[Any]) -> bytes:
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters["number"] = lambda value: f"{value:,}"
-    environment.filters["figure"] = _figure
     document = opened.manifest.document
-    most = max((int(row.counts.max()) for row in found.sequences if len(row.counts)), default=0)
-    text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    balance = document["splits"].get("balance")
+    size = write_page(
+        target,
+        "dataset",
         name=opened.folder.absolute().name,
         document=document,
         statistics=document["statistics"],
         ledger=document["ledger"],
         found=found,
         figures=shown,
-        most=most,
+        most=max((int(row.counts.max()) for row in found.sequences if len(row.counts)), default=0),
         splits=SPLITS,
-        balance=document["splits"].get("balance"),
+        balance=balance,
         findings=_findings(document["findings"]),
-        measures=_measures(document["splits"].get("balance")),
+        measures=_measures(balance),
         origin=document.get("origin") or document.get("release"),
     )
-    return text.encode("utf-8", "replace")
-
-
-def _figure(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}"
+    unreadable = tuple(figure.frame_id for figure in shown if figure.unreadable)
+    return ReportDone(target, size, len(opened), len(shown), unreadable)
 
 
 def _measures(balance: dict[str, Any] | None) -> list[tuple[str, list[float], float]]:
@@ -127,8 +111,6 @@ def _measures(balance: dict[str, Any] | None) -> list[tuple[str, list[float], fl
 
 
 def _findings(document: dict[str, Any]) -> list[dict[str, Any]]:
-    from gtahead.findings import CODES
-
     order = {"error": 0, "warning": 1, "info": 2}
     rows = [
         {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
@@ -28,7 +27,19 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 class Chart:
-    """Axes, and what is drawn between them."""
+    """Axes, and what is drawn between them, in pixels of the drawing; a template writes it as SVG.
+
+    Attributes:
+        title: of the chart.
+        y: name of the upright axis.
+        grid: left, y, and right end of each line across.
+        texts: x, y, text, and where it is anchored.
+        bars: left, top, width, height, and what the mouse shows.
+        lines: class (`line` or `guide`) and points.
+        dots: x, y, and what the mouse shows.
+    """
+
+    width, height, middle = WIDTH, HEIGHT, (HEIGHT - BOTTOM + TOP) / 2
 
     def __init__(
         self,
@@ -37,78 +48,50 @@ class Chart:
         y: str,
         x_range: tuple[float, float],
         y_range: tuple[float, float],
+        *,
+        ticks_on_x: bool = True,
     ) -> None:
-        self.title, self.x, self.y = title, x, y
+        self.title, self.y = title, y
         self.x_range, self.y_range = _widened(x_range), _widened(y_range)
-        self.parts: list[str] = []
+        heights = [(value, self._at(0, value)[1]) for value in ticks(*self.y_range)]
+        self.grid = [(LEFT, down, WIDTH - RIGHT) for _, down in heights]
+        self.texts: list[tuple[float, float, str, str]] = [
+            ((WIDTH + LEFT - RIGHT) / 2, HEIGHT - 8, x, "middle"),
+            *((LEFT - 6, down + 4, f"{value:g}", "end") for value, down in heights),
+        ]
+        for value in ticks(*self.x_range) if ticks_on_x else []:
+            self._label(value, f"{value:g}")
+        self.bars: list[tuple[float, float, float, float, str]] = []
+        self.lines: list[tuple[str, str]] = []
+        self.dots: list[tuple[float, float, str]] = []
 
-    def _at(self, x: float, y: float) -> tuple[str, str]:
+    def _at(self, x: float, y: float) -> tuple[float, float]:
         (x0, x1), (y0, y1) = self.x_range, self.y_range
         across = LEFT + (WIDTH - LEFT - RIGHT) * (x - x0) / (x1 - x0)
         down = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (y - y0) / (y1 - y0)
-        return f"{across:.1f}", f"{down:.1f}"
+        return round(across, 1), round(down, 1)
 
-    def dots(self, xs: Sequence[float], ys: Sequence[float], names: Sequence[str]) -> None:
+    def _label(self, x: float, text: str) -> None:
+        self.texts.append((self._at(x, 0)[0], HEIGHT - BOTTOM + 15, text, "middle"))
+
+    def add_dots(self, xs: Sequence[float], ys: Sequence[float], names: Sequence[str]) -> None:
         """Draw points; a name shows where the mouse rests on one."""
-        for x, y, name in zip(xs, ys, names, strict=True):
-            across, down = self._at(x, y)
-            self.parts.append(
-                f'<circle class="dot" cx="{across}" cy="{down}" r="3">'
-                f"<title>{escape(name)}</title></circle>"
-            )
+        self.dots += [(*self._at(x, y), name) for x, y, name in zip(xs, ys, names, strict=True)]
 
-    def line(self, xs: Sequence[float], ys: Sequence[float], kind: str = "line") -> None:
+    def add_line(self, xs: Sequence[float], ys: Sequence[float], kind: str = "line") -> None:
         """Draw a line; `kind` is its class, `line` or `guide`."""
-        positions = " ".join(",".join(self._at(x, y)) for x, y in zip(xs, ys, strict=True))
-        self.parts.append(f'<polyline class="{kind}" points="{positions}"/>')
+        points = [self._at(x, y) for x, y in zip(xs, ys, strict=True)]
+        self.lines.append((kind, " ".join(f"{x},{y}" for x, y in points)))
 
-    def bars(self, labels: Sequence[str], values: Sequence[float]) -> None:
+    def add_bars(self, labels: Sequence[str], values: Sequence[float]) -> None:
         """Draw a bar for each label, evenly spread over x from 0 to their number."""
         for position, (label, value) in enumerate(zip(labels, values, strict=True)):
+            self._label(position + 0.5, label)
             if np.isfinite(value):
                 left, top = self._at(position + 0.15, value)
                 right, base = self._at(position + 0.85, self.y_range[0])
-                size = f'width="{float(right) - float(left):.1f}"'
-                self.parts.append(
-                    f'<rect class="bar" x="{left}" y="{top}" {size} '
-                    f'height="{max(0.0, float(base) - float(top)):.1f}">'
-                    f"<title>{escape(label)}: {value:.4g}</title></rect>"
-                )
-            middle, _ = self._at(position + 0.5, 0)
-            self.parts.append(
-                f'<text x="{middle}" y="{HEIGHT - BOTTOM + 15}" class="tick middle">'
-                f"{escape(label)}</text>"
-            )
-
-    def svg(self, *, ticks_on_x: bool = True) -> str:
-        """Return the image."""
-        frame = []
-        for value in ticks(*self.y_range):
-            across, down = self._at(self.x_range[0], value)
-            end, _ = self._at(self.x_range[1], value)
-            frame.append(f'<line class="grid" x1="{across}" y1="{down}" x2="{end}" y2="{down}"/>')
-            frame.append(
-                f'<text class="tick end" x="{LEFT - 6}" y="{float(down) + 4:.1f}">{value:g}</text>'
-            )
-        for value in ticks(*self.x_range) if ticks_on_x else []:
-            across, _ = self._at(value, self.y_range[0])
-            frame.append(
-                f'<text class="tick middle" x="{across}" y="{HEIGHT - BOTTOM + 15}">'
-                f"{value:g}</text>"
-            )
-        middle = (HEIGHT - BOTTOM + TOP) / 2
-        frame.append(
-            f'<text class="axis middle" x="{(WIDTH + LEFT - RIGHT) / 2}" y="{HEIGHT - 8}">'
-            f"{escape(self.x)}</text>"
-            f'<text class="axis middle" transform="translate(14 {middle}) rotate(-90)">'
-            f"{escape(self.y)}</text>"
-        )
-        inside = "".join(frame + self.parts)
-        return (
-            f'<figure><figcaption>{escape(self.title)}</figcaption><svg role="img" '
-            f'aria-label="{escape(self.title)}" viewBox="0 0 {WIDTH} {HEIGHT}">{inside}</svg>'
-            "</figure>"
-        )
+                size = round(right - left, 1), round(max(0.0, base - top), 1)
+                self.bars.append((left, top, *size, f"{label}: {value:.4g}"))
 
 
 def _widened(limits: tuple[float, float]) -> tuple[float, float]:

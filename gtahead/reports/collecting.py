@@ -190,7 +190,7 @@ def _bars(
     levels = Counter(density_level(int(count)) for count in counts)
     return [
         Bars(
-            "Heads a frame",
+            "Heads per frame",
             "heads",
             _labels(COUNT_EDGES, whole=True),
             _binned(counts.astype(np.float64), COUNT_EDGES).tolist(),

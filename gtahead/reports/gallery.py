@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,7 +11,7 @@ import numpy as np
 from gtahead import density
 from gtahead.arrays import Floats
 from gtahead.dataset import DENSITY_LEVELS, Dataset, Frame, density_level
-from gtahead.images.reading import ImageError, decode_upright, read_bytes
+from gtahead.reports.pages import as_data_url, embedded_jpeg
 
 FRAMES = 24
 A_SEQUENCE = 2
@@ -107,7 +105,9 @@ def _figure(frame: Frame) -> Figure:
     sides = frame.boxes_xyxy[:, 2:] - frame.boxes_xyxy[:, :2]
     side = float(np.nanmedian(sides)) if np.isfinite(sides).any() else 12.0
     level = density_level(frame.count)
-    image = _image(frame)
+    image = None
+    if frame.image is not None:
+        image = embedded_jpeg(frame.image, IMAGE_PX, (78, 60, 40), IMAGE_BYTES)
     assert level in DENSITY_LEVELS
     return Figure(
         frame.frame_id,
@@ -125,22 +125,6 @@ def _figure(frame: Frame) -> Figure:
     )
 
 
-def _image(frame: Frame) -> str | None:
-    if frame.image is None:
-        return None
-    try:
-        image = decode_upright(read_bytes(frame.image))
-    except ImageError:
-        return None
-    image.thumbnail((IMAGE_PX, IMAGE_PX))
-    for quality in (78, 60, 40):
-        out = io.BytesIO()
-        image.save(out, "JPEG", quality=quality)
-        if len(out.getvalue()) <= IMAGE_BYTES:
-            break
-    return _url("image/jpeg", out.getvalue())
-
-
 def _density(frame: Frame) -> str | None:
     known = np.isfinite(frame.sigmas_xy).all(axis=1) & frame.counted
     if not known.any():
@@ -154,11 +138,7 @@ def _density(frame: Frame) -> str | None:
     colours = cv2.applyColorMap(shades, cv2.COLORMAP_INFERNO)
     alpha = (np.sqrt(shades / 255) * 220).astype(np.uint8)
     ok, data = cv2.imencode(".png", np.dstack([colours, alpha]))
-    return _url("image/png", data.tobytes()) if ok else None
-
-
-def _url(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return as_data_url("image/png", data.tobytes()) if ok else None
 
 
 def _paths(frame: Frame) -> Iterator[tuple[str, str, str]]:

@@ -10,37 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from gtahead import storage
 from gtahead.errors import InputError, UsageError, Where, printable
-from gtahead.reports.score import page
+from gtahead.reports.pages import write_page
 from gtahead.scoring.comparing import read_result
 from gtahead.scoring.metrics import COMPARED, METRIC_VERSION, METRICS, format_metric, title_of
-
-_SORTING = """
-document.querySelectorAll("th button").forEach((button) => button.addEventListener("click", () => {
-  const head = button.closest("th"), table = head.closest("table"), body = table.tBodies[0];
-  const column = [...head.parentNode.children].indexOf(head);
-  const up = head.getAttribute("aria-sort") !== "ascending";
-  table.querySelectorAll("th").forEach((other) => other.removeAttribute("aria-sort"));
-  head.setAttribute("aria-sort", up ? "ascending" : "descending");
-  const key = (row) => {
-    const cell = row.children[column], value = parseFloat(cell.dataset.value);
-    return "value" in cell.dataset ? (isNaN(value) ? null : value) : cell.textContent.toLowerCase();
-  };
-  const rows = [...body.rows];
-  rows.sort((a, b) => {
-    const stale = a.classList.contains("stale") - b.classList.contains("stale");
-    const x = key(a), y = key(b);
-    if (stale || x === null || y === null) return stale || (x === null) - (y === null);
-    return (x < y ? -1 : x > y ? 1 : 0) * (up ? 1 : -1);
-  });
-  body.append(...rows);
-}));
-"""
 
 
 @dataclass(frozen=True)
@@ -135,7 +112,8 @@ def leaderboard(
         target = Path(out)
         with storage.naming_os_errors(target):
             storage.make_folder(target)
-            storage.write_bytes(target / "index.html", _page(board))
+            titles = [title_of(name) for name in board.columns]
+            write_page(target / "index.html", "ranking", board=board, titles=titles)
             storage.write_bytes(target / "leaderboard.md", board.markdown().encode())
     return board
 
@@ -212,45 +190,3 @@ def _cell(entry: Mapping[str, Any] | None) -> str:
         return format_metric(entry["value"])
     value, low, high = (format_metric(entry[key]) for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
-
-
-def _page(board: Leaderboard) -> bytes:
-    heads = ["rank", "method", *(title_of(name) for name in board.columns), "threshold"]
-    first = "".join(f'<th><button type="button">{escape(name)}</button></th>' for name in heads)
-    lines = "".join(_line(row, board.columns) for row in board.rows)
-    skipped = "".join(
-        f"<li><code>{escape(name)}</code>: {escape(why)}</li>" for name, why in board.skipped
-    )
-    body = (
-        "<style>th button { font: inherit; color: inherit; background: none; border: 0; padding: 0;"
-        " cursor: pointer; text-decoration: underline dotted } td small { opacity: .75 }"
-        " th:nth-child(2), td:nth-child(2) { text-align: left }</style>"
-        f"<h1>{escape(board.title)}</h1>"
-        f"<p>{len(board.rows)} results, ranked by {escape(title_of(board.sort))}. Methods whose "
-        "intervals of 95 % overlap with the first one's of their group share its rank: the order "
-        "among them may be chance. Greyed rows are of other data or of other metrics.</p>"
-        '<div class="scroll" tabindex="0" role="region" aria-label="Ranking">'
-        f"<table><thead><tr>{first}</tr></thead><tbody>{lines}</tbody>"
-        f"</table></div>{f'<h2>Left out</h2><ul>{skipped}</ul>' if skipped else ''}"
-    )
-    return page(f"Leaderboard: {board.title}", body, _SORTING)
-
-
-def _line(row: Row, columns: Sequence[str]) -> str:
-    cells = []
-    for name in columns:
-        entry = row.metrics.get(name) or {"value": None}
-        value = entry["value"]
-        span = (
-            f"<br><small>{format_metric(entry['low'])} … {format_metric(entry['high'])}</small>"
-            if "low" in entry
-            else ""
-        )
-        known = "" if value is None else repr(value)
-        cells.append(f'<td data-value="{known}">{format_metric(value)}{span}</td>')
-    rank = f'<td data-value="{row.rank or ""}">{row.rank or "–"}</td>'
-    kind = ' class="stale"' if row.stale else ""
-    return (
-        f'<tr{kind}>{rank}<td title="{escape(row.file)}">{escape(row.name)}</td>'
-        f"{''.join(cells)}<td>{escape(row.stale or row.threshold)}</td></tr>"
-    )

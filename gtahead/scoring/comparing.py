@@ -401,8 +401,3 @@ def paired_difference(
         return {name: one[name] - other[name] for name in names}
 
     return of_difference(difference, names, clusters)
-
-
-def is_current(document: Mapping[str, Any]) -> bool:
-    """Return whether a result is of this version of the metrics."""
-    return bool(document["metric_version"] == METRIC_VERSION)

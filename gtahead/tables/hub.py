@@ -59,6 +59,29 @@ _IMAGE = pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string
 LABELS = pa.schema(FRAME_FIELDS)
 WITH_IMAGES = pa.schema([_IMAGE, *FRAME_FIELDS])
 
+
+def features(*, images: bool) -> list[dict[str, Any]]:
+    """Return the columns as the header of a card describes them for `datasets`."""
+    return [_feature(field) for field in (WITH_IMAGES if images else LABELS)]
+
+
+def _feature(field: pa.Field) -> dict[str, Any]:
+    if field.name == "image":
+        return {"name": field.name, "dtype": "image"}
+    if field.name == "category":
+        return {"name": field.name, "list": {"class_label": {"names": {"0": "head"}}}}
+    if pa.types.is_struct(field.type):
+        return {"name": field.name, "struct": [_feature(inner) for inner in field.type]}
+    kind = _kind(field.type)
+    return {"name": field.name, **({"dtype": kind} if isinstance(kind, str) else kind)}
+
+
+def _kind(kind: pa.DataType) -> str | dict[str, Any]:
+    if pa.types.is_list(kind):
+        return {"list": _kind(kind.value_type)}
+    return {"float": "float32", "double": "float64"}.get(str(kind), str(kind))
+
+
 GROUP_ROWS = 100
 GROUP_BYTES = 64_000_000
 """Largest row group: the hub's viewer refuses larger ones."""

@@ -294,7 +294,7 @@ def test_the_capture_may_be_the_current_folder(captures: Path, tmp_path: Path) -
         done = spawn_gtahead("build", "--raw", raw, "--out", target, "--workers", 1, cwd=cwd)
         assert done.code == 0, done.err
         assert library.Dataset.open(target).sequences == ["a"]
-    assert spawn_gtahead("info", ".", cwd=captures / "a").code == 0
+    assert spawn_gtahead("info", ".", cwd=captures / "a", forked=True).code == 0
 
 
 def test_a_target_that_is_a_loop(captures: Path, tmp_path: Path) -> None:

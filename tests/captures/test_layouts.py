@@ -12,6 +12,7 @@ from pathlib import Path
 import layouts
 import numpy as np
 import pytest
+from helpers import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import FULL, Body, Scene, axes, crowd, read, see
@@ -113,7 +114,7 @@ def _tolerances(
 
 @pytest.mark.parametrize("name", LAYOUTS)
 @given(scenes())
-@settings(max_examples=25)
+@settings(max_examples=examples(6))
 def test_one_scene_gives_the_same_heads_and_frames(name: str, scene: Scene) -> None:
     how = LAYOUTS[name]
     with tempfile.TemporaryDirectory() as folder:

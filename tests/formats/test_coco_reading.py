@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import image, mutated
+from helpers import examples, image, mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,7 +97,7 @@ def assert_as_plain(path: Path) -> None:
         ), name
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(40))
 @given(
     st.lists(annotation, max_size=6),
     st.permutations(["images", "annotations", "categories", "info"]),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,7 +117,7 @@ sequences = st.dictionaries(
 
 
 @pytest.mark.parametrize("name", READ)
-@settings(max_examples=8)
+@settings(max_examples=examples(2))
 @given(drawn=sequences)
 def test_drawn_datasets_come_back(name: str, drawn: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -314,7 +315,7 @@ def test_geometry_alone_gives_hints() -> None:
     assert "looks-like-corners" in hints(xy, as_sizes)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(50))
 @given(st.data())
 def test_mutated_files_are_read_or_refused(tmp_path_factory: Any, data: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "mutated"

@@ -21,7 +21,7 @@ SHARD = "data/test-00000-of-00001.parquet"
 def push(release: Path, *more: str, env: dict[str, str] | None = None) -> Outcome:
     """Push here, or in a process with an environment, where what loggers write is seen too."""
     command = ("publish", "push", REPO, release, "--yes", "--no-load", *more)
-    done = gtahead(*command) if env is None else spawn_gtahead(*command, env=env)
+    done = gtahead(*command) if env is None else spawn_gtahead(*command, env=env, forked=True)
     assert TOKEN not in done.out + done.err
     assert "Traceback" not in done.err
     return done
@@ -48,6 +48,7 @@ def test_there_and_back_again(
         *("publish", "push", REPO, staged, "--yes", "--tag", "v1.0.0", "--private"),
         *("--gated", "manual", "--json"),
         env=environment,
+        forked=True,
     )
     assert done.code == 0, done.err
     assert TOKEN not in done.out + done.err
@@ -62,7 +63,9 @@ def test_there_and_back_again(
     assert (again.json["sent"], again.json["commit"]) == ([], None)
     assert len(hub.repos[REPO].commits) == 1
     out = tmp_path / "back"
-    done = spawn_gtahead("pull", REPO, "--out", out, "--revision", "v1.0.0", env=environment)
+    done = spawn_gtahead(
+        "pull", REPO, "--out", out, "--revision", "v1.0.0", env=environment, forked=True
+    )
     assert done.code == 0, done.err
     assert manifest(out)["fingerprints"] == manifest(tiny_dataset)["fingerprints"]
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".part")] == []
@@ -117,7 +120,7 @@ def test_a_damaged_manifest_on_the_hub(staged: Path, hub: Hub) -> None:
 
 
 def test_nothing_is_sent_without_a_yes(staged: Path, hub: Hub, environment: dict[str, str]) -> None:
-    done = spawn_gtahead("publish", "push", REPO, staged, env=environment)
+    done = spawn_gtahead("publish", "push", REPO, staged, env=environment, forked=True)
     assert done.code == 0
     assert "a dry run, nothing was sent" in done.out
     assert "would upload 20 files" in done.out
@@ -297,7 +300,7 @@ def test_nobody_answers(
     done = push(staged, env=away)
     assert done.code == 4
     assert "the network fails" in done.err
-    done = spawn_gtahead("pull", REPO, "--out", tmp_path / "x", env=away)
+    done = spawn_gtahead("pull", REPO, "--out", tmp_path / "x", env=away, forked=True)
     assert done.code == 4
     assert "Traceback" not in done.err
     assert not (tmp_path / "x").exists()

@@ -127,7 +127,8 @@ def test_an_annotation_belongs_in_the_dataset(release: Path) -> None:
 @pytest.mark.parametrize("signal", ["KILL", "TERM"])
 def test_a_stopped_pull_leaves_nothing_half(signal: str, staged: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = spawn_gtahead("pull", staged, "--out", out, env={"GTAHEAD_CRASH_AT": f"pulled:{signal}"})
+    crash = {"GTAHEAD_CRASH_AT": f"pulled:{signal}"}
+    done = spawn_gtahead("pull", staged, "--out", out, env=crash, forked=True)
     assert done.code in (-9, 143)
     assert not out.exists()
     assert gtahead("pull", staged, "--out", out).code == 0

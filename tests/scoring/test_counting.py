@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,7 +56,7 @@ def game(found: np.ndarray, heads: np.ndarray, size: tuple[int, int], level: int
     return total
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(15))
 @given(st.integers(0, 10**6), st.sampled_from([(64, 48), (97, 33)]))
 def test_game_equals_plain_loops(seed: int, size: tuple[int, int]) -> None:
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import imported_from
+from helpers import examples, imported_from
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
@@ -29,7 +29,7 @@ def crowd(seed: int, points: int, heads: int, side: float = 40) -> tuple[np.ndar
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(40))
 @given(st.integers(0, 10**6), st.integers(0, 40), st.integers(0, 40))
 def test_hits_are_the_most_and_those_of_the_plain_reference(
     seed: int, points: int, heads: int

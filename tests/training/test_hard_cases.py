@@ -402,14 +402,10 @@ def test_weights_of_a_file(tmp_path: Path) -> None:
         make_detector(make_config(weights=str(tmp_path / "few.pt")))
 
 
-def _limited() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
-
-
 @pytest.mark.slow
 def test_a_full_disk_at_a_checkpoint(mixed_set: Path, tmp_path: Path) -> None:
     command = ["train", mixed_set, "--out", tmp_path / "run", *SETTINGS]
-    done = spawn_gtahead(*command, preexec_fn=_limited)
+    done = spawn_gtahead(*command, limits={resource.RLIMIT_FSIZE: 3_000_000})
     assert done.code == 4, done.err
     assert "File too large" in done.err
     assert "Traceback" not in done.err

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import json
 import resource
-import subprocess
-import sys
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import run_code
 
 import gtahead as library
 from gtahead import GtaheadError
@@ -23,22 +22,17 @@ LIMIT = 3 * 2**30
 
 def codes(path: Path) -> set[str]:
     """Validate in a process with little memory; give the codes of what was found."""
-    program = (
-        "import json, sys, gtahead\n"
-        "try:\n"
-        "    found = gtahead.validate(sys.argv[1], images='full', workers=1).finish()\n"
-        "    print(json.dumps(sorted(found.totals)))\n"
-        "except gtahead.GtaheadError as error:\n"
-        "    print(json.dumps([str(error)]))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(path)],
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT)),
-    )
-    assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout))
+    program = f"""
+import json, gtahead
+try:
+    found = gtahead.validate({str(path)!r}, images="full", workers=1).finish()
+    print(json.dumps(sorted(found.totals)))
+except gtahead.GtaheadError as error:
+    print(json.dumps([str(error)]))
+"""
+    done = run_code(program, path.parent, limits={resource.RLIMIT_AS: LIMIT})
+    assert done.code == 0, done.err
+    return set(done.json)
 
 
 def coco(annotations: str) -> str:

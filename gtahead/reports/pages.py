@@ -1,0 +1,84 @@
+"""Pages from templates: self-contained, the same for the same values, all text escaped."""
+
+from __future__ import annotations
+
+import base64
+import io
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gtahead import storage
+from gtahead.images.reading import ImageError, decode_upright, read_bytes
+from gtahead.scoring.metrics import format_metric, title_of
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        number="{:,}".format, decimal=_decimal, metric=format_metric, metric_title=title_of
+    )
+    return environment
+
+
+def _decimal(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.1f}"
+
+
+def write_page(target: Path, template: str, **values: object) -> int:
+    """Write a page; return its size in bytes.
+
+    Args:
+        target: the file.
+        template: its name among the templates, without `.html.jinja`.
+        values: what the template shows.
+
+    Raises:
+        ResourceError: it can't be written.
+    """
+    text = _environment().get_template(f"{template}.html.jinja").render(values)
+    page = text.encode("utf-8", "replace")
+    with storage.naming_os_errors(target):
+        storage.write_bytes(target, page)
+    return len(page)
+
+
+def as_data_url(kind: str, data: bytes) -> str:
+    """Return a file's bytes as a URL, for a page that needs no other file."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def embedded_jpeg(
+    file: Path, longest_px: int, qualities: tuple[int, ...], max_bytes: int | None = None
+) -> str | None:
+    """Return an image, made smaller, as a data URL; None where it can't be read.
+
+    Args:
+        file: the image.
+        longest_px: of its sides.
+        qualities: of JPEG, tried in turn until the file is small enough.
+        max_bytes: of the file; None takes the first quality.
+    """
+    try:
+        image = decode_upright(read_bytes(file))
+    except ImageError:
+        return None
+    image.thumbnail((longest_px, longest_px))
+    for quality in qualities:
+        out = io.BytesIO()
+        image.save(out, "JPEG", quality=quality)
+        if max_bytes is None or len(out.getvalue()) <= max_bytes:
+            break
+    return as_data_url("image/jpeg", out.getvalue())
