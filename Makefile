@@ -103,7 +103,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 fast: $(VENV)/.dev $(AXE)
-	$(BIN)/python -m pytest -n 2 -m "not slow" --durations=15
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --durations=15
 
 # The docs: every page made from the code is up to date, and mkdocs has nothing to warn of.
 site: $(VENV)/.dev

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError
     from gtahead.formats.exporting import export
     from gtahead.inspection import info
-    from gtahead.publishing import diff, publish, pull, rebuild, stage, verify
+    from gtahead.publishing.checking import verify
+    from gtahead.publishing.differences import diff
+    from gtahead.publishing.hub import publish
+    from gtahead.publishing.pulling import pull
+    from gtahead.publishing.rebuilding import rebuild
+    from gtahead.publishing.staging import stage
     from gtahead.reports import report
     from gtahead.reports.ranking import leaderboard
     from gtahead.scoring import benchmark, compare
@@ -33,22 +38,22 @@ _HOMES = {
     "benchmark": "gtahead.scoring",
     "build": "gtahead.building",
     "compare": "gtahead.scoring",
-    "diff": "gtahead.publishing",
+    "diff": "gtahead.publishing.differences",
     "doctor": "gtahead.diagnostics",
     "export": "gtahead.formats.exporting",
     "export_model": "gtahead.training",
     "info": "gtahead.inspection",
     "leaderboard": "gtahead.reports.ranking",
     "predict": "gtahead.training",
-    "publish": "gtahead.publishing",
-    "pull": "gtahead.publishing",
-    "rebuild": "gtahead.publishing",
+    "publish": "gtahead.publishing.hub",
+    "pull": "gtahead.publishing.pulling",
+    "rebuild": "gtahead.publishing.rebuilding",
     "report": "gtahead.reports",
     "simulate": "gtahead.simulation",
-    "stage": "gtahead.publishing",
+    "stage": "gtahead.publishing.staging",
     "train": "gtahead.training",
     "validate": "gtahead.validation",
-    "verify": "gtahead.publishing",
+    "verify": "gtahead.publishing.checking",
     "view": "gtahead.viewing",
 }
 
@@ -85,8 +90,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever stands there
     """Import a public name at its first use, so that `import gtahead` costs nothing."""
     if name not in _HOMES:
-        msg = f"module 'gtahead' has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module 'gtahead' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 

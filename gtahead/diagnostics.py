@@ -193,8 +193,7 @@ def _try_it(found: Checkup) -> None:
         def check() -> None:
             errors = validate(root / "data", workers=1).finish().by_severity()["error"]
             if errors:
-                msg = f"{errors} errors in a dataset that was just built"
-                raise ValueError(msg)
+                raise ValueError(f"{errors} errors in a dataset that was just built")
 
         small = Preset("doctor", (160, 96), (2,) * 6, (3.0, 5.0, 8.0, 12.0, 20.0, 30.0), 6)
         steps = {

@@ -71,8 +71,7 @@ def project(
         The game's own projection, as public capture tools reimplement it.
     """
     if camera.position_m is None or camera.rotation_deg is None:
-        msg = "the camera's position and rotation must be known to project"
-        raise ValueError(msg)
+        raise ValueError("the camera's position and rotation must be known to project")
     pitch, roll, yaw = np.radians(camera.rotation_deg)
     tx, ty, tz = (np.asarray(points_world_m, np.float64) - camera.position_m).T
     along_x = math.cos(yaw) * tx + math.sin(yaw) * ty
@@ -96,8 +95,7 @@ def camera_axes(camera: Camera) -> tuple[Floats, Floats, Floats]:
         ValueError: the camera's rotation isn't known.
     """
     if camera.rotation_deg is None:
-        msg = "the camera's rotation must be known"
-        raise ValueError(msg)
+        raise ValueError("the camera's rotation must be known")
     pitch, roll, yaw = (math.radians(angle) for angle in camera.rotation_deg)
     along_x = np.array([math.cos(yaw), math.sin(yaw), 0.0])
     along_y = np.array([-math.sin(yaw), math.cos(yaw), 0.0])
@@ -145,8 +143,7 @@ def depth_at_height(
         ValueError: the camera's position or rotation isn't known.
     """
     if camera.position_m is None:
-        msg = "the camera's position must be known"
-        raise ValueError(msg)
+        raise ValueError("the camera's position must be known")
     climb = rays(points_xy, camera, size_wh)[:, 2]
     with np.errstate(divide="ignore", invalid="ignore"):
         depth = (height_m - camera.position_m[2]) / climb

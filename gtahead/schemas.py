@@ -50,8 +50,7 @@ def load(name: str) -> dict[str, Any]:
     """
     path = _folder() / (name + _SUFFIX)
     if not path.is_file():
-        msg = f"no schema {name!r}; there are {', '.join(names())}"
-        raise ValueError(msg)
+        raise ValueError(f"no schema {name!r}; there are {', '.join(names())}")
     schema: dict[str, Any] = orjson.loads(path.read_bytes())
     return schema
 

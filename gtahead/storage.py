@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gtahead.errors import InputError, ResourceError, Where
+from gtahead.errors import InputError, ResourceError, UsageError, Where
 
 ASIDE = ".part-"
 """Prefix of what is being written; nobody reads it, and the next run removes it."""
@@ -384,3 +384,23 @@ def make_folder(path: Path) -> None:
             where=Where(str(path)),
             remedy="choose another path",
         ) from error
+
+
+def refuse_overlap(target: Path, source: Path, what: str) -> None:
+    """Refuse a target that is what it's made of, lies in it, or around it.
+
+    Args:
+        target: the folder to be written.
+        source: the folder that is read.
+        what: both of them, as the message names them.
+
+    Raises:
+        UsageError: it is.
+    """
+    here, there = Path(os.path.realpath(target)), Path(os.path.realpath(source))
+    if here == there or there in here.parents or here in there.parents:
+        raise UsageError(
+            f"{what} can't lie in one another",
+            where=Where(str(target)),
+            remedy="choose another --out",
+        )

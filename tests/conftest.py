@@ -71,7 +71,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
             out.mkdir(exist_ok=True)
             with chdir(out):
                 for command in (["simulate"], ["build", "--raw", "captures"]):
-                    done = gtahead(*command, "--workers", 1)
+                    done = gtahead(*command, "--workers", 2)
                     assert done.code == 0, done.err
                     Path(f"{command[0]}.txt").write_text(done.out, encoding="utf-8")
     return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from gtahead.dataset import ANNOTATING, CountPolicy
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.parallel.dask import Crashed
-from gtahead.parallel.pool import default_workers, run_units
+from gtahead.parallel.pool import run_units
 from gtahead.readers import choose_reader
 from gtahead.urls import resolve_urls
 
@@ -124,17 +125,11 @@ def build(
     """
     kind, reason = choose_reader(Path(raw), reader)
     root, target = Path(os.path.realpath(raw)), Path(out)
-    options = BuildOptions(
-        kind.name,
-        BoxRule.parse(boxes),
-        CountPolicy.parse(count_policy),
-        SigmaRule.parse(sigma),
-        images,
-        every,
-    )
+    rules = BoxRule.parse(boxes), CountPolicy.parse(count_policy), SigmaRule.parse(sigma)
+    options = BuildOptions(kind.name, *rules, images, every)
     report = BuildReport(target, kind.name, reason)
     listed = Findings()
-    targets.refuse_overlap(target, root)
+    storage.refuse_overlap(target, root, "the dataset and the captures")
     existed = target.exists()
     with storage.naming_os_errors(target):
         sources = kind.list_sequences(root, listed)
@@ -146,41 +141,65 @@ def build(
             recover(target)
             first = not targets.is_ours(target)
             ready = targets.prepare(target, options, sources, listed, fresh=fresh)
-            records = ready.records
-            report.reused = len(records)
+            report.reused = len(ready.records)
             tasks = [
                 (source.name, UnitTask(source, target.absolute(), options, strict))
                 for source in sorted_sources(sources)
-                if source.name not in records
+                if source.name not in ready.records
             ]
-            if on_progress is not None:
-                on_progress(len(records), len(sources), "")
+            folders = [root, target]
             results = run_units(
-                build_sequence,
-                tasks,
-                workers=workers or default_workers(),
-                scheduler=scheduler,
-                folders=[root, target],
+                build_sequence, tasks, workers=workers, scheduler=scheduler, folders=folders
             )
-            with closing(results):
-                for name, result in results:
-                    records[name] = _crashed(name) if isinstance(result, Crashed) else result
-                    report.built += 1
-                    storage.crash_point("unit-done")
-                    if on_progress is not None:
-                        on_progress(len(records), len(sources), name)
-            _sum_up(report, records, listed)
-            if ready.finished is not None:
-                report.manifest = dict(ready.finished.document)
-                report.findings = Findings.from_dict(report.manifest["findings"])
-                _stop_if_needed(report, records, strict=strict)
-                return report
-            hopeless = not any(record.kept for record in records.values())
-            if hopeless and first and "unit-crashed" not in report.findings.totals:
-                targets.leave_nothing(target, existed=existed)
-            _stop_if_needed(report, records, strict=strict)
-            report.manifest = finish(target, options, records, report.findings, report.ledger)
+            _collect(results, ready.records, report, len(sources), on_progress)
+            _sum_up(report, ready.records, listed)
+            _conclude(report, ready, options, strict=strict, first=first, existed=existed)
     return report
+
+
+def _collect(
+    results: Generator[tuple[str, SequenceRecord | Crashed], None, None],
+    records: dict[str, SequenceRecord],
+    report: BuildReport,
+    total: int,
+    on_progress: Progress | None,
+) -> None:
+    """Take the records of sequences as they are built."""
+    show = on_progress or (lambda done, total, name: None)
+    show(len(records), total, "")
+    with closing(results):
+        for name, result in results:
+            records[name] = _crashed(name) if isinstance(result, Crashed) else result
+            report.built += 1
+            storage.crash_point("unit-done")
+            show(len(records), total, name)
+
+
+def _conclude(
+    report: BuildReport,
+    ready: targets.PreparedOutput,
+    options: BuildOptions,
+    *,
+    strict: bool,
+    first: bool,
+    existed: bool,
+) -> None:
+    """Make the dataset of its sequences, unless it stands already or can't be.
+
+    Raises:
+        BuildStopped: under `strict`, or where no sequence is left.
+    """
+    records = ready.records
+    if ready.finished is not None:
+        report.manifest = dict(ready.finished.document)
+        report.findings = Findings.from_dict(report.manifest["findings"])
+        _stop_if_needed(report, records, strict=strict)
+        return
+    hopeless = not any(record.kept for record in records.values())
+    if hopeless and first and "unit-crashed" not in report.findings.totals:
+        targets.leave_nothing(report.out, existed=existed)
+    _stop_if_needed(report, records, strict=strict)
+    report.manifest = finish(report.out, options, records, report.findings, report.ledger)
 
 
 def _crashed(name: str) -> SequenceRecord:

@@ -16,7 +16,7 @@ from gtahead.errors import Where
 from gtahead.images.layers import Layer, compose
 from gtahead.images.prepare import PreparedImage, prepare
 from gtahead.images.reading import ImageError, check_health, read_bytes, read_header
-from gtahead.ingest.model import CapturedFrame, CapturedSequence, SequenceSource
+from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
 from gtahead.readers import READERS
 
 
@@ -30,22 +30,21 @@ class UnitTask:
     strict: bool
 
 
-def sample(captured: CapturedSequence, every: int, record: SequenceRecord) -> None:
-    """Keep every n-th frame; the ledger says `not-sampled` for the rest."""
-    reasons = {index: "not-sampled" for index in range(len(captured.frames)) if index % every}
-    _drop_frames(captured, reasons, record)
+def select_frames(captured: CapturedSequence, every: int, record: SequenceRecord) -> None:
+    """Keep every n-th of the frames that are known.
 
-
-def set_aside_emptied(captured: CapturedSequence, record: SequenceRecord) -> None:
-    """Take out frames whose heads were all lost to faults: they aren't empty, they are unknown."""
+    Frames whose heads were all lost to faults go first: they aren't empty, they are unknown.
+    """
     left = np.bincount(captured.heads["frame_index"], minlength=len(captured.frames))
-    reasons = {}
+    lost = {}
     for index in sorted(captured.lost_frames):
         frame = captured.frames[index]
         if left[index] == 0 and frame.fault is None:
             record.findings.add("heads-lost", Where(frame.file, captured.name, frame.frame))
-            reasons[index] = "heads-lost"
-    _drop_frames(captured, reasons, record)
+            lost[index] = "heads-lost"
+    _drop_frames(captured, lost, record)
+    skipped = {index: "not-sampled" for index in range(len(captured.frames)) if index % every}
+    _drop_frames(captured, skipped, record)
 
 
 def _drop_frames(
@@ -86,7 +85,11 @@ class TakenImage:
 def take_images(
     captured: CapturedSequence, task: UnitTask, part: Path, record: SequenceRecord
 ) -> list[TakenImage]:
-    """Check every image and put it into the dataset; drop frames whose image won't do."""
+    """Check every image and put it into the dataset; drop frames whose image won't do.
+
+    Raises:
+        BrokenSequence: no frame is left; the record says so.
+    """
     if captured.images:
         (part / "images").mkdir()
     taken: list[TakenImage] = []
@@ -106,6 +109,10 @@ def take_images(
                 record.findings.add(fault.code, where, detail=fault.detail)
             reasons[index] = fault.code
     _drop_frames(captured, reasons, record)
+    if not captured.frames:
+        record.findings.add("no-frames-left", Where(task.source.path, captured.name))
+        record.ledger.sequences.drop("no-frames-left")
+        raise BrokenSequence
     return taken
 
 

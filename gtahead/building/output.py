@@ -7,7 +7,6 @@ its own sequences has to be built again, and in the last step of every build.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from gtahead.building.records import (
 )
 from gtahead.dataset import FRAMES, MANIFEST, WORK, Manifest, heads_file, read_manifest
 from gtahead.dataset.manifest import FORMAT
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.images.reading import EXTENSIONS
 from gtahead.ingest.model import SequenceSource, inputs_digest
@@ -54,21 +53,6 @@ class PreparedOutput:
 
     records: dict[str, SequenceRecord]
     finished: Manifest | None
-
-
-def refuse_overlap(target: Path, root: Path) -> None:
-    """Refuse a target that is the capture itself, inside it, or around it.
-
-    Raises:
-        UsageError: it is.
-    """
-    here, there = Path(os.path.realpath(target)), Path(os.path.realpath(root))
-    if here == there or there in here.parents or here in there.parents:
-        raise UsageError(
-            "the dataset and the captures can't lie in one another",
-            where=Where(str(target)),
-            remedy="choose another --out",
-        )
 
 
 def refuse_foreign(target: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from gtahead import storage
 from gtahead.annotation import lift_points
 from gtahead.annotation.scene import VFOV_DIGITS, label, scene_of
 from gtahead.arrays import Booleans, Columns, Floats
-from gtahead.building.frames import TakenImage, UnitTask, sample, set_aside_emptied, take_images
+from gtahead.building.frames import TakenImage, UnitTask, select_frames, take_images
 from gtahead.building.orientation import snap_heads, turn_heads, upright_camera, upright_size
 from gtahead.building.output import remove_images, remove_sequence, unit_digest
 from gtahead.building.records import (
@@ -58,30 +59,33 @@ def build_sequence(task: UnitTask) -> SequenceRecord:
     try:
         with storage.naming_os_errors(task.target, source.name):
             part.mkdir()
-            captured = _read(source, record)
-            if captured is None:
-                _set_aside(record)
-            else:
-                set_aside_emptied(captured, record)
-                sample(captured, task.options.every, record)
+            with suppress(BrokenSequence):  # the record says what is wrong with it
+                captured = _read(source, record)
+                select_frames(captured, task.options.every, record)
                 taken = take_images(captured, task, part, record)
-                _store(captured, taken, task, part, record)
+                _label(captured, taken, task, part, record)
             if not (task.strict and record.findings.anything_set_aside):
-                _finish(task, part, record)
+                _commit(task, part, record)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return record
 
 
-def _read(source: SequenceSource, record: SequenceRecord) -> CapturedSequence | None:
-    """Read a sequence's labels; None, with a finding, where it has to be set aside."""
+def _read(source: SequenceSource, record: SequenceRecord) -> CapturedSequence:
+    """Read a sequence's labels.
+
+    Raises:
+        BrokenSequence: it has to be set aside whole; the record says why.
+    """
     try:
         return READERS[source.reader].read(source, record.findings, record.ledger)
     except BrokenSequence:
-        return None
+        _set_aside(record)
+        raise
     except OSError as error:
         record.findings.add_many("labels-unreadable", 1, [source.unreadable(error)])
-        return None
+        _set_aside(record)
+        raise BrokenSequence from error
 
 
 def _set_aside(record: SequenceRecord) -> None:
@@ -196,18 +200,14 @@ def _frame_rows(captured: CapturedSequence, taken: list[TakenImage]) -> dict[str
     return rows
 
 
-def _store(
+def _label(
     captured: CapturedSequence,
     taken: list[TakenImage],
     task: UnitTask,
     part: Path,
     record: SequenceRecord,
 ) -> None:
-    """Write the sequence's tables into the unit's folder and fill its record."""
-    if not captured.frames:
-        record.findings.add("no-frames-left", Where(task.source.path, captured.name))
-        record.ledger.sequences.drop("no-frames-left")
-        return
+    """Annotate the heads, write the sequence's tables into the unit's folder, fill its record."""
     _annotate(captured, taken, task, record)
     rows = _frame_rows(captured, taken)
     heads = captured.heads
@@ -225,11 +225,8 @@ def _store(
     sha256 = storage.sha256_of(part / "heads.parquet")
     record.table = {"sha256": sha256, "rows": len(heads["head_id"])}
     statuses = np.bincount(heads["status"], minlength=3)
-    record.counts = {
-        "counted": int(statuses[COUNTED]),
-        "ignored": int(statuses[IGNORED]),
-        "absent": int(statuses[ABSENT]),
-    }
+    codes = {"counted": COUNTED, "ignored": IGNORED, "absent": ABSENT}
+    record.counts = {name: int(statuses[code]) for name, code in codes.items()}
     names = heads["box_source_names"]
     sources = np.bincount(heads["box_source"], minlength=len(names)) if len(names) else ()
     record.box_sources = {str(name): int(n) for name, n in zip(names, sources, strict=True)}
@@ -245,7 +242,7 @@ def _visibility(heads: Columns) -> list[str]:
     return [name for name, rows in kinds.items() if rows.any()]
 
 
-def _finish(task: UnitTask, part: Path, record: SequenceRecord) -> None:
+def _commit(task: UnitTask, part: Path, record: SequenceRecord) -> None:
     """Move everything to its final name, the record last; an older record is removed first."""
     name = record.sequence
     record_path(task.target, name).unlink(missing_ok=True)

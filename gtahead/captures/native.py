@@ -318,12 +318,10 @@ def write_sequence(folder: Path, document: Mapping[str, Any], heads: Columns) ->
     """
     whole = {"format": FORMAT, "version": VERSION, **document}
     for pointer, message in schemas.faults(whole, "capture-sequence"):
-        msg = f"{pointer}: {message}"
-        raise ValueError(msg)
+        raise ValueError(f"{pointer}: {message}")
     strange = set(heads) - set(HEAD_KINDS)
     if strange:
-        msg = f"not a column of version 1: {min(strange)}"
-        raise ValueError(msg)
+        raise ValueError(f"not a column of version 1: {min(strange)}")
     with storage.replacing(folder / "heads.csv") as part:
         write_csv(part, heads)
     storage.write_json(folder / SEQUENCE, whole)

@@ -9,8 +9,8 @@ import click
 
 from gtahead.cli.common import (
     echo,
+    for_people,
     print_findings,
-    print_json,
     progress_bar,
     table,
     working_options,
@@ -47,15 +47,11 @@ def command(
     boxes: str | None,
     sigma: str | None,
     image: str | None,
-    workers: int | None,
-    scheduler: str | None,
     *,
     evaluate: bool,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
+    **options: Any,
 ) -> int:
-    """Return the heads of DATASET boxes or sigmas by another rule.  [default: ./dataset]
+    """Give the heads of DATASET boxes or sigmas by another rule.  [default: ./dataset]
 
     Points, count flags and images stay as they are, and so do their fingerprints; `labels`
     changes. The result is the same as of a build with these rules. A run that is stopped leaves the
@@ -65,29 +61,18 @@ def command(
     heads that count. Errors are of the side, the root of a box's area: bias is the median error,
     median and 90 % are of its absolute value. Rules that served no head are left out.
     """  # noqa: D415
-    del debug
     if evaluate:
         if boxes is not None or sigma is not None:
             msg = "--evaluate changes nothing and measures every rule: leave --boxes, --sigma out"
             raise click.UsageError(msg)
-        return _evaluate(dataset, image, workers, scheduler, quiet=quiet, as_json=as_json)
+        return _evaluate(dataset, image, **options)
     if image is not None:
-        msg = "--image goes with --evaluate"
-        raise click.UsageError(msg)
+        raise click.UsageError("--image goes with --evaluate")
     from gtahead.building import annotate
 
-    with progress_bar("annotating", quiet=quiet or as_json) as show:
-        report = annotate(
-            dataset,
-            boxes=boxes,
-            sigma=sigma,
-            workers=workers,
-            scheduler=scheduler,
-            on_progress=show,
-        )
-    if as_json:
-        print_json(report.as_dict())
-    elif not quiet:
+    with progress_bar("annotating") as show:
+        report = annotate(dataset, boxes=boxes, sigma=sigma, on_progress=show, **options)
+    if for_people(report.as_dict()):
         print_findings(report.findings)
         reported = report.as_dict()
         echo(f"{dataset}: " + ("annotated" if report.changed else "nothing to do"))
@@ -100,28 +85,18 @@ def command(
     return 0
 
 
-def _evaluate(
-    dataset: str,
-    image: str | None,
-    workers: int | None,
-    scheduler: str | None,
-    *,
-    quiet: bool,
-    as_json: bool,
-) -> int:
+def _evaluate(dataset: str, image: str | None, **options: Any) -> int:
     from gtahead.annotation.rule_errors import evaluate
 
-    with progress_bar("evaluating", quiet=quiet or as_json) as show:
-        found = evaluate(dataset, workers=workers, scheduler=scheduler, on_progress=show)
+    with progress_bar("evaluating") as show:
+        found = evaluate(dataset, on_progress=show, **options)
     if image is not None:
         from gtahead.dataset import Dataset
         from gtahead.drawing import write_png
         from gtahead.viewing.rules import draw_rules
 
         write_png(image, draw_rules(Dataset.open(dataset)))
-    if as_json:
-        print_json(found.as_dict())
-    elif not quiet:
+    if for_people(found.as_dict()):
         echo(f"{dataset}: {found.heads:,} counted heads with a true box")
         if found.without:
             echo(f"  {found.without:,} counted heads have none, or one of another point")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from gtahead import storage
-from gtahead.cli.common import echo, output_options, print_findings, print_json
+from gtahead.cli.common import as_json, echo, for_people, is_quiet, output_options, print_findings
 from gtahead.errors import UsageError
 
 
@@ -73,20 +74,13 @@ def command(
     ground_truth: str | None,
     split: str | None,
     by: str | None,
-    missing: str,
-    validation: str | None,
-    threshold: float | None,
-    resamples: int,
+    missing: Any,
     html: str | None,
     out: str | None,
     *,
-    coco_compat: bool,
-    sweep: bool,
     check_only: bool,
     template: bool,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
+    **options: Any,
 ) -> int:
     """Score PREDICTIONS: counting, localisation and detection, with intervals of 95 %.
 
@@ -94,9 +88,7 @@ def command(
     of counts or points as NWPU-Crowd takes it, or MOT text; JSON and text may be packed by gzip.
     All that is wrong in it is reported at once; then nothing is scored, and the exit status is 1.
     """
-    del debug
-    from gtahead.scoring import benchmark, check_predictions, write_result
-    from gtahead.scoring.ground_truth import open_ground_truth
+    from gtahead.scoring import benchmark, write_result
 
     if ground_truth is not None and data is not None:
         raise UsageError(
@@ -104,56 +96,19 @@ def command(
         )
     against = ground_truth or data or "./dataset"
     if template:
-        from gtahead.scoring.blank import template_of
-
-        if predictions is not None:
-            raise UsageError("--template takes no predictions", value=predictions, remedy="drop it")
-        text = template_of(open_ground_truth(against, split))
-        if out is None:
-            click.echo(text.decode(), nl=False)
-            return 0
-        storage.require_folder_of(Path(out), "the template")
-        with storage.naming_os_errors(Path(out)):
-            storage.write_bytes(Path(out), text)
-        if not quiet:
-            echo(f"wrote {out}")
-        return 0
+        return _print_template(predictions, against, split, out)
     if predictions is None:
         remedy = "name it; `gtahead benchmark --template` prints an empty one"
         raise UsageError("no prediction file is given", remedy=remedy)
     for name in (html, out):
-        if name is not None and not Path(name).absolute().parent.is_dir():
-            remedy = "make it, or choose another"
-            raise UsageError("there is no such folder", value=name, remedy=remedy)
-        if name is not None and Path(name).is_dir():
-            raise UsageError("a folder, not a file", value=name, remedy="name a file in it")
+        _require_place(name)
     if check_only:
-        wanted = open_ground_truth(against, split)
-        arranged, findings = check_predictions(predictions, wanted, missing)  # type: ignore[arg-type]
-        if as_json:
-            print_json({"images": len(arranged), "findings": findings.as_dict()})
-        else:
-            print_findings(findings)
-            if not quiet:
-                echo(f"{Path(predictions).name}: {findings.summed}")
-        return 1 if findings.reach("error") else 0
-    score = benchmark(
-        predictions,
-        against,
-        split=split,
-        by=[name.strip() for name in (by or "").split(",") if name.strip()],
-        missing=missing,  # type: ignore[arg-type]
-        validation=validation,
-        threshold=threshold,
-        coco_compat=coco_compat,
-        sweep=sweep,
-        resamples=resamples,
-    )
+        return _check(predictions, against, split, missing)
+    groups = [name.strip() for name in (by or "").split(",") if name.strip()]
+    score = benchmark(predictions, against, split=split, by=groups, missing=missing, **options)
     print_findings(score.findings)
     if not score.document:
-        if as_json:
-            print_json({"findings": score.findings.as_dict()})
-        elif not quiet:
+        if for_people({"findings": score.findings.as_dict()}):
             echo("nothing was scored: fix the file, and try again", err=True)
         return 1
     if out is not None:
@@ -162,9 +117,7 @@ def command(
         from gtahead.reports.score import write_score
 
         write_score(Path(html), score, None if ground_truth else Path(against))
-    if as_json:
-        print_json(score.document)
-    elif not quiet:
+    if for_people(score.document):
         from gtahead.cli.score_tables import summary
 
         echo(summary(score))
@@ -172,3 +125,47 @@ def command(
             if name is not None:
                 echo(f"wrote {name}")
     return 0
+
+
+def _print_template(
+    predictions: str | None, against: str, split: str | None, out: str | None
+) -> int:
+    """Print a file in which nothing is found, or write it."""
+    from gtahead.scoring.blank import template_of
+    from gtahead.scoring.ground_truth import open_ground_truth
+
+    if predictions is not None:
+        raise UsageError("--template takes no predictions", value=predictions, remedy="drop it")
+    text = template_of(open_ground_truth(against, split))
+    if out is None:
+        click.echo(text.decode(), nl=False)
+        return 0
+    storage.require_folder_of(Path(out), "the template")
+    with storage.naming_os_errors(Path(out)):
+        storage.write_bytes(Path(out), text)
+    if not is_quiet():
+        echo(f"wrote {out}")
+    return 0
+
+
+def _require_place(file: str | None) -> None:
+    """Refuse a file that can't be written, before anything is scored."""
+    if file is not None and not Path(file).absolute().parent.is_dir():
+        remedy = "make it, or choose another"
+        raise UsageError("there is no such folder", value=file, remedy=remedy)
+    if file is not None and Path(file).is_dir():
+        raise UsageError("a folder, not a file", value=file, remedy="name a file in it")
+
+
+def _check(predictions: str, against: str, split: str | None, missing: Any) -> int:
+    """Check a prediction file alone."""
+    from gtahead.scoring import check_predictions
+    from gtahead.scoring.ground_truth import open_ground_truth
+
+    wanted = open_ground_truth(against, split)
+    arranged, findings = check_predictions(predictions, wanted, missing)
+    if not as_json():
+        print_findings(findings)
+    if for_people({"images": len(arranged), "findings": findings.as_dict()}):
+        echo(f"{Path(predictions).name}: {findings.summed}")
+    return 1 if findings.reach("error") else 0

@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from gtahead.cli.common import (
+    as_json,
     echo,
+    for_people,
     ledger_table,
     print_findings,
     print_json,
@@ -70,24 +72,7 @@ from gtahead.cli.common import (
 @click.option("--strict", is_flag=True, help="Stop, exit 1, where anything would be set aside.")
 @click.option("--fresh", is_flag=True, help="Discard what gtahead made at --out and build anew.")
 @working_options
-def command(
-    raw: str,
-    out: str,
-    reader: str,
-    boxes: str,
-    sigma: str,
-    count_policy: str,
-    images: str,
-    every: int,
-    workers: int | None,
-    scheduler: str | None,
-    *,
-    strict: bool,
-    fresh: bool,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
-) -> int:
+def command(raw: str, out: str, **options: Any) -> int:
     """Build a dataset from captures, or from another dataset's labels and images.
 
     Reads and checks every sequence, gives each head a box, splits by sequence and location, links
@@ -96,40 +81,23 @@ def command(
 
     Exit 0: clean. 3: done, with items set aside (they are listed). 1: no dataset. 4: disk or lock.
     """
-    del debug
     from gtahead.building import BuildStopped, build
 
     try:
-        with progress_bar("building", quiet=quiet or as_json) as show:
-            report = build(
-                raw,
-                out,
-                reader=reader,
-                boxes=boxes,
-                sigma=sigma,
-                count_policy=count_policy,
-                images=images,
-                every=every,
-                workers=workers,
-                scheduler=scheduler,
-                strict=strict,
-                fresh=fresh,
-                on_progress=show,
-            )
+        with progress_bar("building") as show:
+            report = build(raw, out, on_progress=show, **options)
     except BuildStopped as stopped:
-        if as_json:
+        if as_json():
             print_json({**stopped.report.as_dict(), "stopped": str(stopped)})
         print_findings(stopped.report.findings)
         raise
-    if as_json:
-        print_json(report.as_dict())
-    elif not quiet:
+    if for_people(report.as_dict()):
         print_findings(report.findings)
         _summary(report)
     return report.exit_code
 
 
-def _summary(report: Any) -> None:  # noqa: ANN401 - a BuildReport; naming it would import Arrow
+def _summary(report: Any) -> None:
     document = report.manifest
     statistics = document["statistics"]
     heads = statistics["heads"]

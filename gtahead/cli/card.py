@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gtahead.cli.common import echo, output_options, print_json
+from gtahead.cli.common import echo, for_people, output_options
 
 
 @click.command("card")
@@ -14,9 +14,7 @@ from gtahead.cli.common import echo, output_options, print_json
 @click.option("--croissant", is_flag=True, help="Write croissant.json anew as well.")
 @click.option("--fresh", is_flag=True, help="Begin with a new card: edits in the old one are lost.")
 @output_options
-def command(
-    release: str, *, croissant: bool, fresh: bool, quiet: bool, debug: bool, as_json: bool
-) -> int:
+def command(release: str, *, croissant: bool, fresh: bool) -> int:
     """Fill the card of RELEASE, README.md, from its data.  [default: ./release]
 
     Blocks between `gtahead:begin` and `gtahead:end` are written anew; everything else is yours and
@@ -24,10 +22,9 @@ def command(
 
     Exit 0: filled. 1: no release, damaged marks, or something left to be filled in.
     """  # noqa: D415
-    del debug
-    from gtahead.publishing import Release, cards
+    from gtahead.publishing import cards
     from gtahead.publishing import croissant as metadata
-    from gtahead.publishing.releases import CARD
+    from gtahead.publishing.releases import CARD, Release
 
     opened = Release.open(release)
     path = Path(release) / CARD
@@ -38,11 +35,9 @@ def command(
     problems = [
         f"{position}: {what}" if position else what for position, what in cards.faults(opened)
     ]
-    if as_json:
-        print_json(
-            {"card": str(path), "changed": old != path.read_text("utf-8"), "faults": problems}
-        )
-    elif not quiet:
+    if for_people(
+        {"card": str(path), "changed": old != path.read_text("utf-8"), "faults": problems}
+    ):
         echo(f"{path}: filled")
     for problem in problems:
         echo(f"error bad-card: {path} > {problem}", err=True)

@@ -31,19 +31,28 @@ def echo(text: str, *, err: bool = False) -> None:
     click.echo("\n".join(printable(line) for line in lines), err=err)
 
 
+def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
+    """Keep a flag for `is_quiet` and `for_people`, so that no command hands it on."""
+    context.meta[f"gtahead.{option.name}"] = value
+
+
+def _flag(*names: str, help: str) -> Callable[[Command], Command]:
+    return click.option(*names, is_flag=True, expose_value=False, callback=_remember, help=help)
+
+
+def json_options(command: Command) -> Command:
+    """Add the options of a command that prints nothing but its result."""
+    command = _flag("--json", "as_json", help="Print one JSON object on stdout.")(command)
+    return _flag("--debug", help="Show tracebacks.")(command)
+
+
 def output_options(command: Command) -> Command:
-    """Return a command the options that say what it prints."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
-        click.option("--debug", is_flag=True, help="Show tracebacks."),
-        click.option("--quiet", is_flag=True, help="No progress, no summary."),
-    ):
-        command = option(command)
-    return command
+    """Add the options that say what a command prints."""
+    return _flag("--quiet", help="No progress, no summary.")(json_options(command))
 
 
 def scheduler_option(command: Command) -> Command:
-    """Return a command the option that hands its work to a cluster."""
+    """Add the option that hands a command's work to a cluster."""
     option = click.option(
         "--scheduler", metavar="URL", help="Dask scheduler, such as tcp://host:8786."
     )
@@ -51,39 +60,46 @@ def scheduler_option(command: Command) -> Command:
 
 
 def working_options(command: Command) -> Command:
-    """Return a command the options that every command has that works through many sequences."""
-    command = output_options(command)
+    """Add the options of a command that works through many sequences."""
     option = click.option(
         "--workers",
         type=click.IntRange(1, 1024),
         metavar="N",
         help="Worker processes.  [default: one per core, up to 4]",
     )
-    return option(scheduler_option(command))
+    return option(scheduler_option(output_options(command)))
+
+
+def as_json() -> bool:
+    """Return whether the command is to print JSON."""
+    return bool(click.get_current_context().meta.get("gtahead.as_json"))
+
+
+def is_quiet() -> bool:
+    """Return whether the command is to print no summary for people."""
+    return as_json() or bool(click.get_current_context().meta.get("gtahead.quiet"))
+
+
+def for_people(document: Mapping[str, Any]) -> bool:
+    """Print a result as JSON where that is asked for; return whether people want a summary."""
+    if as_json():
+        print_json(document)
+    return not is_quiet()
 
 
 @contextmanager
-def progress_bar(title: str, *, quiet: bool) -> Iterator[Progress | None]:
-    """Show a bar on stderr, where that is a terminal."""
-    if quiet or not sys.stderr.isatty():
+def progress_bar(title: str, *, shown: bool = True) -> Iterator[Progress | None]:
+    """Show a bar on stderr, where that is a terminal and nobody asked for quiet."""
+    if is_quiet() or not shown or not sys.stderr.isatty():
         yield None
         return
+    from rich import progress
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
-    columns = [
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    ]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = [progress.TextColumn("{task.description}"), progress.BarColumn()]
+    columns += [progress.MofNCompleteColumn(), progress.TimeRemainingColumn()]
+    console = Console(stderr=True)
+    with progress.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=None)
 
         def show(done: int, total: int, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import echo, output_options, print_json
+from gtahead.cli.common import echo, for_people, output_options
 
 
 @click.command("compare")
@@ -15,30 +15,18 @@ from gtahead.cli.common import echo, output_options, print_json
     help="Results with the same value of this key under `method` are one arm's runs, one a seed.",
 )
 @output_options
-def command(
-    results: tuple[str, ...],
-    group: str | None,
-    *,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
-) -> int:
+def command(results: tuple[str, ...], group: str | None) -> int:
     """Compare the first of several RESULTS with each other one: same data, same sequences.
 
     A difference has an interval of 95 % and a test that exchanges the two methods' outputs sequence
     by sequence. Results of different data, or of different versions of the metrics, are refused.
     """
-    del debug
     from gtahead.scoring import compare
 
     found = compare(results, group=group)
-    if as_json:
-        print_json(found.as_dict())
-        return 0
-    if quiet:
-        return 0
-    from gtahead.cli.score_tables import comparison_lines
+    if for_people(found.as_dict()):
+        from gtahead.cli.score_tables import comparison_lines
 
-    for line in comparison_lines(found):
-        echo(line)
+        for line in comparison_lines(found):
+            echo(line)
     return 0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import echo, output_options, print_json
+from gtahead.cli.common import echo, for_people, output_options
 
 
 @click.command("diff")
 @click.argument("old")
 @click.argument("new")
 @output_options
-def command(old: str, new: str, *, quiet: bool, debug: bool, as_json: bool) -> int:
+def command(old: str, new: str) -> int:
     """List what changed from OLD to NEW, datasets or releases, and propose NEW's version.
 
     Major: something that was there is gone or other. Minor: frames or images were added. Patch:
@@ -19,13 +19,10 @@ def command(old: str, new: str, *, quiet: bool, debug: bool, as_json: bool) -> i
 
     Exit 0: the same data. 1: it differs, or one of them isn't a dataset.
     """
-    del debug
-    from gtahead.publishing import diff
+    from gtahead.publishing.differences import diff
 
     found = diff(old, new)
-    if as_json:
-        print_json(found.as_dict())
-    elif not quiet:
+    if for_people(found.as_dict()):
         echo(found.changes)
         for kind, names in found.examples.items():
             if names:

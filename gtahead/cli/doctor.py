@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gtahead.cli.common import echo, output_options, print_json
+from gtahead.cli.common import echo, for_people, output_options
 from gtahead.errors import as_size
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("doctor")
 @click.option("--no-run", is_flag=True, help="Look only; don't try it.")
 @output_options
-def command(*, no_run: bool, quiet: bool, debug: bool, as_json: bool) -> int:
+def command(*, no_run: bool) -> int:
     """Check what is here, what is missing and how to get it, and whether gtahead works.
 
     Versions, decoders, extras, memory and room; then a tiny dataset is simulated, built, exported,
@@ -24,13 +24,10 @@ def command(*, no_run: bool, quiet: bool, debug: bool, as_json: bool) -> int:
 
     Exit 0: the core works. 4: it doesn't, and why.
     """
-    del debug
     from gtahead.diagnostics import doctor
 
     found = doctor(run=not no_run)
-    if as_json:
-        print_json(found.as_dict())
-    elif not quiet:
+    if for_people(found.as_dict()):
         _print(found)
     return found.exit_code
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gtahead.cli.common import echo, print_json, progress_bar, table, working_options
+from gtahead.cli.common import echo, for_people, progress_bar, table, working_options
 from gtahead.errors import as_size
 
 if TYPE_CHECKING:
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.argument("dataset", default="./dataset")
-@click.option(
-    "--format", "format_", required=True, metavar="NAME", help="As `gtahead formats` lists them."
-)
+@click.option("--format", required=True, metavar="NAME", help="As `gtahead formats` lists them.")
 @click.option("--out", metavar="DIR", help="Where to.  [default: ./exports/NAME]")
 @click.option(
     "--split",
@@ -66,26 +64,7 @@ if TYPE_CHECKING:
     help="Maps: kind of file.",
 )
 @working_options
-def command(
-    dataset: str,
-    format_: str,
-    out: str | None,
-    splits: tuple[str, ...],
-    images: str,
-    stride: int,
-    dtype: str,
-    border: str,
-    store: str,
-    workers: int | None,
-    scheduler: str | None,
-    *,
-    allow_lossy: bool,
-    drop_empty: bool,
-    overwrite: bool,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
-) -> int:
+def command(dataset: str, out: str | None, splits: tuple[str, ...], **options: Any) -> int:
     """Write DATASET in a format that other programs read.  [default: ./dataset]
 
     Heads that count are exported; ignored ones where the format can mark them; absent ones never.
@@ -96,30 +75,11 @@ def command(
     Exit 0: written. 1: no or damaged dataset, or what the format can't hold. 2: wrong options. 4:
     disk, lock or a missing extra.
     """  # noqa: D415
-    del debug
     from gtahead.formats.exporting import export
 
-    with progress_bar("exporting", quiet=quiet or as_json) as show:
-        report = export(
-            dataset,
-            out,
-            format=format_,
-            split=splits or None,
-            images=images,
-            allow_lossy=allow_lossy,
-            drop_empty=drop_empty,
-            overwrite=overwrite,
-            stride=stride,
-            dtype=dtype,
-            border=border,
-            store=store,
-            workers=workers,
-            scheduler=scheduler,
-            on_progress=show,
-        )
-    if as_json:
-        print_json(report.as_dict())
-    elif not quiet:
+    with progress_bar("exporting") as show:
+        report = export(dataset, out, split=splits or None, on_progress=show, **options)
+    if for_people(report.as_dict()):
         _print(report)
     return 0
 

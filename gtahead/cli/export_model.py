@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import echo, output_options, print_json
+from gtahead.cli.common import echo, for_people, output_options
 
 
 @click.command("export-model")
 @click.argument("checkpoint")
 @click.option("--onnx", "out", default="model.onnx", show_default=True, help="What is written.")
 @output_options
-def command(checkpoint: str, out: str, *, quiet: bool, debug: bool, as_json: bool) -> int:
+def command(checkpoint: str, out: str) -> int:
     """Write CHECKPOINT, the model.pt of a centernet run, as ONNX for images of any size.
 
     Needs the extra: pip install 'gtahead[onnx]'. The file is run in onnxruntime on the CPU at
     three sizes and refused where it differs from torch by more than 1e-4.
     """
-    del debug
     from gtahead.training import export_model
 
     report = export_model(checkpoint, out)
-    if as_json:
-        print_json(
-            {
-                "out": str(report.out),
-                "stride": report.stride,
-                "threshold": report.threshold,
-                "difference": report.difference,
-            }
-        )
-    elif not quiet:
+    if for_people(
+        {
+            "out": str(report.out),
+            "stride": report.stride,
+            "threshold": report.threshold,
+            "difference": report.difference,
+        }
+    ):
         echo(f"{report.out}: images of any size in multiples of 32, stride {report.stride}")
         echo(f"  differs from torch by {report.difference:.1e} at most, over three sizes")
     return 0

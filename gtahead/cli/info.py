@@ -7,26 +7,21 @@ from typing import Any
 
 import click
 
-from gtahead.cli.common import echo, print_json, splits_table, table
+from gtahead.cli.common import echo, for_people, json_options, splits_table, table
 from gtahead.errors import as_size
 
 
 @click.command("info")
 @click.argument("path", default="./dataset")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-def command(path: str, *, debug: bool, as_json: bool) -> int:
+@json_options
+def command(path: str) -> int:
     """Show what PATH contains: a capture or a dataset, how much of what.  [default: ./dataset]"""  # noqa: D415
-    del debug
     from gtahead.inspection import info
 
     found = info(path)
-    if as_json:
-        print_json(found.as_dict())
-    elif found.kind == "dataset":
-        _print_dataset(path, found.details)
-    else:
-        _print_capture(path, found.details)
+    if for_people(found.as_dict()):
+        show = _print_dataset if found.kind == "dataset" else _print_capture
+        show(path, found.details)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import echo, output_options, print_json
+from gtahead.cli.common import echo, for_people, output_options
 
 
 @click.command("leaderboard")
@@ -14,21 +14,12 @@ from gtahead.cli.common import echo, output_options, print_json
     "--sort", default="mae", show_default=True, metavar="NAME", help="The metric that ranks."
 )
 @output_options
-def command(
-    folder: str,
-    out: str | None,
-    sort: str,
-    *,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
-) -> int:
+def command(folder: str, out: str | None, sort: str) -> int:
     """Rank the results in FOLDER, and write the board as a page.
 
     Methods that the data can't tell apart share a rank. Results of other data, or of other versions
     of the metrics, are shown greyed and without rank.
     """
-    del debug
     from dataclasses import asdict
 
     from gtahead.reports.ranking import leaderboard
@@ -36,9 +27,7 @@ def command(
     board = leaderboard(folder, out, sort=sort)
     for name, why in board.skipped:
         echo(f"left out {name}: {why}", err=True)
-    if as_json:
-        print_json(asdict(board))
-    elif not quiet:
+    if for_people(asdict(board)):
         echo(board.markdown().rstrip())
         if out is not None:
             echo(f"wrote {out}/index.html")

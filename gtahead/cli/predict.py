@@ -6,9 +6,9 @@ import click
 
 from gtahead.cli.common import (
     echo,
+    for_people,
     output_options,
     print_findings,
-    print_json,
     progress_bar,
     scheduler_option,
 )
@@ -29,16 +29,7 @@ from gtahead.cli.common import (
 @scheduler_option
 @output_options
 def command(
-    checkpoint: str,
-    data: str,
-    split: str,
-    images: str | None,
-    out: str,
-    scheduler: str | None,
-    *,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
+    checkpoint: str, data: str, out: str, split: str, images: str | None, scheduler: str | None
 ) -> int:
     """Find heads with CHECKPOINT, the model.pt of a run, and write them as predictions.
 
@@ -48,35 +39,16 @@ def command(
 
     Exit 0: clean. 3: done, but images that can't be read were set aside (they are listed).
     """
-    del debug
     from gtahead.training import predict
 
-    with progress_bar("predicting", quiet=quiet or as_json) as show:
+    with progress_bar("predicting") as show:
         report = predict(
-            checkpoint,
-            data,
-            out,
-            split=split,
-            images=images,
-            scheduler=scheduler,
-            on_progress=show,
+            checkpoint, data, out, split=split, images=images, scheduler=scheduler, on_progress=show
         )
-    if not quiet:
-        print_findings(report.findings)
     for name in report.capped:
         echo(f"warning: {name}: more heads than the detector gives; see max_heads", err=True)
-    if as_json:
-        print_json(
-            {
-                "out": str(report.out),
-                "images": report.images,
-                "heads": report.heads,
-                "threshold": report.threshold,
-                "capped": report.capped,
-                "findings": report.findings.as_dict(),
-            }
-        )
-    elif not quiet:
+    if for_people(report.as_dict()):
+        print_findings(report.findings)
         least = "" if report.threshold is None else f" at {report.threshold:.3g} or above"
         echo(f"{report.out}: {report.heads:,.0f} heads{least} in {report.images:,} images")
         if images is None:

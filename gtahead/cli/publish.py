@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gtahead.cli.common import (
     echo,
+    for_people,
+    is_quiet,
     output_options,
     print_findings,
-    print_json,
     progress_bar,
     table,
     working_options,
@@ -18,7 +19,9 @@ from gtahead.cli.common import (
 from gtahead.errors import as_size
 
 if TYPE_CHECKING:
-    from gtahead.publishing import CheckReport, PushReport, Release, UploadPlan
+    from gtahead.publishing.checking import CheckReport, UploadPlan
+    from gtahead.publishing.hub import PushReport
+    from gtahead.publishing.releases import Release
 
 
 @click.group("publish", no_args_is_help=True)
@@ -68,28 +71,7 @@ def command() -> None:
     "--overwrite", is_flag=True, help="Replace a release at --out; its card's edits stay."
 )
 @working_options
-def stage_command(
-    dataset: str,
-    repo: str,
-    creator: str,
-    out: str,
-    name: str | None,
-    version: str,
-    licence: str | None,
-    licence_file: str | None,
-    date: str | None,
-    contact: str | None,
-    changes: str | None,
-    images: str | None,
-    workers: int | None,
-    scheduler: str | None,
-    *,
-    i_have_rights: bool,
-    overwrite: bool,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
-) -> int:
+def stage_command(dataset: str, out: str, **options: Any) -> int:
     """Put together what is to be public of DATASET.  [default: ./dataset]
 
     A folder with Parquet shards, card, licence, Croissant metadata, and hashes of all of it. A run
@@ -98,32 +80,11 @@ def stage_command(
     Exit 0: staged. 1: no dataset, or something else at --out. 2: a fact that is missing, or
     images of a game without --i-have-rights. 4: disk.
     """  # noqa: D415
-    del debug
-    from gtahead.publishing import stage
+    from gtahead.publishing.staging import stage
 
-    with progress_bar("staging", quiet=quiet or as_json) as show:
-        release = stage(
-            dataset,
-            out,
-            repo=repo,
-            creator=creator,
-            name=name,
-            version=version,
-            licence=licence,
-            licence_file=licence_file,
-            date=date,
-            contact=contact,
-            changes=changes,
-            images=images,
-            i_have_rights=i_have_rights,
-            overwrite=overwrite,
-            workers=workers,
-            scheduler=scheduler,
-            on_progress=show,
-        )
-    if as_json:
-        print_json({"release": str(release.folder), **release.manifest.document["release"]})
-    elif not quiet:
+    with progress_bar("staging") as show:
+        release = stage(dataset, out, on_progress=show, **options)
+    if for_people({"release": str(release.folder), **release.manifest.document["release"]}):
         _print_staged(release)
     return 0
 
@@ -142,18 +103,15 @@ def _print_staged(release: Release) -> None:
 @command.command("plan")
 @click.argument("release", default="./release")
 @output_options
-def plan_command(release: str, *, quiet: bool, debug: bool, as_json: bool) -> int:
+def plan_command(release: str) -> int:
     """Show what an upload of RELEASE would send, and what would be public.  [default: ./release]
 
     Exit 0: within the hub's limits. 1: over one of them, or no release.
     """  # noqa: D415
-    del debug
-    from gtahead.publishing import plan
+    from gtahead.publishing.checking import plan
 
     found = plan(release)
-    if as_json:
-        print_json(found.as_dict())
-    elif not quiet:
+    if for_people(found.as_dict()):
         _print_plan(found)
     print_findings(found.findings)
     return 1 if found.findings.totals else 0
@@ -191,9 +149,7 @@ def _print_plan(found: UploadPlan) -> None:
     "--python", metavar="PATH", help="Load it with the `datasets` of another environment's Python."
 )
 @output_options
-def check_command(
-    release: str, python: str | None, *, no_load: bool, quiet: bool, debug: bool, as_json: bool
-) -> int:
+def check_command(release: str, python: str | None, *, no_load: bool) -> int:
     """Check RELEASE as its users will use it.  [default: ./release]
 
     Files against their hashes, labels against the manifest, images against theirs, the card,
@@ -202,14 +158,11 @@ def check_command(
 
     Exit 0: fit to be published. 1: not. 4: the extra is missing: pip install 'gtahead[hub]'.
     """  # noqa: D415
-    del debug
-    from gtahead.publishing import check
+    from gtahead.publishing.checking import check
 
-    with progress_bar("checking", quiet=quiet or as_json) as show:
+    with progress_bar("checking") as show:
         report = check(release, load=not no_load, python=python, on_progress=show)
-    if as_json:
-        print_json(report.as_dict())
-    elif not quiet:
+    if for_people(report.as_dict()):
         _print_check(report)
         print_findings(report.findings)
     return 1 if report.findings.reach("warning") else 0
@@ -253,19 +206,7 @@ def _print_check(report: CheckReport) -> None:
 )
 @output_options
 def push_command(
-    repo_id: str,
-    release: str,
-    gated: str | None,
-    revision: str,
-    tag: str | None,
-    *,
-    no_load: bool,
-    yes: bool,
-    private: bool,
-    overwrite: bool,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
+    repo_id: str, release: str, *, no_load: bool, yes: bool, private: bool, **options: Any
 ) -> int:
     """Upload RELEASE to REPO_ID on the hub, and verify what arrived.  [default: ./release]
 
@@ -275,30 +216,19 @@ def push_command(
     Exit 0: uploaded, or a dry run that found nothing in the way. 1: not fit, or other content
     there. 4: no token, no right, no network.
     """  # noqa: D415
-    del debug
     import sys
 
-    from gtahead.publishing import publish
-    from gtahead.publishing.hub import client_bars
+    from gtahead.publishing.hub import client_bars, publish
 
-    silent = quiet or as_json
-    bars = client_bars(shown=sys.stderr.isatty() and not silent)
-    with bars, progress_bar("checking", quiet=silent or yes) as show:
+    load = False if no_load else None
+    with (
+        client_bars(shown=sys.stderr.isatty() and not is_quiet()),
+        progress_bar("checking", shown=not yes) as show,
+    ):
         report = publish(
-            release,
-            repo_id,
-            yes=yes,
-            private=private,
-            gated=gated,
-            revision=revision,
-            tag=tag,
-            overwrite=overwrite,
-            load=False if no_load else None,
-            on_progress=show,
+            release, repo_id, yes=yes, private=private, load=load, on_progress=show, **options
         )
-    if as_json:
-        print_json(report.as_dict())
-    elif not quiet:
+    if for_people(report.as_dict()):
         _print_push(report, private=private)
     return 0
 

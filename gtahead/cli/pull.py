@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from gtahead.cli.common import echo, output_options, print_json
+from gtahead.cli.common import echo, for_people, is_quiet, output_options
 
 
 @click.command("pull")
@@ -20,17 +22,7 @@ from gtahead.cli.common import echo, output_options, print_json
 )
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at --out.")
 @output_options
-def command(
-    source: str,
-    out: str,
-    revision: str | None,
-    images: str,
-    *,
-    overwrite: bool,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
-) -> int:
+def command(source: str, out: str, **options: Any) -> int:
     """Make a dataset of a release on the hub, or in a folder.
 
     It has the same fingerprints as the dataset that was published. Every file and every image is
@@ -38,17 +30,14 @@ def command(
 
     Exit 0: made. 1: not a release of gtahead's, or a damaged one. 4: no network, no right, disk.
     """
-    del debug
     import sys
 
-    from gtahead.publishing import pull
     from gtahead.publishing.hub import client_bars
+    from gtahead.publishing.pulling import pull
 
-    with client_bars(shown=sys.stderr.isatty() and not (quiet or as_json)):
-        report = pull(source, out, revision=revision, images=images, overwrite=overwrite)
-    if as_json:
-        print_json(report.as_dict())
-    elif not quiet:
+    with client_bars(shown=sys.stderr.isatty() and not is_quiet()):
+        report = pull(source, out, **options)
+    if for_people(report.as_dict()):
         statistics = report.manifest["statistics"]
         echo(f"{report.out}: {report.repo} {report.version}")
         echo(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from gtahead.cli.common import echo, output_options, print_json, progress_bar
+from gtahead.cli.common import echo, for_people, output_options, progress_bar
 
 
 @click.command("rebuild")
@@ -23,18 +24,7 @@ from gtahead.cli.common import echo, output_options, print_json, progress_bar
 @click.option("--report", metavar="FILE", help="CSV: which file became which frame, and how.")
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at --out.")
 @output_options
-def command(
-    labels: str,
-    frames: str,
-    out: str,
-    images: str,
-    report: str | None,
-    *,
-    overwrite: bool,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
-) -> int:
+def command(labels: str, frames: str, out: str, report: str | None, **options: Any) -> int:
     """Make a dataset of published LABELS, without images, and your own frames.
 
     A file belongs to the frame with its sha256; what was saved again is found by how it looks. An
@@ -42,19 +32,15 @@ def command(
 
     Exit 0: every frame has its image. 3: some have none, the rest was made. 1: none matches.
     """
-    del debug
-    from gtahead.publishing import rebuild
-    from gtahead.publishing.rebuilding import check_report
+    from gtahead.publishing.rebuilding import check_report, rebuild
 
     if report is not None:
         check_report(Path(report))
-    with progress_bar("comparing", quiet=quiet or as_json) as show:
-        done = rebuild(labels, frames, out, images=images, overwrite=overwrite, on_progress=show)
+    with progress_bar("comparing") as show:
+        done = rebuild(labels, frames, out, on_progress=show, **options)
     if report is not None:
         done.write_csv(Path(report))
-    if as_json:
-        print_json(done.as_dict())
-    elif not quiet:
+    if for_people(done.as_dict()):
         found = ", ".join(f"{count:,} {how}" for how, count in done.counts().items() if count)
         echo(f"{done.out}: {len(done.matches):,} of {done.frames:,} frames have an image")
         echo(f"  {found}")

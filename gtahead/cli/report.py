@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import echo, output_options, print_json, progress_bar
+from gtahead.cli.common import echo, for_people, output_options, progress_bar
 from gtahead.errors import as_size
 
 
@@ -22,9 +22,7 @@ from gtahead.errors import as_size
     help="Frames that are shown.",
 )
 @output_options
-def command(
-    dataset: str, html: str, gallery: int, *, quiet: bool, debug: bool, as_json: bool
-) -> int:
+def command(dataset: str, html: str, gallery: int) -> int:
     """Write DATASET's report, one page that needs no network.  [default: ./dataset]
 
     What it holds and how it was made: ledger, crowds, heads, conditions, sequences, splits, boxes,
@@ -33,14 +31,11 @@ def command(
     Exit 0: written. 1: no dataset, or no folder for the page. 3: written, but an image can't be
     read. 4: disk.
     """  # noqa: D415
-    del debug
     from gtahead.reports import report
 
-    with progress_bar("counting", quiet=quiet or as_json) as show:
+    with progress_bar("counting") as show:
         done = report(dataset, html, gallery=gallery, on_progress=show)
-    if as_json:
-        print_json(done.as_dict())
-    elif not quiet:
+    if for_people(done.as_dict()):
         echo(f"{done.page}: {as_size(done.bytes)}, {done.frames:,} frames, {done.shown:,} shown")
     for frame_id in done.unreadable:
         reported = "its image can't be read; `gtahead validate --images full` says why"

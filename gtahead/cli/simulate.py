@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from gtahead.cli.common import echo, print_json, progress_bar, working_options
+from gtahead.cli.common import echo, for_people, progress_bar, working_options
 from gtahead.errors import UsageError
 
 
@@ -33,7 +35,7 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
     help="tiny: 7 x 8 frames; small: 12 x 30; gta-head: the 35 sequences, 5,096 frames and "
     "1.73 million heads of GTA_Head's shape; mfl-lab: 60 x 10 small frames to train on.",
 )
-@click.option("--size", type=_Pair("x", "WxH"), help="Of the images, such as 1280x720.")
+@click.option("--size", "size_wh", type=_Pair("x", "WxH"), help="Of the images, such as 1280x720.")
 @click.option(
     "--heads",
     type=_Pair(":", "MIN:MAX"),
@@ -72,27 +74,17 @@ def command(
     out: str,
     preset: str,
     layout: str,
-    size: tuple[int, int] | None,
-    heads: tuple[int, int] | None,
-    weather: str | None,
-    hour: float | None,
-    contact_sheet: str | None,
     seed: int,
-    workers: int | None,
-    scheduler: str | None,
+    contact_sheet: str | None,
     *,
     no_images: bool,
-    overwrite: bool,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
+    **options: Any,
 ) -> int:
     """Draw crowd scenes and write them as captures.
 
     They stand in for the game, to try gtahead, test and train. Boxes, joints, depths and visible
     shares are exact. Everything written says that it is simulated.
     """
-    del debug
     from gtahead.simulation import simulate
 
     if contact_sheet is not None:
@@ -104,30 +96,22 @@ def command(
         from gtahead.drawing import check_png
 
         check_png(contact_sheet)
-    with progress_bar("simulating", quiet=quiet or as_json) as show:
+    with progress_bar("simulating") as show:
         report = simulate(
             out,
             preset=preset,
+            layout=layout,
             seed=seed,
             images=not no_images,
-            layout=layout,
-            size_wh=size,
-            heads=heads,
-            weather=weather,
-            hour=hour,
-            workers=workers,
-            scheduler=scheduler,
-            overwrite=overwrite,
             on_progress=show,
+            **options,
         )
     if contact_sheet is not None:
         from gtahead.drawing import write_png
         from gtahead.viewing.contact_sheet import draw_contact_sheet
 
         write_png(contact_sheet, draw_contact_sheet(report.out, list(report.sequences)))
-    if as_json:
-        print_json(report.as_dict())
-    elif not quiet:
+    if for_people(report.as_dict()):
         tool = "" if layout == "native" else f", layout {layout}"
         echo(f"{report.out}: simulated captures, preset {preset}, seed {seed}{tool}")
         echo(f"  {report.written} sequences drawn now, {report.reused} there before")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from gtahead.cli.common import echo, output_options, print_json, progress_bar
+from gtahead.cli.common import echo, for_people, output_options, progress_bar
 from gtahead.detectors import DETECTORS, all_losses
 
 
@@ -44,26 +46,15 @@ from gtahead.detectors import DETECTORS, all_losses
 @output_options
 def command(
     dataset: str,
-    detector: str | None,
-    loss: str | None,
     preset: str,
     file: str | None,
     settings: tuple[str, ...],
-    epochs: int | None,
-    batch: int | None,
-    learning_rate: float | None,
-    weights: str | None,
-    seed: int | None,
-    workers: int | None,
-    devices: int | None,
     out: str | None,
     stop_after: int | None,
     *,
     resume: bool,
     print_config: bool,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
+    **options: Any,
 ) -> int:
     """Train a head detector on DATASET, with Mask Focal Loss.  [default: ./dataset]
 
@@ -73,44 +64,25 @@ def command(
     and run.json. The same command goes on with an interrupted run, which ends as one in a single
     go.
     """  # noqa: D415
-    del debug
     from gtahead.training import make_config, train
     from gtahead.training.fitting import is_emulated, is_helper
 
-    config = make_config(
-        preset,
-        file,
-        **{
-            **_parsed(settings),
-            **_given(
-                detector=detector,
-                loss=loss,
-                epochs=epochs,
-                batch=batch,
-                learning_rate=learning_rate,
-                weights=weights,
-                seed=seed,
-                workers=workers,
-                devices=devices,
-            ),
-        },
-    )
+    chosen = {name: value for name, value in options.items() if value is not None}
+    config = make_config(preset, file, **_parsed(settings) | chosen)
     if print_config:
         click.echo(config.as_toml(), nl=False)
         return 0
     if is_emulated(config.precision) and not is_helper():
         reported = f"this processor emulates {config.precision}: 32-true is many times as fast"
         echo(f"warning: {reported} (--set precision=32-true)", err=True)
-    with progress_bar("training", quiet=quiet or as_json or is_helper()) as show:
+    with progress_bar("training", shown=not is_helper()) as show:
         report = train(
             dataset, out, config=config, resume=resume, stop_after=stop_after, on_progress=show
         )
     if is_helper():
         return 0
     record = report.record
-    if as_json:
-        print_json({"out": str(report.out), "finished": report.finished, **record})
-    elif not quiet:
+    if for_people({"out": str(report.out), "finished": report.finished, **record}):
         data, heads, best = record["data"], record["heads"], record["best"]
         state = "trained" if report.finished else "stopped on request; the same command goes on"
         echo(f"{report.out}: {state}, {record['epochs_done']} epochs")
@@ -134,10 +106,6 @@ def command(
     return 0
 
 
-def _given(**options: object) -> dict[str, object]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
 def _parsed(settings: tuple[str, ...]) -> dict[str, object]:
     """Read NAME=VALUE, the value as TOML has it, a bare word as text."""
     import tomllib
@@ -146,8 +114,9 @@ def _parsed(settings: tuple[str, ...]) -> dict[str, object]:
     for setting in settings:
         name, sign, value = setting.partition("=")
         if not sign:
-            msg = f"--set takes NAME=VALUE, not {setting!r}"
-            raise click.UsageError(msg)
+            raise click.UsageError(f"--set takes NAME=VALUE, not {setting!r}")
+        if name.strip() in ("preset", "file"):
+            raise click.UsageError("--set takes a setting: --preset and --config are options")
         try:
             values[name.strip()] = tomllib.loads(f"value = {value}")["value"]
         except (ValueError, RecursionError):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gtahead.cli.common import echo, print_json, progress_bar, working_options
+from gtahead.cli.common import echo, for_people, progress_bar, working_options
 from gtahead.errors import UsageError
 from gtahead.findings import CODES, Severity
 
@@ -54,26 +54,17 @@ INFOS_SHOWN = 3
 @working_options
 def command(
     path: str,
-    reader: str,
-    images: str,
-    against: str | None,
     fail_on: str,
     baseline: str | None,
     html: str | None,
     explain: str | None,
-    workers: int | None,
-    scheduler: str | None,
-    *,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
+    **options: Any,
 ) -> int:
     """Check PATH: a capture, dataset, export, or labels.  [default: ./dataset]
 
     Everything is checked before the verdict: exit 0 where nothing is wrong, 1 where something is.
     At most 20 findings of a kind are printed; totals are always exact.
     """  # noqa: D415
-    del debug
     if explain is not None:
         echo(_explanation(explain))
         return 0
@@ -84,16 +75,8 @@ def command(
         remedy = "make it, or choose another"
         raise UsageError("no such folder for the page", value=html, remedy=remedy)
     known = None if baseline is None else read_baseline(Path(baseline))
-    with progress_bar("checking", quiet=quiet or as_json) as show:
-        checked = validate(
-            path,
-            reader=reader,
-            images=images,
-            against=against,
-            workers=workers,
-            scheduler=scheduler,
-            on_progress=show,
-        )
+    with progress_bar("checking") as show:
+        checked = validate(path, on_progress=show, **options)
         found = checked.finish()
     if known is not None:
         found = without_known(found, known)
@@ -104,9 +87,7 @@ def command(
         from gtahead.reports.findings import write_findings
 
         write_findings(Path(html), checked, found)
-    if as_json:
-        print_json(report)
-    elif not quiet:
+    if for_people(report):
         _print(checked, found, known is not None)
     return 1 if found.reach(fail_on) else 0
 

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import echo, output_options, print_findings, print_json, progress_bar
+from gtahead.cli.common import echo, for_people, output_options, print_findings, progress_bar
 from gtahead.errors import as_size
 
 
 @click.command("verify")
 @click.argument("path", default="./dataset")
 @output_options
-def command(path: str, *, quiet: bool, debug: bool, as_json: bool) -> int:
+def command(path: str) -> int:
     """Check every file of a dataset or a release at PATH against its hash.  [default: ./dataset]
 
     Bytes alone: `gtahead validate` looks into them.
 
     Exit 0: all as the manifest says. 1: something is missing, changed, or too many.
     """  # noqa: D415
-    del debug
-    from gtahead.publishing import verify
+    from gtahead.publishing.checking import verify
 
-    with progress_bar("hashing", quiet=quiet or as_json) as show:
+    with progress_bar("hashing") as show:
         report = verify(path, on_progress=show)
-    if as_json:
-        print_json(report.as_dict())
-    elif not quiet:
+    if for_people(report.as_dict()):
         echo(f"{report.path}: a {report.kind}, {report.files:,} files, {as_size(report.bytes)}")
         echo(f"  fingerprint {report.fingerprint}")
         echo(f"  {report.findings.summed}")

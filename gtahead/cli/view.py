@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from gtahead.cli.common import echo, output_options, print_json, progress_bar
+from gtahead.cli.common import echo, for_people, output_options, progress_bar
 
 
 def _grid(
@@ -45,22 +47,7 @@ def _grid(
     "--from", "reader", default="auto", show_default=True, metavar="NAME", help="Kind of capture."
 )
 @output_options
-def command(
-    path: str,
-    frames: tuple[str, ...],
-    layers: str | None,
-    out: str,
-    grid: tuple[int, int] | None,
-    fps: float,
-    predictions: str | None,
-    split: str | None,
-    reader: str,
-    *,
-    video: bool,
-    quiet: bool,
-    debug: bool,
-    as_json: bool,
-) -> int:
+def command(path: str, frames: tuple[str, ...], layers: str | None, **options: Any) -> int:
     """Draw FRAMES of PATH: a dataset, capture, export, or labels of others.  [default: ./dataset]
 
     FRAMES are <sequence>/<frame>, or sequences. Without any, a sheet of some, from the emptiest to
@@ -74,28 +61,12 @@ def command(
 
     Exit 0: drawn. 1: no such data, or an image that doesn't decode. 2: no such frame or layer.
     """  # noqa: D415
-    del debug
     from gtahead.viewing import view
 
-    with progress_bar("drawing", quiet=quiet or as_json) as show:
-        report = view(
-            path,
-            frames,
-            layers=None
-            if layers is None
-            else [one.strip() for one in layers.split(",") if one.strip()],
-            out=out,
-            grid=grid,
-            video=video,
-            fps=fps,
-            reader=reader,
-            predictions=predictions,
-            split=split,
-            on_progress=show,
-        )
-    if as_json:
-        print_json(report.as_dict())
-    elif not quiet:
+    wanted = None if layers is None else [one.strip() for one in layers.split(",") if one.strip()]
+    with progress_bar("drawing") as show:
+        report = view(path, frames, layers=wanted, on_progress=show, **options)
+    if for_people(report.as_dict()):
         number = len(report.frames)
         what = f"{number:,} frame{'s' * (number != 1)}"
         where = report.files[0] if len(report.files) == 1 else report.files[0].parent

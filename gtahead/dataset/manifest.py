@@ -103,6 +103,5 @@ def read_manifest(folder: Path) -> Manifest:
 def write_manifest(folder: Path, document: Mapping[str, Any]) -> None:
     """Write the manifest whole; from here on the folder is a dataset."""
     for pointer, message in schemas.faults(document, "manifest"):
-        msg = f"the manifest breaks its own schema at {pointer}: {message}"
-        raise AssertionError(msg)
+        raise AssertionError(f"the manifest breaks its own schema at {pointer}: {message}")
     storage.write_json(folder / MANIFEST, document)

@@ -81,8 +81,7 @@ def render_density(
     """
     points, sigmas = _checked(points_xy, sigmas_px, size_wh, stride)
     if border not in ("renormalise", "clip"):
-        msg = f"border must be renormalise or clip, not {border!r}"
-        raise ValueError(msg)
+        raise ValueError(f"border must be renormalise or clip, not {border!r}")
     from gtahead.density import compiled
 
     out = np.zeros(map_shape(size_wh, stride), np.float32)
@@ -300,8 +299,7 @@ def _checked(
     points = np.asarray(points_xy, np.float64)
     points = points.reshape(-1, 2) if points.size == 0 else points
     if points.ndim != 2 or points.shape[1] != 2:
-        msg = f"points must be (N, 2), not {points.shape}"
-        raise ValueError(msg)
+        raise ValueError(f"points must be (N, 2), not {points.shape}")
     sigmas = np.asarray(sigmas_px, np.float64)
     if sigmas.ndim == 1 and len(sigmas) == len(points):
         sigmas = sigmas[:, None]
@@ -329,5 +327,4 @@ def _refuse(values: Floats, good: Booleans, what: str) -> None:
         reported = ", ".join(f"{value:g}" for value in values[head])
         others = int((~fine).sum()) - 1
         more = f"; so are {others} others" if others else ""
-        msg = f"head {head}: its {what} (got {reported}){more}"
-        raise ValueError(msg)
+        raise ValueError(f"head {head}: its {what} (got {reported}){more}")

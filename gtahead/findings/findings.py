@@ -29,8 +29,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         if self.code not in CODES:
-            msg = f"unknown finding code {self.code!r}"
-            raise ValueError(msg)
+            raise ValueError(f"unknown finding code {self.code!r}")
 
     @property
     def severity(self) -> Severity:

@@ -85,13 +85,11 @@ def rows_of_numbers(lines: Iterable[str], widths: Sequence[int], separator: str 
         if not words:
             continue
         if len(words) not in widths:
-            msg = f"line {number}: {len(words)} numbers instead of {widths[0]}"
-            raise ValueError(msg)
+            raise ValueError(f"line {number}: {len(words)} numbers instead of {widths[0]}")
         try:
             rows.append([float(word) for word in words[: widths[0]]])
         except ValueError as error:
-            msg = f"line {number}: {error}"
-            raise ValueError(msg) from error
+            raise ValueError(f"line {number}: {error}") from error
     return np.array(rows, np.float64).reshape(-1, widths[0])
 
 
@@ -107,6 +105,5 @@ def believed_size(root: Path, image: LabelledImage) -> tuple[int, int]:
         except ImageError:
             pass
     if image.size_wh is None:
-        msg = "boxes are shares of the image's size, and there is no image to tell it"
-        raise ValueError(msg)
+        raise ValueError("boxes are shares of the image's size, and there is no image to tell it")
     return image.size_wh

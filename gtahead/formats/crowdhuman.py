@@ -104,8 +104,7 @@ def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns
     """
     _, number, rows = image.key
     if not isinstance(rows, list):
-        msg = f"line {number}: gtboxes is no list"
-        raise ValueError(msg)
+        raise ValueError(f"line {number}: gtboxes is no list")
     boxes, ignored, ids = [], [], []
     without = 0
     for place_in_line, row in enumerate(rows):
@@ -117,8 +116,7 @@ def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns
             continue
         box = np.asarray(values, np.float64) if isinstance(values, list) else np.empty(0)
         if box.shape != (4,):
-            msg = f"line {number}: hbox of {place_in_line} isn't four numbers"
-            raise ValueError(msg)
+            raise ValueError(f"line {number}: hbox of {place_in_line} isn't four numbers")
         attributes = row.get("head_attr") if isinstance(row.get("head_attr"), dict) else {}
         extra = row.get("extra") if isinstance(row.get("extra"), dict) else {}
         assert attributes is not None

@@ -7,12 +7,12 @@ leaves the target as it was; the next one begins anew.
 from __future__ import annotations
 
 import csv
-import io
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -144,45 +144,69 @@ def export(
     target = Path(out) if out is not None else Path("exports") / kind.name
     _check_frames(opened)
     splits = _splits(opened, split)
-    selected = [row for row in opened.frames(["split"])["split"] if row in splits]
-    if not selected:
+    if not set(opened.frames(["split"])["split"]) & set(splits):
         raise UsageError("no frame is in these splits", value=", ".join(splits))
-    _refuse_overlap(target, opened.folder)
+    storage.refuse_overlap(target, opened.folder, "the export and the dataset")
     report = ExportReport(target, kind.name)
     _survey(opened, kind, splits, report)
     if report.lost and not allow_lossy:
         raise _lossy(kind, report.lost)
-    plans = plan_batches(opened, kind, splits, options)
-
-    def frames() -> Iterator[tuple[str, ExportFrame]]:
-        for plan in plans:
-            for frame in frames_in(opened, plan, options):
-                yield plan.split, frame
-
-    _refuse_collisions(opened, kind, frames())
+    job = _Job(opened, kind, options, splits, plan_batches(opened, kind, splits, options))
+    _refuse_collisions(job)
     with storage.naming_os_errors(target):
         _refuse_target(target, overwrite=overwrite)
-        _refuse_too_large(target, kind, frames, options)
+        _refuse_too_large(job, target)
         part = storage.working_folder(target)
         storage.make_folder(part)
         with storage.locked(part), storage.gone_on_error(part):
             storage.empty_folder(part)
-            _write_all(opened, kind, plans, part, options, report, workers, scheduler, on_progress)
-            summary = Summary(
-                part,
-                {split: sum(len(p.rows) for p in plans if p.split == split) for split in splits},
-                _sequences(opened, splits),
-                opened.manifest.document,
-                options,
-            )
-            kind.finish(summary)
-            if kind.index:
-                _write_index(kind, frames(), part)
-            shutil.rmtree(part / CHUNKS, ignore_errors=True)
-            _mark(opened, kind, splits, options, report, part)
+            _write(job, part, report, workers, scheduler, on_progress)
             crash_point("exported")
         _put_in_place(part, target)
     return report
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is exported, and how."""
+
+    opened: Dataset
+    kind: Format
+    options: Options
+    splits: list[str]
+    plans: Sequence[BatchPlan]
+
+    @cached_property
+    def frames(self) -> list[tuple[str, ExportFrame]]:
+        """Every frame, with its split: walked through once."""
+        return [
+            (plan.split, frame)
+            for plan in self.plans
+            for frame in frames_in(self.opened, plan, self.options)
+        ]
+
+
+def _write(
+    job: _Job,
+    part: Path,
+    report: ExportReport,
+    workers: int | None,
+    scheduler: str | None,
+    on_progress: Progress | None,
+) -> None:
+    """Write batch by batch, then what is of all of them."""
+    _write_batches(job, part, report, workers, scheduler, on_progress)
+    counts = {
+        split: sum(len(plan.rows) for plan in job.plans if plan.split == split)
+        for split in job.splits
+    }
+    sequences = _sequences(job.opened, job.splits)
+    manifest = job.opened.manifest.document
+    job.kind.finish(Summary(part, counts, sequences, manifest, job.options))
+    if job.kind.index:
+        _write_index(job, part)
+    shutil.rmtree(part / CHUNKS, ignore_errors=True)
+    _mark(job, report, part)
 
 
 def _format(name: str) -> Format:
@@ -250,16 +274,6 @@ def _sequences(opened: Dataset, splits: Sequence[str]) -> dict[str, list[str]]:
     return {split: list(names) for split, names in found.items()}
 
 
-def _refuse_overlap(target: Path, dataset: Path) -> None:
-    here, there = target.resolve(), dataset.resolve()
-    if here == there or there in here.parents or here in there.parents:
-        raise UsageError(
-            "the export and the dataset can't lie in one another",
-            where=Where(str(target)),
-            remedy="choose another --out",
-        )
-
-
 def _survey(opened: Dataset, kind: Format, splits: Sequence[str], report: ExportReport) -> None:
     """Count what the format has no field for, before anything is written."""
     known: Counter[str] = Counter()
@@ -318,19 +332,18 @@ def _lossy(kind: Format, lost: Mapping[str, int]) -> InputError:
     )
 
 
-def _refuse_collisions(
-    opened: Dataset, kind: Format, frames: Iterable[tuple[str, ExportFrame]]
-) -> None:
+def _refuse_collisions(job: _Job) -> None:
     """Refuse two frames whose images, or labels, would have one name."""
+    kind = job.kind
     if kind.image is None or not kind.index:  # names are the frames' ids: unique already
         return
     seen: dict[str, str] = {}
-    for split, frame in frames:
+    for split, frame in job.frames:
         file = kind.image(split, frame).removesuffix(frame.extension)
         if file in seen:
             raise InputError(
                 f"two frames would have the name {file}",
-                where=Where(str(opened.folder), frame=frame.frame_id),
+                where=Where(str(job.opened.folder), frame=frame.frame_id),
                 value=seen[file],
                 remedy=f"{kind.name} can't tell them apart: rename a sequence, or choose a format "
                 "with folders",
@@ -377,20 +390,15 @@ def _refuse_target(target: Path, *, overwrite: bool) -> None:
             )
 
 
-def _refuse_too_large(
-    target: Path,
-    kind: Format,
-    frames: Callable[[], Iterable[tuple[str, ExportFrame]]],
-    options: Options,
-) -> None:
+def _refuse_too_large(job: _Job, target: Path) -> None:
     """Refuse what the disk has no room for, before anything is written."""
+    kind, options = job.kind, job.options
     needed = 0
     if kind.estimate is not None:
-        needed += kind.estimate((frame.size_wh for _, frame in frames()), options)
+        needed += kind.estimate((frame.size_wh for _, frame in job.frames), options)
     if options.images != "none" and (kind.embeds_images or options.images == "copy"):
-        needed += sum(
-            frame.image.stat().st_size for _, frame in frames() if frame.image is not None
-        )
+        images = [frame.image for _, frame in job.frames if frame.image is not None]
+        needed += sum(image.stat().st_size for image in images)
     parent = target.absolute().parent
     while not parent.exists():
         parent = parent.parent
@@ -421,45 +429,39 @@ class _Done:
     seen: dict[str, int]
 
 
-def _write_all(
-    opened: Dataset,
-    kind: Format,
-    plans: Sequence[BatchPlan],
+def _write_batches(
+    job: _Job,
     part: Path,
-    options: Options,
     report: ExportReport,
     workers: int | None,
     scheduler: str | None,
     on_progress: Progress | None,
 ) -> None:
-    folder, fingerprint = adopt(opened)
+    folder, fingerprint = adopt(job.opened)
     tasks = [
-        (plan.chunk, _BatchTask(folder, fingerprint, kind.name, plan, part, options))
-        for plan in plans
+        (plan.chunk, _BatchTask(folder, fingerprint, job.kind.name, plan, part, job.options))
+        for plan in job.plans
     ]
     if len(tasks) == 1:
         workers = 1
-    if on_progress is not None:
-        on_progress(0, len(tasks), "")
-    done = 0
+    show = on_progress or (lambda done, total, name: None)
+    show(0, len(tasks), "")
     ledger = report.ledger
     seen: Counter[str] = Counter()
     results = run_all(
         _write_batch, tasks, workers=workers, scheduler=scheduler, folders=[folder, part]
     )
     with closing(results):
-        for name, result in results:
-            done += 1
+        for done, (name, result) in enumerate(results, 1):
             seen.update(result.seen)
             ledger.frames.came += result.frames
             ledger.heads.came += result.heads
             ledger.heads.drop("absent", result.absent)
             crash_point("batch-written")
-            if on_progress is not None:
-                on_progress(done, len(tasks), name)
+            show(done, len(tasks), name)
     for reason in ("ignored", "no-box", "box-without-area", "box-outside"):
         ledger.heads.drop(reason, seen.pop(reason, 0))
-    _book_dropped_frames(opened, plans, ledger)
+    _book_dropped_frames(job.opened, job.plans, ledger)
     report.seen = dict(sorted(seen.items()))
 
 
@@ -519,31 +521,23 @@ def _place_images(batch: Batch, kind: Format) -> None:
         batch.note("images copied, since they can't be linked", copied)
 
 
-def _write_index(kind: Format, frames: Iterable[tuple[str, ExportFrame]], part: Path) -> None:
+def _write_index(job: _Job, part: Path) -> None:
     """Write which file is which frame."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["file", *INDEX_COLUMNS])
-    for split, frame in frames:
-        file = kind.image(split, frame) if kind.image else frame.nested_name
-        values = [storage.csv_cell(frame.about[name]) for name in INDEX_COLUMNS]
-        rows.writerow([file, *("" if value is None else value for value in values)])
-    (part / INDEX).write_text(text.getvalue(), encoding="utf-8", newline="")
+    with (part / INDEX).open("w", encoding="utf-8", newline="") as text:
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(["file", *INDEX_COLUMNS])
+        for split, frame in job.frames:
+            file = job.kind.image(split, frame) if job.kind.image else frame.nested_name
+            cells = (storage.csv_cell(frame.about[name]) for name in INDEX_COLUMNS)
+            rows.writerow([file, *cells])
 
 
-def _mark(
-    opened: Dataset,
-    kind: Format,
-    splits: Sequence[str],
-    options: Options,
-    report: ExportReport,
-    part: Path,
-) -> None:
+def _mark(job: _Job, report: ExportReport, part: Path) -> None:
     """Write what this export is, and which files are its own; sum up their bytes."""
     files = sorted(path for path in part.rglob("*") if path.is_file() and path.name != ".lock")
     names = [path.relative_to(part).as_posix() for path in files]
     report.files, report.bytes = len(files) + 1, sum(path.stat().st_size for path in files)
-    document = opened.manifest.document
+    kind, options, document = job.kind, job.options, job.opened.manifest.document
     reported = {"images": options.images, "drop_empty": options.drop_empty}
     if kind.kind == "maps":
         keys = ("stride", "dtype", "border", "store")
@@ -558,7 +552,7 @@ def _mark(
             "simulated": document["simulated"],
             "count_policy": document["policy"],
             "fingerprints": {
-                name: {split: values[split] for split in splits}
+                name: {split: values[split] for split in job.splits}
                 for name, values in document["fingerprints"].items()
             },
             "options": reported,

@@ -75,8 +75,7 @@ def _scan(root: Path) -> Listing:
         try:
             return box_columns(rows_of_numbers(rows, (4, 5), ","))
         except ValueError as error:
-            msg = f"after line {line}: {error}"
-            raise ValueError(msg) from error
+            raise ValueError(f"after line {line}: {error}") from error
 
     load = load_each(read, CAPTURED)
     return Listing(images, files, load, {"tool": "HeadHunter"})

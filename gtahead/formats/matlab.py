@@ -50,11 +50,9 @@ def read_variable(path: Path, name: str) -> Any:  # noqa: ANN401 - whatever MATL
     try:
         data = storage.read_bytes(path)
         if not data:
-            msg = "the file is empty"
-            raise ValueError(msg)
+            raise ValueError("the file is empty")
         if data.startswith(b"MATLAB 7.3"):
-            msg = "MATLAB 7.3 files (HDF5) aren't read: save it with -v7"
-            raise ValueError(msg)
+            raise ValueError("MATLAB 7.3 files (HDF5) aren't read: save it with -v7")
         refuse_bomb(data)
         found = loadmat(io.BytesIO(data), variable_names=[name])
     except FileNotFoundError:
@@ -62,8 +60,7 @@ def read_variable(path: Path, name: str) -> Any:  # noqa: ANN401 - whatever MATL
     except (OSError, MatReadError, zlib.error, *_OF_DAMAGE) as error:
         raise ValueError(str(error) or type(error).__name__) from error
     if name not in found:
-        msg = f"there is no variable {name}"
-        raise ValueError(msg)
+        raise ValueError(f"there is no variable {name}")
     return found[name]
 
 
@@ -91,13 +88,11 @@ def as_points(value: Any) -> Floats:  # noqa: ANN401 - whatever MATLAB wrote
     try:
         points = np.asarray(value, np.float64)
     except (TypeError, ValueError) as error:
-        msg = "the points are no numbers"
-        raise ValueError(msg) from error
+        raise ValueError("the points are no numbers") from error
     if points.size == 0:
         return np.empty((0, 2))
     if points.ndim != 2 or points.shape[1] < 2:
-        msg = f"the points have the shape {points.shape} instead of (N, 2)"
-        raise ValueError(msg)
+        raise ValueError(f"the points have the shape {points.shape} instead of (N, 2)")
     return points[:, :2]
 
 
@@ -138,8 +133,7 @@ def refuse_bomb(data: bytes) -> None:
     while waiting:
         part, depth = waiting.pop()
         if depth > MAX_DEPTH:
-            msg = f"cells or structs in one another, over {MAX_DEPTH} deep"
-            raise ValueError(msg)
+            raise ValueError(f"cells or structs in one another, over {MAX_DEPTH} deep")
         for kind, body in _elements(part, order):
             if kind == _COMPRESSED:
                 unpacked = _unpacked(body, budget)
@@ -171,8 +165,7 @@ def _unpacked(body: memoryview, most: int) -> bytes:
     except zlib.error:
         return b""
     if len(unpacked) > most:
-        msg = f"a variable of over {MAX_BYTES:,} bytes once it's unpacked"
-        raise ValueError(msg)
+        raise ValueError(f"a variable of over {MAX_BYTES:,} bytes once it's unpacked")
     return unpacked
 
 
@@ -186,6 +179,5 @@ def _checked(body: memoryview, order: str) -> memoryview:
     supports = kind in _HOLDERS
     claimed = math.prod(max(side, 0) for side in dims) * (_TAG_BYTES if supports else 1)
     if kind != _SPARSE and claimed > len(body):
-        msg = f"an array of {' x '.join(map(str, dims))} in {len(body):,} bytes"
-        raise ValueError(msg)
+        raise ValueError(f"an array of {' x '.join(map(str, dims))} in {len(body):,} bytes")
     return body if supports else body[:0]

@@ -58,8 +58,7 @@ def _numbers_in(line: bytes) -> Ints:
 
 
 def _not_whole(line: bytes) -> Ints:
-    msg = f"not a number: {line[:40].decode(errors='replace')}"
-    raise ValueError(msg)
+    raise ValueError(f"not a number: {line[:40].decode(errors='replace')}")
 
 
 def localisation_list(path: Path, name: str) -> Iterator[tuple[int, str, Floats | None, str]]:
@@ -99,8 +98,7 @@ def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns
     del findings, location
     line, groups, wrong = image.key
     if wrong:
-        msg = f"line {line}: {wrong}"
-        raise ValueError(msg)
+        raise ValueError(f"line {line}: {wrong}")
     return {"x": groups[:, 0], "y": groups[:, 1]}
 
 

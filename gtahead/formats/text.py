@@ -43,8 +43,7 @@ def fixed(values: Floats, decimals: int) -> Ints:
     """
     scaled = np.rint(np.asarray(values, np.float64) * 10.0**decimals)
     if not (np.abs(scaled) < MAX_EXACT).all():  # also of NaN
-        msg = "a number to be written isn't finite, or too large"
-        raise ValueError(msg)
+        raise ValueError("a number to be written isn't finite, or too large")
     return np.asarray(scaled, np.int64)
 
 

@@ -139,11 +139,9 @@ def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]
 
     def begin(name: str, _: dict[str, str]) -> None:
         if not path and name != "annotation":
-            msg = f"it begins with <{name}>, not <annotation>"
-            raise ValueError(msg)
+            raise ValueError(f"it begins with <{name}>, not <annotation>")
         if len(path) == MAX_DEPTH:
-            msg = f"elements in one another, over {MAX_DEPTH} deep"
-            raise ValueError(msg)
+            raise ValueError(f"elements in one another, over {MAX_DEPTH} deep")
         path.append(name)
         texts.clear()
         if path[1:] == ["object"]:
@@ -159,8 +157,7 @@ def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]
         path.pop()
 
     def refuse(*_: object) -> None:
-        msg = "it declares entities"
-        raise ValueError(msg)
+        raise ValueError("it declares entities")
 
     parser.StartElementHandler = begin
     parser.EndElementHandler = end
@@ -192,8 +189,7 @@ def _heads(root: Path, image: LabelledImage, findings: Findings, location: Where
         try:
             boxes.append([float(one[tag]) for tag in ("xmin", "ymin", "xmax", "ymax")])
         except (KeyError, ValueError) as error:
-            msg = f"object {number}: its box can't be read ({error})"
-            raise ValueError(msg) from error
+            raise ValueError(f"object {number}: its box can't be read ({error})") from error
         ignored.append(int(one.get("difficult") == "1"))
     if others:
         findings.add("other-class", location, detail=f"{others} objects")

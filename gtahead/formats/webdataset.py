@@ -220,8 +220,7 @@ def _columns(lists: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         ValueError: lists of different lengths, or no numbers.
     """
     if not isinstance(lists, dict):
-        msg = "heads are no object of lists"
-        raise TypeError(msg)
+        raise TypeError("heads are no object of lists")
     shapes = {"bbox": (-1, 4), "point": (-1, 2)}
     found = {
         name: np.asarray(lists[name], np.float64).reshape(shapes.get(name, (-1,)))
@@ -229,8 +228,7 @@ def _columns(lists: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         if name in lists
     }
     if len({len(values) for values in found.values()}) > 1:
-        msg = "lists of heads differ in length"
-        raise ValueError(msg)
+        raise ValueError("lists of heads differ in length")
     if "visibility" in found:
         found["visibility"] = np.where(found["visibility"] < 0, np.nan, found["visibility"])
     return found

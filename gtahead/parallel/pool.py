@@ -51,7 +51,7 @@ def run_units(
     function: Callable[[Task], Result],
     units: Sequence[tuple[str, Task]],
     *,
-    workers: int = 1,
+    workers: int | None = None,
     scheduler: str | None = None,
     folders: Sequence[Path] = (),
 ) -> Generator[tuple[str, Result | Crashed], None, None]:
@@ -62,7 +62,8 @@ def run_units(
     Args:
         function: importable by name and idempotent; its tasks and results can be pickled.
         units: (key, task) pairs, in the order in which they should start.
-        workers: processes on this machine; 1 runs in this process. Unused with a scheduler.
+        workers: processes on this machine; None for one per core, up to 4; 1 runs in this process.
+            Unused with a scheduler.
         scheduler: address of a Dask scheduler, such as `tcp://host:8786`.
         folders: what units read and write; a scheduler's workers have to see them.
 
@@ -72,7 +73,9 @@ def run_units(
     """
     if scheduler is not None:
         yield from run_on_cluster(function, units, scheduler, folders)
-    elif workers <= 1 or not units:
+        return
+    workers = workers or default_workers()
+    if workers <= 1 or not units:
         for key, task in units:
             yield key, function(task)
     else:
@@ -92,20 +95,14 @@ def run_all(
     Args:
         function: as for `run_units`.
         units: (key, task) pairs; keys are names of sequences.
-        workers: processes on this machine; None for one per core, up to 4.
+        workers: as for `run_units`.
         scheduler: address of a Dask scheduler.
         folders: what units read and write; a scheduler's workers have to see them.
 
     Raises:
         ResourceError: a unit killed its worker twice; or as `run_units` does.
     """
-    results = run_units(
-        function,
-        units,
-        workers=workers or default_workers(),
-        scheduler=scheduler,
-        folders=folders,
-    )
+    results = run_units(function, units, workers=workers, scheduler=scheduler, folders=folders)
     with closing(results):
         for key, result in results:
             if isinstance(result, Crashed):

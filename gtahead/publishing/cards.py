@@ -247,8 +247,7 @@ def _yaml_faults(text: str) -> Iterator[tuple[str, str]]:
         yield "YAML", f"{key} stands there twice: take one away"
     try:
         if len(text) > MAX_YAML:
-            msg = f"over {MAX_YAML:,} characters"
-            raise yaml.YAMLError(msg)
+            raise yaml.YAMLError(f"over {MAX_YAML:,} characters")
         found = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, KeyError, RecursionError) as error:
         yield "YAML", f"it can't be read: {' '.join(str(error).split())[:160]}"

@@ -16,7 +16,7 @@ from gtahead.findings import Finding, Findings, Severity
 from gtahead.publishing.facts import check_repo
 from gtahead.publishing.hub import download
 from gtahead.publishing.releases import SHARDS, Release, check_files, file_of_frame, with_images
-from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
+from gtahead.publishing.targets import MADE_OF, new_dataset, write_target
 from gtahead.tables import canonical
 from gtahead.tables.hub import each_image
 from gtahead.validation.dataset import check_dataset
@@ -93,7 +93,7 @@ def pull(
         raise UsageError("no revision is named", value="--revision ''")
     target = write_target(out)
     if local:
-        refuse_overlap(target, here)
+        storage.refuse_overlap(target, here, MADE_OF)
     with new_dataset(target, overwrite=overwrite) as part:
         folder = here
         if not local:

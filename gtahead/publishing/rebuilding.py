@@ -30,7 +30,7 @@ from gtahead.images.reading import (
     read_header,
 )
 from gtahead.publishing.releases import HASH_CELLS, HASHES, file_of_frame, with_images
-from gtahead.publishing.targets import new_dataset, refuse_overlap, write_target
+from gtahead.publishing.targets import MADE_OF, new_dataset, write_target
 from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
 
@@ -216,7 +216,8 @@ def rebuild(
             "no such folder", where=Where(str(root)), remedy="give the folder of your frames"
         )
     target = write_target(out)
-    refuse_overlap(target, root, opened.folder)
+    for source in (root, opened.folder):
+        storage.refuse_overlap(target, source, MADE_OF)
     wanted = _wanted(opened)
     report = RebuildReport(Path(out), len(wanted))
     files = sorted(_images_below(root))

@@ -36,7 +36,7 @@ from gtahead.publishing.releases import (
     listed,
     with_images,
 )
-from gtahead.publishing.targets import refuse_overlap, write_target
+from gtahead.publishing.targets import MADE_OF, write_target
 from gtahead.storage import crash_point
 from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
@@ -90,9 +90,6 @@ def stage(
         scheduler: address of a Dask scheduler, instead of processes of this machine.
         on_progress: called at the start and after each part.
 
-    Returns:
-        The release.
-
     Raises:
         UsageError: a fact that is missing or no fact, or rights that weren't declared.
         InputError: no dataset, a damaged one, or something else at `out`.
@@ -106,12 +103,11 @@ def stage(
             remedy="stage the dataset; `gtahead pull` makes one of a release",
         )
     chosen, rights = _images(opened, images, i_have_rights=i_have_rights)
-    licence = licence or _licence_of(opened)
     facts = Facts(
         repo=repo,
         name=name or repo.partition("/")[2],
         version=version,
-        licence=licence,
+        licence=licence or _licence_of(opened),
         creator=creator,
         date=date or datetime.now(UTC).date().isoformat(),
         images=chosen,
@@ -121,7 +117,7 @@ def stage(
     )
     terms = _terms(facts, licence_file, Path(out))
     target = write_target(out)
-    refuse_overlap(target, opened.folder)
+    storage.refuse_overlap(target, opened.folder, MADE_OF)
     with storage.naming_os_errors(target):
         _refuse_target(target, overwrite=overwrite)
         old_card = cards.read(target) if target.is_dir() else None
@@ -129,13 +125,7 @@ def stage(
         storage.make_folder(part)
         with storage.locked(part), storage.gone_on_error(part):
             storage.empty_folder(part)
-            _write_tables(opened, part)
-            _write_shards(opened, part, chosen, workers, scheduler, on_progress)
-            if chosen == "none":
-                _write_hashes(opened, part, workers, scheduler)
-            _write_texts(part, terms)
-            crash_point("staged")
-            _write_manifest(opened, facts, part)
+            _write(opened, facts, terms, part, workers, scheduler, on_progress)
             release = Release.open(part)
             croissant.write(release)
             cards.write(release, old_card)
@@ -143,6 +133,25 @@ def stage(
             (part / ".lock").unlink(missing_ok=True)
             storage.replace_folder(part, target)
     return Release.open(out)
+
+
+def _write(
+    opened: Dataset,
+    facts: Facts,
+    terms: str,
+    part: Path,
+    workers: int | None,
+    scheduler: str | None,
+    on_progress: Progress | None,
+) -> None:
+    """Write all of a release that is listed and hashed, the manifest last."""
+    _write_tables(opened, part)
+    _write_shards(opened, part, facts.images, workers, scheduler, on_progress)
+    if facts.images == "none":
+        _write_hashes(opened, part, workers, scheduler)
+    _write_texts(part, terms)
+    crash_point("staged")
+    _write_manifest(opened, facts, part)
 
 
 def _changes(opened: Dataset, target: Path) -> str:

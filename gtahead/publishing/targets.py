@@ -13,6 +13,9 @@ from gtahead.dataset import ANNOTATING, WORK, Dataset
 from gtahead.errors import InputError, ResourceError, UsageError, Where
 from gtahead.publishing.releases import files_below, files_of
 
+MADE_OF = "what is written and what it's made of"
+"""How a message names a target and its source."""
+
 
 def write_target(out: str | Path) -> Path:
     """Find the folder that a link or a roundabout path means.
@@ -111,20 +114,4 @@ def _refuse(target: Path, *, overwrite: bool) -> None:
                 where=location,
                 value=name,
                 remedy="move it away: --overwrite removes datasets, nothing else",
-            )
-
-
-def refuse_overlap(target: Path, *others: Path) -> None:
-    """Refuse a target that lies in what it's made of, or around it.
-
-    Raises:
-        UsageError: it does.
-    """
-    for other in others:
-        here, there = target.resolve(), other.resolve()
-        if here == there or there in here.parents or here in there.parents:
-            raise UsageError(
-                "what is written and what it's made of can't lie in one another",
-                where=Where(str(target)),
-                remedy="choose another --out",
             )

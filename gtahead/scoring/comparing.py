@@ -21,7 +21,6 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.scoring import curves, metrics
 from gtahead.scoring.curves import Curves
 from gtahead.scoring.intervals import SEED, Interval, Statistic, of_difference
-from gtahead.scoring.metrics import METRIC_VERSION
 
 EXHAUSTIVE = 14
 """Sequences up to which all patterns of exchange are tried."""

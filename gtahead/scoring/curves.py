@@ -73,8 +73,7 @@ class Curves:
         )
         images = np.array(values["images"], np.int64)
         if hits.shape != false.shape or images.shape != positives.shape or positives.ndim != 1:
-            msg = "curves of different shapes"
-            raise ValueError(msg)
+            raise ValueError("curves of different shapes")
         return cls(hits, false, positives, images)
 
 

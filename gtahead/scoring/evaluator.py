@@ -149,33 +149,10 @@ def benchmark(
         arranged, threshold, validation, data, ground_truth, findings, Path(predictions)
     )
     run = _Evaluation(ground_truth, arranged, chosen.threshold)
-    clusters, of_frames = ground_truth.clusters
-    document: dict[str, Any] = {
-        "format": RESULT,
-        "version": RESULT_VERSION,
-        "gtahead": __version__,
-        "metric_version": metrics.METRIC_VERSION,
-        "data": _about_data(ground_truth, len(clusters)),
-        "predictions": {
-            "file": Path(predictions).name,
-            "sha256": arranged.sha256,
-            "kind": arranged.kind,
-            "missing": "zero" if "scored-as-empty" in findings.totals else "none",
-        },
-        "method": _about_method(arranged, Path(predictions)),
-        "threshold": chosen.as_dict(),
+    document = {
+        **_about(run, chosen, findings, Path(predictions)),
+        **_metrics(run, findings, Path(predictions).name, resamples),
     }
-    _note_shift(run, findings, Path(predictions).name)
-    values = run.values()
-    spans = _intervals(run, values, of_frames, len(clusters), resamples, findings)
-    document["metrics"] = {name: _entry(value, spans.get(name)) for name, value in values.items()}
-    document["intervals"] = {
-        "level": intervals.LEVEL,
-        "resamples": resamples if spans else 0,
-        "clusters": len(clusters),
-        "clustered_by": "sequence" if ground_truth.images.sequences else "image",
-    }
-    document["undefined"] = run.undefined()
     if chosen.f1_best is not None and run.matching is not None:
         f1 = thresholds.f1_at(ground_truth, arranged, chosen.f1_best, run.radius)
         document["threshold"]["f1_at_f1_best"] = f1
@@ -193,20 +170,46 @@ def benchmark(
             name: breakdown.table(ground_truth, grouping, run.states, run.matching)
             for name, grouping in groupings.items()
         }
-    document["clusters"] = _clusters(run, clusters, of_frames)
+    document["clusters"] = _clusters(run, *ground_truth.clusters)
     document["findings"] = dict(sorted(findings.totals.items()))
-    return Score(
-        document,
-        findings,
-        ground_truth,
-        arranged,
-        run.matching,
-        run.radius,
-        run.states,
-        run.points_xy,
-        run.by_image,
-        run.detections,
-    )
+    return run.score(document, findings)
+
+
+def _about(run: _Evaluation, chosen: Chosen, findings: Findings, path: Path) -> dict[str, Any]:
+    """Return what was scored on what, and from which threshold on."""
+    return {
+        "format": RESULT,
+        "version": RESULT_VERSION,
+        "gtahead": __version__,
+        "metric_version": metrics.METRIC_VERSION,
+        "data": _about_data(run.ground_truth),
+        "predictions": {
+            "file": path.name,
+            "sha256": run.predictions.sha256,
+            "kind": run.predictions.kind,
+            "missing": "zero" if "scored-as-empty" in findings.totals else "none",
+        },
+        "method": _about_method(run.predictions, path),
+        "threshold": chosen.as_dict(),
+    }
+
+
+def _metrics(run: _Evaluation, findings: Findings, file: str, resamples: int) -> dict[str, Any]:
+    """Return the metrics with their intervals, and why others are undefined."""
+    _note_shift(run, findings, file)
+    clusters, of_frames = run.ground_truth.clusters
+    values = run.values()
+    spans = _intervals(run, values, of_frames, len(clusters), resamples, findings)
+    return {
+        "metrics": {name: _entry(value, spans.get(name)) for name, value in values.items()},
+        "intervals": {
+            "level": intervals.LEVEL,
+            "resamples": resamples if spans else 0,
+            "clusters": len(clusters),
+            "clustered_by": "sequence" if run.ground_truth.images.sequences else "image",
+        },
+        "undefined": run.undefined(),
+    }
 
 
 def _about_method(predictions: Predictions, path: Path) -> dict[str, Any]:
@@ -216,7 +219,8 @@ def _about_method(predictions: Predictions, path: Path) -> dict[str, Any]:
     return {"name": name[: -len(Path(name).suffix)] if Path(name).suffix else name, **reported}
 
 
-def _about_data(ground_truth: GroundTruth, clusters: int) -> dict[str, Any]:
+def _about_data(ground_truth: GroundTruth) -> dict[str, Any]:
+    clusters, _ = ground_truth.clusters
     return {
         "name": ground_truth.name,
         "split": ground_truth.split,
@@ -225,7 +229,7 @@ def _about_data(ground_truth: GroundTruth, clusters: int) -> dict[str, Any]:
         "images": len(ground_truth),
         "heads": int((~ground_truth.ignored).sum()),
         "ignored": int(ground_truth.ignored.sum()),
-        "sequences": clusters if ground_truth.images.sequences else None,
+        "sequences": len(clusters) if ground_truth.images.sequences else None,
     }
 
 
@@ -324,15 +328,12 @@ class _Evaluation:
                 predictions.boxes_by_image.offsets,
                 ground_truth.boxes_xyxy,
                 ground_truth.by_image.offsets,
-                self._unsure(),
+                self.ground_truth.ignored,
             )
             self.states |= self._jaccard(predictions.box_scores >= least)
 
     def _detects(self) -> bool:
         return bool(self.predictions.has_boxes.any()) and self.ground_truth.has_boxes
-
-    def _unsure(self) -> Booleans:
-        return self.ground_truth.ignored
 
     def match(self, cap: int | None = None) -> Detections:
         """Match boxes with heads, all or the best of each image."""
@@ -343,7 +344,7 @@ class _Evaluation:
             self.predictions.boxes_by_image.offsets,
             known,
             self.ground_truth.by_image.offsets,
-            self._unsure(),
+            self.ground_truth.ignored,
             cap=cap,
         )
 
@@ -377,6 +378,21 @@ class _Evaluation:
             images = states["jaccard_images"].sum()
             best = max(best, float(states["jaccard"].sum() / images) if images else 0.0)
         return best
+
+    def score(self, document: dict[str, Any], findings: Findings) -> Score:
+        """Return the result, with all that it was computed from."""
+        return Score(
+            document,
+            findings,
+            self.ground_truth,
+            self.predictions,
+            self.matching,
+            self.radius,
+            self.states,
+            self.points_xy,
+            self.by_image,
+            self.detections,
+        )
 
     def undefined(self) -> dict[str, str]:
         """Return why groups of metrics are missing."""

@@ -387,15 +387,13 @@ def _read(
 ) -> Any:  # noqa: ANN401 - Arrow
     unknown = set(columns or ()) - set(schema.names)
     if unknown:
-        msg = f"no column {min(unknown)!r}; there are {', '.join(schema.names)}"
-        raise ValueError(msg)
+        raise ValueError(f"no column {min(unknown)!r}; there are {', '.join(schema.names)}")
     try:
         with opened(path) as source:
             _require_table(source, schema, file)
             there = [n for n in columns or schema.names if n in source.schema_arrow.names]
             if expected not in (None, source.metadata.num_rows):
-                msg = f"{source.metadata.num_rows} rows instead of {expected}"
-                raise ValueError(msg)
+                raise ValueError(f"{source.metadata.num_rows} rows instead of {expected}")
             if rows is None:
                 table = source.read(columns=there, use_threads=False)
             else:

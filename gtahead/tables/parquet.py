@@ -38,8 +38,7 @@ def opened(path: Path) -> Iterator[Any]:
             values.update({position: chunk.values for position, chunk in enumerate(group.chunks)})
         most = max([source.metadata.num_rows, *values.values()])
         if most > max(FEW, MAX_PER_BYTE * size):
-            msg = f"it claims {most:,} values in {size:,} bytes"
-            raise ValueError(msg)
+            raise ValueError(f"it claims {most:,} values in {size:,} bytes")
         yield source
 
 
@@ -91,8 +90,7 @@ def read_footer(path: Path) -> list[Group]:
         end = file.read(8)
         length = struct.unpack("<I", end[:4])[0] if len(end) == 8 and end[4:] == MAGIC else size
         if length > size - 12:
-            msg = "no Parquet: its footer is missing or damaged"
-            raise ValueError(msg)
+            raise ValueError("no Parquet: its footer is missing or damaged")
         if length > MAX_BYTES:
             raise _damaged(f"it claims {length:,} bytes")
         file.seek(size - 8 - length)

@@ -62,8 +62,7 @@ def _refuse_long_lists(column: Any) -> None:  # noqa: ANN401 - Arrow
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         longest = compute.max(compute.list_value_length(column)).as_py() or 0
         if longest > MAX_LIST:
-            msg = f"a list of {longest:,} entries; {MAX_LIST:,} is the limit"
-            raise ValueError(msg)
+            raise ValueError(f"a list of {longest:,} entries; {MAX_LIST:,} is the limit")
 
 
 def write_rows(

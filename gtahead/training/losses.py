@@ -68,14 +68,11 @@ def mask_focal_loss(
     """
     for name, given in (("heat", heat), ("mask", mask), ("valid", valid), ("weight", weight)):
         if given is not None and given.shape != logits.shape:
-            msg = f"{name} has shape {tuple(given.shape)}, logits {tuple(logits.shape)}"
-            raise ValueError(msg)
+            raise ValueError(f"{name} has shape {tuple(given.shape)}, logits {tuple(logits.shape)}")
     if min(focus, penalty, power, inside) < 0:
-        msg = "focus, penalty, power and inside can't be negative"
-        raise ValueError(msg)
+        raise ValueError("focus, penalty, power and inside can't be negative")
     if normalise not in NORMALISE:
-        msg = f"normalise must be one of {', '.join(NORMALISE)}, not {normalise!r}"
-        raise ValueError(msg)
+        raise ValueError(f"normalise must be one of {', '.join(NORMALISE)}, not {normalise!r}")
     with torch.autocast(logits.device.type, enabled=False):
         x = logits if logits.dtype == torch.float64 else logits.float()
         y, m = heat.to(x.dtype), mask.to(x.dtype)

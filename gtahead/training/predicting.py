@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -51,6 +52,10 @@ class PredictReport:
     def exit_code(self) -> int:
         """0; 3 where images were set aside."""
         return 3 if self.findings.anything_set_aside else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as one JSON object."""
+        return {**vars(self), "out": str(self.out), "findings": self.findings.as_dict()}
 
 
 @resolve_urls(reads=["checkpoint", "data", "images"], writes=["out"])

@@ -19,11 +19,9 @@ def load_weights(path: Path) -> Any:  # noqa: ANN401 - whatever tensors and plai
         Exception: whatever torch raises of damaged files.
     """
     if not storage.require_regular(path):
-        msg = "the file is empty"
-        raise ValueError(msg)
+        raise ValueError("the file is empty")
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                msg = "its entries are packed, which torch doesn't do"
-                raise ValueError(msg)
+                raise ValueError("its entries are packed, which torch doesn't do")
     return torch.load(path, map_location="cpu", weights_only=True)

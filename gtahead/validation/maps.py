@@ -102,13 +102,11 @@ def _read_npz(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
     data = io.BytesIO(storage.read_bytes(path))
     with zipfile.ZipFile(data) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > MAX_MAP:
-            msg = "it claims more than 1 GiB"
-            raise ValueError(msg)
+            raise ValueError("it claims more than 1 GiB")
     with np.load(data, allow_pickle=False) as stored:
         about = orjson.loads(bytes(stored["about"]))
         if not isinstance(about, dict):
-            msg = "what it says of itself is no object"
-            raise TypeError(msg)
+            raise TypeError("what it says of itself is no object")
         return stored[name], about
 
 
@@ -117,18 +115,14 @@ def _read_h5(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
 
     with h5py.File(path, "r") as file:
         if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            msg = "its map is a link, maybe to another file"
-            raise ValueError(msg)
+            raise ValueError("its map is a link, maybe to another file")
         stored = file[name]
         if not isinstance(stored, h5py.Dataset):
-            msg = f"{name} is no map"
-            raise ValueError(msg)
+            raise ValueError(f"{name} is no map")
         if stored.external or stored.is_virtual:
-            msg = "its map lies in another file"
-            raise ValueError(msg)
+            raise ValueError("its map lies in another file")
         if stored.size * stored.dtype.itemsize > MAX_MAP:
-            msg = "it claims more than 1 GiB"
-            raise ValueError(msg)
+            raise ValueError("it claims more than 1 GiB")
         return np.asarray(stored), dict(stored.attrs)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from helpers import gtahead
 
-from gtahead.publishing import Release, cards
+from gtahead.publishing import cards
+from gtahead.publishing.releases import Release
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,7 +80,7 @@ def test_a_card_with_a_locationholder_is_neither_fit_nor_pushed(release: Path) -
     done = gtahead("publish", "check", release, "--no-load")
     assert done.code == 1
     assert "bad-card" in done.err
-    done = gtahead("publish", "push", "crowd-lab/simulated-heads", release, "--yes")
+    done = gtahead("publish", "push", "crowd-lab/simulated-heads", release, "--yes", "--no-load")
     assert done.code == 1
     assert "isn't fit to be published" in done.err
 

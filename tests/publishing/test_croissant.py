@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from helpers import gtahead
 
-from gtahead.publishing import Release, croissant
+from gtahead.publishing import croissant
+from gtahead.publishing.releases import Release
 
 
 def faults(release: Path) -> list[str]:

@@ -46,7 +46,7 @@ def test_there_and_back_again(
 ) -> None:
     done = spawn_gtahead(
         *("publish", "push", REPO, staged, "--yes", "--tag", "v1.0.0", "--private"),
-        *("--gated", "manual", "--json"),
+        *("--gated", "manual", "--no-load", "--json"),
         env=environment,
         forked=True,
     )

@@ -13,8 +13,8 @@ import pytest
 from helpers import gtahead, make_sequence, manifest, spawn_gtahead
 
 import gtahead as library
-from gtahead.publishing import Release
 from gtahead.publishing.facts import check_repo, parse_version
+from gtahead.publishing.releases import Release
 
 FACTS = ["--repo", "crowd-lab/heads", "--creator", "The crowd lab", "--date", "2026-11-01"]
 
