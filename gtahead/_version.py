@@ -1,3 +1,3 @@
-"""The version alone, so that nobody has to import the package's face for it."""
+"""The version on its own, so that reading it doesn't import the whole package."""
 
 __version__ = "0.1.0"

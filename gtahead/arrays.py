@@ -1,4 +1,4 @@
-"""Types of arrays that everything shares, and arrays whose rows belong to groups."""
+"""Array types that all modules share, and arrays whose rows belong to groups."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Ragged:
 
     @classmethod
     def from_index(cls, index: npt.NDArray[np.integer], groups: int) -> Ragged:
-        """Make the layout of rows that say their group, (N,), in ascending order."""
+        """Make the layout from the group of each row, (N,), in ascending order."""
         return cls(np.searchsorted(index, np.arange(groups + 1)).astype(np.int64))
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class Ragged:
         return np.repeat(np.arange(len(self)), self.counts)
 
     def rows(self, group: int) -> slice:
-        """Return where the rows of one group are."""
+        """Return the slice of one group's rows."""
         return slice(int(self.offsets[group]), int(self.offsets[group + 1]))
 
     def where(self, keep: Booleans) -> Ragged:

@@ -1,4 +1,4 @@
-"""The detectors that can be trained, with all that is known of them without importing torch."""
+"""The detectors that can be trained, with all that is known about them without importing torch."""
 
 from __future__ import annotations
 

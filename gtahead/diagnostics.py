@@ -1,4 +1,4 @@
-"""Is everything here that gtahead needs? Versions, decoders, extras, room, and a small run."""
+"""Check what gtahead needs: versions, decoders, extras, disk space, and a small run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MIN_MEMORY_BYTES = 2_000_000_000
 
 @dataclass
 class Checkup:
-    """What was found.
+    """What a check of the installation found.
 
     Attributes:
         about: of the machine: Python, system, cores, memory, room.
@@ -49,7 +49,7 @@ class Checkup:
         decoders: formats of images and films, and whether they work.
         steps: seconds of each step of the small run.
         problems: what keeps gtahead from working, each with a remedy.
-        advice: what would be better otherwise.
+        advice: what could be improved.
     """
 
     about: dict[str, Any] = field(default_factory=dict)
@@ -166,7 +166,7 @@ def _check_decoders(found: Checkup) -> None:
 
 
 def _try_it(found: Checkup) -> None:
-    """Do the main job once, on next to nothing."""
+    """Run the main steps once, on a tiny dataset."""
     from gtahead.building import build
     from gtahead.dataset import Dataset
     from gtahead.formats.exporting import export

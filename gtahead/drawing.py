@@ -21,7 +21,7 @@ WHITE = (255, 255, 255)
 
 
 def check_png(path: str | Path) -> None:
-    """Check before the work whether an image can be written there.
+    """Check, before the work begins, whether an image can be written there.
 
     Raises:
         InputError: there is no such folder.

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 SHOWN_CHARACTERS = 80
 """How much of an offending value a message quotes."""
 
-SHOWN_PLACE = 150
+MAX_SHOWN = 150
 """How much of either end of a location's name a message shows."""
 
 
 def shortened(text: str) -> str:
-    """Cut the middle out of a text that is longer than anybody reads."""
-    return text if len(text) <= 2 * SHOWN_PLACE else f"{text[:SHOWN_PLACE]}…{text[-SHOWN_PLACE:]}"
+    """Cut the middle out of an overlong text."""
+    return text if len(text) <= 2 * MAX_SHOWN else f"{text[:MAX_SHOWN]}…{text[-MAX_SHOWN:]}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Where:
 
 
 def as_size(count: int) -> str:
-    """Write a number of bytes for people.
+    """Format a number of bytes for people.
 
     Example:
         >>> as_size(3_200_000)
@@ -82,7 +82,7 @@ def printable(text: str) -> str:
 
 
 def sentence(what: str, *, where: Where | None, value: object, remedy: str | None) -> str:
-    """Join place, fault, value and remedy into the one line that the user reads."""
+    """Join location, fault, value and remedy into the one line that the user reads."""
     position = str(where) if where is not None else ""
     text = f"{position}: {what}" if position else what
     if value is not None:
@@ -116,7 +116,7 @@ class GtaheadError(Exception):
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Let the error cross from a worker whole: keyword arguments don't by themselves."""
+        """Make the error picklable with its keyword arguments, so that workers can raise it."""
         return (_rebuilt, (type(self), self.what, self.where, self.value, self.remedy))
 
 
@@ -139,6 +139,6 @@ class UsageError(GtaheadError):
 
 
 class ResourceError(GtaheadError):
-    """The surroundings fail: disk, permissions, network, a missing extra, a lock that is held."""
+    """The environment fails: disk, permissions, network, a missing extra, a lock that is held."""
 
     exit_code = 4

@@ -45,7 +45,7 @@ def focal_px(vfov_deg: float, height_px: float) -> float:
 
 
 def vertical_fov_deg(focal: float, height_px: float) -> float:
-    """Return the vertical field of view of a focal length in pixels: `focal_px` turned round."""
+    """Return the vertical field of view of a focal length in pixels: the inverse of `focal_px`."""
     return math.degrees(2 * math.atan2(height_px / 2, focal))
 
 
@@ -108,10 +108,10 @@ def camera_axes(camera: Camera) -> tuple[Floats, Floats, Floats]:
 
 
 def rays(points_xy: Floats, camera: Camera, size_wh: tuple[int, int]) -> Floats:
-    """Return (N, 3) directions into the world of what is seen at pixels, one metre deep each.
+    """Return the (N, 3) rays through pixels as vectors of the world, each one metre deep.
 
-    A point of the world is the camera's position plus its depth times its ray: `project` turned
-    round.
+    A point of the world is the camera's position plus its depth times its ray: the inverse of
+    `project`.
 
     Raises:
         ValueError: the camera's rotation isn't known.
@@ -127,7 +127,7 @@ def rays(points_xy: Floats, camera: Camera, size_wh: tuple[int, int]) -> Floats:
 def depth_at_height(
     points_xy: Floats, camera: Camera, size_wh: tuple[int, int], height_m: float
 ) -> Floats:
-    """Find how deep points lie that are known to be at one height in the world.
+    """Find the depths of points that are known to be at one height in the world.
 
     Args:
         points_xy: (N, 2) pixels.
@@ -187,7 +187,7 @@ def snapped(pixels: Floats) -> Floats:
 
 
 def snapped_within(values: Floats, limits: npt.NDArray[np.integer]) -> Floats:
-    """As `snapped`, but no head enters or leaves its image by it.
+    """Round as `snapped` does, but let no head enter or leave its image.
 
     Args:
         values: (N,) coordinates along one axis.
@@ -199,7 +199,7 @@ def snapped_within(values: Floats, limits: npt.NDArray[np.integer]) -> Floats:
 
 
 def box_sides(boxes_xyxy: Floats) -> Floats:
-    """Return (N,) sides of squares as large as (N, 4) boxes; NaN for boxes with NaN."""
+    """Return (N,) sides of squares with the area of (N, 4) boxes; NaN for boxes with NaN."""
     with np.errstate(invalid="ignore"):
         sides: Floats = np.sqrt(np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1))
     return sides

@@ -1,4 +1,4 @@
-"""What is this? Captures and datasets, distinguished and summed up."""
+"""Recognise captures and datasets, and summarise them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gtahead.urls import resolve_urls
 
 @dataclass(frozen=True)
 class Overview:
-    """What stands at a path.
+    """A summary of what is at a path.
 
     Attributes:
         path: as given.

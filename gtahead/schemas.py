@@ -63,7 +63,7 @@ def _validator(name: str) -> Draft202012Validator:
 
 
 def faults(document: object, name: str) -> Iterator[tuple[str, str]]:
-    """Yield what in a document breaks a schema, as (JSON pointer, message), at most `MOST_FAULTS`.
+    """Yield where a document breaks a schema, as (JSON pointer, message), at most `MAX_FAULTS`.
 
     A message quotes a little of what is wrong.
     """
@@ -162,7 +162,7 @@ def _wrong_type(error: msgspec.ValidationError, data: bytes, file: str, remedy: 
 
 
 def _shown(value: Any) -> object:  # noqa: ANN401 - JSON
-    """Return a value as a message quotes it; what nests is only named."""
+    """Return a value as messages quote it; nested values are only described."""
     if value is None or isinstance(value, dict):
         return "null" if value is None else "an object"
     if isinstance(value, list) and any(isinstance(one, list | dict) for one in value):

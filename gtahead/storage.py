@@ -80,7 +80,7 @@ def sync_file(path: Path) -> None:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Return a path to write to; it takes `target`'s name once the block ends well.
+    """Yield a path to write to, which is renamed to `target` if the block succeeds.
 
     The file is synced before it is renamed, the folder after. Where the block fails, what was
     written is removed and an older `target` stays as it was.
@@ -103,7 +103,7 @@ def write_bytes(target: Path, data: bytes) -> None:
 
 
 def json_bytes(document: Any) -> bytes:  # noqa: ANN401 - JSON is any of its types
-    """Return the one JSON spelling that gtahead writes: UTF-8, LF, no NaN, keys as given."""
+    """Return a document as gtahead writes JSON: UTF-8, LF, no NaN, keys as given."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
     # Names of files that aren't UTF-8 hold lone surrogates: JSON has an escape for them.
     return (text + "\n").encode("utf-8", "backslashreplace")
@@ -115,7 +115,7 @@ def write_json(target: Path, document: Any) -> None:  # noqa: ANN401 - JSON is a
 
 
 def replace_folder(part: Path, target: Path) -> None:
-    """Return the folder `part` the name `target`, where an older folder may stand.
+    """Rename the folder `part` to `target`, replacing an older folder there.
 
     A crash between the two renames leaves no `target`, and the unit that made it runs again.
     """
@@ -147,7 +147,7 @@ def remove_folder(folder: Path) -> None:
 
 @contextmanager
 def gone_on_error(part: Path) -> Iterator[None]:
-    """Remove an unfinished folder; only a run that is killed leaves it, until the next one."""
+    """Remove an unfinished folder if the block fails; only a killed run leaves one."""
     try:
         yield
     except BaseException:
@@ -185,7 +185,7 @@ def link_or_copy(source: Path, target: Path, *, link: bool) -> bool:
 
 
 def require_regular(path: Path) -> int:
-    """Return the size of a file; one that is no regular file, as a pipe, would be waited for.
+    """Return the size of a regular file; refuse others, as reading a pipe would block.
 
     Raises:
         OSError: it isn't there, or is something else.
@@ -252,7 +252,7 @@ def sha256_of(path: Path) -> str:
 
 
 def csv_cell(value: object) -> object:
-    """Keep a text from being a formula to a spreadsheet: a ' goes before, which it doesn't show.
+    """Put a ' before a text that a spreadsheet would take for a formula; it isn't shown there.
 
     Example:
         >>> csv_cell("=1+1"), csv_cell("rain"), csv_cell(-1.5)
@@ -336,7 +336,7 @@ def locked(folder: Path, name: str = ".lock", *, wait: bool = False) -> Iterator
 
 @contextmanager
 def naming_os_errors(target: Path, sequence: str | None = None) -> Iterator[None]:
-    """Turn what the system refuses (a full disk, a missing right) into an error with its location.
+    """Turn errors of the system (a full disk, a missing right) into one with its location.
 
     Raises:
         ResourceError: for any OSError inside the block.
@@ -353,7 +353,7 @@ def naming_os_errors(target: Path, sequence: str | None = None) -> Iterator[None
 
 
 def require_folder_of(path: Path, what: str) -> None:
-    """Check before the work whether there is a folder to write a file into.
+    """Check, before the work begins, whether there is a folder to write a file into.
 
     Args:
         path: of the file.
@@ -386,8 +386,22 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
+def read_input(path: Path, most: int = -1) -> bytes:
+    """Read a file that a user gave, or so many bytes of it.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise InputError("the file can't be read", where=Where(str(path)), value=what) from error
+
+
 def refuse_overlap(target: Path, source: Path, what: str) -> None:
-    """Refuse a target that is what it's made of, lies in it, or around it.
+    """Refuse a target that is its own source, or lies inside or around it.
 
     Args:
         target: the folder to be written.

@@ -75,7 +75,7 @@ def local_copy(url: str, *, images: bool = True) -> Path:
 def resolve_urls(
     *, reads: Sequence[str] = (), writes: Sequence[str] = (), labels: Sequence[str] = ()
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function that works on paths take URLs.
+    """Return a decorator that lets a function on paths take URLs.
 
     Args:
         reads: names of parameters: what is behind a URL is fetched first.
@@ -122,7 +122,7 @@ _mirrored: dict[str, str] = {}
 
 
 def with_urls(text: str) -> str:
-    """Put URLs in the place of their mirrors' paths in a text, as the user knows them."""
+    """Replace the paths of mirrors in a text by their URLs, as the user knows them."""
     for path, url in _mirrored.items():
         text = text.replace(path, url)
     return text
@@ -161,13 +161,13 @@ class _Mirror:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes off; they wait."""
+        """Lock the mirror; other processes wait."""
         storage.make_folder(self._home)
         with storage.naming_os_errors(self._home), storage.locked(self._home, wait=True):
             yield
 
     def fetch(self, *, images: bool = True, may_be_missing: bool = False) -> None:
-        """Bring what has changed since the last time; remove what is gone.
+        """Fetch what has changed since the last time; remove what is gone.
 
         Raises:
             InputError: nothing is there.
@@ -205,7 +205,7 @@ class _Mirror:
             _LOG.info("%s: %d files fetched, %s", self.url, len(changed), size)
 
     def send(self) -> None:
-        """Bring there what is new here; a marker goes first and comes last.
+        """Send what is new here; the marker is removed first and sent last.
 
         Raises:
             ResourceError: somebody else has written there meanwhile.
@@ -272,7 +272,7 @@ class _Mirror:
         return f"{self._path.rstrip('/')}/{name}" if name else self._path
 
     def _read_record(self) -> dict[str, dict[str, str]]:
-        """Read which files are here as they are there.
+        """Read the record of which files here are the same as there.
 
         `known` is the version there, `sent` the sha256 of what is behind it, both by name.
         """

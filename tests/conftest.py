@@ -34,10 +34,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the server that forks workers, and commands for `spawn_gtahead`: once, all imported."""
     if "PYTEST_XDIST_WORKER" in os.environ or not session.config.getoption("numprocesses", None):
-        multiprocessing.set_forkserver_preload(["forked"])
         from gtahead.parallel import pool
 
-        with pool._as_workers_begin():
+        multiprocessing.set_forkserver_preload(["forked"])
+        # Before Python 3.13 the server looks for it where a fresh Python would.
+        with pytest.MonkeyPatch.context() as patched, pool._as_workers_begin():
+            patched.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
             forkserver.ensure_running()
 
 

@@ -1,4 +1,4 @@
-"""Do readers that can't live beside our own dependencies accept what we write?
+"""Do readers that can't be installed beside our own dependencies accept what we write?
 
     python tools/check_readers.py --work DIR                # datasets 3.6
     python tools/check_readers.py --work DIR --torchvision  # and torchvision: several GB
@@ -103,7 +103,7 @@ def prepare(folder: Path) -> Path:
 
 
 def python_with(folder: Path, *packages: str) -> Path:
-    """Give the Python of an environment that holds some packages."""
+    """Return the Python of an environment with some packages."""
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)

@@ -33,7 +33,7 @@ def pixels(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def keep(source: Path, name: str, width: int = WIDTH) -> None:
-    """Store an image as the docs have it: JPEG, at most so wide."""
+    """Store an image for the docs: JPEG, at most so wide."""
     image = pixels(source)
     if image.shape[1] > width:
         size = (width, round(image.shape[0] * width / image.shape[1]))
@@ -44,7 +44,7 @@ def keep(source: Path, name: str, width: int = WIDTH) -> None:
 
 
 def screenshot(page: Path, out: Path) -> None:
-    """Take an image of a page's first screen."""
+    """Take a screenshot of the top of a page."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:

@@ -23,7 +23,7 @@ COLOURS = ("#d1495b", "#edae49", "#0b6e99")
 
 
 def optimum(heat: float, power: float, inside: float) -> float:
-    """Give the prediction of the least loss in a masked cell of some heat."""
+    """Return the prediction with the least loss in a masked cell of some heat."""
     tried = torch.linspace(0.0005, 0.9995, 2000, dtype=torch.float64)
     logits = torch.log(tried / (1 - tried))
     one, cell = torch.ones(1, dtype=torch.float64), torch.tensor([heat], dtype=torch.float64)

@@ -26,7 +26,7 @@ def example() -> str:
 
 
 def card_of(dataset: Path, release: Path) -> str:
-    """Stage a dataset as the example, and give its card."""
+    """Stage a dataset as the example, and return its card."""
     gtahead.stage(
         dataset,
         release,

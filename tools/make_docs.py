@@ -60,7 +60,7 @@ def findings_page() -> str:
 
 
 def commands_page() -> str:
-    """Make the page of commands from their helps."""
+    """Make the page of commands from their help texts."""
     lines = ["# Commands", "", "As `gtahead COMMAND --help` prints them.", ""]
     context = group.make_context("gtahead", ["info"], max_content_width=90, terminal_width=90)
     lines += ["```text", group.get_help(context).rstrip(), "```", ""]
@@ -123,7 +123,7 @@ def api_page() -> str:
 
 
 def _signature(thing: Any) -> str:  # noqa: ANN401 - a function
-    """Give a signature, an argument a line where it is long."""
+    """Return a signature, one argument per line where it is long."""
     found = inspect.signature(thing)
     text = str(found).replace("'", "")
     if len(text) <= 90:
@@ -225,7 +225,7 @@ def schemas_page() -> str:
 def _fields(
     schema: Mapping[str, Any], whole: Mapping[str, Any], prefix: str
 ) -> Iterator[tuple[str, str, str]]:
-    """Give a row for each field, those within objects and lists after it."""
+    """Yield a row for each field, those within objects and lists after it."""
     needed = schema.get("required", ())
     for name, given in schema.get("properties", {}).items():
         kinds = given.get("anyOf", [given])

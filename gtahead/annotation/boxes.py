@@ -69,7 +69,7 @@ class BoxRule:
 
 @dataclass(frozen=True)
 class HeadFrames:
-    """Heads of some frames of one size, with what the rules need to know of the frames.
+    """The heads of frames of one size, with what the rules need to know about those frames.
 
     Attributes:
         heads: columns of (N,) as in the canonical table, with `frame_index`, sorted by it.
@@ -91,7 +91,7 @@ class HeadFrames:
     roll_deg: Floats | None = None
 
     def column(self, name: str) -> Floats:
-        """Return a column, all NaN where it isn't there."""
+        """Return a column; all NaN if it is missing."""
         missing = np.full(len(self.heads["head_id"]), np.nan)
         return np.asarray(self.heads.get(name, missing), np.float64)
 
@@ -101,19 +101,19 @@ class HeadFrames:
         return np.stack([self.heads["x"], self.heads["y"]], axis=1)
 
     def in_every_head(self, good: Booleans) -> Booleans:
-        """(F,) whether something holds for all heads of a frame; true for frames without heads."""
+        """Return for each frame whether all its heads are good; true for frames without heads."""
         bad = np.bincount(self.heads["frame_index"][~good], minlength=self.frames)
         return np.asarray(bad == 0, np.bool_)
 
     @property
     def heads_per_frame(self) -> Ints:
-        """(F,) numbers of heads."""
+        """(F,) number of heads in each frame."""
         return np.bincount(self.heads["frame_index"], minlength=self.frames)
 
 
 @dataclass(frozen=True)
 class PseudoBoxes:
-    """Boxes of (N,) heads.
+    """The boxes of N heads, and the rules that gave them.
 
     Attributes:
         boxes_xyxy: (N, 4) pixels, not clipped to the image.
@@ -167,7 +167,7 @@ Compute = Callable[[Booleans], Floats]
 
 
 def _captured(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, Compute]:
-    """Take the capture's box; where the point was moved, its size, round the point."""
+    """Use the captured boxes; where the point was moved, centre a box of that size on it."""
     boxes = np.stack([scene.column(f"captured_{c}") for c in ("x0", "y0", "x1", "y1")], axis=1)
     whole = np.asarray(np.isfinite(boxes).all(axis=1), np.bool_)
     moved = np.isfinite(scene.column("raw_x"))
@@ -177,7 +177,7 @@ def _captured(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, Comp
 
 
 def _joints(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
-    """Take the head's height from the joints' distance in space, seen at the head's depth."""
+    """Derive the head's height from the distance between joints in space and the head's depth."""
     focal = scene.focal_px[scene.heads["frame_index"]]
     with np.errstate(invalid="ignore"):
         heights = parameters["ratio"] * scene.column("top_neck_m") * focal / scene.column("depth_m")
@@ -185,7 +185,7 @@ def _joints(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Boolean
 
 
 def _joints2d(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
-    """Take it from the joints' distance in pixels, which a camera looking down foreshortens."""
+    """Derive the head's height from the distance between joints in pixels and the pitch."""
     dx = scene.column("top_x") - scene.column("neck_x")
     dy = scene.column("top_y") - scene.column("neck_y")
     pitch = np.where(np.isnan(scene.pitch_deg), 0.0, scene.pitch_deg)
@@ -203,7 +203,7 @@ def _camera(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Boolean
 
 
 def _ground(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
-    """Take the depth from where somebody standing on the ground is seen; see `ground`."""
+    """Derive the side from the depth of somebody standing on the ground; see `ground`."""
     focal = scene.focal_px[scene.heads["frame_index"]]
     with np.errstate(invalid="ignore"):
         sides = parameters["side_m"] * focal / scene.column("ground_depth_m")
@@ -211,7 +211,7 @@ def _ground(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Boolean
 
 
 def _knn(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
-    """Take the side from how close the nearest others stand."""
+    """Derive the side from the distance to the nearest other heads."""
     usable = scene.heads_per_frame >= 2
 
     def compute(rows: Booleans) -> Floats:
@@ -221,7 +221,7 @@ def _knn(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, 
 
 
 def _knn_sides(scene: HeadFrames, parameters: Mapping[str, float], rows: Booleans) -> Floats:
-    """Return the heads where a mask is true their side by `knn`; lone heads and others have NaN."""
+    """Return the sides by `knn` in frames with a wanted head; NaN for lone heads and elsewhere."""
     frame = scene.heads["frame_index"]
     sides = np.full(len(frame), np.nan)
     by_frame = Ragged.from_index(frame, scene.frames)
@@ -239,12 +239,12 @@ def _perspective(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, C
 
 
 def _perspective_of_knn(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, Compute]:
-    """Fit them to what the rule `knn` says, where nothing better is known."""
+    """Fit sizes over the image to those that `knn` gives, where nothing better is known."""
     return _fitted(scene, _knn_sides(scene, RULES["knn"], np.ones(len(scene.heads["x"]), np.bool_)))
 
 
 def _known_sides(scene: HeadFrames) -> Floats:
-    """Return for each head the side that the best rule of those that measure gives it, else NaN."""
+    """Return each head's side by the first measuring rule that gives one, else NaN."""
     sides = np.full(len(scene.heads["head_id"]), np.nan)
     everybody = np.ones(len(sides), np.bool_)
     for kind in BOX_RULES.values():
@@ -256,12 +256,12 @@ def _known_sides(scene: HeadFrames) -> Floats:
 
 
 def _fitted(scene: HeadFrames, sides: Floats) -> tuple[Booleans, Compute]:
-    """Fit a plane of sizes a camera; a camera that can't be fitted serves none of its frames."""
+    """Fit a plane of sizes to each camera; frames of a camera without a fit aren't served."""
     frame = scene.heads["frame_index"]
     camera = np.arange(scene.frames) if scene.camera is None else scene.camera
     fitted = np.full(len(sides), np.nan)
     points, served = scene.points_xy, []
-    order = np.argsort(camera[frame], kind="stable")  # once: there may be a camera a frame
+    order = np.argsort(camera[frame], kind="stable")  # once: each frame may have its own camera
     codes, starts = np.unique(camera[frame][order], return_index=True)
     for code, mine in zip(codes, np.split(order, starts[1:]), strict=True):
         known = mine[np.isfinite(sides[mine])]
@@ -300,7 +300,7 @@ def calibration() -> Mapping[str, Any]:
 
 
 def _errors(name: str, boxes_xyxy: Floats) -> Floats:
-    """Half the 10-90 % range of the rule's relative error, times the side."""
+    """Return half the 10-90 % range of the rule's relative error, times the side."""
     row = calibration()["rules"].get(name)
     sides = box_sides(boxes_xyxy)
     if name == "captured":
@@ -313,14 +313,14 @@ def _errors(name: str, boxes_xyxy: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class RuleKind:
-    """One way of giving boxes.
+    """A box rule: how it computes boxes, its defaults, and what it is used for.
 
     Attributes:
         apply: given a scene and the rule's parameters, (F,) the frames that it can serve, and what
             computes (n, 4) boxes of the heads where a mask is true.
         defaults: of its parameters; users may set them.
-        variant_of: the rule whose name and parameters it shares, being what that rule makes of
-            less; users don't name it.
+        variant_of: the rule whose name and parameters it shares, applied where less is
+            known; users don't name it.
         measures: whether its sides are measured rather than guessed, so that others may be fitted.
         estimates: whether `annotate --evaluate` compares it with true boxes.
     """

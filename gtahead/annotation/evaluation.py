@@ -24,7 +24,7 @@ _FLAT = (*_POINTS, "top_x", "top_y", "neck_x", "neck_y")
 
 @dataclass(frozen=True)
 class Deviations:
-    """A rule's boxes against the true ones, for the heads that it served.
+    """A rule's boxes compared with the true ones, for the heads that it served.
 
     Attributes:
         rows: (n,) which heads of the scene.
@@ -43,7 +43,7 @@ class Deviations:
 def measure_rules(
     scene: HeadFrames, ground_truth_xyxy: Floats, wanted: Booleans
 ) -> dict[str, Deviations]:
-    """Run every rule on the scene without its boxes, and compare with them.
+    """Run every rule on the scene without captured boxes, and compare with the true ones.
 
     Each rule sees what it is meant for: else `joints2d` and both kinds of `perspective` would see
     depths and lean on a better rule. `perspective` sees the depths of half of the heads, and is
@@ -71,7 +71,7 @@ def measure_rules(
 
 
 def summary(error: Floats, iou: Floats) -> Mapping[str, Any]:
-    """Sum up deviations of at least one head.
+    """Summarise the deviations of at least one head.
 
     Returns:
         `heads`; `bias`, the median of the relative error; `median` and `p90` of its absolute value;
@@ -91,7 +91,7 @@ def summary(error: Floats, iou: Floats) -> Mapping[str, Any]:
 
 
 def _scene_for(rule: str, scene: HeadFrames) -> tuple[HeadFrames, Booleans]:
-    """Leave a rule what it is meant for; and say which heads it was shown more of."""
+    """Return the scene with only what a rule may use, and the heads that it is fitted to."""
     shown = np.zeros(len(scene.heads["x"]), np.bool_)
     if rule == "joints2d":  # only what pixels tell
         return replace(scene, heads={n: v for n, v in scene.heads.items() if n in _FLAT}), shown

@@ -1,6 +1,6 @@
 """Depths of heads from the ground that people stand on, where nothing better is known.
 
-Of people on one level the heads are all about as high, so where the camera and the level are known,
+The heads of people on one level are about equally high, so where camera and level are known,
 the pixel tells the depth. Heights are of standing adults: of the two real frames that
 `tools/experiments/measure_lift.py` looks at, SKEL_Head lies 1.40 m above the ankles (medians 1.396
 and 1.415), and ankles 0.1 m above the ground.

@@ -76,7 +76,7 @@ class SigmaRule:
 
 
 def give_sigmas(scene: HeadFrames, boxes_xyxy: Floats, rule: SigmaRule) -> Floats:
-    """Return for each head its sigmas.
+    """Return each head's sigmas.
 
     Args:
         scene: the heads.
@@ -113,7 +113,7 @@ def _by_neighbours(scene: HeadFrames, sizes: Floats, rule: SigmaRule) -> Floats:
 
 
 def corner_radius(sizes_wh: Floats, iou: float, *, legacy: bool) -> Floats:
-    """Return the radius within which corners may move and the box still overlaps by `iou`.
+    """Return the radius within which corners may move so that the box still overlaps by `iou`.
 
     Of three ways to move two corners (both outwards, both inwards, along one diagonal) the least
     counts.

@@ -10,7 +10,7 @@ from gtahead.arrays import Floats, Ints
 def nearest_distances(points_xy: Floats, k: int) -> Floats:
     """Return (N,) mean distances to the k nearest other points, or to all where there are fewer.
 
-    Two points in one location have a distance of 0; one point alone has NaN.
+    Two points at the same location have a distance of 0; a single point has NaN.
     """
     count = len(points_xy)
     others = min(k, count - 1)

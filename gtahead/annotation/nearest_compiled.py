@@ -1,4 +1,4 @@
-"""The k nearest others, compiled: each head looks up and down until nobody nearer can come."""
+"""The k nearest others, compiled: each head is compared with those above and below it."""
 
 from __future__ import annotations
 

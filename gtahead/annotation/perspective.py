@@ -1,6 +1,6 @@
 """Sizes of heads by their position in the image: a plane fitted to known or guessed sizes.
 
-People on one level are the smaller the higher in the image they are seen. So the sizes of some
+Of people on one level, those higher up in the image look smaller. So the sizes of some
 heads, or rough guesses for all, tell the size everywhere in the image: size = a + b v + c u, with v
 down and u to the right, c being 0 unless the camera is rolled.
 """
@@ -26,7 +26,7 @@ ROUNDS = 25
 
 @dataclass(frozen=True)
 class Plane:
-    """Sizes in pixels over locations in the image."""
+    """Head sizes in pixels, as a plane over the image."""
 
     a: float
     b: float

@@ -68,7 +68,7 @@ class _SequenceTask:
 
 @dataclass(frozen=True)
 class _Measured:
-    """One sequence: for each rule error, iou and the quantities of `BANDS`, (5, n) float32."""
+    """One sequence: error, IoU and the quantities of `BANDS` by rule, (5, n) float32."""
 
     heads: int
     without: int
@@ -83,7 +83,7 @@ def evaluate(
     scheduler: str | None = None,
     on_progress: Progress | None = None,
 ) -> Evaluation:
-    """Compare every box rule with the boxes that the captures brought, on the heads that count.
+    """Compare every box rule with the captured boxes, on the heads that count.
 
     Args:
         dataset: the dataset's folder; nothing in it changes.
@@ -138,14 +138,14 @@ def _measure(task: _SequenceTask) -> _Measured:
 
 
 def true_boxes(scene: HeadFrames) -> tuple[Floats, Booleans]:
-    """Return (N, 4) the captured boxes, and which heads have one that belongs to their point."""
+    """Return the (N, 4) captured boxes, and which heads have one that belongs to their point."""
     ground_truth = np.stack([scene.column(name) for name in canonical.CAPTURED], axis=1)
     moved = np.isfinite(scene.column("raw_x"))
     return ground_truth, np.asarray(np.isfinite(ground_truth).all(axis=1) & ~moved, np.bool_)
 
 
 def _quantities(scene: HeadFrames) -> Floats:
-    """Return (3, N) what the bands are of, NaN where it isn't known."""
+    """Return the (3, N) quantities that are split into bands, NaN where unknown."""
     index = scene.heads["frame_index"]
     counted = np.bincount(index[scene.heads["status"] == COUNTED], minlength=scene.frames)
     return np.stack([scene.column("depth_m"), counted[index], scene.pitch_deg[index]])

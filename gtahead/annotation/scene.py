@@ -24,7 +24,7 @@ from gtahead.tables.canonical import STATUS_NAMES
 
 
 def standing_scene(opened: Dataset, sequence: str) -> HeadFrames:
-    """Return one sequence of a dataset as the rules see it, with its captured boxes as they came.
+    """Return one sequence of a dataset as the rules see it, with its boxes as captured.
 
     Raises:
         InputError: a table is missing or damaged.
@@ -40,7 +40,7 @@ def standing_scene(opened: Dataset, sequence: str) -> HeadFrames:
 
 
 def _as_captured(heads: Columns, frame_ids: list[str]) -> Columns:
-    """Undo what rules added to a sequence's heads; words become codes again."""
+    """Remove what rules added to a sequence's heads, and turn words back into codes."""
     number = {frame_id: index for index, frame_id in enumerate(frame_ids)}
     code = {name: index for index, name in enumerate(STATUS_NAMES)}
     kind = {name: index for index, name in enumerate(canonical.POINT_KINDS)}
@@ -70,7 +70,7 @@ def scene_of(
     ground_m: Sequence[float | None],
     sizes_wh: Sequence[tuple[int, int]],
 ) -> HeadFrames:
-    """Put one sequence's heads together with what the rules need to know of its frames.
+    """Combine one sequence's heads with what the rules need to know about its frames.
 
     Args:
         heads: in the upright images' pixels, sorted by `frame_index`.
@@ -108,7 +108,7 @@ def scene_of(
 
 
 def _camera_codes(cameras: Sequence[Camera | None]) -> Ints:
-    """Number the cameras; frames whose pose isn't known have one each."""
+    """Number the cameras; each frame without a known pose counts as a camera of its own."""
     codes: dict[Camera, int] = {}
     return np.array(
         [
@@ -122,7 +122,7 @@ def _camera_codes(cameras: Sequence[Camera | None]) -> Ints:
 
 
 def label(scene: HeadFrames, boxes: BoxRule, sigma: SigmaRule) -> int:
-    """Add boxes and sigmas to a scene's heads, in place; what only the rules need goes.
+    """Add boxes and sigmas to a scene's heads, in place; remove what only the rules need.
 
     Captured boxes are dropped where all boxes are just these: no need to keep them twice.
 

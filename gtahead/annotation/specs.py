@@ -1,4 +1,4 @@
-"""Rules with parameters, as text: `knn:k=3,scale=0.25`. What is printed says every parameter."""
+"""Rules with parameters, as text: `knn:k=3,scale=0.25`. Printed rules name every parameter."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def spelt(value: Value) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return what was perhaps meant, and what there is."""
+    """Suggest the known word nearest to an unknown one, and list all known words."""
     names = list(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     listed = ", ".join(names) or "it takes none"

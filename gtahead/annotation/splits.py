@@ -1,4 +1,4 @@
-"""Splits by sequence: sequences of one assigned stay together, and heads spread evenly.
+"""Splits by sequence: sequences of one location stay together, and heads spread evenly.
 
 A split by frame would put neighbouring frames on both sides and is not made here.
 """
@@ -15,7 +15,7 @@ from gtahead.arrays import Floats
 from gtahead.dataset import SPLITS
 
 SHARES: Mapping[str, int] = {"train": 20, "validation": 5, "test": 10}
-"""Wished shares of sequences: GTA_Head's 35 sequences as 20, 5 and 10."""
+"""Target shares of sequences: GTA_Head's 35 sequences as 20, 5 and 10."""
 
 WEIGHTS: Mapping[str, float] = {"sequences": 3.0, "heads": 6.0, "frames": 1.0}
 """How much evenness in a measure is worth to the search; 0.5 for each trait."""
@@ -32,7 +32,7 @@ class SplitItem:
         name: of the sequence.
         heads: how many heads count in it.
         frames: how many frames it has.
-        keys: whatever two sequences must not share across splits: assigned, camera, an image.
+        keys: whatever two sequences must not share across splits: a location, a camera, an image.
         traits: what should occur in every split in proportion: weather, time of day.
     """
 
@@ -96,13 +96,13 @@ def design_splits(items: Iterable[SplitItem]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Balance:
-    """How even splits are: what share of each measure was targeted a split, what it has.
+    """How even splits are: the target and actual share of each measure, by split.
 
     Attributes:
-        target: by split; of three locations or more by `SHARES`.
+        target: by split, in proportion to `SHARES`.
         shares: by measure (sequences, heads, frames, then traits, as shares of the sequences that
             have them), then by split. Measures of which there is nothing are left out.
-        bound: names of sequences that had to stay together, a list a group of two or more.
+        bound: names of sequences that had to stay together, one list per group of two or more.
     """
 
     target: Mapping[str, float]
@@ -110,7 +110,7 @@ class Balance:
     bound: Sequence[Sequence[str]]
 
     def off(self, measure: str) -> float:
-        """Return the largest deviation of a split's share from its target; 0 for no such measure.
+        """Return the largest deviation of a split's share from its target; 0 for unknown measures.
 
         Example:
             >>> items = [SplitItem("a", 60, 1), SplitItem("b", 40, 1)]
@@ -135,7 +135,7 @@ class Balance:
 
 
 def balance_of(items: Iterable[SplitItem], splits: Mapping[str, str]) -> Balance:
-    """Return how even a choice of splits is: the certificate that goes with it.
+    """Return how even a choice of splits is.
 
     Args:
         items: all sequences.
@@ -156,7 +156,7 @@ def balance_of(items: Iterable[SplitItem], splits: Mapping[str, str]) -> Balance
 
 
 def _values(items: Sequence[SplitItem]) -> dict[str, Floats]:
-    """Return what is balanced, (N,) each: sequences, heads, frames, then each trait."""
+    """Return the measures to balance, (N,) each: sequences, heads, frames, then each trait."""
     traits = sorted({trait for item in items for trait in item.traits})
     return {
         "sequences": np.ones(len(items)),
@@ -167,7 +167,7 @@ def _values(items: Sequence[SplitItem]) -> dict[str, Floats]:
 
 
 def _measures(items: Sequence[SplitItem], groups: Sequence[Sequence[int]]) -> Floats:
-    """Return (groups, measures) of what is balanced, as weighted shares of the whole."""
+    """Return the (groups, measures) to balance, as weighted shares of the whole."""
     of_items = np.stack(list(_values(items).values()), axis=1)
     weights = np.array([WEIGHTS.get(measure, 0.5) for measure in _values(items)])
     shares = weights * of_items / np.maximum(of_items.sum(axis=0), 1)

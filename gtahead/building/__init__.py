@@ -32,7 +32,7 @@ __all__ = ["AnnotateReport", "BuildReport", "BuildStopped", "annotate", "build"]
 
 @dataclass
 class BuildReport:
-    """What a build came to.
+    """The result of a build.
 
     Attributes:
         out: the dataset's folder.
@@ -164,7 +164,7 @@ def _collect(
     total: int,
     on_progress: Progress | None,
 ) -> None:
-    """Take the records of sequences as they are built."""
+    """Collect the records of sequences as they are built."""
     show = on_progress or (lambda done, total, name: None)
     show(len(records), total, "")
     with closing(results):
@@ -184,7 +184,7 @@ def _conclude(
     first: bool,
     existed: bool,
 ) -> None:
-    """Make the dataset of its sequences, unless it stands already or can't be.
+    """Combine the sequences into a dataset, unless it is finished already or none is left.
 
     Raises:
         BuildStopped: under `strict`, or where no sequence is left.

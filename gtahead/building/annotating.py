@@ -48,7 +48,7 @@ FELL_BACK = "box-rule-fell-back"
 
 @dataclass
 class AnnotateReport:
-    """What an annotation came to.
+    """The result of an annotation.
 
     Attributes:
         dataset: the dataset's folder.
@@ -203,7 +203,7 @@ def _standing_rule(kind: type[Rule], target: Path, document: Mapping[str, Any], 
 
 
 def recover(target: Path) -> None:
-    """Finish an annotation that was decided, discard one that wasn't; for the holder of the lock.
+    """Finish or discard an interrupted annotation; the caller must hold the lock.
 
     Raises:
         InputError: the decided manifest can't be read.
@@ -227,7 +227,7 @@ def recover(target: Path) -> None:
 
 
 def _label_sequence(task: _LabelTask) -> _Labelled:
-    """Write one sequence's new heads aside."""
+    """Write one sequence's new table of heads into the work folder."""
     file = heads_file(task.sequence)
     opened = Dataset.open(task.target)
     path, named = task.target / file, opened.manifest.document["tables"].get(file, {})
@@ -260,7 +260,7 @@ def _new_manifest(
     records: Mapping[str, SequenceRecord],
     labelled: Mapping[str, _Labelled],
 ) -> dict[str, Any]:
-    """Put the new tables' numbers instead of the old ones'."""
+    """Return the manifest with the new tables' numbers in place of the old ones."""
     boxes: Counter[str] = Counter()
     findings = Findings.from_dict(old["findings"])
     _forget(findings)

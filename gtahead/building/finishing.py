@@ -51,7 +51,7 @@ _LIBRARIES = ("numpy", "pyarrow", "opencv-python-headless", "pillow")
 
 @dataclass(frozen=True)
 class _Sequence:
-    """What splits and statistics need of one sequence's frames.
+    """What splits and statistics need to know about one sequence's frames.
 
     Attributes:
         counts: (F,) heads that count.
@@ -78,7 +78,7 @@ def finish(
     findings: Findings,
     ledger: Ledger,
 ) -> dict[str, Any]:
-    """Put the finished sequences together.
+    """Combine the finished sequences into a dataset.
 
     Args:
         target: the dataset's folder.
@@ -94,7 +94,7 @@ def finish(
     kept = [name for name in names if records[name].kept]
     sequences = [_sum_up(target, name) for name in kept]
     splits, balance = _splits(target, sequences, records, findings)
-    (target / MANIFEST).unlink(missing_ok=True)  # from here on the old one would lie
+    (target / MANIFEST).unlink(missing_ok=True)  # from here on the old one would be wrong
     remove_orphans(target, kept)
     _write_frames(target, splits)
     crash_point("frames-written")
@@ -201,7 +201,7 @@ def _splits(
 
 
 def _place_keys(sequence: _Sequence) -> set[tuple[object, ...]]:
-    """Return keys; two sequences share one if they share a location or a camera's standpoint.
+    """Return keys that sequences of one location or of one camera standpoint share.
 
     Standpoints fall into cells of twice `STANDPOINT_M`, in eight grids that are shifted by half a
     cell: two that are at most `STANDPOINT_M` apart share a cell of one of them.
@@ -229,7 +229,7 @@ def _traits(sequence: _Sequence) -> tuple[str, ...]:
 def _shared_images(
     target: Path, sequences: list[_Sequence], findings: Findings
 ) -> dict[str, set[tuple[object, ...]]]:
-    """Find images that stand in two sequences; return each such sequence keys for them."""
+    """Find images that are in two sequences, and return keys for them by sequence."""
     if not sequences:
         return {}
     images = np.concatenate([sequence.images for sequence in sequences])

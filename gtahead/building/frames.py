@@ -31,9 +31,9 @@ class UnitTask:
 
 
 def select_frames(captured: CapturedSequence, every: int, record: SequenceRecord) -> None:
-    """Keep every n-th of the frames that are known.
+    """Drop frames whose heads are unknown, then keep every n-th of the others.
 
-    Frames whose heads were all lost to faults go first: they aren't empty, they are unknown.
+    The heads are unknown where all of them were lost to faults; such a frame isn't empty.
     """
     left = np.bincount(captured.heads["frame_index"], minlength=len(captured.frames))
     lost = {}
@@ -50,7 +50,7 @@ def select_frames(captured: CapturedSequence, every: int, record: SequenceRecord
 def _drop_frames(
     captured: CapturedSequence, reasons: dict[int, str], record: SequenceRecord
 ) -> None:
-    """Take frames out by index, and their heads with them; book both by reason."""
+    """Drop frames by index, and their heads; record both in the ledger by reason."""
     if not reasons:
         return
     heads = captured.heads
@@ -69,7 +69,7 @@ def _drop_frames(
 
 @dataclass(frozen=True)
 class TakenImage:
-    """What a kept frame's image came to; None for labels alone.
+    """A kept frame's image in the dataset; `file` and `sha256` are None for labels alone.
 
     Attributes:
         file: relative to the dataset.
@@ -85,7 +85,7 @@ class TakenImage:
 def take_images(
     captured: CapturedSequence, task: UnitTask, part: Path, record: SequenceRecord
 ) -> list[TakenImage]:
-    """Check every image and put it into the dataset; drop frames whose image won't do.
+    """Check every image and put it into the dataset; drop frames whose image can't be used.
 
     Raises:
         BrokenSequence: no frame is left; the record says so.
@@ -165,7 +165,7 @@ def _read_image(frame: CapturedFrame, task: UnitTask) -> bytes:
 
 
 def _read_layers(frame: CapturedFrame, task: UnitTask) -> bytes:
-    """Put a frame together whose people the tool drew in several goes."""
+    """Compose a frame whose people the tool drew in several passes."""
     root = task.source.root
     layers = [
         Layer(

@@ -1,4 +1,4 @@
-"""Options of a build that change its result, and how two sets of them are distinguished."""
+"""Options of a build that change its result, and how two sets of them differ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMAGES = ("link", "copy", "none")
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What decides about a dataset, beside its captures.
+    """What a dataset depends on, apart from its captures.
 
     Attributes:
         reader: name in `READERS`.
@@ -42,7 +42,7 @@ class BuildOptions:
             raise UsageError("--every must be a whole number from 1 on", value=self.every)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the options as the manifest holds them. Linked and copied datasets are equal."""
+        """Return the options as the manifest stores them; `link` and `copy` count as the same."""
         return {
             "from": self.reader,
             "boxes": str(self.boxes),
@@ -55,6 +55,6 @@ class BuildOptions:
 
 
 def differing(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """Name the options that differ, with both values; empty where none does."""
+    """List the options that differ, with both values; empty if none do."""
     keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     return ", ".join(f"{key} was {old.get(key)}, is now {new.get(key)}" for key in keys)

@@ -30,7 +30,7 @@ def upright_size(size_wh: tuple[int, int], orientation: int) -> tuple[int, int]:
 def upright_camera(
     camera: Camera | None, size_wh: tuple[int, int], orientation: int
 ) -> Camera | None:
-    """Return the camera of a turned image: same focal length; how it is turned isn't kept."""
+    """Return the camera of a turned image: the same focal length, without its rotation."""
     if camera is None or orientation == 1:
         return camera
     focal = focal_px(camera.vfov_deg, size_wh[1])

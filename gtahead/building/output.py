@@ -44,7 +44,7 @@ _DISCARDING = "discarding"
 
 @dataclass(frozen=True)
 class PreparedOutput:
-    """A target, ready for units.
+    """A target folder that is ready to be built into.
 
     Attributes:
         records: of the sequences that needn't be built again, by name.
@@ -56,7 +56,7 @@ class PreparedOutput:
 
 
 def refuse_foreign(target: Path) -> None:
-    """Refuse a folder that holds something else; one that is empty will do.
+    """Refuse a folder that holds anything but a gtahead dataset; an empty one is fine.
 
     Raises:
         InputError: it does.
@@ -73,7 +73,7 @@ def refuse_foreign(target: Path) -> None:
 
 
 def is_ours(target: Path) -> bool:
-    """Return whether a dataset of gtahead's stands there, finished, unfinished or damaged."""
+    """Return whether the folder holds a gtahead dataset, finished, unfinished or damaged."""
     manifest, options = _json(target / MANIFEST), _json(target / WORK / OPTIONS)
     return (
         manifest.get("format") == FORMAT
@@ -98,7 +98,7 @@ def prepare(
     *,
     fresh: bool,
 ) -> PreparedOutput:
-    """Make the target ready for units to be built, and say which sequences are done already.
+    """Prepare the target for building, and find the sequences that are done already.
 
     Args:
         target: the dataset's folder, ours or empty.
@@ -145,7 +145,7 @@ def prepare(
 
 
 def records_of(target: Path, manifest: Manifest | None) -> dict[str, SequenceRecord]:
-    """Take the sequences' records out of a manifest; none of no manifest.
+    """Read the sequences' records from a manifest; none without a manifest.
 
     Raises:
         InputError: they aren't readable.
@@ -174,7 +174,7 @@ def _intact(target: Path, manifest: Manifest | None) -> bool:
 def _says_all(
     manifest: Manifest, good: Mapping[str, SequenceRecord], names: Sequence[str], listed: Findings
 ) -> bool:
-    """Return whether a manifest tells of exactly these sequences and listing findings."""
+    """Return whether a manifest lists exactly these sequences and listing findings."""
     rows = {row["sequence"]: row for row in manifest.document["sources"]}
     if set(rows) != set(names) or set(good) != set(names):
         return False
@@ -188,7 +188,7 @@ LISTING_CODES = ("no-sequence-file", "bad-name")
 
 
 def _mark(target: Path, options: dict[str, Any]) -> None:
-    """Write the options of the work folder; the folder is never there without them."""
+    """Write the options into the work folder, which never exists without them."""
     work = target / WORK
     if not work.exists():
         part = storage.aside_name(work)
@@ -202,7 +202,7 @@ def _mark(target: Path, options: dict[str, Any]) -> None:
 
 
 def _open_work(target: Path, options: BuildOptions, reopened: Mapping[str, SequenceRecord]) -> None:
-    """Lay out the work folder; put back what a finished set already has."""
+    """Create the work folder, and restore what a finished dataset already has."""
     work = target / WORK
     _mark(target, options.as_dict())
     storage.remove_leftovers(work)
@@ -277,7 +277,7 @@ def _still_good(
 
 
 def unit_digest(source: SequenceSource, options: BuildOptions) -> str:
-    """Hash all that decides about a sequence's part; empty where it can't be read."""
+    """Hash everything that a sequence's output depends on; empty if it can't be read."""
     try:
         labels, images = READERS[source.reader].inputs(source)
         return inputs_digest(labels, images, source.root, storage.json_bytes(options.as_dict()))
@@ -286,7 +286,7 @@ def unit_digest(source: SequenceSource, options: BuildOptions) -> str:
 
 
 def _images_there(target: Path, record: SequenceRecord) -> bool:
-    """Check whether all images stand, by number and bytes: their hashes would cost a reading."""
+    """Return whether all images are there, by number and size: hashing would read them all."""
     folder = images_folder(target, record.sequence)
     there = folder.iterdir() if folder.is_dir() else ()
     sizes = [path.stat().st_size for path in there if path.suffix in EXTENSIONS.values()]
@@ -294,7 +294,7 @@ def _images_there(target: Path, record: SequenceRecord) -> bool:
 
 
 def remove_sequence(target: Path, name: str) -> None:
-    """Remove a sequence's files, images of formats that we write; what isn't ours stays."""
+    """Remove a sequence's table and images; files that aren't ours stay."""
     if not storage.is_plain_name(name):
         return
     (target / heads_file(name)).unlink(missing_ok=True)
@@ -302,7 +302,7 @@ def remove_sequence(target: Path, name: str) -> None:
 
 
 def remove_images(target: Path, name: str) -> None:
-    """Remove a sequence's images from the dataset; their originals are other names."""
+    """Remove a sequence's images from the dataset; the original files stay."""
     folder = images_folder(target, name)
     if folder.is_dir() and not folder.is_symlink():
         for path in folder.iterdir():
@@ -313,7 +313,7 @@ def remove_images(target: Path, name: str) -> None:
 
 
 def discard(target: Path) -> None:
-    """Remove a dataset or an unfinished one, file by file: what isn't ours stays.
+    """Remove a finished or unfinished dataset file by file; files that aren't ours stay.
 
     The work folder's options go last, so that a kill in between leaves something that is ours.
     """
@@ -347,13 +347,13 @@ def _begun(target: Path) -> list[str]:
 
 
 def remove_orphans(target: Path, kept: Iterable[str]) -> None:
-    """Remove what units placed for sequences that aren't part of the dataset after all."""
+    """Remove the files of sequences that were begun and aren't part of the dataset."""
     for name in set(_begun(target)) - set(kept):
         remove_sequence(target, name)
 
 
 def leave_nothing(target: Path, *, existed: bool) -> None:
-    """Undo a first build that came to nothing: all that stands there is its own."""
+    """Remove everything that a failed first build has written."""
     for name in ("heads", "images", WORK):
         storage.remove_folder(target / name)
     (target / ".lock").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Records of finished sequences: what each adds to the dataset, and where its parts stand."""
+"""Records of finished sequences: what each adds to the dataset, and where its parts are stored."""
 
 from __future__ import annotations
 
@@ -52,28 +52,28 @@ class SequenceRecord:
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> SequenceRecord:
-        """Take back what `as_dict` gave."""
+        """Restore what `as_dict` returned."""
         ledger, findings = Ledger.from_dict(row["ledger"]), Findings.from_dict(row["findings"])
         return cls(**{**row, "ledger": ledger, "findings": findings})
 
 
 def record_path(target: Path, sequence: str) -> Path:
-    """Return where a finished sequence's record stands."""
+    """Return the path of a finished sequence's record."""
     return target / WORK / RECORDS / f"{sequence}.json"
 
 
 def frames_path(target: Path, sequence: str) -> Path:
-    """Return where a finished sequence's part of the table of frames stands."""
+    """Return the path of a finished sequence's part of the table of frames."""
     return target / WORK / FRAMES_PARTS / f"{sequence}.parquet"
 
 
 def images_folder(target: Path, sequence: str) -> Path:
-    """Return where a sequence's images stand."""
+    """Return the folder of a sequence's images."""
     return target / "images" / sequence
 
 
 def read_record(path: Path) -> SequenceRecord | None:
-    """Read a record; None where there is none, or one that says nothing: its unit runs again."""
+    """Read a record; None if it is missing or unreadable, so that its unit runs again."""
     try:
         return SequenceRecord.from_dict(orjson.loads(path.read_bytes()))
     except (OSError, KeyError, TypeError, ValueError, AttributeError):

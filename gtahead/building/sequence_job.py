@@ -89,7 +89,7 @@ def _read(source: SequenceSource, record: SequenceRecord) -> CapturedSequence:
 
 
 def _set_aside(record: SequenceRecord) -> None:
-    """Record a sequence that is set aside whole: what it had is dropped with it."""
+    """Record in the ledger that a sequence is set aside, with all its frames and heads."""
     code = next(f.code for f in record.findings if CODES[f.code].sets_aside == "sequence")
     record.ledger.sequences.drop(code)
     record.ledger.frames.drop(code, record.ledger.frames.kept)
@@ -150,7 +150,7 @@ def _upright(frame: CapturedFrame, size_wh: tuple[int, int], image: TakenImage) 
 
 
 def _lift(heads: Columns, lifted_xy: Floats) -> None:
-    """Move points that aren't the visible heads' centres there, and keep them as they were."""
+    """Move points to the visible heads' centres, and keep the captured ones as `raw_*`."""
     moved = heads["point_kind"] >= 0
     for position, name in enumerate("xy"):
         heads[f"raw_{name}"] = np.where(moved, heads[name], np.nan)
@@ -234,7 +234,7 @@ def _label(
 
 
 def _visibility(heads: Columns) -> list[str]:
-    """Return where the visibility of heads is known from."""
+    """Return how the visibility of heads is known: measured, flags, unknown."""
     count = len(heads["head_id"])
     share = np.isfinite(heads["visibility"]) if "visibility" in heads else np.zeros(count, np.bool_)
     flag = heads["occluded"] >= 0 if "occluded" in heads else np.zeros(count, np.bool_)
@@ -271,7 +271,7 @@ def _rename(source: Path, to: Path) -> None:
 
 
 def sorted_sources(sources: Iterable[SequenceSource]) -> list[SequenceSource]:
-    """Put the units with the most labels first, so that no long one starts last."""
+    """Sort sequences by the size of their labels, largest first: no long one starts last."""
     return sorted(sources, key=lambda source: (-_label_bytes(source), source.name))
 
 

@@ -1,4 +1,4 @@
-"""GCC, the crowd counting tool: as its collector leaves a capture, and as its labeler does.
+"""GCC, the crowd counting tool: captures as its collector and as its labeler leave them.
 
 The collector's folders are `part_<scene>_<camera>`, see `gcc_part`; the labeler's `scene_<a>_<b>`,
 see `gcc_scene`. Heads are points, of the bone SKEL_Head.

@@ -1,4 +1,4 @@
-"""Parts of GCC as its collector leaves them: one camera's images, a folder each.
+"""Parts of GCC as its collector leaves them: one camera's images, one folder each.
 
 `part_<scene>_<camera>/` has eyeInfo.log and a folder per image, named by Unix time. In it are
 pedInfo.xml (which isn't XML), and for the k-th batch of people `part_<k>_1.bmp`, `part_<k>_0.bmp`
@@ -57,7 +57,7 @@ _TIME = re.compile(r"time hour=(\d{1,2})\s*minutes=(\d{1,2})\s*/?")
 
 @dataclass
 class PedInfo:
-    """What one pedInfo.xml says.
+    """The contents of one pedInfo.xml.
 
     Attributes:
         peds: id and normalised position of each head.
@@ -122,7 +122,7 @@ def parse_ped_info(text: str) -> PedInfo:
 
 
 def _book(info: PedInfo, name: str, head: re.Match[str] | None) -> None:
-    """Take one ped: its head, or what is wrong with it."""
+    """Add one ped to the info: its head, or what is wrong with it."""
     if not name.isascii() or not name.isdecimal() or len(name) > MAX_DIGITS:
         info.faults.append(("bad-number", "ped id", name[:80]))
         return
@@ -164,11 +164,11 @@ class _PartShot:
 
     @property
     def batches(self) -> list[int]:
-        """Numbers of the batches of which anything is there."""
+        """Numbers of the batches that have a file."""
         return sorted({int(_SHOWN.fullmatch(name)[1]) for name in self.files})  # type: ignore[index]
 
     def missing(self, people: int) -> str | None:
-        """Name the first file that an image of so many people would need."""
+        """Return the first missing file of an image of so many people; None if all are there."""
         wanted = sorted({*self.batches, *range(0, max(people, 1), BATCH)})
         names = [f"part_{batch}_1.bmp" for batch in wanted]
         if len(wanted) > 1:
@@ -176,7 +176,7 @@ class _PartShot:
         return next((name for name in names if name not in self.files), None)
 
     def layers(self, root: Path) -> tuple[LayerFiles, ...]:
-        """Return the shots that the image is put together from; none where one shows everybody."""
+        """Return the shots that make up the image; none if a single one shows everybody."""
         batches = self.batches
         if len(batches) < 2:
             return ()
@@ -195,7 +195,7 @@ class _PartShot:
 
 
 def _folders(folder: Path) -> Iterator[tuple[int, Path]]:
-    """Find the folders of one camera's images, in the order of time."""
+    """Find the folders of one camera's images, in order of time."""
     found = []
     for path in folder.iterdir():
         named = path.name.isascii() and path.name.isdecimal() and len(path.name) <= MAX_DIGITS
@@ -227,7 +227,7 @@ def _shots(source: SequenceSource, findings: Findings, ledger: Ledger) -> list[_
 
 
 def inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
-    """Name the files that decide about a part's labels (stencils do), and its images."""
+    """List the files that a part's labels depend on (stencils too), and its images."""
     folder = source.root / source.path
     labels = [folder / name for name in (EYE_INFO, AREA_INFO, Z_HEIGHT, SIMULATION)]
     images: list[Path] = []
@@ -304,9 +304,9 @@ def read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Captured
 def _image(
     source: SequenceSource, shot: _PartShot, people: int
 ) -> tuple[str, tuple[LayerFiles, ...], bool]:
-    """Name a frame's image and its layers, and whether all of them are there.
+    """Return a frame's image, its layers, and whether all of them are there.
 
-    Where one is missing, the image is named that is: some people are labelled and not shown.
+    If one is missing, that file is returned: some people are labelled and not shown.
     """
     missing = shot.missing(people)
     path = shot.folder / missing if missing else shot.files["part_0_1.bmp"]
@@ -315,7 +315,7 @@ def _image(
 
 
 def _camera(path: Path, where: Where, findings: Findings) -> Camera | None:
-    """Read eyeInfo.log: position, rotation, field of view, a line each."""
+    """Read eyeInfo.log: position, rotation and field of view, one line each."""
     try:
         numbers = [float(word) for word in path.read_text(encoding="utf-8").split()]
     except (OSError, ValueError):
@@ -361,7 +361,7 @@ def _polygon(path: Path, where: Where, findings: Findings) -> dict[str, list[lis
 def _ped_info(
     shot: _PartShot, where: Where, findings: Findings, ledger: Ledger
 ) -> tuple[PedInfo, str | None]:
-    """Read an image's labels; and the fault that sets it aside, if there is one."""
+    """Read an image's labels, and the fault that sets it aside, if there is one."""
     path = shot.folder / PED_INFO
     if not path.is_file():
         findings.add("labels-missing", where)
@@ -442,7 +442,7 @@ def _columns(
 
 
 def write_part_info(folder: Path, camera: Camera, ground_m: float, polygon_m: Floats) -> None:
-    """Write what a part says of its location: eyeInfo.log, Zheight.log, areaInfo.log.
+    """Write what a part says about its location: eyeInfo.log, Zheight.log, areaInfo.log.
 
     Args:
         folder: of the part.

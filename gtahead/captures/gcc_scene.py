@@ -93,7 +93,7 @@ def _images(folder: Path) -> dict[int, Path]:
 
 
 def inputs(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Name the files that decide about a scene's labels, and its images."""
+    """List the files that a scene's labels depend on, and its images."""
     labels = list(_labels(folder).values())
     for name, suffix in (("bbox", ".txt"), ("depth", ".raw"), ("segs", ".raw")):
         labels += _numbered(folder / name, suffix).values() if has_boxes(folder) else []
@@ -102,7 +102,7 @@ def inputs(folder: Path) -> tuple[list[Path], list[Path]]:
 
 @dataclass
 class _Labels:
-    """What one json or mat says; `points` are [row, column] as written."""
+    """The contents of one json or mat; `points` are [row, column] as written."""
 
     points: list[Any] = field(default_factory=list)
     weather: str | None = None
@@ -112,7 +112,7 @@ class _Labels:
 
 
 def unscramble(pairs: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Put a polygon in order again.
+    """Restore the order of a polygon's corners.
 
     The labeler reads `x y` lines as if all x came first, and pairs the first half of the numbers
     with the second. So: all firsts, then all seconds, is the file's own order.
@@ -163,7 +163,7 @@ def _parse(path: Path, file: str) -> _Labels:
 
 
 def _listed(info: Any) -> Floats:  # noqa: ANN401 - what SciPy makes of a struct
-    """Take the (N, 2) points out of a struct, if they are what its `number` says.
+    """Return the (N, 2) points of a struct, if they are as many as its `number` says.
 
     Raises:
         ValueError: another shape or number, or too many to be heads.
@@ -282,7 +282,7 @@ def _stand(
     polygon: list[list[float]] | None,
     size_wh: tuple[int, int],
 ) -> list[CapturedFrame]:
-    """Return frames the height of their ground; those of one camera share it."""
+    """Add the height of the ground to frames; those of one camera share it."""
     if polygon is None:
         return frames
     points = np.stack([columns["x"], columns["y"]], axis=1)
@@ -398,8 +398,8 @@ def _boxes(
         return {}
     boxes = boxes[table["head_id"] - 1] + 1.0
     points = np.stack([table["x"], table["y"]], axis=1)
-    supports = (boxes[:, :2] <= points).all(axis=1) & (points <= boxes[:, 2:]).all(axis=1)
-    half = np.where(supports, (boxes[:, 2] - boxes[:, 0]) / 2, np.nan)
+    inside_box = (boxes[:, :2] <= points).all(axis=1) & (points <= boxes[:, 2:]).all(axis=1)
+    half = np.where(inside_box, (boxes[:, 2] - boxes[:, 0]) / 2, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         made_from = np.where(half > 0, HALF_SIDE_M * LABELER_FOCAL_PX / half, np.nan)
     location = replace(
@@ -418,7 +418,7 @@ def _boxes(
 
 
 def buffer_to_metres(values: npt.NDArray[np.floating[Any]]) -> Floats:
-    """Turn the depth buffer's values to metres along the optical axis: 0.1 / (2^d - 1).
+    """Convert the depth buffer's values to metres along the optical axis: 0.1 / (2^d - 1).
 
     Example:
         >>> buffer_to_metres(np.array([1.0, 0.0144])).round(1)

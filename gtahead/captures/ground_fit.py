@@ -1,7 +1,7 @@
 """Finding the height of the ground from a polygon that people are known to stand in.
 
 Labelled GCC scenes don't say how high the ground is, but where on it people were set down. Seen
-from the camera, the heads' places on the ground grow away from it as the ground sinks; at the right
+from the camera, the heads' positions on the ground move away as the ground sinks; at the right
 height they fill the polygon.
 """
 
@@ -31,7 +31,7 @@ _DROPS = np.geomspace(0.3, 200.0, 1200)  # metres from the camera down to the he
 
 
 def inside_polygon(positions: Floats, corners: Floats) -> Booleans:
-    """Return which (N, 2) points lie in a polygon of (n, 2) corners: odd crossings to its right."""
+    """Return which (N, 2) points lie in a polygon of (n, 2) corners, by the even-odd rule."""
     odd = np.zeros(len(positions), np.bool_)
     x, y = positions.T
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):

@@ -57,7 +57,7 @@ _LOCATIONS = ("locations_processed", "locations")
 
 
 def _folders(root: Path) -> list[Path]:
-    """Find the recordings: folders with frames or images, where there are locations too."""
+    """Find the recordings: folders with frames or images, if there is a folder of locations."""
     base = root / "data"
     if not base.is_dir() or not any((root / name).is_dir() for name in _LOCATIONS):
         return []
@@ -163,7 +163,7 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
 def _read_location(
     source: SequenceSource, findings: Findings
 ) -> tuple[Camera, dict[str, Any], dict[str, Any]]:
-    """Read the camera, and what else is known of the location.
+    """Read the camera, and what else is known about the location.
 
     Raises:
         BrokenSequence: without a camera, bones in the world have no location in the image.
@@ -199,7 +199,7 @@ def _read_location(
 
 
 def _camera(document: dict[str, Any]) -> Camera | None:
-    """Take the camera's pose from the view matrix, else from position and rotation."""
+    """Read the camera's pose from the view matrix, else from position and rotation."""
     vfov = document.get("CameraFOV", VFOV_DEG)
     if not isinstance(vfov, int | float) or not 1 <= vfov <= 179:
         return None
@@ -220,7 +220,7 @@ Triple = tuple[float, float, float]
 
 
 def _pose_of_view(values: list[Any]) -> tuple[Triple, Triple] | None:
-    """Take a column-major view matrix apart: position in metres; pitch, roll, yaw in degrees.
+    """Decompose a column-major view matrix: position in metres; pitch, roll, yaw in degrees.
 
     The matrix turns the world into what the camera sees: x right, y up, and looking along -z. None
     where it isn't a rotation and a shift.
@@ -256,7 +256,7 @@ def _vector(value: Any) -> Triple | None:  # noqa: ANN401 - anything from JSON
 def _read_frame(
     path: Path | None, where: Where, findings: Findings
 ) -> tuple[list[Any], str | None]:
-    """Read a frame's people; and the fault that sets it aside, if there is one."""
+    """Read a frame's people, and the fault that sets it aside, if there is one."""
     if path is None:
         findings.add("labels-missing", where)
         return [], "labels-missing"
@@ -285,7 +285,7 @@ def _heads(
     findings: Findings,
     ledger: Ledger,
 ) -> Columns:
-    """Find each person's head among the bones, and see it with the camera."""
+    """Find each person's head among the bones, and project it with the camera."""
     ids: list[int] = []
     positions: list[Floats] = []
     kinds: list[int] = []
@@ -328,7 +328,7 @@ def _heads(
 
 
 def _bones(bones: Any) -> Floats | None:  # noqa: ANN401 - anything from JSON
-    """Take the (N, 3) locations of bones; None where one of them has none: it may be the head."""
+    """Return the (N, 3) positions of bones; None if one has none, as it may be the head."""
     if not isinstance(bones, dict):
         return np.empty((0, 3))
     spots = [_vector(b.get("Pos", b)) if isinstance(b, dict) else None for b in bones.values()]
@@ -362,7 +362,7 @@ def _hidden(
     where: Where,
     findings: Findings,
 ) -> npt.NDArray[np.int8]:
-    """Return whose head is hidden by something that is no person; -1: the stencil doesn't tell."""
+    """Return which heads are hidden by something other than people; -1 where unknown."""
     count = len(table["head_id"])
     hidden = np.full(count, -1, np.int8)
     if not files.stencils or not count:

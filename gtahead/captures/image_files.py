@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"(\d+)")
 
 
 def numbered_images(folder: Path, name: re.Pattern[str] = _NUMBER) -> dict[int, Path]:
-    """Find images whose stem is a number; of two with one number the shortest name is taken.
+    """Find images whose stem is a number; of several with the same one, take the shortest name.
 
     Args:
         folder: which need not exist.
@@ -34,7 +34,7 @@ def numbered_images(folder: Path, name: re.Pattern[str] = _NUMBER) -> dict[int, 
 def note_strange_images(
     folder: Path, where: Where, findings: Findings, name: re.Pattern[str] = _NUMBER
 ) -> None:
-    """Note images that `numbered_images` leaves: of another name, or of a number twice."""
+    """Note images that `numbered_images` skips: other names, and repeated numbers."""
     taken = set(numbered_images(folder, name).values())
     strange = [path for path in _images_in(folder) if path not in taken]
     examples = [
@@ -45,7 +45,7 @@ def note_strange_images(
 
 
 def _images_in(folder: Path) -> list[Path]:
-    """Return the images of a folder, the plainest names first."""
+    """Return the images of a folder, the shortest names first."""
     if not folder.is_dir():
         return []
     found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
@@ -59,7 +59,7 @@ def _number_of(path: Path, name: re.Pattern[str]) -> int | None:
 
 
 def common_size(images: Mapping[int, Path]) -> tuple[int, int] | None:
-    """Return the size, as stored, that most of five images have, spread over the sequence.
+    """Return the most common stored size of five images spread over the sequence.
 
     None where none of them has a readable header. The first image alone would not do: tools are
     known to begin with a shot of another size.

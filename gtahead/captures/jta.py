@@ -1,4 +1,4 @@
-"""The JTA dataset: one JSON of joints a sequence, in camera coordinates.
+"""The JTA dataset: one JSON of joints per sequence, in camera coordinates.
 
 Layout: `annotations/{train,val,test}/seq_<n>.json`, and the frames that its script extracts from
 the videos, `frames/<split>/seq_<n>/<k>.jpg` with k from 1. A row is frame, person, joint, x, y in
@@ -131,7 +131,7 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
 
 
 def _frame_numbers(images: dict[int, Path], seen: Ints) -> set[int]:
-    """Return which frames there are: those of images and labels, else JTA's 900."""
+    """Return the frame numbers: those of images and labels, else JTA's 900."""
     if images:
         return set(images) | set(map(int, seen))
     return set(range(1, FRAMES_A_SEQUENCE + 1)) | set(map(int, seen))
@@ -176,9 +176,9 @@ def _read_joints(
 def _numeric_rows(
     rows: list[object], where: Where, findings: Findings, ledger: Ledger
 ) -> tuple[list[list[float]], Ints]:
-    """Take the rows that are ten numbers, and say where they stand.
+    """Return the rows that are ten numbers, and their indices.
 
-    Each of the others is booked as a head that is lost.
+    Each of the others is counted as a lost head.
     """
     fine, locations = [], []
     for number, row in enumerate(rows):
@@ -209,7 +209,7 @@ def _whole_ids(joints: Floats, where: Where, findings: Findings, ledger: Ledger)
 
 
 def _book_lost(ledger: Ledger, reason: str, rows: int) -> None:
-    """Record lost rows as heads: which of them were heads can't be known any more."""
+    """Record lost rows as heads, as it isn't known any more which of them were."""
     ledger.heads.came += rows
     ledger.heads.drop(reason, rows)
 

@@ -172,7 +172,7 @@ class _Image:
 
 
 def _images(rows: list[Any], where: Where, findings: Findings, ledger: Ledger) -> dict[int, _Image]:
-    """Return for each image id its frame; entries without one, or with one again, are noted."""
+    """Return the frame of each image id; note entries without a frame or with a repeated one."""
     counted = [row["frame_n"] for row in rows if isinstance(row, dict) and "frame_n" in row]
     base: int = min((n for n in counted if _is_index(n)), default=0)
     found: dict[int, _Image] = {}
@@ -227,7 +227,7 @@ def _size(info: dict[str, Any], images: dict[int, _Image]) -> tuple[int, int]:
 
 
 def _vfov(info: dict[str, Any], size_wh: tuple[int, int]) -> float:
-    """Take the focal length if it is given, else the field of view, else JTA's focal length."""
+    """Return the field of view: from the focal length, as given, or from JTA's focal length."""
     focal, vfov = _number(info.get("fy")), _number(info.get("cam_fov"))
     if focal is None and vfov is not None and 0 < vfov < 180:
         return vfov
@@ -250,7 +250,7 @@ def _joints(
     ledger: Ledger,
     lost: set[int],
 ) -> tuple[Joints, npt.NDArray[np.int8]]:
-    """Take the head's joints out of the persons; `lines` is the person's index in the file.
+    """Return the persons' head joints; `lines` is the person's index in the file.
 
     Returns:
         The joints, and for every row of the file whether the person is to be ignored.
@@ -361,8 +361,8 @@ def _same_angles(
 ) -> bool:
     """Return whether heads lie as far apart, seen from the camera, as their pixels do.
 
-    That needs no rotation: between neighbours in the file, in one frame, the angle of the ways to
-    the positions must be that of the rays through the pixels.
+    That needs no rotation: between neighbours in the file, in one frame, the angle between the
+    directions to the positions must be that between the rays through the pixels.
     """
     depth = np.full((len(xy), 1), focal)
     seen = np.concatenate([xy - np.array(size_wh) / 2, depth], axis=1)

@@ -1,4 +1,4 @@
-"""MTA, a fork of JTA-Mods that films one location with six cameras: a sequence a camera.
+"""MTA, a fork of JTA-Mods that films one location with six cameras: one sequence per camera.
 
 Layout: `{train,test}/cam_<c>/coords_cam_<c>.csv` and `image_<frame>_<c>.jpg`, counted from 0.
 The same person has one id in all cameras. The file's boxes are of whole persons, so not read.
@@ -52,7 +52,7 @@ def _files(root: Path) -> list[Path]:
 
 
 def _is_hidden(path: Path, root: Path) -> bool:
-    """Return whether a file is in a hidden folder, or its path can't be named."""
+    """Return whether a file is in a hidden folder, or its path has unprintable characters."""
     relative = path.relative_to(root)
     return any(part.startswith(".") or printable(part) != part for part in relative.parts)
 
@@ -97,7 +97,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _image_name(source: SequenceSource) -> re.Pattern[str]:
-    """Name images as the tool does; plain numbers may count from 1, as tools for videos do."""
+    """Return the pattern of the names that the tool gives to a camera's images."""
     camera = source.name.rpartition("_")[2]
     return re.compile(rf"image_(\d+)_{camera}")
 

@@ -173,7 +173,7 @@ def _split_extra(
 
 
 def _worth_keeping(value: object, depth: int = 8) -> bool:
-    """Keep what people note; a megabyte, or a nest of lists, is something else."""
+    """Return whether the value of an unknown key is small and shallow enough to be kept."""
     if isinstance(value, dict | list):
         inner = value.values() if isinstance(value, dict) else value
         return depth > 0 and len(value) <= 1000 and all(_worth_keeping(v, depth - 1) for v in inner)
@@ -292,7 +292,7 @@ def _read_heads_table(source: SequenceSource, findings: Findings) -> tuple[Table
 
 
 def _note_cells(table: TableRead, where: Where, findings: Findings, ledger: Ledger) -> None:
-    """Note cells that are no numbers: one finding a row that is lost, one a value that is."""
+    """Note cells that aren't numbers: one finding per lost row, one per lost value."""
     lost: set[int] = set()
     for fault in table.bad_cells:
         if fault.line not in lost:

@@ -122,7 +122,7 @@ BY_NAME: Mapping[str, Headless] = {kind.name: kind for kind in HEADLESS if kind.
 
 
 def explain(root: Path) -> tuple[Headless, str] | None:
-    """Return what a folder is that no reader knows, and by what it was recognised."""
+    """Return what kind of headless folder this is and how it was recognised; None if unknown."""
     for kind in HEADLESS:
         seen = kind.recognise(root)
         if seen is not None:

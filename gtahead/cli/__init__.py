@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. What is heavy is imported by the command that needs it."""
+"""The command line: parse, call, print. Commands import heavy modules when they need them."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from gtahead.errors import GtaheadError
 
 _COMMANDS = {
     "annotate": "Give a dataset other boxes or sigmas.",
-    "benchmark": "Score predictions, with intervals; say all that is wrong in them.",
+    "benchmark": "Score predictions, with intervals; report all that is wrong in them.",
     "build": "Build a dataset from captures or other datasets.",
     "card": "Fill a release's card from its data.",
     "compare": "Compare results of the same data: differences, intervals, tests.",
-    "diff": "Say what changed between two datasets, and the next version.",
-    "doctor": "See what is here, what is missing, and whether gtahead works.",
+    "diff": "Show what changed between two datasets, and the next version.",
+    "doctor": "Check what is here, what is missing, and whether gtahead works.",
     "export": "Write a dataset in a format that others read.",
     "export-model": "Write a trained detector as ONNX.",
-    "formats": "List the formats, and what each holds and loses.",
-    "info": "Say what a folder holds: a capture or a dataset.",
+    "formats": "List the formats, and what each supports and drops.",
+    "info": "Show what a folder contains: a capture or a dataset.",
     "leaderboard": "Rank results of one dataset, as a page.",
     "predict": "Find heads with a trained detector.",
     "publish": "Stage, plan, check and push a release to the Hugging Face hub.",
-    "pull": "Make a dataset of a published release.",
-    "rebuild": "Put your own frames to published labels.",
+    "pull": "Make a dataset from a published release.",
+    "rebuild": "Combine published labels with your own frames.",
     "report": "Write a dataset's report: one page, to be looked at.",
     "schema": "List or print the JSON Schemas of gtahead's files.",
     "simulate": "Draw crowd scenes, as captures to work with.",
     "train": "Train a head detector, with Mask Focal Loss.",
     "validate": "Check a capture, a dataset, an export or other people's labels.",
-    "verify": "Hold a copy's files against the hashes of its manifest.",
+    "verify": "Check a copy's files against the hashes in its manifest.",
     "view": "Draw frames with points, boxes, maps, ids, or what a method found.",
 }
 """Commands and their one-line helps: the group's help imports none of them."""
@@ -44,7 +44,7 @@ _BUG = 70
 
 
 class _Terminated(BaseException):
-    """SIGTERM came."""
+    """SIGTERM was received."""
 
 
 class Commands(click.Group):

@@ -51,13 +51,13 @@ def command(
     evaluate: bool,
     **options: Any,
 ) -> int:
-    """Give the heads of DATASET boxes or sigmas by another rule.  [default: ./dataset]
+    """Compute boxes or sigmas of DATASET's heads by another rule.  [default: ./dataset]
 
     Points, count flags and images stay as they are, and so do their fingerprints; `labels`
     changes. The result is the same as of a build with these rules. A run that is stopped leaves the
     dataset as it was, or is finished by the next one.
 
-    With --evaluate: how far each rule's boxes are from those that the captures brought, on the
+    With --evaluate: show how far each rule's boxes are from the captured ones, on the
     heads that count. Errors are of the side, the root of a box's area: bias is the median error,
     median and 90 % are of its absolute value. Rules that served no head are left out.
     """  # noqa: D415
@@ -74,14 +74,14 @@ def command(
         report = annotate(dataset, boxes=boxes, sigma=sigma, on_progress=show, **options)
     if for_people(report.as_dict()):
         print_findings(report.findings)
-        reported = report.as_dict()
+        document = report.as_dict()
         echo(f"{dataset}: " + ("annotated" if report.changed else "nothing to do"))
-        echo(f"  boxes {reported['boxes']}, sigma {reported['sigma']}")
-        sources = ", ".join(f"{name} {count:,}" for name, count in reported["box_sources"].items())
+        echo(f"  boxes {document['boxes']}, sigma {document['sigma']}")
+        sources = ", ".join(f"{name} {count:,}" for name, count in document["box_sources"].items())
         echo(f"  boxes by: {sources or 'none'}")
         if report.changed:
             echo(f"  fingerprint {report.before}, as it was")
-        echo(f"  fingerprint {reported['fingerprint']}")
+        echo(f"  fingerprint {document['fingerprint']}")
     return 0
 
 
@@ -119,7 +119,7 @@ def _row(name: str, reported: Mapping[str, Any]) -> list[str]:
 
 
 def _banded(quantity: str, rules: Mapping[str, Any]) -> str:
-    """Lay out mean IoU, a row a rule and a column a band."""
+    """Lay out mean IoU, with a row per rule and a column per band."""
     from gtahead.annotation.rule_errors import bands_of
 
     there = {band for reported in rules.values() for band in reported["by"].get(quantity, ())}

@@ -82,7 +82,7 @@ def command(
     template: bool,
     **options: Any,
 ) -> int:
-    """Score PREDICTIONS: counting, localisation and detection, with intervals of 95 %.
+    """Score PREDICTIONS: counting, localisation and detection, with 95 % intervals.
 
     PREDICTIONS is gtahead's own file (JSON, JSON Lines or Parquet), COCO's list of results, a list
     of counts or points as NWPU-Crowd takes it, or MOT text; JSON and text may be packed by gzip.
@@ -101,7 +101,7 @@ def command(
         remedy = "name it; `gtahead benchmark --template` prints an empty one"
         raise UsageError("no prediction file is given", remedy=remedy)
     for name in (html, out):
-        _require_place(name)
+        _require_writable(name)
     if check_only:
         return _check(predictions, against, split, missing)
     groups = [name.strip() for name in (by or "").split(",") if name.strip()]
@@ -130,7 +130,7 @@ def command(
 def _print_template(
     predictions: str | None, against: str, split: str | None, out: str | None
 ) -> int:
-    """Print a file in which nothing is found, or write it."""
+    """Write a prediction file in which nothing is found, to `out` or stdout."""
     from gtahead.scoring.blank import template_of
     from gtahead.scoring.ground_truth import open_ground_truth
 
@@ -148,7 +148,7 @@ def _print_template(
     return 0
 
 
-def _require_place(file: str | None) -> None:
+def _require_writable(file: str | None) -> None:
     """Refuse a file that can't be written, before anything is scored."""
     if file is not None and not Path(file).absolute().parent.is_dir():
         remedy = "make it, or choose another"
@@ -158,7 +158,7 @@ def _require_place(file: str | None) -> None:
 
 
 def _check(predictions: str, against: str, split: str | None, missing: Any) -> int:
-    """Check a prediction file alone."""
+    """Check a prediction file without scoring it."""
     from gtahead.scoring import check_predictions
     from gtahead.scoring.ground_truth import open_ground_truth
 

@@ -134,7 +134,7 @@ def print_findings(findings: Findings) -> None:
 
 
 def table(rows: list[list[str]], *, indent: str = "  ") -> str:
-    """Lay out rows of words: the first column to the left, the others to the right."""
+    """Lay out rows of words: the first column aligned left, the others right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:

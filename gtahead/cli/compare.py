@@ -16,7 +16,7 @@ from gtahead.cli.common import echo, for_people, output_options
 )
 @output_options
 def command(results: tuple[str, ...], group: str | None) -> int:
-    """Compare the first of several RESULTS with each other one: same data, same sequences.
+    """Compare the first of several RESULTS with each of the others, on the same sequences.
 
     A difference has an interval of 95 % and a test that exchanges the two methods' outputs sequence
     by sequence. Results of different data, or of different versions of the metrics, are refused.

@@ -28,8 +28,8 @@ def command(old: str, new: str) -> int:
             if names:
                 more = "" if len(names) == found.counts[kind] else ", …"
                 echo(f"  {kind}: {', '.join(names)}{more}")
-        reported = (
+        message = (
             f"{found.old_version} -> {found.next_version}" if found.next_version else "unknown"
         )
-        echo(f"{found.level}; version: {reported}")
+        echo(f"{found.level}; version: {message}")
     return 1 if found.level != "patch" else 0

@@ -47,10 +47,10 @@ def _print(found: Checkup) -> None:
     echo(f"  images and films: {works or 'none'}")
     for extra, (_, needs) in EXTRAS.items():
         missing = found.extras.get(extra)
-        reported = (
+        message = (
             f"missing {', '.join(missing)}: pip install 'gtahead[{extra}]'" if missing else "there"
         )
-        echo(f"  extra {extra} ({needs}): {reported}")
+        echo(f"  extra {extra} ({needs}): {message}")
     if found.steps:
         steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found.steps.items())
         echo(f"  tried: {steps}")

@@ -72,7 +72,7 @@ def command() -> None:
 )
 @working_options
 def stage_command(dataset: str, out: str, **options: Any) -> int:
-    """Put together what is to be public of DATASET.  [default: ./dataset]
+    """Stage a release of DATASET: all that is to be public, in one folder.  [default: ./dataset]
 
     A folder with Parquet shards, card, licence, Croissant metadata, and hashes of all of it. A run
     that was stopped leaves nothing; the same dataset and options give the same bytes.

@@ -23,7 +23,7 @@ from gtahead.cli.common import echo, for_people, is_quiet, output_options
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at --out.")
 @output_options
 def command(source: str, out: str, **options: Any) -> int:
-    """Make a dataset of a release on the hub, or in a folder.
+    """Make a dataset from a release on the hub or in a folder.
 
     It has the same fingerprints as the dataset that was published. Every file and every image is
     compared with its hash. A download that was stopped goes on with the same command.

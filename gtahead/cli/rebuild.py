@@ -25,7 +25,7 @@ from gtahead.cli.common import echo, for_people, output_options, progress_bar
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at --out.")
 @output_options
 def command(labels: str, frames: str, out: str, report: str | None, **options: Any) -> int:
-    """Make a dataset of published LABELS, without images, and your own frames.
+    """Make a dataset from published LABELS without images and your own frames.
 
     A file belongs to the frame with its sha256; what was saved again is found by how it looks. An
     image that looks like several frames is taken only where its name says which.

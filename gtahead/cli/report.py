@@ -38,6 +38,6 @@ def command(dataset: str, html: str, gallery: int) -> int:
     if for_people(done.as_dict()):
         echo(f"{done.page}: {as_size(done.bytes)}, {done.frames:,} frames, {done.shown:,} shown")
     for frame_id in done.unreadable:
-        reported = "its image can't be read; `gtahead validate --images full` says why"
-        echo(f"warning: {dataset} > frame {frame_id}: {reported}", err=True)
+        message = "its image can't be read; `gtahead validate --images full` says why"
+        echo(f"warning: {dataset} > frame {frame_id}: {message}", err=True)
     return done.exit_code

@@ -17,7 +17,7 @@ def command() -> None:
 
 @command.command("list")
 def list_() -> None:
-    """List the schemas, and what each is of."""
+    """List the schemas, and what each describes."""
     for name in schemas.names():
         echo(f"{name.ljust(18)}  {schemas.load(name)['title']}")
 

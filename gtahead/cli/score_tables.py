@@ -55,7 +55,7 @@ def _threshold_line(threshold: Mapping[str, Any]) -> str:
 
 
 def _beside(document: Mapping[str, Any]) -> list[str]:
-    """Show what the metrics are worth."""
+    """Lay out the baselines and ceilings to compare the metrics with."""
     lines = []
     names = {
         "train_mean": "the training images' mean count",

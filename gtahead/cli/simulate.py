@@ -11,7 +11,7 @@ from gtahead.errors import UsageError
 
 
 class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before click 8.4
-    """Two whole numbers with a sign between."""
+    """Two whole numbers with a separator between them."""
 
     def __init__(self, sign: str, name: str) -> None:
         self._sign, self.name = sign, name

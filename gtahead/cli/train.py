@@ -73,8 +73,8 @@ def command(
         click.echo(config.as_toml(), nl=False)
         return 0
     if is_emulated(config.precision) and not is_helper():
-        reported = f"this processor emulates {config.precision}: 32-true is many times as fast"
-        echo(f"warning: {reported} (--set precision=32-true)", err=True)
+        message = f"this processor emulates {config.precision}: 32-true is many times as fast"
+        echo(f"warning: {message} (--set precision=32-true)", err=True)
     with progress_bar("training", shown=not is_helper()) as show:
         report = train(
             dataset, out, config=config, resume=resume, stop_after=stop_after, on_progress=show

@@ -48,7 +48,7 @@ def _grid(
 )
 @output_options
 def command(path: str, frames: tuple[str, ...], layers: str | None, **options: Any) -> int:
-    """Draw FRAMES of PATH: a dataset, capture, export, or labels of others.  [default: ./dataset]
+    """Draw FRAMES of PATH: a dataset, capture, export, or other labels.  [default: ./dataset]
 
     FRAMES are <sequence>/<frame>, or sequences. Without any, a sheet of some, from the emptiest to
     the densest. Green heads count, amber ones are ignored, red ones can't be seen.

@@ -34,7 +34,7 @@ def heads_file(sequence: str) -> str:
 
 
 def camera_of(row: Mapping[str, Any]) -> Camera | None:
-    """Return the camera that a row of the table of frames tells of; None where it isn't known."""
+    """Return the camera in a row of the table of frames; None where it isn't known."""
     if row["vfov_deg"] is None:
         return None
     position = (row["camera_x_m"], row["camera_y_m"], row["camera_z_m"])
@@ -130,7 +130,7 @@ class Dataset:
 
         Args:
             folder: its path or URL.
-            check_names: see that no name or path leads out of the folder; `validate` does itself.
+            check_names: check that no name or path leads out of the folder; `validate` does that.
 
         Raises:
             InputError: not a finished dataset, or a damaged one.
@@ -235,7 +235,7 @@ class Dataset:
         )
 
     def _heads_table(self, sequence: str) -> tuple[Path, Mapping[str, Any]]:
-        """Find a sequence's table of heads, and what the manifest says of it."""
+        """Find a sequence's table of heads, and what the manifest says about it."""
         path = self.folder / heads_file(sequence)
         named = self.manifest.document["tables"].get(heads_file(sequence))
         if named is None or not storage.is_plain_name(sequence):
@@ -260,7 +260,7 @@ class Dataset:
     def select(
         self, *, split: str | None = None, sequences: Collection[str] | None = None
     ) -> Dataset:
-        """Return the part of one split, or of some sequences.
+        """Return the part of the dataset in one split, or in some sequences.
 
         Raises:
             UsageError: no such split or sequence.
@@ -284,7 +284,7 @@ class Dataset:
         return Dataset(self.folder, self.manifest, self._table.take(np.flatnonzero(keep)))
 
     def __iter__(self) -> Iterator[Frame]:
-        """Go through the frames in order; one sequence's heads are in memory at a time."""
+        """Iterate over the frames in order; one sequence's heads are in memory at a time."""
         for sequence, span in canonical.spans(self._table):
             heads = self._read_heads(sequence, ["frame_id", *_FRAME_HEADS])
             slices = _slices(heads["frame_id"])
@@ -329,7 +329,7 @@ _NOTHING = slice(0, 0)
 
 
 def _slices(ids: npt.NDArray[np.object_]) -> dict[str, slice]:
-    """Find where each frame's heads stand in a table sorted by frame."""
+    """Find each frame's rows in a table of heads sorted by frame."""
     if len(ids) == 0:
         return {}
     starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))

@@ -1,4 +1,4 @@
-"""Fingerprints: what a dataset says, as hashes that don't depend on how files spell it.
+"""Fingerprints: hashes of a dataset's contents that don't depend on how files are written.
 
 Hashed are decoded columns in canonical order, little-endian, one sequence at a time; a dataset's
 fingerprint is the hash of its sequences' digests in sorted order. So they don't change with the
@@ -72,7 +72,7 @@ def images_digest(frames: Mapping[str, Sequence[Any]]) -> str:
 
 
 def without_unknown(heads: Columns) -> Columns:
-    """Leave out columns in which nothing is known: the same as columns that aren't there."""
+    """Drop columns in which nothing is known: they mean the same as missing columns."""
     needed = {"head_id", "frame_index", "x", "y", "in_frame", "status"}
     needed |= {"box_source", "box_source_names"}
     return {
@@ -85,7 +85,7 @@ def without_unknown(heads: Columns) -> Columns:
 
 
 def combined(digests: Iterable[tuple[str, str]]) -> str:
-    """Hash (sequence, digest) pairs, in sorted order, to one fingerprint."""
+    """Hash (sequence, digest) pairs, in sorted order, into one fingerprint."""
     total = hashlib.sha256(b"gtahead data set 1\n")
     for sequence, digest in sorted(digests):
         _feed(total, "sequence", [sequence])
@@ -94,7 +94,7 @@ def combined(digests: Iterable[tuple[str, str]]) -> str:
 
 
 def _feed(hasher: Any, name: str, values: Sequence[Any] | npt.NDArray[Any]) -> None:  # noqa: ANN401 - hashlib's
-    """Feed one column: its name, length, and values in one canonical spelling."""
+    """Feed one column to a hasher: its name, length, and values in a canonical form."""
     hasher.update(f"{name} {len(values)}\n".encode())
     if not isinstance(values, np.ndarray):
         if any(isinstance(value, str) for value in values):

@@ -1,4 +1,4 @@
-"""The manifest: what a dataset holds and how it was made. Written last, it makes a folder one."""
+"""The manifest: what a dataset holds and how it was made. It is written last."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """The `labels` fingerprint of the whole."""
+        """The `labels` fingerprint of the whole dataset."""
         return str(self.document["fingerprint"])
 
     @property
@@ -101,7 +101,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def write_manifest(folder: Path, document: Mapping[str, Any]) -> None:
-    """Write the manifest whole; from here on the folder is a dataset."""
+    """Write the manifest, whole or not at all; from here on the folder is a dataset."""
     for pointer, message in schemas.faults(document, "manifest"):
         raise AssertionError(f"the manifest breaks its own schema at {pointer}: {message}")
     storage.write_json(folder / MANIFEST, document)

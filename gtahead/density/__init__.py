@@ -191,7 +191,7 @@ def _fidt_values(
 
 
 def count_of(density: npt.NDArray[Any]) -> float:
-    """Return the number of heads that a density map says: its sum, in double precision."""
+    """Return the number of heads in a density map: its sum, in double precision."""
     return float(np.sum(density, dtype=np.float64))
 
 
@@ -213,7 +213,7 @@ class Cells:
 
 
 def cells_of(points_xy: npt.ArrayLike, size_wh: tuple[int, int], *, stride: int = 4) -> Cells:
-    """Find the cells of heads, what of their locations the cells lose, and who shares one.
+    """Find the cells of heads, their offsets in the cells, and how many share a cell.
 
     Raises:
         ValueError: as `render_density`.
@@ -272,7 +272,7 @@ def peaks_of(
 def _fidt_everywhere(points: Floats, stride: int, values: Map, out: Map) -> None:
     """Look up each cell's value by its squared distance, in cells, to the nearest head's cell.
 
-    Heads that reach everywhere are faster by one transform of the whole map.
+    For heads that reach everywhere, one transform of the whole map is faster.
     """
     from scipy.ndimage import distance_transform_edt
 
@@ -292,7 +292,7 @@ def _inside(points: Floats, size_wh: tuple[int, int]) -> Booleans:
 def _checked(
     points_xy: npt.ArrayLike, sigmas_px: npt.ArrayLike, size_wh: tuple[int, int], stride: int
 ) -> tuple[Floats, Floats]:
-    """Check everything, and return the (n, 2) points in the image with their (n, 2) sigmas."""
+    """Check the arguments, and return the (n, 2) points in the image with their (n, 2) sigmas."""
     if min(size_wh) < 1 or stride < 1 or int(stride) != stride:
         msg = f"size {size_wh[0]} x {size_wh[1]} and stride {stride}: whole numbers from 1 on"
         raise ValueError(msg)
@@ -320,7 +320,7 @@ def _checked(
 
 
 def _refuse(values: Floats, good: Booleans, what: str) -> None:
-    """Name the first head of which not all values are good."""
+    """Raise a ValueError that names the first head with a bad value."""
     if not good.all():
         fine = good.all(axis=1)
         head = int(np.argmin(fine))

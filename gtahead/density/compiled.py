@@ -1,4 +1,4 @@
-"""The maps compiled by numba, one thread; each does what its namesake in `plain` does."""
+"""The loops that render the maps, compiled by numba for one thread."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _falling(sigma: float, reach: int, values: Map) -> None:
 
 @compiled
 def heatmap(points: Floats, sigmas: Floats, stride: int, cut: float, out: Map) -> None:
-    """Raise `out` to every head's Gaussian; sigmas are in cells."""
+    """Take the maximum of `out` and every head's Gaussian, in place; sigmas are in cells."""
     rows, columns = out.shape
     half = np.empty(max(rows, columns) + 1, np.float32)
     across, down = np.empty(columns, np.float32), np.empty(rows, np.float32)
@@ -119,7 +119,7 @@ def heatmap(points: Floats, sigmas: Floats, stride: int, cut: float, out: Map) -
 
 @compiled
 def fidt(points: Floats, stride: int, values: Map, out: Map) -> None:
-    """Raise the cells around each head to what their squared distance, in cells, looks up."""
+    """Raise the cells around each head to the value for their squared distance in cells."""
     rows, columns = out.shape
     reach = int(math.sqrt(len(values) - 1))
     for head in range(len(points)):

@@ -1,4 +1,4 @@
-"""What was noticed in the data: findings with stable codes, and the ledger that loses nothing."""
+"""What was noticed in the data: findings with stable codes, and the ledger of what was dropped."""
 
 from gtahead.findings.codes import CODES, Code, Severity
 from gtahead.findings.findings import EXAMPLES_KEPT, Finding, Findings

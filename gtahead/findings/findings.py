@@ -1,4 +1,4 @@
-"""What was noticed in the data: findings with stable codes, and the ledger that loses nothing.
+"""What was noticed in the data: findings with stable codes.
 
 A finding's code is a slug that scripts may count and waive; it never changes its meaning. What a
 finding *sets aside* (a head, a frame, a whole sequence) is said by its code, so that the ledger
@@ -66,7 +66,7 @@ class Finding:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Finding:
-        """Take back what `as_dict` gave."""
+        """Restore what `as_dict` returned."""
         return cls(row["code"], Where(**row["where"]), row.get("value"), row.get("detail", ""))
 
 
@@ -82,7 +82,7 @@ class Findings:
         self.add_many(code, 1, [Finding(code, where, value, detail)])
 
     def add_many(self, code: str, total: int, examples: Iterable[Finding]) -> None:
-        """Note `total` findings of one code, of which `examples` are given word for word."""
+        """Note `total` findings of one code, with some `examples` of them."""
         if total <= 0:
             return
         self.totals[code] = self.totals.get(code, 0) + total
@@ -93,7 +93,7 @@ class Findings:
             kept.append(example)
 
     def merge(self, other: Findings) -> None:
-        """Take over another part's findings, behind one's own."""
+        """Add another part's findings after its own."""
         for code, total in other.totals.items():
             self.add_many(code, total, other.examples.get(code, ()))
 
@@ -121,7 +121,7 @@ class Findings:
 
     @property
     def summed(self) -> str:
-        """How many there are, in words."""
+        """How many findings there are, in words."""
         words = {"error": "error", "warning": "warning", "info": "note"}
         counts = self.by_severity()
         parts = [f"{n:,} {words[name]}{'s' * (n != 1)}" for name, n in counts.items() if n]
@@ -148,7 +148,7 @@ class Findings:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Findings:
-        """Take back what `as_dict` gave."""
+        """Restore what `as_dict` returned."""
         findings = cls(dict(row["totals"]))
         for example in row["examples"]:
             findings.examples.setdefault(example["code"], []).append(Finding.from_dict(example))

@@ -20,12 +20,12 @@ class Flow:
         return self.came - sum(self.dropped.values())
 
     def drop(self, reason: str, count: int = 1) -> None:
-        """Take `count` out for `reason`."""
+        """Drop `count` items for `reason`."""
         if count:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     def add(self, other: Flow) -> None:
-        """Sum two parts of the same stage."""
+        """Add another part of the same stage."""
         self.came += other.came
         for reason, count in other.dropped.items():
             self.drop(reason, count)
@@ -40,7 +40,7 @@ class Flow:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Flow:
-        """Take back what `as_dict` gave."""
+        """Restore what `as_dict` returned."""
         return cls(row["in"], dict(row["dropped"]))
 
 
@@ -53,7 +53,7 @@ class Ledger:
     heads: Flow = field(default_factory=Flow)
 
     def add(self, other: Ledger) -> None:
-        """Sum two parts."""
+        """Add another part."""
         self.sequences.add(other.sequences)
         self.frames.add(other.frames)
         self.heads.add(other.heads)
@@ -68,7 +68,7 @@ class Ledger:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Ledger:
-        """Take back what `as_dict` gave."""
+        """Restore what `as_dict` returned."""
         return cls(
             Flow.from_dict(row["sequences"]),
             Flow.from_dict(row["frames"]),

@@ -1,4 +1,4 @@
-"""What every format is to the rest: its names, what it holds, its writer, its reader.
+"""What defines a format: its names, what it supports, its writer and its reader.
 
 A writer gets batches: frames of one split, in order, with their heads as columns. It writes files
 of its own below the export's folder, or a chunk of a file that `finish` joins; so batches may be
@@ -45,7 +45,7 @@ LOSSES: Mapping[str, str] = {**ASPECTS, "boxless": "heads without a box in the i
 
 @dataclass(frozen=True)
 class Options:
-    """How an export is to be.
+    """The options of an export.
 
     Attributes:
         images: `link`, `copy` or `none`.
@@ -66,7 +66,7 @@ class Options:
 
 @dataclass(frozen=True)
 class ExportFrame:
-    """One frame on its way out.
+    """One frame of an export.
 
     Attributes:
         row: in the dataset's table of frames, from 0. `row + 1` is its id in formats that want
@@ -111,7 +111,7 @@ class ExportFrame:
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """What is known of it beside its size, for formats with room for it."""
+        """What else is known about the frame, for formats that can store it."""
         known = {name: self.about[name] for name in CONDITIONS if self.about[name] is not None}
         for name, columns in TRIPLES.items():
             values = [self.about[column] for column in columns]
@@ -121,14 +121,14 @@ class ExportFrame:
 
 
 def nested_image(split: str, frame: ExportFrame) -> str:
-    """Return the location of an image in a folder per sequence, whatever the split."""
+    """Return the path of an image in a folder per sequence, whatever the split."""
     del split
     return f"images/{frame.nested_name}"
 
 
 @dataclass(frozen=True, eq=False)
 class HeadColumns:
-    """Heads of a batch that count or are ignored; absent ones are nowhere in an export.
+    """Heads of a batch that count or are ignored; absent ones are never exported.
 
     Attributes:
         ids: (N,) from 1, unique in the dataset, the same in every rebuild.
@@ -212,7 +212,7 @@ class Batch:
         return self.where(~self.heads.ignored) if self.heads.ignored.any() else self
 
     def boxed(self) -> Batch:
-        """Return the batch without heads that have no box, or one that rounding leaves no area."""
+        """Return the batch without heads that have no box, or one without area once rounded."""
         boxes = self.heads.boxes_xyxy
         if (boxes[:, 2:] - boxes[:, :2] > 0.02).all():  # nearly always, and cheap to see
             return self
@@ -231,7 +231,7 @@ class Batch:
             self.seen[what] = self.seen.get(what, 0) + int(count)
 
     def path(self, *parts: str) -> Path:
-        """Return a path below the export's folder, with its folders made."""
+        """Return a path below the export's folder, and create its folders."""
         path = self.folder.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -246,7 +246,7 @@ CHUNKS = ".chunks"
 
 @dataclass(frozen=True)
 class Summary:
-    """What `finish` may need to know of the whole.
+    """What `finish` may need to know about the whole export.
 
     Attributes:
         folder: the export's.
@@ -274,7 +274,7 @@ def _nothing(summary: Summary) -> None:
 
 @dataclass(frozen=True)
 class Format:
-    """One format.
+    """A format: how it is written, read and described.
 
     Attributes:
         name: as `--format` and `--from` take it.

@@ -58,7 +58,7 @@ class BatchPlan:
 def plan_batches(
     dataset: Dataset, kind: Format, splits: Sequence[str], options: Options
 ) -> list[BatchPlan]:
-    """Cut the frames of some splits into batches; a split without frames has one without frames."""
+    """Cut the frames of some splits into batches; a split without frames has one empty batch."""
     columns = dataset.frames(["sequence", "split", "file", *_COUNTS])
     heads: Ints = np.sum(np.array([columns[name] for name in _COUNTS], np.int64), axis=0)
     plans: list[BatchPlan] = []
@@ -90,7 +90,7 @@ def plan_batches(
 
 
 def _places_in_sequences(names: Sequence[str]) -> list[int]:
-    """Count frames, from 1, anew in each sequence."""
+    """Number the frames from 1 within each sequence."""
     return [position for _, group in groupby(names) for position, _ in enumerate(group, 1)]
 
 
@@ -140,7 +140,7 @@ def require_image(path: Path) -> int:
 
 
 def missing_image(path: Path) -> InputError:
-    """Report that an image of the dataset isn't there."""
+    """Return the error for an image of the dataset that isn't there."""
     return InputError(
         "the image is missing",
         where=Where(str(path)),
@@ -152,7 +152,7 @@ _open: dict[tuple[Path, str], Dataset] = {}
 
 
 def adopt(opened: Dataset) -> tuple[Path, str]:
-    """Keep a dataset that is open already for this process's batches; return what names it."""
+    """Keep an open dataset for this process's batches, and return its key."""
     key = opened.folder.absolute(), opened.manifest.fingerprint
     _open.clear()
     _open[key] = opened
@@ -160,7 +160,7 @@ def adopt(opened: Dataset) -> tuple[Path, str]:
 
 
 def _opened(folder: Path, fingerprint: str) -> Dataset:
-    """Open a dataset once a process; another fingerprint is another dataset."""
+    """Open a dataset once per process; another fingerprint means another dataset."""
     key = folder.absolute(), fingerprint
     opened = _open.get(key)
     if opened is None:
@@ -171,7 +171,7 @@ def _opened(folder: Path, fingerprint: str) -> Dataset:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where the heads of every frame stand.
+    """Where each frame's heads are in its sequence's table.
 
     Attributes:
         first_ids: by sequence, the id of its first head: heads are numbered in the order of
@@ -218,7 +218,7 @@ def load_batch(
     *,
     sigmas: bool = False,
 ) -> tuple[Batch, int]:
-    """Read a batch; `sigmas_xy` only where they're wanted.
+    """Read a batch, with `sigmas_xy` only if they're wanted.
 
     Returns:
         The batch, and how many heads are absent from its frames.
@@ -253,7 +253,7 @@ def load_batch(
 
 
 def frames_in(opened: Dataset, plan: BatchPlan, options: Options) -> Iterator[ExportFrame]:
-    """Go through a batch's frames, without their heads."""
+    """Yield a batch's frames, without their heads."""
     rows = zip(plan.rows, opened.rows(plan.rows), strict=True)
     for number, (row, about) in enumerate(rows, plan.first):
         yield _frame(opened.folder, row, about, plan, number, options)
@@ -281,7 +281,7 @@ def _frame(
 def _heads_of(
     opened: Dataset, fingerprint: str, frames: list[ExportFrame], sigmas: bool
 ) -> tuple[HeadColumns, Ragged, int]:
-    """Return heads of some frames of a sequence, which are whose, and how many are absent."""
+    """Return the heads of some frames of a sequence, their layout, and how many are absent."""
     positions = _places(opened.folder, fingerprint)
     rows = np.array([frame.row for frame in frames])
     starts, counts = positions.starts[rows], positions.counts[rows]

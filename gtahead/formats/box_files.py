@@ -94,10 +94,10 @@ def rows_of_numbers(lines: Iterable[str], widths: Sequence[int], separator: str 
 
 
 def believed_size(root: Path, image: LabelledImage) -> tuple[int, int]:
-    """Return the size that shares of an image's sides are of.
+    """Return the image size that relative coordinates refer to.
 
     Raises:
-        ValueError: nobody tells it.
+        ValueError: it isn't known.
     """
     if image.file is not None and (root / image.file).is_file():
         try:

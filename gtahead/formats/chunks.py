@@ -1,4 +1,4 @@
-"""Files that several workers write parts of: the parts are put behind one another, in order."""
+"""Files that several workers write parts of: the parts are joined in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_chunk(batch: Batch, file: str, rows: Iterable[bytes | memoryview]) -> 
 
 
 def join_each_split(*names: Callable[[str], str], head: bytes = b"") -> Callable[[Summary], None]:
-    """Make what joins the files of each split.
+    """Return a function that joins the parts of each split's files.
 
     Args:
         names: of the files, given a split.
@@ -61,7 +61,7 @@ def join(target: Path, pieces: Sequence[bytes | Sequence[Path]]) -> None:
 
 
 def write_small(path: str, data: bytes) -> None:
-    """Write one of very many small files, without what Python's own files cost each."""
+    """Write one of very many small files, without the overhead of Python's file objects."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
         rest = memoryview(data)
@@ -72,7 +72,7 @@ def write_small(path: str, data: bytes) -> None:
 
 
 def _append(source: BinaryIO, out: BinaryIO) -> None:
-    """Append what is left of a file, within the kernel where that can be."""
+    """Append the rest of a file, within the kernel where possible."""
     out.flush()
     rest = os.fstat(source.fileno()).st_size - source.tell()
     position = source.tell()

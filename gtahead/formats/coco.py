@@ -40,7 +40,7 @@ def labels_file(split: str) -> str:
 
 
 def image_row(frame: ExportFrame) -> dict[str, Any]:
-    """Return a frame as COCO's images have it."""
+    """Return a frame as an entry of COCO's `images`."""
     width, height = frame.size_wh
     about = {"sequence": frame.sequence, "frame": frame.frame, **frame.conditions}
     return {
@@ -100,7 +100,7 @@ def annotation_rows(batch: Batch, engine: Engine = "auto") -> bytes:
 
 
 def _rows_of(kind: int, columns: tuple[Ints, ...], engine: Engine) -> tuple[bytes, Ints]:
-    """Write rows that all say, or don't, what is known of a head's visibility and flag."""
+    """Write rows that all have, or all lack, a head's visibility and its flag, as `kind` says."""
     ids, images, bbox, area, crowd, heads, points, shares, occluded = columns
     row: list[str | int] = [*_ROW]
     values = [ids, images, *bbox.T, area, crowd, heads, *points.T]

@@ -1,4 +1,4 @@
-"""COCO keypoints: a head is a person with one keypoint, for programs that evaluate points so."""
+"""COCO keypoints: a head is a person with one keypoint, for programs that evaluate points."""
 
 from __future__ import annotations
 

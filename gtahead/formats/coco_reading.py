@@ -48,7 +48,7 @@ _UNKNOWN_POINT = (_NAN, _NAN)
 
 
 class _Ours(msgspec.Struct, gc=False):
-    """What our own files say of a head beyond COCO."""
+    """What our own files say about a head beyond COCO."""
 
     head: _Id = -1
     point: tuple[float, float] = _UNKNOWN_POINT
@@ -186,7 +186,7 @@ def _first_keypoint(keypoints: list[float], name: str, index: int) -> tuple[floa
 
 
 def coco_files(root: Path, prefix: str) -> list[Path]:
-    """Find COCO files; those whose name begins with `prefix` alone, where there are some."""
+    """Find COCO files; only those whose names begin with `prefix`, if there are any."""
     found = []
     for folder in (root / "annotations", root):
         if folder.is_dir():
@@ -224,7 +224,7 @@ def coco_reader(name: str, title: str, prefix: str) -> Reader:
 
 
 def head_category(categories: Sequence[Mapping[str, Any]], name: str) -> int:
-    """Return which category the heads are.
+    """Return the id of the category of heads.
 
     Raises:
         InputError: there are several, and none is called head.
@@ -313,7 +313,7 @@ def _image(image: Mapping[str, Any], base: str, path: Path, number: int) -> Labe
 
 
 def _images_base(root: Path, names: Sequence[str]) -> str:
-    """Find what to put before the file names: images lie in many folders."""
+    """Find the folder that the file names are relative to: there are several conventions."""
     folders = ["", "images/"]
     folders += [f"{p.name}/" for p in sorted(root.iterdir()) if p.is_dir() and p.name != "images"]
     images = root / "images"

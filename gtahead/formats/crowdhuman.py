@@ -98,7 +98,7 @@ def _row(line: bytes, name: str, number: int) -> dict[str, Any]:
 
 
 def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns:
-    """Read one line's heads; regions to be ignored (`mask`) are heads that are ignored.
+    """Read one line's heads; regions to be ignored (`mask`) become ignored heads.
 
     A head that is occluded is to be found all the same: CrowdHuman says `ignore` where it isn't.
     """

@@ -1,4 +1,4 @@
-"""From a dataset to files that others read: all or nothing, and nothing lost in silence.
+"""From a dataset to files that others read: all or nothing, and nothing dropped silently.
 
 Everything is written into a folder beside the target and renamed at the end. A run that is stopped
 leaves the target as it was; the next one begins anew.
@@ -9,23 +9,21 @@ from __future__ import annotations
 import csv
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gtahead import storage
 from gtahead._version import __version__
 from gtahead.arrays import Progress
-from gtahead.dataset import SPLITS, Dataset, heads_file
+from gtahead.dataset import Dataset
 from gtahead.errors import InputError, ResourceError, UsageError, Where, as_size
 from gtahead.findings import Ledger
 from gtahead.formats import FORMATS
-from gtahead.formats.base import CHUNKS, LOSSES, Batch, ExportFrame, Format, Options, Summary
+from gtahead.formats.base import CHUNKS, Batch, ExportFrame, Format, Options, Summary
 from gtahead.formats.batches import (
     BatchPlan,
     adopt,
@@ -34,11 +32,19 @@ from gtahead.formats.batches import (
     plan_batches,
     require_image,
 )
-from gtahead.geometry import clipped
-from gtahead.ingest.exports import INDEX, MARKER, marker_of
+from gtahead.formats.export_checks import (
+    check_frames,
+    check_options,
+    chosen_splits,
+    format_named,
+    lossy,
+    refuse_target,
+    sequences_of,
+    survey_losses,
+)
+from gtahead.ingest.exports import INDEX, MARKER
 from gtahead.parallel.pool import run_all
 from gtahead.storage import crash_point
-from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
 
 INDEX_COLUMNS = (
@@ -46,13 +52,10 @@ INDEX_COLUMNS = (
     *("camera_x_m", "camera_y_m", "camera_z_m", "pitch_deg", "roll_deg", "yaw_deg"),
 )
 
-BY_PRODUCTS = ("raw_x", "depth_m", "world_x_m", "top_x", "neck_x", "top_neck_m", "box_error_px")
-"""What only the dataset keeps: how points and boxes came about. It's reported, not refused."""
-
 
 @dataclass
 class ExportReport:
-    """What an export came to.
+    """The result of an export.
 
     Attributes:
         out: its folder.
@@ -135,26 +138,26 @@ def export(
             can't hold without `allow_lossy`.
         ResourceError: disk, rights, a missing extra, or another export to the same folder.
     """
-    kind = _format(format)
+    kind = format_named(format)
     options = Options(images, drop_empty, stride, dtype, border, store)
-    _check_options(kind, options)
+    check_options(kind, options)
     if out is not None and not str(out):
         raise UsageError("no folder to export to", value="--out ''", remedy="name one")
     opened = Dataset.open(dataset)
     target = Path(out) if out is not None else Path("exports") / kind.name
-    _check_frames(opened)
-    splits = _splits(opened, split)
+    check_frames(opened)
+    splits = chosen_splits(opened, split)
     if not set(opened.frames(["split"])["split"]) & set(splits):
         raise UsageError("no frame is in these splits", value=", ".join(splits))
     storage.refuse_overlap(target, opened.folder, "the export and the dataset")
     report = ExportReport(target, kind.name)
-    _survey(opened, kind, splits, report)
+    report.lost, report.left = survey_losses(opened, kind, splits)
     if report.lost and not allow_lossy:
-        raise _lossy(kind, report.lost)
+        raise lossy(kind, report.lost)
     job = _Job(opened, kind, options, splits, plan_batches(opened, kind, splits, options))
     _refuse_collisions(job)
     with storage.naming_os_errors(target):
-        _refuse_target(target, overwrite=overwrite)
+        refuse_target(target, overwrite=overwrite)
         _refuse_too_large(job, target)
         part = storage.working_folder(target)
         storage.make_folder(part)
@@ -168,7 +171,7 @@ def export(
 
 @dataclass(frozen=True)
 class _Job:
-    """What is exported, and how."""
+    """What is to be exported, and how."""
 
     opened: Dataset
     kind: Format
@@ -178,7 +181,7 @@ class _Job:
 
     @cached_property
     def frames(self) -> list[tuple[str, ExportFrame]]:
-        """Every frame, with its split: walked through once."""
+        """Every frame with its split, listed once."""
         return [
             (plan.split, frame)
             for plan in self.plans
@@ -194,13 +197,13 @@ def _write(
     scheduler: str | None,
     on_progress: Progress | None,
 ) -> None:
-    """Write batch by batch, then what is of all of them."""
+    """Write batch by batch, then what belongs to all of them."""
     _write_batches(job, part, report, workers, scheduler, on_progress)
     counts = {
         split: sum(len(plan.rows) for plan in job.plans if plan.split == split)
         for split in job.splits
     }
-    sequences = _sequences(job.opened, job.splits)
+    sequences = sequences_of(job.opened, job.splits)
     manifest = job.opened.manifest.document
     job.kind.finish(Summary(part, counts, sequences, manifest, job.options))
     if job.kind.index:
@@ -209,131 +212,8 @@ def _write(
     _mark(job, report, part)
 
 
-def _format(name: str) -> Format:
-    if name not in FORMATS:
-        import difflib
-
-        close = difflib.get_close_matches(name, FORMATS, n=1)
-        remedy = f"did you mean {close[0]}? " if close else ""
-        raise UsageError(
-            "unknown format", value=name, remedy=f"{remedy}`gtahead formats` lists them"
-        )
-    return FORMATS[name]
-
-
-def _check_options(kind: Format, options: Options) -> None:
-    allowed: Mapping[str, Collection[str]] = {
-        "images": ("link", "copy", "none"),
-        "dtype": ("float32", "float16"),
-        "border": ("renormalise", "clip"),
-        "store": ("npz", "h5"),
-    }
-    for name, values in allowed.items():
-        if getattr(options, name) not in values:
-            remedy = f"one of {', '.join(values)}"
-            raise UsageError(f"unknown {name}", value=getattr(options, name), remedy=remedy)
-    for name in ("stride", "dtype", "border", "store"):
-        if kind.kind != "maps" and getattr(options, name) != getattr(Options, name):
-            remedy = "leave it out, or choose density or heatmap"
-            raise UsageError(f"{kind.name} has no {name}: only maps have", remedy=remedy)
-    if options.stride < 1:
-        raise UsageError("the stride must be 1 or more", value=options.stride)
-
-
-def _check_frames(opened: Dataset) -> None:
-    """Refuse a table of frames that would drop frames, or boxes, without a word."""
-    columns = opened.frames(["frame_id", "split", "width", "height"])
-    rows = zip(*columns.values(), strict=True)
-    for frame, split, width, height in rows:
-        if split not in SPLITS or min(width or 0, height or 0) < 1:
-            raise InputError(
-                "the table of frames is damaged",
-                where=Where(str(opened.folder), frame=frame),
-                value=f"split {split}, size {width} x {height}",
-                remedy="`gtahead validate` says what else is; build it anew with --fresh",
-            )
-
-
-def _splits(opened: Dataset, wanted: str | Sequence[str] | None) -> list[str]:
-    there = set(opened.frames(["split"])["split"])
-    names = (
-        [wanted] if isinstance(wanted, str) else list(wanted or [s for s in SPLITS if s in there])
-    )
-    for name in names:
-        if name not in SPLITS:
-            raise UsageError("no such split", value=name, remedy=f"one of {', '.join(SPLITS)}")
-    return [name for name in SPLITS if name in names]
-
-
-def _sequences(opened: Dataset, splits: Sequence[str]) -> dict[str, list[str]]:
-    columns = opened.frames(["sequence", "split"])
-    found: dict[str, dict[str, None]] = {split: {} for split in splits}
-    for sequence, split in zip(columns["sequence"], columns["split"], strict=True):
-        if split in found:
-            found[split][sequence] = None
-    return {split: list(names) for split, names in found.items()}
-
-
-def _survey(opened: Dataset, kind: Format, splits: Sequence[str], report: ExportReport) -> None:
-    """Count what the format has no field for, before anything is written."""
-    known: Counter[str] = Counter()
-    ignored = aside = boxless = 0
-    statuses = {row["sequence"]: row["counts"] for row in opened.manifest.document["sources"]}
-    for sequence in sorted({s for names in _sequences(opened, splits).values() for s in names}):
-        path = opened.folder / heads_file(sequence)
-        known.update(canonical.known_values(path, str(path)))
-        ignored += statuses.get(sequence, {}).get("ignored", 0)
-        if kind.boxed and (
-            kind.clips or "points" not in kind.supports or known["box_x0"] < known["x"]
-        ):
-            off, none = _beside_boxes(opened, sequence, clips=kind.clips)
-            aside, boxless = aside + off, boxless + none
-    counts = {
-        "boxes": known["box_x0"],
-        "points": aside,
-        "ids": known["head_id"],
-        "ignored": ignored,
-        "occluded": known["occluded"],
-        "visibility": known["visibility"],
-    }
-    report.lost = {name: counts[name] for name in kind.drops if counts[name]}
-    if boxless:
-        report.lost["boxless"] = boxless
-    report.left = {name: known[name] for name in BY_PRODUCTS if known[name]}
-
-
-def _beside_boxes(opened: Dataset, sequence: str, *, clips: bool) -> tuple[int, int]:
-    """Count heads whose point isn't the middle of their box as it will be, and those without one.
-
-    Absent heads are in no export.
-    """
-    heads = opened.head_codes(sequence, ["frame_id", "x", "y", "status", *canonical.BOX])
-    boxes = np.stack([heads[name] for name in canonical.BOX], axis=1)
-    if clips:
-        frames = opened.select(sequences=[sequence]).frames(["frame_id", "width", "height"])
-        pairs = zip(frames["width"], frames["height"], strict=True)
-        sizes = dict(zip(frames["frame_id"], pairs, strict=True))
-        names = heads["frame_id_names"]
-        limits = np.array([sizes.get(name, (0, 0)) for name in names], np.float64).reshape(-1, 2)
-        boxes = clipped(boxes, limits[heads["frame_id"]])
-    off = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - np.stack([heads["x"], heads["y"]], axis=1))
-    absent = [i for i, name in enumerate(heads["status_names"]) if name == "absent"]
-    there = ~np.isin(heads["status"], absent)
-    boxed = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    return int(((off > 0.01).any(axis=1) & there & boxed).sum()), int((there & ~boxed).sum())
-
-
-def _lossy(kind: Format, lost: Mapping[str, int]) -> InputError:
-    what = ", ".join(f"{LOSSES[name]} ({count:,})" for name, count in lost.items())
-    return InputError(
-        f"{kind.name} can't hold everything that the dataset says: {what}",
-        remedy="add --allow-lossy to leave it out, or choose a format that holds it "
-        "(`gtahead formats`)",
-    )
-
-
 def _refuse_collisions(job: _Job) -> None:
-    """Refuse two frames whose images, or labels, would have one name."""
+    """Refuse two frames whose images, or labels, would have the same name."""
     kind = job.kind
     if kind.image is None or not kind.index:  # names are the frames' ids: unique already
         return
@@ -349,45 +229,6 @@ def _refuse_collisions(job: _Job) -> None:
                 "with folders",
             )
         seen[file] = frame.frame_id
-
-
-def _refuse_target(target: Path, *, overwrite: bool) -> None:
-    """Refuse to write over anything but an export of ours, with everything in it ours."""
-    location = Where(str(target))
-    if target.is_symlink() and not target.exists():
-        remedy = "remove it, or choose another --out"
-        raise InputError(
-            "a link to nowhere stands where the export goes", where=location, remedy=remedy
-        )
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise InputError("a file stands where the export goes", where=location, remedy="remove it")
-    if not any(target.iterdir()):
-        return
-    if not marker_of(target):
-        raise InputError(
-            "the folder holds something that isn't an export of gtahead's",
-            where=location,
-            value=sorted(path.name for path in target.iterdir())[0],
-            remedy="choose an empty folder for --out",
-        )
-    if not overwrite:
-        raise InputError(
-            "an export stands there already",
-            where=location,
-            remedy="add --overwrite to replace it, or choose another --out",
-        )
-    listed = set(marker_of(target).get("files", ()))
-    for path in sorted(target.rglob("*")):
-        name = path.relative_to(target).as_posix()
-        if (path.is_file() or path.is_symlink()) and name != MARKER and name not in listed:
-            raise InputError(
-                "the export holds a file that isn't of it",
-                where=location,
-                value=name,
-                remedy="move it away: --overwrite removes exports, nothing else",
-            )
 
 
 def _refuse_too_large(job: _Job, target: Path) -> None:
@@ -466,7 +307,7 @@ def _write_batches(
 
 
 def _book_dropped_frames(opened: Dataset, plans: Sequence[BatchPlan], ledger: Ledger) -> None:
-    """Record frames that were left out on request, with the heads that they have all the same."""
+    """Record frames that were left out on request, with the heads that they have."""
     splits = {plan.split for plan in plans}
     kept = {row for plan in plans for row in plan.rows}
     columns = opened.frames(["split", "num_heads", "num_ignored", "num_absent"])
@@ -566,7 +407,7 @@ def _mark(job: _Job, report: ExportReport, part: Path) -> None:
 
 
 def _put_in_place(part: Path, target: Path) -> None:
-    """Return the finished export its name; an older one, which is ours, goes."""
+    """Move the finished export to its target; an older export there is removed."""
     (part / ".lock").unlink(missing_ok=True)
     storage.make_folder(target.absolute().parent)
     storage.replace_folder(part, target.absolute())

@@ -22,7 +22,7 @@ _SHARDS = ("data", "annotations", ".")
 
 
 def _shards(root: Path) -> list[Path]:
-    """Find the shards: those with images, where there are some."""
+    """Find the shards: those with images, if there are any."""
     for name in _SHARDS:
         found = sorted((root / name).glob("*.parquet")) if (root / name).is_dir() else []
         found = [path for path in found if split_word(path.name) is not None]
@@ -32,7 +32,7 @@ def _shards(root: Path) -> list[Path]:
 
 
 def recognise_shards(root: Path) -> str | None:
-    """Return why a folder is a dataset of the hub's; None where it isn't."""
+    """Return why a folder is taken for a hub dataset; None if it isn't one."""
     shards = _shards(root)
     if not shards:
         return None
@@ -94,7 +94,7 @@ def row_image(
     *,
     inside: bool = False,
 ) -> LabelledImage:
-    """Name the image of one row.
+    """Return the image of one row.
 
     Args:
         values: of the row.
@@ -130,7 +130,7 @@ def row_image(
 
 
 def loader(root: Path) -> Load:
-    """Make what reads the heads of some rows; files are read once a process."""
+    """Return a function that reads the heads of some rows; each file is read only once."""
     read: dict[str, list[tuple[Columns, Any, bool]]] = {}
 
     def of(file: str) -> list[tuple[Columns, Any, bool]]:
@@ -161,7 +161,7 @@ def loader(root: Path) -> Load:
 
 
 def together_from(parts: Sequence[tuple[Columns, int, bool]]) -> Columns:
-    """Put heads of single images behind one another.
+    """Concatenate the heads of single images.
 
     Args:
         parts: columns as a hub table has them, index of the image, and whether they're ignored.

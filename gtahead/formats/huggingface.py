@@ -30,7 +30,7 @@ def shard_file(folder: str, split: str, shard: tuple[int, int]) -> str:
 
 
 def frame_columns(frames: Sequence[ExportFrame]) -> dict[str, list[Any]]:
-    """Return what hub tables say of frames."""
+    """Return the frames' columns of a hub table."""
     rows = []
     for frame in frames:
         known = frame.conditions
@@ -56,7 +56,7 @@ _OPTIONAL = (*CONDITIONS, *TRIPLES)
 
 
 def head_columns(batch: Batch) -> Columns:
-    """Return what hub tables say of heads."""
+    """Return the heads' columns of a hub table."""
     heads = batch.heads
     boxes = heads.boxes_xyxy
     limits = batch.sizes_wh[batch.frame_of_heads]
@@ -75,7 +75,7 @@ def head_columns(batch: Batch) -> Columns:
 
 
 def _groups(batch: Batch, held: ImageGroup | None) -> Iterator[tuple[int, int]]:
-    """Cut a shard into row groups: first frame, and the one behind the last.
+    """Cut a shard into row groups: index of the first frame, and of the one after the last.
 
     Args:
         batch: the shard.
@@ -162,7 +162,7 @@ def _write(batch: Batch) -> None:
 
 
 def size_category(frames: int) -> str:
-    """Return the hub's word for how many rows a dataset has."""
+    """Return the hub's size category for a dataset with so many frames."""
     sizes = ((1000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
     return next((name for most, name in sizes if frames < most), "1M<n<10M")
 
@@ -188,7 +188,7 @@ def configurations(splits: Sequence[str], *, images: bool) -> dict[str, Any]:
 
 
 def yaml_text(document: dict[str, Any]) -> str:
-    """Write a card's header: what is small in one line, in the order given."""
+    """Return a card's header as YAML: small values on one line, keys in the order given."""
     text: str = yaml.safe_dump(
         document, sort_keys=False, allow_unicode=True, default_flow_style=None, width=200
     )

@@ -39,7 +39,7 @@ def _estimate(sizes_wh: Iterable[tuple[int, int]], options: Options) -> int:
 
 
 def _write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write what `numpy.load` reads, without the day's date."""
+    """Write a file that `numpy.load` reads, without today's date in it."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, values in arrays.items():
             out = io.BytesIO()
@@ -50,7 +50,7 @@ def _write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def _write_h5(path: Path, name: str, values: npt.NDArray[Any], about: Mapping[str, Any]) -> None:
-    """Write one dataset with its attributes, without times.
+    """Write one dataset with its attributes, without timestamps.
 
     Raises:
         ResourceError: h5py isn't installed.

@@ -65,7 +65,7 @@ def read_variable(path: Path, name: str) -> Any:  # noqa: ANN401 - whatever MATL
 
 
 def unwrapped(value: Any) -> Any:  # noqa: ANN401 - whatever MATLAB wrote
-    """Open cells and structs of one element, however they are nested, down to the locations."""
+    """Unwrap cells and structs of one element, however they are nested, down to the points."""
     for _ in range(10):
         if not isinstance(value, np.ndarray | np.void):
             break
@@ -97,7 +97,7 @@ def as_points(value: Any) -> Floats:  # noqa: ANN401 - whatever MATLAB wrote
 
 
 def load_points(root: Path, read: Callable[[Path], Floats]) -> Load:
-    """Make what reads a file of (N, 2) points per image."""
+    """Return a function that reads each image's file of (N, 2) points."""
 
     def one(image: LabelledImage, findings: Findings, location: Where) -> Columns:
         del findings, location
@@ -120,7 +120,7 @@ _SPARSE, _TAG_BYTES = 5, 8
 
 
 def refuse_bomb(data: bytes) -> None:
-    """Walk through the elements of a file, and see that what they claim is there.
+    """Refuse a file whose elements claim more data than it holds.
 
     Raises:
         ValueError: more is claimed than is there, or things stand too deep in one another.
@@ -144,7 +144,7 @@ def refuse_bomb(data: bytes) -> None:
 
 
 def _elements(part: memoryview, order: str) -> list[tuple[int, memoryview]]:
-    """Cut a stretch into its elements; what doesn't fit any more is left to SciPy."""
+    """Cut a stretch of bytes into its elements; what doesn't fit is left to SciPy."""
     found, position = [], 0
     while position + _TAG_BYTES <= len(part):
         kind, size = struct.unpack_from(order + "II", part, position)
@@ -176,8 +176,8 @@ def _checked(body: memoryview, order: str) -> memoryview:
         return body[:0]
     kind = struct.unpack_from(order + "I", head[0][1])[0] & 0xFF
     dims = struct.unpack(f"{order}{len(head[1][1]) // 4}i", head[1][1][: len(head[1][1]) // 4 * 4])
-    supports = kind in _HOLDERS
-    claimed = math.prod(max(side, 0) for side in dims) * (_TAG_BYTES if supports else 1)
+    is_container = kind in _HOLDERS
+    claimed = math.prod(max(side, 0) for side in dims) * (_TAG_BYTES if is_container else 1)
     if kind != _SPARSE and claimed > len(body):
         raise ValueError(f"an array of {' x '.join(map(str, dims))} in {len(body):,} bytes")
-    return body if supports else body[:0]
+    return body if is_container else body[:0]

@@ -44,7 +44,7 @@ def _box_sigmas(batch: Batch) -> tuple[Ints, Ints, Ints]:
 
 
 def _name(frame: ExportFrame) -> str:
-    """Number a frame through all splits, as NWPU does."""
+    """Name a frame by its number across all splits, as NWPU does."""
     return f"{frame.row + 1:04d}"
 
 
@@ -139,7 +139,7 @@ def _scan(root: Path) -> Listing:
 
 
 def _json(path: Path, name: str) -> tuple[Floats, Floats]:
-    """Read points and boxes; no box where there isn't one a point."""
+    """Read points and boxes; no boxes unless there is one for each point."""
     document = schemas.parse_json(path.read_bytes(), name)
     if not isinstance(document, dict) or "points" not in document:
         raise InputError("there are no points", where=Where(name))

@@ -33,7 +33,7 @@ _FIVE = RowFormat(" ", 0, " ", 0, " ", 0, " ", 0, " ", 0)
 def localisation_lines(
     batch: Batch, numbers: Sequence[int], columns: Sequence[Ints]
 ) -> list[bytes]:
-    """Write a line per frame: its number, how many heads, and five numbers a head."""
+    """Write a line per frame: its number, how many heads, and five numbers per head."""
     text, starts = _FIVE.render(columns)
     rows = slices_of(text, starts, batch.by_frame)
     return [
@@ -43,7 +43,7 @@ def localisation_lines(
 
 
 def _numbers_in(line: bytes) -> Ints:
-    """Read whole numbers between blanks.
+    """Read whole numbers separated by blanks.
 
     Raises:
         ValueError: something else is there.
@@ -66,7 +66,7 @@ def localisation_list(path: Path, name: str) -> Iterator[tuple[int, str, Floats 
 
     Yields:
         Line number, the image's id, (n, 5) numbers, and "". Where a line is wrong its id (as far
-        as it can be reported), None, and what is wrong.
+        as it is known), None, and what is wrong.
 
     Raises:
         InputError: not text.
@@ -94,7 +94,7 @@ def localisation_list(path: Path, name: str) -> Iterator[tuple[int, str, Floats 
 
 
 def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns:
-    """Return the points that stand in an image's key."""
+    """Return the points in an image's key."""
     del findings, location
     line, groups, wrong = image.key
     if wrong:

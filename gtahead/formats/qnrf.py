@@ -1,4 +1,4 @@
-"""UCF-QNRF: a .mat an image, `annPoints`."""
+"""UCF-QNRF: a .mat per image, `annPoints`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ShanghaiTech: a .mat an image, `image_info` in a cell as its own program left it."""
+"""ShanghaiTech: a .mat per image, `image_info` in a cell as its own program left it."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def fixed(values: Floats, decimals: int) -> Ints:
 
 
 def fixed_within(values: Floats, limits: Ints, decimals: int) -> Ints:
-    """As `fixed`, but what lies below its limit stays below it: a head in its image stays there.
+    """Return numbers as `fixed` does, but keep values below their limits: heads stay in images.
 
     Args:
         values: (N,) coordinates.
@@ -71,7 +71,7 @@ class RowFormat:
     """
 
     def __init__(self, *parts: str | int) -> None:
-        """Take texts, and numbers of decimals where a number stands."""
+        """Take the texts and, in place of each number, its decimals."""
         self.texts = [""]
         self.decimals: list[int] = []
         for part in parts:
@@ -101,7 +101,7 @@ class RowFormat:
         return self._plain(columns)
 
     def _plain(self, columns: Sequence[npt.NDArray[np.integer]]) -> tuple[bytes, Ints]:
-        """Let Python's own formatting write all rows at once, with a mark behind each."""
+        """Write all rows at once with Python's own formatting, and find where each one begins."""
         count = len(columns[0])
         marks = ["%d" if not decimals else f"%.{decimals}f" for decimals in self.decimals]
         words = [text.replace("%", "%%") for text in self.texts]

@@ -1,4 +1,4 @@
-"""Rows of numbers as text, by a compiled loop: `RowFormat` of `text` says what it means."""
+"""Rows of numbers as text, by a compiled loop; see `RowFormat` in `text`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pascal VOC: an XML an image, whole pixels counted from 1."""
+"""Pascal VOC: an XML file per image, whole pixels counted from 1."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ MAX_DEPTH = 32
 
 
 def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]]:
-    """Read a Pascal VOC file: the size that it tells, and its objects' texts by tag.
+    """Read a Pascal VOC file: the size that it gives, and its objects' texts by tag.
 
     Entities beyond XML's own are refused: nothing is ever expanded or fetched.
 

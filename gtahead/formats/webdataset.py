@@ -97,7 +97,7 @@ def _write(batch: Batch) -> None:
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    """Append a member that says nothing of day, user or machine."""
+    """Append a member without a date, user or machine."""
     member = tarfile.TarInfo(name)
     member.size = len(data)
     member.mode = 0o644
@@ -169,7 +169,7 @@ def _scan(root: Path) -> Listing:
 
 
 def _listed(document: Any, path: Path, where: str, row: int | None) -> LabelledImage:  # noqa: ANN401
-    """Name the image of one sample.
+    """Return the image of one sample.
 
     Raises:
         InputError: it isn't a frame with heads.

@@ -1,4 +1,4 @@
-"""YOLO: a text file per image, boxes as shares of its sides."""
+"""YOLO: a text file per image, boxes as fractions of the image's sides."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _scan(root: Path) -> Listing:
 
 
 def _class(root: Path) -> int | None:
-    """Find the class that heads have; None where nobody names classes: then all are heads."""
+    """Find the class of heads; None if no classes are named, in which case all are heads."""
     file, names = _class_names(root)
     if len(names) < 2:
         return next(iter(names), None)

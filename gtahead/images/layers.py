@@ -1,4 +1,4 @@
-"""Images that a tool shot in several goes, put together."""
+"""Images that a tool shot in several passes, composed into one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from gtahead.images.reading import ImageError, decode, read_header
 
 @dataclass(frozen=True)
 class Layer:
-    """One shot of a frame whose people were drawn in several goes, as bytes of files.
+    """One shot of a frame whose people were drawn in several passes, as bytes of files.
 
     Attributes:
-        shown: the screen with this go's people.
+        shown: the screen with the people of this pass.
         empty: the screen without them, or None.
         stencil: one byte per pixel, row by row.
     """
@@ -43,11 +43,11 @@ def people_in_stencil(stencil: bytes, size_wh: tuple[int, int]) -> Booleans | No
 
 
 def compose(layers: Sequence[Layer]) -> bytes:
-    """Put a frame together from shots that each show some of its people.
+    """Compose a frame from shots that each show some of its people.
 
     A pixel is taken from the last shot whose stencil has a person there, so the first layers are
     the far ones; elsewhere (shadows) from the shot that differs most from the empty screen, or from
-    the first one. So the tool's own labeler does it.
+    the first one. The tool's own labeler does the same.
 
     Returns:
         A PNG file.

@@ -47,7 +47,7 @@ def _encode(image: Image.Image, kind: str) -> bytes:
 def prepare(data: bytes, header: Header) -> PreparedImage:
     """Make an image fit for a dataset: upright, 8-bit RGB, without EXIF, in a common format.
 
-    An image that already is all that keeps its very bytes. EXIF data alone is cut out without
+    An image that already is all that keeps its bytes unchanged. EXIF data alone is cut out without
     touching the pixels; only a turned image, another colour mode or a rare format is encoded
     anew.
 
@@ -79,7 +79,7 @@ def prepare(data: bytes, header: Header) -> PreparedImage:
 
 
 def _refuse_deep(data: bytes) -> None:
-    """Look at a rare format's own depth: Pillow reads 16-bit colour as 8-bit without a word."""
+    """Refuse a rare format with 16-bit colour, which Pillow silently reads as 8-bit."""
     import cv2
 
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

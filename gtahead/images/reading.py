@@ -59,7 +59,7 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class Header:
-    """What an image says of itself before it is decoded.
+    """What is known about an image before it is decoded.
 
     Attributes:
         format: JPEG, PNG, WEBP, BMP or another that Pillow knows.
@@ -92,7 +92,7 @@ R = TypeVar("R")
 
 
 def _limited(decode: Callable[P, R]) -> Callable[P, R]:
-    """Return a decoder a limit of time and a name for the lack of memory.
+    """Give a decoder a time limit, and turn a lack of memory into an ImageError.
 
     It works in a thread of its own. Nothing can stop one that hangs in a library, but its frame is
     set aside and the rest goes on.
@@ -124,7 +124,7 @@ def _limited(decode: Callable[P, R]) -> Callable[P, R]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file whole, if it is one.
+    """Read a whole file, if it is a regular one.
 
     Raises:
         ImageError: missing, no regular file (a pipe would be waited for), larger than
@@ -197,7 +197,7 @@ PEEKED = 262_144
 
 
 def peek(path: Path) -> Header:
-    """Read an image's header without reading the image, and see whether its end is there.
+    """Read an image's header without the whole image, and check that the file's end is there.
 
     Raises:
         ImageError: as `read_header`, or cut short.
@@ -279,7 +279,7 @@ def decode(data: bytes, flags: int) -> npt.NDArray[np.uint8] | None:
 
 
 def decode_rgb(data: bytes) -> npt.NDArray[np.uint8]:
-    """Decode an image to (H, W, 3), upright, red first; 16 bits are taken to 8.
+    """Decode an image to (H, W, 3), upright, red first; 16 bits are reduced to 8.
 
     Raises:
         ImageError: it doesn't decode.
@@ -318,7 +318,7 @@ def _is_cut_short(data: bytes, kind: str) -> bool:
 
 
 def check_health(data: bytes, header: Header) -> None:
-    """Decode an image at an eighth of its size and judge what is there.
+    """Decode an image at an eighth of its size, and refuse one that is truncated or flat.
 
     Raises:
         ImageError: truncated, unreadable, or flat.

@@ -1,4 +1,4 @@
-"""What our own exports say beside labels: the marker, the index of frames, cameras."""
+"""What our own exports contain besides labels: the marker, the index of frames, cameras."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SPLITS_BY_WORD = {
 
 
 def marker_of(root: Path) -> dict[str, Any]:
-    """Read what an export of ours says of itself; empty where it is none.
+    """Read the marker of one of our exports; empty if the folder isn't one.
 
     Raises:
         InputError: it's there, but damaged.
@@ -66,20 +66,20 @@ def _bad_marker(path: Path, what: str) -> InputError:
 
 
 def exported_as(root: Path) -> str | None:
-    """Return as what format a folder was exported by gtahead; None where it wasn't."""
+    """Return the format in which gtahead exported a folder; None if it didn't."""
     name = marker_of(root).get("name")
     return None if name is None else str(name)
 
 
 @dataclass(frozen=True)
 class Index:
-    """`frames.csv` of an export of ours, by image without its extension."""
+    """`frames.csv` of one of our exports, by image name without extension."""
 
     rows: Mapping[str, Mapping[str, str]]
 
     @classmethod
     def of(cls, root: Path) -> Index:
-        """Read it; empty where there is none.
+        """Read the index; empty if there is none.
 
         Raises:
             InputError: it's damaged.
@@ -108,7 +108,7 @@ class Index:
         size_wh: tuple[int, int] | None = None,
         key: Any = None,  # noqa: ANN401 - the format's own
     ) -> LabelledImage:
-        """Return an image its name: the index's, else the sequence and the file's own name."""
+        """Return an image, named as in the index, else by its sequence and its file."""
         row = self.rows.get(_stem(file))
         if row is None:
             return LabelledImage(
@@ -121,7 +121,7 @@ class Index:
 
 
 def _cell(value: str) -> str:
-    """Take away what `storage.csv_cell` put before a formula."""
+    """Remove the quote that `storage.csv_cell` put before a formula."""
     return value[1:] if value[:1] == "'" and storage.csv_cell(value[1:]) == value else value
 
 
@@ -143,7 +143,7 @@ def _size(width: object, height: object) -> tuple[int, int] | None:
 
 
 def about_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Take what a JSON row says of its frame: values under their names, lists of three apart."""
+    """Return what a JSON row says about its frame, with lists of three split into columns."""
     about = {name: value for name, value in row.items() if isinstance(value, str | int | float)}
     for key, names in TRIPLES.items():
         triple = row.get(key)
@@ -212,7 +212,7 @@ def as_number(value: object) -> float | None:
 
 
 def camera_from(about: Mapping[str, Any]) -> Camera | None:
-    """Return the camera that a frame's columns tell of; None where they don't."""
+    """Return the camera in a frame's columns; None if there is none."""
     vfov = as_number(about.get("vfov_deg"))
     if vfov is None or not 0 < vfov < 180:
         return None

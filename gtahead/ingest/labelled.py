@@ -21,7 +21,7 @@ class LabelledImage:
     Attributes:
         sequence: what it belongs to: a folder, or a split.
         frame: its name there.
-        split: that it is in, if that is said.
+        split: that it is in, if known.
         file: the image, relative to the root, whether it is there or not; None where the dataset
             doesn't name it.
         labels: the file of its own labels, relative to the root, if it has one.
@@ -67,7 +67,7 @@ ReadOne = Callable[[LabelledImage, Findings, Where], Columns]
 
 
 def load_each(read: ReadOne, names: Sequence[str]) -> Load:
-    """Make what reads heads image by image; labels that can't be read set their frame aside.
+    """Return a function that reads heads image by image; unreadable labels set a frame aside.
 
     Args:
         read: one image's columns, all of one length. FileNotFoundError says that there are none.
@@ -117,7 +117,7 @@ def own_labels(root: Path, image: LabelledImage) -> Path:
 
 @dataclass
 class Listing:
-    """What a folder holds.
+    """The images in a folder, and how to read their heads.
 
     Attributes:
         images: in order.
@@ -133,7 +133,7 @@ class Listing:
 
     @property
     def by_sequence(self) -> dict[str, list[LabelledImage]]:
-        """Return the images by sequence; one that is in several splits is several."""
+        """The images by sequence; a sequence in several splits counts as several."""
         splits: dict[str, set[str | None]] = {}
         for image in self.images:
             splits.setdefault(image.sequence, set()).add(image.split)
@@ -147,7 +147,7 @@ class Listing:
 
 
 def gathered(parts: Iterable[tuple[int, Columns]], names: Sequence[str]) -> Columns:
-    """Put heads of single images behind one another.
+    """Concatenate the heads of single images.
 
     Args:
         parts: index of the image, and its columns, all of one length.

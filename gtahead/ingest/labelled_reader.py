@@ -49,13 +49,13 @@ def reader_of(
     scan: Callable[[Path], Listing],
     unpack: Callable[[Path, CapturedFrame], bytes] | None = None,
 ) -> Reader:
-    """Make a reader of a format.
+    """Make a reader for a format.
 
     Args:
         name: of the format.
         title: in a few words.
         recognise: why a folder is one; None where it isn't.
-        scan: lists a folder. Called once a process for all its sequences.
+        scan: lists a folder. Called once per process for all its sequences.
         unpack: gives an image that lies inside another file.
     """
 
@@ -110,9 +110,9 @@ def reader_of(
 
 
 def _kept_inside(image: LabelledImage) -> LabelledImage:
-    """Take away a file that isn't within the dataset's folder, or that no file can be called.
+    """Drop a file name that leads out of the dataset's folder, or that no file can have.
 
-    A name that can't be a sequence's is treated likewise: its frames are booked where others are.
+    A name that can't be a sequence's is treated likewise: its frames are listed by split.
     """
     home = image.split or "unsafe"
     if image.file is not None and not is_safe_name(image.file):
@@ -124,7 +124,7 @@ def _kept_inside(image: LabelledImage) -> LabelledImage:
 
 
 def _check_marker(root: Path, listing: Listing, findings: Findings) -> None:
-    """Check an export of ours against what it says of itself: no file and no frame may be lost."""
+    """Check one of our exports against its marker: no file and no frame may be missing."""
     marker = marker_of(root)
     files = marker.get("files")
     for name in files if isinstance(files, list) else ():
@@ -144,7 +144,7 @@ def _check_marker(root: Path, listing: Listing, findings: Findings) -> None:
 
 
 def _report_unlisted(root: Path, listing: Listing, findings: Findings) -> None:
-    """Name images that no labels list: frames without heads, or frames that lost theirs?"""
+    """Note images that no labels list."""
     named = {image.file for image in listing.images}
     files = images_below(root).values()
     if any(file in named for file in files):  # images lie where the labels say
@@ -160,7 +160,7 @@ _LISTING_SUFFIXES = {".json", ".jsonl", ".csv", ".txt", ".odgt", ".parquet", ".y
 
 
 def _state(root: Path) -> tuple[Any, ...]:
-    """Return what changes when a folder does: its folders' times, and files that may list images.
+    """Return a folder's state: times of its folders, and of the files that may list images.
 
     Files of single images are read each time; only that they are there is remembered.
     """
@@ -281,7 +281,7 @@ def _once_each(
 
 
 def _complete(columns: Columns) -> None:
-    """Add what can be said without being there: points from boxes, running ids."""
+    """Add columns that are missing and can be derived: points from boxes, running ids."""
     if "x" not in columns:
         with np.errstate(invalid="ignore", over="ignore"):  # not-finite is reported of heads
             for name in "xy":
@@ -297,7 +297,7 @@ def _is_there(root: Path, image: LabelledImage) -> bool:
 
 
 def _size_of(root: Path, image: LabelledImage, has_images: bool) -> tuple[int, int] | None:
-    """Return an image's own size as its labels mean it; as they say where it can't be looked at."""
+    """Return an image's own size as its labels mean it; the labels' size if it can't be read."""
     if not has_images or image.file is None or image.row is not None:
         return image.size_wh
     try:
@@ -331,7 +331,7 @@ def _guess_sizes(
     *,
     guess: bool,
 ) -> None:
-    """Fill in sizes that neither image nor labels tell: as far as the heads reach."""
+    """Fill in sizes that neither image nor labels give, by how far the heads reach."""
     by_frame = Ragged.from_index(columns["frame_index"], len(sizes))
     for index, size in enumerate(sizes):
         if size is not None:

@@ -1,4 +1,4 @@
-"""What every reader of captures gives: one sequence, with its frames and its heads as columns."""
+"""What every reader of captures returns: one sequence, with its frames and heads as columns."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SequenceSource:
     state: tuple[Any, ...] = ()
 
     def unreadable(self, error: OSError) -> Finding:
-        """Report of labels that the system doesn't give, by their path in the capture."""
+        """Return a finding for labels that the system can't read, by their path in the capture."""
         file = os.path.relpath(error.filename, self.root) if error.filename else self.path
         where = Where(file.replace(os.sep, "/"), self.name)
         return Finding("labels-unreadable", where, detail=error.strerror or str(error))
@@ -49,10 +49,10 @@ class SequenceSource:
 
 @dataclass(frozen=True)
 class LayerFiles:
-    """One shot of a frame whose people were drawn in several goes.
+    """One shot of a frame whose people were drawn in several passes.
 
     Attributes:
-        shown: the screen with this go's people.
+        shown: the screen with the people of this pass.
         empty: the screen without them; None where it is missing.
         stencil: bytes, row by row, that tell people from the rest.
     """
@@ -73,7 +73,7 @@ class CapturedFrame:
         sha256: of the image, where the capture recorded it.
         fault: code of a finding, noted by the reader, that sets the frame aside; it stays listed
             so that its heads are booked with it.
-        layers: where the tool drew its people in several goes, the shots that the image is put
+        layers: where the tool drew its people in several passes, the shots that the image is put
             together from, relative to the root; `file` is the first of them.
         ground_m: height of the ground in the world, z, where people stand on one level.
         weather: where it isn't the sequence's.
@@ -97,7 +97,7 @@ class CapturedFrame:
 
 @dataclass
 class CapturedSequence:
-    """One sequence, read: frames in order, heads sorted by frame and id.
+    """One sequence as read: frames in order, heads sorted by frame and id.
 
     Attributes:
         name: of the sequence.
@@ -131,7 +131,7 @@ class CapturedSequence:
 
 
 class BrokenSequence(Exception):  # noqa: N818 - a verdict on data, not a fault of the program
-    """The sequence is set aside whole; the finding that says why is already noted."""
+    """The whole sequence is set aside; the finding that says why is already noted."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ SIMULATION = "simulation.json"
 
 
 def simulation_of(folder: Path) -> dict[str, Any]:
-    """Read what a simulated sequence says of itself; empty where it is none of ours."""
+    """Read the description of a simulated sequence; empty if gtahead didn't simulate it."""
     try:
         document = orjson.loads((folder / SIMULATION).read_bytes())
     except (OSError, ValueError):
@@ -190,7 +190,7 @@ def simulation_of(folder: Path) -> dict[str, Any]:
 
 
 def mark_simulated(sequence: CapturedSequence, folder: Path) -> None:
-    """Mark it in a sequence that was simulated."""
+    """Mark a sequence as simulated if its folder says so."""
     document = simulation_of(folder)
     sequence.simulated = bool(document)
     kept = ("tool", "licence", "seed")

@@ -15,10 +15,10 @@ _COMMANDING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u
 
 
 def can_name_a_sequence(name: str) -> bool:
-    """Return whether a name can stand in file names, tables, pages and terminals alike.
+    """Return whether a name is safe in file names, tables, pages and terminals.
 
     It leaves room for a suffix in the file system's 255 bytes and is valid Unicode; it has no
-    control characters, doesn't begin as a spreadsheet's formula, nor as what is being written.
+    control characters, and begins neither like a formula nor like a file being written.
     """
     try:
         fits = len(name.encode("utf-8")) <= MAX_NAME_BYTES
@@ -43,6 +43,6 @@ def frame_name(number: int) -> str:
 
 
 def is_safe_name(file: str) -> bool:
-    """Return whether a dataset may name this file: relative, below its folder, of usual length."""
+    """Return whether a dataset may name this file: relative, below its folder, and not too long."""
     short = all(len(os.fsencode(part)) < 256 for part in file.split("/"))
     return short and len(file) < 4096 and "\0" not in file and storage.is_safe_relative(file)

@@ -34,7 +34,7 @@ _LOSE_HEADS = ("not-finite", "head-misplaced")
 def frames_around(
     lost: Mapping[int, int | None], lines: Ints, frames: Ints
 ) -> list[tuple[int, int]]:
-    """Return which frames unreadable lines are of, or may be of, by their neighbours in the file.
+    """Return the frames that unreadable lines may belong to, by their neighbours in the file.
 
     Args:
         lost: frame number by line; None where that can't be read either.
@@ -59,7 +59,7 @@ LAST_FRAME = 10**18
 
 
 def frames_within(spans: Iterable[tuple[int, int]], numbers: Ints) -> set[int]:
-    """Return the indices, into (F,) ascending frame numbers, of frames in stretches of numbers."""
+    """Return the indices of frames whose numbers, (F,) ascending, lie in one of the spans."""
     found: set[int] = set()
     for low, high in spans:
         first, last = np.searchsorted(numbers, low), np.searchsorted(numbers, high, "right")
@@ -89,7 +89,7 @@ class HeadRows:
         return len(self.columns["head_id"])
 
     def place(self, row: int, field_name: str | None = None) -> Where:
-        """Return where a row stands."""
+        """Return the location of a row."""
         line = None if self.lines is None else f"line {self.lines[row]}"
         parts = [part for part in (line, field_name) if part]
         if self.names is None:
@@ -146,7 +146,7 @@ class HeadRows:
         values: Callable[[list[int]], Mapping[int, object]] | None = None,
         details: Callable[[int], str] | None = None,
     ) -> None:
-        """Note the rows where `wrong` is true, and take them out."""
+        """Note the rows where `wrong` is true, and drop them."""
         count = self.note(code, wrong, findings, field_name, values, details)
         if count:
             flow.drop(code, count)
@@ -199,7 +199,7 @@ def settle_heads(
     flow: Flow,
     spelt: Callable[[str, list[int]], Mapping[int, object]] | None = None,
 ) -> Columns:
-    """Take out heads that can't be, note what is odd, sort by frame and id.
+    """Drop impossible heads, note odd ones, and sort by frame and id.
 
     Args:
         rows: as read; `frame_index` is -1 where a head's frame isn't known.
@@ -264,7 +264,7 @@ _FLAGS = ("occluded", "self_occluded", "ignore")
 
 
 def _clear_impossible(rows: HeadRows, findings: Findings) -> None:
-    """Turn values that can't be (a visibility of 1.5, an infinite joint) into unknown ones."""
+    """Replace impossible values (a visibility of 1.5, an infinite joint) with unknown ones."""
     for name, values in list(rows.columns.items()):
         if name in _FLAGS:
             wrong = (values < -1) | (values > 1)

@@ -26,7 +26,7 @@ PATIENCE_S = 30.0
 
 @dataclass(frozen=True)
 class Crashed:
-    """Stands for the result of a unit whose worker died each time that it was tried."""
+    """The result of a unit whose worker died each time it was tried."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _lock_of(path: Path) -> bytes | None:
 
 @dataclass(frozen=True)
 class _Unit(Generic[Task, Result]):
-    """A unit with what a worker has to have for it."""
+    """A unit with what a worker needs to run it."""
 
     function: Callable[[Task], Result]
     task: Task
@@ -95,7 +95,7 @@ def run_on_cluster(
 ) -> Generator[tuple[str, Result | Crashed], None, None]:
     """Run `function` on every unit and yield (key, result) as they end, in any order.
 
-    A unit whose worker is lost runs again on another one, by the scheduler's doing.
+    If a unit's worker is lost, the scheduler runs the unit again on another one.
 
     Args:
         function: importable by name and idempotent; its tasks and results can be pickled.

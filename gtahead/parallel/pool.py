@@ -90,7 +90,7 @@ def run_all(
     scheduler: str | None = None,
     folders: Sequence[Path] = (),
 ) -> Generator[tuple[str, Result], None, None]:
-    """Run `function` on every unit as `run_units` does, where the whole is nothing without each.
+    """Run `function` on every unit as `run_units` does; a unit that can't be run is an error.
 
     Args:
         function: as for `run_units`.
@@ -115,14 +115,14 @@ def run_all(
 
 
 def _die_with_parent(lifeline: Connection) -> None:
-    """Wait for the main process to close its end, by intent or by dying, and go too."""
+    """Wait until the main process closes its end or dies, then exit."""
     with suppress(EOFError, OSError):
         lifeline.recv()
     os._exit(1)
 
 
 def _prepare_worker(lifeline: Connection) -> None:
-    """Make a fresh process a good worker: one thread, deaf to Ctrl-C, bound to its parent."""
+    """Set up a worker process: one thread, deaf to Ctrl-C, ending with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides what Ctrl-C means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     single_threaded()
@@ -198,7 +198,7 @@ class _Pool:
         )
 
     def submit(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
-        """Hand over a unit; this may start a worker, which a signal must not find half-known."""
+        """Submit a unit; as this may start a worker, signals are held back."""
         with _signals_held_back(), _no_main_module(), _as_workers_begin():
             return self.executor.submit(function, task)
 

@@ -46,7 +46,7 @@ class Images:
 
     @cached_property
     def _by_name(self) -> Mapping[str, int]:
-        """Find images by their ids; by the frame's name alone where it's the only one of it."""
+        """The rows of images by id, and by the frame's name alone where that is unique."""
         frames = Counter(PurePosixPath(name).name for name in self.ids)
         found = {}
         for row, name in enumerate(self.ids):
@@ -69,7 +69,7 @@ class Images:
         return found
 
     def find(self, key: ImageKey) -> int | None:
-        """Return the row of an image, None where there is no such one."""
+        """Return the row of an image; None if there is no such image."""
         if isinstance(key, tuple):
             return self._by_order.get(key)
         if isinstance(key, int):
@@ -178,8 +178,8 @@ def geometry_hints(predictions: Predictions, images: Images, findings: Findings,
     if _check_corners(predictions, images, findings, location):
         return
     if swapped > 0.99 and inside < 0.95:
-        reported = f"{inside:.0%} lie in their images, with x and y exchanged {swapped:.0%}"
-        findings.add("looks-swapped", location, detail=reported)
+        detail = f"{inside:.0%} lie in their images, with x and y exchanged {swapped:.0%}"
+        findings.add("looks-swapped", location, detail=detail)
     elif (factor := _common_factor(xy, sizes, of)) is not None:
         findings.add(
             "looks-resized", location, detail=f"to about {factor:.3g} of the width and height"
@@ -221,6 +221,6 @@ def _check_corners(
     beyond = (given[:, :2] + given[:, 2:] > sizes + 1).any(axis=1)
     if as_corners.mean() <= 0.99 or beyond.mean() <= 0.3:
         return False
-    reported = f"{beyond.mean():.0%} reach out of their images, as corners none does"
-    findings.add("looks-like-corners", location, detail=reported)
+    detail = f"{beyond.mean():.0%} reach out of their images, as corners none does"
+    findings.add("looks-like-corners", location, detail=detail)
     return True

@@ -58,12 +58,12 @@ class Predictions:
 
     @property
     def method(self) -> dict[str, Any]:
-        """What the file says of the method: name, threshold, threshold_selected_on."""
+        """What the file says about the method: name, threshold, threshold_selected_on."""
         return dict(self.header.get("method") or {})
 
     @property
     def dataset(self) -> dict[str, Any]:
-        """What the file says of the data: name, split, fingerprint."""
+        """What the file says about the data: name, split, fingerprint."""
         return dict(self.header.get("dataset") or {})
 
     def taken(self, rows: Ints) -> Predictions:

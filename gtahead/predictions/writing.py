@@ -21,7 +21,7 @@ DECIMALS = 3
 
 
 def check_target(path: str | Path) -> None:
-    """Check before the work whether a prediction file can be written there.
+    """Check, before the work begins, whether a prediction file can be written there.
 
     Raises:
         InputError: there is no such folder.
@@ -64,7 +64,7 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
 
 
 def header_of(predictions: Predictions) -> dict[str, Any]:
-    """Return what stands above the predictions."""
+    """Return the header of a prediction file."""
     return {
         "format": FORMAT,
         "version": 1,

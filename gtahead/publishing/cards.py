@@ -1,4 +1,4 @@
-"""The card: YAML that `datasets` and the hub read, and the page that people do.
+"""The card: YAML that `datasets` and the hub read, and the page that people read.
 
 What follows from the data stands in marked blocks, which are filled anew; everything else is the
 publisher's and stays. A block whose marks somebody removed is the publisher's too.
@@ -63,7 +63,7 @@ _HEADINGS = {
 
 @cache
 def _template() -> jinja2.Template:
-    """Return the card that every new one begins as: its blocks are what the data says."""
+    """Return the template of a card, whose blocks are filled from the data."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -142,7 +142,7 @@ _MARK = re.compile(r"(?:<!-- gtahead:(begin|end) (\w+) -->|# gtahead:(begin|end)
 
 
 def _mark(line: str) -> tuple[str, str] | None:
-    """Read a line that is a mark: `begin` or `end`, and the block's name."""
+    """Parse a line that is a mark: `begin` or `end`, and the block's name; else None."""
     match = _MARK.fullmatch(line)
     if match is None:
         return None
@@ -151,7 +151,7 @@ def _mark(line: str) -> tuple[str, str] | None:
 
 
 def _block(text: str, name: str) -> str | None:
-    """Return what is between a block's marks, which are known to fit; None where they aren't."""
+    """Return the text between a block's marks, which are known to match; None if there are none."""
     lines = text.splitlines(keepends=True)
     marks = {_mark(line): position for position, line in enumerate(lines) if _mark(line)}
     if ("begin", name) not in marks or ("end", name) not in marks:
@@ -325,12 +325,12 @@ def _tool(source: dict[str, Any]) -> str:
 
 
 def _no_html(text: str) -> str:
-    """Let a fact be text and Markdown, but no tag and none of our marks."""
+    """Escape tags and our own marks in a fact; Markdown stays as it is."""
     return text.replace("<", "&lt;")
 
 
 def _plain(text: str) -> str:
-    """Keep a captured text from being anything but text in the page."""
+    """Replace characters that could be more than plain text on the page."""
     return re.sub(r"[^\w .,:;()/+-]", " ", text)[:200]
 
 

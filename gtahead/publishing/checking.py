@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
-import subprocess
-import sys
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gtahead import schemas, storage
+from gtahead import storage
 from gtahead.arrays import Progress
 from gtahead.dataset import FRAMES, SPLITS, Dataset, read_manifest
 from gtahead.errors import InputError, ResourceError, Where, as_size
 from gtahead.findings import Findings
 from gtahead.publishing import cards, croissant
 from gtahead.publishing.facts import LICENCES
+from gtahead.publishing.loadable import check_loading, check_records
 from gtahead.publishing.releases import (
     CARD,
     CROISSANT,
@@ -36,15 +30,10 @@ from gtahead.publishing.releases import (
 from gtahead.tables.hub import each_image, shard_facts
 from gtahead.validation.dataset import check_dataset
 
-LOADER = Path(__file__).with_name("loading.py")
-
-AREA_TOLERANCE = 1e-6
-"""How far the sums of boxes' areas may be apart, relative: they are float32 on the hub."""
-
 
 @dataclass
 class CheckReport:
-    """What a check came to.
+    """The result of a check.
 
     Attributes:
         release: what was checked.
@@ -120,9 +109,9 @@ def check(
         broken = True
         findings.add("bad-croissant", Where(CROISSANT, field=location or None), detail=what)
     if load and whole:
-        _check_loading(report, python)
+        report.datasets, report.loaded = check_loading(opened, findings, python)
         if not broken:
-            _check_records(report)
+            report.records = check_records(opened, findings)
     return report
 
 
@@ -171,177 +160,9 @@ def _check_images(release: Release, findings: Findings) -> None:
         findings.add("count-differs", Where("data", field="images"), f"{seen:,}", said)
 
 
-def _check_loading(report: CheckReport, python: str | None) -> None:
-    """Let `datasets` load it in a process of its own, offline, and compare."""
-    folder = report.release.folder.absolute()
-    with tempfile.TemporaryDirectory(prefix="gtahead-") as cache:
-        # `datasets` takes a path for a pattern: so a folder without odd characters in its name.
-        link = Path(cache) / "release"
-        for one in (
-            CARD,
-            *(f.path for f in (*report.release.shards, *report.release.label_shards)),
-        ):
-            (link / one).parent.mkdir(parents=True, exist_ok=True)
-            (link / one).symlink_to(folder / one)
-        try:
-            done = subprocess.run(  # noqa: S603 - our own script
-                [python or sys.executable, "-I", str(LOADER), str(link), f"{cache}/cache"],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        except OSError as error:
-            raise _no_loader(python, error.strerror or str(error)) from error
-    if done.returncode:
-        if "No space left" in done.stderr:
-            raise ResourceError(
-                "no space for the cache of `datasets`",
-                where=Where(tempfile.gettempdir()),
-                remedy="free space, or name another folder in TMPDIR",
-            )
-        if "No module named 'datasets'" in done.stderr:
-            raise _no_loader(python, "it has no `datasets`")
-        last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "")
-        report.findings.add("loads-differently", Where(str(folder)), detail=last)
-        return
-    try:
-        found = json.loads(done.stdout)
-    except ValueError as error:
-        raise _no_loader(python, "it isn't a Python") from error
-    report.datasets, report.loaded = found["datasets"], found["configurations"]
-    for location, said, is_ in _differences(report):
-        detail = f"{said} by the manifest"
-        report.findings.add("loads-differently", Where(field=location), str(is_), detail)
-
-
-def _no_loader(python: str | None, why: str) -> ResourceError:
-    return ResourceError(
-        f"the other Python can't load it: {why}",
-        where=Where(python or sys.executable),
-        remedy="give --python the Python of an environment that has `datasets`",
-    )
-
-
-def _differences(report: CheckReport) -> Iterator[tuple[str, object, object]]:
-    """Yield where what was loaded differs from what it should be: location, should, is."""
-    release = report.release
-    expected = expected_sums(release)
-    names = ["annotations", *(["default"] if release.facts.images == "original" else [])]
-    if sorted(report.loaded) != sorted(names):
-        yield "configurations", ", ".join(sorted(names)), ", ".join(sorted(report.loaded))
-        return
-    for name in names:
-        for mode, splits in report.loaded[name].items():
-            position = f"{name}, {mode}"
-            if sorted(splits) != sorted(expected):
-                yield position, ", ".join(sorted(expected)), ", ".join(sorted(splits))
-                continue
-            for split, sums in splits.items():
-                here = f"{position}, {split}"
-                for key in ("frames", "heads", "ignored", "empty"):
-                    if sums[key] != expected[split][key]:
-                        yield f"{here}, {key}", expected[split][key], sums[key]
-                area = expected[split]["box_area"]
-                if abs(sums["box_area"] - area) > AREA_TOLERANCE * max(1.0, abs(area)):
-                    yield f"{here}, area of boxes", f"{area:.3f}", f"{sums['box_area']:.3f}"
-                if sums["names"] != ["head"]:
-                    yield f"{here}, class names", "head", ", ".join(sums["names"])
-                if name == "default" and sums["frames"] and sums.get("first_image") is None:
-                    yield f"{here}, first image", "an image", "none"
-
-
-def expected_sums(release: Release) -> dict[str, dict[str, Any]]:
-    """Sum up the labels, by split, as users of `datasets` have to find them."""
-    dataset = release.dataset
-    sums: dict[str, dict[str, Any]] = {}
-    for split in SPLITS:
-        part = dataset.select(split=split)
-        if not len(part):
-            continue
-        mine: dict[str, Any] = {"frames": len(part), "heads": 0, "ignored": 0, "empty": 0}
-        mine["box_area"] = 0.0
-        for frame in part:
-            boxed = (frame.boxes_xyxy[:, 2:] > frame.boxes_xyxy[:, :2]).all(axis=1)
-            counted = frame.counted & boxed
-            mine["heads"] += int(counted.sum())
-            mine["ignored"] += int(((frame.status == "ignored") & boxed).sum())
-            mine["empty"] += not counted.any()
-            sides = frame.boxes_xyxy[counted, 2:] - frame.boxes_xyxy[counted, :2]
-            mine["box_area"] += float((sides[:, 0] * sides[:, 1]).sum())
-        sums[split] = mine
-    return sums
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep libraries from logging into what the command prints."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.disable(before)
-
-
-def _check_records(report: CheckReport) -> None:
-    """Validate with mlcroissant, and read the first record of each record set."""
-    release = report.release
-    with _quiet(), tempfile.TemporaryDirectory(prefix="gtahead-") as folder:
-        import mlcroissant
-
-        path = release.folder / CROISSANT
-        location = Where(CROISSANT)
-        try:
-            whole = mlcroissant.Dataset(
-                jsonld=str(path.absolute()), mapping={"repo": str(release.folder.absolute())}
-            )
-        except Exception as error:  # noqa: BLE001 - whatever another library finds wrong
-            report.findings.add("bad-croissant", location, detail=_first_line(error))
-            return
-        for problem in sorted(whole.metadata.issues.errors | whole.metadata.issues.warnings):
-            report.findings.add("bad-croissant", location, detail=_first_line(problem))
-        # A record set is read whole before its first record comes: let it be one file of each.
-        small = Path(folder) / CROISSANT
-        document = schemas.parse_json(path.read_bytes(), CROISSANT)
-        storage.write_json(small, _narrowed(document, release))
-        sample = mlcroissant.Dataset(
-            jsonld=str(small), mapping={"repo": str(release.folder.absolute())}
-        )
-        for one in sample.metadata.record_sets:
-            try:
-                record = next(iter(sample.records(one.id)), None)
-            except Exception as error:  # noqa: BLE001 - whatever another library finds wrong
-                cause = error.__cause__ or error
-                report.findings.add(
-                    "bad-croissant", Where(CROISSANT, field=one.id), detail=_first_line(cause)
-                )
-                continue
-            report.records[one.id] = sorted(record or ())
-            if record is None:
-                detail = "its record set is empty"
-                report.findings.add("bad-croissant", Where(CROISSANT, field=one.id), detail=detail)
-
-
-def _narrowed(document: Mapping[str, Any], release: Release) -> dict[str, Any]:
-    """Let every set of files be its first one."""
-    distribution = []
-    for one in document["distribution"]:
-        if str(one.get("@type", "")).endswith("FileSet"):
-            folder = str(one["includes"]).partition("/")[0]
-            first = [file.path for file in release.files if file.path.startswith(f"{folder}/")]
-            one = {**one, "includes": first[0]} if first else one  # noqa: PLW2901 - in its place
-        distribution.append(one)
-    return {**document, "distribution": distribution}
-
-
-def _first_line(problem: object) -> str:
-    lines = [line.strip(" -") for line in str(problem).splitlines() if line.strip(" -")]
-    return lines[0] if lines else type(problem).__name__
-
-
 @dataclass
 class VerifyReport:
-    """What a comparison of files with their manifest came to.
+    """The result of comparing files with their manifest.
 
     Attributes:
         path: as given.
@@ -555,7 +376,7 @@ def _check(found: UploadPlan) -> None:
 
 
 def _public(release: Release) -> list[str]:
-    """Return in words what anybody will see."""
+    """Describe in words what anybody will be able to see."""
     facts, document = release.facts, release.manifest.document
     statistics = document["statistics"]
     block = document["release"]

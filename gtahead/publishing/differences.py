@@ -31,7 +31,7 @@ _FRAME_FACTS = tuple(
 
 @dataclass
 class DatasetDifference:
-    """What one dataset has that another hasn't.
+    """The differences between two datasets.
 
     Attributes:
         old: the first.
@@ -58,7 +58,7 @@ class DatasetDifference:
 
     @property
     def level(self) -> str:
-        """`major`: something that was there is other or gone; `minor`: added; `patch`: the same."""
+        """`major`: data changed or is gone; `minor`: data was added; `patch`: the same data."""
         if self.policy is not None or any(not kind.endswith("added") for kind in self.counts):
             return "major"
         if any(kind in ("frames added", "sequences added", "images added") for kind in self.counts):
@@ -189,8 +189,8 @@ def _compare_frames(
     found.note("images changed", len(images), images)
     if same:
         return
-    reported = [name for name in both if any(old[name][k] != new[name][k] for k in _FRAME_FACTS)]
-    found.note("frames whose facts changed", len(reported), reported)
+    changed = [name for name in both if any(old[name][k] != new[name][k] for k in _FRAME_FACTS)]
+    found.note("frames whose facts changed", len(changed), changed)
     _compare_heads(first, second, sequence, set(both), found)
 
 

@@ -1,4 +1,4 @@
-"""What a publisher says of a release: names, terms, rights. The rest follows from the dataset."""
+"""What a publisher says about a release: name, terms, rights. The rest follows from the dataset."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PLACEHOLDERS = re.compile(
 
 @dataclass(frozen=True)
 class Facts:
-    """What a publisher says of a release.
+    """What a publisher says about a release.
 
     Attributes:
         repo: OWNER/NAME on the hub.
@@ -110,7 +110,7 @@ class Facts:
 
     @property
     def licence_url(self) -> str:
-        """Where the terms stand."""
+        """The URL of the licence's terms."""
         if self.licence == OTHER:
             return f"{self.url}/blob/main/LICENSE"
         return f"https://spdx.org/licenses/{LICENCES[self.licence]}.html"

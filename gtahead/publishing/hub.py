@@ -1,4 +1,4 @@
-"""The Hugging Face hub: what is there, sending what is missing, seeing that it arrived.
+"""The Hugging Face hub: list what is there, send what is missing, verify what arrived.
 
 Everything goes through huggingface_hub, which finds the token (`HF_TOKEN`, or what `hf auth login`
 keeps), retries what may be retried, and sends no blob twice. Only `push` writes.
@@ -44,7 +44,7 @@ class Remote:
     sha256: str | None
     git_sha1: str
 
-    def supports(self, path: Path, sha256: str) -> bool:
+    def matches(self, path: Path, sha256: str) -> bool:
         """Return whether it is the same as a local file."""
         if self.bytes != path.stat().st_size:
             return False
@@ -53,7 +53,7 @@ class Remote:
 
 @dataclass
 class PushReport:
-    """What a push did, or would do.
+    """The result of a push, or of a dry run.
 
     Attributes:
         repo: OWNER/NAME.
@@ -106,7 +106,7 @@ def publish(
     load: bool | None = None,
     on_progress: Progress | None = None,
 ) -> PushReport:
-    """Upload a release, and see that it arrived.
+    """Upload a release, and verify that it arrived.
 
     A push that was stopped goes on with the same call: what is there isn't sent again. Up to
     `FILES_A_COMMIT` files go in one commit.
@@ -155,7 +155,7 @@ def publish(
 
 
 def _refuse_unfit(release: Release, on_progress: Progress | None, *, load: bool) -> None:
-    """Check it all again: a shard that changed since is found here."""
+    """Check the release again, and refuse one that isn't fit to be published."""
     found = check(release.folder, load=load, on_progress=on_progress).findings
     for finding in found:
         if finding.severity is Severity.ERROR:
@@ -204,7 +204,7 @@ def _push(
     report.sent = [
         name
         for name, sha256 in local.items()
-        if name not in there or not there[name].supports(release.folder / name, sha256)
+        if name not in there or not there[name].matches(release.folder / name, sha256)
     ]
     report.sent_bytes = sum((release.folder / name).stat().st_size for name in report.sent)
     commits = _commits(report.sent)
@@ -232,10 +232,10 @@ def _set_tag(
     local: dict[str, str],
     tag: str,
 ) -> None:
-    """Name this state; a tag that stands for another one stays.
+    """Tag this state; a tag that exists for another state is refused.
 
     Raises:
-        InputError: it does.
+        InputError: the tag exists for another state.
     """
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -246,7 +246,7 @@ def _set_tag(
             raise
         there = remote_files(api, report.repo, tag)
         if any(
-            name not in there or not there[name].supports(release.folder / name, sha256)
+            name not in there or not there[name].matches(release.folder / name, sha256)
             for name, sha256 in local.items()
         ):
             raise InputError(
@@ -259,12 +259,12 @@ def _set_tag(
 
 
 def _literally(name: str) -> str:
-    """Write a path so that it matches itself alone where patterns are expected."""
+    """Escape a path so that, as a pattern, it matches only itself."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _commits(names: Sequence[str]) -> list[list[str]]:
-    """Cut files into commits: one, or several of which the last makes it whole."""
+    """Cut files into commits: one, or several of which the last completes the release."""
     if len(names) <= FILES_A_COMMIT:
         return [list(names)] if names else []
     first = [name for name in names if name not in _TEXTS_LAST]
@@ -274,7 +274,7 @@ def _commits(names: Sequence[str]) -> list[list[str]]:
 
 
 def _hashes(release: Release) -> dict[str, str]:
-    """Return the sha256 of every local file: those listed as they were staged and just checked."""
+    """Return the sha256 of every local file; listed files were just checked against theirs."""
     known = {one.path: one.sha256 for one in release.files}
     return {
         name: known.get(name) or storage.sha256_of(release.folder / name)
@@ -303,7 +303,7 @@ def _stale(
     *,
     overwrite: bool,
 ) -> list[str]:
-    """Return which files of an older release go; refuse to write into something else.
+    """Return the files of an older release to delete; refuse a repository with other content.
 
     Raises:
         InputError: other content is there.
@@ -336,7 +336,7 @@ def _stale(
         for name in there
         if older is None
         and name in local
-        and not there[name].supports(release.folder / name, local[name])
+        and not there[name].matches(release.folder / name, local[name])
     )
     if (foreign or differing) and not overwrite:
         raise InputError(
@@ -376,7 +376,7 @@ def _verify(api: Any, release: Release, report: PushReport, local: dict[str, str
     there = remote_files(api, report.repo, report.revision)
     for name, sha256 in local.items():
         found = there.get(name)
-        if found is None or not found.supports(release.folder / name, sha256):
+        if found is None or not found.matches(release.folder / name, sha256):
             raise InputError(
                 "the hub doesn't hold what was sent" if found else "the file isn't on the hub",
                 where=Where(f"{report.repo}/{name}"),
@@ -410,7 +410,7 @@ def download(
 
 @contextmanager
 def client_bars(*, shown: bool) -> Iterator[None]:
-    """Show the client's progress bars or not: it draws them into files and pipes too."""
+    """Show or hide the client's progress bars, which it also draws into files and pipes."""
     if find_spec("huggingface_hub") is None:  # what needs it says so
         yield
         return
@@ -440,7 +440,7 @@ _STATUS = {
 def naming_hub_errors(
     repo: str, *, again: str = "run the same command again: what is there isn't sent again"
 ) -> Iterator[None]:
-    """Turn what the hub and the network answer into an error with its location.
+    """Turn errors of the hub and of the network into one with its location.
 
     Raises:
         ResourceError: for any of it.

@@ -15,7 +15,7 @@ from typing import Any
 
 
 def _sums(rows: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever `datasets` gives
-    """Sum up rows: what two ways to the same data have to agree in."""
+    """Sum up rows, to compare two ways of loading the same data."""
     found: dict[str, Any] = {"frames": 0, "heads": 0, "ignored": 0, "box_area": 0.0, "empty": 0}
     for row in rows:
         boxes = row["objects"]["bbox"]
@@ -37,7 +37,7 @@ def _about(features: Any) -> dict[str, Any]:  # noqa: ANN401 - `datasets`' Featu
 
 
 def _image(split: Any) -> list[int] | None:  # noqa: ANN401 - a Dataset of `datasets`
-    """Decode a split's first image; its size."""
+    """Decode a split's first image, and return its size."""
     for row in split:
         image = row["image"]
         return None if image is None else [image.width, image.height]

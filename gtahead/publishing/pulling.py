@@ -1,4 +1,4 @@
-"""Back again: a dataset from a release, on the hub or in a folder."""
+"""Make a dataset from a release, on the hub or in a folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gtahead.validation.dataset import check_dataset
 
 @dataclass
 class PullReport:
-    """What a pull came to.
+    """The result of a pull.
 
     Attributes:
         out: the dataset's folder.
@@ -64,7 +64,7 @@ def pull(
     overwrite: bool = False,
     on_progress: Progress | None = None,
 ) -> PullReport:
-    """Make a dataset of a release; it has the same fingerprints as the one it was made of.
+    """Make a dataset from a release, with the fingerprints of the dataset that was published.
 
     Every file is compared with its hash, every label against the fingerprints.
 
@@ -174,7 +174,7 @@ def _refuse_damaged(findings: Findings, source: str) -> None:
 def _make(
     release: Release, target: Path, images: str, on_progress: Progress | None
 ) -> dict[str, Any]:
-    """Make the dataset of a release's files."""
+    """Make the dataset from a release's files."""
     findings = Findings()
     wanted = release
     if images == "none":
@@ -218,7 +218,7 @@ def _make(
 
 
 def _extract(release: Release, dataset: Dataset, target: Path) -> dict[str, str]:
-    """Write the shards' images as files; return each frame's."""
+    """Write the shards' images as files, and return each frame's file."""
     columns = dataset.frames(["frame_id", "sequence", "frame", "sha256"])
     known = {
         (sequence, frame): (frame_id, sha256)

@@ -1,4 +1,4 @@
-"""Put a user's own frames to published labels: by hash, exact first, then by how they look."""
+"""Match a user's own frames with published labels: by exact hash, then by how they look."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Match:
 
 @dataclass
 class RebuildReport:
-    """What matched.
+    """The result of a rebuild: which frames got an image.
 
     Attributes:
         out: the dataset's folder.
@@ -156,7 +156,7 @@ class _FoundFrame:
 
 
 def check_report(path: Path) -> None:
-    """Refuse a path for the report where something else stands.
+    """Refuse a path for the report where there is something else.
 
     Raises:
         UsageError: no name.
@@ -189,7 +189,7 @@ def rebuild(
     overwrite: bool = False,
     on_progress: Progress | None = None,
 ) -> RebuildReport:
-    """Make a dataset of published labels and one's own frames.
+    """Make a dataset from published labels and one's own frames.
 
     A file belongs to the frame with its sha256. What is left over is compared by difference hash:
     a frame that was saved again, as JPEG or smaller in bytes, is found if it looks like one frame
@@ -410,7 +410,7 @@ def _write(
     *,
     link: bool,
 ) -> None:
-    """Write the dataset: the labels' tables, the images, and what they are known by now."""
+    """Write the dataset: the labels' tables, the images, and their new hashes."""
     (target / "heads").mkdir()
     for name in opened.sequences:
         file = heads_file(name)
@@ -440,7 +440,7 @@ def _write(
 def _place(
     source: Path, frame: _FoundFrame, target: Path, *, exact: bool, link: bool
 ) -> tuple[str, str | None]:
-    """Put an image in; one that isn't the published one is made upright and plain first."""
+    """Add an image to the dataset; one that isn't the published one is prepared first."""
     folder = target / "images" / frame.sequence
     folder.mkdir(parents=True, exist_ok=True)
     if exact:

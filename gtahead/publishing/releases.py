@@ -46,7 +46,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Release:
-    """A release that stands on disk; its manifest was read, its files weren't looked at."""
+    """A release on disk; its manifest was read, its files weren't checked."""
 
     folder: Path
     manifest: Manifest
@@ -88,7 +88,7 @@ class Release:
 
     @property
     def dataset(self) -> Dataset:
-        """Its labels.
+        """The release's labels, as a dataset.
 
         Raises:
             InputError: they are damaged.
@@ -123,7 +123,7 @@ class Release:
 
 
 def is_release(folder: Path) -> bool:
-    """Return whether a release of gtahead's stands there, whatever its state."""
+    """Return whether the folder holds a gtahead release, whatever its state."""
     try:
         return read_manifest(folder).document.get("release") is not None
     except InputError:
@@ -131,7 +131,7 @@ def is_release(folder: Path) -> bool:
 
 
 def files_below(folder: Path) -> Iterator[str]:
-    """Yield the paths of all files below a folder, in order; not locks and what is being written.
+    """Yield the paths of all files below a folder, in order, but for locks and unfinished files.
 
     The hub client's own notes (`.cache`) and git's aren't part of a dataset either.
     """
@@ -178,7 +178,7 @@ def check_files(release: Release, findings: Findings, on_progress: Progress | No
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a file is there; a name that no file can have is none."""
+    """Return whether a file is there; False for a name that no file can have."""
     try:
         return path.is_file()
     except OSError:
@@ -206,9 +206,9 @@ def files_of(dataset: Dataset) -> set[str]:
 
 
 def with_images(document: Mapping[str, Any], frames: Path, count: int, size: int) -> dict[str, Any]:
-    """Return a manifest as it is of the same labels with other images, or without.
+    """Return the manifest of the same labels with other images, or without images.
 
-    What a release's says of the release becomes the origin.
+    The block `release` of a release becomes the block `origin`.
 
     Args:
         document: the manifest.

@@ -68,7 +68,7 @@ def stage(
     scheduler: str | None = None,
     on_progress: Progress | None = None,
 ) -> Release:
-    """Put together what is to be published of a dataset.
+    """Stage a release of a dataset: all that is to be published, in one folder.
 
     Args:
         dataset: the dataset's folder.
@@ -144,7 +144,7 @@ def _write(
     scheduler: str | None,
     on_progress: Progress | None,
 ) -> None:
-    """Write all of a release that is listed and hashed, the manifest last."""
+    """Write all files of a release that are listed and hashed, the manifest last."""
     _write_tables(opened, part)
     _write_shards(opened, part, facts.images, workers, scheduler, on_progress)
     if facts.images == "none":
@@ -155,14 +155,14 @@ def _write(
 
 
 def _changes(opened: Dataset, target: Path) -> str:
-    """Return what is new: against the release that stands there, if one does."""
+    """Describe what is new compared with the release at the target, if there is one."""
     if not (target.is_dir() and is_release(target)):
         return "First release."
     return diff(target, opened.folder).changes
 
 
 def _images(opened: Dataset, images: str | None, *, i_have_rights: bool) -> tuple[str, str | None]:
-    """Return whether images go in, and on whose word."""
+    """Return whether images are included, and by what rights."""
     if images not in (None, "original", "none"):
         raise UsageError("unknown images", value=images, remedy="original or none")
     document = opened.manifest.document
@@ -190,7 +190,7 @@ def _images(opened: Dataset, images: str | None, *, i_have_rights: bool) -> tupl
 
 
 def _licence_of(opened: Dataset) -> str:
-    """Take the captures' licence where they agree on one that the hub knows."""
+    """Return the captures' licence if they agree on one that the hub knows."""
     said = {
         str(source.get("about", {}).get("licence") or "").lower()
         for source in opened.manifest.document["sources"]
@@ -243,7 +243,7 @@ def _terms(facts: Facts, file: str | Path | None, target: Path) -> str:
 
 
 def _refuse_target(target: Path, *, overwrite: bool) -> None:
-    """Refuse to write over anything but a release, with everything in it of the release."""
+    """Refuse to overwrite anything but a release that has no other files in it."""
     location = Where(str(target))
     if target.is_symlink() and not target.exists():
         raise InputError("a link to nowhere stands there", where=location, remedy="remove it")
@@ -279,7 +279,7 @@ def _refuse_target(target: Path, *, overwrite: bool) -> None:
 
 
 def _write_tables(opened: Dataset, part: Path) -> None:
-    """Put the tables in: the frames' without paths of images, the heads' as they are."""
+    """Write the tables: the frames' without paths of images, the heads' as they are."""
 
     def no_files(ids: Sequence[str]) -> list[str | None]:
         return [None] * len(ids)
@@ -324,7 +324,7 @@ def _write_shards(
 
 
 def _write_hashes(opened: Dataset, part: Path, workers: int | None, scheduler: str | None) -> None:
-    """Write what an image is known by, so that others find theirs."""
+    """Write the images' hashes, so that others can match their own frames."""
     columns = opened.frames(["frame_id", "sequence", "file", "sha256"])
     rows = list(zip(*columns.values(), strict=True))
     folder = opened.folder.absolute()  # a worker may stand elsewhere

@@ -18,7 +18,7 @@ MADE_OF = "what is written and what it's made of"
 
 
 def write_target(out: str | Path) -> Path:
-    """Find the folder that a link or a roundabout path means.
+    """Resolve the folder that a link or a relative path refers to.
 
     Raises:
         UsageError: the current folder, which can't be replaced, or no name.
@@ -35,7 +35,7 @@ def write_target(out: str | Path) -> Path:
 
 @contextmanager
 def new_dataset(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Return a folder beside `target` to make a dataset in, as `dataset`; it's renamed at the end.
+    """Yield a folder beside `target`; what is made there as `dataset` is renamed at the end.
 
     What is downloaded into the folder stays where the network or the disk fails, so that the next
     run goes on.
@@ -77,7 +77,7 @@ def _sync(folder: Path) -> None:
 
 
 def _refuse(target: Path, *, overwrite: bool) -> None:
-    """Refuse to write over anything but a dataset, with everything in it of the dataset."""
+    """Refuse to overwrite anything but a dataset that has no other files in it."""
     location = Where(str(target))
     if not target.exists():
         return

@@ -55,7 +55,7 @@ def report(
     gallery: int = FRAMES,
     on_progress: Progress | None = None,
 ) -> ReportDone:
-    """Write a dataset's report: what it holds, how it was made, what was noticed, its looks.
+    """Write a dataset's report: what it holds, how it was made, what was noticed, and how it looks.
 
     The page is one file that needs no network: figures, a gallery whose layers can be switched,
     filters by sequence, density and weather. It is the same for the same dataset.
@@ -101,7 +101,7 @@ def report(
 
 
 def _measures(balance: dict[str, Any] | None) -> list[tuple[str, list[float], float]]:
-    """Return the certificate's rows: measure, shares by split, how far the worst is off."""
+    """Return the certificate's rows: measure, shares by split, largest deviation."""
     if not balance:
         return []
     return [

@@ -11,7 +11,7 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 44
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Return round numbers between two.
+    """Return round numbers between two limits.
 
     Example:
         >>> ticks(0, 97)

@@ -1,4 +1,4 @@
-"""What a report says of a dataset: counted in one pass, one sequence in memory at a time."""
+"""What a report says about a dataset: counted in one pass, one sequence in memory at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEQUENCES_SHOWN = 200
 
 @dataclass
 class Bars:
-    """How many of something fall where.
+    """A histogram: how many of something fall into each bin.
 
     Attributes:
         title: of the distribution.
@@ -46,7 +46,7 @@ class Bars:
 
     @property
     def total(self) -> int:
-        """All that are known."""
+        """How many values are known."""
         return sum(self.counts)
 
     def rows(self) -> list[tuple[str, int, float, float]]:
@@ -80,11 +80,11 @@ class SequenceRow:
 
     @property
     def median(self) -> float:
-        """Of the heads per frame."""
+        """The median number of heads per frame."""
         return float(np.median(self.counts))
 
     def sparkline(self, most: int, width: float = 160, height: float = 28) -> str:
-        """Return the counts as points of a line; long sequences as the most of stretches."""
+        """Return the counts as points of a line; long sequences as the maxima of stretches."""
         parts = np.array_split(self.counts, min(len(self.counts), TIMELINE_POINTS))
         values = np.array([part.max() for part in parts if len(part)], np.float64)
         if len(values) == 1:
@@ -186,7 +186,7 @@ def collect(dataset: Dataset, on_progress: Progress | None = None) -> Collected:
 def _bars(
     counts: Ints, sides: Ints, distances: Ints, shares: Ints, unknown: Mapping[str, int]
 ) -> list[Bars]:
-    """Name what was counted: frames by heads, heads by size, distance and visibility."""
+    """Return the histograms: frames by heads, heads by size, distance and visibility."""
     levels = Counter(density_level(int(count)) for count in counts)
     return [
         Bars(
@@ -272,7 +272,7 @@ def _add_rules(
 def _coverage(
     frames: Mapping[str, list[Any]],
 ) -> tuple[list[tuple[str, list[int]]], list[str], int, int]:
-    """Count frames by weather and time of day: rows, columns, of how many either isn't known."""
+    """Count frames by weather and time of day: rows, columns, and how many lack either."""
     labels = [
         f"{low}–{high} h" for low, high in zip(HOUR_EDGES, [*HOUR_EDGES[1:], 24], strict=True)
     ]

@@ -59,13 +59,13 @@ class Figure:
 
 
 def figures(dataset: Dataset, count: int = FRAMES) -> Iterator[Figure]:
-    """Return frames of as many sequences, weathers and density levels as there are."""
+    """Yield frames of as many sequences, weathers and density levels as possible."""
     for frame_id in chosen(dataset, count):
         yield _figure(dataset[frame_id])
 
 
 def chosen(dataset: Dataset, count: int) -> list[str]:
-    """Choose frames: in turn of each sequence, each time one of a level and weather shown least.
+    """Choose frames from each sequence in turn, each of a level and weather shown least so far.
 
     Frames of a sequence are alike: of each at most `A_SEQUENCE`, or as many as give a dozen.
     """
@@ -93,7 +93,7 @@ def chosen(dataset: Dataset, count: int) -> list[str]:
 
 
 def _spread(turn: int) -> float:
-    """Return a location between 0 and 1, far from the earlier ones (van der Corput's sequence)."""
+    """Return a number between 0 and 1, far from the earlier ones (van der Corput's sequence)."""
     position, step, number = 0.0, 0.5, turn + 1
     while number:
         position += step * (number % 2)
@@ -142,7 +142,7 @@ def _density(frame: Frame) -> str | None:
 
 
 def _paths(frame: Frame) -> Iterator[tuple[str, str, str]]:
-    """Return one path a layer and status: points as lines without length, whose ends are round."""
+    """Yield one path per layer and status; points are lines of no length with round ends."""
     for status in ("absent", "ignored", "counted"):
         mine = np.flatnonzero(np.asarray(frame.status == status))[:POINTS_SHOWN]
         if len(mine) == 0:

@@ -1,4 +1,4 @@
-"""A leaderboard as a static page: results of one dataset, sortable, with honest ranks.
+"""A leaderboard as a static page: results of one dataset, sortable, with shared ranks.
 
 Methods whose intervals reach into the leader's share its rank: the order among them may be the
 choice of sequences. Results of other data, or of older metrics, stand below, greyed, without rank.

@@ -75,7 +75,7 @@ def _metric(name: str, entry: dict[str, Any]) -> list[str]:
 
 
 def _references(document: dict[str, Any]) -> Iterator[list[str]]:
-    """Return what metrics are to be compared with: name, MAE, F1, AP."""
+    """Yield what metrics are to be compared with: name, MAE, F1, AP."""
     for name, values in document["baselines"].items():
         yield [_BASELINES[name], format_metric(values["mae"]), "–", "–"]
     ceilings = document.get("ceilings", {})
@@ -113,7 +113,7 @@ def _charts(score: Score) -> Iterator[Chart]:
 
 
 def _thinned(count: int, most: int) -> list[int]:
-    """Choose rows for a chart: all, or evenly many."""
+    """Choose rows for a chart: all, or at most so many, evenly spaced."""
     rows: list[int] = np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)).tolist()
     return rows
 
@@ -166,7 +166,7 @@ def _curve(score: Score) -> Iterator[Chart]:
 
 
 def _errors(score: Score) -> dict[str, Any] | None:
-    """Return what fixing each kind of error would bring, and better boxes to the heads found."""
+    """Return what fixing each kind of error would bring, and what better boxes would."""
     if score.matching is None:
         return None
     name = f"f1_{score.radius}"
@@ -192,7 +192,7 @@ def _errors(score: Score) -> dict[str, Any] | None:
 
 
 def _groups(document: dict[str, Any]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """Return the tables by group: name, head, rows."""
+    """Yield the tables by group: name, header, rows."""
     for name, listed in document.get("by", {}).items():
         shown = [
             one for one in metrics.BY_GROUP if any(one in row.get("metrics", {}) for row in listed)

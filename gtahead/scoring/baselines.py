@@ -1,4 +1,4 @@
-"""What metrics are worth: what guessing reaches, and what a perfect method could.
+"""What to compare metrics with: what guessing reaches, and what a perfect method could.
 
 - Guessing: every image has the mean count of the training images, or of its own sequence.
 - Decoding: the true heads as peaks of a heatmap, and back. Heads of one cell become one, and a head
@@ -48,7 +48,7 @@ def trivial(ground_truth: GroundTruth) -> dict[str, dict[str, float]]:
 
 
 def ceilings(ground_truth: GroundTruth) -> dict[str, Any]:
-    """Score what is as good as a method can be."""
+    """Score the best that a method can reach."""
     found: dict[str, Any] = {}
     if (ground_truth.images.sizes_wh > 0).all():
         found["decode"] = [_decoded(ground_truth, stride) for stride in STRIDES]
@@ -59,7 +59,7 @@ def ceilings(ground_truth: GroundTruth) -> dict[str, Any]:
 
 
 def _decoded(ground_truth: GroundTruth, stride: int) -> dict[str, float]:
-    """Put the heads into a heatmap's cells, and take the cells' centres for heads."""
+    """Score heads that are moved to the centres of a heatmap's cells."""
     counted = ~ground_truth.ignored
     of = ground_truth.frame_of_heads[counted]
     points = ground_truth.points_xy[counted]
@@ -83,7 +83,7 @@ def _decoded(ground_truth: GroundTruth, stride: int) -> dict[str, float]:
 
 
 def _jittered(ground_truth: GroundTruth) -> Floats | None:
-    """Return the boxes, each off by a draw of its rule's error; None where no error is known."""
+    """Return the boxes, each resized by a random error of its rule; None if no error is known."""
     errors = ground_truth.head_values.get("box_error_px")
     if errors is None or not ground_truth.has_boxes:
         return None

@@ -1,4 +1,4 @@
-"""A valid prediction file in which nothing is found: what a participant fills."""
+"""A valid prediction file in which nothing is found: what a participant fills in."""
 
 from __future__ import annotations
 

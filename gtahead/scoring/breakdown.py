@@ -1,7 +1,7 @@
 """Metrics of parts: of images by weather, hour, location or density, of heads by size and distance.
 
 A head is found or missed, and a false head has no size or distance of its own; so parts of heads
-have a recall alone, parts of images have every metric. A part without anything says n = 0.
+have a recall alone, parts of images have every metric. An empty part has n = 0.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from gtahead.scoring.matching import Matching
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """Parts of images or heads.
+    """A division of images or heads into parts.
 
     Attributes:
         labels: names of the parts.
         of: (F,) or (N,) which part each image or head is of; -1 where it's unknown.
-        of_heads: whether heads are parted, not images.
+        of_heads: whether heads are divided, not images.
     """
 
     labels: list[str]
@@ -36,7 +36,7 @@ class Grouping:
 
 
 def _binned(values: Floats, edges: Sequence[float], unit: str = "") -> tuple[list[str], Ints]:
-    """Part values at edges: below the first, between, from the last on."""
+    """Divide values at edges: below the first, between, from the last on."""
     labels = [f"< {edges[0]:g}{unit}"]
     labels += [f"{a:g}–{b:g}{unit}" for a, b in pairwise(edges)]
     labels.append(f"≥ {edges[-1]:g}{unit}")
@@ -44,7 +44,7 @@ def _binned(values: Floats, edges: Sequence[float], unit: str = "") -> tuple[lis
 
 
 def _density(ground_truth: GroundTruth) -> Grouping:
-    """Part images by NWPU-Crowd's levels of how many heads there are."""
+    """Divide images by NWPU-Crowd's levels of head counts."""
     labels = ["0", "1–100", "101–500", "501–5,000", "> 5,000"]
     return Grouping(
         labels, np.searchsorted([1, 101, 501, 5001], ground_truth.counts, side="right"), False
@@ -100,7 +100,7 @@ GROUPINGS = (
 
 
 def known(name: str, ground_truth: GroundTruth) -> bool:
-    """Return whether the ground truth knows what a breakdown takes."""
+    """Return whether the ground truth has what a breakdown needs."""
     if name in ("weather", "hour", "location"):
         return any(value is not None for value in ground_truth.frame_values.get(name, []))
     if name == "sequence":
@@ -116,7 +116,7 @@ def known(name: str, ground_truth: GroundTruth) -> bool:
 
 
 def parse(names: Sequence[str], ground_truth: GroundTruth) -> dict[str, Grouping]:
-    """Make the groupings that are asked for; `all` are those that the ground truth knows.
+    """Make the groupings that are asked for; `all` means those that the ground truth allows.
 
     Raises:
         UsageError: an unknown one, or one that the ground truth knows nothing of.
@@ -159,7 +159,7 @@ def table(
     states: Mapping[str, Floats],
     matching: Matching | None,
 ) -> list[dict[str, Any]]:
-    """Return a row for each part: how much is in it, and its metrics."""
+    """Return a row for each part: its size, and its metrics."""
     labels = [*grouping.labels, "unknown"]
     of = np.where(grouping.of < 0, len(grouping.labels), grouping.of)
     counted = ~ground_truth.ignored

@@ -1,4 +1,4 @@
-"""Two methods on the same data: is the difference more than the choice of sequences?
+"""Two methods on the same data: is the difference larger than the choice of sequences explains?
 
 In each sequence the two methods' outputs are exchanged or not, and the metric is computed anew from
 the summed states: were the methods alike, the difference seen would be one of these by chance. All
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gtahead import schemas
+from gtahead import schemas, storage
 from gtahead.arrays import Floats
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.scoring import curves, metrics
@@ -60,7 +60,7 @@ class MetricDifference:
         first: metric of the first.
         second: metric of the second.
         interval: of first minus second; None under 6 sequences.
-        p: how likely exchanging reaches such a difference; None where it can't be reported.
+        p: how likely exchanging reaches such a difference; None where it isn't known.
         p_holm: the same, corrected for several comparisons.
         smallest: the smallest difference that this data can tell from none: half the interval.
     """
@@ -100,11 +100,11 @@ class MetricDifference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The first method against each other one.
+    """The first method compared with each of the others.
 
     Attributes:
         first: its name.
-        others: for each other one its name and the differences.
+        others: the name and the differences of each other method.
         sequences: how many there are.
         clustered_by: sequence or image.
     """
@@ -134,11 +134,7 @@ def read_result(path: str | Path) -> dict[str, Any]:
         InputError: it can't be read, or isn't one.
     """
     source = Path(path)
-    try:
-        data = source.read_bytes()
-    except OSError as error:
-        what = error.strerror or str(error)
-        raise InputError("the file can't be read", where=Where(str(source)), value=what) from error
+    data = storage.read_input(source)
     document = schemas.parse_json(data, source.name)
     remedy = "give what `gtahead benchmark --out` wrote"
     if not isinstance(document, dict) or document.get("format") != "gtahead-result":
@@ -154,7 +150,7 @@ def compare(
     *,
     group: str | None = None,
 ) -> Comparison:
-    """Compare the first of several results with each other one.
+    """Compare the first of several results with each of the others.
 
     Args:
         results: result files of the same data.
@@ -298,7 +294,7 @@ def _differences(first: Entrant, second: Entrant, clusters: int) -> list[MetricD
 
 
 def _centred(span: Interval | None, difference: float) -> Interval | None:
-    """Put an interval around the difference: curves are only near the metrics."""
+    """Centre an interval on the difference: curves only approximate the metrics."""
     if span is None:
         return None
     half = (span.high - span.low) / 2
@@ -322,7 +318,7 @@ def _sum_statistics(first: Entrant, second: Entrant) -> tuple[Statistic, Statist
 
 
 def _curve_statistics(one: Curves, other: Curves) -> tuple[Statistic, Statistic, Statistic]:
-    """As `_sum_statistics`, with the cuts of both set side by side by rank."""
+    """Return what `_sum_statistics` does, from curves whose cuts are matched by rank."""
     cuts = max(one.hits.shape[2], other.hits.shape[2])
     one, other = one.with_cuts(cuts), other.with_cuts(cuts)
     both = Curves(
@@ -335,7 +331,7 @@ def _curve_statistics(one: Curves, other: Curves) -> tuple[Statistic, Statistic,
 
 
 def _exchange(statistic: Statistic, names: Sequence[str], clusters: int) -> dict[str, float | None]:
-    """Return how likely exchanged outputs differ as much, for each metric."""
+    """Return for each metric how likely exchanged outputs differ at least as much."""
     if clusters < MIN_FOR_TEST:
         return dict.fromkeys(names)
     if clusters <= EXHAUSTIVE:
@@ -358,7 +354,7 @@ def _exchange(statistic: Statistic, names: Sequence[str], clusters: int) -> dict
 def _holm(
     compared: Sequence[tuple[str, list[MetricDifference]]],
 ) -> list[tuple[str, list[MetricDifference]]]:
-    """Correct each metric's chances for the number of methods that are compared."""
+    """Correct each metric's p-values for the number of methods that are compared."""
     corrected: dict[tuple[int, str], float] = {}
     for metric in {one.metric for _, listed in compared for one in listed}:
         chances = [

@@ -45,7 +45,7 @@ class Curves:
         return len(self.positives)
 
     def with_cuts(self, cuts: int) -> Curves:
-        """Return the curves at more cuts: each holds for several of them."""
+        """Return the curves at more cuts, each of the old ones repeated as needed."""
         there = self.hits.shape[2]
         if not there:
             empty = np.zeros((*self.hits.shape[:2], cuts), np.int32)

@@ -99,7 +99,7 @@ def _by_score(scores: Floats, starts: Ints, cap: int | None) -> tuple[Ints, Ints
 
 
 def _overlaps(boxes: Floats, heads: Floats, ignored: Booleans) -> Floats:
-    """Return (B, N) IoU; of ignored heads the share of the found box that lies on them."""
+    """Return (B, N) IoU; for ignored heads, the share of the found box that lies on them."""
     low = np.maximum(boxes[:, None, :2], heads[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], heads[None, :, 2:])
     inter = np.prod(np.maximum(high - low, 0), axis=2)
@@ -161,7 +161,7 @@ def log_average_miss_rate(detections: Detections) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """Which boxes lie on which heads by more than half: what Jaccard indices are computed from.
+    """The pairs of boxes and heads that overlap by more than half, for Jaccard indices.
 
     Attributes:
         rows: (E,) boxes of pairs whose IoU is over 0.5.
@@ -183,7 +183,7 @@ class Overlaps:
 def overlaps_of(
     boxes_xyxy: Floats, starts: Ints, heads_xyxy: Floats, head_starts: Ints, ignored: Booleans
 ) -> Overlaps:
-    """Find the pairs of boxes and heads that overlap enough to be one."""
+    """Find the pairs of boxes and heads that overlap enough to be matched."""
     on = np.zeros(len(boxes_xyxy), np.bool_)
     parts: list[tuple[Ints, Ints, Floats]] = [
         (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
@@ -232,7 +232,7 @@ def jaccard_index(overlaps: Overlaps, kept: Booleans) -> Floats:
 
 
 def _heaviest(rows: Ints, columns: Ints, weights: Floats) -> Ints:
-    """Choose edges of a bipartite graph, none of which share an end, of the greatest sum."""
+    """Return the edges of a bipartite graph's maximum-weight matching."""
     if not len(rows):
         return np.empty(0, np.int64)
     from scipy.optimize import linear_sum_assignment

@@ -1,4 +1,4 @@
-"""What goes wrong, and what fixing it would bring: each fault with the score of its fix.
+"""Kinds of errors, and what fixing each of them would bring.
 
 A missed head is put into the first class that fits: at the border, hidden, small, crowded, other. A
 false head is a second one on a head that is found already, one of the wrong size, or background.
@@ -30,7 +30,7 @@ CROWDED = 1.0
 
 @dataclass(frozen=True)
 class ErrorType:
-    """One kind of fault.
+    """One kind of error.
 
     Attributes:
         name: in words.
@@ -53,7 +53,7 @@ def faults(
     matching: Matching,
     radius: str,
 ) -> list[ErrorType]:
-    """Sort missed and false heads, and return the score of fixing each sort alone.
+    """Classify missed and false heads, and score the fix of each class alone.
 
     Args:
         ground_truth: the heads.
@@ -114,10 +114,10 @@ def _nearest(ground_truth: GroundTruth) -> Floats:
 def _on_found_heads(
     ground_truth: GroundTruth, points_xy: Floats, by_image: Ragged, matching: Matching, radius: str
 ) -> Booleans:
-    """Return which found points lie on a head that another one has found."""
+    """Return which found points lie on a head that another point has found."""
     rest = ~matching.hits
     on = np.zeros(len(points_xy), np.bool_)
-    # With the heads that are found for ignored ones, whatever lies on one is reported.
+    # With found heads passed as ignored ones, `on_ignored` tells which points lie on one.
     found = matching.found(len(ground_truth.points_xy))
     radii = np.nan_to_num(metrics.radii_of(ground_truth, radius), nan=1.0)
     again = match_points(
@@ -135,7 +135,7 @@ def _on_found_heads(
 def fixed_boxes(
     ground_truth: GroundTruth, predictions: Predictions | None
 ) -> tuple[int, float] | None:
-    """Return boxes of found heads their heads' own sizes.
+    """Score detection with the boxes of found heads resized to their heads' own sizes.
 
     A box whose centre lies within a head's larger radius is that head's, one to one.
 

@@ -81,7 +81,7 @@ class Score:
 def check_predictions(
     predictions: str | Path, ground_truth: GroundTruth, missing: Missing = "error"
 ) -> tuple[Predictions, Findings]:
-    """Read a prediction file and hold it against the images, without looking at any head.
+    """Read a prediction file and compare it with the images, without looking at any head.
 
     Returns:
         Predictions in the order of the images, and all that is wrong or odd.
@@ -176,7 +176,7 @@ def benchmark(
 
 
 def _about(run: _Evaluation, chosen: Chosen, findings: Findings, path: Path) -> dict[str, Any]:
-    """Return what was scored on what, and from which threshold on."""
+    """Return what was scored, on which data, and at which threshold."""
     return {
         "format": RESULT,
         "version": RESULT_VERSION,
@@ -213,7 +213,7 @@ def _metrics(run: _Evaluation, findings: Findings, file: str, resamples: int) ->
 
 
 def _about_method(predictions: Predictions, path: Path) -> dict[str, Any]:
-    """Return what the file says of the method, without its threshold, which is reported apart."""
+    """Return what the file says about the method without its threshold, which is reported apart."""
     reported = {k: v for k, v in predictions.method.items() if not k.startswith("threshold")}
     name = path.name.removesuffix(".gz")
     return {"name": name[: -len(Path(name).suffix)] if Path(name).suffix else name, **reported}
@@ -242,7 +242,7 @@ def _threshold(
     findings: Findings,
     path: Path,
 ) -> Chosen:
-    """Settle from which score on a head counts: asked for, chosen on validation, declared, 0.5."""
+    """Choose the threshold: the one asked for, chosen on validation, declared, or 0.5."""
     _, scores, _ = arranged.heads()
     if given is not None and validation is not None:
         raise UsageError("--threshold and --validation both settle it", remedy="give one of them")
@@ -371,7 +371,7 @@ class _Evaluation:
         return found
 
     def _best_jaccard(self) -> float:
-        """Return CrowdHuman's JI: the best of ten thresholds, chosen on the very set."""
+        """Return CrowdHuman's JI: the best of ten thresholds, chosen on the same data."""
         best = 0.0
         for least in np.linspace(0, 0.9, 10):
             states = self._jaccard(self.predictions.box_scores >= least)
@@ -490,7 +490,7 @@ def _capped(run: _Evaluation) -> dict[str, Any]:
 
 
 def _clusters(run: _Evaluation, names: list[str], of_frames: Ints) -> dict[str, Any]:
-    """Keep the states of sequences: what another result is compared with."""
+    """Return the states of sequences, with which another result is compared."""
     states = metrics.summed(run.states, of_frames, len(names))
     kept: dict[str, Any] = {
         "names": names,

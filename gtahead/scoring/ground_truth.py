@@ -1,6 +1,6 @@
 """What predictions are scored against, as columns: a dataset of ours, or what others keep.
 
-A ground truth without sequences (images that were taken one by one) has an image for a cluster.
+In a ground truth without sequences (images taken one by one), each image is a cluster.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class GroundTruth:
         frame_values: further columns of images: weather, hour, location.
         fingerprints: by kind, `points` and `labels`; empty where nobody made any.
         policy: which heads count, in words.
-        train_mean: mean count of the images for training; None where there are none.
+        train_mean: mean count of the training images; None where there are none.
     """
 
     name: str
@@ -268,7 +268,7 @@ def _of_columns(
 
 
 def _refuse(name: str, wrong: Booleans, what: str) -> None:
-    """Refuse a ground truth that can't be one."""
+    """Refuse a ground truth in which anything is wrong."""
     if wrong.any():
         raise InputError(
             what,

@@ -1,4 +1,4 @@
-"""Intervals of 95 %: the studentised bootstrap over sequences.
+"""95 % intervals: the studentised bootstrap over sequences.
 
 Frames of a sequence are alike, so sequences are drawn, with their multiplicities, not frames. On
 seven or ten sequences the percentiles of such draws cover the true value in three cases of four;
@@ -40,14 +40,14 @@ Statistic = Callable[[Floats], Mapping[str, Floats]]
 
 @dataclass(frozen=True)
 class Interval:
-    """Where the metric of the whole population lies, in 95 of 100 such datasets."""
+    """A 95 % interval: it covers the population's metric for 95 of 100 such datasets."""
 
     low: float
     high: float
 
 
 def forward(values: Floats, scale: str) -> Floats:
-    """Bring metrics to the scale on which they vary evenly; infinite at its ends."""
+    """Transform metrics to the scale on which they vary evenly; infinite at its ends."""
     with np.errstate(divide="ignore", invalid="ignore"):
         if scale == "log":
             return np.log(values)
@@ -67,13 +67,13 @@ def backward(values: Floats, scale: str) -> Floats:
 
 
 def draws(clusters: int, resamples: int = RESAMPLES, seed: int = SEED) -> Ints:
-    """Return (R, K) which clusters are drawn; the same for the same numbers."""
+    """Draw clusters, (R, K), with repetition; the same ones for the same arguments."""
     rng = np.random.default_rng([seed, clusters])
     return rng.integers(0, clusters, (resamples, clusters))
 
 
 def each_once(clusters: int) -> Ints:
-    """Return (1, K): every cluster, in an order that isn't that of their names."""
+    """Return every cluster once, (1, K), in a shuffled order."""
     return np.random.default_rng([SEED, clusters, 1]).permutation(clusters)[None]
 
 
@@ -126,12 +126,12 @@ def studentised(
     seed: int = SEED,
     centres: Mapping[str, float] | None = None,
 ) -> dict[str, Interval | None]:
-    """Return an interval of 95 % for each metric; None where none can be given.
+    """Return a 95 % interval for each metric; None where none can be given.
 
     Args:
         statistic: gives the metrics for multiplicities of the clusters.
         scales: `log`, `logit` or `linear`, by name.
-        clusters: how many there are; below `FEWEST` no interval is given.
+        clusters: how many there are; below `MIN_UNITS` no interval is given.
         resamples: how many draws.
         seed: of the draws.
         centres: the metrics that intervals are put around, where the statistic is only near them.
@@ -164,12 +164,12 @@ def studentised(
 def of_difference(
     statistic: Statistic, names: Sequence[str], clusters: int
 ) -> dict[str, Interval | None]:
-    """Return Student's interval of 95 % for differences; None where none can be given.
+    """Return Student's 95 % interval for differences; None where none can be given.
 
     Args:
         statistic: gives the differences for multiplicities of the clusters.
         names: of the differences.
-        clusters: how many there are; below `FEWEST` no interval is given.
+        clusters: how many there are; below `MIN_UNITS` no interval is given.
     """
     if clusters < MIN_UNITS:
         return dict.fromkeys(names)

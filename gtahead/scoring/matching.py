@@ -1,4 +1,4 @@
-"""One-to-one matching of found points to heads: as many hits as there can be.
+"""One-to-one matching of found points to heads, with as many hits as possible.
 
 A found point may be any head's whose radius it lies within. Of all ways to pair them one with the
 most pairs is taken, so the numbers of hits, misses and false heads are unique; the pairs aren't:
@@ -21,7 +21,7 @@ from gtahead.arrays import Booleans, Floats, Ints
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """Who was found by whom.
+    """Which heads were found by which points.
 
     Attributes:
         head_of: (P,) index of the head that a found point is paired with; -1 where there is none.
@@ -38,7 +38,7 @@ class Matching:
 
     @property
     def false(self) -> Booleans:
-        """(P,) which found points are no head's."""
+        """(P,) which found points belong to no head."""
         return np.asarray((self.head_of < 0) & ~self.on_ignored, np.bool_)
 
     def found(self, heads: int) -> Booleans:

@@ -114,7 +114,7 @@ def _augment(
     taken: Ints,
     following: Ints,
 ) -> bool:
-    """Look for a path from a head that nothing serves to a free point, and flip it.
+    """Look for an augmenting path from an unmatched head to a free point, and flip it.
 
     Points of a search that fails never lie on such a path again: they are dead.
     """

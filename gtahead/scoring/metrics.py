@@ -203,7 +203,7 @@ def counting_states(ground_truth: GroundTruth, found: Floats) -> dict[str, Float
 def game_states(
     ground_truth: GroundTruth, points_xy: Floats, by_image: Ragged
 ) -> dict[str, Floats]:
-    """Return sums of absolute errors over cells, (F,) each; of images whose size is known.
+    """Return sums of absolute errors over cells, (F,) each; none unless all sizes are known.
 
     Cells are half-open; a point outside its image is of the nearest cell.
     """
@@ -295,7 +295,7 @@ def totals(states: Mapping[str, Floats]) -> dict[str, Floats]:
 
 
 def defined(states: Mapping[str, object]) -> list[Metric]:
-    """Return the metrics whose formulas have their states there."""
+    """Return the metrics whose formulas can be computed from these states."""
     return [
         metric
         for metric in METRICS.values()
@@ -309,7 +309,7 @@ def values_of(sums: Sums, metrics: Sequence[Metric] | None = None) -> dict[str, 
 
 
 def title_of(name: str) -> str:
-    """Name a metric; `recall` is that of a breakdown of heads.
+    """Return a metric's title; other names, such as `recall`, stay as they are.
 
     Example:
         >>> title_of("rmse")
@@ -319,7 +319,7 @@ def title_of(name: str) -> str:
 
 
 def format_metric(value: float | None) -> str:
-    """Write a metric with four digits that count, or as a dash where it isn't defined.
+    """Format a metric, as a dash where it isn't defined.
 
     Example:
         >>> format_metric(0.123456), format_metric(1234.5), format_metric(None)

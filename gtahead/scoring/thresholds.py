@@ -1,4 +1,4 @@
-"""From which score on a head counts: chosen on validation, and shown over the whole range."""
+"""Thresholds of the score: chosen on validation, and shown over the whole range."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Chosen:
     Attributes:
         threshold: heads of this score or more count; None where scores tell nothing.
         how: asked for, declared, chosen on validation, not declared.
-        selected_on: the split that it was chosen on, as far as anybody says.
+        selected_on: the split that it was chosen on, if known.
         f1_best: the threshold of the best F1 on that split, where it was chosen here.
     """
 
@@ -50,7 +50,7 @@ class Chosen:
 
 
 def choose(ground_truth: GroundTruth, predictions: Predictions) -> Chosen:
-    """Choose the threshold of the least MAE; of several the middle one."""
+    """Choose the threshold with the least MAE; of several, the middle one."""
     tried = np.round(np.linspace(0, 1, TRIED), 6)
     errors = np.array([_mae(ground_truth, predictions, float(least)) for least in tried])
     best = np.flatnonzero(errors == errors.min())
@@ -64,7 +64,7 @@ def choose(ground_truth: GroundTruth, predictions: Predictions) -> Chosen:
 def f1_at(
     ground_truth: GroundTruth, predictions: Predictions, least: float, radius: str
 ) -> float | None:
-    """Return F1 within one of `metrics.RADII` from a threshold on; None without heads or points."""
+    """Return F1 at a threshold, within one of `metrics.RADII`; None without heads or points."""
     xy, scores, by_image = predictions.heads()
     keep = scores >= least
     matching = metrics.match_within(ground_truth, xy[keep], by_image.where(keep), radius)

@@ -155,7 +155,7 @@ def simulate(
 
 
 def _document_of(folder: Path) -> dict[str, Any]:
-    """Read what a simulated sequence says of itself; empty where none of ours stands there."""
+    """Read the description of a simulated sequence; empty if gtahead didn't simulate it."""
     for name in (SEQUENCE, SIMULATION):
         try:
             document = orjson.loads((folder / name).read_bytes())
@@ -187,7 +187,7 @@ def _clear_others(target: Path, names: set[str], *, overwrite: bool) -> None:
 
 
 def _stands(folder: Path, tool: str, seed: int, *, overwrite: bool) -> bool:
-    """Return whether a sequence of this very run is there, whole; refuse what isn't ours."""
+    """Return whether this run's sequence is there, complete; refuse what may not be replaced."""
     if not folder.exists():
         return False
     document = _document_of(folder)

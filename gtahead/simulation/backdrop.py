@@ -1,4 +1,4 @@
-"""What lies behind everybody: ground, far buildings and sky, cast ray by ray once a sequence."""
+"""What lies behind everybody: ground, far buildings and sky, cast ray by ray once per sequence."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class _Noise:
         self._cells = random.uniform(-1, 1, _NOISE_SIDE**2).astype(np.float32)
 
     def at(self, u: Plane, v: Plane, tile_m: float, pixel_m: Plane | None = None) -> Plane:
-        """Sample it, a tile `tile_m` metres wide; it fades where a pixel takes in too much."""
+        """Sample the noise, in tiles `tile_m` metres wide; it fades where a pixel covers a lot."""
         scale = np.float32(_NOISE_SIDE / tile_m)
         i = (u * scale).astype(np.int32) % _NOISE_SIDE
         j = (v * scale).astype(np.int32) % _NOISE_SIDE
@@ -96,7 +96,7 @@ class _Noise:
         return np.asarray(found / (1 + (pixel_m * scale / 6) ** 2), np.float32)
 
     def cells(self, i: Plane, j: Plane) -> Plane:
-        """Number the cells of a grid."""
+        """Return a random value for each cell of a grid."""
         key = i.astype(np.int64) * 7919 + j.astype(np.int64) * 104729
         found: Plane = self._cells[key % len(self._cells)]
         return found
@@ -164,7 +164,7 @@ def _street(
     solid = _line(np.abs(u) - np.float32(half - 0.3), 1e3, 0.12, pixel_m)
     road = _mixed(road, white, _line(u, 1e3, 0.12, pixel_m) * dashes * 0.8)
     road = _mixed(road, white * np.array([0.45, 0.9, 1.0]), solid * 0.8)
-    # Sleepers of a crossing.
+    # Stripes of a zebra crossing.
     position = float(random.uniform(-6, 6))
     zebra = (np.abs(v - position) < 1.6) & (np.sin(u * np.float32(2 * math.pi / 1.0)) > 0)
     road = _mixed(road, white, zebra * _fade(pixel_m, 1.0) * 0.75)
@@ -253,7 +253,7 @@ def _buildings(
     light: Light,
     random: np.random.Generator,
 ) -> tuple[Plane, Plane, Booleans]:
-    """Stand houses round the ground; return colour, depth and where they are."""
+    """Place houses around the ground; return colour, depth and where they are."""
     level = np.hypot(along, across)
     azimuth = np.arctan2(across, along)
     edges, houses = [-math.pi], []

@@ -36,7 +36,7 @@ def normals(side: int) -> Map:
 
 
 def side_for(size_px: float) -> int:
-    """Choose the map for a head of this many pixels."""
+    """Choose the side of the map for a head of this many pixels."""
     return next((side for side in SIDES if side >= size_px), SIDES[-1])
 
 

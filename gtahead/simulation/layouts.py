@@ -23,7 +23,8 @@ from gtahead.captures.native import write_sequence
 from gtahead.geometry import Camera, project
 from gtahead.ingest.model import SIMULATION
 from gtahead.simulation import painting
-from gtahead.simulation.people import Seen, ground_of
+from gtahead.simulation.bodies import Seen
+from gtahead.simulation.people import ground_of
 from gtahead.simulation.presets import FPS, SequencePlan
 from gtahead.simulation.scene import Scene
 
@@ -32,7 +33,7 @@ LICENCE = "CC0-1.0"
 
 @dataclass(frozen=True)
 class Moment:
-    """One frame.
+    """One frame of a simulated sequence.
 
     Attributes:
         number: of the frame, from 0.
@@ -73,7 +74,7 @@ class Layout(Protocol):
         """Write a frame."""
 
     def finish(self, counts: Mapping[str, int]) -> None:
-        """Write what comes last."""
+        """Write what comes after the last frame."""
 
 
 def _about(plan: SequencePlan, tool: str, counts: Mapping[str, int]) -> dict[str, Any]:
@@ -142,7 +143,7 @@ class NativeLayout:
 
 
 class JtaModsLayout:
-    """JTA-Mods' coords.csv and numbered images; shares and boxes are lost."""
+    """JTA-Mods' coords.csv and numbered images; visible shares and boxes are dropped."""
 
     LAST_FILES = 1
 
@@ -157,7 +158,7 @@ class JtaModsLayout:
         self._coords.add(_joints(moment), moment.scene.camera(moment.number))
 
     def finish(self, counts: Mapping[str, int]) -> None:
-        """Close coords.csv and say that it is simulated."""
+        """Close coords.csv and mark the sequence as simulated."""
         self._coords.close()
         storage.write_json(self._folder / SIMULATION, _about(self._plan, self._tool, counts))
 
@@ -207,7 +208,7 @@ def _joints(moment: Moment) -> Joints:
 
 
 class GccLayout:
-    """GCC's collector: 180 people a shot, far ones first; only SKEL_Head is kept of a head."""
+    """GCC's collector: 180 people per shot, far ones first; of a head only SKEL_Head is kept."""
 
     LAST_FILES = 1
     FIRST = 1_500_000_000
@@ -236,7 +237,7 @@ class GccLayout:
             (shot / f"part_{first}.raw").write_bytes(stencil.tobytes())
 
     def finish(self, counts: Mapping[str, int]) -> None:
-        """Report that it is simulated."""
+        """Mark the sequence as simulated."""
         storage.write_json(self._folder / SIMULATION, _about(self._plan, self._tool, counts))
 
 

@@ -23,7 +23,7 @@ PIECES = _MARGIN**2
 """How many pieces a tile has."""
 
 Piece = tuple[int, int]
-"""Where in a tile per frame's piece begins: pixels down, pixels across."""
+"""Where in a tile a frame's piece begins: pixels down, pixels across."""
 
 
 class Lens:
@@ -34,7 +34,7 @@ class Lens:
     ) -> None:
         self._size_wh = size_wh
         self.quality = int(random.integers(QUALITY[0], QUALITY[1] + 1))
-        """Of the frames' JPEG."""
+        """JPEG quality of the frames."""
         self._blur = random.uniform(*BLUR_PX)
         sd = random.uniform(*NOISE_SD) * (1.6 if is_dark(hour) else 1.0)
         shape = (size_wh[1] + _MARGIN, size_wh[0] + _MARGIN, 3)
@@ -51,12 +51,12 @@ class Lens:
         return (rain[0], rain[1]), (noise[0], noise[1])
 
     def next_piece(self, piece: Piece) -> Piece:
-        """Return another piece; all come in turn."""
+        """Return the next piece; all of them come in turn."""
         position = (piece[0] * _MARGIN + piece[1] + 1) % _MARGIN**2
         return divmod(position, _MARGIN)
 
     def develop(self, image: Image, motion_px: float, pieces: tuple[Piece, Piece]) -> Image:
-        """Blur, rain and noise; `motion_px` is how far the image moves while the shutter is open.
+        """Add rain, blur and noise; `motion_px` is how far the image moves during the exposure.
 
         Args:
             image: (H, W, 3), painted.

@@ -49,7 +49,7 @@ class Light:
         return sun / (sun + float(self.sky.max()))
 
     def haze(self, depth_m: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-        """Return how much of the contrast is gone, 0 to 1."""
+        """Return how much of the contrast is lost, 0 to 1."""
         return np.asarray(1 - np.exp(-np.maximum(depth_m, 0) / self.haze_m))
 
     def diffuse(self, places_m: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
@@ -66,12 +66,12 @@ class Light:
 
 
 def is_dark(hour: float) -> bool:
-    """Return whether lamps burn at an hour."""
+    """Return whether it is dark at an hour, so that lamps are lit."""
     return not SUNRISE <= hour < SUNSET
 
 
 def light_of(weather: str, hour: float, bearing: float, lamps: Floats) -> Light:
-    """Make the light of a weather and an hour; the sun's path is turned by `bearing` radians."""
+    """Make the light for a weather and an hour; the sun's path is turned by `bearing` radians."""
     height = math.sin(math.pi * (hour - SUNRISE) / (SUNSET - SUNRISE))
     height = -0.2 if is_dark(hour) else height
     day = min(max(height * 3 + 0.45, 0.0), 1.0)

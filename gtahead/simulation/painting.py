@@ -18,20 +18,9 @@ import numpy.typing as npt
 from gtahead.arrays import Floats, Ints
 from gtahead.geometry import Camera, camera_axes, project
 from gtahead.simulation import faces
+from gtahead.simulation.bodies import ACROSS, PARTS, Seen
 from gtahead.simulation.light import Light
-from gtahead.simulation.people import (
-    ACROSS,
-    BAG,
-    HAIR,
-    HAT,
-    PARTS,
-    SHOES,
-    SKIN,
-    TOP,
-    TROUSERS,
-    People,
-    Seen,
-)
+from gtahead.simulation.people import BAG, HAIR, HAT, SHOES, SKIN, TOP, TROUSERS, People
 from gtahead.simulation.props import BASE_M, HEIGHT_M, Shape
 
 Image = npt.NDArray[np.uint8]
@@ -98,7 +87,7 @@ def _stencil(
     heads: Ints,
     bodies: int,
 ) -> tuple[npt.NDArray[np.int32], Floats]:
-    """Paint each person's head and body in a value, things in 0; also give heads' whole areas."""
+    """Paint each person's head and body with a value, things with 0; return heads' areas too."""
     ids = np.zeros((size_wh[1], size_wh[0]), np.int32)
     whole = np.zeros(len(seen.who))
     outlines, reach = _outlines(seen, size_wh)
@@ -228,7 +217,7 @@ class _PeoplePainter:
         self._diffuse = light.diffuse(seen.feet_m)
         cloth = people.colours[who].astype(np.float64)
         self._limbs = self._limb_colours(people, cloth, light).tolist()
-        # Clothes of a head: skin, hair, hat and dark features.
+        # Colours of a head: skin, hair, hat and dark features.
         features = np.broadcast_to(np.array(_FEATURES_BGR), (len(who), 3))
         rows = [cloth[:, SKIN], cloth[:, HAIR], cloth[:, HAT], features]
         self._heads = np.stack(rows, axis=1).astype(np.float32)
@@ -257,7 +246,7 @@ class _PeoplePainter:
         return np.clip(colours, 0, 255)
 
     def paint(self, person: int) -> None:
-        """Paint one, the body first."""
+        """Paint one person, the body first."""
         tones, colours = self._tones[person], self._limbs[person]
         for part in self._reach[person].tolist():
             for number, tone in enumerate(_TONES_FOR[tones[part]]):
@@ -403,7 +392,7 @@ def _paint_shadows(
 
 
 def _base(shape: Shape) -> Floats:
-    """Outline what a thing stands on, (16, 2) from its foot."""
+    """Return the outline of a thing's base, (16, 2), relative to its foot."""
     wide, deep = BASE_M[shape.prop.kind]
     c, s = math.cos(shape.prop.turn), math.sin(shape.prop.turn)
     return np.asarray(_CIRCLE * np.array([wide, deep]) @ np.array([[c, s], [-s, c]]))

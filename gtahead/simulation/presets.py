@@ -30,7 +30,7 @@ SPACING_M = 0.42
 
 @dataclass(frozen=True)
 class Preset:
-    """A simulated set.
+    """The settings of a simulated dataset.
 
     Attributes:
         name: as the command line and the captures name it; part of the seed.
@@ -92,7 +92,7 @@ LAYOUT_NAMES = ("native", "jta-mods", "gcc")
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is wanted otherwise than the preset has it; None leaves it.
+    """What is to differ from the preset; None keeps the preset's value.
 
     Attributes:
         size_wh: of the images.
@@ -146,7 +146,7 @@ MAX_HEADS = 20_000
 
 @dataclass(frozen=True)
 class SequencePlan:
-    """All that decides about one simulated sequence.
+    """Everything that determines one simulated sequence.
 
     Attributes:
         name: of the sequence.
@@ -192,7 +192,7 @@ def plan(
     Args:
         preset: a name in `PRESETS`, or a preset of your own.
         seed: of everything random.
-        wishes: what is to be otherwise.
+        wishes: what is to differ from the preset.
         may_pan: let some cameras turn; False where a layout holds one pose a sequence.
 
     Raises:
@@ -259,7 +259,7 @@ def plan(
 
 
 def _dealt(splits: Mapping[str, int] | None, count: int) -> list[str | None]:
-    """Return sequences, ordered by their heads, to splits: each gets few and many heads alike."""
+    """Deal sequences, ordered by their heads, to splits: each gets small and large crowds."""
     if splits is None:
         return [None] * count
     total = sum(splits.values())
@@ -271,7 +271,7 @@ def _dealt(splits: Mapping[str, int] | None, count: int) -> list[str | None]:
 
 
 def _between(low: int, high: int, count: int) -> Floats:
-    """Spread the target heads of the sequences between two numbers, as many small as large."""
+    """Spread the sequences' target heads between two numbers, evenly on a log scale."""
     if low == 0:
         rest = _between(min(1, high), high, count - 1) if high else np.zeros(count - 1)
         return np.concatenate([[0.0], rest])
@@ -299,12 +299,12 @@ def _head_sides(
 
 
 def _empty_frames(heads: float, frames: int) -> int:
-    """Let quiet streets begin without anybody: frames without heads belong in every set."""
+    """Return how many frames at the start show nobody: some, on quiet streets."""
     return frames if heads == 0 else frames // 4 if heads < 5 else 0
 
 
 def _camera(heads: float, position: int, random: np.random.Generator) -> Camera:
-    """Stand a camera: near the ground for few people, higher where a large crowd must fit in."""
+    """Place a camera: near the ground for few people, higher where a large crowd must fit in."""
     crowd = math.log10(max(heads, 1.0)) / math.log10(4300)
     pitch = -random.uniform(5, 60) if crowd < 0.6 else -random.uniform(16, 30)
     height = random.uniform(3, 8) + 16 * crowd**2
@@ -318,7 +318,7 @@ HEAD_SIDE_M = 0.21  # of the square as large as a head's box
 def _close_camera(
     side_px: float, position: int, size_wh: tuple[int, int], random: np.random.Generator
 ) -> Camera:
-    """Stand a camera such that heads in the image's middle have a side."""
+    """Place a camera so that heads in the middle of the image have a given side."""
     ratio = random.uniform(*NEAR_TO_FAR)
     vfov = random.uniform(16, 26)
     half = math.tan(math.radians(vfov) / 2)

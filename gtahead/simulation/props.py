@@ -1,4 +1,4 @@
-"""What stands about and hides people: poles, trees, bins, planters, cars, walls, a stage."""
+"""Things that stand around and hide people: poles, trees, bins, planters, cars, walls, a stage."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def place_props(
     stage: bool = False,
     lamps: int = 0,
 ) -> list[Prop]:
-    """Stand things on the ground, none so near that it fills the image, none in another.
+    """Place things on the ground, none so near that it fills the image, none inside another.
 
     Args:
         count: how many are tried.

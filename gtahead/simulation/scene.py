@@ -14,9 +14,10 @@ from gtahead.arrays import Floats
 from gtahead.dataset import CountPolicy
 from gtahead.geometry import Camera, camera_axes, focal_px, inside, vertical_fov_deg
 from gtahead.simulation import backdrop, painting
+from gtahead.simulation.bodies import Seen, look
 from gtahead.simulation.lens import PIECES, Lens, Piece
 from gtahead.simulation.light import Light, is_dark, light_of
-from gtahead.simulation.people import Ground, People, Seen, gather, ground_of, look
+from gtahead.simulation.people import Ground, People, gather, ground_of
 from gtahead.simulation.presets import FPS, SequencePlan
 from gtahead.simulation.props import Prop, Shape, look_at_props, place_props
 from gtahead.tables.canonical import COUNTED
@@ -26,12 +27,12 @@ Image = npt.NDArray[np.uint8]
 _TRIES = 5  # to find the number of people that leaves the target number of heads in sight
 _SHUTTER_S = 0.02
 LAMPS = 5  # at night
-# Each kind of chance has its own stream, so that labels don't hang on images.
+# Each kind of chance has its own stream, so that labels don't depend on images.
 _PROPS, _PEOPLE, _BACKDROP, _LENS, _FRAMES = range(5)
 
 
 class Scene:
-    """Everything that decides about a sequence's frames.
+    """Everything that determines a sequence's frames.
 
     Attributes:
         plan: of the sequence.
@@ -118,13 +119,13 @@ class Scene:
 
     @cached_property
     def lens(self) -> Lens:
-        """What takes the images."""
+        """The lens through which the images are taken."""
         plan = self.plan
         return Lens(plan.size_wh, plan.weather, plan.hour, self._random(_LENS))
 
     @cached_property
     def _canvas(self) -> tuple[Image, Camera, tuple[int, int]]:
-        """Paint the empty location, so wide that a panning camera finds all it sees; its camera."""
+        """Paint the empty location wide enough for a panning camera; return its camera, too."""
         plan = self.plan
         width, height = plan.size_wh
         focal = focal_px(plan.camera.vfov_deg, height)
@@ -146,7 +147,7 @@ class Scene:
         return canvas, camera, (width, height)
 
     def _empty(self, camera: Camera) -> Image:
-        """Return the empty location as a camera sees it that has turned, never moved."""
+        """Return the empty location as seen by a camera that has turned but not moved."""
         canvas, wide, wide_wh = self._canvas
         if self.plan.pan_deg == 0:
             return canvas.copy()
@@ -169,7 +170,7 @@ class Scene:
         return self.lens.develop(canvas, self._motion_px(frame), self._pieces(frame))
 
     def _pieces(self, frame: int) -> tuple[Piece, Piece]:
-        """Return a frame's pieces of rain and noise: no two alike, or empty streets would be."""
+        """Return a frame's pieces of rain and noise; no two frames share a piece of noise."""
         for number in range(len(self._drawn), frame + 1):
             rain, noise = self.lens.draw(self._random(_FRAMES, number))
             taken = {one for _, one in self._drawn}
@@ -189,7 +190,7 @@ class Scene:
 
 
 def _through(points_xy: Floats, camera: Camera, onto: Camera, size_wh: tuple[int, int]) -> Floats:
-    """Return where a camera's pixels are in another one at its location, from the axis, (n, 2)."""
+    """Project a camera's pixels into another one at its position, (n, 2) from the axis."""
     right, forward, up = camera_axes(camera)
     focal = focal_px(camera.vfov_deg, size_wh[1])
     across = (points_xy[:, :1] - size_wh[0] / 2) / focal

@@ -176,7 +176,7 @@ class FramesWriter:
             self._waiting = []
 
     def close(self) -> None:
-        """Write what waits, and the file's end."""
+        """Write the remaining rows, and finish the file."""
         self._flush()
         self._writer.close()
 
@@ -224,7 +224,7 @@ def part_frames(path: Path, file: str, parts: Mapping[str, Path]) -> None:
 
 
 def is_frames_table(path: Path) -> bool:
-    """Return whether a file is a table of frames of gtahead's, of any version."""
+    """Return whether a file is gtahead's table of frames, of any version."""
     try:
         storage.require_regular(path)
         meta = parquet.read_schema(path).metadata or {}
@@ -279,7 +279,7 @@ def _tampered(file: str, column: str, value: str) -> InputError:
 
 
 def spans(table: Any) -> Iterator[tuple[str, range]]:  # noqa: ANN401 - an Arrow table of frames
-    """Return for each sequence the rows of its frames, which stand together."""
+    """Yield each sequence with the rows of its frames, which are contiguous."""
     if table.num_rows == 0:
         return
     codes = table.column("sequence").combine_chunks().dictionary_encode()
@@ -326,7 +326,7 @@ def read_heads(
 def read_head_codes(
     path: Path, file: str, columns: Sequence[str], rows: range | None = None
 ) -> Columns:
-    """Read heads as NumPy columns, with words as codes: fast, for what goes through every head.
+    """Read heads as NumPy columns, with words as codes: fast, for passes over every head.
 
     Args:
         path: of the table.

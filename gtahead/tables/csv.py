@@ -47,7 +47,7 @@ class Fault:
 
 @dataclass
 class TableRead:
-    """Columns as they came, and what was left out of them.
+    """The columns as they were read, and what was left out of them.
 
     Attributes:
         columns: by name, all of one length.
@@ -80,7 +80,7 @@ def read_header(path: Path, file: str) -> list[str]:
     as the first row has fields.
 
     Raises:
-        InputError: empty, not UTF-8, longer than `LONGEST_HEADER`, or with a name twice.
+        InputError: empty, not UTF-8, longer than `MAX_HEADER`, or with a name twice.
     """
     with path.open("rb") as source:
         first = source.readline(MAX_HEADER).removeprefix(b"\xef\xbb\xbf")
@@ -100,7 +100,7 @@ def read_header(path: Path, file: str) -> list[str]:
 
 
 def _without_last_comma(names: list[str], rows: list[bytes]) -> list[str]:
-    """Fit the names to the rows; the second one decides where the first is odd."""
+    """Add or drop an empty last name, so that the names fit the rows."""
     if not rows:
         return names
     row = rows[0] if len(rows) < 3 or rows[0].count(b",") == rows[1].count(b",") else rows[2]
@@ -177,7 +177,7 @@ def read_csv(
 
 
 def _refuse_other_text(path: Path, file: str) -> None:
-    """Find the first byte that isn't UTF-8; Arrow would complain on stderr and name no line."""
+    """Refuse text that isn't UTF-8, and name the line, which Arrow wouldn't."""
     data = path.read_bytes()
     try:
         data.decode("utf-8")
@@ -227,7 +227,7 @@ def _read_csv_as(
 
 
 def _has_stray_quote(path: Path) -> bool:
-    """Return whether a quote opens that its line doesn't close: it would swallow other lines."""
+    """Return whether a line leaves a quote open, which would swallow the lines after it."""
     with path.open("rb") as source:
         while block := source.read(1 << 22):
             if b'"' in block:
@@ -253,7 +253,7 @@ def _parsed(
     needed: Collection[str],
     unknown: list[str],
 ) -> TableRead:
-    """Turn a table of text into numbers, column by column; note every cell that is none."""
+    """Turn a table of text into numbers, column by column; note every cell that isn't one."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -372,7 +372,7 @@ def write_csv(
 
 
 def cell_texts(path: Path, column: str, lines: Iterable[int], file: str) -> dict[int, str]:
-    """Look up what stands, word for word, in one column of some lines of a CSV file."""
+    """Look up the exact text of one column in some lines of a CSV file."""
     wanted = set(lines)
     position = read_header(path, file).index(column)
     found: dict[int, str] = {}
@@ -408,7 +408,7 @@ def _to_numpy(column: Any, kind: Kind) -> npt.NDArray[Any]:  # noqa: ANN401 - an
 
 
 def _line_numbers(rows: int, ragged: Sequence[Fault]) -> Ints:
-    """Return the line of each row that was read; ragged ones lie between."""
+    """Return the line of each row that was read, skipping the ragged ones."""
     lines = np.arange(2, 2 + rows + len(ragged), dtype=np.int64)
     skipped = np.array([fault.line for fault in ragged], np.int64)
     return np.setdiff1d(lines, skipped, assume_unique=True)[:rows]

@@ -92,7 +92,7 @@ IMAGES_AT_ONCE = 4
 
 
 class ImageGroup:
-    """Images of a row group, read behind one another into memory that each group uses again."""
+    """Images of a row group, read one after another into memory that each group reuses."""
 
     def __init__(self) -> None:
         self._data = np.empty(GROUP_BYTES, np.uint8)  # touched only as far as it's used
@@ -107,7 +107,7 @@ class ImageGroup:
         return len(self._missing)
 
     def add(self, path: Path | None) -> bool:
-        """Read an image, or none; False, and nothing is read, where the group is full.
+        """Read an image, if there is one; return False, reading nothing, if the group is full.
 
         Raises:
             OSError: it can't be read.
@@ -130,7 +130,7 @@ class ImageGroup:
         return True
 
     def as_arrow(self, names: Sequence[str]) -> Any:  # noqa: ANN401 - Arrow
-        """Return the images under their names; good until the group is cleared."""
+        """Return the images under their names; valid until the group is cleared."""
         valid = pa.array(np.array(self._missing) == 0).buffers()[1] if any(self._missing) else None
         ends = np.array(self._ends, np.int32)
         buffers = [valid, pa.py_buffer(ends), pa.py_buffer(self._data)]
@@ -139,7 +139,7 @@ class ImageGroup:
 
 
 class HubWriter:
-    """Writes rows a group at a time, so that a shard never is in memory."""
+    """Writes rows a group at a time, so that no whole shard is ever in memory."""
 
     def __init__(self, path: Path, *, images: bool) -> None:
         self._schema = WITH_IMAGES if images else LABELS
@@ -186,7 +186,7 @@ class HubWriter:
         self._writer.write_table(table)
 
     def close(self) -> None:
-        """Write the file's end."""
+        """Finish the file."""
         self._writer.close()
 
 
@@ -209,7 +209,7 @@ def _leaves(schema: Any) -> list[str]:  # noqa: ANN401 - Arrow
 
 
 def _structs(heads: Columns, bounds: Any) -> Any:  # noqa: ANN401 - Arrow
-    """Return one struct of lists a frame."""
+    """Return one struct of lists per frame."""
     offsets = pa.array(np.asarray(bounds, np.int32))
     arrays = []
     for field in _HEADS:
@@ -231,7 +231,7 @@ def _structs(heads: Columns, bounds: Any) -> Any:  # noqa: ANN401 - Arrow
 
 
 def concatenate(parts: Sequence[Path], target: Path) -> None:
-    """Write tables of labels behind one another, a row group at a time; the parts are removed."""
+    """Concatenate tables of labels, a row group at a time; the parts are removed."""
     writer = HubWriter(target, images=False)
     try:
         for path in parts:
@@ -274,7 +274,7 @@ def column_names(path: Path, file: str) -> list[str]:
 
 @contextmanager
 def _opened(path: Path, file: str) -> Iterator[Any]:
-    """Open a Parquet file to read; whatever turns out to be damaged is an error with its name."""
+    """Open a Parquet file to read; turn any damage into an error that names the file."""
     try:
         with opened(path) as source:
             _require_images(source.schema_arrow, file)
@@ -289,7 +289,7 @@ def _opened(path: Path, file: str) -> Iterator[Any]:
 
 
 def _require_images(schema: Any, file: str) -> None:  # noqa: ANN401 - Arrow
-    """Check that the images, where there are any, stand there as the hub has them."""
+    """Check that the images, if there are any, are stored as on the hub."""
     if "image" not in schema.names:
         return
     kind = schema.field("image").type
@@ -324,7 +324,7 @@ def read_heads_of(path: Path, file: str, name: str) -> tuple[Columns, Any]:
 
 
 def _lists(column: Any, file: str, name: str) -> tuple[Columns, Any]:  # noqa: ANN401 - Arrow
-    """Take a struct of lists apart."""
+    """Split a struct of lists into columns and their bounds."""
     out: Columns = {}
     bounds = np.zeros(len(column) + 1, np.int64)
     for position, child in enumerate(column.type):
@@ -365,7 +365,7 @@ def _values(items: Any, width: int, where: Where) -> Any:  # noqa: ANN401 - Arro
 
 @dataclass(frozen=True)
 class ShardFacts:
-    """What a Parquet file's footer says that a hub has limits for.
+    """Sizes, from a Parquet file's footer, for which the hub has limits.
 
     Attributes:
         rows: in the file.

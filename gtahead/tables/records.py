@@ -42,7 +42,7 @@ def read_header(path: Path, key: str) -> dict[str, Any]:
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Read a table's rows, without what is unknown in them.
+    """Read a table's rows, without their unknown values.
 
     Raises:
         InputError: no Parquet, or a damaged one.

@@ -25,7 +25,7 @@ class Trained:
     Attributes:
         detector: on the CPU, ready to find heads.
         threshold: from which score on a head counts; None of a detector that only counts.
-        about: what else the file says: name of the run, fingerprints of the data, figures.
+        about: what else the file says: name of the run, fingerprints of the data, metrics.
     """
 
     detector: Detector

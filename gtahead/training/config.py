@@ -20,7 +20,7 @@ AREAS = ("binary", "mfl-area")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All that decides about a run, but for the data.
+    """Everything that determines a run, apart from the data.
 
     Attributes:
         detector: which network.
@@ -142,7 +142,7 @@ class TrainConfig:
         return values
 
     def as_toml(self) -> str:
-        """Write it as a file that `read_config` reads."""
+        """Return the settings as TOML that `make_config` reads."""
         lines = []
         for name, value in self.as_dict().items():
             shown = str(value).lower() if isinstance(value, bool) else repr(value)
@@ -201,9 +201,9 @@ TRAIN_PRESETS: Mapping[str, Mapping[str, Any]] = {
 def make_config(
     preset: str = "base", file: str | Path | None = None, **settings: object
 ) -> TrainConfig:
-    """Make a configuration of a preset, a TOML file and single settings; the last one wins.
+    """Make a configuration from a preset, a TOML file and single settings; the last one wins.
 
-    What a detector needs otherwise than the preset has it goes between preset and file.
+    Settings in which a detector departs from the preset come between preset and file.
 
     Args:
         preset: one of `TRAIN_PRESETS`.
@@ -224,7 +224,7 @@ def make_config(
 
 
 def config_of(values: Mapping[str, Any]) -> TrainConfig:
-    """Make a configuration of settings by name.
+    """Make a configuration from settings by name.
 
     Raises:
         UsageError: no such setting, with the nearest one's name, or a wrong value.

@@ -53,7 +53,7 @@ class CropBatch:
 
 
 def normalised(images: Tensor) -> Tensor:
-    """Turn (B, H, W, 3) bytes into (B, 3, H, W) numbers of mean 0 and spread 1, about."""
+    """Turn (B, H, W, 3) bytes into (B, 3, H, W) numbers with mean and spread of about 0 and 1."""
     mean = torch.tensor(MEAN, device=images.device) * 255
     spread = torch.tensor(SPREAD, device=images.device) * 255
     return ((images.float() - mean) / spread).permute(0, 3, 1, 2).contiguous()
@@ -97,7 +97,7 @@ def read_image(frame: Frame) -> Image:
 
 
 def scaled(image: Image, scale: float) -> Image:
-    """Resize an image; downwards by areas, so that nothing aliases."""
+    """Resize an image; average areas when shrinking, so that nothing aliases."""
     if scale == 1:
         return image
     size_wh = (
@@ -109,7 +109,7 @@ def scaled(image: Image, scale: float) -> Image:
 
 
 def frames_with_boxes(dataset: Dataset, *, points_alone: bool) -> list[Frame]:
-    """Return a dataset's frames, once every head that counts has what a detector learns from.
+    """Return a dataset's frames, if every head that counts has what a detector learns from.
 
     Args:
         dataset: whose frames.
@@ -144,7 +144,7 @@ def frames_with_boxes(dataset: Dataset, *, points_alone: bool) -> list[Frame]:
 
 
 class Crops(TorchDataset[tuple[Image, HeadTargets, str]]):
-    """Training crops; which one and how it looks hangs on seed, epoch and number alone."""
+    """Training crops, each determined by seed, epoch and number alone."""
 
     def __init__(self, frames: list[Frame], config: TrainConfig) -> None:
         self._frames = frames
@@ -246,20 +246,20 @@ def _coloured(image: Image, most: float, random: np.random.Generator) -> Image:
 
 
 def batched(samples: list[tuple[Image, HeadTargets, str]]) -> CropBatch:
-    """Put crops together."""
+    """Collate crops into a batch."""
     images, heads, names = zip(*samples, strict=True)
     return CropBatch(torch.from_numpy(np.stack(images)), list(heads), list(names))
 
 
 class EpochOrder(Sampler[tuple[int, int]]):
-    """The crops of an epoch in their order, a process's share: known from seed and epoch alone."""
+    """A process's share of an epoch's crops, in an order known from seed and epoch alone."""
 
     def __init__(self, count: int, taken: int, seed: int) -> None:
         self._count, self._taken, self._seed = count, taken, seed
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Return which epoch comes; Lightning calls it."""
+        """Set the epoch that comes next; Lightning calls this."""
         self._epoch = epoch
 
     def __len__(self) -> int:

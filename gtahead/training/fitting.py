@@ -1,4 +1,4 @@
-"""The loop: Lightning trains, validation chooses, the run says what it was."""
+"""The training loop: Lightning trains, validation chooses the epoch, the run records it."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ from gtahead.urls import resolve_urls
 KEPT = ("ap50", "f1_large", "precision_large", "recall_large", "mae", "rmse", "bias", "game3")
 
 Validated = Callable[[int, Detector, dict[str, Any]], None]
-"""Called after a validation with the step, the detector as it was validated, and the figures."""
+"""Called after a validation with the step, the detector as it was validated, and the metrics."""
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What a run came to.
+    """The result of a training run.
 
     Attributes:
         out: its folder.
@@ -86,7 +86,7 @@ class _Module(pl.LightningModule):
     """What Lightning trains.
 
     Attributes:
-        run: where its figures are noted.
+        run: where its metrics are recorded.
     """
 
     run: Run
@@ -180,10 +180,10 @@ class _Module(pl.LightningModule):
 def validated(
     ground_truth: GroundTruth, found: list[InImage]
 ) -> tuple[float | None, dict[str, float | None]]:
-    """Choose the threshold of the least MAE, and return the figures there.
+    """Choose the threshold with the least MAE, and return it with the metrics there.
 
     Returns:
-        The threshold, None for a detector that only counts; figures, None where undefined.
+        The threshold, None for a detector that only counts; metrics, None where undefined.
     """
     predictions = as_predictions(ground_truth.images.ids, found, {})
     counts_only = all(one.count is not None for one in found)
@@ -242,7 +242,7 @@ def train(
         stop_after: end after so many epochs of this session; the next call goes on.
         on_progress: called with steps done, steps in all, and the epoch.
         on_validated: called after each validation with the step, the detector with the weights that
-            were validated, and what was chosen: epoch, threshold, figures.
+            were validated, and what was chosen: epoch, threshold, metrics.
 
     Returns:
         The run; `model` is the detector of the best epoch: by AP50 on validation, by MAE for one
@@ -368,7 +368,7 @@ def _trainer(
 
 
 def _repeatable(config: TrainConfig) -> Literal["warn", False]:
-    """Return whether torch is to take the operations that give the same bits every time.
+    """Return whether torch is to use operations that give the same bits every time.
 
     On a GPU not for Faster R-CNN: torchvision's repeatable RoIAlign is compiled there anew for
     other numbers of proposals, and a run of seconds took minutes.
@@ -411,7 +411,7 @@ def _tensorboard(folder: Path) -> Any:  # noqa: ANN401 - a logger or False
 
 @contextmanager
 def _torch_as_before() -> Any:  # noqa: ANN401 - a context
-    """Return torch's settings back: a run is no reason for a notebook's other work to slow down."""
+    """Restore torch's settings after a run, so that a notebook's other work isn't slowed down."""
     before = torch.are_deterministic_algorithms_enabled()
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark = torch.backends.cudnn.benchmark

@@ -1,4 +1,4 @@
-"""Which frames are trained on, and which choose: by sequence, never the test part."""
+"""Which frames train and which validate: by sequence, never the test split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CARVED_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Parts:
-    """The frames of a run.
+    """The training and validation frames of a run.
 
     Attributes:
         train: to learn from.

@@ -181,7 +181,7 @@ def _near(boxes: Floats, tile: Tile) -> Ints:
 def as_predictions(
     names: Iterable[str], found: list[InImage], header: dict[str, Any]
 ) -> Predictions:
-    """Put finds together as a prediction file has them.
+    """Collect what was found, as a prediction file has it.
 
     Args:
         names: of the images.

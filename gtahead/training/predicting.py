@@ -30,7 +30,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class PredictReport:
-    """What was found.
+    """The result of a prediction run.
 
     Attributes:
         out: the prediction file.
@@ -152,7 +152,7 @@ class _Wanted:
 
 @dataclass(frozen=True)
 class _ShareTask:
-    """Images to look at, and with what."""
+    """Images to look at, and the model to use."""
 
     model: Path
     wanted: Sequence[_Wanted]
@@ -177,7 +177,7 @@ def _look(task: _ShareTask) -> dict[str, InImage | ImageError]:
 
 
 def _trained(model: Path) -> Trained:
-    """Read a checkpoint once a process; a file that was changed is another one."""
+    """Read a checkpoint once per process, and again if its file has changed."""
     try:
         stat = model.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""A run on disk: its record, its figures, its checkpoints, and how it goes on where it was.
+"""A run on disk: its record, its metrics, its checkpoints, and how it is resumed.
 
 run.json          settings, versions, data, state, the best epoch
 metrics.csv       a line a validation
@@ -51,7 +51,7 @@ class Run:
     last: Path | None = None
 
     def note(self, row: dict[str, Any]) -> None:
-        """Add a line to the figures.
+        """Add a row to the metrics.
 
         Raises:
             ResourceError: the disk fails.
@@ -69,7 +69,7 @@ class Run:
             writer.writerows(self.rows)
 
     def finish(self, config: TrainConfig, *, finished: bool) -> None:
-        """Write the best epoch's detector and what the run came to.
+        """Write the best epoch's detector and the result of the run.
 
         Raises:
             ResourceError: the disk fails.
@@ -102,7 +102,7 @@ def checkpoint(folder: Path, name: str) -> Path:
 def record_of(
     config: TrainConfig, opened: Dataset, parts: Parts, frames: list[Frame]
 ) -> dict[str, Any]:
-    """Return what a run is: settings, versions, data."""
+    """Return the record of a run: settings, versions, data."""
     sides = np.concatenate([box_sides(frame.boxes_xyxy[frame.counted]) for frame in frames])
     cells = sides * config.scale / config.stride
     cells = cells[np.isfinite(cells)]
@@ -136,7 +136,7 @@ def record_of(
 
 
 def open_run(folder: Path, record: dict[str, Any], *, resume: bool) -> Run:
-    """Begin a run in a folder, or take the unfinished one that stands there.
+    """Begin a run in a folder, or go on with the unfinished one that is there.
 
     Args:
         folder: exists.

@@ -1,4 +1,4 @@
-"""Checks of what one holds: captures, datasets, exports and other people's labels."""
+"""Checks of captures, datasets, exports and other people's labels."""
 
 from gtahead.validation.checking import Validation, validate
 

@@ -37,7 +37,7 @@ class SequenceTask:
 
 @dataclass
 class SequenceChecked:
-    """What came of it."""
+    """The result of checking one sequence."""
 
     findings: Findings = field(default_factory=Findings)
     ledger: Ledger = field(default_factory=Ledger)
@@ -72,7 +72,7 @@ def check_sequence(task: SequenceTask) -> SequenceChecked:
 
 
 def _labels_of(source: SequenceSource) -> dict[str, Path]:
-    """Return the files of labels by their names; none where reading will say what is wrong."""
+    """Return the files of labels by name; none if that fails, as reading will say why."""
     try:
         files, _ = READERS[source.reader].inputs(source)
     except (InputError, OSError):
@@ -131,8 +131,8 @@ def _check_images(
         if header.is_deep:
             findings.add("deep-colour", where, detail=f"mode {header.mode}")
         if (width, height) not in (header.size_wh, header.upright_wh):
-            reported = f"{header.size_wh[0]} x {header.size_wh[1]} instead of {width} x {height}"
-            findings.add("wrong-size", where, detail=reported)
+            detail = f"{header.size_wh[0]} x {header.size_wh[1]} instead of {width} x {height}"
+            findings.add("wrong-size", where, detail=detail)
 
 
 def _bytes_of(frame: CapturedFrame, source: SequenceSource) -> bytes:

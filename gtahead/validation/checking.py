@@ -1,4 +1,4 @@
-"""One way in: what stands at a path, and which checks it gets."""
+"""The entry point: what is at a path, and which checks apply to it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def validate(
 
 
 class _How:
-    """How to go about it."""
+    """How a check is run: its options, and its tasks."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class _How:
 
 
 def _kind(path: Path, wanted: str) -> tuple[str, str]:
-    """Return what stands at a path, and why.
+    """Return what kind of thing is at a path, and why it is taken for that.
 
     Raises:
         UsageError: an unknown kind.
@@ -153,8 +153,8 @@ def _kind(path: Path, wanted: str) -> tuple[str, str]:
     return reader.name, reason
 
 
-_TOLD_WITH_PLACES = ("head-outside-frame", "head-without-frame", "duplicate-frame", "not-finite")
-"""What a reader finds in COCO files, and the file's own check with the locations in it."""
+_NOTED_BY_FILE_CHECK = ("head-outside-frame", "head-without-frame", "duplicate-frame", "not-finite")
+"""Codes that the check of a COCO file itself reports, with locations: a reader's are dropped."""
 
 
 class Validation:
@@ -286,7 +286,7 @@ class Validation:
             assert isinstance(done, SequenceChecked)
             self.ledger.add(done.ledger)
             lag.add(done.lag)
-            for code in _TOLD_WITH_PLACES if self.kind.startswith("coco") else ():
+            for code in _NOTED_BY_FILE_CHECK if self.kind.startswith("coco") else ():
                 done.findings.totals.pop(code, None)
                 done.findings.examples.pop(code, None)
             yield done.findings

@@ -1,4 +1,4 @@
-"""COCO files: what no schema can say, over columns."""
+"""COCO files: checks that no schema can express, on columns."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AT_ONCE = 1000
 
 @dataclass(frozen=True, eq=False)
 class _CheckedRows:
-    """Annotations with what their images say of them.
+    """Annotations with the sizes of their images.
 
     Attributes:
         columns: as `CocoFile` has them.
@@ -111,7 +111,7 @@ def _schema_faults(document: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 
 
 
 def _check_images(coco: CocoFile, file: str, findings: Findings) -> Floats:
-    """Check images; return their sizes, NaN where nobody says them."""
+    """Check images; return their sizes, NaN where unknown."""
     ids = np.array([image["id"] for image in coco.images], np.int64)
     rows, firsts = repeated(ids)
     first_of = dict(zip(rows.tolist(), firsts.tolist(), strict=True))

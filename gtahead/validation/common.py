@@ -37,7 +37,7 @@ def note_rows(
 
 @contextmanager
 def watched(files: Mapping[str, Path], findings: Findings) -> Iterator[None]:
-    """Note files that change while they are read: what was found is then of neither state.
+    """Note files that change while they are read: findings then match neither state.
 
     Args:
         files: by their names in findings.
@@ -59,7 +59,7 @@ def _state(path: Path) -> tuple[int, int, int] | None:
 
 
 def repeated(values: Ints) -> tuple[Ints, Ints]:
-    """Find values that were there before.
+    """Find values that occurred before.
 
     Returns:
         Their rows, in order, and the row of the first of each.

@@ -24,7 +24,7 @@ SLACK_PX = 1e-3
 
 
 def compare(folder: Path, name: str, opened: Dataset, findings: Findings) -> float | None:
-    """Read an export back and hold it against its dataset.
+    """Read an export back and compare it with its dataset.
 
     Args:
         folder: the export's.
@@ -71,14 +71,14 @@ def compare(folder: Path, name: str, opened: Dataset, findings: Findings) -> flo
             current = sequence
         own = _exported(frames[frame_id], kind)
         if len(own) != len(heads):
-            reported = f"the dataset has {len(own)} heads for {kind.name}"
-            findings.add("differs-from-dataset", location, len(heads), reported)
+            detail = f"the dataset has {len(own)} heads for {kind.name}"
+            findings.add("differs-from-dataset", location, len(heads), detail)
         elif len(own):
             error = _error(own, heads)
             largest.append(error)
             if error > kind.precision_px + SLACK_PX:
-                reported = f"{kind.name} keeps {kind.precision_px:g} px"
-                findings.add("moved-against-dataset", location, f"{error:.3f} px", reported)
+                detail = f"{kind.name} keeps {kind.precision_px:g} px"
+                findings.add("moved-against-dataset", location, f"{error:.3f} px", detail)
     for frame_id in sorted(wanted - seen):
         sequence, _, frame_name = frame_id.rpartition("/")
         location = Where(None, sequence, frame_name)
@@ -126,7 +126,7 @@ def _exported(frame: Frame, kind: Format) -> Floats:
 
 
 def _error(own: Floats, heads: Floats) -> float:
-    """Return the largest error of a coordinate, each head against the nearest one of the other."""
+    """Return the largest coordinate error, each head compared with the nearest in the other set."""
     known = np.isfinite(own).all(axis=1), np.isfinite(heads).all(axis=1)
     if not (known[0].any() and known[1].any()):
         return 0.0

@@ -46,7 +46,7 @@ class _Tally:
 
 
 def check_dataset(opened: Dataset, findings: Findings) -> Iterator[str]:
-    """Check a dataset's tables; a stop after each sequence, which is named.
+    """Check a dataset's tables; yield each sequence's name once it is checked.
 
     Images are looked at elsewhere.
     """
@@ -179,7 +179,7 @@ def _check_sequence(
 
 @dataclass(frozen=True, eq=False)
 class _At:
-    """Says where a row of a table of heads stands."""
+    """Returns the location of a row of a table of heads."""
 
     file: str
     sequence: str
@@ -366,7 +366,7 @@ def _digests(
 def _check_manifest(
     opened: Dataset, frames: Mapping[str, list[Any]], tally: _Tally, findings: Findings
 ) -> None:
-    """Check what the manifest says of the whole against what the tables hold."""
+    """Check what the manifest says about the whole against what the tables contain."""
     document = opened.manifest.document
     statistics = document["statistics"]
     found: dict[str, tuple[object, object]] = {
@@ -434,7 +434,7 @@ def _check_fingerprints(said: Mapping[str, Any], tally: _Tally, findings: Findin
 
 
 def _check_sources(document: Mapping[str, Any], tally: _Tally, findings: Findings) -> None:
-    """Check what is said of each source against the tables."""
+    """Check what the manifest says about each source against the tables."""
     kept = {source["sequence"]: source for source in document["sources"] if source["kept"]}
     for name in sorted(set(kept) ^ set(tally.split_of)):
         location = Where("manifest.json", name, field="/sources")
@@ -458,7 +458,7 @@ def _check_sources(document: Mapping[str, Any], tally: _Tally, findings: Finding
 
 
 def open_dataset(folder: Path, findings: Findings) -> Dataset | None:
-    """Open a dataset; what is in the way is a finding."""
+    """Open a dataset; an error becomes a finding."""
     try:
         return Dataset.open(folder, check_names=False)
     except GtaheadError as error:

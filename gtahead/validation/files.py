@@ -1,4 +1,4 @@
-"""Single files: distinguished by what stands in them, and compared with their schemas."""
+"""Single files: recognised by their contents, and checked against their schemas."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _check_predictions(path: Path, findings: Findings) -> None:
 
 
 def _documents(path: Path, kind: str, findings: Findings) -> Iterator[tuple[Any, str]]:
-    """Return a file's documents: one, or one per line; what can't be read is a finding."""
+    """Yield a file's documents: one, or one per line; what can't be read is a finding."""
     if kind != "points":
         try:
             yield _read(path, path.name), ""

@@ -83,8 +83,8 @@ def check_images(task: ImageTask) -> tuple[Findings, dict[str, int]]:
             continue
         size = row["width"], row["height"]
         if header.size_wh != size:
-            reported = f"{header.size_wh[0]} x {header.size_wh[1]} instead of {size[0]} x {size[1]}"
-            findings.add("wrong-size", where, detail=reported)
+            detail = f"{header.size_wh[0]} x {header.size_wh[1]} instead of {size[0]} x {size[1]}"
+            findings.add("wrong-size", where, detail=detail)
         if header.has_exif:
             findings.add("exif-left", where)
         if header.is_deep:
@@ -93,7 +93,7 @@ def check_images(task: ImageTask) -> tuple[Findings, dict[str, int]]:
 
 
 def check_near_duplicates(opened: Dataset, hashes: Mapping[str, int], findings: Findings) -> None:
-    """Look for images of one split that nearly are those of another."""
+    """Look for images of one split that nearly equal those of another."""
     split_of = dict(zip(opened.frame_ids, opened.frames(["split"])["split"], strict=True))
     parts: dict[str, tuple[list[str], npt.NDArray[np.uint64]]] = {}
     for split in sorted(set(split_of.values())):

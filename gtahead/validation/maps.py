@@ -137,8 +137,8 @@ def _check_map(
     stride, heads = (_whole(about.get(key)) for key in ("stride", "heads"))
     shape = map_shape(size_wh, stride) if stride > 0 and min(size_wh) > 0 else None
     if values.shape != shape:
-        reported = f"{values.shape} instead of {shape}"
-        part.add("map-shape-differs", where, detail=reported)
+        detail = f"{values.shape} instead of {shape}"
+        part.add("map-shape-differs", where, detail=detail)
         return
     if not np.isfinite(values).all() or (values < 0).any():
         part.add("map-unreadable", where, detail="it has cells that are negative or no numbers")
@@ -172,8 +172,8 @@ def _check_heads(
     inside = ((points >= 0) & (points < np.array(frame.size_wh))).all(axis=1)
     points = points[inside]
     if _whole(about.get("heads")) != len(points):
-        reported = f"the dataset has {len(points)}"
-        part.add("differs-from-dataset", where, _whole(about.get("heads")), reported)
+        detail = f"the dataset has {len(points)}"
+        part.add("differs-from-dataset", where, _whole(about.get("heads")), detail)
         return
     if name == "heatmap":
         cells = np.unique(np.floor(points / _whole(about["stride"])).astype(np.int64), axis=0)

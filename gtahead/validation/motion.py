@@ -119,12 +119,12 @@ class LagEvidence:
     correlations: dict[int, list[float]] = field(default_factory=lambda: {lag: [] for lag in LAGS})
 
     def add(self, other: LagEvidence) -> None:
-        """Take another sequence's."""
+        """Add another sequence's evidence."""
         for lag, values in other.correlations.items():
             self.correlations[lag] += values
 
     def verdict(self) -> tuple[int, float, float] | None:
-        """Return the lag that fits better than none, its correlation, and that of none."""
+        """Return the lag that fits better than no lag, with the correlations of both."""
         means = {lag: float(np.mean(v)) for lag, v in self.correlations.items() if v}
         least = min((len(v) for v in self.correlations.values()), default=0)
         if least < MIN_PAIRS or 0 not in means:
@@ -196,7 +196,7 @@ def _moving(captured: CapturedSequence) -> tuple[Ints, Ints]:
 
 
 def _sides(heads: dict[str, Any]) -> Floats:
-    """Return the heads' sides in pixels, 12 where nobody says them."""
+    """Return the heads' sides in pixels, 12 where unknown."""
     if not all(name in heads for name in CAPTURED):
         return np.full(len(heads["x"]), 12.0)
     x0, y0, x1, y1 = (heads[name] for name in CAPTURED)

@@ -50,9 +50,9 @@ def _whole(found: Mapping[str, Any]) -> bool:
 
 
 def without_known(found: Findings, known: Findings) -> Findings:
-    """Return the findings that a baseline doesn't know.
+    """Return the findings that aren't in a baseline.
 
-    Those that were given word for word are distinguished one by one. Beyond, only totals are known:
+    Those that were kept word for word are compared one by one. Beyond, only totals are known:
     what a code has more than in the baseline is new.
     """
     left = Findings()

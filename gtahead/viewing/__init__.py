@@ -140,7 +140,7 @@ def _chosen(
     grid: tuple[int, int] | None,
     video: bool,
 ) -> list[str]:
-    """Find the frames that are meant."""
+    """Return the frames to draw."""
     if not album.names:
         raise InputError("there are no frames", where=Where(str(path)))
     if not frames:
@@ -184,7 +184,7 @@ def _spread(album: Album, count: int) -> list[str]:
 
 
 def _sheet(tiles: list[Canvas], grid: tuple[int, int]) -> Canvas:
-    """Lay images out in columns; rows are as high as their highest."""
+    """Lay images out in columns; each row is as high as its highest image."""
     columns = min(grid[0], len(tiles))
     gap = 6
     rows = []

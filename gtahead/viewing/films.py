@@ -48,7 +48,7 @@ def write_film(target: Path, frames: Iterator[Canvas], fps: float) -> None:
 
 
 def open_writer(path: Path, codec: str, fps: float, size: tuple[int, int]) -> cv2.VideoWriter:
-    """Open a film to write; OpenCV tells stderr how it chose its codec, which helps nobody."""
+    """Open a film to write, silencing what OpenCV prints about its choice of codec."""
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device
         before = os.dup(2)
         os.dup2(nowhere.fileno(), 2)

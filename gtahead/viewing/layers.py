@@ -64,7 +64,7 @@ def draw(shot: Shot, layers: Sequence[str], *, width: int | None = None) -> Canv
 
 
 def _canvas(shot: Shot, width: int | None) -> tuple[Canvas, float]:
-    """Return the image as it is to be drawn on, and how many of its pixels are one of the frame."""
+    """Return the image to draw on, and its scale: its pixels per pixel of the frame."""
     wide, high = shot.size_wh
     if shot.read is None:
         image = np.full((high, wide, 3), 60, np.uint8)

@@ -22,7 +22,7 @@ _COLUMNS = 3
 
 
 def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
-    """Draw what every box rule makes of one frame, a tile a rule, over the true boxes in white.
+    """Draw the boxes of every rule for one frame, one tile each, over the true boxes in white.
 
     The frame is the one with the median number of heads of those that have any, and tiles show it
     where most heads are seen at once, magnified.

@@ -72,7 +72,7 @@ class Shot:
     found: MatchedHeads | None = None
 
     def of_status(self, name: str) -> Booleans:
-        """(N,) which heads have a status."""
+        """Return which heads, (N,), have a status."""
         return np.asarray(self.status == STATUS_NAMES.index(name), np.bool_)
 
 
@@ -218,7 +218,7 @@ def _found(score: Score, row: int) -> MatchedHeads:
 
 
 def _of_capture(kind: Reader, folder: Path) -> Album:
-    """Frames of a capture: each sequence is read when it is asked for, and kept."""
+    """Return the frames of a capture: each sequence is read when it is asked for, and kept."""
     root = Path(os.path.realpath(folder))
     sources = {source.name: source for source in kind.list_sequences(root, Findings())}
     if not sources:

@@ -411,6 +411,7 @@ def test_a_image_path_in_the_table_is_checked(built: Path) -> None:
         next(iter(library.Dataset.open(built)))
 
 
+@pytest.mark.slow
 def test_the_same_build_on_dask(captures: Path, tmp_path: Path) -> None:
     from distributed import LocalCluster
 

@@ -132,6 +132,7 @@ def test_a_cluster_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
             list(pool.run_units(square, UNITS, scheduler=address))
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_dies_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask, "PATIENCE_S", 1.0)
     with (

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import gtahead, make_sequence
+from helpers import but_slow, gtahead, make_sequence
 
 import gtahead as library
 from gtahead import storage
-from gtahead.publishing.checking import LOADER, check, expected_sums
+from gtahead.publishing.checking import check
+from gtahead.publishing.loadable import LOADER, expected_sums
 from gtahead.publishing.releases import Release
 
 
@@ -210,10 +211,11 @@ def test_a_licence_without_text(release: Path) -> None:
         assert totals(release) == {"bad-card": 1}
 
 
-def test_a_folder_of_any_name(release: Path) -> None:
+@pytest.mark.parametrize("load", but_slow([False], True))
+def test_a_folder_of_any_name(release: Path, load: bool) -> None:
     odd = release.with_name("it's 100% ünï [x] {y} *?")
     release.rename(odd)
-    assert check(odd).findings.totals == {}
+    assert check(odd, load=load).findings.totals == {}
 
 
 @pytest.mark.parametrize("python", ["/bin/true", "/bin/echo", "/no/such/python"])

@@ -19,9 +19,10 @@ from gtahead.findings import Findings, Ledger
 from gtahead.geometry import box_iou, inside, project
 from gtahead.readers import READERS
 from gtahead.simulation import PRESETS, WEATHERS, Preset
+from gtahead.simulation.bodies import PARTS, Seen
 from gtahead.simulation.faces import SKIN, materials
 from gtahead.simulation.painting import head_ids, paint, people_stencil, visible_shares
-from gtahead.simulation.people import HAIR_STYLES, HEAD_M, PARTS, Disc, Seen
+from gtahead.simulation.people import HAIR_STYLES, HEAD_M, Disc
 from gtahead.simulation.presets import plan
 from gtahead.simulation.props import Face, Prop, Shape
 from gtahead.simulation.scene import Scene
@@ -222,7 +223,7 @@ def _pixel_boxes(ids: Any, numbers: Any) -> Any:
 
 def test_boxes_fit_the_heads_pixels() -> None:
     overlaps = []
-    for one in plan("mfl-lab", 3)[::12] + plan("small", 3)[8:9]:
+    for one in plan("mfl-lab", 3)[4::8] + plan("small", 3)[10:11]:
         scene = Scene(one)
         seen, shapes = scene.look(one.frames - 1), scene.shapes(one.frames - 1)
         shares, _ = visible_shares(seen, shapes, one.size_wh)
@@ -231,7 +232,7 @@ def test_boxes_fit_the_heads_pixels() -> None:
         if len(clear):
             found = _pixel_boxes(head_ids(seen, shapes, one.size_wh)[0], clear)
             overlaps += box_iou(seen.boxes_xyxy[clear], found).tolist()
-    assert len(overlaps) > 150
+    assert len(overlaps) > 100
     assert np.mean(overlaps) > 0.9
 
 

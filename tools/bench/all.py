@@ -83,7 +83,7 @@ class Told:
 
 
 def run(name: str, log: Path) -> list[Figure]:
-    """Run a bench; give its figures."""
+    """Run a bench and return its figures."""
     script, *words = BENCHES[name]
     print(f"== {script} {' '.join(words)}", flush=True)
     log.unlink(missing_ok=True)
@@ -95,7 +95,7 @@ def run(name: str, log: Path) -> list[Figure]:
 
 
 def amount(value: float | None, unit: str) -> str:
-    """Write a figure with three digits."""
+    """Format a figure with three digits."""
     if value is None:
         return ""
     digits = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
@@ -126,7 +126,7 @@ def page(reported: dict[str, Told]) -> str:
 
 
 def machine() -> str:
-    """Say what this runs on."""
+    """Describe the machine that this runs on."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     about = {name.strip(): text.strip() for name, _, text in (x.partition(":") for x in lines)}
     model, flags = about.get("model name", platform.machine()), about.get("flags", "").split()
@@ -137,7 +137,7 @@ def machine() -> str:
 
 
 def grown(old: list[Figure], new: list[Figure], tolerance: float) -> list[str]:
-    """Say which ratios have grown by more than a share."""
+    """List the ratios that have grown by more than a share."""
     before = {(one.what, one.peer): one.ratio for one in old}
     worse = []
     for one in new:
@@ -179,7 +179,7 @@ def main() -> None:
 
 
 def by_bench() -> dict[str, Told]:
-    """Give the figures of last time, by bench."""
+    """Return the figures of the last run, by bench."""
     if not FIGURES.exists():
         return {}
     document = json.loads(FIGURES.read_text(encoding="utf-8"))

@@ -68,7 +68,7 @@ print(done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss)
 
 
 def measured(command: list[str]) -> tuple[float, float]:
-    """Run a command; give CPU seconds of all its processes, and MiB at the peak of the largest."""
+    """Run a command; return its processes' CPU seconds, and the peak of the largest in MiB."""
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, *command], check=True, capture_output=True, text=True
     )
@@ -79,7 +79,7 @@ def measured(command: list[str]) -> tuple[float, float]:
 
 
 def median_cpu(command: list[str], target: Path, repeat: int) -> float:
-    """Warm up once, then give the median CPU time of `repeat` runs into no target."""
+    """Warm up once, then return the median CPU time of `repeat` runs into a new target."""
     times = []
     for _ in range(repeat + 1):
         shutil.rmtree(target, ignore_errors=True)
@@ -88,12 +88,12 @@ def median_cpu(command: list[str], target: Path, repeat: int) -> float:
 
 
 def fingerprints(target: Path) -> object:
-    """Give the fingerprints of a dataset."""
+    """Return the fingerprints of a dataset."""
     return json.loads((target / "manifest.json").read_text())["fingerprints"]
 
 
 def gtahead(*arguments: object) -> list[str]:
-    """Give the command line of gtahead in this environment."""
+    """Return a gtahead command line for this environment."""
     return [sys.executable, "-m", "gtahead", *map(str, arguments)]
 
 

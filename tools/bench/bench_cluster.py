@@ -38,7 +38,7 @@ BRIDGE = "gtahead-br"
 
 @contextmanager
 def started(*command: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a scheduler or a worker; give its process and its address."""
+    """Run a scheduler or a worker; yield its process and its address."""
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert process.stderr is not None
@@ -55,7 +55,7 @@ def started(*command: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 @contextmanager
 def cluster(workers: int, hosts: list[str] | None = None) -> Iterator[tuple[str, list[int]]]:
-    """Run a scheduler and workers of one thread; give its address and the workers' groups.
+    """Run a scheduler and workers of one thread; yield its address and the workers' groups.
 
     Args:
         workers: how many.
@@ -100,7 +100,7 @@ def namespaces(count: int) -> Iterator[list[str]]:
 
 
 def build(captures: Path, out: Path, *how: object, kill: int = 0, host: str = "") -> float:
-    """Build from nothing; give the seconds on the clock.
+    """Build from scratch; return the seconds on the clock.
 
     Args:
         captures: to build from.
@@ -124,7 +124,7 @@ def build(captures: Path, out: Path, *how: object, kill: int = 0, host: str = ""
 
 
 def fingerprint(out: Path) -> str:
-    """Give a dataset's fingerprint."""
+    """Return a dataset's fingerprint."""
     document = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     return str(document["fingerprint"]) + str(document["fingerprints"]["images"]["all"])
 

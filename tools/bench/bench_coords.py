@@ -56,7 +56,7 @@ assert not findings.anything_set_aside and ledger.heads.kept == rows
 
 
 def measure(script: str, folder: Path, repeat: int) -> tuple[float, int, int]:
-    """Give the median CPU seconds, the largest peak in MiB, and the rows."""
+    """Return the median CPU seconds, the largest peak in MiB, and the rows."""
     runs = []
     for _ in range(repeat):
         command = [sys.executable, "-c", script + PRINT, str(folder)]

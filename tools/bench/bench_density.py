@@ -59,7 +59,7 @@ def crowd(count: int, seed: int = 0) -> tuple[Floats, Floats]:
 
 
 def filter_each(points: Floats, sigmas: Floats) -> npt.NDArray[np.float32]:
-    """Filter the whole image once a head: CSRNet's script."""
+    """Filter the whole image once per head: CSRNet's script."""
     density = np.zeros(SIZE_WH[::-1], np.float32)
     for (x, y), sigma in zip(points, sigmas, strict=True):
         point = np.zeros(SIZE_WH[::-1], np.float32)
@@ -69,7 +69,7 @@ def filter_each(points: Floats, sigmas: Floats) -> npt.NDArray[np.float32]:
 
 
 def windowed(points: Floats, sigmas: Floats) -> npt.NDArray[np.float32]:
-    """Add a normalised window a head, in NumPy."""
+    """Add a normalised window per head, in NumPy."""
     width, height = SIZE_WH
     density = np.zeros((height, width), np.float32)
     for (x, y), sigma in zip(points, sigmas, strict=True):
@@ -83,7 +83,7 @@ def windowed(points: Floats, sigmas: Floats) -> npt.NDArray[np.float32]:
 
 
 def one_kernel(points: Floats, sigma: float = 4.0, size: int = 15) -> npt.NDArray[np.float32]:
-    """Add one precomputed kernel a head, cut at the borders: C-3's script."""
+    """Add one precomputed kernel per head, cut at the borders: C-3's script."""
     width, height = SIZE_WH
     line = cv2.getGaussianKernel(size, sigma)
     kernel, half = (line @ line.T).astype(np.float32), size // 2
@@ -97,7 +97,7 @@ def one_kernel(points: Floats, sigma: float = 4.0, size: int = 15) -> npt.NDArra
 
 
 def patches(points: Floats, sigmas: Floats, stride: int = 4) -> npt.NDArray[np.float32]:
-    """Take the maximum with a Gaussian patch a head: CenterNet's way, with our cells and cut."""
+    """Take the maximum with a Gaussian patch per head: CenterNet's way, with our cells and cut."""
     shape = (-(-SIZE_WH[1] // stride), -(-SIZE_WH[0] // stride))
     heat = np.zeros(shape, np.float32)
     for (x, y), sigma in zip(points / stride, sigmas / stride, strict=True):
@@ -125,7 +125,7 @@ def transform(points: Floats) -> npt.NDArray[np.float32]:
 
 
 def trees(points: Floats, starts: npt.NDArray[np.int64]) -> Floats:
-    """Build and ask one cKDTree a frame."""
+    """Build and query one cKDTree per frame."""
     found = []
     for first, last in pairwise(starts):
         mine = points[first:last]
@@ -138,7 +138,7 @@ def trees(points: Floats, starts: npt.NDArray[np.int64]) -> Floats:
 
 
 def seconds(work: Callable[[], Any], repeat: int) -> float:
-    """Give the median CPU seconds, after one run that isn't counted."""
+    """Return the median CPU seconds, after one run that isn't counted."""
     work()
     times = []
     for _ in range(repeat):
@@ -149,7 +149,7 @@ def seconds(work: Callable[[], Any], repeat: int) -> float:
 
 
 def cold(call: str) -> float:
-    """Give the CPU seconds of the first call in a fresh process, numba's import included."""
+    """Return the CPU seconds of the first call in a fresh process, numba's import included."""
     code = (
         "import time, numpy\n"
         "points = numpy.random.default_rng(0).uniform(0, [1920, 1080], (340, 2))\n"

@@ -205,7 +205,7 @@ reported(begun, before)
 def measure(
     code: str, *arguments: object, repeat: int, clean: Path | None = None
 ) -> dict[str, float]:
-    """Run code in fresh processes and give the medians of what it prints."""
+    """Run code in fresh processes and return the medians of what it prints."""
     found: list[dict[str, float]] = []
     for _ in range(repeat):
         if clean is not None:
@@ -223,7 +223,7 @@ def measure(
 
 
 def line(what: str, ours: float, theirs: float, goal: float | None = None) -> None:
-    """Print one comparison; one without a goal is of unlike work, for whoever wants the whole."""
+    """Print one comparison; one without a goal compares unlike work."""
     ratio = ours / theirs
     ours_is, _, peer = what.rpartition(": ")
     tell(Figure(ours_is, ours, "s", peer, theirs, "" if goal is None else f"≤ {goal:.3g} ×"))

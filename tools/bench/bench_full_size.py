@@ -49,7 +49,7 @@ class Row:
 
 
 def submission(dataset: Path, out: Path) -> Path:
-    """Make predictions for the test split from its labels, and err."""
+    """Make predictions for the test split from its labels, with errors."""
     rng = np.random.default_rng(0)
     found = []
     for frame in Dataset.open(dataset).select(split="test"):
@@ -68,13 +68,13 @@ def submission(dataset: Path, out: Path) -> Path:
 
 
 def size_mb(path: Path) -> float:
-    """Give the bytes of a file or of all files in a folder; one that has several names counts."""
+    """Return the MB of a file or of all files in a folder, counting every hard link."""
     files = [path] if path.is_file() else path.rglob("*")
     return sum(one.stat().st_size for one in files if one.is_file()) / 1e6
 
 
 def walked(captures: Path, folder: Path, frames: int) -> Iterator[Row]:
-    """Go the whole way with some captures."""
+    """Run all steps on some captures."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     sequences = len(list(captures.glob("*/sequence.json")))
@@ -138,7 +138,7 @@ def draw(rows: list[Row], path: Path) -> None:
 
 
 def main() -> None:
-    """Simulate, go the way three times, and print."""
+    """Simulate, run all steps at three sizes, and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -178,7 +178,7 @@ def main() -> None:
 
 
 def link(source: str, target: str) -> None:
-    """Give a file per second name."""
+    """Create a hard link to a file."""
     Path(target).hardlink_to(source)
 
 

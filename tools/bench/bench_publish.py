@@ -56,7 +56,7 @@ def bench_labels(folder: Path, repeat: int) -> None:
 
 
 def noisy_frames(folder: Path, count: int) -> None:
-    """Give simulated labels frames as large as a game's: about 1 MB each, of texture and noise."""
+    """Add frames as large as a game's to simulated labels: about 1 MB each, texture and noise."""
     rng = np.random.default_rng(0)
     texture = rng.integers(0, 255, (1080, 1920, 3)).astype(np.uint8)
     texture = np.asarray(cv2.GaussianBlur(texture, (0, 0), 3))

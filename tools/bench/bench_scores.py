@@ -7,7 +7,7 @@ On one thread and one input: COCO's AP of 500 frames with 340 heads and 400 boxe
 cap, against both packages from PyPI; the matching at two radii of 340, 3,000 and 12,000 heads
 against augmenting paths on a dense matrix, as evaluation programs of the field do it (written
 here); NWPU-Crowd's list with predictions from `--nwpu`; and 1.73 million heads with as many boxes,
-all figures and 1,000 resamples. Every run is a process of its own, which prints its CPU time and
+all metrics and 1,000 resamples. Every run is a process of its own, which prints its CPU time and
 how far the memory's peak rose; medians of `--repeat` runs.
 
 Goals: AP <= 1/2 of ultrafast-pycocotools and <= 1/15 of faster-coco-eval, and <= 1/2 of the leaner
@@ -139,7 +139,7 @@ reported(begun, before, images=score.document["data"]["images"],
 
 
 def run(code: str, *words: object, repeat: int = 1) -> dict[str, Any]:
-    """Run a snippet in processes of its own; give the run of median CPU time."""
+    """Run a snippet in processes of its own; return the run with the median CPU time."""
     found = []
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     surroundings = {**os.environ, **dict.fromkeys(names, "1")}
@@ -212,7 +212,7 @@ def _rows(boxes: np.ndarray, starts: np.ndarray, scores: np.ndarray | None) -> l
 
 
 def bench_ap(folder: Path, repeat: int) -> None:
-    """AP against two packages."""
+    """Compare AP with two packages."""
     data = crowd(500, 340, 400)
     np.savez(folder / "data.npz", **data)  # type: ignore[arg-type]
     write_coco(data, folder)
@@ -233,7 +233,7 @@ def bench_ap(folder: Path, repeat: int) -> None:
 
 
 def bench_matching(repeat: int) -> None:
-    """Matching against augmenting paths on a dense matrix."""
+    """Compare the matching with augmenting paths on a dense matrix."""
     for heads, goal in ((340, 50), (3000, 400), (12000, 800)):
         ours = run(MATCHING, "ours", heads, repeat=repeat)
         peer = run(MATCHING, "dense", heads)
@@ -250,7 +250,7 @@ def bench_matching(repeat: int) -> None:
 
 
 def bench_full(folder: Path) -> None:
-    """All figures of 1.73 million heads and as many boxes."""
+    """Compute all metrics of 1.73 million heads and as many boxes."""
     write_coco(crowd(5096, 340, 340), folder, sequences=35)
     done = run(FULL, folder / "found.json", folder / "ground_truth.json")
     tell(

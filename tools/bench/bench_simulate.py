@@ -4,7 +4,7 @@
 
 Printed is the CPU time of one process and one thread for a frame, the median over the frames of
 `--sequences` sequences with cameras, locations, weather and hours of their own, the first frame of
-each left out: it paints the empty location. `labels` locations the people and counts who is seen,
+each left out: it paints the empty location. `labels` places the people and counts who is seen,
 `image` paints and develops, `jpeg` encodes.
 
 Goals: 1920 x 1080 with 340 people <= 0.35 s, 384 x 256 with 60 <= 0.06 s. There is no peer: the
@@ -32,7 +32,7 @@ CASES = (
 
 
 def measure(preset: Preset, seeds: range) -> list[tuple[float, ...]]:
-    """Give people in the image and seconds of labels, image and encoding, a frame each."""
+    """Return people in the image and seconds of labels, image and encoding, for each frame."""
     reported = []
     for seed in seeds:
         scene = Scene(plan(preset, seed)[0])

@@ -52,7 +52,7 @@ def now(device: torch.device) -> float:
 def step(
     network: Detector, images: torch.Tensor, heads: list[HeadTargets], optimiser: object
 ) -> float:
-    """Take a step, and give what it took."""
+    """Take a step, and return the seconds it took."""
     assert isinstance(optimiser, torch.optim.Optimizer)
     began = now(images.device)
     total = torch.stack(list(network.losses(images, heads).values())).sum()

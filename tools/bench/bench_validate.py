@@ -104,7 +104,7 @@ reported(begun, before, totals=checked.finish().totals)
 
 
 def measure(code: str, *arguments: object, repeat: int) -> dict[str, float]:
-    """Run code in fresh processes and give the medians of what it prints."""
+    """Run code in fresh processes and return the medians of what it prints."""
     rows = []
     for _ in range(repeat):
         command = [sys.executable, "-c", PRELUDE + code, *map(str, arguments)]
@@ -124,7 +124,7 @@ def line(what: str, ours: float, theirs: float, goal: float) -> None:
 
 
 def one_file(folder: Path) -> tuple[Path, Path, Path]:
-    """Put all splits into one file; give it, a tenth of it, and a very small part."""
+    """Put all splits into one file; return it, a tenth of it, and a very small part."""
     whole: dict[str, list[object]] = {"images": [], "annotations": [], "categories": []}
     for path in sorted((folder / "coco" / "annotations").glob("*.json")):
         document = json.loads(path.read_bytes())

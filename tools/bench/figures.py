@@ -1,4 +1,4 @@
-"""The figures that benches tell, for a table of all of them."""
+"""The figures that benches report, for a table of all of them."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def tell(figure: Figure) -> None:
 
 
 def read(log: Path) -> list[Figure]:
-    """Give what was reported."""
+    """Return what was reported."""
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     return [Figure(**json.loads(line)) for line in lines]

@@ -1,4 +1,4 @@
-"""Set the simulated crowds beside what is known of GTA_Head, and of frames of the game.
+"""Compare the simulated crowds with what is known about GTA_Head, and about frames of the game.
 
     python tools/experiments/crowd_statistics.py --jta FOLDER --figure docs/images/crowds.svg
 
@@ -43,7 +43,7 @@ COLOURS = {"gta-head": "#0b6e99", "JTA": "#d1495b"}
 
 @dataclass
 class Crowds:
-    """What is known of the heads of a set.
+    """What is known about the heads of a dataset.
 
     Attributes:
         heads: of each frame.
@@ -60,7 +60,7 @@ class Crowds:
     visibility: list[Floats] = field(default_factory=list)
 
     def of_size(self, low: int, high: int) -> Crowds:
-        """Give the frames with so many heads alone; visibility isn't kept frame by frame."""
+        """Return only the frames with so many heads; visibility isn't kept frame by frame."""
         some = Crowds()
         for boxes in self.boxes_xyxy:
             if low <= len(boxes) <= high:
@@ -68,7 +68,7 @@ class Crowds:
         return some
 
     def add(self, boxes_xyxy: Floats) -> None:
-        """Take in a frame's counted heads."""
+        """Add a frame's counted heads."""
         self.heads.append(len(boxes_xyxy))
         self.boxes_xyxy.append(boxes_xyxy)
         self.sides_px.append(box_sides(boxes_xyxy))
@@ -104,7 +104,7 @@ def read_jta(folder: Path) -> Crowds:
 
 
 def tell(name: str, crowds: Crowds) -> None:
-    """Print a set's figures."""
+    """Print a dataset's statistics."""
     frames, heads = len(crowds.heads), sum(crowds.heads)
     print(f"{name}: {frames:,} frames, {heads:,} heads, {heads / frames:.1f} a frame")
     shown = {

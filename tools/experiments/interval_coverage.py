@@ -40,8 +40,8 @@ def population(rng: np.random.Generator, sequences: int, spread: float) -> dict[
     return sums
 
 
-def supports(interval: Interval | None, value: float) -> bool:
-    """Say whether a value lies in an interval."""
+def covers(interval: Interval | None, value: float) -> bool:
+    """Return whether a value lies in an interval."""
     return interval is not None and interval.low <= value <= interval.high
 
 
@@ -84,7 +84,7 @@ def main() -> None:
                     )
                 found = paired_difference(first, second, ["mae"], sequences)
                 real = ground_truth["a"]["mae"] - ground_truth["b"]["mae"]
-                held["difference"] += supports(found["mae"], real)
+                held["difference"] += covers(found["mae"], real)
             shares = [f"{count / given.draws:.3f}" for count in held.values()]
             print(f"{spread:<7} {sequences:<10} {shares[0]}  {shares[1]}  {shares[2]}", flush=True)
 

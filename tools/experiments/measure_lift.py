@@ -57,7 +57,7 @@ def _joints(pose: list[list[float]]) -> dict[int, Floats]:
 
 
 def _pitch_deg(poses: list[list[list[float]]]) -> float:
-    """Take the way up from the standing people: ankles to neck, in camera axes (y down)."""
+    """Return the camera's pitch from the standing people: ankles to neck point up."""
     ups = []
     for pose in poses:
         joints = _joints(pose)

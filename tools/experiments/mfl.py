@@ -91,12 +91,12 @@ def read_results(path: Path = RESULTS) -> list[dict[str, Any]]:
 
 
 def finished(results: list[dict[str, Any]]) -> dict[Run, dict[str, Any]]:
-    """Give the finished runs."""
+    """Return the finished runs."""
     return {Run(**row["run"]): row for row in results if row["state"] == "finished"}
 
 
 def config_of(plan: Mapping[str, Any], run: Run) -> TrainConfig:
-    """Give a run's configuration."""
+    """Return a run's configuration."""
     return make_config(
         detector=run.detector,
         seed=run.seed,
@@ -110,7 +110,7 @@ def config_of(plan: Mapping[str, Any], run: Run) -> TrainConfig:
 def chosen_rate(
     plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]], detector: str, arm: str
 ) -> float | None:
-    """Give an arm's learning rate: the least MAE on validation; None while runs are missing."""
+    """Return the learning rate of an arm's least validation MAE; None while runs are missing."""
     search = plan["search"]
     errors: dict[float, float] = {}
     for rate in search["learning_rates"]:
@@ -122,7 +122,7 @@ def chosen_rate(
 
 
 def main_decode(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give the scores of the decoding that the verdict is about: peaks of a heatmap, else NMS."""
+    """Return the scores of the decoding that the verdict is about: peaks of a heatmap, else NMS."""
     scores: Mapping[str, Any] = next(iter(row["decodes"].values()))
     return scores
 
@@ -130,7 +130,7 @@ def main_decode(row: Mapping[str, Any]) -> Mapping[str, Any]:
 def runs_of(
     plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]], device: str | None = None
 ) -> Iterator[Run | None]:
-    """Give all runs in their order; None for one whose learning rate isn't known yet.
+    """Yield all runs in their order; None for one whose learning rate isn't known yet.
 
     Args:
         plan: of the experiment.
@@ -197,7 +197,7 @@ class Scorer:
         return [find_heads(detector, image) for image in self.images[split]]
 
     def score(self, detector: Detector) -> dict[str, Any]:
-        """Choose the threshold on validation and give the figures of both splits."""
+        """Choose the threshold on validation and return the metrics of both splits."""
         found = self.find(detector, "validation")
         threshold, reported = validated(self.ground_truth, found)
         f1 = self.best_f1(found)
@@ -213,13 +213,13 @@ class Scorer:
         }
 
     def best_f1(self, found: list[InImage]) -> float | None:
-        """Give the best F1 on validation at any threshold."""
+        """Return the best F1 on validation at any threshold."""
         predictions = as_predictions(self.ground_truth.images.ids, found, {})
         best = choose(self.ground_truth, predictions).f1_best
         return None if best is None else f1_at(self.ground_truth, predictions, best, "large")
 
     def on_test(self, found: list[InImage], threshold: float | None) -> dict[str, Any]:
-        """Score finds on the test split with `gtahead benchmark`."""
+        """Score what was found on the test split with `gtahead benchmark`."""
         header = {"method": {"name": "run", "threshold": threshold}}
         names = self.parts["test"].frame_ids
         with tempfile.TemporaryDirectory() as folder:
@@ -234,7 +234,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def carry_out(plan: Mapping[str, Any], run: Run, scorer: Scorer, folder: Path) -> dict[str, Any]:
-    """Train, score at a quarter, a half and all of the steps, and give the line of results."""
+    """Train, score at a quarter, a half and all of the steps, and return the line of results."""
     config = config_of(plan, run)
     total = -(-len(scorer.dataset.select(split="train")) // config.batch) * config.epochs
     curve: list[dict[str, Any]] = []
@@ -280,7 +280,7 @@ def note(results: Path, row: Mapping[str, Any]) -> None:
 
 
 def describe(plan: Mapping[str, Any], dataset: Dataset) -> None:
-    """Print heads in cells at each scale, and what a perfect network would come to."""
+    """Print heads in cells at each scale, and what a perfect network would reach."""
     frames = list(dataset.select(split="test"))
     sides = np.concatenate([box_sides(f.boxes_xyxy[f.counted]) for f in dataset])
     edges = [0, 1, 2, 3, 4, 6, 8, 12, 100]
@@ -333,7 +333,7 @@ def show_plan(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) ->
 
 
 def try_steps(plan: Mapping[str, Any], dataset: Dataset, scale: str, epochs: int) -> None:
-    """Print how native does on validation, of a seed that isn't the plan's."""
+    """Print how native does on validation, for a seed that isn't the plan's."""
     config = config_of(plan, Run("centernet", scale, "native", 1000, 4e-3))
     config = replace(config, epochs=epochs, validate_every=epochs // 4)
     scorer = Scorer(dataset)

@@ -1,4 +1,4 @@
-"""Apply the rule of verdict of `mfl.toml` to `results.jsonl`: tables, curves, a page of the docs.
+"""Apply the verdict rule of `mfl.toml` to `results.jsonl`: tables, curves, a page of the docs.
 
     python tools/experiments/mfl_report.py                       # print the page
     python tools/experiments/mfl_report.py --write docs/experiment.md --figure docs/images/mfl.svg
@@ -60,20 +60,20 @@ class Arm:
     wanted: int
 
     def states(self, state: str, decode: str | None = None) -> Floats:
-        """Give a sum for each seed and test sequence."""
+        """Return a sum for each seed and test sequence."""
         return np.array([_decoded(row, decode)["clusters"][state] for row in self.rows], np.float64)
 
     def mean(self, part: str, figure: str, decode: str | None = None) -> float:
-        """Give the mean over seeds of a figure of a split."""
+        """Return the mean over seeds of a metric of a split."""
         return float(np.mean([_decoded(row, decode)[part][figure] for row in self.rows]))
 
     def spread(self, figure: str) -> float:
-        """Give the standard deviation over seeds, two or more, of a test figure."""
+        """Return the standard deviation over seeds, two or more, of a test metric."""
         return float(np.std([main_decode(row)["test"][figure] for row in self.rows], ddof=1))
 
 
 def title_of(plan: Mapping[str, Any], scale: str) -> str:
-    """Name a size of heads and how long was trained."""
+    """Name a size of heads and how long training took, in steps."""
     steps = -(-TRAINING_IMAGES // plan["settings"]["batch"]) * plan["scales"][scale]["epochs"]
     return f"{SIZES[scale.split('-', maxsplit=1)[0]]}, {steps:,} steps"
 
@@ -84,7 +84,7 @@ def _decoded(row: Mapping[str, Any], decode: str | None) -> Mapping[str, Any]:
 
 
 def arms_of(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) -> Iterator[Arm]:
-    """Give all arms of the plan, those without a finished run too."""
+    """Yield all arms of the plan, those without a finished run too."""
     for block in plan["blocks"]:
         for name in block["arms"]:
             rate = chosen_rate(plan, done, block["detector"], name)
@@ -112,7 +112,7 @@ class Difference:
     seeds: int
 
     def verdict(self, equivalent: float) -> str:
-        """Give the verdict in a word."""
+        """Return the verdict in a word."""
         if -equivalent < self.low and self.high < equivalent:
             return "equivalent"
         return "better" if self.high < 0 else "worse" if self.low > 0 else "undecided"
@@ -151,7 +151,7 @@ def difference(
 
 
 def void(native: Arm, plan: Mapping[str, Any], guess: float) -> str | None:
-    """Say why a detector's rows at a scale are void, if they are."""
+    """Return why a detector's rows at a scale are void; None if they aren't."""
     f1, mae = native.mean("validation", "f1_best"), native.mean("validation", "mae")
     rule = plan["verdict"]
     if f1 < rule["void_f1"]:
@@ -193,7 +193,7 @@ def report(plan: Mapping[str, Any], results: list[dict[str, Any]], guess: float)
 
 
 def _in_short(arms: list[Arm], plan: Mapping[str, Any], guess: float) -> str:
-    """Say what came of the arm of the verdict, a line a detector and size."""
+    """Summarise the arm that the verdict is about, a line per detector and size."""
     lines = []
     for detector, scale in dict.fromkeys((arm.detector, arm.scale) for arm in arms):
         mine = [arm for arm in arms if (arm.detector, arm.scale) == (detector, scale)]
@@ -241,7 +241,7 @@ def _head(
 
 
 def _figures(arms: list[Arm]) -> list[str]:
-    """Give the table of figures: means over seeds."""
+    """Return the table of metrics: means over seeds."""
     nms = arms[0].detector == "centernet"
     lines = [
         "| arm | learning rate | seeds | MAE ± sd | RMSE | bias | GAME(3) | F1 | AP50 |"
@@ -270,7 +270,7 @@ def _figures(arms: list[Arm]) -> list[str]:
 
 
 def _differences(arms: list[Arm], plan: Mapping[str, Any], *, is_void: bool) -> list[str]:
-    """Give the table of differences and verdicts."""
+    """Return the table of differences and verdicts."""
     rule = plan["verdict"]
     nms = arms[0].detector == "centernet"
     lines = [

@@ -22,7 +22,7 @@ from gtahead.geometry import box_sides
 
 
 def read(path: Path) -> tuple[Floats, tuple[int, int]]:
-    """Give a file's (N, 4) head boxes and its image's size."""
+    """Return a file's (N, 4) head boxes and its image's size."""
     root = ElementTree.parse(path).getroot()
     size_wh = (int(root.findtext("size/width", "0")), int(root.findtext("size/height", "0")))
     corners = ("xmin", "ymin", "xmax", "ymax")

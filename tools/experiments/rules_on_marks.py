@@ -27,7 +27,7 @@ COLOURS_BGR = {"joints": (90, 220, 60), "camera": (40, 190, 250)}
 
 
 def scene_of(poses: list[list[list[float]]]) -> HeadFrames:
-    """Give a frame's people as the rules see them."""
+    """Return a frame's people as the rules see them."""
     joints = [_joints(pose) for pose in poses]
     top, neck = (np.array([one[joint] for one in joints]) for joint in (0, 1))
     middle = (top + neck) / 2

@@ -1,4 +1,4 @@
-"""Heads of joints as their cameras see them, and what contradicts itself in them."""
+"""Heads made of joints as their cameras see them, and contradictions in them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FASTEST_M = 1.0
 
 @dataclass
 class _Groups:
-    """Heads by camera, so that each camera projects once."""
+    """Heads grouped by camera, so that each camera projects once."""
 
     cameras: list[Camera]
     rows: list[Ints]
@@ -78,7 +78,7 @@ def see(
 def size_of(
     heads: HeadJoints, cameras: Mapping[int, Camera], of_images: tuple[int, int] | None
 ) -> tuple[int, int]:
-    """Find the size of the frames that the labels mean.
+    """Find the frame size that the labels refer to.
 
     Where the file has pixels and positions, these say it: seen by a camera of unit height, a head
     lies where its pixels lie, but for the scale. Else the images say it, else the tools' own.
@@ -87,7 +87,7 @@ def size_of(
     xy = heads.top.xy
     good = (depth > 0) & np.isfinite(xy).all(axis=1) & (np.abs(xy) < 1e5).all(axis=1)
     up = unit[:, 0, 1]
-    good &= np.abs(up) > 0.1  # heads at the very top say little of the height
+    good &= np.abs(up) > 0.1  # heads at the very top say little about the height
     fallback = of_images or SIZE_WH
     if int(good.sum()) < 3:
         return fallback
@@ -104,7 +104,7 @@ def size_of(
 
 
 def printed_step(values: Floats) -> Floats:
-    """Return the distance of neighbouring numbers as a C++ stream prints them."""
+    """Return the step between neighbouring numbers as a C++ stream prints them."""
     with np.errstate(divide="ignore"):
         exponent = np.floor(np.log10(np.maximum(np.abs(values), 1e-3)))
     step: Floats = 10.0 ** (exponent - PRINTED_DIGITS + 1)
@@ -154,7 +154,7 @@ def find_misfits(
     """Compare labelled pixels with where the camera sees the positions.
 
     Returns:
-        (H,) how far apart they are in pixels, NaN where that can't be reported; and whether it is
+        (H,) how far apart they are in pixels, NaN where that isn't known; and whether it is
         too far: beyond what printing costs, or pixels of something behind the camera.
     """
     labelled = (np.abs(heads.top.xy) <= MAX_PX).all(axis=1)
@@ -169,7 +169,7 @@ def find_misfits(
 def frames_that_misfit(
     heads: HeadJoints, off: Floats, wrong: Booleans, where: Where, findings: Findings
 ) -> dict[int, str]:
-    """Find the frames most of whose heads are misfits: their camera, or all rows, are another's."""
+    """Find frames most of whose heads are misfits: their camera or rows are another frame's."""
     labelled = np.flatnonzero(np.isfinite(heads.top.xy).all(axis=1))
     numbers, of_frame = np.unique(heads.top.frame[labelled], return_inverse=True)
     bad = numbers[
@@ -189,7 +189,7 @@ def frames_that_misfit(
 def first_frame_is_wrong(
     heads: HeadJoints, cameras: Mapping[int, Camera], where: Where, findings: Findings
 ) -> bool:
-    """Judge frame 0, which the tools' authors warn of, by what follows it.
+    """Return whether frame 0, which the tools' authors warn about, is wrong; note it if so.
 
     It is wrong where most of those seen in frame 1 too stand elsewhere, or the camera does, while
     from frame 1 to 2 nothing of the kind happens.

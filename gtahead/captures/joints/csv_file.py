@@ -1,4 +1,4 @@
-"""Files of joints as CSV, one row a joint, with the camera in every row; every fault noted."""
+"""Files of joints as CSV, one row per joint, with the camera in every row; every fault is noted."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _book_negative_frames(
     findings: Findings,
     ledger: Ledger,
 ) -> Booleans:
-    """Note rows whose frame is no count, and return those that are fine."""
+    """Note rows whose frame isn't a valid number, and return which rows are fine."""
     frames = table.columns[layout.ids[0]]
     fine: Booleans = (frames >= 0) & (frames < 10**MAX_DIGITS)
     rows = np.flatnonzero(kept & ~fine)
@@ -158,7 +158,7 @@ def _book_negative_frames(
 
 
 def _cut_short(path: Path) -> bool:
-    """Return whether the last line has no end: the tools end every line, so the game crashed."""
+    """Return whether the last line has no line end, as after a crash of the game."""
     with path.open("rb") as file:
         file.seek(0, 2)
         if file.tell() == 0:
@@ -182,9 +182,9 @@ def _refuse_missing(table: TableRead, layout: JointCsv, where: Where, findings: 
 def _note_lost_rows(
     table: TableRead, last_line: int, where: Where, findings: Findings, ledger: Ledger
 ) -> None:
-    """Note rows that say nothing.
+    """Note rows that can't be read.
 
-    Which of them were heads can't be known any more: each is booked as one.
+    Which of them were heads isn't known any more: each is counted as one.
     """
     lost: dict[int, tuple[str, Finding]] = {}
     for fault in table.ragged:
@@ -211,7 +211,7 @@ def _note_lost_rows(
 
 
 def joints_of(file: JointFile, layout: JointCsv, findings: Findings) -> Joints:
-    """Take the joints of heads out of a file's columns."""
+    """Return the joints of heads from a file's columns."""
     rows = np.flatnonzero(np.isin(file.columns[layout.ids[2]], (HEAD_TOP, HEAD_CENTER, NECK)))
     columns = {name: values[rows] for name, values in file.columns.items()}
     count = len(rows)
@@ -236,7 +236,7 @@ def cameras_of(
 ) -> dict[int, Camera]:
     """Return for each frame the camera that most of its rows have.
 
-    Under -1 stands the camera of frames without rows, where the camera never moves.
+    The key -1 has the camera of frames without rows, if the camera never moves.
     """
     tops = np.flatnonzero(file.columns[layout.ids[2]] == HEAD_TOP)  # a row per person is enough
     frames, lines = file.columns[layout.ids[0]][tops], file.lines[tops]

@@ -44,7 +44,7 @@ def read_sequence(
     findings: Findings,
     ledger: Ledger,
 ) -> CapturedSequence:
-    """Make a sequence of a file's joints and the images beside it.
+    """Make a sequence from a file's joints and the images beside it.
 
     Args:
         source: of the sequence.
@@ -121,7 +121,7 @@ def read_sequence(
 def _note_images_after(
     numbers: Ints, labelled: Ints, cut_at: int | None, where: Where, findings: Findings
 ) -> None:
-    """Warn of images behind the last label: an empty street, or a crash between two lines."""
+    """Warn about images after the last label: an empty street, or a crash between two lines."""
     last = int(labelled[-1]) if len(labelled) else -1
     later = numbers[numbers > last]
     if len(labelled) and cut_at is None and len(later):
@@ -130,7 +130,7 @@ def _note_images_after(
 
 
 def _frame_numbers(images: Mapping[int, Path], labelled: Ints, cut_at: int | None) -> Ints:
-    """Return which frames there are: those of images and labels, else all up to the last label."""
+    """Return the frame numbers: those of images and labels, else all up to the last label."""
     if images:
         return np.array(sorted({*images, *map(int, labelled)}), np.int64)
     last = max([*map(int, labelled[-1:]), -1 if cut_at is None else cut_at])
@@ -152,7 +152,7 @@ def _digits(stem: str) -> str:
 
 
 def _fill_pixels(columns: Columns, seen_xy: Floats) -> None:
-    """Put what the camera sees where pixels are missing or absurd."""
+    """Fill in projected pixels where the labelled ones are missing or absurd."""
     for position, names in enumerate((("x", "y"), ("neck_x", "neck_y"))):
         given = np.stack([columns[name] for name in names], axis=1)
         missing: Booleans = ~(np.abs(given) <= MAX_PX).all(axis=1)

@@ -133,7 +133,7 @@ def heads_of(
 
 
 def persons(frame: Ints, person: Ints) -> Ints:
-    """Return the (P, 2) different pairs of frame and person, sorted.
+    """Return the (P, 2) distinct pairs of frame and person, sorted.
 
     The tools write a person's rows together: those that repeat the row before are left out first.
     """
@@ -145,7 +145,7 @@ def persons(frame: Ints, person: Ints) -> Ints:
 
 
 def _places(known: Ints, wanted: Ints) -> Ints:
-    """(W,) where each wanted pair stands among the known ones, the last one; -1: nowhere."""
+    """Return (W,) the last index of each wanted pair among the known ones; -1 if missing."""
     whole = np.concatenate([known, wanted])
     _, codes = np.unique(whole, axis=0, return_inverse=True)
     codes = codes.reshape(-1)
@@ -156,7 +156,7 @@ def _places(known: Ints, wanted: Ints) -> Ints:
 
 
 def _beside(tops: Joints, joints: Joints, kind: int) -> Joints:
-    """Find one kind of joint of each (frame, person)."""
+    """Find the joint of one kind of each (frame, person)."""
     some = joints.take(np.flatnonzero(joints.kind == kind))
     same = np.array_equal(some.frame, tops.frame) and np.array_equal(some.person, tops.person)
     if same:  # every person written whole, as the tools do
@@ -181,7 +181,7 @@ def _beside(tops: Joints, joints: Joints, kind: int) -> Joints:
 def clean_flags(
     values: npt.NDArray[np.generic], name: str, where: Where, findings: Findings
 ) -> Flags:
-    """Read flags: 0 and 1, and -1 for anything else; what isn't unknown either is noted."""
+    """Return flags as 0, 1 or -1 for unknown; note other values, which become -1."""
     numbers = values.astype(np.float64)
     wrong = ~((numbers == 0) | (numbers == 1))
     odd = np.flatnonzero(wrong & (numbers != -1) & ~np.isnan(numbers))

@@ -115,14 +115,14 @@ def _load(net: nn.Module, path: Path) -> None:
 
 
 def convolution(into: int, out: int) -> nn.Sequential:
-    """Return a convolution of 3 x 3, normalised over the batch, with ReLU."""
+    """Return a 3 x 3 convolution with batch normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(into, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)
     )
 
 
 class Neck(nn.Module):
-    """Adds maps from coarse to fine, as feature pyramids do, and gives the finest alone.
+    """Adds maps from coarse to fine, as feature pyramids do, and returns only the finest.
 
     Upsampling is nearest: it repeats itself bit for bit on GPUs too, and ONNX has it.
     """

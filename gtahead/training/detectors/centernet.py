@@ -52,7 +52,7 @@ class CenterNet(Detector):
         """Compute the losses of heat, offset and size."""
         logits, offset, size = self(images)
         targets = heat_targets(heads, (logits.shape[1], logits.shape[2]), self.stride)
-        # Place and size are learned all over the masks, by the heat, whatever the loss of the
+        # Offset and size are learned all over the masks, by the heat, whatever the loss of the
         # heat: a peak that is off by a cell has them too.
         weight = (targets.heat * targets.mask)[:, None]
         total = weight.sum().clamp(min=1)
@@ -98,7 +98,7 @@ class CenterNet(Detector):
     def decode(self, heat: Tensor, offset: Tensor, size: Tensor) -> list[Found]:
         """Read heads from heat (B, H, W), offsets and logarithms of sides (B, 2, H, W), in cells.
 
-        That of targets is what a perfect network would come to.
+        Decoding targets gives what a perfect network would reach.
         """
         chosen = heat >= MIN_SCORE
         if self.config.decode == "peaks":

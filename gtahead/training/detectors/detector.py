@@ -1,4 +1,4 @@
-"""What every detector is: a network that gives losses for heads, and finds heads."""
+"""The base of all detectors: a network that computes losses for heads, and finds heads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Found:
 
 
 def nothing(device: torch.device) -> Found:
-    """Return an empty find."""
+    """Return the result for an image in which nothing was found."""
     return Found(torch.zeros(0, 4, device=device), torch.zeros(0, device=device))
 
 

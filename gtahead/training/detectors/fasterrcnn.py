@@ -37,7 +37,7 @@ ROI_FOREGROUND, ROI_SAMPLED, ROI_POSITIVE, ROI_SIDE, ROI_WIDTH = 0.5, 512, 0.25,
 
 
 class FasterRcnnDetector(Canonical):
-    """Faster R-CNN with three anchors a cell."""
+    """Faster R-CNN with three anchors per cell."""
 
     label = 1
 
@@ -90,7 +90,7 @@ class _HeadRpn(RegionProposalNetwork):
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[Target]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Label anchors 1, 0 or -1 (no loss), and return each its box."""
+        """Label anchors 1, 0 or -1 (no loss), and return the box of each."""
         heated = self.config.loss == "mfl"
         self._found = match_images(self.proposal_matcher, anchors, targets, heated=heated)
         labels, matched = [], []
@@ -121,7 +121,7 @@ class _HeadRpn(RegionProposalNetwork):
 
 
 class _HeadRois(RoIHeads):
-    """torchvision's second stage, whose matching goes in chunks and knows ignored heads."""
+    """torchvision's second stage, whose matching works in chunks and knows ignored heads."""
 
     ignored: list[Tensor]
 

@@ -36,7 +36,7 @@ RANGE_LOW, RANGE_HIGH = 4, 8
 
 
 class FcosDetector(Canonical):
-    """FCOS with one location a cell."""
+    """FCOS with one location per cell."""
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
@@ -97,7 +97,7 @@ def match_locations(
     """Match locations to heads as torchvision's FCOS does, in chunks of heads.
 
     Where several heads claim a location the smallest has it, then the first: torchvision's own
-    choice hangs on float32's last digit at 1e8, so that areas within 8 px of each other tie there.
+    choice is up to float32's last digit at 1e8, so that areas within 8 px of each other tie there.
 
     Args:
         anchors: (L, 4) squares around the locations, as large as their stride.

@@ -25,7 +25,7 @@ from gtahead.training.detectors.torchvision_base import (
 
 
 class RetinaDetector(Canonical):
-    """RetinaNet with three anchors a cell."""
+    """RetinaNet with three anchors per cell."""
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)

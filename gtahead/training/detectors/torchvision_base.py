@@ -1,4 +1,4 @@
-"""What torchvision's detectors share here: pyramid, anchors, and who is matched to which head.
+"""What torchvision's detectors share here: pyramid, anchors, and how they are matched to heads.
 
 Their classes are used as they are, by subclass and argument. Mask Focal Loss changes the weights of
 their classification and nothing else. Heads are matched in chunks: there is no matrix of all heads
@@ -48,7 +48,7 @@ Target = dict[str, Tensor]
 
 
 class _NoMoreLevels(ExtraFPNBlock):
-    """Leaves the pyramid at the backbone's own maps."""
+    """Adds no levels to the pyramid beyond the backbone's own maps."""
 
     def forward(
         self, results: list[Tensor], x: list[Tensor], names: list[str]
@@ -59,13 +59,13 @@ class _NoMoreLevels(ExtraFPNBlock):
 
 
 class AsTheyAre(GeneralizedRCNNTransform):
-    """Images come normalised and in the size that is wanted: nothing is resized."""
+    """Leaves images as they are: they come normalised and in the size that is wanted."""
 
     def __init__(self) -> None:
         super().__init__(1, 1, [0.0, 0.0, 0.0], [1.0, 1.0, 1.0])
 
     def resize(self, image: Tensor, target: Target | None = None) -> tuple[Tensor, Target | None]:
-        """Return them back."""
+        """Return image and target unchanged."""
         return image, target
 
 
@@ -75,7 +75,7 @@ def strides_of(config: TrainConfig) -> list[int]:
 
 
 def pyramid(config: TrainConfig) -> BackboneWithFPN:
-    """Make backbone and feature pyramid, normalised over the batch: they train from scratch."""
+    """Make backbone and feature pyramid, with batch normalisation, as they train from scratch."""
     if config.channels % NORM_GROUPS:
         raise UsageError(
             f"{config.detector} needs channels in a multiple of {NORM_GROUPS}",
@@ -101,14 +101,14 @@ def pyramid(config: TrainConfig) -> BackboneWithFPN:
 
 
 def head_anchors(config: TrainConfig) -> AnchorGenerator:
-    """Make anchors in the shape of heads, three sizes a level."""
+    """Make anchors in the shape of heads, three sizes per level."""
     strides = strides_of(config)
     sizes = tuple(tuple(size * stride for size in ANCHOR_SIZES) for stride in strides)
     return AnchorGenerator(sizes, ((ANCHOR_RATIO,),) * len(strides))
 
 
 class Canonical(Detector):
-    """A detector of torchvision; `model` is set by those who extend it.
+    """The base of torchvision's detectors; subclasses set `model`.
 
     Attributes:
         model: torchvision's network, in its own convention of inputs and outputs.
@@ -119,7 +119,7 @@ class Canonical(Detector):
     label = 0
 
     def adopt(self, model: nn.Module) -> None:
-        """Take a network, and let it have images as they are."""
+        """Set the network, and let it take images as they are."""
         model.transform = AsTheyAre()
         self.model = model
 
@@ -129,7 +129,7 @@ class Canonical(Detector):
         return found
 
     def find(self, images: Tensor) -> list[Found]:
-        """Decode by NMS, without a cap that matters."""
+        """Find heads by NMS, without a cap that matters."""
         return [Found(one["boxes"], one["scores"]) for one in self.model(list(images))]
 
     def _target(self, heads: HeadTargets) -> Target:
@@ -175,7 +175,7 @@ def gaussians(points: Tensor, boxes: Tensor) -> Tensor:
 
 
 def own_heat(head: Tensor, points: Tensor, boxes: Tensor) -> Tensor:
-    """Return at matched points their head's Gaussian over that head's largest; else 0."""
+    """Return at matched points their head's Gaussian, divided by that head's largest; else 0."""
     heat = torch.zeros(len(points), device=points.device)
     held = torch.nonzero(head >= 0)[:, 0]
     if len(held) == 0:

@@ -1,0 +1,197 @@
+"""What an export refuses before anything is written: options, frames, losses, other files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gtahead.dataset import SPLITS, Dataset, heads_file
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.formats import FORMATS
+from gtahead.formats.base import LOSSES, Format, Options
+from gtahead.geometry import clipped
+from gtahead.ingest.exports import MARKER, marker_of
+from gtahead.tables import canonical
+
+BY_PRODUCTS = ("raw_x", "depth_m", "world_x_m", "top_x", "neck_x", "top_neck_m", "box_error_px")
+"""What only the dataset keeps: how points and boxes came about. It's reported, not refused."""
+
+
+def format_named(name: str) -> Format:
+    """Return a format by its name.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    if name not in FORMATS:
+        import difflib
+
+        close = difflib.get_close_matches(name, FORMATS, n=1)
+        remedy = f"did you mean {close[0]}? " if close else ""
+        raise UsageError(
+            "unknown format", value=name, remedy=f"{remedy}`gtahead formats` lists them"
+        )
+    return FORMATS[name]
+
+
+def check_options(kind: Format, options: Options) -> None:
+    """Refuse option values that there aren't, or that the format doesn't take."""
+    allowed: Mapping[str, Collection[str]] = {
+        "images": ("link", "copy", "none"),
+        "dtype": ("float32", "float16"),
+        "border": ("renormalise", "clip"),
+        "store": ("npz", "h5"),
+    }
+    for name, values in allowed.items():
+        if getattr(options, name) not in values:
+            remedy = f"one of {', '.join(values)}"
+            raise UsageError(f"unknown {name}", value=getattr(options, name), remedy=remedy)
+    for name in ("stride", "dtype", "border", "store"):
+        if kind.kind != "maps" and getattr(options, name) != getattr(Options, name):
+            remedy = "leave it out, or choose density or heatmap"
+            raise UsageError(f"{kind.name} has no {name}: only maps have", remedy=remedy)
+    if options.stride < 1:
+        raise UsageError("the stride must be 1 or more", value=options.stride)
+
+
+def check_frames(opened: Dataset) -> None:
+    """Refuse a damaged table of frames, which would silently drop frames or boxes."""
+    columns = opened.frames(["frame_id", "split", "width", "height"])
+    rows = zip(*columns.values(), strict=True)
+    for frame, split, width, height in rows:
+        if split not in SPLITS or min(width or 0, height or 0) < 1:
+            raise InputError(
+                "the table of frames is damaged",
+                where=Where(str(opened.folder), frame=frame),
+                value=f"split {split}, size {width} x {height}",
+                remedy="`gtahead validate` says what else is; build it anew with --fresh",
+            )
+
+
+def chosen_splits(opened: Dataset, wanted: str | Sequence[str] | None) -> list[str]:
+    """Return the splits to export, in their order; all that have frames unless some are given."""
+    there = set(opened.frames(["split"])["split"])
+    names = (
+        [wanted] if isinstance(wanted, str) else list(wanted or [s for s in SPLITS if s in there])
+    )
+    for name in names:
+        if name not in SPLITS:
+            raise UsageError("no such split", value=name, remedy=f"one of {', '.join(SPLITS)}")
+    return [name for name in SPLITS if name in names]
+
+
+def sequences_of(opened: Dataset, splits: Sequence[str]) -> dict[str, list[str]]:
+    """Return the names of the sequences of each split."""
+    columns = opened.frames(["sequence", "split"])
+    found: dict[str, dict[str, None]] = {split: {} for split in splits}
+    for sequence, split in zip(columns["sequence"], columns["split"], strict=True):
+        if split in found:
+            found[split][sequence] = None
+    return {split: list(names) for split, names in found.items()}
+
+
+def survey_losses(
+    opened: Dataset, kind: Format, splits: Sequence[str]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Count what the format has no field for, before anything is written.
+
+    Returns:
+        What is lost, and what only the dataset keeps, in heads by aspect.
+    """
+    known: Counter[str] = Counter()
+    ignored = aside = boxless = 0
+    statuses = {row["sequence"]: row["counts"] for row in opened.manifest.document["sources"]}
+    for sequence in sorted({s for names in sequences_of(opened, splits).values() for s in names}):
+        path = opened.folder / heads_file(sequence)
+        known.update(canonical.known_values(path, str(path)))
+        ignored += statuses.get(sequence, {}).get("ignored", 0)
+        if kind.boxed and (
+            kind.clips or "points" not in kind.supports or known["box_x0"] < known["x"]
+        ):
+            off, none = _beside_boxes(opened, sequence, clips=kind.clips)
+            aside, boxless = aside + off, boxless + none
+    counts = {
+        "boxes": known["box_x0"],
+        "points": aside,
+        "ids": known["head_id"],
+        "ignored": ignored,
+        "occluded": known["occluded"],
+        "visibility": known["visibility"],
+    }
+    lost = {name: counts[name] for name in kind.drops if counts[name]}
+    if boxless:
+        lost["boxless"] = boxless
+    return lost, {name: known[name] for name in BY_PRODUCTS if known[name]}
+
+
+def _beside_boxes(opened: Dataset, sequence: str, *, clips: bool) -> tuple[int, int]:
+    """Count heads whose point isn't the middle of their exported box, and those without a box.
+
+    Absent heads are in no export.
+    """
+    heads = opened.head_codes(sequence, ["frame_id", "x", "y", "status", *canonical.BOX])
+    boxes = np.stack([heads[name] for name in canonical.BOX], axis=1)
+    if clips:
+        frames = opened.select(sequences=[sequence]).frames(["frame_id", "width", "height"])
+        pairs = zip(frames["width"], frames["height"], strict=True)
+        sizes = dict(zip(frames["frame_id"], pairs, strict=True))
+        names = heads["frame_id_names"]
+        limits = np.array([sizes.get(name, (0, 0)) for name in names], np.float64).reshape(-1, 2)
+        boxes = clipped(boxes, limits[heads["frame_id"]])
+    off = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - np.stack([heads["x"], heads["y"]], axis=1))
+    absent = [i for i, name in enumerate(heads["status_names"]) if name == "absent"]
+    there = ~np.isin(heads["status"], absent)
+    boxed = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return int(((off > 0.01).any(axis=1) & there & boxed).sum()), int((there & ~boxed).sum())
+
+
+def lossy(kind: Format, lost: Mapping[str, int]) -> InputError:
+    """Return the error of a format that can't hold everything."""
+    what = ", ".join(f"{LOSSES[name]} ({count:,})" for name, count in lost.items())
+    return InputError(
+        f"{kind.name} can't hold everything that the dataset says: {what}",
+        remedy="add --allow-lossy to leave it out, or choose a format that holds it "
+        "(`gtahead formats`)",
+    )
+
+
+def refuse_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse to overwrite anything but an export of ours that has no other files in it."""
+    location = Where(str(target))
+    if target.is_symlink() and not target.exists():
+        remedy = "remove it, or choose another --out"
+        raise InputError(
+            "a link to nowhere stands where the export goes", where=location, remedy=remedy
+        )
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError("a file stands where the export goes", where=location, remedy="remove it")
+    if not any(target.iterdir()):
+        return
+    if not marker_of(target):
+        raise InputError(
+            "the folder holds something that isn't an export of gtahead's",
+            where=location,
+            value=sorted(path.name for path in target.iterdir())[0],
+            remedy="choose an empty folder for --out",
+        )
+    if not overwrite:
+        raise InputError(
+            "an export stands there already",
+            where=location,
+            remedy="add --overwrite to replace it, or choose another --out",
+        )
+    listed = set(marker_of(target).get("files", ()))
+    for path in sorted(target.rglob("*")):
+        name = path.relative_to(target).as_posix()
+        if (path.is_file() or path.is_symlink()) and name != MARKER and name not in listed:
+            raise InputError(
+                "the export holds a file that isn't of it",
+                where=location,
+                value=name,
+                remedy="move it away: --overwrite removes exports, nothing else",
+            )
