@@ -105,7 +105,7 @@ def _look_around(found: Checkup) -> None:
         "free": free,
     }
     if memory is not None and memory < MIN_MEMORY_BYTES:
-        found.advice.append(f"{as_size(memory)} of memory are little: use --workers 1")
+        found.advice.append(f"only {as_size(memory)} of memory: use --workers 1")
     for path, room in free.items():
         if room < MIN_FREE_BYTES:
             found.advice.append(f"{path} has {as_size(room)} left: free space, or work elsewhere")
@@ -162,7 +162,7 @@ def _check_decoders(found: Checkup) -> None:
             found.decoders[suffix[1:]] = bool(writer.isOpened())
             writer.release()
             if not found.decoders[suffix[1:]]:
-                found.advice.append(f"OpenCV writes no {suffix[1:]} here: `view --video` has GIF")
+                found.advice.append(f"OpenCV can't write {suffix[1:]} here: `view --video` has GIF")
 
 
 def _try_it(found: Checkup) -> None:

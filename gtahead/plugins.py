@@ -37,7 +37,7 @@ def load_plugins(group: str, kind: type[T]) -> dict[str, T]:
             raise ResourceError(what, where=where, value=type(plugin).__name__, remedy=remedy)
         name = getattr(plugin, "name", point.name)
         if name != point.name or name in found:
-            what = "two plug-ins have one name" if name in found else "the plug-in has two names"
+            what = "two plug-ins share a name" if name in found else "the plug-in has two names"
             raise ResourceError(what, where=where, value=name, remedy=remedy)
         found[name] = plugin
     return found
@@ -75,7 +75,7 @@ class Registry(Mapping[str, T]):
             for name in added:
                 if name in own:
                     raise ResourceError(
-                        f"a plug-in has the name of a {self._kind.__name__} of gtahead's",
+                        f"a plug-in has the name of a built-in {self._kind.__name__}",
                         where=Where(f"plug-in {name}", field=self._group),
                         remedy="uninstall it, or have it renamed",
                     )

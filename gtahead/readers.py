@@ -58,10 +58,10 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         special = storage.special_file_in(root)
         if special is not None:
             raise InputError(
-                "the folder holds what is no file, a pipe or a device: it would be waited for",
+                "the folder holds a pipe or a device: reading it would never end",
                 where=location,
                 value=str(special.relative_to(root)),
-                remedy="take it away",
+                remedy="remove it",
             )
     if wanted != "auto":
         reason = READERS[wanted].recognise(root)
@@ -80,11 +80,11 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         raise InputError(
             f"an export as {export}: {known}",
             where=location,
-            remedy="give the dataset that it was made of, or an export as another format",
+            remedy="give the dataset that it was made from, or an export as another format",
         )
     if not claims:
         raise InputError(
-            "no capture or dataset that gtahead knows",
+            "not a capture or dataset that gtahead knows",
             where=location,
             remedy=f"known kinds: {', '.join(CAPTURE_READERS)}, and what `gtahead formats` says is "
             "read; see the captures page of the docs",

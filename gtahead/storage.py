@@ -192,7 +192,7 @@ def require_regular(path: Path) -> int:
     """
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):
-        kind = "a folder" if stat.S_ISDIR(about.st_mode) else "no regular file"
+        kind = "a folder" if stat.S_ISDIR(about.st_mode) else "not a regular file"
         raise OSError(errno.EINVAL, kind, str(path))
     return about.st_size
 
@@ -312,7 +312,7 @@ def locked(folder: Path, name: str = ".lock", *, wait: bool = False) -> Iterator
             holder = os.read(descriptor, 200).decode(errors="replace").split()
             os.close(descriptor)
             raise ResourceError(
-                "another gtahead works on this target",
+                "another gtahead process is working on this target",
                 where=Where(str(folder)),
                 value=f"pid {holder[0]}" if holder else "just started",
                 remedy="wait until it ends, or choose another --out",
@@ -348,7 +348,7 @@ def naming_os_errors(target: Path, sequence: str | None = None) -> Iterator[None
             "a file can't be read or written",
             where=Where(str(error.filename or target), sequence),
             value=error.strerror or str(error),
-            remedy="free space or fix the rights, then run the same command: it goes on",
+            remedy="free space or fix the permissions, then run the same command: it goes on",
         ) from error
 
 
@@ -380,7 +380,7 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(
-            "a file stands where a folder is needed",
+            "the path is a file, not a folder",
             where=Where(str(path)),
             remedy="choose another path",
         ) from error
@@ -414,7 +414,7 @@ def refuse_overlap(target: Path, source: Path, what: str) -> None:
     here, there = Path(os.path.realpath(target)), Path(os.path.realpath(source))
     if here == there or there in here.parents or here in there.parents:
         raise UsageError(
-            f"{what} can't lie in one another",
+            f"{what} can't lie inside each other",
             where=Where(str(target)),
             remedy="choose another --out",
         )

@@ -174,7 +174,7 @@ class _Mirror:
         """
         there = self._listed()
         if not there and not may_be_missing:
-            raise InputError("nothing is there", where=Where(self.url), remedy="see the URL")
+            raise InputError("nothing is there", where=Where(self.url), remedy="check the URL")
         record = self._read_record()
         known, sent = record["known"], record["sent"]
         changed = {name for name in there if known.get(name) != there[name]["version"]}
@@ -214,7 +214,7 @@ class _Mirror:
         known, sent = record["known"], record["sent"]
         if any(known.get(name) != there[name]["version"] for name in MARKERS if name in there):
             raise ResourceError(
-                "somebody else has written there meanwhile",
+                "another process has written there meanwhile",
                 where=Where(self.url),
                 remedy="run the same command again: it starts from what is there now",
             )
@@ -247,7 +247,9 @@ class _Mirror:
         for path, about in found.items():
             name = path.strip("/").removeprefix(self._path.strip("/")).strip("/")
             if name and not storage.is_safe_relative(name):
-                raise InputError("a name leaves its folder", where=Where(self.url), value=name)
+                raise InputError(
+                    "a name points outside its folder", where=Where(self.url), value=name
+                )
             version = {k: v for k, v in about.items() if k not in ("atime", "nlink", "ino")}
             digest = hashlib.sha256(repr(sorted(version.items(), key=str)).encode()).hexdigest()
             listed[name] = {"size": about.get("size"), "version": digest}
@@ -296,7 +298,7 @@ class _Mirror:
                 "the store behind the URL fails",
                 where=Where(self.url),
                 value=f"{type(error).__name__}: {error}",
-                remedy="see network and rights, then run the same command again: it goes on",
+                remedy="check network and permissions, then run the same command again: it goes on",
             ) from error
 
 

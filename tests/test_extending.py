@@ -118,7 +118,7 @@ FORMAT = (
         ("bad", "import no_such_module", "can't be loaded: ModuleNotFoundError"),
         ("bad", "BAD = 5", "the plug-in isn't a Format (got 'int')"),
         ("bad", FORMAT.format(name="other"), "the plug-in has two names (got 'other')"),
-        ("coco", FORMAT.format(name="coco"), "a plug-in has the name of a Format of gtahead's"),
+        ("coco", FORMAT.format(name="coco"), "a plug-in has the name of a built-in Format"),
     ],
 )
 def test_a_broken_plug_in_is_named(

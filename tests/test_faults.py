@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import resource
 import shutil
@@ -90,6 +91,15 @@ def test_a_image_too_large_for_the_memory_costs_its_frame(
     assert manifest(tmp_path / "out")["statistics"]["frames"] == 8
 
 
+EACH = f"""
+import json, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from helpers import gtahead
+done = [gtahead(*words) for words in json.loads(sys.argv[1])]
+print(json.dumps([[one.code, one.err] for one in done]))
+"""
+
+
 def without_root() -> None:
     """Give up root's right to pass over the rights of files, for this process and its children."""
     for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
@@ -106,24 +116,23 @@ def test_files_that_may_not_be_written(dataset: Path, captures: Path, tmp_path: 
     for path in folders:
         path.chmod(0o555)
     try:
-        for words in (
+        commands: list[list[object]] = [
             ["build", "--raw", captures, "--out", dataset, "--fresh", "--workers", 1],
             ["annotate", dataset, "--boxes", "fixed:7", "--workers", 1],
-            [
-                "export",
-                dataset,
-                "--format",
-                "points-csv",
-                "--out",
-                closed / "csv",
-                "--allow-lossy",
-            ],
+            ["export", dataset, "--format", "points-csv", "--allow-lossy", "--out", closed / "csv"],
             ["report", dataset, "--html", dataset / "report.html"],
-        ):
-            done = spawn_gtahead(*words, preexec_fn=without_root)
-            assert done.code == 4, (words, done.err)
-            assert "Permission denied" in done.err
-            assert "Traceback" not in done.err
+        ]
+        words = [[str(word) for word in command] for command in commands]
+        done = subprocess.run(
+            [sys.executable, "-c", EACH, json.dumps(words)],
+            preexec_fn=without_root,
+            capture_output=True,
+            text=True,
+        )
+        for command, (code, said) in zip(commands, json.loads(done.stdout), strict=True):
+            assert code == 4, (command, said)
+            assert "Permission denied" in said
+            assert "Traceback" not in said
     finally:
         for path in folders:
             path.chmod(0o755)

@@ -164,7 +164,7 @@ def test_two_writers_at_once(store: Any, captures: Path, tmp_path: Path) -> None
         library.build(captures, other, boxes="fixed:9", workers=1)
         put(store, other, "/set")
 
-    with pytest.raises(ResourceError, match="memory://set: somebody else has written there"):
+    with pytest.raises(ResourceError, match="memory://set: another process has written there"):
         work("memory://set")
     assert stored(store, "/set") == files(tmp_path / "other")
     report = library.build(captures, "memory://set", boxes="fixed:9", workers=1)
@@ -207,7 +207,7 @@ def test_urls_that_lead_nowhere(store: Any, url: str, code: int, reported: str) 
 
 def test_names_that_leave_the_folder(store: Any, cache: Path) -> None:
     store.store["/evil/../../outside.txt"] = store.store.get("x") or _file(store, b"x")
-    with pytest.raises(InputError, match="a name leaves its folder"):
+    with pytest.raises(InputError, match="a name points outside its folder"):
         local_copy("memory://evil")
     assert not list(cache.parent.rglob("outside.txt"))
 
@@ -219,7 +219,7 @@ def _file(store: Any, data: bytes) -> Any:
 
 def test_every_command_names_urls(store: Any, captures: Path) -> None:
     for words in (
-        ["simulate", "--out", "memory://drawn", "--no-images"],
+        ["simulate", "--out", "memory://drawn", "--no-images", "--heads", "0:9"],
         ["build", "--raw", "memory://raw", "--out", "memory://set"],
         ["view", "memory://set", "--out", "memory://view.png"],
         ["report", "memory://set", "--html", "memory://report.html"],

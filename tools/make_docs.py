@@ -147,7 +147,7 @@ recognised). `gtahead formats` prints this table.
 - **Frames without heads are there**, in every format.
 - **Heads that count are exported; ignored ones where the format can mark them; absent ones
   never.**
-- **Nothing is lost in silence.** What a format has no location for is listed with counts, and
+- **Nothing is lost in silence.** What a format can't hold is listed with counts, and
   nothing is written without `--allow-lossy`. By-products (depths, joints, how boxes came about)
   stay in the dataset; that's reported too.
 - **Ids** start at 1, are unique in the dataset, and the same in every split and every rebuild.
@@ -161,7 +161,7 @@ Inside gtahead pixels are continuous and 0-based, with the origin at the top-lef
 top-left pixel. A format counts as it always did; *error* is the most that a coordinate is off
 after going out and coming back. A head in its image stays in it.
 
-| format | | holds | loses | error | read back by |
+| format | | supports | drops | error | read back by |
 |---|---|---|---|---|---|
 """
 
@@ -198,8 +198,8 @@ def format_page(one: Format) -> str:
         f"    {command}\n" + reads * (one.reader is not None) + "\n"
         "```text\n" + one.layout + "\n```\n\n" + one.notes + "\n\n"
         "| | |\n|---|---|\n"
-        f"| holds | {', '.join(sorted(one.supports)) or 'counts alone'} |\n"
-        f"| loses | {', '.join(one.drops) or 'nothing of what [formats](../formats.md) lists'} |\n"
+        f"| supports | {', '.join(sorted(one.supports)) or 'only counts'} |\n"
+        f"| drops | {', '.join(one.drops) or 'nothing of what [formats](../formats.md) lists'} |\n"
         f"| pixels | {one.origin} |\n"
         f"| error | {_error_of(one)} |\n"
         f"| read back in the tests by | {one.checked_with} |\n"

@@ -138,9 +138,9 @@ def annotate(
         opened = Dataset.open(target)
         if "release" in opened.manifest.document:
             raise InputError(
-                "a release, whose files are listed with their hashes",
+                "a release can't be annotated: its files are listed with their hashes",
                 where=Where(str(target)),
-                remedy="annotate the dataset it was made of, and stage it anew",
+                remedy="annotate the dataset it was made from, and stage it again",
             )
         if (target / WORK).is_dir():
             raise InputError(

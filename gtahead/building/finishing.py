@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -71,6 +72,12 @@ class _Sequence:
     files: int
 
 
+@cache
+def _versions() -> dict[str, str]:
+    """Return the versions of the libraries that decide about the bytes."""
+    return {name: version(name) for name in _LIBRARIES}
+
+
 def finish(
     target: Path,
     options: BuildOptions,
@@ -110,7 +117,7 @@ def finish(
         "format": FORMAT,
         "version": VERSION,
         "gtahead": __version__,
-        "libraries": {name: version(name) for name in _LIBRARIES},
+        "libraries": _versions(),
         "simulated": any(records[name].simulated for name in kept),
         "options": options.as_dict(),
         "policy": str(options.policy),

@@ -142,7 +142,7 @@ def _take_image(
     if frame.sha256 is not None and frame.sha256 != source_hash:
         raise ImageError("hash-mismatch", f"{source_hash[:12]}…")
     if source_hash in hashes:
-        raise ImageError("duplicate-image", f"of {hashes[source_hash]}")
+        raise ImageError("duplicate-image", hashes[source_hash])
     hashes[source_hash] = file
     for code in prepared.changes:
         record.findings.add(code, Where(file, captured.name, frame.frame))

@@ -36,7 +36,7 @@ class BuildOptions:
     def __post_init__(self) -> None:
         if self.images not in IMAGES:
             raise UsageError(
-                "unknown way with images", value=self.images, remedy="link, copy, none"
+                "unknown value of --images", value=self.images, remedy="link, copy, none"
             )
         if self.every < 1 or self.every % 1:
             raise UsageError("--every must be a whole number from 1 on", value=self.every)

@@ -70,7 +70,7 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(
-            "two splits hold a sequence of one name",
+            "two splits have a sequence of the same name",
             where=Where("annotations"),
             value=twice[0],
             remedy="remove one of them",

@@ -72,7 +72,7 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
         name = camera if split is None else f"{split}_{camera}"
         if name in sources:
             raise InputError(
-                "two files are of one camera",
+                "two files are of the same camera",
                 where=Where(relative.as_posix()),
                 value=sources[name].path,
                 remedy="give the folder of one recording",

@@ -21,7 +21,7 @@ _COMMANDS = {
     "compare": "Compare results of the same data: differences, intervals, tests.",
     "diff": "Show what changed between two datasets, and the next version.",
     "doctor": "Check what is here, what is missing, and whether gtahead works.",
-    "export": "Write a dataset in a format that others read.",
+    "export": "Write a dataset in a format that other programs read.",
     "export-model": "Write a trained detector as ONNX.",
     "formats": "List the formats, and what each supports and drops.",
     "info": "Show what a folder contains: a capture or a dataset.",
@@ -30,10 +30,10 @@ _COMMANDS = {
     "publish": "Stage, plan, check and push a release to the Hugging Face hub.",
     "pull": "Make a dataset from a published release.",
     "rebuild": "Combine published labels with your own frames.",
-    "report": "Write a dataset's report: one page, to be looked at.",
+    "report": "Write a report on a dataset, as one HTML page.",
     "schema": "List or print the JSON Schemas of gtahead's files.",
     "simulate": "Draw crowd scenes, as captures to work with.",
-    "train": "Train a head detector, with Mask Focal Loss.",
+    "train": "Train a head detector, with its own loss or Mask Focal Loss.",
     "validate": "Check a capture, a dataset, an export or other people's labels.",
     "verify": "Check a copy's files against the hashes in its manifest.",
     "view": "Draw frames with points, boxes, maps, ids, or what a method found.",
@@ -93,13 +93,13 @@ def main() -> None:
     """From game captures to head detection and crowd counting datasets.
 
     \b
-    gtahead simulate --out ./captures     make captures to try things on
+    gtahead simulate --out ./captures     simulate captures to try it out
     gtahead build --raw ./captures        read, check, annotate, split, store
     gtahead info                          what is in ./dataset
     gtahead annotate --boxes perspective  give it other boxes or sigmas
     gtahead export --format coco          for programs that read COCO
-    gtahead validate                      is all of it as it should be?
-    gtahead publish stage --repo O/NAME   what the Hugging Face hub is to get
+    gtahead validate                      check everything in ./dataset
+    gtahead publish stage --repo O/NAME   prepare a release for the hub
     """
 
 

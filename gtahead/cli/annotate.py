@@ -54,12 +54,12 @@ def command(
     """Compute boxes or sigmas of DATASET's heads by another rule.  [default: ./dataset]
 
     Points, count flags and images stay as they are, and so do their fingerprints; `labels`
-    changes. The result is the same as of a build with these rules. A run that is stopped leaves the
-    dataset as it was, or is finished by the next one.
+    changes. The result is the same as from a build with these rules. A run that is stopped leaves
+    the dataset as it was, or the next run finishes it.
 
     With --evaluate: show how far each rule's boxes are from the captured ones, on the
-    heads that count. Errors are of the side, the root of a box's area: bias is the median error,
-    median and 90 % are of its absolute value. Rules that served no head are left out.
+    heads that count. Errors are of the side, the square root of a box's area: bias is the median
+    error, median and 90 % are of its absolute value. Rules that fit no head are left out.
     """  # noqa: D415
     if evaluate:
         if boxes is not None or sigma is not None:
@@ -67,7 +67,7 @@ def command(
             raise click.UsageError(msg)
         return _evaluate(dataset, image, **options)
     if image is not None:
-        raise click.UsageError("--image goes with --evaluate")
+        raise click.UsageError("--image needs --evaluate")
     from gtahead.building import annotate
 
     with progress_bar("annotating") as show:
@@ -106,7 +106,7 @@ def _evaluate(dataset: str, image: str | None, **options: Any) -> int:
         for quantity in ("distance", "density", "pitch"):
             echo(_banded(quantity, found.rules))
         if image is not None:
-            echo(f"  {image}: what every rule makes of one frame, true boxes in white")
+            echo(f"  {image}: every rule's boxes on one frame, true boxes in white")
     return 0
 
 

@@ -24,7 +24,7 @@ from gtahead.errors import UsageError
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
-    help="Of a dataset.  [default: test]",
+    help="Split of a dataset.  [default: test]",
 )
 @click.option(
     "--by",
@@ -42,30 +42,30 @@ from gtahead.errors import UsageError
 @click.option(
     "--validation",
     metavar="FILE",
-    help="Predictions on the validation split: the threshold of least MAE is chosen there.",
+    help="Predictions on the validation split: the threshold with the lowest MAE is chosen there.",
 )
 @click.option(
     "--threshold",
     type=float,
     metavar="SCORE",
-    help="Heads of this score or more count.  [default: what the file declares]",
+    help="Count heads with at least this score.  [default: what the file declares]",
 )
-@click.option("--coco-compat", is_flag=True, help="Give AP with COCO's cap of 100 boxes, too.")
-@click.option("--sweep", is_flag=True, help="Match within 1, 2 … 100 px, too, as for UCF-QNRF.")
+@click.option("--coco-compat", is_flag=True, help="Also give AP with COCO's cap of 100 boxes.")
+@click.option("--sweep", is_flag=True, help="Also match within 1, 2 … 100 px, as for UCF-QNRF.")
 @click.option(
     "--resamples",
     type=click.IntRange(0, 100_000),
     default=2000,
     show_default=True,
-    help="Draws for the intervals; 0 for none.",
+    help="Bootstrap resamples for the intervals; 0 for none.",
 )
-@click.option("--check-only", is_flag=True, help="Check the file; no head is looked at.")
+@click.option("--check-only", is_flag=True, help="Only check the file; score nothing.")
 @click.option(
     "--template",
     is_flag=True,
-    help="Print, or --out, a valid file in which nothing is found.",
+    help="Print a valid file without heads, or write it to --out.",
 )
-@click.option("--html", metavar="FILE", help="Write the report as a page, too.")
+@click.option("--html", metavar="FILE", help="Also write the report as an HTML page.")
 @click.option("--out", metavar="FILE", help="Write the result, for `gtahead compare`.")
 @output_options
 def command(
@@ -86,14 +86,12 @@ def command(
 
     PREDICTIONS is gtahead's own file (JSON, JSON Lines or Parquet), COCO's list of results, a list
     of counts or points as NWPU-Crowd takes it, or MOT text; JSON and text may be packed by gzip.
-    All that is wrong in it is reported at once; then nothing is scored, and the exit status is 1.
+    All errors in it are reported at once; then nothing is scored, and the exit status is 1.
     """
     from gtahead.scoring import benchmark, write_result
 
     if ground_truth is not None and data is not None:
-        raise UsageError(
-            "--ground-truth and --data both say what is scored", remedy="give one of them"
-        )
+        raise UsageError("--ground-truth and --data are both given", remedy="give one of them")
     against = ground_truth or data or "./dataset"
     if template:
         return _print_template(predictions, against, split, out)

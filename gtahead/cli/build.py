@@ -64,12 +64,12 @@ from gtahead.cli.common import (
     type=click.Choice(["link", "copy", "none"]),
     default="link",
     show_default=True,
-    help="Hard-link images (copy where that can't be), copy them, or keep labels alone.",
+    help="Hard-link images (copy where links aren't possible), copy them, or keep only labels.",
 )
 @click.option(
     "--every", type=click.IntRange(1), default=1, metavar="N", help="Keep every N-th frame."
 )
-@click.option("--strict", is_flag=True, help="Stop, exit 1, where anything would be set aside.")
+@click.option("--strict", is_flag=True, help="Stop with exit 1 if anything would be set aside.")
 @click.option("--fresh", is_flag=True, help="Discard what gtahead made at --out and build anew.")
 @working_options
 def command(raw: str, out: str, **options: Any) -> int:
@@ -77,7 +77,7 @@ def command(raw: str, out: str, **options: Any) -> int:
 
     Reads and checks every sequence, gives each head a box, splits by sequence and location, links
     the images and writes tables, manifest and fingerprints. A build that was stopped goes on
-    where it was when the same command runs again; later sequences are added to the dataset.
+    when the same command runs again; new sequences are added to the dataset.
 
     Exit 0: clean. 3: done, with items set aside (they are listed). 1: no dataset. 4: disk or lock.
     """
@@ -101,9 +101,9 @@ def _summary(report: Any) -> None:
     document = report.manifest
     statistics = document["statistics"]
     heads = statistics["heads"]
-    echo(f"{report.out}: a dataset made of {report.reader} ({report.reason})")
+    echo(f"{report.out}: a dataset made from {report.reader} ({report.reason})")
     if document["simulated"]:
-        echo("  simulated: no image or head of it comes from a game")
+        echo("  simulated: none of its images and heads come from a game")
     echo(f"  {report.built} sequences built now, {report.reused} there before")
     echo(ledger_table(document["ledger"]))
     echo(

@@ -18,7 +18,7 @@ def command(release: str, *, croissant: bool, fresh: bool) -> int:
     """Fill the card of RELEASE, README.md, from its data.  [default: ./release]
 
     Blocks between `gtahead:begin` and `gtahead:end` are written anew; everything else is yours and
-    stays. Take the marks of a block away, and its text is yours too.
+    stays. Remove the marks of a block to keep its text too.
 
     Exit 0: filled. 1: no release, damaged marks, or something left to be filled in.
     """  # noqa: D415

@@ -12,7 +12,7 @@ from gtahead.cli.common import echo, for_people, output_options
 @click.option(
     "--group",
     metavar="FIELD",
-    help="Results with the same value of this key under `method` are one arm's runs, one a seed.",
+    help="Results with the same value of this key under `method` are one arm's runs, one per seed.",
 )
 @output_options
 def command(results: tuple[str, ...], group: str | None) -> int:

@@ -14,7 +14,7 @@ from gtahead.cli.common import echo, for_people, output_options
 def command(old: str, new: str) -> int:
     """List what changed from OLD to NEW, datasets or releases, and propose NEW's version.
 
-    Major: something that was there is gone or other. Minor: frames or images were added. Patch:
+    Major: something was removed or changed. Minor: frames or images were added. Patch:
     the same data.
 
     Exit 0: the same data. 1: it differs, or one of them isn't a dataset.

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 @click.command("doctor")
-@click.option("--no-run", is_flag=True, help="Look only; don't try it.")
+@click.option("--no-run", is_flag=True, help="Only look; run nothing.")
 @output_options
 def command(*, no_run: bool) -> int:
-    """Check what is here, what is missing and how to get it, and whether gtahead works.
+    """Check what is installed, what is missing and how to get it, and whether gtahead works.
 
-    Versions, decoders, extras, memory and room; then a tiny dataset is simulated, built, exported,
-    checked and scored, in a few seconds, in a folder that goes away.
+    Versions, decoders, extras, memory and disk; then a tiny dataset is simulated, built, exported,
+    checked and scored, in a few seconds, in a temporary folder.
 
     Exit 0: the core works. 4: it doesn't, and why.
     """

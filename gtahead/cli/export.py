@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("export")
 @click.argument("dataset", default="./dataset")
 @click.option("--format", required=True, metavar="NAME", help="As `gtahead formats` lists them.")
-@click.option("--out", metavar="DIR", help="Where to.  [default: ./exports/NAME]")
+@click.option("--out", metavar="DIR", help="Output folder.  [default: ./exports/NAME]")
 @click.option(
     "--split",
     "splits",
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--allow-lossy", is_flag=True, help="Leave out what the format can't hold.")
 @click.option("--drop-empty", is_flag=True, help="Leave out frames in which no head counts.")
-@click.option("--overwrite", is_flag=True, help="Replace an export of gtahead's at --out.")
+@click.option("--overwrite", is_flag=True, help="Replace a gtahead export at --out.")
 @click.option(
     "--stride",
     type=click.IntRange(1, 1024),
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     type=click.Choice(["renormalise", "clip"]),
     default="renormalise",
     show_default=True,
-    help="Density maps: keep a head's mass in the image, or lose what lies beyond.",
+    help="Density maps: keep a head's mass in the image, or drop what lies beyond.",
 )
 @click.option(
     "--store",
@@ -70,10 +70,10 @@ def command(dataset: str, out: str | None, splits: tuple[str, ...], **options: A
     Heads that count are exported; ignored ones where the format can mark them; absent ones never.
     Frames without heads are exported as any other. What the format can't hold is listed, and
     nothing is written without --allow-lossy. The same dataset gives the same bytes. An export
-    that was stopped leaves what stood at --out as it was, and begins anew.
+    that was stopped leaves --out as it was; run again, it starts over.
 
-    Exit 0: written. 1: no or damaged dataset, or what the format can't hold. 2: wrong options. 4:
-    disk, lock or a missing extra.
+    Exit 0: written. 1: no dataset, a damaged one, or data that the format can't hold. 2: wrong
+    options. 4: disk, lock or a missing extra.
     """  # noqa: D415
     from gtahead.formats.exporting import export
 

@@ -9,7 +9,7 @@ from gtahead.cli.common import echo, for_people, output_options
 
 @click.command("export-model")
 @click.argument("checkpoint")
-@click.option("--onnx", "out", default="model.onnx", show_default=True, help="What is written.")
+@click.option("--onnx", "out", default="model.onnx", show_default=True, help="Output file.")
 @output_options
 def command(checkpoint: str, out: str) -> int:
     """Write CHECKPOINT, the model.pt of a centernet run, as ONNX for images of any size.
@@ -28,6 +28,6 @@ def command(checkpoint: str, out: str) -> int:
             "difference": report.difference,
         }
     ):
-        echo(f"{report.out}: images of any size in multiples of 32, stride {report.stride}")
+        echo(f"{report.out}: images with sides in multiples of 32, stride {report.stride}")
         echo(f"  differs from torch by {report.difference:.1e} at most, over three sizes")
     return 0

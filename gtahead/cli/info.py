@@ -15,7 +15,7 @@ from gtahead.errors import as_size
 @click.argument("path", default="./dataset")
 @json_options
 def command(path: str) -> int:
-    """Show what PATH contains: a capture or a dataset, how much of what.  [default: ./dataset]"""  # noqa: D415
+    """Show what PATH contains: a capture or a dataset, and how much.  [default: ./dataset]"""  # noqa: D415
     from gtahead.inspection import info
 
     found = info(path)
@@ -75,7 +75,7 @@ def _splits_line(splits: Mapping[str, Any]) -> str:
         for name in ("heads", "frames", "sequences")
         if name in balance["off"]
     )
-    return f"{line}; off the target shares by at most: {off}"
+    return f"{line}; largest deviation from the target shares: {off}"
 
 
 def _print_capture(path: str, details: Mapping[str, Any]) -> None:

@@ -10,15 +10,13 @@ from gtahead.cli.common import echo, for_people, output_options
 @click.command("leaderboard")
 @click.argument("folder")
 @click.option("--out", metavar="DIR", help="Write index.html and leaderboard.md there.")
-@click.option(
-    "--sort", default="mae", show_default=True, metavar="NAME", help="The metric that ranks."
-)
+@click.option("--sort", default="mae", show_default=True, metavar="NAME", help="Metric to rank by.")
 @output_options
 def command(folder: str, out: str | None, sort: str) -> int:
     """Rank the results in FOLDER, and write the board as a page.
 
-    Methods that the data can't tell apart share a rank. Results of other data, or of other versions
-    of the metrics, are shown greyed and without rank.
+    Methods that the data can't tell apart share a rank. Results on other data, or with other
+    versions of the metrics, are greyed out and have no rank.
     """
     from dataclasses import asdict
 

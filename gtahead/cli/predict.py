@@ -25,7 +25,7 @@ from gtahead.cli.common import (
     help="Of the dataset.",
 )
 @click.option("--images", metavar="PATH", help="An image or folder instead of a dataset.")
-@click.option("--out", default="predictions.json", show_default=True, help="What is written.")
+@click.option("--out", default="predictions.json", show_default=True, help="Output file.")
 @scheduler_option
 @output_options
 def command(
@@ -33,8 +33,8 @@ def command(
 ) -> int:
     """Find heads with CHECKPOINT, the model.pt of a run, and write them as predictions.
 
-    Boxes are in the images' own pixels, whatever the network was given; large images are
-    looked at in overlapping tiles, and a head on a seam is counted once. The threshold from which
+    Boxes are in the images' own pixels, whatever size the network works at; large images are
+    processed in overlapping tiles, and a head on a seam is counted once. The threshold from which
     a head counts is the one that was chosen on validation.
 
     Exit 0: clean. 3: done, but images that can't be read were set aside (they are listed).
@@ -46,7 +46,7 @@ def command(
             checkpoint, data, out, split=split, images=images, scheduler=scheduler, on_progress=show
         )
     for name in report.capped:
-        echo(f"warning: {name}: more heads than the detector gives; see max_heads", err=True)
+        echo(f"warning: {name}: more heads than the detector can return; see max_heads", err=True)
     if for_people(report.as_dict()):
         print_findings(report.findings)
         least = "" if report.threshold is None else f" at {report.threshold:.3g} or above"

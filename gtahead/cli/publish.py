@@ -41,9 +41,9 @@ def command() -> None:
 @command.command("stage")
 @click.argument("dataset", default="./dataset")
 @click.option("--repo", required=True, metavar="OWNER/NAME", help="Name on the hub.")
-@click.option("--creator", required=True, help="Who answers for the data: a person or a group.")
-@click.option("--out", default="./release", show_default=True, metavar="DIR", help="Where to.")
-@click.option("--name", help="As people call the dataset.  [default: the repository's name]")
+@click.option("--creator", required=True, help="Person or group responsible for the data.")
+@click.option("--out", default="./release", show_default=True, metavar="DIR", help="Output folder.")
+@click.option("--name", help="Display name of the dataset.  [default: the repository's name]")
 @click.option("--version", default="1.0.0", show_default=True, help="MAJOR.MINOR.PATCH.")
 @click.option(
     "--licence",
@@ -52,20 +52,20 @@ def command() -> None:
     help="As the hub calls it, such as cc-by-4.0; `other` with --licence-file.  [default: the "
     "captures' own]",
 )
-@click.option("--licence-file", metavar="FILE", help="The terms in full.")
-@click.option("--date", metavar="YYYY-MM-DD", help="Of the release.  [default: today]")
-@click.option("--contact", help="An address.  [default: the hub's discussions]")
+@click.option("--licence-file", metavar="FILE", help="File with the full terms.")
+@click.option("--date", metavar="YYYY-MM-DD", help="Date of the release.  [default: today]")
+@click.option("--contact", help="Contact address.  [default: the hub's discussions]")
 @click.option("--changes", help="What is new in this version, in a sentence.")
 @click.option(
     "--images",
     type=click.Choice(["original", "none"]),
-    help="Put the images in, or labels and hashes alone.  [default: original where all are "
+    help="Include the images, or only labels and hashes.  [default: original where all are "
     "simulated]",
 )
 @click.option(
     "--i-have-rights",
     is_flag=True,
-    help="You may redistribute these images: it is recorded in the manifest.",
+    help="Declare that you may redistribute these images; the manifest records it.",
 )
 @click.option(
     "--overwrite", is_flag=True, help="Replace a release at --out; its card's edits stay."
@@ -77,7 +77,7 @@ def stage_command(dataset: str, out: str, **options: Any) -> int:
     A folder with Parquet shards, card, licence, Croissant metadata, and hashes of all of it. A run
     that was stopped leaves nothing; the same dataset and options give the same bytes.
 
-    Exit 0: staged. 1: no dataset, or something else at --out. 2: a fact that is missing, or
+    Exit 0: staged. 1: no dataset, or something else at --out. 2: a missing option, or
     images of a game without --i-have-rights. 4: disk.
     """  # noqa: D415
     from gtahead.publishing.staging import stage
@@ -137,14 +137,14 @@ def _print_plan(found: UploadPlan) -> None:
         for shard in found.shards
     ]
     echo(table(rows))
-    echo("  public will be:")
+    echo("  this will be public:")
     for line in found.public:
         echo(f"  - {line}")
 
 
 @command.command("check")
 @click.argument("release", default="./release")
-@click.option("--no-load", is_flag=True, help="Leave out `datasets` and mlcroissant.")
+@click.option("--no-load", is_flag=True, help="Check without `datasets` and mlcroissant.")
 @click.option(
     "--python", metavar="PATH", help="Load it with the `datasets` of another environment's Python."
 )
@@ -152,11 +152,11 @@ def _print_plan(found: UploadPlan) -> None:
 def check_command(release: str, python: str | None, *, no_load: bool) -> int:
     """Check RELEASE as its users will use it.  [default: ./release]
 
-    Files against their hashes, labels against the manifest, images against theirs, the card,
+    Checks files and images against their hashes, labels against the manifest, the card and
     croissant.json; `datasets` loads it, plain and streaming, and mlcroissant reads a record of
     each record set.
 
-    Exit 0: fit to be published. 1: not. 4: the extra is missing: pip install 'gtahead[hub]'.
+    Exit 0: ready to publish. 1: not ready. 4: the extra is missing: pip install 'gtahead[hub]'.
     """  # noqa: D415
     from gtahead.publishing.checking import check
 
@@ -192,17 +192,17 @@ def _print_check(report: CheckReport) -> None:
 @click.argument("repo_id")
 @click.argument("release", default="./release")
 @click.option("--no-load", is_flag=True, help="Check without `datasets` and mlcroissant.")
-@click.option("--yes", is_flag=True, help="Do it: without this nothing is sent, nobody asked.")
+@click.option("--yes", is_flag=True, help="Upload; without this nothing is sent.")
 @click.option("--private", is_flag=True, help="Create the repository as a private one.")
 @click.option(
     "--gated",
     type=click.Choice(["auto", "manual"]),
-    help="People have to ask for access; granted by itself, or by you.",
+    help="People have to ask for access: granted automatically, or by you.",
 )
 @click.option("--revision", default="main", show_default=True, help="Branch.")
 @click.option("--tag", metavar="NAME", help="Name for this state, such as v1.0.0.")
 @click.option(
-    "--overwrite", is_flag=True, help="Go on though there is other content; others' files stay."
+    "--overwrite", is_flag=True, help="Push even if other content is there; other files stay."
 )
 @output_options
 def push_command(
@@ -213,8 +213,8 @@ def push_command(
     The token comes from the variable HF_TOKEN, or from `hf auth login`. A push that was stopped
     goes on with the same command: what is there isn't sent again.
 
-    Exit 0: uploaded, or a dry run that found nothing in the way. 1: not fit, or other content
-    there. 4: no token, no right, no network.
+    Exit 0: uploaded, or a dry run that found nothing in the way. 1: not ready, or other
+    content there. 4: token, permission or network.
     """  # noqa: D415
     import sys
 
@@ -241,7 +241,7 @@ def _print_push(report: PushReport, *, private: bool) -> None:
         echo(f"  would upload {len(report.sent):,} files, {size}, to {kind}")
         echo("  to do it: the same command with --yes")
         return
-    echo(f"{report.repo}, {report.revision}: {report.verified:,} files there, as here")
+    echo(f"{report.repo}, {report.revision}: {report.verified:,} files verified on the hub")
     echo(f"  sent {len(report.sent):,} files, {size}; removed {len(report.removed):,}")
     if report.commit:
         echo(f"  commit {report.commit}")

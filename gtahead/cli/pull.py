@@ -11,14 +11,14 @@ from gtahead.cli.common import echo, for_people, is_quiet, output_options
 
 @click.command("pull")
 @click.argument("source", metavar="REPO_ID|DIR")
-@click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="Where to.")
+@click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="Output folder.")
 @click.option("--revision", metavar="NAME", help="Branch, tag or commit on the hub.")
 @click.option(
     "--images",
     type=click.Choice(["original", "none"]),
     default="original",
     show_default=True,
-    help="With the images that are in it, or labels alone.",
+    help="With the release's images, or only labels.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at --out.")
 @output_options
@@ -28,7 +28,7 @@ def command(source: str, out: str, **options: Any) -> int:
     It has the same fingerprints as the dataset that was published. Every file and every image is
     compared with its hash. A download that was stopped goes on with the same command.
 
-    Exit 0: made. 1: not a release of gtahead's, or a damaged one. 4: no network, no right, disk.
+    Exit 0: made. 1: not a gtahead release, or a damaged one. 4: network, permission or disk.
     """
     import sys
 

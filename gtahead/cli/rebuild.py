@@ -13,7 +13,7 @@ from gtahead.cli.common import echo, for_people, output_options, progress_bar
 @click.command("rebuild")
 @click.argument("labels", metavar="LABELS")
 @click.option("--frames", required=True, metavar="DIR", help="Your own frames, in any folders.")
-@click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="Where to.")
+@click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="Output folder.")
 @click.option(
     "--images",
     type=click.Choice(["link", "copy"]),
@@ -27,8 +27,8 @@ from gtahead.cli.common import echo, for_people, output_options, progress_bar
 def command(labels: str, frames: str, out: str, report: str | None, **options: Any) -> int:
     """Make a dataset from published LABELS without images and your own frames.
 
-    A file belongs to the frame with its sha256; what was saved again is found by how it looks. An
-    image that looks like several frames is taken only where its name says which.
+    A file belongs to the frame with its sha256; re-encoded images are found by how they look. An
+    image that looks like several frames is used only if its name says which one it is.
 
     Exit 0: every frame has its image. 3: some have none, the rest was made. 1: none matches.
     """
@@ -49,7 +49,7 @@ def command(labels: str, frames: str, out: str, report: str | None, **options: A
             "images that look like several frames": done.ambiguous,
             "images of another size": done.wrong_size,
             "unreadable images": done.unreadable,
-            "images of no frame": done.unused,
+            "images that match no frame": done.unused,
         }
         for what, names in rows.items():
             if names:

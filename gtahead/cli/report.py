@@ -11,7 +11,7 @@ from gtahead.errors import as_size
 @click.command("report")
 @click.argument("dataset", default="./dataset")
 @click.option(
-    "--html", default="./report.html", show_default=True, metavar="FILE", help="The page."
+    "--html", default="./report.html", show_default=True, metavar="FILE", help="Output file."
 )
 @click.option(
     "--gallery",
@@ -19,7 +19,7 @@ from gtahead.errors import as_size
     default=24,
     show_default=True,
     metavar="N",
-    help="Frames that are shown.",
+    help="Number of frames shown.",
 )
 @output_options
 def command(dataset: str, html: str, gallery: int) -> int:

@@ -72,20 +72,20 @@ def _beside(document: Mapping[str, Any]) -> list[str]:
         )
     if "pseudo_boxes" in ceilings:
         ap = format_metric(ceilings["pseudo_boxes"]["ap"])
-        lines.append(f"  as good as these pseudo boxes are: AP {ap}")
+        lines.append(f"  boxes as good as these pseudo boxes: AP {ap}")
     if "curve" in document:
         best = min(document["curve"], key=lambda row: float(row["mae"]))
         own = document["metrics"]["mae"]["value"]
         if float(best["mae"]) < own:
             lines.append(
-                f"  threshold of least MAE on these images: {best['threshold']:g}, "
+                f"  threshold with the lowest MAE on these images: {best['threshold']:g}, "
                 f"MAE {format_metric(best['mae'])} ({format_metric(own - best['mae'])} less): "
                 "not to be reported"
             )
     if "f1_at_f1_best" in document["threshold"]:
         reported = document["threshold"]
         f1 = format_metric(reported["f1_at_f1_best"])
-        lines.append(f"  at {reported['f1_best']:g}, validation's threshold of best F1: F1 {f1}")
+        lines.append(f"  at {reported['f1_best']:g}, where F1 is best on validation: F1 {f1}")
     if "sweep" in document:
         means = [
             format_metric(document["sweep"][f"mean_{n}"]) for n in ("precision", "recall", "f1")
@@ -123,7 +123,7 @@ def comparison_lines(found: Comparison) -> Iterator[str]:
     for other, differences in found.others:
         name = printable(other)
         yield (f"{first} against {name}, {found.sequences:,} {unit}")
-        rows = [["", first, name, "difference", "95 % interval", "p", "can be reported from"]]
+        rows = [["", first, name, "difference", "95 % interval", "p", "smallest detectable"]]
         for one in differences:
             span = one.interval
             chance = one.p_holm
@@ -147,6 +147,6 @@ def comparison_lines(found: Comparison) -> Iterator[str]:
     else:
         holm = ", corrected for several comparisons by Holm's method" * several
         yield (
-            f"p: of exchanged outputs that differ as much{holm}; the last column is the smallest "
-            "difference that this data can tell from none"
+            f"p: share of exchanged outputs that differ at least as much{holm}; the last column "
+            "is the smallest difference that this data can tell from zero"
         )

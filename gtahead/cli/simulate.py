@@ -35,11 +35,11 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
     help="tiny: 7 x 8 frames; small: 12 x 30; gta-head: the 35 sequences, 5,096 frames and "
     "1.73 million heads of GTA_Head's shape; mfl-lab: 60 x 10 small frames to train on.",
 )
-@click.option("--size", "size_wh", type=_Pair("x", "WxH"), help="Of the images, such as 1280x720.")
+@click.option("--size", "size_wh", type=_Pair("x", "WxH"), help="Image size, such as 1280x720.")
 @click.option(
     "--heads",
     type=_Pair(":", "MIN:MAX"),
-    help="Counted heads per frame: the sequences are spread between them.",
+    help="Counted heads per frame, on average: sequences are spread from MIN to MAX.",
 )
 @click.option(
     "--weather",
@@ -48,9 +48,9 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
         case_sensitive=False,
     ),
     metavar="NAME",
-    help="Of all sequences: clear, extrasunny, clouds, overcast, rain, foggy or thunder.",
+    help="For all sequences: clear, extrasunny, clouds, overcast, rain, foggy or thunder.",
 )
-@click.option("--hour", type=float, metavar="H", help="Of all sequences, 0 to under 24.")
+@click.option("--hour", type=float, metavar="H", help="Hour of all sequences, from 0 to under 24.")
 @click.option(
     "--layout",
     type=click.Choice(["native", "jta-mods", "gcc"]),
@@ -58,7 +58,7 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
     show_default=True,
     help="Write them as this capture tool would; only native holds all that is known.",
 )
-@click.option("--no-images", is_flag=True, help="Labels alone; the same ones as with images.")
+@click.option("--no-images", is_flag=True, help="Write only labels, the same as with images.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N"
 )
@@ -82,8 +82,8 @@ def command(
 ) -> int:
     """Draw crowd scenes and write them as captures.
 
-    They stand in for the game, to try gtahead, test and train. Boxes, joints, depths and visible
-    shares are exact. Everything written says that it is simulated.
+    They stand in for captures of the game, to try gtahead out, test and train. Boxes, joints,
+    depths and visible shares are exact. Everything written is marked as simulated.
     """
     from gtahead.simulation import simulate
 

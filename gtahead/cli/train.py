@@ -15,13 +15,13 @@ from gtahead.detectors import DETECTORS, all_losses
 @click.option(
     "--detector",
     type=click.Choice(list(DETECTORS)),
-    help="All find heads, but for density: it only counts.  [default: centernet]",
+    help="All find heads, except density, which only counts.  [default: centernet]",
 )
 @click.option(
     "--loss",
     type=click.Choice(all_losses()),
-    help="Of heat or class: the detector's own, focal, Mask Focal Loss; the others are for "
-    "comparisons.  [default: native]",
+    help="native is the detector's own, mfl is Mask Focal Loss; the others are for "
+    "comparison.  [default: native]",
 )
 @click.option(
     "--preset",
@@ -30,19 +30,19 @@ from gtahead.detectors import DETECTORS, all_losses
     show_default=True,
     help="tiny: about a minute on two cores.",
 )
-@click.option("--config", "file", metavar="FILE.toml", help="Settings, as --print-config shows.")
+@click.option("--config", "file", metavar="FILE.toml", help="Settings, as --print-config prints.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="One setting.")
-@click.option("--epochs", type=int, metavar="N", help="Times through the images.")
-@click.option("--batch", type=int, metavar="N", help="Crops a step.")
-@click.option("--learning-rate", type=float, metavar="R", help="At its highest.")
-@click.option("--weights", metavar="FILE", help="Of the backbone: a file, none or download.")
-@click.option("--seed", type=int, metavar="N", help="Of weights, order and augmentation.")
+@click.option("--epochs", type=int, metavar="N", help="Passes over the training images.")
+@click.option("--batch", type=int, metavar="N", help="Crops per step.")
+@click.option("--learning-rate", type=float, metavar="R", help="Peak learning rate.")
+@click.option("--weights", metavar="FILE", help="Backbone weights: a file, none or download.")
+@click.option("--seed", type=int, metavar="N", help="Seed of weights, order and augmentation.")
 @click.option("--workers", type=int, metavar="N", help="Processes that load images.  [default: 0]")
-@click.option("--devices", type=int, metavar="N", help="How many.  [default: 1]")
-@click.option("--out", metavar="DIR", help="The run.  [default: ./runs/DETECTOR-LOSS]")
-@click.option("--resume", is_flag=True, help="Refuse to begin: go on with the run at --out.")
-@click.option("--stop-after", type=click.IntRange(1), metavar="N", help="Epochs of this session.")
-@click.option("--print-config", is_flag=True, help="Print all settings as TOML, and do no more.")
+@click.option("--devices", type=int, metavar="N", help="Number of devices.  [default: 1]")
+@click.option("--out", metavar="DIR", help="Output folder.  [default: ./runs/DETECTOR-LOSS]")
+@click.option("--resume", is_flag=True, help="Go on with the run at --out; fail if there is none.")
+@click.option("--stop-after", type=click.IntRange(1), metavar="N", help="Stop after N more epochs.")
+@click.option("--print-config", is_flag=True, help="Print all settings as TOML, and exit.")
 @output_options
 def command(
     dataset: str,
@@ -56,13 +56,13 @@ def command(
     print_config: bool,
     **options: Any,
 ) -> int:
-    """Train a head detector on DATASET, with Mask Focal Loss.  [default: ./dataset]
+    """Train a head detector on DATASET.  [default: ./dataset]
 
     Needs the extra: pip install 'gtahead[train]'. Learns from the train split, chooses epoch and
     threshold on the validation split (carved out of train by sequence where there is none), and
     never looks at the test split. The run's folder gets model.pt for `gtahead predict`, metrics.csv
-    and run.json. The same command goes on with an interrupted run, which ends as one in a single
-    go.
+    and run.json. The same command goes on with an interrupted run; the result is the same as
+    without the interruption.
     """  # noqa: D415
     from gtahead.training import make_config, train
     from gtahead.training.fitting import is_emulated, is_helper
@@ -73,7 +73,7 @@ def command(
         click.echo(config.as_toml(), nl=False)
         return 0
     if is_emulated(config.precision) and not is_helper():
-        message = f"this processor emulates {config.precision}: 32-true is many times as fast"
+        message = f"this processor emulates {config.precision}: 32-true is many times faster"
         echo(f"warning: {message} (--set precision=32-true)", err=True)
     with progress_bar("training", shown=not is_helper()) as show:
         report = train(
@@ -93,7 +93,7 @@ def command(
             f"validated on {data['validation_frames']:,} ({where})"
         )
         echo(
-            f"  heads under two cells, for which mfl is the native loss: "
+            f"  heads under two cells, for which mfl equals the native loss: "
             f"{100 * heads['under_two_cells']:.0f} %"
         )
         shown = ", ".join(

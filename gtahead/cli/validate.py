@@ -34,9 +34,9 @@ INFOS_SHOWN = 3
     type=click.Choice(["quick", "full", "none"]),
     default="quick",
     show_default=True,
-    help="Images: read headers; decode them, and look for twins in two splits; or neither.",
+    help="Images: read headers; decode them, and look for duplicates across splits; or skip them.",
 )
-@click.option("--against", metavar="DATASET", help="PATH is an export: does it hold the same?")
+@click.option("--against", metavar="DATASET", help="PATH is an export: compare it with DATASET.")
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning"]),
@@ -47,10 +47,10 @@ INFOS_SHOWN = 3
 @click.option(
     "--baseline",
     metavar="FILE",
-    help="What --json printed earlier: findings that it knows don't count.",
+    help="Output of an earlier --json: findings in it don't count.",
 )
-@click.option("--html", metavar="FILE", help="Write the report as a page, too.")
-@click.option("--explain", metavar="CODE", help="Say what a finding's code means, and stop.")
+@click.option("--html", metavar="FILE", help="Also write the report as an HTML page.")
+@click.option("--explain", metavar="CODE", help="Explain a finding's code, and exit.")
 @working_options
 def command(
     path: str,

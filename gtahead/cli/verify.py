@@ -14,9 +14,9 @@ from gtahead.errors import as_size
 def command(path: str) -> int:
     """Check every file of a dataset or a release at PATH against its hash.  [default: ./dataset]
 
-    Bytes alone: `gtahead validate` looks into them.
+    Compares only bytes: `gtahead validate` checks the contents.
 
-    Exit 0: all as the manifest says. 1: something is missing, changed, or too many.
+    Exit 0: all as the manifest says. 1: files are missing, changed or unexpected.
     """  # noqa: D415
     from gtahead.publishing.checking import verify
 

@@ -34,14 +34,14 @@ def _grid(
     default="./view.png",
     show_default=True,
     metavar="FILE|DIR",
-    help="PNG for one frame or a sheet; a folder for one each; .mp4, .webm or .gif with --video.",
+    help="PNG for one frame or a sheet; a folder for several; .mp4, .webm or .gif with --video.",
 )
 @click.option("--grid", callback=_grid, metavar="3x2", help="Columns and rows of a sheet.")
-@click.option("--video", is_flag=True, help="A film of the frames, or of the first sequence.")
-@click.option("--fps", type=float, default=8.0, show_default=True, help="Of the film.")
-@click.option("--predictions", metavar="FILE", help="Draw what a method hit, missed and made up.")
+@click.option("--video", is_flag=True, help="A video of the frames, or of the first sequence.")
+@click.option("--fps", type=float, default=8.0, show_default=True, help="Frames per second.")
+@click.option("--predictions", metavar="FILE", help="Draw a method's hits, misses and false heads.")
 @click.option(
-    "--split", metavar="SPLIT", help="Of a dataset.  [default: all; test for predictions]"
+    "--split", metavar="SPLIT", help="Split of a dataset.  [default: all; test for predictions]"
 )
 @click.option(
     "--from", "reader", default="auto", show_default=True, metavar="NAME", help="Kind of capture."

@@ -326,5 +326,5 @@ def _refuse(values: Floats, good: Booleans, what: str) -> None:
         head = int(np.argmin(fine))
         reported = ", ".join(f"{value:g}" for value in values[head])
         others = int((~fine).sum()) - 1
-        more = f"; so are {others} others" if others else ""
+        more = f"; and {others} more" if others else ""
         raise ValueError(f"head {head}: its {what} (got {reported}){more}")

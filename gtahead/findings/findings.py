@@ -125,7 +125,7 @@ class Findings:
         words = {"error": "error", "warning": "warning", "info": "note"}
         counts = self.by_severity()
         parts = [f"{n:,} {words[name]}{'s' * (n != 1)}" for name, n in counts.items() if n]
-        return ", ".join(parts) or "nothing found"
+        return ", ".join(parts) or "no findings"
 
     def reach(self, level: str) -> bool:
         """Return whether there is a finding of this severity, or a worse one."""

@@ -132,7 +132,7 @@ def require_image(path: Path) -> int:
         ) from error
     if not stat.S_ISREG(about.st_mode):
         raise InputError(
-            "the image is a link or no regular file",
+            "the image is a link or not a regular file",
             where=Where(str(path)),
             remedy="a dataset's images are files of its own: run its `gtahead build` again",
         )
@@ -192,7 +192,7 @@ def _places(folder: Path, fingerprint: str) -> _Places:
     parts = np.array([columns[name] for name in _COUNTS], np.int64)
     if (parts < 0).any():
         raise InputError(
-            "a frame has less than no heads",
+            "a frame has a negative number of heads",
             where=Where(str(folder / FRAMES)),
             value=int(parts.min()),
             remedy="the dataset is damaged: build it anew with --fresh",
@@ -315,7 +315,7 @@ def _heads_of(
 
 def _other_heads(opened: Dataset, sequence: str) -> InputError:
     return InputError(
-        "the table of heads doesn't hold what the table of frames says",
+        "the table of heads doesn't match the table of frames",
         where=Where(str(opened.folder / heads_file(sequence))),
         remedy="the dataset is damaged: build it anew with --fresh",
     )

@@ -105,5 +105,5 @@ def believed_size(root: Path, image: LabelledImage) -> tuple[int, int]:
         except ImageError:
             pass
     if image.size_wh is None:
-        raise ValueError("boxes are shares of the image's size, and there is no image to tell it")
+        raise ValueError("boxes are fractions of the image's size, and there is no image")
     return image.size_wh

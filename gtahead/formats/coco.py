@@ -170,10 +170,10 @@ COCO = Format(
     notes=(
         "`file_name` is relative to `images/`. `category_id` 1 is `head`; ids start at 1 "
         "and are ranks in the whole dataset: the same in every split and every rebuild. "
-        "An ignored head has `iscrowd` 1, so that COCO's evaluation neither wants nor "
-        "punishes it. What COCO has no word for stands under `gtahead`: of a head `head` "
+        "An ignored head has `iscrowd` 1, so that COCO's evaluation leaves it "
+        "out. What COCO has no key for is under `gtahead`: of a head `head` "
         "(the person), `point`, `visibility`, `occluded`; of an image sequence, frame, "
-        "weather, hour, location and camera. Read are other people's files too, with "
+        "weather, hour, location and camera. Other people's files are read too, with "
         "their keys in any order: heads are the category `head`, or the only one there "
         "is; images are looked for in `images/`, beside the file, and one folder down."
     ),

@@ -287,7 +287,7 @@ def _check_ids(coco: CocoFile, file: str) -> None:
     twice = [one for one, count in ids.items() if count > 1]
     if twice:
         raise InputError(
-            "two images have one id: nobody knows whose heads they are",
+            "two images share an id: their heads can't be told apart",
             where=Where(file, field="/images"),
             value=twice[0],
             remedy="number images uniquely; `gtahead validate` lists all such ids",

@@ -104,7 +104,7 @@ def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns
     """
     _, number, rows = image.key
     if not isinstance(rows, list):
-        raise ValueError(f"line {number}: gtboxes is no list")
+        raise ValueError(f"line {number}: gtboxes isn't a list")
     boxes, ignored, ids = [], [], []
     without = 0
     for place_in_line, row in enumerate(rows):
@@ -137,7 +137,7 @@ def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns
 
 CROWDHUMAN = Format(
     name="crowdhuman",
-    title="CrowdHuman, .odgt a split",
+    title="CrowdHuman, .odgt per split",
     kind="boxes",
     origin=ORIGIN,
     precision_px=0.01,
@@ -148,12 +148,12 @@ CROWDHUMAN = Format(
         "frames.csv"
     ),
     notes=(
-        "Heads are `hbox`; `fbox` and `vbox` aren't written, for nobody knows them. "
+        "Heads are `hbox`; `fbox` and `vbox` aren't written, since they aren't known. "
         "`head_attr.ignore` marks ignored heads, `extra.box_id` is the person. Read too: "
         "regions tagged `mask`, as ignored heads. A head that is `occ` counts all the "
         "same, as in CrowdHuman."
     ),
-    checked_with="json; no program of CrowdHuman's",
+    checked_with="json; not CrowdHuman's own code",
     write=_write,
     finish=join_each_split(_labels_file),
     image=_image,

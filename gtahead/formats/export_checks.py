@@ -152,8 +152,8 @@ def lossy(kind: Format, lost: Mapping[str, int]) -> InputError:
     """Return the error of a format that can't hold everything."""
     what = ", ".join(f"{LOSSES[name]} ({count:,})" for name, count in lost.items())
     return InputError(
-        f"{kind.name} can't hold everything that the dataset says: {what}",
-        remedy="add --allow-lossy to leave it out, or choose a format that holds it "
+        f"{kind.name} can't hold everything in the dataset: {what}",
+        remedy="add --allow-lossy to leave it out, or choose a format that supports it "
         "(`gtahead formats`)",
     )
 
@@ -163,25 +163,23 @@ def refuse_target(target: Path, *, overwrite: bool) -> None:
     location = Where(str(target))
     if target.is_symlink() and not target.exists():
         remedy = "remove it, or choose another --out"
-        raise InputError(
-            "a link to nowhere stands where the export goes", where=location, remedy=remedy
-        )
+        raise InputError("the export's path is a broken link", where=location, remedy=remedy)
     if not target.exists():
         return
     if not target.is_dir():
-        raise InputError("a file stands where the export goes", where=location, remedy="remove it")
+        raise InputError("the export's path is a file", where=location, remedy="remove it")
     if not any(target.iterdir()):
         return
     if not marker_of(target):
         raise InputError(
-            "the folder holds something that isn't an export of gtahead's",
+            "the folder holds something that isn't a gtahead export",
             where=location,
             value=sorted(path.name for path in target.iterdir())[0],
             remedy="choose an empty folder for --out",
         )
     if not overwrite:
         raise InputError(
-            "an export stands there already",
+            "there is already an export",
             where=location,
             remedy="add --overwrite to replace it, or choose another --out",
         )
@@ -190,7 +188,7 @@ def refuse_target(target: Path, *, overwrite: bool) -> None:
         name = path.relative_to(target).as_posix()
         if (path.is_file() or path.is_symlink()) and name != MARKER and name not in listed:
             raise InputError(
-                "the export holds a file that isn't of it",
+                "the export holds a file that isn't part of it",
                 where=location,
                 value=name,
                 remedy="move it away: --overwrite removes exports, nothing else",

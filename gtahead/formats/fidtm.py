@@ -52,7 +52,7 @@ FIDTM = Format(
     precision_px=1.0,
     supports=frozenset({"points"}),
     layout=(
-        "<train|val|test>_gt.txt   id n, then x y 4 8 1 a head\n"
+        "<train|val|test>_gt.txt   id n, then x y 4 8 1 per head\n"
         "<train|val|test>/images/IMG_0001.jpg\n"
         "frames.csv"
     ),
@@ -60,7 +60,7 @@ FIDTM = Format(
         "Ids count the images of a split in the order of their names as text. Read too: "
         "FIDTM's own lists; points outside their image are kept as absent heads."
     ),
-    checked_with="numpy; no program of FIDTM's",
+    checked_with="numpy; not FIDTM's own code",
     write=_write,
     finish=join_each_split(_labels_file),
     image=_image,

@@ -94,7 +94,7 @@ HEADHUNTER = Format(
         "frames.csv"
     ),
     notes=("A frame without heads is its `#` line alone."),
-    checked_with="numpy; no program of HeadHunter's",
+    checked_with="numpy; not HeadHunter's own code",
     write=_write,
     finish=join_each_split(_labels_file),
     image=nested_image,

@@ -68,7 +68,7 @@ def _scan(root: Path) -> Listing:
 
 IMAGEFOLDER = Format(
     name="imagefolder",
-    title="image folder of datasets, metadata.parquet a split",
+    title="image folder of datasets, metadata.parquet per split",
     kind="datasets",
     origin=ORIGIN,
     precision_px=0.001,

@@ -95,7 +95,7 @@ def _scan(root: Path) -> Listing:
 
 JHU = Format(
     name="jhu",
-    title="JHU-Crowd++, .txt an image",
+    title="JHU-Crowd++, .txt per image",
     kind="points",
     origin=LIST_ORIGIN,
     precision_px=1.5,
@@ -113,7 +113,7 @@ JHU = Format(
         "counts occluded heads. The fields of `image_labels.txt` follow the dataset's "
         "description; no file of it was seen."
     ),
-    checked_with="numpy; no program of JHU's",
+    checked_with="numpy; not JHU's own code",
     write=_write,
     finish=join_each_split(_images_file),
     image=_image,

@@ -124,7 +124,7 @@ _ORIGIN = "cell (i, j) covers j s <= x < (j + 1) s, 0 at the image's top-left co
 
 DENSITY = Format(
     name="density",
-    title="density maps, .npz or .h5 an image",
+    title="density maps, .npz or .h5 per image",
     kind="maps",
     origin=_ORIGIN,
     precision_px=float("inf"),
@@ -137,9 +137,9 @@ DENSITY = Format(
     notes=(
         "With `--store h5` a file has the dataset `density`, where CSRNet's loaders look "
         "for it (they want `--stride 1`). A map sums to its count within 0.1 %; `--border "
-        "clip` gives the map of the papers, that loses what lies beyond the border. "
+        "clip` gives the map of the papers, which drops what lies beyond the border. "
         "`about` says kind, stride, border, rule of the sigmas, heads and the image's "
-        "size. What doesn't fit on the disk isn't begun."
+        "size. An export that doesn't fit on the disk isn't started."
     ),
     checked_with="numpy, h5py",
     write=_write_density,
@@ -149,7 +149,7 @@ DENSITY = Format(
 
 HEATMAP = Format(
     name="heatmap",
-    title="heatmaps with a peak of 1 a head, .npz or .h5 an image",
+    title="heatmaps with a peak of 1 per head, .npz or .h5 per image",
     kind="maps",
     origin=_ORIGIN,
     precision_px=float("inf"),

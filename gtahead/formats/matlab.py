@@ -21,7 +21,7 @@ from gtahead.ingest.labelled import LabelledImage, Load, load_each, own_labels
 _HEADER = b"MATLAB 5.0 MAT-file, written by gtahead".ljust(116)
 
 MATLAB_ORIGIN = (
-    "0-based as every loader takes them; MATLAB's own count from 1, and nobody says which was meant"
+    "0-based as every loader takes them; MATLAB's own count from 1, and the files don't say which"
 )
 
 
@@ -88,7 +88,7 @@ def as_points(value: Any) -> Floats:  # noqa: ANN401 - whatever MATLAB wrote
     try:
         points = np.asarray(value, np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError("the points are no numbers") from error
+        raise ValueError("the points aren't numbers") from error
     if points.size == 0:
         return np.empty((0, 2))
     if points.ndim != 2 or points.shape[1] < 2:
@@ -133,7 +133,7 @@ def refuse_bomb(data: bytes) -> None:
     while waiting:
         part, depth = waiting.pop()
         if depth > MAX_DEPTH:
-            raise ValueError(f"cells or structs in one another, over {MAX_DEPTH} deep")
+            raise ValueError(f"cells or structs nested over {MAX_DEPTH} deep")
         for kind, body in _elements(part, order):
             if kind == _COMPRESSED:
                 unpacked = _unpacked(body, budget)

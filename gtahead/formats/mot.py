@@ -159,7 +159,7 @@ def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns
 
 MOT = Format(
     name="mot",
-    title="MOT, gt.txt a sequence",
+    title="MOT, gt.txt per sequence",
     kind="boxes",
     origin="1-based: the top-left corner of the top-left pixel is (1, 1)",
     precision_px=0.01,

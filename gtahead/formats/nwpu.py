@@ -164,7 +164,7 @@ def _table(values: Any, width: int, name: str) -> Floats:  # noqa: ANN401 - JSON
 
 NWPU = Format(
     name="nwpu",
-    title="NWPU-Crowd, .json an image and lists for localisation",
+    title="NWPU-Crowd, .json per image and lists for localisation",
     kind="points",
     origin="0-based, at the top-left corner of the top-left pixel; whole pixels in the lists",
     precision_px=0.01,
@@ -173,7 +173,7 @@ NWPU = Format(
         "images/0001.jpg\n"
         "jsons/0001.json   img_id, human_num, points, boxes\n"
         "<train|val|test>.txt   numbers of the images\n"
-        "<train|val|test>_gt_loc.txt   id n, then x y sigma_s sigma_l level a head\n"
+        "<train|val|test>_gt_loc.txt   id n, then x y sigma_s sigma_l level per head\n"
         "frames.csv"
     ),
     notes=(
@@ -182,7 +182,7 @@ NWPU = Format(
         "and NWPU's level of its area. Read too: NWPU's own lists without images; sizes "
         "are then guessed."
     ),
-    checked_with="json; no program of NWPU's",
+    checked_with="json; not NWPU's own code",
     write=_write,
     finish=join_each_split(_names_file, _points_file),
     image=_image,

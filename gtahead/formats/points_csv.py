@@ -157,7 +157,7 @@ POINTS_CSV = Format(
     ),
     notes=(
         "A line per head. Frames without heads stand in `frames.csv` only, as all frames do: in "
-        "other people's files, which have none, an image without a line is named "
+        "other people's files, which have none, an image without a line is reported "
         "(`image-without-record`) and isn't a frame."
     ),
     checked_with="pandas",

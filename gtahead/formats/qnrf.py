@@ -75,7 +75,7 @@ def _scan(root: Path) -> Listing:
 
 QNRF = Format(
     name="qnrf",
-    title="UCF-QNRF, .mat an image",
+    title="UCF-QNRF, .mat per image",
     kind="points",
     origin=MATLAB_ORIGIN,
     precision_px=0.0,
@@ -83,7 +83,7 @@ QNRF = Format(
     layout=(
         "<Train|Val|Test>/img_0001.jpg\n<Train|Val|Test>/img_0001_ann.mat   annPoints\nframes.csv"
     ),
-    notes=("Points are taken as they stand, as every loader does."),
+    notes=("Points are read as they are, as every loader does."),
     checked_with="scipy",
     write=_write,
     image=_image,

@@ -94,7 +94,7 @@ def _scan(root: Path) -> Listing:
 
 SHANGHAITECH = Format(
     name="shanghaitech",
-    title="ShanghaiTech, .mat an image",
+    title="ShanghaiTech, .mat per image",
     kind="points",
     origin=MATLAB_ORIGIN,
     precision_px=0.0,
@@ -106,8 +106,8 @@ SHANGHAITECH = Format(
     ),
     notes=(
         "MAT v5 files without date and platform. Read too: part A and part B as they are, "
-        "grey images, and `image_info` however MATLAB nested it. Nobody says whether "
-        "the points count from 0 or from 1: they are taken as they stand, as every loader "
+        "grey images, and `image_info` however MATLAB nested it. The files don't say "
+        "whether points count from 0 or from 1: they are read as they are, as every loader "
         "does."
     ),
     checked_with="scipy",

@@ -141,7 +141,7 @@ def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]
         if not path and name != "annotation":
             raise ValueError(f"it begins with <{name}>, not <annotation>")
         if len(path) == MAX_DEPTH:
-            raise ValueError(f"elements in one another, over {MAX_DEPTH} deep")
+            raise ValueError(f"elements nested over {MAX_DEPTH} deep")
         path.append(name)
         texts.clear()
         if path[1:] == ["object"]:
@@ -206,7 +206,7 @@ def _heads(root: Path, image: LabelledImage, findings: Findings, location: Where
 
 VOC = Format(
     name="voc",
-    title="Pascal VOC, .xml an image",
+    title="Pascal VOC, .xml per image",
     kind="boxes",
     origin="1-based, whole pixels, the last one is part of the box",
     precision_px=0.5,

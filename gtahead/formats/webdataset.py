@@ -220,7 +220,7 @@ def _columns(lists: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         ValueError: lists of different lengths, or no numbers.
     """
     if not isinstance(lists, dict):
-        raise TypeError("heads are no object of lists")
+        raise TypeError("heads aren't an object of lists")
     shapes = {"bbox": (-1, 4), "point": (-1, 2)}
     found = {
         name: np.asarray(lists[name], np.float64).reshape(shapes.get(name, (-1,)))

@@ -156,7 +156,7 @@ def _yaml_names(path: Path, root: Path) -> dict[int, str]:
 
 YOLO = Format(
     name="yolo",
-    title="YOLO, .txt an image",
+    title="YOLO, .txt per image",
     kind="boxes",
     origin="shares of the image's width and height, 0 at its top-left corner",
     precision_px=0.01,

@@ -11,7 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from PIL import Image
-from gtahead.images.reading import EXTENSIONS, Header, ImageError, decode_upright
+from gtahead.images.reading import EXTENSIONS, PNG_TEXTS, Header, ImageError, decode_upright
 
 _JPEG_QUALITY = 95
 
@@ -119,12 +119,11 @@ def _jpeg_without_app1(data: bytes) -> bytes | None:
 
 
 def _png_without_exif(data: bytes) -> bytes | None:
-    dropped = (b"eXIf", b"tEXt", b"iTXt", b"zTXt")  # EXIF also travels in text chunks
     kept, position = [data[:8]], 8
     while position + 12 <= len(data):
         end = position + 12 + int.from_bytes(data[position : position + 4], "big")
         name = data[position + 4 : position + 8]
-        if name not in dropped:
+        if name not in PNG_TEXTS:  # EXIF also travels in text chunks
             kept.append(data[position:end])
         if name == b"IEND":
             return b"".join(kept)

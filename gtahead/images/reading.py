@@ -166,6 +166,10 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError("image-unreadable", str(error)) from error
 
 
+PNG_TEXTS = (b"eXIf", b"tEXt", b"iTXt", b"zTXt")
+"""Chunks of a PNG that can hold EXIF or XMP."""
+
+
 def read_header(data: bytes) -> Header:
     """Read an image's header.
 
@@ -177,6 +181,9 @@ def read_header(data: bytes) -> Header:
         raise ImageError("image-too-large", f"{image.width} x {image.height}")
     mode = "I;16" if _is_deep_png(data) else image.mode  # Pillow calls 16-bit colour "RGB"
     kind = "JPEG" if image.format == "MPO" else image.format or ""  # a JPEG with more behind it
+    if kind == "PNG" and not any(name in data for name in PNG_TEXTS):
+        # EXIF may follow the pixels, so that Pillow decodes all of them to look for it.
+        return Header(kind, mode, image.size, 1, has_exif=False)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)

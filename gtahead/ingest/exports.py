@@ -52,16 +52,16 @@ def marker_of(root: Path) -> dict[str, Any]:
         return {}
     files = document.get("files", [])
     if not isinstance(files, list) or not all(isinstance(name, str) for name in files):
-        raise _bad_marker(path, "`files` is no list of names")
+        raise _bad_marker(path, "`files` isn't a list of names")
     return document
 
 
 def _bad_marker(path: Path, what: str) -> InputError:
     return InputError(
-        "what the export says of itself can't be read",
+        "export.json can't be read",
         where=Where(str(path)),
         value=what,
-        remedy="export the dataset again; without this file, the folder is anybody's labels",
+        remedy="export the dataset again; without this file, it is read as other people's labels",
     )
 
 

@@ -132,7 +132,7 @@ def _check_marker(root: Path, listing: Listing, findings: Findings) -> None:
         image = path.suffix.lower() in IMAGE_SUFFIXES
         if not image and is_safe_name(str(name)) and not path.is_file():
             findings.add(
-                "bad-labels-file", Where(name), detail="the export lists it, it is missing"
+                "bad-labels-file", Where(name), detail="the export lists it, but it is missing"
             )
     try:
         frames = int(marker["ledger"]["frames"]["out"])

@@ -143,7 +143,7 @@ def check_dataset(
     made_for = given.get("split")
     if made_for is not None and split is not None and made_for != split:
         location = Where(file, field="/dataset/split")
-        findings.add("other-split", location, made_for, f"scored is {split}")
+        findings.add("other-split", location, made_for, f"the split scored is {split}")
     print_of = given.get("fingerprint")
     if print_of is not None and fingerprints and print_of not in fingerprints:
         findings.add("other-dataset", Where(file, field="/dataset/fingerprint"), print_of)
@@ -178,7 +178,7 @@ def geometry_hints(predictions: Predictions, images: Images, findings: Findings,
     if _check_corners(predictions, images, findings, location):
         return
     if swapped > 0.99 and inside < 0.95:
-        detail = f"{inside:.0%} lie in their images, with x and y exchanged {swapped:.0%}"
+        detail = f"{inside:.0%} lie in their images; with x and y swapped, {swapped:.0%}"
         findings.add("looks-swapped", location, detail=detail)
     elif (factor := _common_factor(xy, sizes, of)) is not None:
         findings.add(
@@ -221,6 +221,6 @@ def _check_corners(
     beyond = (given[:, :2] + given[:, 2:] > sizes + 1).any(axis=1)
     if as_corners.mean() <= 0.99 or beyond.mean() <= 0.3:
         return False
-    detail = f"{beyond.mean():.0%} reach out of their images, as corners none does"
+    detail = f"{beyond.mean():.0%} reach beyond their images; read as corners, none does"
     findings.add("looks-like-corners", location, detail=detail)
     return True

@@ -156,7 +156,7 @@ def _header(document: dict[str, Any], rows: Rows) -> dict[str, Any]:
     """Check the header of a prediction file."""
     if document.get("format") != FORMAT:
         raise InputError(
-            "no prediction file: its `format` isn't gtahead-predictions",
+            "not a prediction file: its `format` isn't gtahead-predictions",
             where=Where(rows.file, field="/format"),
             value=document.get("format"),
             remedy="the benchmark page of the docs has all kinds; `--template` writes one",

@@ -29,14 +29,14 @@ def read_text(data: bytes, path: Path, rows: Rows, digest: str) -> Predictions:
     ]
     if not lines:
         remedy = "`gtahead benchmark --template` writes one in which nothing is found"
-        raise InputError("nothing but blanks", where=Where(path.name), remedy=remedy)
+        raise InputError("only whitespace", where=Where(path.name), remedy=remedy)
     comma = "," in text.partition("\n")[0]
     if comma and len(lines[0][1]) >= 6:
         _mot(lines, path.stem, rows)
         return rows.finish("mot", digest, lists_empty=False)
     if not any(len(words) > 1 for _, words in lines):
         raise InputError(
-            "no prediction file that gtahead knows",
+            "not a prediction file that gtahead knows",
             where=Where(path.name),
             value=" ".join(lines[0][1])[:60],
             remedy="the benchmark page of the docs has all kinds; `--template` writes one",
@@ -69,7 +69,7 @@ def _point_line(number: int, words: Sequence[str], rows: Rows) -> None:
         return
     values = np.array(numbers, np.float64)
     if len(values) != 1 + 2 * values[0]:
-        detail = f"{len(values) - 1} numbers behind the count, not {2 * values[0]:g}"
+        detail = f"{len(values) - 1} numbers after the count, not {2 * values[0]:g}"
         rows.note(location, f"{values[0]:g}", detail)
         return
     points = np.column_stack([values[1:].reshape(-1, 2), np.ones((len(values) - 1) // 2)])
@@ -105,7 +105,7 @@ def read_mot_folder(folder: Path, findings: Findings) -> Predictions:
     files = sorted(folder.glob("*.txt"))
     if not files:
         raise InputError(
-            "the folder holds no text files of MOT",
+            "the folder has no MOT text files",
             where=Where(str(folder)),
             remedy="give a prediction file, or a folder with `<sequence>.txt` for each sequence",
         )

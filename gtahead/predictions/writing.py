@@ -32,7 +32,7 @@ def check_target(path: str | Path) -> None:
     endings = (".json", ".jsonl") if packed else (".json", ".jsonl", ".parquet")
     if not target.name.removesuffix(".gz").endswith(endings):
         remedy = "end it with .json, .jsonl or .parquet, the first two with .gz if you like"
-        raise UsageError("no kind of prediction file", value=target.name, remedy=remedy)
+        raise UsageError("not a kind of prediction file", value=target.name, remedy=remedy)
     storage.require_folder_of(target, "the predictions")
 
 

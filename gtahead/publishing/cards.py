@@ -40,7 +40,7 @@ SECTIONS = {
     "limits": "known limits",
     "licence": "licence and redistribution",
     "citation": "how to cite it",
-    "contact": "whom to ask",
+    "contact": "a contact",
     "changelog": "what changed",
 }
 """What a card has to say, by the block or the heading that says it."""
@@ -178,7 +178,7 @@ def _mark_faults(text: str) -> Iterator[str]:
         mark = _mark(line)
         if mark is None:
             if "gtahead:begin" in line or "gtahead:end" in line:
-                yield f"line {number}: a mark stands alone in its line, as gtahead writes it"
+                yield f"line {number}: a mark must be alone on its line, as gtahead writes it"
             continue
         kind, name = mark
         if kind == "begin":
@@ -206,7 +206,7 @@ def faults(release: Release) -> Iterator[tuple[str, str]]:
         yield "", f"it can't be read: {error.value or error.what}"
         return
     if text is None:
-        yield "", "it can't be read: there is none"
+        yield "", "it is missing"
         return
     damaged = list(_mark_faults(text))
     for problem in damaged:
@@ -220,7 +220,7 @@ def faults(release: Release) -> Iterator[tuple[str, str]]:
         held = _block(text, name)
         if held is not None and held.strip() != content.strip():
             location, what = ("YAML", "its block") if name == "yaml" else (f"block {name}", "it")
-            yield location, f"{what} isn't of this data: run `gtahead card`"
+            yield location, f"{what} doesn't match the data: run `gtahead card`"
     if header is None:
         yield "line 1", "no YAML between --- and ---: `datasets` wouldn't know what to load"
     else:
@@ -244,7 +244,7 @@ def _yaml_faults(text: str) -> Iterator[tuple[str, str]]:
         yield "YAML", "no configs: `datasets` wouldn't know what to load"
     keys = [line.partition(":")[0] for line in text.splitlines() if re.match(r"\w+ *:", line)]
     for key in sorted(key.strip() for key, times in Counter(keys).items() if times > 1):
-        yield "YAML", f"{key} stands there twice: take one away"
+        yield "YAML", f"{key} is there twice: remove one"
     try:
         if len(text) > MAX_YAML:
             raise yaml.YAMLError(f"over {MAX_YAML:,} characters")

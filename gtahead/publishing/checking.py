@@ -124,7 +124,7 @@ def _check_licence(release: Release, findings: Findings) -> None:
     except (OSError, UnicodeDecodeError):
         text = ""
     if not text.strip():
-        findings.add("bad-card", Where(LICENSE), detail="it has no text in UTF-8")
+        findings.add("bad-card", Where(LICENSE), detail="it isn't UTF-8 text")
 
 
 def require(*modules: str) -> None:
@@ -386,12 +386,12 @@ def _public(release: Release) -> list[str]:
         size = as_size(block["image_bytes"])
         lines.append(f"{block['num_images']:,} images ({size}), as they are. {rights}")
     else:
-        lines.append("no images: their hashes, where they were at hand")
+        lines.append("no images, but the hashes of those that were available")
     rows = statistics["splits"]
     labelled = [f"{name} ({rows[name]['heads']:,})" for name in SPLITS if rows[name]["frames"]]
-    lines.append(f"labels of {', '.join(labelled)} heads: those of test too")
+    lines.append(f"labels of {', '.join(labelled)} heads, test labels included")
     lines.append(
-        "cameras' positions and angles, weather, hours, locations of the game, names of sequences "
+        "camera positions and angles, weather, hours, locations in the game, names of sequences "
         "and of the captures' files"
     )
     lines.append(f"the terms: {LICENCES.get(facts.licence, 'those in LICENSE')}, {facts.creator}")

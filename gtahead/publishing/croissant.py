@@ -231,7 +231,7 @@ def _file_faults(release: Release, data: Mapping[str, Any]) -> Iterator[tuple[st
         if url not in known:
             yield f"{pointer}/contentUrl", f"{url} isn't a file of the release"
         elif one.get("sha256") and one["sha256"] != known[url].sha256:
-            yield f"{pointer}/sha256", f"it isn't that of {url}"
+            yield f"{pointer}/sha256", f"it isn't the hash of {url}"
     for path in sorted(set(known) - seen):
         yield "/distribution", f"{path} isn't listed"
 

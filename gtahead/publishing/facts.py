@@ -98,7 +98,7 @@ class Facts:
             if not text.strip() or "\n" in text.strip() or not text.isprintable():
                 raise UsageError(f"the {field} must be one line of text", value=text)
             if "<!--" in text:  # so the card marks what is filled in
-                raise UsageError(f"the {field} holds a comment's mark", value=text)
+                raise UsageError(f"the {field} contains a comment mark", value=text)
             found = PLACEHOLDERS.search(text)
             if found:
                 raise UsageError(f"the {field} holds a placeholder", value=found.group())

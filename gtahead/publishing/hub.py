@@ -139,7 +139,7 @@ def publish(
             remedy=f"push it to {opened.facts.repo}, or stage it with --repo {repo} --overwrite",
         )
     if gated not in (None, "auto", "manual"):
-        raise UsageError("unknown way of gating", value=gated, remedy="auto or manual")
+        raise UsageError("unknown value of --gated", value=gated, remedy="auto or manual")
     if load is None:
         load = all(find_spec(name) for name in ("datasets", "mlcroissant"))
     _refuse_unfit(opened, on_progress, load=load)
@@ -165,7 +165,7 @@ def _refuse_unfit(release: Release, on_progress: Progress | None, *, load: bool)
                 f"the release isn't fit to be published: {finding.what}",
                 where=finding.where,
                 value=finding.value,
-                remedy=f"{more}`gtahead publish check` says all, and how to fix it",
+                remedy=f"{more}`gtahead publish check` lists all, and how to fix them",
             )
 
 
@@ -183,13 +183,13 @@ def _push(
     token = get_token()
     if token and not (token.isascii() and token.isprintable()):
         raise ResourceError(
-            "the token isn't one: it holds characters that no token has",
+            "the token is malformed: it has characters that no token has",
             remedy="put the token into HF_TOKEN again",
         )
     if not token:
         raise ResourceError(
             "no token for the hub",
-            remedy="put one with the right to write into the variable HF_TOKEN, or run "
+            remedy="put one with write permission into the variable HF_TOKEN, or run "
             "`hf auth login`",
         )
     api = HfApi(library_name="gtahead")
@@ -250,7 +250,7 @@ def _set_tag(
             for name, sha256 in local.items()
         ):
             raise InputError(
-                "everything was uploaded, and the tag stands for another state already",
+                "everything was uploaded, but the tag already names another state",
                 where=Where(report.repo),
                 value=tag,
                 remedy="choose another --tag",
@@ -319,11 +319,11 @@ def _stale(
                 f"version {older['version']} is published already, with other files",
                 where=location,
                 remedy="stage it with a higher --version (`gtahead diff` proposes one), or "
-                "replace that state: --overwrite",
+                "replace the published one: --overwrite",
             )
         if parse_version(older["version"]) > parse_version(release.facts.version) and not overwrite:
             raise InputError(
-                f"a later version is published, {older['version']}",
+                f"a later version is already published: {older['version']}",
                 where=location,
                 value=release.facts.version,
                 remedy="stage it with a higher --version, or go back: --overwrite",
@@ -378,7 +378,7 @@ def _verify(api: Any, release: Release, report: PushReport, local: dict[str, str
         found = there.get(name)
         if found is None or not found.matches(release.folder / name, sha256):
             raise InputError(
-                "the hub doesn't hold what was sent" if found else "the file isn't on the hub",
+                "the hub's file isn't the one sent" if found else "the file isn't on the hub",
                 where=Where(f"{report.repo}/{name}"),
                 value=None if found is None else f"{as_size(found.bytes)}, {found.sha256}",
                 remedy="push again: what differs is sent anew",
@@ -428,10 +428,10 @@ def client_bars(*, shown: bool) -> Iterator[None]:
 
 _STATUS = {
     401: ("the hub doesn't know the token", "put a valid one into HF_TOKEN"),
-    403: ("the token hasn't the right for this", "give it the right to write, or ask the owner"),
+    403: ("the token lacks permission for this", "give it write permission, or ask the owner"),
     404: ("no such dataset on the hub, or none that you may see", "is the name right?"),
     409: ("the hub has another state than expected", "somebody else pushed: run it again"),
-    413: ("the hub finds it too large", "`gtahead publish plan` names what is"),
+    413: ("the hub finds it too large", "`gtahead publish plan` shows what is too large"),
     429: ("the hub has had too many requests", "wait a while and run it again: it goes on"),
 }
 
@@ -473,7 +473,7 @@ def _named(error: BaseException, location: Where, again: str) -> ResourceError |
         return ResourceError("no such revision", where=location, remedy="is its name right?")
     if isinstance(error, errors.HfHubHTTPError):
         status = getattr(error.response, "status_code", None)
-        what, remedy = _STATUS.get(status or 0, (f"the hub fails (status {status})", again))
+        what, remedy = _STATUS.get(status or 0, (f"the hub failed (status {status})", again))
         said = getattr(error, "server_message", None)
         return ResourceError(what, where=location, value=said or None, remedy=remedy)
     if isinstance(error, errors.LocalEntryNotFoundError):
@@ -482,9 +482,9 @@ def _named(error: BaseException, location: Where, again: str) -> ResourceError |
         first = next((line for line in str(error).splitlines() if line.strip()), "")
         return ResourceError(f"the hub's client refuses: {first.strip()}", where=location)
     if type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "requests"):
-        what = f"the network fails ({type(error).__name__})"
+        what = f"the network failed ({type(error).__name__})"
         return ResourceError(what, where=location, remedy=again)
     if isinstance(error, (ConnectionError, TimeoutError)):
-        what = f"the network fails ({type(error).__name__})"
+        what = f"the network failed ({type(error).__name__})"
         return ResourceError(what, where=location, remedy=again)
     return None

@@ -71,7 +71,7 @@ def check_loading(
         raise _no_loader(python, "it isn't a Python") from error
     loaded: dict[str, Any] = found["configurations"]
     for location, said, is_ in _differences(release, loaded):
-        detail = f"{said} by the manifest"
+        detail = f"the manifest says {said}"
         findings.add("loads-differently", Where(field=location), str(is_), detail)
     return found["datasets"], loaded
 

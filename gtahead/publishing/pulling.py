@@ -82,7 +82,7 @@ def pull(
         ResourceError: no network, no right, disk, or another run with the same target.
     """
     if images not in ("original", "none"):
-        raise UsageError("unknown images", value=images, remedy="original or none")
+        raise UsageError("unknown value of --images", value=images, remedy="original or none")
     here = Path(source)
     local = here.exists()
     if local and revision is not None:
@@ -148,7 +148,7 @@ def _opened(folder: Path, source: str, *, local: bool) -> Release:
                 remedy="get it again",
             ) from error
         raise InputError(
-            f"not a release of gtahead's: {error.what}",
+            f"not a gtahead release: {error.what}",
             where=Where(source),
             remedy="`gtahead build --raw FOLDER` reads what others published, once it's downloaded",
         ) from error
@@ -190,7 +190,7 @@ def _make(
     for name in dataset.sequences:
         file = heads_file(name)
         if not storage.is_plain_name(name):
-            raise InputError("a sequence's name leaves the dataset", value=name)
+            raise InputError("a sequence's name points outside the dataset", value=name)
         storage.link_or_copy(release.folder / file, target / file, link=True)
     placed: dict[str, str] = {}
     if images == "original" and release.facts.images == "original":
@@ -235,7 +235,9 @@ def _extract(release: Release, dataset: Dataset, target: Path) -> dict[str, str]
             frame_id, sha256 = known[sequence, frame]
             extension = Path(name).suffix.lower()
             if not (storage.is_plain_name(sequence) and storage.is_plain_name(frame + extension)):
-                raise InputError("the image's name leaves the dataset", where=location, value=name)
+                raise InputError(
+                    "the image's name points outside the dataset", where=location, value=name
+                )
             if hashlib.sha256(data).hexdigest() != sha256:
                 raise InputError(
                     "the image isn't the one that was published",

@@ -173,7 +173,7 @@ def check_report(path: Path) -> None:
             head = file.readline(100)
     if head.strip().decode("utf-8", "replace") != ",".join(REPORT_COLUMNS):
         raise InputError(
-            "something else stands where the report goes",
+            "the file isn't an earlier report",
             where=Where(str(path)),
             remedy="choose another path",
         )
@@ -208,7 +208,7 @@ def rebuild(
         ResourceError: disk, rights, or another run with the same target.
     """
     if images not in ("link", "copy"):
-        raise UsageError("unknown images", value=images, remedy="link or copy")
+        raise UsageError("unknown value of --images", value=images, remedy="link or copy")
     opened = Dataset.open(labels)
     root = Path(frames)
     if not root.is_dir():

@@ -79,7 +79,7 @@ class Release:
         for one in files:
             if not storage.is_safe_relative(one.path):
                 raise InputError(
-                    "a listed path leaves the release",
+                    "a listed path points outside the release",
                     where=Where(str(path / MANIFEST), field="/release/files"),
                     value=one.path,
                     remedy="it was tampered with: get it again",

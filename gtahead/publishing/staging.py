@@ -41,7 +41,7 @@ from gtahead.storage import crash_point
 from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
 
-RIGHTS = "The publisher declared to have the right to redistribute these images."
+RIGHTS = "The publisher declares the right to redistribute these images."
 
 SCHEMAS = ("manifest", "predictions")
 """Schemas that travel with a release: of what it holds, and of what is submitted to it."""
@@ -98,9 +98,9 @@ def stage(
     opened = Dataset.open(dataset)
     if opened.manifest.document.get("release") is not None:
         raise InputError(
-            "a release, not the dataset it was made of",
+            "a release, not the dataset it was made from",
             where=Where(str(dataset)),
-            remedy="stage the dataset; `gtahead pull` makes one of a release",
+            remedy="stage the dataset; `gtahead pull` makes one from a release",
         )
     chosen, rights = _images(opened, images, i_have_rights=i_have_rights)
     facts = Facts(
@@ -164,7 +164,7 @@ def _changes(opened: Dataset, target: Path) -> str:
 def _images(opened: Dataset, images: str | None, *, i_have_rights: bool) -> tuple[str, str | None]:
     """Return whether images are included, and by what rights."""
     if images not in (None, "original", "none"):
-        raise UsageError("unknown images", value=images, remedy="original or none")
+        raise UsageError("unknown value of --images", value=images, remedy="original or none")
     document = opened.manifest.document
     there = bool(document["statistics"]["images"])
     simulated = all(source["simulated"] for source in document["sources"] if source["kept"])
@@ -182,7 +182,7 @@ def _images(opened: Dataset, images: str | None, *, i_have_rights: bool) -> tupl
     if i_have_rights:
         return "original", RIGHTS
     raise UsageError(
-        "these images weren't simulated by gtahead: a game's images aren't yours to give away",
+        "these images weren't simulated by gtahead: a game's images may not be yours to publish",
         where=Where(str(opened.folder)),
         remedy="publish labels and hashes with --images none (others put their own frames to them "
         "with `gtahead rebuild`), or say that you may redistribute the images: --i-have-rights",
@@ -236,7 +236,7 @@ def _terms(facts: Facts, file: str | Path | None, target: Path) -> str:
             return held
     if facts.licence == OTHER:
         raise UsageError(
-            "the licence is `other`, and nothing says what that is",
+            "the licence is `other`, and its terms are missing",
             remedy="give the terms: --licence-file FILE",
         )
     return _generated_terms(facts)
@@ -246,23 +246,23 @@ def _refuse_target(target: Path, *, overwrite: bool) -> None:
     """Refuse to overwrite anything but a release that has no other files in it."""
     location = Where(str(target))
     if target.is_symlink() and not target.exists():
-        raise InputError("a link to nowhere stands there", where=location, remedy="remove it")
+        raise InputError("the release's path is a broken link", where=location, remedy="remove it")
     if not target.exists():
         return
     if not target.is_dir():
-        raise InputError("a file stands where the release goes", where=location, remedy="remove it")
+        raise InputError("the release's path is a file", where=location, remedy="remove it")
     if not any(target.iterdir()):
         return
     if not is_release(target):
         raise InputError(
-            "the folder holds something that isn't a release of gtahead's",
+            "the folder holds something that isn't a gtahead release",
             where=location,
             value=min(path.name for path in target.iterdir()),
             remedy="choose an empty folder for --out",
         )
     if not overwrite:
         raise InputError(
-            "a release stands there already",
+            "there is already a release",
             where=location,
             remedy="add --overwrite to replace it (edits in card and licence stay, croissant.json "
             "is written anew), or choose another --out",
@@ -271,7 +271,7 @@ def _refuse_target(target: Path, *, overwrite: bool) -> None:
     for name in files_below(target):
         if name not in known:
             raise InputError(
-                "the release holds a file that isn't of it",
+                "the release holds a file that isn't part of it",
                 where=location,
                 value=name,
                 remedy="move it away: --overwrite removes releases, nothing else",

@@ -82,12 +82,12 @@ def _refuse(target: Path, *, overwrite: bool) -> None:
     if not target.exists():
         return
     if not target.is_dir():
-        raise InputError("a file stands where the dataset goes", where=location, remedy="remove it")
+        raise InputError("the dataset's path is a file", where=location, remedy="remove it")
     names = sorted(path.name for path in target.iterdir() if path.name != ".lock")
     if not names:
         return
     foreign = InputError(
-        "the folder holds something that isn't a finished dataset of gtahead's",
+        "the folder holds something that isn't a finished gtahead dataset",
         where=location,
         value=names[0],
         remedy="choose an empty folder for --out",
@@ -102,7 +102,7 @@ def _refuse(target: Path, *, overwrite: bool) -> None:
         raise foreign
     if not overwrite:
         raise InputError(
-            "a dataset stands there already",
+            "there is already a dataset",
             where=location,
             remedy="add --overwrite to replace it, or choose another --out",
         )
@@ -110,7 +110,7 @@ def _refuse(target: Path, *, overwrite: bool) -> None:
     for name in files_below(target):
         if name not in known:
             raise InputError(
-                "the dataset holds a file that isn't of it",
+                "the dataset holds a file that isn't part of it",
                 where=location,
                 value=name,
                 remedy="move it away: --overwrite removes datasets, nothing else",

@@ -85,7 +85,7 @@ def _references(document: dict[str, Any]) -> Iterator[list[str]]:
         yield [title, format_metric(row["mae"]), format_metric(f1), "–"]
     if "pseudo_boxes" in ceilings:
         ap = format_metric(ceilings["pseudo_boxes"]["ap"])
-        yield ["boxes as good as the pseudo boxes are", "–", "–", ap]
+        yield ["boxes as good as the pseudo boxes", "–", "–", ap]
     if "coco_compat" in document:
         capped = document["coco_compat"]
         title = f"with COCO's cap of 100 boxes ({capped['boxes_cut']:,} boxes cut)"

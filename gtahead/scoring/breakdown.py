@@ -130,8 +130,8 @@ def parse(names: Sequence[str], ground_truth: GroundTruth) -> dict[str, Grouping
             raise UsageError("no such breakdown", value=name, remedy=f"one of {listed}")
         elif not known(name, ground_truth):
             listed = ", ".join(one for one in GROUPINGS if known(one, ground_truth))
-            remedy = f"it knows {listed}"
-            raise UsageError("the ground truth knows nothing of it", value=name, remedy=remedy)
+            remedy = f"it has {listed}"
+            raise UsageError("the ground truth has no data for it", value=name, remedy=remedy)
         else:
             wanted.append(name)
     return {name: _grouping(name, ground_truth) for name in dict.fromkeys(wanted)}

@@ -169,7 +169,7 @@ def compare(
         _refuse_to_mix(documents[0], document, names[0], name)
     entrants = _arms(documents, names, group) if group else _singles(documents, names)
     if len(entrants) < 2:
-        raise UsageError("there is one arm alone", value=group, remedy="give runs of two or more")
+        raise UsageError("there is only one arm", value=group, remedy="give runs of two or more")
     first, *others = entrants
     clusters = len(documents[0]["clusters"]["names"])
     compared = [(other.name, _differences(first, other, clusters)) for other in others]
@@ -203,7 +203,7 @@ def _entrant(name: str, document: Mapping[str, Any], file: str) -> Entrant:
     odd = [key for key, values in states.items() if values.shape != (count,)]
     if odd:
         where = Where(file, field=f"/clusters/states/{odd[0]}")
-        raise InputError("not one number a sequence", where=where, remedy="score it again")
+        raise InputError("not one number per sequence", where=where, remedy="score it again")
     gathered = None
     if "curves" in kept:
         try:
@@ -213,10 +213,10 @@ def _entrant(name: str, document: Mapping[str, Any], file: str) -> Entrant:
             raise InputError("not curves", where=where, remedy="score it again") from error
         if len(gathered) != count:
             where = Where(file, field="/clusters/curves")
-            raise InputError("not one curve a sequence", where=where, remedy="score it again")
+            raise InputError("not one curve per sequence", where=where, remedy="score it again")
     if not metrics.defined(states):
         where = Where(file, field="/clusters/states")
-        raise InputError("no metric can be made of these", where=where, remedy="score it again")
+        raise InputError("no metric can be computed", where=where, remedy="score it again")
     values = {
         key: float(entry["value"])
         for key, entry in document["metrics"].items()
@@ -243,7 +243,7 @@ def _arms(
             if key not in method:
                 where = Where(file, field=f"/method/{key}")
                 remedy = "write it into the prediction file, under `method`"
-                raise InputError("the result doesn't say", where=where, remedy=remedy)
+                raise InputError("the result has no such key", where=where, remedy=remedy)
         runs = arms.setdefault(str(method[group]), {})
         seed = str(method["seed"])
         if seed in runs:
@@ -255,7 +255,7 @@ def _arms(
     for name, listed in seeds.items():
         if listed != first:
             raise InputError(
-                f"arm {name} has other seeds than the first one",
+                f"arm {name} has different seeds from the first one",
                 value=", ".join(listed),
                 remedy=f"runs are paired by seed; the first has {', '.join(first)}",
             )

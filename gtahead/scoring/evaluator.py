@@ -245,15 +245,15 @@ def _threshold(
     """Choose the threshold: the one asked for, chosen on validation, declared, or 0.5."""
     _, scores, _ = arranged.heads()
     if given is not None and validation is not None:
-        raise UsageError("--threshold and --validation both settle it", remedy="give one of them")
+        raise UsageError("--threshold and --validation are both given", remedy="give one of them")
     if given is not None:
         if not 0 <= given <= 1:
-            raise UsageError("the threshold is from 0 to 1", value=given, remedy="0.5, say")
+            raise UsageError("the threshold must be from 0 to 1", value=given, remedy="such as 0.5")
         return Chosen(given, "asked for", None)
     if validation is not None:
         if ground_truth.split in (None, "validation"):
-            what = "a threshold chosen on validation is for another split of the same dataset"
-            raise UsageError(what, remedy="score the test split of a dataset of gtahead's")
+            what = "--validation needs a dataset, and another split of it to score"
+            raise UsageError(what, remedy="score the test split of a gtahead dataset")
         others = open_ground_truth(data, "validation")
         read, wrong = check_predictions(validation, others)
         if any(finding.severity == "error" for finding in wrong):

@@ -211,7 +211,7 @@ def _of_coco(path: Path) -> GroundTruth:
     if len(set(ids)) < len(ids):
         twice = next(name for name, count in Counter(ids).items() if count > 1)
         raise InputError(
-            "two images have one name", where=Where(path.name), value=twice, remedy="rename one"
+            "two images share a name", where=Where(path.name), value=twice, remedy="rename one"
         )
     sizes = np.array([one.size_wh or (0, 0) for one in images], np.int64).reshape(-1, 2)
     return _of_columns(
@@ -263,7 +263,7 @@ def _of_columns(
             if key in heads
         },
         frame_values=frame_values,
-        policy="all" + ", but for those to be ignored" * bool(ignored.any()),
+        policy="all" + ", except those to be ignored" * bool(ignored.any()),
     )
 
 

@@ -170,7 +170,7 @@ def _document_of(folder: Path) -> dict[str, Any]:
 def _refuse(folder: Path, *, ours: bool) -> InputError:
     remedy = ", or --overwrite to replace what was simulated" if ours else ""
     return InputError(
-        "another capture stands here",
+        "the folder holds another capture",
         where=Where(str(folder)),
         remedy="choose another --out" + remedy,
     )

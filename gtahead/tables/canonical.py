@@ -271,7 +271,7 @@ def _require_plain_names(table: Any, file: str) -> None:  # noqa: ANN401 - an Ar
 def _tampered(file: str, column: str, value: str) -> InputError:
     what = "the image's path" if column == "file" else "a name"
     return InputError(
-        f"{what} leaves the dataset",
+        f"{what} points outside the dataset",
         where=Where(file, field=column),
         value=value,
         remedy="the dataset was tampered with: build it anew with --fresh",

@@ -116,7 +116,7 @@ def _refuse_twice(names: Sequence[str], where: Where) -> None:
     twice = {name for name in names if name and names.count(name) > 1}
     if twice:
         raise InputError(
-            "a column name stands twice", where=where, value=min(twice), remedy="name it once"
+            "a column name occurs twice", where=where, value=min(twice), remedy="name it once"
         )
 
 

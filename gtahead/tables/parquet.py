@@ -90,7 +90,7 @@ def read_footer(path: Path) -> list[Group]:
         end = file.read(8)
         length = struct.unpack("<I", end[:4])[0] if len(end) == 8 and end[4:] == MAGIC else size
         if length > size - 12:
-            raise ValueError("no Parquet: its footer is missing or damaged")
+            raise ValueError("not Parquet: its footer is missing or damaged")
         if length > MAX_BYTES:
             raise _damaged(f"it claims {length:,} bytes")
         file.seek(size - 8 - length)

@@ -117,9 +117,9 @@ class TrainConfig:
             remedy = f"one of {', '.join(DETECTORS[self.detector].losses)}"
             raise UsageError(f"{self.detector} has no such loss", value=self.loss, remedy=remedy)
         if self.normalise == "per-head" and self.loss in AREAS and self.detector == "fcos":
-            remedy = "locations in a head's area are nobody's own: mass or centres"
+            remedy = "cells of an area belong to no single head: use mass or centres"
             raise UsageError(
-                f"{self.loss} of fcos can't be normalised so", value="per-head", remedy=remedy
+                f"{self.loss} of fcos can't be normalised per head", value="per-head", remedy=remedy
             )
         if self.scale_low > self.scale_high:
             raise UsageError("scale_low is above scale_high", value=self.scale_low)
@@ -260,7 +260,7 @@ def _check(name: str, value: object, hint: Any) -> None:  # noqa: ANN401 - a typ
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
             shown = ", ".join(str(one) for one in get_args(hint))
-            raise UsageError(f"{name} can't be that", value=value, remedy=f"one of {shown}")
+            raise UsageError(f"invalid value for {name}", value=value, remedy=f"one of {shown}")
         return
     if hint == tuple[int, int]:
         pair = isinstance(value, tuple) and len(value) == 2

@@ -173,17 +173,17 @@ def _refuse_another(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> N
     for name, value in new["config"].items():
         if name not in FREE and old["config"].get(name) != value:
             raise UsageError(
-                f"a run with another {name} stands in {folder}: {old['config'].get(name)}",
+                f"{folder} holds a run with another {name}: {old['config'].get(name)}",
                 value=value,
                 remedy=remedy,
             )
     if old["data"] != new["data"]:
         raise UsageError(
-            f"a run on other data stands in {folder}", value=new["data"]["name"], remedy=remedy
+            f"{folder} holds a run on other data", value=new["data"]["name"], remedy=remedy
         )
     if old["state"] == "finished":
         raise UsageError(
-            "a finished run stands there", value=str(folder), remedy="give another --out"
+            "there is already a finished run", value=str(folder), remedy="give another --out"
         )
 
 

@@ -23,5 +23,5 @@ def load_weights(path: Path) -> Any:  # noqa: ANN401 - whatever tensors and plai
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                raise ValueError("its entries are packed, which torch doesn't do")
+                raise ValueError("its entries are compressed, which torch doesn't do")
     return torch.load(path, map_location="cpu", weights_only=True)

@@ -75,7 +75,7 @@ def validate(
         )
     if images not in IMAGES:
         remedy = f"one of {', '.join(IMAGES)}"
-        raise UsageError("unknown images", value=images, remedy=remedy)
+        raise UsageError("unknown value of --images", value=images, remedy=remedy)
     position = Path(path)
     if not position.exists():
         raise InputError(

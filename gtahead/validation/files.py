@@ -48,7 +48,7 @@ def kind_of(path: Path) -> str:
             if "predictions" in document:
                 return "predictions"
     raise InputError(
-        "no kind of file that gtahead checks",
+        "not a kind of file that gtahead checks",
         where=Where(str(path)),
         remedy="give a folder, or a JSON file that `gtahead schema list` has a schema of",
     )

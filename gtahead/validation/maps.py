@@ -106,7 +106,7 @@ def _read_npz(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
     with np.load(data, allow_pickle=False) as stored:
         about = orjson.loads(bytes(stored["about"]))
         if not isinstance(about, dict):
-            raise TypeError("what it says of itself is no object")
+            raise TypeError("its `about` isn't an object")
         return stored[name], about
 
 
@@ -118,7 +118,7 @@ def _read_h5(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
             raise ValueError("its map is a link, maybe to another file")
         stored = file[name]
         if not isinstance(stored, h5py.Dataset):
-            raise ValueError(f"{name} is no map")
+            raise ValueError(f"{name} isn't a map")
         if stored.external or stored.is_virtual:
             raise ValueError("its map lies in another file")
         if stored.size * stored.dtype.itemsize > MAX_MAP:
@@ -141,7 +141,7 @@ def _check_map(
         part.add("map-shape-differs", where, detail=detail)
         return
     if not np.isfinite(values).all() or (values < 0).any():
-        part.add("map-unreadable", where, detail="it has cells that are negative or no numbers")
+        part.add("map-unreadable", where, detail="it has cells that are negative or not numbers")
         return
     if name == "density":
         total = float(count_of(values))

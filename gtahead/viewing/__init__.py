@@ -118,12 +118,12 @@ def _check_target(target: Path, *, video: bool) -> None:
     suffix = target.suffix.lower()
     if video and suffix not in FILMS:
         raise UsageError(
-            "films are written as MP4, WebM or GIF",
+            "videos are written as MP4, WebM or GIF",
             value=target.name,
             remedy="end --out with .mp4, .webm or .gif",
         )
     if not video and suffix in FILMS:
-        raise UsageError("that is a film's name", value=target.name, remedy="add --video")
+        raise UsageError("that is a video's name", value=target.name, remedy="add --video")
     if not video and suffix not in ("", ".png"):
         raise UsageError(
             "images are written as PNG", value=target.name, remedy="end --out with .png"

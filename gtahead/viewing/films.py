@@ -29,12 +29,12 @@ def write_film(target: Path, frames: Iterator[Canvas], fps: float) -> None:
     """
     if not 0 < fps <= 120:
         raise UsageError(
-            "no such speed", value=fps, remedy="frames per second, above 0 and up to 120"
+            "no such frame rate", value=fps, remedy="frames per second, above 0 and up to 120"
         )
     codec = FILMS[target.suffix.lower()]
     first = next(frames, None)
     if first is None:
-        raise UsageError("there are no frames for a film")
+        raise UsageError("there are no frames for a video")
     part = storage.aside_name(target).with_suffix(target.suffix.lower())
     try:
         if codec is None:

@@ -159,7 +159,7 @@ def open_album(
         return _of_dataset(dataset if split is None else dataset.select(split=split))
     if predictions is not None or split is not None:
         raise UsageError(
-            "predictions and splits are looked at on a dataset",
+            "predictions and splits need a dataset",
             where=Where(str(folder)),
             remedy="build one first: gtahead build --raw",
         )
@@ -189,7 +189,7 @@ def _of_score(dataset: Dataset, folder: Path, predictions: str | Path, split: st
             "the predictions can't be compared with these heads"
             + (f": {first.what}" if first is not None else ": they have no points or boxes"),
             where=Where(str(predictions)),
-            remedy="`gtahead benchmark` says all that is wrong with them",
+            remedy="`gtahead benchmark` lists all that is wrong with them",
         )
     rows = {name: row for row, name in enumerate(score.ground_truth.images.ids)}
     album = _of_dataset(dataset.select(split=split or "test"))
@@ -254,7 +254,7 @@ def _read(kind: Reader, source: SequenceSource) -> CapturedSequence:
         raise InputError(
             "the sequence can't be read" + (f": {first.what}" if first is not None else ""),
             where=Where(source.path, source.name),
-            remedy="`gtahead validate` says all that is wrong",
+            remedy="`gtahead validate` lists all that is wrong",
         ) from error
 
 

@@ -51,7 +51,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error no-frames: {DOCUMENT} > frames: the sequence has no frames; it needs one at least: images or labels"
+            f"error no-frames: {DOCUMENT} > frames: the sequence has no frames; it needs at least one, an image or labels"
         ],
     ),
     "no heads file": (
@@ -95,8 +95,8 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         [
             f"error image-missing: {DOCUMENT} > frame 000001 > file: the image doesn't exist; add "
             "it or drop its record",
-            "warning image-without-record: seq/frames/000001.jpg > sequence seq: no list of frames names "
-            "the image; list it, with or without heads, or move it away",
+            "warning image-without-record: seq/frames/000001.jpg > sequence seq: the image isn't in any "
+            "list of frames; list it, with or without heads, or move it away",
         ],
     ),
     "image without frame": (
@@ -104,8 +104,8 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         8,
         [
-            "warning image-without-record: seq/frames/000009.jpg > sequence seq: no list of frames names "
-            "the image; list it, with or without heads, or move it away"
+            "warning image-without-record: seq/frames/000009.jpg > sequence seq: the image isn't in any "
+            "list of frames; list it, with or without heads, or move it away"
         ],
     ),
     "truncated in the header": (
@@ -143,7 +143,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         7,
         7,
         [
-            f"error wrong-size: {IMAGE}: the image has another size than its sequence says: 48 x "
+            f"error wrong-size: {IMAGE}: the image's size differs from its sequence's: 48 x "
             "64 instead of 64 x 48; fix the size that the labels give, or the image; were the images resized?"
         ],
     ),
@@ -161,7 +161,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         7,
         7,
         [
-            f"error deep-colour: {IMAGE}: the image isn't 8 bits a channel: mode I;16; convert it: "
+            f"error deep-colour: {IMAGE}: the image isn't 8 bits per channel: mode I;16; convert it: "
             "tone mapping is your decision"
         ],
     ),
@@ -172,7 +172,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         7,
         7,
         [
-            f"warning duplicate-image: {IMAGE}: the same image as an earlier frame's: of "
+            f"warning duplicate-image: {IMAGE}: the image is the same as an earlier frame's: "
             "seq/frames/000000.jpg; the game was paused; drop the frame"
         ],
     ),
@@ -213,12 +213,12 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         [
             "error heads-lost: seq/frames/000003.jpg > sequence seq > frame 000003: all heads of the "
-            "frame were set aside or unreadable; it isn't empty but unknown; see the findings on its "
-            "heads",
-            f"error ragged-row: {HEADS} > line 6: the row has another number of fields than it "
-            "should: 3 fields instead of 5; fix it",
-            f"error ragged-row: {HEADS} > line 7: the row has another number of fields than it "
-            "should: 6 fields instead of 5; fix it",
+            "frame were set aside or unreadable; the frame's heads are unknown, not none; see the "
+            "findings on them",
+            f"error ragged-row: {HEADS} > line 6: the row has the wrong number of "
+            "fields: 3 fields instead of 5; fix it",
+            f"error ragged-row: {HEADS} > line 7: the row has the wrong number of "
+            "fields: 6 fields instead of 5; fix it",
         ],
     ),
     "inf, -nan(ind), 1e+06, behind the camera": (
@@ -231,7 +231,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
             f"error not-finite: {HEADS} > frame 000003 > head 2 > line 7, y: the position isn't finite, "
             "or is absurd (got '-nan(ind)'); the head can't be placed; fix the row",
             f"warning behind-camera: {HEADS} > frame 000003 > head 4 > line 9, depth_m: the head lies "
-            "behind the camera (got -2.0); its pixels are mirrored and mean nothing",
+            "behind the camera (got -2.0); its pixel position is mirrored and meaningless",
             "info head-outside-frame: sequence seq > frame 000003 > head 3: the head lies outside the "
             "frame (got '1e+06, 7'); it is kept, with in_frame = false",
         ],
@@ -242,8 +242,8 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         [
             "error heads-lost: seq/frames/000003.jpg > sequence seq > frame 000003: all heads of the "
-            "frame were set aside or unreadable; it isn't empty but unknown; see the findings on its "
-            "heads",
+            "frame were set aside or unreadable; the frame's heads are unknown, not none; see the "
+            "findings on them",
             f"error bad-number: {HEADS} > line 6, x: not a number (got 'abc'); {MEND_ROW}",
             f"error bad-number: {HEADS} > line 7, frame: not a number (got 'x'); {MEND_ROW}",
             f"error bad-number: {HEADS} > line 8, frame: not a number (got ''); {MEND_ROW}",
@@ -272,8 +272,8 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         8,
         [
-            f"error duplicate-head: {HEADS} > frame 000000 > head 1 > line 6: the same ped twice in a "
-            "frame: first at line 2; the first row is kept; number peds uniquely"
+            f"error duplicate-head: {HEADS} > frame 000000 > head 1 > line 6: the same person is in the "
+            "frame twice: first at line 2; the first row is kept; number peds uniquely"
         ],
     ),
     "frame listed twice": (
@@ -352,7 +352,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
             f"warning bad-value: {HEADS} > frame 000001 > head 1 > line 3, visibility: the value is "
             "impossible and read as unknown (got 1.5); fix the row",
             f"warning bad-box: {HEADS} > frame 000001 > head 1 > line 3: the captured box isn't "
-            "finite, has no area or doesn't hold its head (got '5, 5, 4, 15'); its frame gets pseudo "
+            "finite, has no area or doesn't contain its head (got '5, 5, 4, 15'); its frame gets pseudo "
             "boxes; fix the row",
         ],
     ),
@@ -363,11 +363,11 @@ for _bad_path in ("../x.jpg", "/etc/passwd", "C:\\x.jpg", "file:///x.jpg", "fram
         7,
         7,
         [
-            f"error unsafe-path: {DOCUMENT} > frame 000001 > file: the path leaves the sequence's "
-            f"folder (got {_bad_path!r}); name files by relative paths with `/`, without `..`, drive "
+            f"error unsafe-path: {DOCUMENT} > frame 000001 > file: the path points outside the "
+            f"sequence's folder (got {_bad_path!r}); name files by relative paths with `/`, without `..`, drive "
             "or scheme",
-            "warning image-without-record: seq/frames/000001.jpg > sequence seq: no list of frames names "
-            "the image; list it, with or without heads, or move it away",
+            "warning image-without-record: seq/frames/000001.jpg > sequence seq: the image isn't in any "
+            "list of frames; list it, with or without heads, or move it away",
         ],
     )
 
@@ -444,7 +444,7 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", tmp_path / "empty", "--out", tmp_path / "dataset")
     assert done.code == 1
     assert done.err == (
-        f"error: {tmp_path}/empty: no capture or dataset that gtahead knows; known kinds: "
+        f"error: {tmp_path}/empty: not a capture or dataset that gtahead knows; known kinds: "
         "native, jta, jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event, and what `gtahead formats` "
         "says is read; see the captures page of the docs\n"
     )
@@ -503,7 +503,7 @@ def test_names_that_cannot_be(tmp_path: Path) -> None:
     assert done.code == 3
     assert done.err.splitlines() == [
         f"error bad-name: {name}: the folder's name can't name a sequence; rename it: valid Unicode, at "
-        "most 200 bytes, no control characters, no =+-@ at its front"
+        "most 200 bytes, no control characters, no =+-@ at the start"
         for name in (r"line\nbreak", r"seq\udcff", "x" * 220)
     ]
     assert gtahead("build", "--raw", captures, "--out", tmp_path / "dataset").code == 3
@@ -531,7 +531,7 @@ def test_a_foreign_target_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in target.iterdir()] == ["thesis.tex"]
     done = gtahead("build", "--raw", captures, "--out", captures / "dataset")
     assert done.code == 2
-    assert "can't lie in one another" in done.err
+    assert "can't lie inside each other" in done.err
 
 
 def test_blank_lines_crlf_and_a_byte_order_mark_are_no_faults(tmp_path: Path) -> None:

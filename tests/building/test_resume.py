@@ -194,7 +194,7 @@ def test_two_builds_into_one_target(captures: Path, tmp_path: Path) -> None:
         done = gtahead("build", "--raw", captures, "--out", target)
     assert done.code == 4
     assert done.err == (
-        f"error: {target}: another gtahead works on this target (got 'pid {os.getpid()}'); wait until "
+        f"error: {target}: another gtahead process is working on this target (got 'pid {os.getpid()}'); wait until "
         "it ends, or choose another --out\n"
     )
     assert gtahead("build", "--raw", captures, "--out", target).code == 0
@@ -212,7 +212,7 @@ def test_a_full_disk_is_named_and_resumable(captures: Path, tmp_path: Path, work
     assert done.code == 4, done.err
     assert "File too large" in done.err
     assert done.err.endswith(
-        "free space or fix the rights, then run the same command: it goes on\n"
+        "free space or fix the permissions, then run the same command: it goes on\n"
     )
     assert "Traceback" not in done.err
     assert not (target / "manifest.json").exists()

@@ -254,7 +254,9 @@ def test_two_builds_at_once(captures: Path, tmp_path: Path) -> None:
     assert os.WIFSTOPPED(status)  # it stands still in the middle of its work
     second = gtahead(*arguments)
     assert second.code == 4
-    assert f"another gtahead works on this target (got 'pid {first.pid}')" in second.err
+    assert (
+        f"another gtahead process is working on this target (got 'pid {first.pid}')" in second.err
+    )
     first.send_signal(signal.SIGCONT)
     first.communicate(timeout=60)
     assert first.returncode == 0
@@ -365,7 +367,7 @@ def test_parquet_with_a_column_twice(captures: Path, tmp_path: Path) -> None:
     pyarrow.parquet.write_table(table, captures / "a/heads.parquet")
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "target", "--workers", 1)
     assert done.code == 3
-    assert "a column name stands twice (got 'x')" not in done.out
+    assert "a column name occurs twice (got 'x')" not in done.out
     assert "bad-heads-file: a/heads.parquet" in done.err
 
 
@@ -378,8 +380,8 @@ def test_given_splits_that_leak_are_said(tmp_path: Path) -> None:
     assert done.code == 0
     assert done.err == (
         "warning given-splits-leak: sequence b: two splits that the capture gives share a location, a "
-        "standpoint or an image: a is for train, b for test; scores on them flatter; give such "
-        "sequences one split\n"
+        "standpoint or an image: a is for train, b for test; scores on them are too optimistic; put "
+        "such sequences into one split\n"
     )
 
 
@@ -407,7 +409,7 @@ def test_one_camera_is_one_location_however_it_looks(tmp_path: Path) -> None:
 
 def test_a_image_path_in_the_table_is_checked(built: Path) -> None:
     _replace_column(built / "frames.parquet", "file", ["/etc/passwd"] * 16)
-    with pytest.raises(library.InputError, match="the image's path leaves the dataset"):
+    with pytest.raises(library.InputError, match="the image's path points outside the dataset"):
         next(iter(library.Dataset.open(built)))
 
 

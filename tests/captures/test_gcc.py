@@ -295,7 +295,7 @@ def test_peds_that_are_odd(tmp_path: Path) -> None:
         f"error bad-number: {position} > ped 5: not a number (got '0.5, half'); fix the row",
         f"error not-finite: {row} > head 2 > x: the position isn't finite, or is absurd (got nan); the "
         "head can't be placed; fix the row",
-        f"error duplicate-head: {row} > head 0: the same ped twice in a frame; the first row is kept; "
+        f"error duplicate-head: {row} > head 0: the same person is in the frame twice; the first row is kept; "
         "number peds uniquely",
         f"error no-head-joint: {position} > ped 3: the person has no head; the tool writes one for "
         "everybody: copy the labels again",

@@ -118,15 +118,15 @@ def test_dirty_rows(tmp_path: Path) -> None:
         "after 2 comes 5; fine if frames were left out on purpose",
         "error image-missing: frames/train/seq_7/5.jpg > sequence seq_7 > frame 000005: the image "
         "doesn't exist; add it or drop its record",
-        f"error ragged-row: {label} > /45: the row has another number of fields than it should: 5 "
+        f"error ragged-row: {label} > /45: the row has the wrong number of fields: 5 "
         "instead of 10 fields; fix it",
-        f"error ragged-row: {label} > /46: the row has another number of fields than it should: no "
+        f"error ragged-row: {label} > /46: the row has the wrong number of fields: no "
         "list instead of 10 fields; fix it",
         f"error bad-number: {label} > /47: not a number (got 'null'); fix the row",
-        f"error duplicate-head: {label} > frame 000001 > head 1: the same ped twice in a frame; the "
+        f"error duplicate-head: {label} > frame 000001 > head 1: the same person is in the frame twice; the "
         "first row is kept; number peds uniquely",
         f"warning behind-camera: {label} > frame 000001 > head 2 > depth_m: the head lies behind the "
-        "camera (got -9.0); its pixels are mirrored and mean nothing",
+        "camera (got -9.0); its pixel position is mirrored and meaningless",
         f"error no-head-joint: {label} > frame 000001 > head 3: the person has no head; the "
         "tool writes one for everybody: copy the labels again",
     ]
@@ -197,7 +197,7 @@ def test_one_name_in_two_splits(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", tmp_path / "jta", "--out", tmp_path / "out")
     assert done.code == 1
     assert done.err == (
-        "error: annotations: two splits hold a sequence of one name (got 'seq_7'); remove one of them\n"
+        "error: annotations: two splits have a sequence of the same name (got 'seq_7'); remove one of them\n"
     )
 
 

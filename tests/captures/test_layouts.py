@@ -215,7 +215,7 @@ def test_simulated_tool_layouts_hold_what_the_native_one_does(tmp_path: Path) ->
 def test_another_tools_layout_replaces_only_what_was_simulated(tmp_path: Path) -> None:
     few = {"preset": Preset("pair", (320, 180), (2, 2), (4, 20), 2), "images": False, "workers": 1}
     gtahead.simulate(tmp_path / "c", layout="jta-mods", **few)
-    with pytest.raises(gtahead.InputError, match="another capture stands here"):
+    with pytest.raises(gtahead.InputError, match="the folder holds another capture"):
         gtahead.simulate(tmp_path / "c", layout="gcc", **few)
     done = gtahead.simulate(tmp_path / "c", layout="gcc", overwrite=True, **few)
     assert done.written == 2

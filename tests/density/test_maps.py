@@ -178,7 +178,7 @@ def test_nobody() -> None:
             [(1, 1), (1, -3)],
             "head 1: its sigma isn't a finite number above 0 (got 1, -3)",
         ),
-        ([(1, 1)] * 3, np.nan, "so are 2 others"),
+        ([(1, 1)] * 3, np.nan, "and 2 more"),
         ([(1, 1)], np.inf, "got inf"),
         ([(1, 1, 1)], 1.0, "points must be (N, 2), not (1, 3)"),
     ],

@@ -104,7 +104,7 @@ def test_the_default_places(small_dataset: Path, tmp_path: Path) -> None:
     assert (tmp_path / "exports" / "coco" / "annotations" / "instances_train.json").is_file()
     again = spawn_gtahead("export", "--format", "coco", cwd=tmp_path)
     assert again.code == 1
-    assert "an export stands there already; add --overwrite" in again.err
+    assert "there is already an export; add --overwrite" in again.err
 
 
 def test_overwriting_replaces_ours_and_keeps_what_is_foreign(
@@ -116,20 +116,20 @@ def test_overwriting_replaces_ours_and_keeps_what_is_foreign(
     library.export(small_dataset, out, format="coco", overwrite=True, workers=1)
     assert digest(out) == before
     (out / "images" / "mine.txt").write_text("precious")
-    with pytest.raises(InputError, match="holds a file that isn't of it"):
+    with pytest.raises(InputError, match="holds a file that isn't part of it"):
         library.export(small_dataset, out, format="coco", overwrite=True, workers=1)
     assert (out / "images" / "mine.txt").read_text() == "precious"
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.tex").write_text("precious")
     for overwrite in (False, True):
-        with pytest.raises(InputError, match="isn't an export of gtahead's"):
+        with pytest.raises(InputError, match="isn't a gtahead export"):
             library.export(small_dataset, foreign, format="coco", overwrite=overwrite, workers=1)
     assert (foreign / "thesis.tex").read_text() == "precious"
 
 
 def test_an_export_can_t_lie_in_its_dataset(small_dataset: Path) -> None:
-    with pytest.raises(UsageError, match="can't lie in one another"):
+    with pytest.raises(UsageError, match="can't lie inside each other"):
         library.export(small_dataset, small_dataset / "images" / "out", format="coco")
 
 

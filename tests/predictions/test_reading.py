@@ -83,7 +83,7 @@ def test_every_spelling_says_the_same(tmp_path: Path) -> None:
     text = (tmp_path / "a.json").read_bytes()
     marked, findings = read(save(tmp_path / "bom.json", b"\xef\xbb\xbf" + text))
     assert same(plain, marked)
-    with pytest.raises(UsageError, match="no kind of prediction file"):
+    with pytest.raises(UsageError, match="not a kind of prediction file"):
         write_predictions(tmp_path / "b.csv", plain)
 
 
@@ -174,10 +174,10 @@ def test_nan_is_reported_at_its_location(tmp_path: Path) -> None:
         (b'{"format": "gtahead-predictions", "version": 1, "predictions": [{"im', "too early"),
         (b'{"format": "gtahead-predictions", "version": 2, "predictions": []}', "version"),
         (b'{"format": "gtahead-predictions", "version": true, "predictions": []}', "version"),
-        (b'{"format": "coco", "version": 1}', "no prediction file"),
+        (b'{"format": "coco", "version": 1}', "not a prediction file"),
         (b'{"format": "gtahead-predictions", "version": 1}', "no list"),
         (b"\xff\xfe\x00", "not UTF-8"),
-        (b"hello\n", "no prediction file"),
+        (b"hello\n", "not a prediction file"),
         (gzip.compress(b"3110 12\n" * 99, mtime=0)[:-9], "ends too early"),
         (gzip.compress(HEADER + b"\n{}" * 99, mtime=0)[:-9], "ends too early"),
         (gzip.compress(HEADER + b"\n{}" * 99, mtime=0)[:-6] + b"123456", "damaged"),
@@ -195,7 +195,7 @@ def test_what_isnt_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't be read"):
         read(tmp_path / "nothing.json")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match="no text files"):
+    with pytest.raises(InputError, match="no MOT text files"):
         read(tmp_path / "folder")
 
 

@@ -44,7 +44,7 @@ def test_edits_outside_blocks_stay_and_those_inside_go(release: Path) -> None:
 def test_a_block_without_its_marks_is_the_publishers(release: Path) -> None:
     change(release, "<!-- gtahead:begin limits -->\n", "")
     change(release, "<!-- gtahead:end limits -->\n", "")
-    change(release, "- Nobody in it exists.", "- Only our own limits.")
+    change(release, "- The people in it aren't real.", "- Only our own limits.")
     assert gtahead("card", release).code == 0
     text = (release / "README.md").read_text(encoding="utf-8")
     assert "- Only our own limits." in text
@@ -62,11 +62,11 @@ def test_a_block_without_its_marks_is_the_publishers(release: Path) -> None:
         ("<!-- gtahead:end limits -->", "", "begins within limits"),
         ("<!-- gtahead:begin limits -->", "", "limits ends, and nothing is open"),
         ("gtahead:begin limits", "gtahead:begin limitz", "no block is called limitz"),
-        ("license: cc0-1.0", "license: mit", "its block isn't of this data"),
+        ("license: cc0-1.0", "license: mit", "its block doesn't match the data"),
         (
             "# gtahead:end yaml\n",
             "# gtahead:end yaml\nlicense: mit\n",
-            "license stands there twice",
+            "license is there twice",
         ),
     ],
 )
@@ -162,7 +162,7 @@ def test_a_card_without_yaml(release: Path) -> None:
     assert any("no YAML between --- and ---" in one for one in found)
     assert any("it doesn't give known limits" in one for one in found)
     (release / "README.md").unlink()
-    assert any("it can't be read" in one for one in faults(release))
+    assert any("it is missing" in one for one in faults(release))
     assert gtahead("card", release).code == 0
     assert faults(release) == []
 

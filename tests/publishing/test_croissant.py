@@ -80,7 +80,10 @@ def test_each_required_field_of_files_sets_records_and_fields_is_missed(release:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda d: d["distribution"][1].update(sha256="0" * 64), "it isn't that of annotations/"),
+        (
+            lambda d: d["distribution"][1].update(sha256="0" * 64),
+            "it isn't the hash of annotations/",
+        ),
         (lambda d: d["distribution"].pop(1), "isn't listed"),
         (lambda d: d["distribution"][1].update(contentUrl="data/x.parquet"), "isn't a file of the"),
         (lambda d: d.update(description="TODO"), "a placeholder: TODO"),

@@ -111,7 +111,7 @@ def test_a_dataset_that_somebody_works_on_stays(staged: Path, tmp_path: Path) ->
         done = gtahead("pull", staged, "--out", out, "--overwrite")
         other.communicate(b"\n")
     assert done.code == 4
-    assert "another gtahead works on this target" in done.err
+    assert "another gtahead process is working on this target" in done.err
     assert gtahead("verify", out).code == 0
     assert gtahead("pull", staged, "--out", out, "--overwrite").code == 0
     assert list(tmp_path.glob(".part*")) == []

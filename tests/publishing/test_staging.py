@@ -72,12 +72,12 @@ def test_images_of_a_game_need_somebodys_word(captured: Path, tmp_path: Path) ->
     base = ["publish", "stage", captured, "--out", out, "--licence", "cc-by-4.0", *FACTS]
     done = gtahead(*base)
     assert done.code == 2
-    assert "a game's images aren't yours to give away" in done.err
+    assert "a game's images may not be yours to publish" in done.err
     assert "--images none" in done.err
     assert not out.exists()
     assert gtahead(*base, "--i-have-rights").code == 0
-    assert "declared to have the right" in manifest(out)["release"]["rights"]
-    assert "declared to have the right" in (out / "README.md").read_text(encoding="utf-8")
+    assert "declares the right" in manifest(out)["release"]["rights"]
+    assert "declares the right" in (out / "README.md").read_text(encoding="utf-8")
 
 
 def test_labels_alone_bring_hashes_of_the_images(captured: Path, tmp_path: Path) -> None:
@@ -233,7 +233,8 @@ def test_the_plan_says_what_will_be_public(staged: Path) -> None:
     assert done.code == 0
     assert "56 images (2.7 MB), as they are. All of them are simulated." in done.out
     assert (
-        "labels of train (1,518), validation (373), test (706) heads: those of test too" in done.out
+        "labels of train (1,518), validation (373), test (706) heads, test labels included"
+        in done.out
     )
     plan = gtahead("publish", "plan", staged, "--json").json
     assert plan["files"] == 20
@@ -260,7 +261,7 @@ def test_hostile_names_in_a_manifest_are_refused(release: Path) -> None:
     for command in (["publish", "plan"], ["publish", "check"], ["verify"], ["pull"]):
         done = gtahead(*command, release)
         assert done.code == 1
-        assert "leaves the release" in done.err
+        assert "points outside the release" in done.err
     assert not os.path.lexists("dataset")
 
 

@@ -123,7 +123,7 @@ def test_validate_checks_predictions(dataset: Path, tmp_path: Path, name: str) -
     write_predictions(tmp_path / name, made)
     option = ["--from", "predictions"] if name.endswith("parquet") else []
     done = gtahead("validate", tmp_path / name, *option)
-    assert (done.code, done.out.splitlines()[-1]) == (0, "nothing found")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "no findings")
     made.box_scores[0] = 2
     write_predictions(tmp_path / name, made)
     done = gtahead("validate", tmp_path / name, *option)
@@ -252,7 +252,7 @@ def test_the_threshold_is_chosen_on_validation(dataset: Path, tmp_path: Path) ->
         ({"threshold": 0.5, "validation": tmp_path / "v.json"}, "both"),
         ({"threshold": 1.5}, "from 0 to 1"),
         ({"by": ["shoe size"]}, "no such breakdown"),
-        ({"by": ["level"]}, "knows nothing"),
+        ({"by": ["level"]}, "has no data for it"),
     ):
         with pytest.raises(UsageError, match=said):
             library.benchmark(tmp_path / "a.json", dataset, **options)  # type: ignore[arg-type]
@@ -271,7 +271,7 @@ def test_the_command(dataset: Path, tmp_path: Path) -> None:
     done = gtahead("benchmark", tmp_path / "a.json", "--data", dataset, "--json", "--resamples", 0)
     assert json.loads(done.out)["format"] == "gtahead-result"
     done = gtahead("benchmark", tmp_path / "a.json", "--data", dataset, "--check-only")
-    assert (done.code, done.out) == (0, "a.json: nothing found\n")
+    assert (done.code, done.out) == (0, "a.json: no findings\n")
     done = gtahead("benchmark", "--template", "--data", dataset)
     (tmp_path / "t.json").write_text(done.out)
     done = gtahead("benchmark", tmp_path / "t.json", "--data", dataset, "--quiet")
@@ -351,9 +351,9 @@ def test_several_are_corrected_and_arms_are_paired(dataset: Path, tmp_path: Path
     ((name, differences),) = arms.others
     assert (arms.first, name) == ("x", "y")
     assert next(d for d in differences if d.metric == "mae").difference == 0  # the same seeds
-    with pytest.raises(InputError, match="other seeds"):
+    with pytest.raises(InputError, match="different seeds"):
         library.compare(files[:3], group="arm")
-    with pytest.raises(InputError, match="doesn't say"):
+    with pytest.raises(InputError, match="no such key"):
         library.compare(files, group="loss")
     with pytest.raises(UsageError, match="alone"):
         library.compare(files[:1])

@@ -105,7 +105,7 @@ def test_a_second_run_reuses_and_another_is_refused(tmp_path: Path) -> None:
     library.simulate(out, **small, seed=5, overwrite=True)
     (out / "seq_00" / "sequence.json").write_text("{}")
     with pytest.raises(
-        library.InputError, match=r"another capture stands here; choose another --out$"
+        library.InputError, match=r"the folder holds another capture; choose another --out$"
     ):
         library.simulate(out, **small, seed=5, overwrite=True)
 
@@ -118,12 +118,14 @@ def test_what_is_gone_is_drawn_again_and_no_run_is_mixed_with_another(captures: 
     assert library.simulate(captures, preset=SMALL, workers=1).written == 2
     assert files(captures) == before
     fewer = Preset("fewer", (320, 180), (3, 3), (4.0, 20.0), 3)
-    with pytest.raises(library.InputError, match="another capture stands here"):
+    with pytest.raises(library.InputError, match="the folder holds another capture"):
         library.simulate(captures, preset=fewer, workers=1)
     library.simulate(captures, preset=fewer, workers=1, overwrite=True, images=False)
     assert sorted(path.name for path in captures.iterdir()) == ["seq_00", "seq_01"]
     (captures / "mine").mkdir()
-    with pytest.raises(library.InputError, match="another capture stands here; choose another"):
+    with pytest.raises(
+        library.InputError, match="the folder holds another capture; choose another"
+    ):
         library.simulate(captures, preset=fewer, workers=1, overwrite=True)
 
 
@@ -332,7 +334,7 @@ def test_what_is_asked_for_is_drawn(tmp_path: Path) -> None:
         counted.append(document["simulation"]["counted"] / 8)
     assert min(counted) == 0
     assert 20 < max(counted) < 40
-    with pytest.raises(library.InputError, match="another capture stands here"):
+    with pytest.raises(library.InputError, match="the folder holds another capture"):
         library.simulate(tmp_path / "c", preset="tiny", size_wh=(128, 96))
 
 
@@ -420,7 +422,7 @@ def test_bad_calls(tmp_path: Path) -> None:
     done = gtahead("simulate", "--out", tmp_path / "file")
     assert (done.code, done.err) == (
         1,
-        f"error: {tmp_path}/file: a file stands where a folder is needed; choose another path\n",
+        f"error: {tmp_path}/file: the path is a file, not a folder; choose another path\n",
     )
 
 

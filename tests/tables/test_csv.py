@@ -94,7 +94,7 @@ def test_a_header_alone_is_an_empty_table(tmp_path: Path) -> None:
     [
         ("", "t.csv > line 1: the file has no header line"),
         ("\n1,2\n", "t.csv > line 1: the file has no header line"),
-        ("id,x,id\n", "t.csv > line 1: a column name stands twice (got 'id')"),
+        ("id,x,id\n", "t.csv > line 1: a column name occurs twice (got 'id')"),
     ],
 )
 def test_bad_headers(tmp_path: Path, text: str, message: str) -> None:

@@ -128,5 +128,5 @@ def test_a_footer_of_a_gigabyte_is_not_read(tmp_path: Path) -> None:
 def test_what_is_no_parquet_says_so(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "t.parquet"
     path.write_bytes(data)
-    with pytest.raises(ValueError, match="no Parquet"):
+    with pytest.raises(ValueError, match="not Parquet"):
         read_footer(path)

@@ -31,7 +31,7 @@ from gtahead.training.inference import InImage, find_heads, tiles_of
 FAST = {
     "crop_wh": (128, 128),
     "batch": 4,
-    "epochs": 4,
+    "epochs": 2,
     "channels": 16,
     "convolutions": 1,
     "coarsest": 8,
@@ -43,7 +43,7 @@ FAST = {
 
 @pytest.fixture(scope="module")
 def run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Train four epochs in one go."""
+    """Train two epochs in one go."""
     out = tmp_path_factory.mktemp("runs") / "whole"
     seen = []
 
@@ -51,7 +51,7 @@ def run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         seen.append(torch.are_deterministic_algorithms_enabled())
 
     assert train(small_set, out, config=make_config(**FAST), on_validated=look).finished
-    assert seen == [True] * 4
+    assert seen == [True] * 2
     assert not torch.are_deterministic_algorithms_enabled()  # nothing of it stays
     return out
 
@@ -62,12 +62,12 @@ def _weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
-def test_two_and_two_epochs_are_four(
+def test_one_and_one_epochs_are_two(
     small_set: Path, run: Path, tmp_path: Path, workers: int
 ) -> None:
     out = tmp_path / "halves"
     config = make_config(**FAST, workers=workers)
-    assert not train(small_set, out, config=config, stop_after=2).finished
+    assert not train(small_set, out, config=config, stop_after=1).finished
     assert train(small_set, out, config=config, resume=True).finished
     last = [torch.load(one / "checkpoints" / "last.ckpt", weights_only=False) for one in (run, out)]
     for kind in ("state_dict", "current_model_state"):
@@ -87,7 +87,7 @@ def test_a_run_says_what_it_was(run: Path) -> None:
     assert record["data"]["train_frames"] > 0
     assert 0 <= record["heads"]["under_two_cells"] < 1
     lines = (run / "metrics.csv").read_text().splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 3
     assert lines[0].startswith("step,epoch,threshold,ap50")
 
 
@@ -115,13 +115,15 @@ def test_the_command_line(small_set: Path, run: Path, tmp_path: Path) -> None:
     for words in ([], ["--resume"]):
         done = gtahead("train", small_set, "--out", run, *words)
         assert done.code == 2
-        assert "a run with another channels stands in" in done.err
+        assert "holds a run with another channels" in done.err
 
 
 def test_it_learns_four_images(small_set: Path) -> None:
     torch.manual_seed(0)
     config = make_config(
-        **{**FAST, "colour": 0.0, "flip": False, "scale_low": 1.0, "scale_high": 1.0}
+        **{**FAST, "crop_wh": (96, 96), "colour": 0.0, "flip": False},
+        scale_low=1.0,
+        scale_high=1.0,
     )
     frames = [f for f in Dataset.open(small_set) if f.count >= 2][:4]
     crops = Crops(frames, config)
@@ -130,7 +132,7 @@ def test_it_learns_four_images(small_set: Path) -> None:
     batch = batched([crops[0, number] for number in range(4)])
     before = {name: value.clone() for name, value in detector.named_parameters()}
     losses = []
-    for _ in range(60):
+    for _ in range(50):
         optimiser.zero_grad()
         parts = detector.losses(normalised(batch.images), batch.heads)
         total = torch.stack(list(parts.values())).sum()
@@ -273,7 +275,7 @@ def test_a_loss_that_is_not_finite_names_its_frames(
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"stride": 3}, "stride can't be that"),
+        ({"stride": 3}, "invalid value for stride"),
         ({"batch": 0}, "batch must be above 0"),
         ({"batch": "many"}, "batch must be a whole number"),
         ({"crop_wh": (100, 100)}, "multiple of 32"),

@@ -91,7 +91,7 @@ def test_a_finished_run_is_left_alone(mixed_set: Path, mixed_run: Path) -> None:
     before = {path: path.read_bytes() for path in mixed_run.rglob("*") if path.is_file()}
     done = gtahead("train", mixed_set, "--out", mixed_run, *SETTINGS)
     assert done.code == 2
-    assert done.err.startswith("error: a finished run stands there")
+    assert done.err.startswith("error: there is already a finished run")
     assert before == {path: path.read_bytes() for path in mixed_run.rglob("*") if path.is_file()}
 
 
@@ -147,7 +147,7 @@ def test_a_file_where_the_run_should_be(mixed_set: Path, tmp_path: Path) -> None
     (tmp_path / "file").write_text("mine")
     done = gtahead("train", mixed_set, "--out", tmp_path / "file", *SETTINGS)
     assert done.code == 1
-    assert "a file stands where a folder is needed" in done.err
+    assert "the path is a file, not a folder" in done.err
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -161,7 +161,7 @@ def test_a_run_on_other_data_is_not_mixed_with_this(
     (tmp_path / "checkpoints" / "last.ckpt").touch()
     done = gtahead("train", mixed_set, "--out", tmp_path, *SETTINGS)
     assert done.code == 2
-    assert "a run on other data stands in" in done.err
+    assert "holds a run on other data" in done.err
 
 
 def test_one_sequence_is_nothing_to_choose_by(tmp_path: Path) -> None:
@@ -259,7 +259,10 @@ def test_images_that_cannot_be_read_are_set_aside(
 
 @pytest.mark.parametrize(
     ("out", "code", "error"),
-    [("p.txt", 2, "no kind of prediction file"), ("gone/p.json", 1, "no such folder for the pred")],
+    [
+        ("p.txt", 2, "not a kind of prediction file"),
+        ("gone/p.json", 1, "no such folder for the pred"),
+    ],
 )
 def test_targets_are_looked_at_first(
     mixed_set: Path, tmp_path: Path, out: str, code: int, error: str
@@ -280,7 +283,7 @@ def test_more_heads_than_are_given_is_reported(
         "predict", tmp_path / "model.pt", "--data", mixed_set, "--out", tmp_path / "p.json"
     )
     assert done.code == 0
-    assert "more heads than the detector gives; see max_heads" in done.err
+    assert "more heads than the detector can return; see max_heads" in done.err
 
 
 def test_a_frame_with_thousands(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def test_other_things_are_refused(tmp_path: Path, tiny: Path) -> None:
     with pytest.raises(InputError, match="the folder is empty"):
         library.validate(tmp_path)
     (tmp_path / "a.json").write_text("[1]")
-    with pytest.raises(InputError, match="no kind of file that gtahead checks"):
+    with pytest.raises(InputError, match="not a kind of file that gtahead checks"):
         library.validate(tmp_path / "a.json")
     with pytest.raises(UsageError, match="--against is for exports"):
         library.validate(tiny / "dataset", against=tiny / "dataset")

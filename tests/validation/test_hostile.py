@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import resource
 import zipfile
 import zlib
@@ -82,7 +83,7 @@ def test_a_map_that_claims_to_be_huge(tmp_path: Path) -> None:
         with archive.open("density.npy", "w", force_zip64=True) as file:
             header = np.lib.format.header_data_from_array_1_0(np.zeros((1, 1), np.float32))
             np.lib.format.write_array_header_1_0(file, header | {"shape": (40_000, 40_000)})
-            for _ in range(1_600):
+            for _ in range(1_600 if "GTAHEAD_THOROUGH" in os.environ else 160):
                 file.write(bytes(2**20))
         archive.writestr("about.npy", b"")
     folder = tmp_path / "maps"

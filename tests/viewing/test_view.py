@@ -107,8 +107,8 @@ def test_frames_and_sequences_by_name(tiny_dataset: Path, tmp_path: Path) -> Non
         (["--grid", "0x2"], "write COLUMNSxROWS"),
         (["--out", "x.jpg"], "images are written as PNG"),
         (["--out", "x.mp4"], "add --video"),
-        (["--video"], "films are written as MP4, WebM or GIF"),
-        (["--video", "--out", "x.gif", "--fps", "0"], "no such speed"),
+        (["--video"], "videos are written as MP4, WebM or GIF"),
+        (["--video", "--out", "x.gif", "--fps", "0"], "no such frame rate"),
         (["--split", "testing"], "no such split"),
     ],
 )

@@ -135,8 +135,8 @@ def test_where_the_game_crashed_frames_end(tmp_path: Path, characters: int) -> N
     assert done.code == 3
     assert said(done) == [
         f"error labels-cut-short: {COORDS} > sequence seq_0 > frame 000003 > line {last}: the labels "
-        "break off here; the game crashed while writing? what comes after isn't empty but unknown, and is "
-        "set aside too; a file that is whole ends with a line break"
+        "break off here; did the game crash while writing? what comes after is unknown, not empty, and set "
+        "aside too; a complete file ends with a line break"
     ]
     dataset = Dataset.open(tmp_path / "set")
     assert [frame.frame for frame in dataset] == ["000000", "000001", "000002"]
@@ -162,8 +162,8 @@ def test_images_that_are_missing_or_of_another_size(tmp_path: Path) -> None:
     assert said(done) == [
         "error image-missing: seq_0/1.jpeg > sequence seq_0 > frame 000001: the image doesn't "
         "exist; add it or drop its record",
-        "error wrong-size: seq_0/3.jpeg > sequence seq_0 > frame 000003: the image has another size "
-        "than its sequence says: 1280 x 720 instead of 1920 x 1080; fix the size that the labels give, "
+        "error wrong-size: seq_0/3.jpeg > sequence seq_0 > frame 000003: the image's size differs from "
+        "its sequence's: 1280 x 720 instead of 1920 x 1080; fix the size that the labels give, "
         "or the image; were the images resized?",
     ]
     assert len(Dataset.open(tmp_path / "set")) == 4
@@ -223,7 +223,7 @@ def test_cells_and_rows_that_are_garbage(tmp_path: Path) -> None:
     assert done.code == 3
     position = f"{COORDS} > sequence seq_0"
     assert said(done) == [
-        f"error ragged-row: {position} > line 31: the row has another number of fields than it should: 3 "
+        f"error ragged-row: {position} > line 31: the row has the wrong number of fields: 3 "
         "fields instead of 17; fix it",
         f"error bad-number: {position} > line 2, frame: not a number (got 'zero'); fix the row",
         f"error bad-number: {position} > line 61, frame: not a number (got -1); fix the row",
@@ -274,8 +274,8 @@ def test_a_wrong_frame_0_is_set_aside(tmp_path: Path) -> None:
     assert done.code == 3
     assert done.err.splitlines()[0] == (
         f"error first-frame-wrong: {COORDS} > sequence seq_0 > frame 000000: people or the camera "
-        "stand elsewhere than in the next frame (got '9.0 m'); the capture tool is known for a wrong "
-        "frame 0; capture on if you need it"
+        "are far from where they are in the next frame (got '9.0 m'); the capture tool is known to "
+        "write a wrong frame 0; remove it from the capture"
     )
     assert [frame.frame for frame in Dataset.open(tmp_path / "set")] == [
         "000001",
@@ -367,7 +367,7 @@ def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
     done = build(root)
     assert done.code == 3
     assert said(done) == [
-        "error no-labels-file: seq_9: the folder has images at most, no labels: coords.csv; copy the "
+        "error no-labels-file: seq_9: the folder has no labels file: coords.csv; copy the "
         "labels beside them, or move the folder out of the capture"
     ]
 
@@ -471,7 +471,7 @@ def test_a_frame_that_lost_all_heads_isnt_empty(tmp_path: Path) -> None:
     assert done.code == 3
     assert said(done)[0] == (
         "error heads-lost: seq_0/1.jpeg > sequence seq_0 > frame 000001: all heads of the frame were set "
-        "aside or unreadable; it isn't empty but unknown; see the findings on its heads"
+        "aside or unreadable; the frame's heads are unknown, not none; see the findings on them"
     )
     # Frame 2 lies between what can be read too, so whether anybody was there isn't known either.
     assert [frame.frame for frame in Dataset.open(tmp_path / "set")] == ["000000", "000003"]

@@ -287,7 +287,7 @@ def test_what_a_detector_cannot_have() -> None:
         make_config(detector="retinanet", loss="binary")
     with pytest.raises(UsageError, match="density has no such loss"):
         make_config(detector="density", loss="mfl")
-    with pytest.raises(UsageError, match="binary of fcos can't be normalised so"):
+    with pytest.raises(UsageError, match="binary of fcos can't be normalised per head"):
         make_config(detector="fcos", loss="binary", normalise="per-head")
     with pytest.raises(UsageError, match="channels in a multiple of 32"):
         make_detector(make_config(detector="fcos", channels=48))
