@@ -56,10 +56,7 @@ def titled(tile: npt.NDArray[np.uint8], words: str) -> npt.NDArray[np.uint8]:
 
 
 def rectangle(
-    canvas: npt.NDArray[np.uint8],
-    box_xyxy: Floats,
-    colour: tuple[int, int, int],
-    thickness: int,
+    canvas: npt.NDArray[np.uint8], box_xyxy: Floats, colour: tuple[int, int, int], thickness: int
 ) -> None:
     """Draw a box, in pixels of the canvas counted from its corner."""
     # OpenCV counts from the centre of a pixel, we from its corner.

@@ -380,9 +380,7 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(
-            "the path is a file, not a folder",
-            where=Where(str(path)),
-            remedy="choose another path",
+            "the path is a file, not a folder", where=Where(str(path)), remedy="choose another path"
         ) from error
 
 

@@ -307,9 +307,7 @@ def _file_system(url: str) -> tuple[Any, str]:
         import fsspec
     except ImportError as error:
         raise ResourceError(
-            "data by URL needs fsspec",
-            value=url,
-            remedy="install it: pip install 'gtahead[scale]'",
+            "data by URL needs fsspec", value=url, remedy="install it: pip install 'gtahead[scale]'"
         ) from error
     try:
         files, path = fsspec.core.url_to_fs(url)
@@ -317,8 +315,6 @@ def _file_system(url: str) -> tuple[Any, str]:
         raise ResourceError("a package is missing", value=url, remedy=str(error)) from error
     except Exception as error:
         raise InputError(
-            "the URL can't be used",
-            value=url,
-            remedy=f"{type(error).__name__}: {error}",
+            "the URL can't be used", value=url, remedy=f"{type(error).__name__}: {error}"
         ) from error
     return files, str(path)

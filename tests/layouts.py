@@ -175,11 +175,7 @@ def write_native(root: Path, scene: Scene, *, images: bool = True) -> Path:
 
 CAMERA = ["cam_3D_x", "cam_3D_y", "cam_3D_z", "cam_rot_x", "cam_rot_y", "cam_rot_z", "fov"]
 SPOT, PIXEL, FLAGS = ["3D_x", "3D_y", "3D_z"], ["2D_x", "2D_y"], ["occluded", "self_occluded"]
-GENERATIONS = {
-    1: [*SPOT, *FLAGS],
-    2: [*SPOT, *PIXEL, *FLAGS],
-    3: [*PIXEL, *SPOT, *FLAGS],
-}
+GENERATIONS = {1: [*SPOT, *FLAGS], 2: [*SPOT, *PIXEL, *FLAGS], 3: [*PIXEL, *SPOT, *FLAGS]}
 
 
 def write_jta_mods(

@@ -92,9 +92,7 @@ def test_kills_at_random_moments(folder: Path, tmp_path: Path, kind: str) -> Non
         arguments = [*command(target), "--workers", 2]
         moment = chance.uniform(0.1, 1.0) * duration
         code = kill_after(
-            arguments,
-            moment,
-            lambda main, worker=worker: workers_of(main) if worker else [main],
+            arguments, moment, lambda main, worker=worker: workers_of(main) if worker else [main]
         )
         if worker:
             kills[True] += 1

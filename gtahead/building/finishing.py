@@ -246,10 +246,7 @@ def _shared_images(
     for position in np.flatnonzero(images[order][1:] == images[order][:-1]):
         first, second = (sequences[owners[order[position + step]]].name for step in (0, 1))
         prefix = f"{int(images[order[position]]):016x}"
-        where, detail = (
-            _image_place(target, second, prefix),
-            _image_place(target, first, prefix),
-        )
+        where, detail = (_image_place(target, second, prefix), _image_place(target, first, prefix))
         findings.add("same-image-twice", where, detail=f"as {detail.file}")
         for name in (first, second):
             shared.setdefault(name, set()).add(("image", prefix))

@@ -422,11 +422,7 @@ def _people(path: Path | None, size_wh: tuple[int, int]) -> Booleans | None:
 
 
 def _columns(
-    info: PedInfo,
-    hidden: npt.NDArray[np.int8],
-    number: int,
-    index: int,
-    size_wh: tuple[int, int],
+    info: PedInfo, hidden: npt.NDArray[np.int8], number: int, index: int, size_wh: tuple[int, int]
 ) -> Columns:
     count = len(info.peds)
     points = np.array([ped[1:] for ped in info.peds], np.float64).reshape(-1, 2) * size_wh

@@ -218,12 +218,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _as_joints(
-    rows: Floats,
-    positions: Ints,
-    where: Where,
-    findings: Findings,
-) -> Joints:
+def _as_joints(rows: Floats, positions: Ints, where: Where, findings: Findings) -> Joints:
     return Joints(
         frame=rows[:, 0].astype(np.int64),
         person=rows[:, 1].astype(np.int64),

@@ -61,9 +61,7 @@ from gtahead.errors import UsageError
 )
 @click.option("--check-only", is_flag=True, help="Only check the file; score nothing.")
 @click.option(
-    "--template",
-    is_flag=True,
-    help="Print a valid file without heads, or write it to --out.",
+    "--template", is_flag=True, help="Print a valid file without heads, or write it to --out."
 )
 @click.option("--html", metavar="FILE", help="Also write the report as an HTML page.")
 @click.option("--out", metavar="FILE", help="Write the result, for `gtahead compare`.")

@@ -45,9 +45,7 @@ INFOS_SHOWN = 3
     help="Exit with 1 where there is a finding of this severity or worse.",
 )
 @click.option(
-    "--baseline",
-    metavar="FILE",
-    help="Output of an earlier --json: findings in it don't count.",
+    "--baseline", metavar="FILE", help="Output of an earlier --json: findings in it don't count."
 )
 @click.option("--html", metavar="FILE", help="Also write the report as an HTML page.")
 @click.option("--explain", metavar="CODE", help="Explain a finding's code, and exit.")

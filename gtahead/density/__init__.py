@@ -90,11 +90,7 @@ def render_density(
 
 
 def render_heatmap(
-    points_xy: npt.ArrayLike,
-    sigmas_px: npt.ArrayLike,
-    size_wh: tuple[int, int],
-    *,
-    stride: int = 4,
+    points_xy: npt.ArrayLike, sigmas_px: npt.ArrayLike, size_wh: tuple[int, int], *, stride: int = 4
 ) -> Map:
     """Render a heatmap: the maximum of Gaussians that sit on the heads' cells, with peaks of 1.
 

@@ -32,11 +32,7 @@ class Flow:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the flow as JSON-ready values."""
-        return {
-            "in": self.came,
-            "out": self.kept,
-            "dropped": dict(sorted(self.dropped.items())),
-        }
+        return {"in": self.came, "out": self.kept, "dropped": dict(sorted(self.dropped.items()))}
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Flow:

@@ -44,11 +44,7 @@ def _write(batch: Batch) -> None:
     rows = (text[first:last] for first, last in pairwise(starts.tolist()))
     words = []
     for row, ignored, occluded, head in zip(
-        rows,
-        heads.ignored.tolist(),
-        heads.occluded.tolist(),
-        heads.head_ids.tolist(),
-        strict=True,
+        rows, heads.ignored.tolist(), heads.occluded.tolist(), heads.head_ids.tolist(), strict=True
     ):
         known = b'"occ":%d,' % occluded if occluded >= 0 else b""
         words.append(

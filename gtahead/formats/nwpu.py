@@ -36,11 +36,7 @@ def _box_sigmas(batch: Batch) -> tuple[Ints, Ints, Ints]:
     large = np.maximum(1, np.rint(np.hypot(sides[:, 0], sides[:, 1]) / 2)).astype(np.int64)
     area = np.maximum(sides[:, 0] * sides[:, 1], 1.0)
     level = np.minimum(np.floor(np.log10(area)), LEVELS).astype(np.int64)
-    return (
-        np.where(known, small, 4),
-        np.where(known, large, 8),
-        np.where(known, level, 1),
-    )
+    return (np.where(known, small, 4), np.where(known, large, 8), np.where(known, level, 1))
 
 
 def _name(frame: ExportFrame) -> str:

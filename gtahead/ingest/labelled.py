@@ -166,8 +166,4 @@ def gathered(parts: Iterable[tuple[int, Columns]], names: Sequence[str]) -> Colu
     return out
 
 
-_KINDS: Mapping[str, type] = {
-    "head_id": np.int64,
-    "ignore": np.int8,
-    "occluded": np.int8,
-}
+_KINDS: Mapping[str, type] = {"head_id": np.int64, "ignore": np.int8, "occluded": np.int8}

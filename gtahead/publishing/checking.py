@@ -135,10 +135,7 @@ def require(*modules: str) -> None:
     """
     for name in modules:
         if find_spec(name) is None:
-            raise ResourceError(
-                f"{name} isn't installed",
-                remedy="pip install 'gtahead[hub]'",
-            )
+            raise ResourceError(f"{name} isn't installed", remedy="pip install 'gtahead[hub]'")
 
 
 def _check_images(release: Release, findings: Findings) -> None:

@@ -16,11 +16,7 @@ from gtahead import schemas, storage
 from gtahead.dataset import SPLITS
 from gtahead.errors import ResourceError, Where
 from gtahead.findings import Findings
-from gtahead.publishing.releases import (
-    CARD,
-    CROISSANT,
-    Release,
-)
+from gtahead.publishing.releases import CARD, CROISSANT, Release
 
 LOADER = Path(__file__).with_name("loading.py")
 

@@ -173,9 +173,7 @@ def check_report(path: Path) -> None:
             head = file.readline(100)
     if head.strip().decode("utf-8", "replace") != ",".join(REPORT_COLUMNS):
         raise InputError(
-            "the file isn't an earlier report",
-            where=Where(str(path)),
-            remedy="choose another path",
+            "the file isn't an earlier report", where=Where(str(path)), remedy="choose another path"
         )
 
 
@@ -490,10 +488,7 @@ def _manifest(
     return {
         **document,
         "sources": [
-            {
-                **source,
-                "digests": {**source["digests"], "images": digests[source["sequence"]]},
-            }
+            {**source, "digests": {**source["digests"], "images": digests[source["sequence"]]}}
             if source["sequence"] in digests
             else source
             for source in document["sources"]

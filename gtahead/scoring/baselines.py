@@ -104,12 +104,7 @@ def _pseudo_boxes(ground_truth: GroundTruth, boxes: Floats) -> dict[str, float]:
     scores = np.random.default_rng(SEED + 1).random(int(keep.sum()))
     known = np.nan_to_num(ground_truth.boxes_xyxy)
     detections = match_boxes(
-        boxes[keep],
-        scores,
-        starts,
-        known,
-        ground_truth.by_image.offsets,
-        ground_truth.ignored,
+        boxes[keep], scores, starts, known, ground_truth.by_image.offsets, ground_truth.ignored
     )
     precisions, _ = average_precision(detections)
     return {

@@ -145,11 +145,7 @@ def read_result(path: str | Path) -> dict[str, Any]:
     return dict(document)
 
 
-def compare(
-    results: Sequence[str | Path],
-    *,
-    group: str | None = None,
-) -> Comparison:
+def compare(results: Sequence[str | Path], *, group: str | None = None) -> Comparison:
     """Compare the first of several results with each of the others.
 
     Args:

@@ -101,10 +101,7 @@ def threshold_curve(ground_truth: GroundTruth, predictions: Predictions) -> list
     rows = []
     for step in range(CURVE_STEPS + 1):
         least = step / CURVE_STEPS
-        row: dict[str, Any] = {
-            "threshold": least,
-            "mae": _mae(ground_truth, predictions, least),
-        }
+        row: dict[str, Any] = {"threshold": least, "mae": _mae(ground_truth, predictions, least)}
         if len(scores):
             row |= {"radius": radius, "f1": f1_at(ground_truth, predictions, least, radius)}
         rows.append(row)

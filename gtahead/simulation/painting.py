@@ -80,12 +80,7 @@ def people_stencil(
 
 
 def _stencil(
-    seen: Seen,
-    shapes: Sequence[Shape],
-    size_wh: tuple[int, int],
-    *,
-    heads: Ints,
-    bodies: int,
+    seen: Seen, shapes: Sequence[Shape], size_wh: tuple[int, int], *, heads: Ints, bodies: int
 ) -> tuple[npt.NDArray[np.int32], Floats]:
     """Paint each person's head and body with a value, things with 0; return heads' areas too."""
     ids = np.zeros((size_wh[1], size_wh[0]), np.int32)
@@ -163,12 +158,7 @@ def _covered(ids: npt.NDArray[np.int32], heads_xy: Floats) -> npt.NDArray[np.int
 
 
 def paint(
-    image: Image,
-    seen: Seen,
-    shapes: Sequence[Shape],
-    people: People,
-    light: Light,
-    camera: Camera,
+    image: Image, seen: Seen, shapes: Sequence[Shape], people: People, light: Light, camera: Camera
 ) -> None:
     """Paint shadows, people and things onto an image of the empty location.
 
@@ -274,10 +264,7 @@ class _PeoplePainter:
         texture = texture * np.float32(1 - haze) + (self._horizon * haze).astype(np.float32)
         u, v = side / (2 * a), side / (2 * b)
         warp = np.array(
-            [
-                [u, 0, (x0 + 0.5 - x + a) * u - 0.5],
-                [0, v, (y0 + 0.5 - y + b) * v - 0.5],
-            ]
+            [[u, 0, (x0 + 0.5 - x + a) * u - 0.5], [0, v, (y0 + 0.5 - y + b) * v - 0.5]]
         )
         sprite = cv2.warpAffine(
             texture,
@@ -350,12 +337,7 @@ _SHADOW_SCALE = 2  # the mask of shadows is so much coarser than the image
 
 
 def _paint_shadows(
-    image: Image,
-    seen: Seen,
-    shapes: Sequence[Shape],
-    people: People,
-    light: Light,
-    camera: Camera,
+    image: Image, seen: Seen, shapes: Sequence[Shape], people: People, light: Light, camera: Camera
 ) -> None:
     """Darken the ground where people and things keep the light away."""
     feet = [seen.feet_m, *(shape.foot_m[None] for shape in shapes)]

@@ -278,11 +278,7 @@ def _between(low: int, high: int, count: int) -> Floats:
     return np.asarray(np.geomspace(low, high, count), np.float64)
 
 
-def _head_sides(
-    heads: Floats,
-    frames: Ints,
-    head_px: tuple[float, float] | None,
-) -> Floats:
+def _head_sides(heads: Floats, frames: Ints, head_px: tuple[float, float] | None) -> Floats:
     """Choose each sequence's head side, such that the set's heads are log-uniform.
 
     Dense sequences get small ones: they need the room.

@@ -65,12 +65,7 @@ class Shape:
 
 
 def place_props(
-    count: int,
-    ground: Ground,
-    random: np.random.Generator,
-    *,
-    stage: bool = False,
-    lamps: int = 0,
+    count: int, ground: Ground, random: np.random.Generator, *, stage: bool = False, lamps: int = 0
 ) -> list[Prop]:
     """Place things on the ground, none so near that it fills the image, none inside another.
 

@@ -137,12 +137,7 @@ class Scene:
             height = 2 * math.ceil(found[:, 1].max()) + 4
         camera = replace(plan.camera, vfov_deg=vertical_fov_deg(focal, height))
         canvas = backdrop.paint_backdrop(
-            plan.surface,
-            camera,
-            (width, height),
-            self.ground,
-            self.light,
-            self._random(_BACKDROP),
+            plan.surface, camera, (width, height), self.ground, self.light, self._random(_BACKDROP)
         )
         return canvas, camera, (width, height)
 

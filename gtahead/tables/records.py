@@ -14,11 +14,7 @@ from gtahead import storage
 from gtahead.errors import InputError, Where
 from gtahead.tables.parquet import opened
 
-_TYPES = {
-    "text": pa.string(),
-    "number": pa.float64(),
-    "rows": pa.list_(pa.list_(pa.float64())),
-}
+_TYPES = {"text": pa.string(), "number": pa.float64(), "rows": pa.list_(pa.list_(pa.float64()))}
 
 ROWS_AT_ONCE = 256
 

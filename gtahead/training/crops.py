@@ -100,10 +100,7 @@ def scaled(image: Image, scale: float) -> Image:
     """Resize an image; average areas when shrinking, so that nothing aliases."""
     if scale == 1:
         return image
-    size_wh = (
-        max(round(image.shape[1] * scale), 1),
-        max(round(image.shape[0] * scale), 1),
-    )
+    size_wh = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size_wh, interpolation=how), np.uint8)
 
@@ -172,11 +169,7 @@ class Crops(TorchDataset[tuple[Image, HeadTargets, str]]):
 
 
 def _cut(
-    image: Image,
-    frame: Frame,
-    scale: float,
-    crop_wh: tuple[int, int],
-    random: np.random.Generator,
+    image: Image, frame: Frame, scale: float, crop_wh: tuple[int, int], random: np.random.Generator
 ) -> tuple[Image, HeadTargets]:
     """Scale an image and cut a crop somewhere; what lies beyond the image is grey.
 
@@ -193,12 +186,7 @@ def _cut(
     return out, heads_of(frame, size / np.array(frame.size_wh), first, np.minimum(size, crop))
 
 
-def heads_of(
-    frame: Frame,
-    scale_xy: Floats,
-    first: Ints,
-    size: Ints,
-) -> HeadTargets:
+def heads_of(frame: Frame, scale_xy: Floats, first: Ints, size: Ints) -> HeadTargets:
     """Return the heads of a window of a scaled frame, in its pixels.
 
     Args:

@@ -171,10 +171,7 @@ class _Module(pl.LightningModule):
             return 0.02 + 0.98 * (1 + math.cos(math.pi * min(done, 1))) / 2
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, share)
-        return {
-            "optimizer": optimiser,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def validated(

@@ -67,8 +67,5 @@ def parts_of(dataset: Dataset) -> Parts:
             break
     kept = [name for name in train.sequences if name not in carved]
     return Parts(
-        train.select(sequences=kept),
-        train.select(sequences=carved),
-        "train",
-        tuple(sorted(carved)),
+        train.select(sequences=kept), train.select(sequences=carved), "train", tuple(sorted(carved))
     )

@@ -85,10 +85,7 @@ _PLAIN_IMAGES = ("shanghaitech", "qnrf", "jhu", "nwpu", "fidtm", "crowdhuman", "
 
 
 def _note_outside(
-    captured: CapturedSequence,
-    points: Floats,
-    inside: Booleans,
-    findings: Findings,
+    captured: CapturedSequence, points: Floats, inside: Booleans, findings: Findings
 ) -> None:
     def tell(row: int) -> Finding:
         frame = captured.frames[int(captured.heads["frame_index"][row])].frame
@@ -99,10 +96,7 @@ def _note_outside(
 
 
 def _check_images(
-    captured: CapturedSequence,
-    task: SequenceTask,
-    inside: Booleans,
-    findings: Findings,
+    captured: CapturedSequence, task: SequenceTask, inside: Booleans, findings: Findings
 ) -> None:
     """Look at every image's header, or decode it."""
     counts = np.bincount(captured.heads["frame_index"][inside], minlength=len(captured.frames))

@@ -237,10 +237,7 @@ def _check_boxes(heads: _CheckedRows, findings: Findings) -> None:
 
     def noted(code: str, bad: Booleans) -> None:
         note_rows(
-            findings,
-            code,
-            bad,
-            lambda row: Finding(code, heads.at(row, "bbox"), heads.box(row)),
+            findings, code, bad, lambda row: Finding(code, heads.at(row, "bbox"), heads.box(row))
         )
 
     note_rows(findings, "no-box", missing, lambda row: Finding("no-box", heads.at(row, "bbox")))

@@ -16,10 +16,7 @@ from gtahead.findings import EXAMPLES_KEPT, Finding, Findings
 
 
 def note_rows(
-    findings: Findings,
-    code: str,
-    bad: npt.NDArray[Any],
-    tell: Callable[[int], Finding],
+    findings: Findings, code: str, bad: npt.NDArray[Any], tell: Callable[[int], Finding]
 ) -> None:
     """Note a finding for each row that is bad.
 

@@ -247,12 +247,7 @@ def _check_places(
 
 
 def _check_flags(
-    points: Floats,
-    sizes: Floats,
-    heads: Columns,
-    policy: CountPolicy,
-    at: _At,
-    findings: Findings,
+    points: Floats, sizes: Floats, heads: Columns, policy: CountPolicy, at: _At, findings: Findings
 ) -> npt.NDArray[np.int8]:
     """Compare each status with what the policy gives; return the codes that the table has."""
     names = {name: code for code, name in enumerate(STATUS_NAMES)}
@@ -311,11 +306,7 @@ def _check_boxes(
 
 
 def _check_sizes(
-    index: Ints,
-    heads: Columns,
-    frames: Mapping[str, list[Any]],
-    at: _At,
-    findings: Findings,
+    index: Ints, heads: Columns, frames: Mapping[str, list[Any]], at: _At, findings: Findings
 ) -> None:
     """Look for boxes far from the size in metres that the sequence's others have."""
     vfov = np.array([np.nan if v is None else v for v in frames["vfov_deg"]], np.float64)
@@ -342,10 +333,7 @@ def _check_sizes(
 
 
 def _digests(
-    frames: Mapping[str, list[Any]],
-    heads: Columns,
-    index: Ints,
-    status: npt.NDArray[np.int8],
+    frames: Mapping[str, list[Any]], heads: Columns, index: Ints, status: npt.NDArray[np.int8]
 ) -> dict[str, str]:
     """Hash one sequence's columns as they are read."""
     columns = {

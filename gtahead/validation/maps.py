@@ -160,12 +160,7 @@ def _whole(value: object) -> int:
 
 
 def _check_heads(
-    values: Map,
-    about: Mapping[str, Any],
-    name: str,
-    frame: Frame,
-    where: Where,
-    part: Findings,
+    values: Map, about: Mapping[str, Any], name: str, frame: Frame, where: Where, part: Findings
 ) -> None:
     """Check a map against the heads of its frame."""
     points = frame.points_xy[frame.counted]

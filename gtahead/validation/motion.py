@@ -48,9 +48,7 @@ def numbers_of(frames: Sequence[CapturedFrame]) -> Ints | None:
     return numbers if len(numbers) and (np.diff(numbers) > 0).all() else None
 
 
-def _pairs(
-    captured: CapturedSequence,
-) -> tuple[Ints, Ints]:
+def _pairs(captured: CapturedSequence) -> tuple[Ints, Ints]:
     """Return rows of the same person in a frame and in the next one; faulty frames are left out."""
     fine = np.array([one.fault is None for one in captured.frames] or [True])
     frame, head = captured.heads["frame_index"], captured.heads["head_id"]
@@ -206,11 +204,7 @@ def _sides(heads: dict[str, Any]) -> Floats:
 
 
 def _followed(
-    captured: CapturedSequence,
-    last: Image,
-    image: Image,
-    before: Ints,
-    after: Ints,
+    captured: CapturedSequence, last: Image, image: Image, before: Ints, after: Ints
 ) -> list[float]:
     """Correlate each head's patch in one image with that at its next location in the next one."""
     import cv2

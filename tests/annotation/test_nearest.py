@@ -12,10 +12,7 @@ from gtahead.annotation.nearest import mean_distances_by_frame, nearest_distance
 PLACE = st.one_of(st.floats(-100, 2000), st.sampled_from([0.0, 5.0, 5.5]))
 
 
-@given(
-    st.lists(st.lists(st.tuples(PLACE, PLACE), max_size=12), max_size=5),
-    st.integers(1, 6),
-)
+@given(st.lists(st.lists(st.tuples(PLACE, PLACE), max_size=12), max_size=5), st.integers(1, 6))
 def test_the_sweep_finds_what_trees_find(frames: list[list[tuple[float, float]]], k: int) -> None:
     points = np.array([point for frame in frames for point in frame]).reshape(-1, 2)
     starts = np.cumsum([0, *(len(frame) for frame in frames)])

@@ -508,10 +508,7 @@ def test_names_that_cannot_be(tmp_path: Path) -> None:
     ]
     assert gtahead("build", "--raw", captures, "--out", tmp_path / "dataset").code == 3
     document = json.loads((tmp_path / "dataset" / "manifest.json").read_text())
-    assert [source["sequence"] for source in document["sources"]] == [
-        ".hidden",
-        "options",
-    ]
+    assert [source["sequence"] for source in document["sources"]] == [".hidden", "options"]
 
 
 def test_a_foreign_target_is_left_alone(tmp_path: Path) -> None:

@@ -198,10 +198,7 @@ def test_another_size_than_the_image_has_is_reported(small_dataset: Path, tmp_pa
     path.write_text(json.dumps(document))
     report = built(out)
     (finding,) = report.findings.examples["size-differs"]
-    assert (finding.where.file, finding.value) == (
-        "annotations/instances_train.json",
-        "640 x 48",
-    )
+    assert (finding.where.file, finding.value) == ("annotations/instances_train.json", "640 x 48")
     sizes = {frame.size_wh for frame in library.Dataset.open(report.out)}
     assert sizes == {(64, 48), (40, 56)}
 

@@ -4,8 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from helpers import make_sequence
@@ -44,6 +49,41 @@ def test_a_unit_that_always_kills_is_set_aside_and_others_finish() -> None:
     assert {key: value for key, value in found.items() if not isinstance(value, Crashed)} == {
         str(n): n for n in (0, 2, 3, 5)
     }
+
+
+class Breaking:
+    """A pool that breaks under its first two units, and then counts how many run at once."""
+
+    broken = False
+    at_once: ClassVar[list[int]] = []
+
+    def __init__(self, workers: int, module: str) -> None:
+        self.flying: list[Future[int]] = []
+
+    def submit(self, function: Callable[[int], int], task: int) -> Future[int]:
+        future: Future[int] = Future()
+        self.flying.append(future)
+        if not Breaking.broken:
+            if len(self.flying) == 2:
+                Breaking.broken = True
+                for one in self.flying:
+                    one.set_exception(BrokenProcessPool())
+            return future
+        Breaking.at_once.append(sum(not one.done() for one in self.flying))
+        threading.Timer(0.05, lambda: future.set_result(function(task))).start()
+        return future
+
+    def close(self) -> None:
+        pass
+
+
+def test_suspects_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two units that were there when a worker died, the next death has to tell the culprit."""
+    monkeypatch.setattr(pool, "_Pool", Breaking)
+    found = dict(pool.run_units(square, UNITS[:4], workers=2))
+    assert found == {"0": 0, "1": 1, "2": 4, "3": 9}
+    assert Breaking.at_once[:2] == [1, 1]
+    assert max(Breaking.at_once) == 2
 
 
 @pytest.mark.parametrize(("cores", "workers"), [(1, 1), (3, 3), (64, 4)])

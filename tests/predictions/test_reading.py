@@ -260,10 +260,7 @@ def test_images_that_are_unknown_twice_or_missing(tmp_path: Path) -> None:
     path = save(tmp_path / "a.json", document(rows))
     _, findings = arranged(path)
     assert findings.totals == {"no-such-image": 2, "image-twice": 1, "image-not-predicted": 2}
-    assert [f.detail for f in findings.examples["no-such-image"]] == [
-        "it is of another split",
-        "",
-    ]
+    assert [f.detail for f in findings.examples["no-such-image"]] == ["it is of another split", ""]
     found, findings = arranged(path, "zero")
     assert findings.totals == {"no-such-image": 2, "image-twice": 1, "scored-as-empty": 2}
     assert found.points_by_image.counts.tolist() == [0, 0, 0]
@@ -301,10 +298,13 @@ def test_geometry_alone_gives_hints() -> None:
     assert hints(xy) == set()
     assert hints(xy / [1000, 600]) == {"looks-normalised"}
     assert hints(xy[:, ::-1]) == {"looks-swapped"}
+    on_borders = np.where(xy > [500, 300], [1000, 600], 0.0)  # are inside
+    assert hints(on_borders[:, ::-1]) == {"looks-swapped"}
+    assert hints(on_borders) == set()
     assert hints(xy * 0.5) == {"looks-resized"}
     assert hints(xy * 1.6) == {"looks-resized"}
     whole = np.floor(xy) + 1
-    whole[0] = [1000, 600]
+    whole[0], whole[1] = [1000, 600], [1, 1]  # the very borders
     assert hints(whole) == {"looks-one-based"}
     assert hints(whole - 1) == set()
     assert hints(xy[:20] / 1000) == set()  # too few to tell

@@ -63,11 +63,7 @@ def test_a_block_without_its_marks_is_the_publishers(release: Path) -> None:
         ("<!-- gtahead:begin limits -->", "", "limits ends, and nothing is open"),
         ("gtahead:begin limits", "gtahead:begin limitz", "no block is called limitz"),
         ("license: cc0-1.0", "license: mit", "its block doesn't match the data"),
-        (
-            "# gtahead:end yaml\n",
-            "# gtahead:end yaml\nlicense: mit\n",
-            "license is there twice",
-        ),
+        ("# gtahead:end yaml\n", "# gtahead:end yaml\nlicense: mit\n", "license is there twice"),
     ],
 )
 def test_what_cannot_be_published(old: str, new: str, message: str, release: Path) -> None:

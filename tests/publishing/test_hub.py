@@ -248,12 +248,7 @@ def test_what_passes_is_tried_again(
     ],
 )
 def test_what_does_not_pass_is_reported_and_goes_on_later(
-    method: str,
-    pattern: str,
-    how: int | str,
-    message: str,
-    staged: Path,
-    hub: Hub,
+    method: str, pattern: str, how: int | str, message: str, staged: Path, hub: Hub
 ) -> None:
     hub.fail(method, pattern, how, times=100)
     done = push(staged)

@@ -56,6 +56,14 @@ def game(found: np.ndarray, heads: np.ndarray, size: tuple[int, int], level: int
     return total
 
 
+def test_a_perfect_heatmap_needs_the_sizes() -> None:
+    heads = [np.array([[0.5, 0.5]])]
+    known = baselines.ceilings(ground_truth_of(heads, (1, 1)))  # even of a single pixel
+    assert [row["mae"] for row in known["decode"]] == [0, 0, 0]
+    for size in ((0, 0), (0, 48), (64, 0)):
+        assert "decode" not in baselines.ceilings(ground_truth_of(heads, size))
+
+
 @settings(max_examples=examples(15))
 @given(st.integers(0, 10**6), st.sampled_from([(64, 48), (97, 33)]))
 def test_game_equals_plain_loops(seed: int, size: tuple[int, int]) -> None:

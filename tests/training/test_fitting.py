@@ -121,9 +121,7 @@ def test_the_command_line(small_set: Path, run: Path, tmp_path: Path) -> None:
 def test_it_learns_four_images(small_set: Path) -> None:
     torch.manual_seed(0)
     config = make_config(
-        **{**FAST, "crop_wh": (96, 96), "colour": 0.0, "flip": False},
-        scale_low=1.0,
-        scale_high=1.0,
+        **{**FAST, "crop_wh": (96, 96), "colour": 0.0, "flip": False}, scale_low=1.0, scale_high=1.0
     )
     frames = [f for f in Dataset.open(small_set) if f.count >= 2][:4]
     crops = Crops(frames, config)

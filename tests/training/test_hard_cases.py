@@ -468,11 +468,7 @@ def test_two_processes_train_together(mixed_set: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("capability", "precision", "slow"),
-    [
-        ("AVX2", "bf16-mixed", True),
-        ("AVX2", "32-true", False),
-        ("AVX512", "bf16-mixed", False),
-    ],
+    [("AVX2", "bf16-mixed", True), ("AVX2", "32-true", False), ("AVX512", "bf16-mixed", False)],
 )
 def test_a_precision_that_the_processor_emulates_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capability: str, precision: str, slow: bool

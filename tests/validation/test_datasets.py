@@ -101,9 +101,12 @@ def test_changed_frames_are_found(dataset: Path) -> None:
         columns["file"][2] = "../../etc/passwd"
         columns["frame_id"][4] = columns["frame_id"][3]
         columns["width"][5] = 0
+        columns["height"][6] = 0
+        columns["width"][7] = columns["height"][7] = 1  # small, but known
 
     change(dataset / FRAMES, edit)
     found = totals(dataset)
+    assert found["size-unknown"] == 2
     expected = {"count-differs", "sequence-in-two-splits", "unsafe-path", "duplicate-frame"}
     assert expected | {"size-unknown", "fingerprint-differs"} <= set(found)
 

@@ -126,11 +126,7 @@ def bench_labels(folder: Path, repeat: int) -> None:
 
 def bench_images(folder: Path, count: int, repeat: int) -> None:
     """Compare a build that links JPEG frames with hashing, decoding and linking them."""
-    captures, target, floor = (
-        folder / "images",
-        folder / "images-set",
-        folder / "images-floor",
-    )
+    captures, target, floor = (folder / "images", folder / "images-set", folder / "images-floor")
     crowds = Preset("bench", (1920, 1080), (count // 5,) * 5, (20.0, 60.0, 150.0, 400.0, 1000.0), 5)
     simulate(captures, preset=crowds)
     files = list(captures.glob("*/frames/*.jpg"))

@@ -94,12 +94,7 @@ class HeadJoints:
 
 
 def heads_of(
-    joints: Joints,
-    everyone: Ints,
-    where: Where,
-    findings: Findings,
-    ledger: Ledger,
-    lost: set[int],
+    joints: Joints, everyone: Ints, where: Where, findings: Findings, ledger: Ledger, lost: set[int]
 ) -> HeadJoints:
     """Make one row per person and frame out of the joints of its head.
 
