@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from helpers import gtahead, image, make_sequence, manifest, spawn_gtahead
+from helpers import but_slow, gtahead, image, make_sequence, manifest, spawn_gtahead
 from pyarrow import parquet
 
 import gtahead as library
@@ -82,8 +82,12 @@ OUT_OF_IT = {
 }
 
 
-@pytest.mark.parametrize("what", OUT_OF_IT)
-@pytest.mark.parametrize("command", ["export", "stage", "report", "rebuild", "annotate", "view"])
+COMMANDS = ("export", "stage", "report", "rebuild", "annotate", "view")
+EVERY = [(what, command) for what in OUT_OF_IT for command in COMMANDS]
+SOME = [one for one in EVERY if one[1] == "export" or one[0] == "up"]
+
+
+@pytest.mark.parametrize(("what", "command"), but_slow(SOME, *sorted({*EVERY} - {*SOME})))
 def test_a_dataset_that_leads_out_of_its_folder(
     dataset: Path, secret: Path, tmp_path: Path, what: str, command: str
 ) -> None:

@@ -104,3 +104,10 @@ def test_leftovers_go_and_others_stay(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     storage.remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_is_a_formula(first: str) -> None:
+    assert storage.csv_cell(f"{first}1") == f"'{first}1"
+    assert storage.csv_cell(f"1{first}") == f"1{first}"
+    assert storage.csv_cell(-1) == -1

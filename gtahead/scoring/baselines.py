@@ -15,7 +15,7 @@ import numpy as np
 
 from gtahead.arrays import Floats, Ragged
 from gtahead.scoring import metrics
-from gtahead.scoring.detection import average_precision, match_boxes
+from gtahead.scoring.detection import ap_metrics
 from gtahead.scoring.ground_truth import GroundTruth
 
 STRIDES = (2, 4, 8)
@@ -100,16 +100,10 @@ def _jittered(ground_truth: GroundTruth) -> Floats | None:
 
 def _pseudo_boxes(ground_truth: GroundTruth, boxes: Floats) -> dict[str, float]:
     keep = ~ground_truth.ignored
-    starts = ground_truth.by_image.where(keep).offsets
     scores = np.random.default_rng(SEED + 1).random(int(keep.sum()))
-    known = np.nan_to_num(ground_truth.boxes_xyxy)
-    detections = match_boxes(
-        boxes[keep], scores, starts, known, ground_truth.by_image.offsets, ground_truth.ignored
-    )
-    precisions, _ = average_precision(detections)
+    by_image = ground_truth.by_image.where(keep)
+    found = ap_metrics(metrics.match_heads(ground_truth, boxes[keep], scores, by_image))
     return {
-        "ap": float(precisions.mean()),
-        "ap50": float(precisions[0]),
-        "ap75": float(precisions[5]),
+        **{name: found[name] for name in ("ap", "ap50", "ap75")},
         "known": float(np.isfinite(ground_truth.head_values["box_error_px"][keep]).mean()),
     }

@@ -138,6 +138,17 @@ def interpolated(precision: Floats, recall: Floats) -> Floats:
     return out
 
 
+def ap_metrics(detections: Detections) -> dict[str, float]:
+    """Return AP and AR over all IoU thresholds, and AP at 0.5 and 0.75."""
+    precisions, recalls = average_precision(detections)
+    return {
+        "ap": float(precisions.mean()),
+        "ap50": float(precisions[0]),
+        "ap75": float(precisions[5]),
+        "ar": float(recalls.mean()),
+    }
+
+
 def log_average_miss_rate(detections: Detections) -> float:
     """Return MR-2 at IoU 0.5: the geometric mean miss rate at 10^-2 … 1 false heads per image.
 

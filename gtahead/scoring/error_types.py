@@ -12,9 +12,10 @@ import numpy as np
 
 from gtahead.annotation.nearest import mean_distances_by_frame
 from gtahead.arrays import Booleans, Floats, Ints, Ragged
+from gtahead.geometry import box_iou
 from gtahead.predictions import Predictions
 from gtahead.scoring import metrics
-from gtahead.scoring.detection import average_precision, match_boxes
+from gtahead.scoring.detection import average_precision
 from gtahead.scoring.ground_truth import GroundTruth
 from gtahead.scoring.matching import Matching, match_points
 
@@ -150,18 +151,7 @@ def fixed_boxes(
     matching = metrics.match_within(ground_truth, centres, by_image, "large")
     rows = np.flatnonzero(matching.hits)
     own = ground_truth.boxes_xyxy[matching.head_of[rows]]
-    low, high = np.maximum(boxes[rows, :2], own[:, :2]), np.minimum(boxes[rows, 2:], own[:, 2:])
-    inter = np.prod(np.maximum(high - low, 0), axis=1)
-    areas = [np.prod(some[:, 2:] - some[:, :2], axis=1) for some in (boxes[rows], own)]
-    off = inter / (areas[0] + areas[1] - inter) < 0.5
+    off = box_iou(boxes[rows], own) < 0.5
     boxes[rows[off]] = own[off]
-    known = np.nan_to_num(ground_truth.boxes_xyxy)
-    detections = match_boxes(
-        boxes,
-        predictions.box_scores,
-        by_image.offsets,
-        known,
-        ground_truth.by_image.offsets,
-        ground_truth.ignored,
-    )
+    detections = metrics.match_heads(ground_truth, boxes, predictions.box_scores, by_image)
     return int(off.sum()), float(average_precision(detections)[0][0])

@@ -20,10 +20,9 @@ from gtahead.scoring import baselines, breakdown, curves, intervals, metrics, th
 from gtahead.scoring.detection import (
     Detections,
     Overlaps,
-    average_precision,
+    ap_metrics,
     jaccard_index,
     log_average_miss_rate,
-    match_boxes,
     overlaps_of,
 )
 from gtahead.scoring.ground_truth import GroundTruth, open_ground_truth
@@ -321,7 +320,7 @@ class _Evaluation:
                     self.matching, self.radius = matching, name
         self.detections: Detections | None = None
         self.overlaps: Overlaps | None = None
-        if self._detects():
+        if bool(predictions.has_boxes.any()) and ground_truth.has_boxes:
             self.detections = self.match()
             self.overlaps = overlaps_of(
                 predictions.boxes_xyxy,
@@ -332,20 +331,12 @@ class _Evaluation:
             )
             self.states |= self._jaccard(predictions.box_scores >= least)
 
-    def _detects(self) -> bool:
-        return bool(self.predictions.has_boxes.any()) and self.ground_truth.has_boxes
-
     def match(self, cap: int | None = None) -> Detections:
         """Match boxes with heads, all or the best of each image."""
-        known = np.nan_to_num(self.ground_truth.boxes_xyxy)
-        return match_boxes(
-            self.predictions.boxes_xyxy,
-            self.predictions.box_scores,
-            self.predictions.boxes_by_image.offsets,
-            known,
-            self.ground_truth.by_image.offsets,
-            self.ground_truth.ignored,
-            cap=cap,
+        predictions = self.predictions
+        boxes, scores = predictions.boxes_xyxy, predictions.box_scores
+        return metrics.match_heads(
+            self.ground_truth, boxes, scores, predictions.boxes_by_image, cap
         )
 
     def _jaccard(self, kept: Booleans) -> dict[str, Floats]:
@@ -359,12 +350,8 @@ class _Evaluation:
         sums = metrics.totals(self.states)
         found = {name: float(value) for name, value in metrics.values_of(sums).items()}
         if self.detections is not None:
-            precisions, recalls = average_precision(self.detections)
             found |= {
-                "ap": float(precisions.mean()),
-                "ap50": float(precisions[0]),
-                "ap75": float(precisions[5]),
-                "ar": float(recalls.mean()),
+                **ap_metrics(self.detections),
                 "mr2": log_average_miss_rate(self.detections),
                 "ji_best": self._best_jaccard(),
             }
@@ -476,16 +463,12 @@ def _intervals(
 
 def _capped(run: _Evaluation) -> dict[str, Any]:
     """Return what COCO's evaluation prints: the best 100 boxes of each image."""
-    precisions, recalls = average_precision(run.match(COCO_CAP))
     sizes = run.predictions.boxes_by_image.counts
     return {
         "max_detections": COCO_CAP,
         "boxes_cut": int(np.maximum(sizes - COCO_CAP, 0).sum()),
         "images_cut": int((sizes > COCO_CAP).sum()),
-        "ap": float(precisions.mean()),
-        "ap50": float(precisions[0]),
-        "ap75": float(precisions[5]),
-        "ar": float(recalls.mean()),
+        **ap_metrics(run.match(COCO_CAP)),
     }
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from gtahead.arrays import Floats, Ints, Ragged
 from gtahead.predictions import Predictions
+from gtahead.scoring.detection import Detections, match_boxes
 from gtahead.scoring.ground_truth import GroundTruth
 from gtahead.scoring.matching import Matching, match_points
 
@@ -242,6 +243,25 @@ def radii_known(ground_truth: GroundTruth) -> list[str]:
     """Name the radii that every head that counts has."""
     counted = ~ground_truth.ignored
     return [name for name in RADII if np.isfinite(radii_of(ground_truth, name)[counted]).all()]
+
+
+def match_heads(
+    ground_truth: GroundTruth,
+    boxes_xyxy: Floats,
+    scores: Floats,
+    by_image: Ragged,
+    cap: int | None = None,
+) -> Detections:
+    """Match found boxes with those of the heads; see `match_boxes`."""
+    return match_boxes(
+        boxes_xyxy,
+        scores,
+        by_image.offsets,
+        np.nan_to_num(ground_truth.boxes_xyxy),
+        ground_truth.by_image.offsets,
+        ground_truth.ignored,
+        cap=cap,
+    )
 
 
 def match_within(

@@ -15,7 +15,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from helpers import edit_sequence, gtahead, make_sequence, manifest, spawn_gtahead, write_rows
+from helpers import (
+    but_slow,
+    edit_sequence,
+    gtahead,
+    make_sequence,
+    manifest,
+    spawn_gtahead,
+    write_rows,
+)
 
 import gtahead as library
 from gtahead.tables import canonical
@@ -144,7 +152,7 @@ def test_a_damaged_manifest_needs_fresh_and_says_so(captures: Path, built: Path)
 
 
 @pytest.mark.parametrize("key", ["statistics", "findings", "tables", "splits", "fingerprints"])
-@pytest.mark.parametrize("value", [{}, [], 5, {"totals": 5, "examples": []}])
+@pytest.mark.parametrize("value", but_slow([[], {"totals": 5, "examples": []}], {}, 5))
 def test_lies_in_the_manifest_are_no_bugs_of_ours(
     captures: Path, built: Path, key: str, value: object
 ) -> None:

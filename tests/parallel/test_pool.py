@@ -86,6 +86,22 @@ def test_suspects_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(Breaking.at_once) == 2
 
 
+def test_a_unit_gets_two_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    class Broken(Breaking):
+        def submit(self, function: Callable[[int], int], task: int) -> Future[int]:
+            tries.append(task)
+            future: Future[int] = Future()
+            future.set_exception(BrokenProcessPool())
+            return future
+
+    monkeypatch.setattr(pool, "_Pool", Broken)
+    found = dict(pool.run_units(square, UNITS[1:3], workers=2))
+    assert found == {"1": Crashed(), "2": Crashed()}
+    assert sorted(tries) == [1, 1, 2, 2]
+
+
 @pytest.mark.parametrize(("cores", "workers"), [(1, 1), (3, 3), (64, 4)])
 def test_a_worker_a_core_up_to_four(
     monkeypatch: pytest.MonkeyPatch, cores: int, workers: int

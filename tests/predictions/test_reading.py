@@ -301,7 +301,12 @@ def test_geometry_alone_gives_hints() -> None:
     on_borders = np.where(xy > [500, 300], [1000, 600], 0.0)  # are inside
     assert hints(on_borders[:, ::-1]) == {"looks-swapped"}
     assert hints(on_borders) == set()
+    along = xy * [0.6, 1.0]  # inside with x and y swapped, too
+    along[:100] *= [0, 1]
+    assert hints(along) == set()
     assert hints(xy * 0.5) == {"looks-resized"}
+    assert hints(xy[:200] * 0.5) == {"looks-resized"}  # just enough to tell
+    assert hints(xy[:199] * 0.5) == set()
     assert hints(xy * 1.6) == {"looks-resized"}
     whole = np.floor(xy) + 1
     whole[0], whole[1] = [1000, 600], [1, 1]  # the very borders

@@ -68,6 +68,7 @@ def nobody(tmp_path: Path) -> Path:
     return tmp_path / "release"
 
 
+@pytest.mark.slow
 def test_a_test_split_without_anybody(nobody: Path) -> None:
     """All of a split's frames empty: lists of the right type, and as many frames."""
     report = check(nobody)

@@ -115,6 +115,7 @@ def test_a_file_that_is_none(text: str, release: Path) -> None:
     assert faults(release) == []
 
 
+@pytest.mark.slow
 def test_a_record_set_that_cannot_be_read_is_found(release: Path) -> None:
     """The document is complete, and one of its columns isn't there."""
 

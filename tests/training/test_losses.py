@@ -126,8 +126,8 @@ def test_where_the_optimum_lies() -> None:
     best = {}
     for inside in (0.0, 1.0):
         logits = torch.zeros(3, requires_grad=True)
-        optimiser = torch.optim.Adam([logits], lr=0.1)
-        for _ in range(2000):
+        optimiser = torch.optim.Adam([logits], lr=0.3)
+        for _ in range(600):
             optimiser.zero_grad()
             mask_focal_loss(logits, heat, heat > 0, inside=inside).backward()
             optimiser.step()

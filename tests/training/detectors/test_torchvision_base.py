@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+from helpers import but_slow
 from torch import Tensor, nn
 from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
 from torchvision.models.detection._utils import Matcher
@@ -128,7 +129,7 @@ def test_arms_differ_in_the_class_loss_alone(detector: str) -> None:
     assert len({parts[of_class].item() for parts in reported.values()}) == len(reported)
 
 
-@pytest.mark.parametrize("best", [True, False])
+@pytest.mark.parametrize("best", but_slow([True], False))
 def test_anchors_are_matched_as_torchvision_does(
     best: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,7 +201,9 @@ def test_locations_ties_areas_and_ignored() -> None:
     assert found.area_heat.max() == 1
 
 
-@pytest.mark.parametrize(("detector", "loss"), ARMS)
+@pytest.mark.parametrize(
+    ("detector", "loss"), but_slow(ARMS[::4], *[one for one in ARMS if one not in ARMS[::4]])
+)
 def test_batches_without_heads_and_with_many(detector: str, loss: str) -> None:
     network = make_detector(small(detector, loss))
     many = random_heads(300, 1, (128, 128))
