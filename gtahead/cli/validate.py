@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gtahead.cli.common import echo, for_people, progress_bar, working_options
+from gtahead.cli.common import as_json, echo, for_people, print_json, progress_bar, working_options
 from gtahead.errors import UsageError
 from gtahead.findings import CODES, Severity
 
@@ -64,7 +64,7 @@ def command(
     At most 20 findings of a kind are printed; totals are always exact.
     """  # noqa: D415
     if explain is not None:
-        echo(_explanation(explain))
+        _explain(explain)
         return 0
     from gtahead.validation import validate
     from gtahead.validation.waivers import read_baseline, without_known
@@ -90,8 +90,7 @@ def command(
     return 1 if found.reach(fail_on) else 0
 
 
-def _explanation(code: str) -> str:
-    """Explain a code."""
+def _explain(code: str) -> None:
     if code not in CODES:
         import difflib
 
@@ -99,11 +98,12 @@ def _explanation(code: str) -> str:
         remedy = f"did you mean {close[0]}?" if close else "the findings page of the docs has all"
         raise UsageError("no such code", value=code, remedy=remedy)
     kind = CODES[code]
+    if as_json():
+        print_json({"code": code, **vars(kind)})
+        return
     away = f"; a build sets the {kind.sets_aside} aside" if kind.sets_aside else ""
-    return (
-        f"{code}: {kind.severity}{away}\n  what: {kind.what}\n  cause: {CODES[code].cause}\n"
-        f"  remedy: {kind.remedy}"
-    )
+    echo(f"{code}: {kind.severity}{away}")
+    echo(f"  what: {kind.what}\n  cause: {kind.cause}\n  remedy: {kind.remedy}")
 
 
 def _print(checked: Validation, found: Findings, baseline: bool) -> None:

@@ -32,7 +32,7 @@ def read_text(data: bytes, path: Path, rows: Rows, digest: str) -> Predictions:
         raise InputError("only whitespace", where=Where(path.name), remedy=remedy)
     comma = "," in text.partition("\n")[0]
     if comma and len(lines[0][1]) >= 6:
-        _mot(lines, path.stem, rows)
+        _mot(lines, Path(path.name.removesuffix(".gz")).stem, rows)
         return rows.finish("mot", digest, lists_empty=False)
     if not any(len(words) > 1 for _, words in lines):
         raise InputError(

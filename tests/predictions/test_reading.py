@@ -87,6 +87,15 @@ def test_every_spelling_says_the_same(tmp_path: Path) -> None:
         write_predictions(tmp_path / "b.csv", plain)
 
 
+def test_packed_mot_is_of_the_same_sequence(tmp_path: Path) -> None:
+    text = b"1,-1,3,4,5,6,0.5,-1,-1,-1\n"
+    (tmp_path / "s.txt").write_bytes(text)
+    (tmp_path / "s.txt.gz").write_bytes(gzip.compress(text))
+    plain, packed = (read(tmp_path / name)[0] for name in ("s.txt", "s.txt.gz"))
+    assert plain.images == packed.images == [("s", 1)]
+    assert same(plain, packed)
+
+
 def test_what_is_written_twice_is_the_same(tmp_path: Path) -> None:
     plain, _ = read(save(tmp_path / "a.json", document(ROWS)))
     for name in ("b.json.gz", "b.parquet"):

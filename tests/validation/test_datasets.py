@@ -242,6 +242,8 @@ def test_codes_explain_themselves() -> None:
     assert "what: labels fit the images of other frames better" in done.out
     assert "cause: The tool asks the game for positions some frames" in done.out
     assert "remedy: shift the labels" in done.out
+    reported = gtahead("validate", "--explain", "label-lag", "--json").json
+    assert (reported["code"], reported["severity"]) == ("label-lag", "error")
     assert gtahead("validate", "--explain", "label-lak").code == 2
 
 
