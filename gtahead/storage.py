@@ -384,8 +384,13 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
-def read_input(path: Path, most: int = -1) -> bytes:
-    """Read a file that a user gave, or so many bytes of it.
+def read_input(path: Path, name: str | None = None, *, most: int = -1) -> bytes:
+    """Read a file that a user gave.
+
+    Args:
+        path: of the file.
+        name: of the file in messages; its path by default.
+        most: bytes that are read; -1 for all.
 
     Raises:
         InputError: it can't be read.
@@ -395,7 +400,9 @@ def read_input(path: Path, most: int = -1) -> bytes:
             return file.read(most)
     except OSError as error:
         what = error.strerror or str(error)
-        raise InputError("the file can't be read", where=Where(str(path)), value=what) from error
+        raise InputError(
+            "the file can't be read", where=Where(name or str(path)), value=what
+        ) from error
 
 
 def refuse_overlap(target: Path, source: Path, what: str) -> None:

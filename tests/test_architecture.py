@@ -25,6 +25,7 @@ FLOORS = {
     "parallel": 1,
     "schemas": 1,
     "storage": 1,
+    "templates": 0,
     "drawing": 2,
     "tables": 2,
     "urls": 2,

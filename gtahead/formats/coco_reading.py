@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from gtahead import schemas
+from gtahead import schemas, storage
 from gtahead.arrays import Columns, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
@@ -113,11 +113,7 @@ def read_coco(path: Path, file: str | None = None) -> CocoFile:
         InputError: not JSON, or not COCO; with the location.
     """
     name = file or str(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        what = error.strerror or str(error)
-        raise InputError("the file can't be read", where=Where(name), value=what) from error
+    data = storage.read_input(path, name)
     if len(data) > MAX_BYTES:
         remedy = "cut it into parts"
         raise InputError("the file is too large", where=Where(name), remedy=remedy)

@@ -181,13 +181,10 @@ def listing_text(path: Path, root: Path) -> str:
     """
     name = path.relative_to(root).as_posix()
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return storage.read_input(path, name).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         where = Where(name, field=f"byte {error.start}")
         raise InputError("not UTF-8 text", where=where, remedy="save it as UTF-8") from error
-    except OSError as error:
-        what = error.strerror or str(error)
-        raise InputError("the file can't be read", where=Where(name), value=what) from error
 
 
 def images_below(folder: Path) -> dict[str, str]:

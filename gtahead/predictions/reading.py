@@ -62,7 +62,7 @@ def read_predictions(path: str | Path, findings: Findings) -> Predictions:
     if source.exists() and not source.is_file():
         remedy = "write the predictions to a file first"
         raise InputError("not a regular file", where=Where(str(source)), remedy=remedy)
-    begin = storage.read_input(source, SNIFFED)
+    begin = storage.read_input(source, most=SNIFFED)
     if begin.startswith(b"PAR1"):
         return _parquet(source, findings)
     packed = begin.startswith(_GZIP)

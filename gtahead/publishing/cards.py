@@ -22,6 +22,7 @@ from gtahead.errors import InputError, Where
 from gtahead.formats.huggingface import configurations, size_category, yaml_text
 from gtahead.publishing.facts import LICENCES, OTHER, PLACEHOLDERS, Facts
 from gtahead.publishing.releases import CARD, HASHES, Release
+from gtahead.templates import environment
 
 if TYPE_CHECKING:
     import jinja2
@@ -64,20 +65,14 @@ _HEADINGS = {
 @cache
 def _template() -> jinja2.Template:
     """Return the template of a card, whose blocks are filled from the data."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - Markdown: `text` and `plain` keep it from being HTML
+    found = environment(
+        Path(__file__).with_name("templates"),
+        autoescape=False,  # Markdown: `text` and `plain` keep it from being HTML
+        sequences=_sequences,
+        text=_no_html,
+        plain=_plain,
     )
-    environment.filters.update(
-        number="{:,}".format, sequences=_sequences, text=_no_html, plain=_plain
-    )
-    return environment.get_template("card.md.jinja")
+    return found.get_template("card.md.jinja")
 
 
 def read(folder: Path) -> str | None:

@@ -11,30 +11,25 @@ from typing import TYPE_CHECKING
 from gtahead import storage
 from gtahead.images.reading import ImageError, decode_upright, read_bytes
 from gtahead.scoring.metrics import format_metric, title_of
+from gtahead.templates import environment
 
 if TYPE_CHECKING:
     import jinja2
 
 
-@cache
-def _environment() -> jinja2.Environment:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(
-        number="{:,}".format, decimal=_decimal, metric=format_metric, metric_title=title_of
-    )
-    return environment
-
-
 def _decimal(value: float | None) -> str:
     return "–" if value is None else f"{value:,.1f}"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return environment(
+        Path(__file__).with_name("templates"),
+        autoescape=True,
+        decimal=_decimal,
+        metric=format_metric,
+        metric_title=title_of,
+    )
 
 
 def write_page(target: Path, template: str, **values: object) -> int:

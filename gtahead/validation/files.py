@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gtahead import schemas
+from gtahead import schemas, storage
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.coco_reading import looks_like_coco
@@ -55,18 +55,15 @@ def kind_of(path: Path) -> str:
 
 
 def _read(path: Path, file: str) -> Any:  # noqa: ANN401 - JSON
-    try:
-        if path.stat().st_size > MAX_JSON:
-            raise InputError(
-                "the file is too large to be read whole",
-                where=Where(file),
-                value=f"{path.stat().st_size:,} bytes",
-                remedy="cut it into parts",
-            )
-        return schemas.parse_json(path.read_bytes(), file)
-    except OSError as error:
-        what = error.strerror or str(error)
-        raise InputError("the file can't be read", where=Where(file), value=what) from error
+    data = storage.read_input(path, file, most=MAX_JSON + 1)
+    if len(data) > MAX_JSON:
+        raise InputError(
+            "the file is too large to be read whole",
+            where=Where(file),
+            value=f"{path.stat().st_size:,} bytes",
+            remedy="cut it into parts",
+        )
+    return schemas.parse_json(data, file)
 
 
 def check_file(path: Path, kind: str, findings: Findings) -> None:

@@ -174,3 +174,20 @@ def test_a_tiff_with_its_directory_at_the_end(tmp_path: Path) -> None:
     Image.fromarray(noise).save(tmp_path / "a.tiff")
     header = reading.peek(tmp_path / "a.tiff")
     assert (header.format, header.size_wh) == ("TIFF", (600, 600))
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_exif_of_a_png_is_found_before_and_behind_its_pixels(behind: bool) -> None:
+    data = encoded(noise(), "PNG")
+    tags = exif(6).tobytes().removeprefix(b"Exif\0\0")
+    body = b"eXIf" + tags
+    chunk = struct.pack(">I", len(tags)) + body + struct.pack(">I", zlib.crc32(body))
+    position = data.index(b"IEND" if behind else b"IDAT") - 4
+    assert reading.read_header(data).orientation == 1
+    assert reading.read_header(data[:position] + chunk + data[position:]).orientation == 6
+
+
+def test_a_plain_png_is_not_decoded_for_its_header() -> None:
+    data = encoded(noise(), "PNG")
+    header = reading.read_header(data[: data.index(b"IDAT") + 20])
+    assert (header.size_wh, header.orientation, header.has_exif) == ((40, 24), 1, False)
