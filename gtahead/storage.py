@@ -399,9 +399,11 @@ def read_input(path: Path, name: str | None = None, *, most: int = -1) -> bytes:
         with path.open("rb") as file:
             return file.read(most)
     except OSError as error:
-        what = error.strerror or str(error)
         raise InputError(
-            "the file can't be read", where=Where(name or str(path)), value=what
+            "the file can't be read",
+            where=Where(name or str(path)),
+            value=error.strerror or str(error),
+            remedy="check its name and permissions",
         ) from error
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gtahead import storage
-from gtahead.errors import ResourceError
+from gtahead.errors import InputError, ResourceError
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -111,3 +111,12 @@ def test_no_cell_is_a_formula(first: str) -> None:
     assert storage.csv_cell(f"{first}1") == f"'{first}1"
     assert storage.csv_cell(f"1{first}") == f"1{first}"
     assert storage.csv_cell(-1) == -1
+
+
+def test_what_cannot_be_read_is_named_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        storage.read_input(tmp_path / "gone.json", "gone.json")
+    assert str(caught.value) == (
+        "gone.json: the file can't be read (got 'No such file or directory'); "
+        "check its name and permissions"
+    )
