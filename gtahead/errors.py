@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 SHOWN_CHARACTERS = 80
 """How much of an offending value a message quotes."""
 
+REBUILD = "the dataset is damaged: build it anew with --fresh"
+"""The remedy of whatever is wrong in a dataset that was built."""
+
 MAX_SHOWN = 150
 """How much of either end of a location's name a message shows."""
 
@@ -90,6 +93,11 @@ def sentence(what: str, *, where: Where | None, value: object, remedy: str | Non
     if remedy:
         text += f"; {remedy}"
     return printable(text)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what a library says of an error, or its type if it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 class GtaheadError(Exception):

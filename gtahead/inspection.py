@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset, read_manifest
-from gtahead.errors import InputError, Where
+from gtahead.errors import REBUILD, InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.ingest.model import BrokenSequence
 from gtahead.readers import choose_reader
@@ -61,7 +61,7 @@ def _of_dataset(folder: Path) -> dict[str, Any]:
         raise InputError(
             "a table that the manifest names isn't there",
             where=Where(str(folder / missing[0])),
-            remedy="the dataset is damaged: build it anew with --fresh",
+            remedy=REBUILD,
         )
     Dataset.open(folder)  # says what is wrong with the table of frames
     keys = ("simulated", "policy", "visibility", "options", "splits", "statistics", "fingerprint")

@@ -11,14 +11,11 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pyarrow as pa
-
 COMMANDS = ("annotate", "benchmark", "build", "export", "info", "publish", "simulate", "validate")
 JOBS = ("building.sequence_job", "formats.exporting", "simulation", "publishing.staging")
 
 for name in (*(f"cli.{command}" for command in COMMANDS), *JOBS, "scoring", "validation"):
     importlib.import_module(f"gtahead.{name}")
-pa.array([0])  # pyarrow looks for pandas at its first array, and imports it where it's there
 
 
 def run_command(words: list[str]) -> None:

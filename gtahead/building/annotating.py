@@ -34,7 +34,7 @@ from gtahead.dataset import (
     write_manifest,
 )
 from gtahead.dataset.fingerprints import sequence_digests, without_unknown
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import REBUILD, InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.parallel.pool import run_all
 from gtahead.storage import crash_point
@@ -235,7 +235,7 @@ def _label_sequence(task: _LabelTask) -> _Labelled:
         raise InputError(
             "the table is missing, or isn't the one that the manifest names",
             where=Where(str(path)),
-            remedy="the dataset is damaged: build it anew with --fresh",
+            remedy=REBUILD,
         )
     rows = opened.select(sequences=[task.sequence]).frames()
     scene = standing_scene(opened, task.sequence)

@@ -31,7 +31,7 @@ from gtahead.building.records import (
 )
 from gtahead.dataset import FRAMES, MANIFEST, WORK, Manifest, heads_file, read_manifest
 from gtahead.dataset.manifest import FORMAT
-from gtahead.errors import InputError, Where
+from gtahead.errors import REBUILD, InputError, Where
 from gtahead.findings import Findings
 from gtahead.images.reading import EXTENSIONS
 from gtahead.ingest.model import SequenceSource, inputs_digest
@@ -159,7 +159,7 @@ def records_of(target: Path, manifest: Manifest | None) -> dict[str, SequenceRec
         raise InputError(
             "the manifest's sources can't be read",
             where=Where(str(target / MANIFEST), field="/sources"),
-            remedy="the dataset is damaged: build it anew with --fresh",
+            remedy=REBUILD,
         ) from error
 
 

@@ -33,7 +33,7 @@ from gtahead.building.records import (
 from gtahead.dataset import WORK, heads_file
 from gtahead.dataset.fingerprints import sequence_digests, without_unknown
 from gtahead.errors import Where
-from gtahead.findings import CODES, Finding
+from gtahead.findings import CODES
 from gtahead.geometry import Camera
 from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
 from gtahead.readers import READERS
@@ -131,8 +131,7 @@ def _annotate(
         frame = captured.frames[heads["frame_index"][first]].frame
         where = Where(None, captured.name, frame, int(heads["head_id"][first]))
         value = f"{heads['x'][first]:g}, {heads['y'][first]:g}"
-        example = Finding("head-outside-frame", where, value)
-        record.findings.add_many("head-outside-frame", outside, [example])
+        record.findings.add("head-outside-frame", where, value, total=outside)
     captured.heads = without_unknown(heads)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gtahead.errors import Where, printable
-from gtahead.findings import EXAMPLES_KEPT, Finding, Findings
+from gtahead.findings import Findings
 from gtahead.images.reading import IMAGE_SUFFIXES, ImageError, read_bytes, read_header
 
 MAX_DIGITS = 18
@@ -37,11 +37,11 @@ def note_strange_images(
     """Note images that `numbered_images` skips: other names, and repeated numbers."""
     taken = set(numbered_images(folder, name).values())
     strange = [path for path in _images_in(folder) if path not in taken]
-    examples = [
-        Finding("image-not-used", replace(where, file=f"{where.file}/{printable(path.name)}"))
-        for path in strange[:EXAMPLES_KEPT]
-    ]
-    findings.add_many("image-not-used", len(strange), examples)
+    findings.add_each(
+        "image-not-used",
+        strange,
+        lambda path: replace(where, file=f"{where.file}/{printable(path.name)}"),
+    )
 
 
 def _images_in(folder: Path) -> list[Path]:

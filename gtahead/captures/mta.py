@@ -16,7 +16,7 @@ from gtahead.captures.image_files import note_strange_images, numbered_images
 from gtahead.captures.joints.csv_file import JointCsv, JointFile, read_joint_file
 from gtahead.captures.joints.csv_sequence import read_sequence
 from gtahead.errors import InputError, Where, printable
-from gtahead.findings import Finding, Findings, Ledger
+from gtahead.findings import Findings, Ledger
 from gtahead.ingest.model import CapturedSequence, Reader, SequenceSource
 from gtahead.ingest.names import folders_in, frame_name
 from gtahead.tables.csv import Kind
@@ -139,7 +139,7 @@ def _without_animals(file: JointFile, findings: Findings, ledger: Ledger) -> Joi
         head=int(found[0, 1]),
         field=f"line {file.lines[int(np.argmax(animal))]}, ped_type",
     )
-    findings.add_many("not-a-person", len(found), [Finding("not-a-person", position, ANIMAL)])
+    findings.add("not-a-person", position, ANIMAL, total=len(found))
     ledger.heads.came += len(found)
     ledger.heads.drop("not-a-person", len(found))
     columns = {name: values[~animal] for name, values in file.columns.items()}

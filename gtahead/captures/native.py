@@ -12,7 +12,7 @@ import numpy as np
 from gtahead import schemas, storage
 from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where, printable
-from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
+from gtahead.findings import Finding, Findings, Ledger
 from gtahead.geometry import Camera
 from gtahead.images.reading import IMAGE_SUFFIXES
 from gtahead.ingest.model import (
@@ -254,13 +254,8 @@ def _note_unlisted(source: SequenceSource, document: Mapping[str, Any], findings
         for path in sorted(folder.iterdir())
         if path.suffix.lower() in IMAGE_SUFFIXES and f"{IMAGES}/{path.name}" not in listed
     ]
-    findings.add_many(
-        "image-without-record",
-        len(strangers),
-        [
-            Finding("image-without-record", Where(f"{source.path}/{file}", source.name))
-            for file in strangers[:EXAMPLES_KEPT]
-        ],
+    findings.add_each(
+        "image-without-record", strangers, lambda file: Where(f"{source.path}/{file}", source.name)
     )
 
 

@@ -15,9 +15,10 @@ import numpy.typing as npt
 from gtahead import storage
 from gtahead.arrays import Booleans, Columns, Floats, Ints
 from gtahead.dataset.manifest import SPLITS, Manifest, read_manifest
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import REBUILD, InputError, UsageError, Where
 from gtahead.geometry import Camera
 from gtahead.tables import canonical
+from gtahead.tables.arrow import equals, from_numpy, to_numpy
 from gtahead.urls import is_url, local_copy
 
 FRAMES = "frames.parquet"
@@ -147,7 +148,7 @@ class Dataset:
         return int(self._table.num_rows)
 
     def __repr__(self) -> str:
-        heads = int(self._table.column("num_heads").to_numpy().sum())
+        heads = int(to_numpy(self._table.column("num_heads")).sum())
         return f"Dataset({str(self.folder)!r}: {len(self):,} frames, {heads:,} heads)"
 
     def _repr_html_(self) -> str:
@@ -223,7 +224,8 @@ class Dataset:
 
     def rows(self, positions: Sequence[int]) -> list[dict[str, Any]]:
         """Return rows of the table of frames by index, with all columns."""
-        rows: list[dict[str, Any]] = self._table.take(np.asarray(positions, np.int64)).to_pylist()
+        taken = self._table.take(from_numpy(np.asarray(positions, np.int64)))
+        rows: list[dict[str, Any]] = taken.to_pylist()
         return rows
 
     def _damaged(self, path: Path, value: str) -> InputError:
@@ -231,7 +233,7 @@ class Dataset:
             "the table isn't the one that the manifest names",
             where=Where(str(path)),
             value=value,
-            remedy="the dataset is damaged: build it anew with --fresh",
+            remedy=REBUILD,
         )
 
     def _heads_table(self, sequence: str) -> tuple[Path, Mapping[str, Any]]:
@@ -240,9 +242,7 @@ class Dataset:
         named = self.manifest.document["tables"].get(heads_file(sequence))
         if named is None or not storage.is_plain_name(sequence):
             raise InputError(
-                "the manifest doesn't name this table",
-                where=Where(str(path)),
-                remedy="the dataset is damaged: build it anew with --fresh",
+                "the manifest doesn't name this table", where=Where(str(path)), remedy=REBUILD
             )
         return path, named
 
@@ -276,12 +276,14 @@ class Dataset:
             )
         keep = np.ones(len(self), np.bool_)
         if split is not None:
-            keep &= np.asarray(self._table.column("split").to_numpy() == split, np.bool_)
+            keep &= equals(self._table.column("split"), split)
         if sequences is not None:
             wanted = set(sequences)
             for sequence, rows in canonical.spans(self._table):
                 keep[rows.start : rows.stop] &= sequence in wanted
-        return Dataset(self.folder, self.manifest, self._table.take(np.flatnonzero(keep)))
+        return Dataset(
+            self.folder, self.manifest, self._table.take(from_numpy(np.flatnonzero(keep)))
+        )
 
     def __iter__(self) -> Iterator[Frame]:
         """Iterate over the frames in order; one sequence's heads are in memory at a time."""
@@ -297,7 +299,7 @@ class Dataset:
         Raises:
             KeyError: no such frame here.
         """
-        positions = np.flatnonzero(self._table.column("frame_id").to_numpy() == frame_id)
+        positions = np.flatnonzero(equals(self._table.column("frame_id"), frame_id))
         if len(positions) == 0:
             raise KeyError(frame_id)
         (row,) = self._table.slice(int(positions[0]), 1).to_pylist()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gtahead import schemas, storage
-from gtahead.errors import InputError, Where
+from gtahead.errors import REBUILD, InputError, Where
 
 FORMAT = "gtahead-dataset"
 VERSION = 1
@@ -81,7 +81,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         document = schemas.parse_json(path.read_bytes(), str(path))
     except InputError as error:
-        remedy = "the dataset is damaged: build it anew with --fresh"
+        remedy = REBUILD
         raise InputError(error.what, where=error.where, remedy=remedy) from error
     version = document.get("version") if isinstance(document, dict) else None
     if isinstance(document, dict) and document.get("format") == FORMAT and version != VERSION:
@@ -93,9 +93,7 @@ def read_manifest(folder: Path) -> Manifest:
         )
     for pointer, message in schemas.faults(document, "manifest"):
         raise InputError(
-            f"breaks the schema: {message}",
-            where=Where(str(path), field=pointer),
-            remedy="the dataset is damaged: build it anew with --fresh",
+            f"breaks the schema: {message}", where=Where(str(path), field=pointer), remedy=REBUILD
         )
     return Manifest(document)
 

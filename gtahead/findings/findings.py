@@ -7,12 +7,17 @@ and the exit status follow from the findings alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from gtahead.errors import Where, sentence
 from gtahead.findings.codes import CODES, Severity
+
+Item = TypeVar("Item")
 
 EXAMPLES_KEPT = 20
 """How many findings of one code are kept word for word; totals are always exact."""
@@ -77,9 +82,38 @@ class Findings:
     totals: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[Finding]] = field(default_factory=dict)
 
-    def add(self, code: str, where: Where, value: object = None, detail: str = "") -> None:
-        """Note one finding."""
-        self.add_many(code, 1, [Finding(code, where, value, detail)])
+    def add(
+        self, code: str, where: Where, value: object = None, detail: str = "", total: int = 1
+    ) -> None:
+        """Note `total` findings of one kind, the first of which is described."""
+        self.add_many(code, total, [Finding(code, where, value, detail)])
+
+    def add_each(
+        self,
+        code: str,
+        items: Sequence[Item],
+        where: Callable[[Item], Where],
+        value: Callable[[Item], object] | None = None,
+        detail: Callable[[Item], str] | None = None,
+    ) -> None:
+        """Note a finding for each item; the callables are asked for the first ones only."""
+        examples = (
+            Finding(code, where(it), value(it) if value else None, detail(it) if detail else "")
+            for it in items[:EXAMPLES_KEPT]
+        )
+        self.add_many(code, len(items), examples)
+
+    def add_rows(
+        self,
+        code: str,
+        bad: npt.NDArray[Any],
+        where: Callable[[int], Where],
+        value: Callable[[int], object] | None = None,
+        detail: Callable[[int], str] | None = None,
+    ) -> None:
+        """Note a finding for each row in `bad`: (N,) flags, or the rows themselves."""
+        rows = np.flatnonzero(bad) if bad.dtype == np.bool_ else bad
+        self.add_each(code, rows.tolist(), where, value, detail)
 
     def add_many(self, code: str, total: int, examples: Iterable[Finding]) -> None:
         """Note `total` findings of one code, with some `examples` of them."""

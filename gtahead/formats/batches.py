@@ -15,7 +15,7 @@ import numpy as np
 
 from gtahead.arrays import Floats, Ints, Ragged
 from gtahead.dataset import FRAMES, SPLITS, Dataset, heads_file
-from gtahead.errors import InputError, Where
+from gtahead.errors import REBUILD, InputError, Where
 from gtahead.formats.base import Batch, ExportFrame, Format, HeadColumns, Options
 from gtahead.tables import canonical
 from gtahead.tables.canonical import ABSENT, COUNTED, IGNORED, STATUS_NAMES
@@ -195,7 +195,7 @@ def _places(folder: Path, fingerprint: str) -> _Places:
             "a frame has a negative number of heads",
             where=Where(str(folder / FRAMES)),
             value=int(parts.min()),
-            remedy="the dataset is damaged: build it anew with --fresh",
+            remedy=REBUILD,
         )
     counts: Ints = np.sum(parts, axis=0)
     before = np.cumsum(counts) - counts
@@ -317,7 +317,7 @@ def _other_heads(opened: Dataset, sequence: str) -> InputError:
     return InputError(
         "the table of heads doesn't match the table of frames",
         where=Where(str(opened.folder / heads_file(sequence))),
-        remedy="the dataset is damaged: build it anew with --fresh",
+        remedy=REBUILD,
     )
 
 

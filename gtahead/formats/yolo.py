@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from gtahead.arrays import Columns
-from gtahead.errors import InputError, Where
+from gtahead.errors import InputError, Where, first_line
 from gtahead.findings import Findings
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
 from gtahead.formats.box_files import (
@@ -137,7 +137,7 @@ def _yaml_names(path: Path, root: Path) -> dict[int, str]:
     try:
         document = yaml.safe_load(listing_text(path, root))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        what = str(error).splitlines()[0]
+        what = first_line(error)
         raise InputError(f"not YAML: {what}", where=where, remedy="fix the file") from error
     names = document.get("names") if isinstance(document, dict) else None
     if names is None:

@@ -19,7 +19,7 @@ import numpy as np
 from gtahead import storage
 from gtahead.arrays import Columns, Ragged
 from gtahead.errors import InputError, Where
-from gtahead.findings import Finding, Findings, Ledger
+from gtahead.findings import Findings, Ledger
 from gtahead.images.reading import IMAGE_SUFFIXES, ImageError, read_bytes, read_header
 from gtahead.ingest.exports import (
     MARKER,
@@ -149,8 +149,7 @@ def _report_unlisted(root: Path, listing: Listing, findings: Findings) -> None:
     files = images_below(root).values()
     if any(file in named for file in files):  # images lie where the labels say
         unlisted = [file for file in files if file not in named]
-        examples = (Finding("image-without-record", Where(file)) for file in unlisted[:20])
-        findings.add_many("image-without-record", len(unlisted), examples)
+        findings.add_each("image-without-record", unlisted, Where)
 
 
 MAX_LISTINGS = 500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Columns, Ints
 from gtahead.errors import Where
-from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Flow
+from gtahead.findings import EXAMPLES_KEPT, Findings, Flow
 from gtahead.geometry import GRID, Camera, depth_from_distance, project
 from gtahead.ingest.names import frame_name
 from gtahead.tables.canonical import CAPTURED
@@ -122,18 +123,9 @@ class HeadRows:
         """Note the rows where `wrong` is true; return their number."""
         rows = np.flatnonzero(wrong)
         if len(rows):
-            shown = [int(row) for row in rows[:EXAMPLES_KEPT]]
-            words = values(shown) if values else {}
-            examples = [
-                Finding(
-                    code,
-                    self.place(row, field_name),
-                    words.get(row),
-                    details(row) if details else "",
-                )
-                for row in shown
-            ]
-            findings.add_many(code, len(rows), examples)
+            words = values(rows[:EXAMPLES_KEPT].tolist()) if values else {}
+            where = partial(self.place, field_name=field_name)
+            findings.add_rows(code, rows, where, words.get, details)
         return len(rows)
 
     def drop(

@@ -17,7 +17,7 @@ import numpy as np
 
 from gtahead.arrays import Floats, Ints
 from gtahead.errors import Where
-from gtahead.findings import Finding, Findings
+from gtahead.findings import Findings
 from gtahead.predictions.table import ImageKey, Predictions
 
 Missing = Literal["error", "zero"]
@@ -122,8 +122,7 @@ def arrange(
     lost = np.flatnonzero(rows < 0).tolist()
     if lost and predictions.lists_empty:
         code = "image-not-predicted" if missing == "error" else "scored-as-empty"
-        shown = [Finding(code, Where(file, frame=images.ids[row])) for row in lost[:20]]
-        findings.add_many(code, len(lost), shown)
+        findings.add_each(code, lost, lambda row: Where(file, frame=images.ids[row]))
     return predictions.taken(rows)
 
 

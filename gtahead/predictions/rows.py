@@ -10,7 +10,7 @@ import numpy as np
 
 from gtahead.arrays import Booleans, Floats, Ragged
 from gtahead.errors import Where
-from gtahead.findings import EXAMPLES_KEPT, Finding, Findings
+from gtahead.findings import Findings
 from gtahead.predictions.table import ImageKey, Predictions
 
 MAX_PX = 1e9
@@ -123,12 +123,12 @@ class Rows:
         self, code: str, wrong: Booleans, values: Floats, position: Callable[[int], str]
     ) -> None:
         """Note the rows that are wrong."""
-        listed = np.flatnonzero(wrong).tolist()
-        examples = [
-            Finding(code, self.where(position(row)), ", ".join(f"{v:g}" for v in values[row]))
-            for row in listed[:EXAMPLES_KEPT]
-        ]
-        self.findings.add_many(code, len(listed), examples)
+        self.findings.add_rows(
+            code,
+            wrong,
+            lambda row: self.where(position(row)),
+            lambda row: ", ".join(f"{v:g}" for v in values[row]),
+        )
 
     def fine(self, values: Floats, position: Callable[[int], str]) -> Floats:
         """Keep points (x, y, score) or boxes (x, y, width, height, score) that are valid.

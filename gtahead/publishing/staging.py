@@ -16,7 +16,7 @@ from typing import Any
 from gtahead import schemas, storage
 from gtahead.arrays import Progress
 from gtahead.dataset import FRAMES, Dataset, heads_file, write_manifest
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import REBUILD, InputError, UsageError, Where
 from gtahead.formats.exporting import export
 from gtahead.images.reading import ImageError, difference_hash, read_bytes
 from gtahead.parallel.pool import run_all
@@ -294,7 +294,7 @@ def _write_tables(opened: Dataset, part: Path) -> None:
             raise InputError(
                 "a table that the manifest names isn't there",
                 where=Where(str(source)),
-                remedy="the dataset is damaged: build it anew with --fresh",
+                remedy=REBUILD,
             ) from error
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from pyarrow import compute, parquet
 
 from gtahead import storage
 from gtahead.arrays import Columns
-from gtahead.errors import InputError, Where
-from gtahead.tables.parquet import opened, read_footer
+from gtahead.errors import REBUILD, InputError, Where
+from gtahead.tables.arrow import from_numpy, from_text, from_values, to_numpy
+from gtahead.tables.parquet import naming_damage, opened, read_footer
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 
@@ -164,7 +166,7 @@ class FramesWriter:
         """Append one sequence's frames, with its split filled in."""
         table = _read(part, str(part), FRAMES_V1, None)
         column = FRAMES_V1.get_field_index("split")
-        splits = pa.array([split] * table.num_rows, pa.string())
+        splits = from_text([split] * table.num_rows)
         self._waiting.append(table.set_column(column, FRAMES_V1.field(column), splits))
         self.rows += table.num_rows
         if sum(waiting.num_rows for waiting in self._waiting) >= FRAMES_A_GROUP:
@@ -204,7 +206,7 @@ def write_frames_with(
             ids = part.column("frame_id").to_pylist()
             for name, give in columns.items():
                 column = FRAMES_V1.get_field_index(name)
-                values = pa.array(give(ids), pa.string())
+                values = from_text(give(ids))
                 part = part.set_column(column, FRAMES_V1.field(column), values)
             writer.write_table(part)
     finally:
@@ -258,7 +260,8 @@ def _require_plain_names(table: Any, file: str) -> None:  # noqa: ANN401 - an Ar
         for name in compute.unique(names[column]).to_pylist():
             if not storage.is_plain_name(name):
                 raise _tampered(file, column, name)
-    joined = compute.binary_join_element_wise(names["sequence"], names["frame"], "/")
+    slash = from_text(["/"] * table.num_rows)
+    joined = compute.binary_join_element_wise(names["sequence"], names["frame"], slash)
     differ = compute.not_equal(joined, names["frame_id"])
     if compute.any(differ).as_py():
         wrong = names["frame_id"].filter(differ)[0].as_py()
@@ -283,7 +286,7 @@ def spans(table: Any) -> Iterator[tuple[str, range]]:  # noqa: ANN401 - an Arrow
     if table.num_rows == 0:
         return
     codes = table.column("sequence").combine_chunks().dictionary_encode()
-    indices = codes.indices.to_numpy()
+    indices = to_numpy(codes.indices)
     starts = [0, *map(int, np.flatnonzero(indices[1:] != indices[:-1]) + 1), len(indices)]
     for start, stop in pairwise(starts):
         yield codes.dictionary[int(indices[start])].as_py(), range(start, stop)
@@ -315,12 +318,24 @@ def read_heads(
         column = table.column(name)
         if pa.types.is_dictionary(column.type):
             # Widths of fixed-size text would waste memory; references to few strings don't.
-            out[name] = np.asarray(column.cast(pa.string()).to_numpy(), dtype=object)
-        elif pa.types.is_boolean(column.type) and name != "in_frame":
-            out[name] = column.cast(pa.int8()).fill_null(-1).to_numpy()
+            codes, names = _codes(column)
+            out[name] = np.array([*names, None], object)[codes]  # -1 is the last one
         else:
-            out[name] = column.to_numpy()
+            out[name] = _numbers(column, name)
     return out
+
+
+def _codes(column: Any) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.object_]]:  # noqa: ANN401 - Arrow
+    """Return a column of words as codes, -1 for unknown, and the words by code."""
+    words = column.unify_dictionaries().combine_chunks()
+    words = words.chunk(0) if isinstance(words, pa.ChunkedArray) else words
+    return to_numpy(words.indices, -1), np.array(words.dictionary.to_pylist(), object)
+
+
+def _numbers(column: Any, name: str) -> npt.NDArray[Any]:  # noqa: ANN401 - Arrow
+    if pa.types.is_boolean(column.type) and name != "in_frame":
+        return to_numpy(column.cast(pa.int8()), -1)
+    return to_numpy(column)
 
 
 def read_head_codes(
@@ -345,14 +360,9 @@ def read_head_codes(
     for name in table.column_names:
         column = table.column(name)
         if pa.types.is_dictionary(column.type):
-            words = column.unify_dictionaries().combine_chunks()
-            words = words.chunk(0) if isinstance(words, pa.ChunkedArray) else words
-            out[name] = words.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-            out[f"{name}_names"] = np.array(words.dictionary.to_pylist(), object)
-        elif pa.types.is_boolean(column.type) and name != "in_frame":
-            out[name] = column.cast(pa.int8()).fill_null(-1).to_numpy()
+            out[name], out[f"{name}_names"] = _codes(column)
         else:
-            out[name] = column.to_numpy()
+            out[name] = _numbers(column, name)
     return out
 
 
@@ -363,17 +373,10 @@ def known_values(path: Path, file: str) -> Counter[str]:
         InputError: missing or truncated.
     """
     found: Counter[str] = Counter()
-    try:
+    with naming_damage(file, REBUILD, "the table can't be read"):
         for group in read_footer(path):
             for chunk in group.chunks:
                 found[chunk.name] += chunk.values - (chunk.nulls or 0)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            "the table can't be read",
-            where=Where(file),
-            value=str(error).splitlines()[0],
-            remedy="the dataset is damaged: build it anew with --fresh",
-        ) from error
     return found
 
 
@@ -388,30 +391,22 @@ def _read(
     unknown = set(columns or ()) - set(schema.names)
     if unknown:
         raise ValueError(f"no column {min(unknown)!r}; there are {', '.join(schema.names)}")
-    try:
-        with opened(path) as source:
-            _require_table(source, schema, file)
-            there = [n for n in columns or schema.names if n in source.schema_arrow.names]
-            if expected not in (None, source.metadata.num_rows):
-                raise ValueError(f"{source.metadata.num_rows} rows instead of {expected}")
-            if rows is None:
-                table = source.read(columns=there, use_threads=False)
-            else:
-                table = _read_rows(source, there, rows)
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise InputError(
-            "the table can't be read",
-            where=Where(file),
-            value=str(error).splitlines()[0],
-            remedy="the dataset is damaged: build it anew with --fresh",
-        ) from error
+    with naming_damage(file, REBUILD, "the table can't be read"), opened(path) as source:
+        _require_table(source, schema, file)
+        there = [n for n in columns or schema.names if n in source.schema_arrow.names]
+        if expected not in (None, source.metadata.num_rows):
+            raise ValueError(f"{source.metadata.num_rows} rows instead of {expected}")
+        if rows is None:
+            table = source.read(columns=there, use_threads=False)
+        else:
+            table = _read_rows(source, there, rows)
     wrong = [f.name for f in schema if columns is None or f.name in columns]
     wrong = [n for n in wrong if n not in table.column_names or _differs(table, schema, n)]
     if wrong:
         raise InputError(
             "a column is missing, of another type, or has holes",
             where=Where(file, field=wrong[0]),
-            remedy="the dataset is damaged: build it anew with --fresh",
+            remedy=REBUILD,
         )
     return table.select(schema.names if columns is None else list(columns))
 
@@ -446,24 +441,24 @@ def _differs(table: Any, schema: Any, name: str) -> bool:  # noqa: ANN401 - Arro
 def _words(codes: npt.NDArray[Any] | None, names: list[str], rows: int) -> Any:  # noqa: ANN401 - Arrow
     if codes is None:
         return pa.nulls(rows, _WORDS)
-    codes = codes.astype(np.int32)
-    mask = codes < 0
-    indices = pa.array(codes, mask=mask if mask.any() else None)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+    indices = from_numpy(codes.astype(np.int32), unknown=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, from_text(names))
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and isnan(value)
 
 
 def _array(values: Any, kind: Any, rows: int) -> Any:  # noqa: ANN401 - Arrow
     if values is None:
         return pa.nulls(rows, kind)
     if not isinstance(values, np.ndarray):
-        return pa.array(values, kind, from_pandas=True)
+        return from_values([None if _is_nan(v) else v for v in values], kind)
     if pa.types.is_boolean(kind) and values.dtype == np.int8:
-        unknown = values < 0
-        return pa.array(values > 0, kind, mask=unknown if unknown.any() else None)
+        return from_numpy(values > 0, unknown=values < 0)
     if values.dtype.kind == "f":
-        unknown = np.isnan(values)
-        return pa.array(values, kind, mask=unknown if unknown.any() else None)
-    return pa.array(values, kind)
+        return from_numpy(values, kind, np.isnan(values))
+    return from_numpy(values, kind)
 
 
 ABSENT, IGNORED, COUNTED = 0, 1, 2

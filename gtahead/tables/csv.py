@@ -145,6 +145,8 @@ def read_csv(
     """
     import pyarrow as pa
 
+    from gtahead.tables.arrow import to_numpy
+
     names = read_header(path, file)
     wanted = [name for name in names if name in kinds]
     ids = [name for name in wanted if kinds[name] is Kind.ID]
@@ -158,7 +160,7 @@ def read_csv(
     try:
         table = _read_csv_as(path, names, types, quoted=not stray)
         if not any(table.column(name).null_count for name in ids):
-            columns = {name: _to_numpy(table.column(name), kinds[name]) for name in wanted}
+            columns = {n: to_numpy(table.column(n), _UNKNOWN[kinds[n]]) for n in wanted}
             lines = _line_numbers(table.num_rows, [])
             return TableRead(columns, len(lines), lines, unknown=_unknown(names, kinds))
     except pa.ArrowInvalid:
@@ -236,6 +238,8 @@ def _has_stray_quote(path: Path) -> bool:
     return False
 
 
+_UNKNOWN: Mapping[Kind, float] = {Kind.ID: 0, Kind.FLOAT: np.nan, Kind.FLAG: -1}
+
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,5})?$"
 _INFINITY = r"^[+-]?(inf|infinity)$"
 _PATTERNS = {
@@ -257,10 +261,12 @@ def _parsed(
     import pyarrow as pa
     from pyarrow import compute
 
+    from gtahead.tables.arrow import from_numpy, from_text, to_numpy
+
     lines = _line_numbers(texts.num_rows, ragged)
     blank = np.ones(texts.num_rows, np.bool_)
     for name in texts.column_names:
-        blank &= texts.column(name).is_null().to_numpy()
+        blank &= to_numpy(texts.column(name).is_null())
     keep = ~blank
     columns: Columns = {}
     bad: list[Fault] = []
@@ -268,20 +274,20 @@ def _parsed(
     for name in texts.column_names:
         kind = kinds[name]
         words = compute.utf8_trim(texts.column(name), ' \t\r\n"')
-        fine = compute.match_substring_regex(words, _PATTERNS[kind]).fill_null(False)
-        empty = compute.is_in(words, pa.array(MISSING_WORDS))
-        missing = compute.or_kleene(words.is_null(), empty).to_numpy()
-        wrong = ~fine.to_numpy() & ~missing
+        fine = compute.match_substring_regex(words, _PATTERNS[kind])
+        empty = compute.is_in(words, from_text(MISSING_WORDS))
+        missing = to_numpy(compute.or_kleene(words.is_null(), empty))
+        wrong = (to_numpy(fine.cast(pa.int8()), 0) == 0) & ~missing
         if name in needed and kind is Kind.ID:
             wrong |= missing
         rows = np.flatnonzero(wrong & ~blank)
-        cells = words.take(pa.array(rows)).to_pylist()
+        cells = words.take(from_numpy(rows)).to_pylist()
         for row, text in zip(rows, cells, strict=True):
             fault = Fault(int(lines[row]), name, text or "")
             (bad if name in needed else odd).append(fault)
         if name in needed:
             keep &= ~wrong
-        words = compute.if_else(fine, words, pa.scalar(None, pa.string()))
+        words = compute.if_else(fine, words, pa.nulls(len(words), pa.string()))
         if kind is not Kind.FLOAT:
             words = compute.replace_substring_regex(words, r"\.0*$", "")
             words = compute.replace_substring_regex(words, r"^\+", "")
@@ -289,7 +295,7 @@ def _parsed(
             words = compute.replace_substring_regex(words, r"(?i)^true$", "1")
             words = compute.replace_substring_regex(words, r"(?i)^false$", "0")
         values = words.cast(_arrow_type(kind))
-        columns[name] = _to_numpy(values.fill_null(0) if kind is Kind.ID else values, kind)
+        columns[name] = to_numpy(values, _UNKNOWN[kind])
     lost: dict[int, int | None] = dict.fromkeys(fault.line for fault in ragged)
     first = next((name for name in texts.column_names if kinds[name] is Kind.ID), None)
     unreadable = {fault.line for fault in bad if fault.column == first}
@@ -313,12 +319,13 @@ def read_parquet(
     Raises:
         InputError: not a Parquet file, truncated, or a column of a type that isn't a number.
     """
-    import pyarrow as pa
-
-    from gtahead.tables.parquet import opened
+    from gtahead.tables.arrow import to_numpy
+    from gtahead.tables.parquet import naming_damage, opened
 
     del needed
-    try:
+    with naming_damage(
+        file, "write it again", "not readable as Parquet with numbers in its columns"
+    ):
         with opened(path) as source:
             names = source.schema_arrow.names
             _refuse_twice(names, Where(file))
@@ -331,18 +338,10 @@ def read_parquet(
             kind = kinds[name]
             values = table.column(name).cast(_arrow_type(kind))
             if kind is Kind.ID and values.null_count:
-                empty = np.flatnonzero(values.is_null().to_numpy())
+                empty = np.flatnonzero(to_numpy(values.is_null()))
                 bad += [Fault(int(row) + 1, name, "") for row in empty]
                 keep[empty] = False
-                values = values.fill_null(0)
-            columns[name] = _to_numpy(values, kind)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            "not readable as Parquet with numbers in its columns",
-            where=Where(file),
-            value=str(error).splitlines()[0],
-            remedy="write it again",
-        ) from error
+            columns[name] = to_numpy(values, _UNKNOWN[kind])
     lines = np.arange(1, len(keep) + 1, dtype=np.int64)
     if bad:
         columns = {name: values[keep] for name, values in columns.items()}
@@ -356,10 +355,12 @@ def write_csv(
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
+    from gtahead.tables.arrow import from_numpy
+
     def to_arrow(values: npt.NDArray[Any]) -> Any:  # noqa: ANN401 - an Arrow array
         if values.dtype == np.int8:
-            return pa.array(values, mask=values < 0)
-        return pa.array(values, from_pandas=True)
+            return from_numpy(values, unknown=values < 0)
+        return from_numpy(values, unknown=np.isnan(values) if values.dtype.kind == "f" else None)
 
     table = pa.table({name: to_arrow(values) for name, values in columns.items()})
     # The names are written here: older versions of pyarrow always put them into quotes.
@@ -398,13 +399,6 @@ def _arrow_type(kind: Kind) -> Any:  # noqa: ANN401 - an Arrow type
     import pyarrow as pa
 
     return {Kind.ID: pa.int64(), Kind.FLOAT: pa.float64(), Kind.FLAG: pa.int8()}[kind]
-
-
-def _to_numpy(column: Any, kind: Kind) -> npt.NDArray[Any]:  # noqa: ANN401 - an Arrow column
-    if kind is Kind.FLAG and column.null_count:
-        column = column.fill_null(-1)
-    values: npt.NDArray[Any] = column.to_numpy()
-    return values
 
 
 def _line_numbers(rows: int, ragged: Sequence[Fault]) -> Ints:

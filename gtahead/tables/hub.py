@@ -20,7 +20,8 @@ from pyarrow import parquet
 
 from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
-from gtahead.tables.parquet import opened
+from gtahead.tables.arrow import from_numpy, from_text, from_values, to_numpy
+from gtahead.tables.parquet import naming_damage, opened
 
 _FLOATS = pa.list_(pa.float32())
 _HEADS = pa.struct(
@@ -131,11 +132,12 @@ class ImageGroup:
 
     def as_arrow(self, names: Sequence[str]) -> Any:  # noqa: ANN401 - Arrow
         """Return the images under their names; valid until the group is cleared."""
-        valid = pa.array(np.array(self._missing) == 0).buffers()[1] if any(self._missing) else None
+        missing = np.array(self._missing, np.bool_)
+        valid = from_numpy(~missing).buffers()[1] if missing.any() else None
         ends = np.array(self._ends, np.int32)
         buffers = [valid, pa.py_buffer(ends), pa.py_buffer(self._data)]
         data = pa.Array.from_buffers(pa.binary(), len(self), buffers)
-        return pa.StructArray.from_arrays([data, pa.array(names)], names=["bytes", "path"])
+        return pa.StructArray.from_arrays([data, from_text(names)], names=["bytes", "path"])
 
 
 class HubWriter:
@@ -178,7 +180,7 @@ class HubWriter:
             elif field.name in heads:
                 arrays.append(_structs(heads[field.name], bounds[field.name]))
             else:
-                arrays.append(pa.array(frames[field.name], field.type))
+                arrays.append(from_values(frames[field.name], field.type))
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
 
     def append(self, table: Any) -> None:  # noqa: ANN401 - Arrow
@@ -210,22 +212,22 @@ def _leaves(schema: Any) -> list[str]:  # noqa: ANN401 - Arrow
 
 def _structs(heads: Columns, bounds: Any) -> Any:  # noqa: ANN401 - Arrow
     """Return one struct of lists per frame."""
-    offsets = pa.array(np.asarray(bounds, np.int32))
+    offsets = from_numpy(np.asarray(bounds, np.int32))
     arrays = []
     for field in _HEADS:
         values = heads[field.name]
         kind = field.type.value_type
         if pa.types.is_list(kind):
             width = values.shape[1]
-            flat = pa.array(np.ascontiguousarray(values, np.float32).reshape(-1))
-            inner = pa.array(np.arange(len(values) + 1, dtype=np.int32) * np.int32(width))
+            flat = from_numpy(np.ascontiguousarray(values, np.float32).reshape(-1))
+            inner = from_numpy(np.arange(len(values) + 1, dtype=np.int32) * np.int32(width))
             items = pa.ListArray.from_arrays(inner, flat)
         elif pa.types.is_boolean(kind):
-            items = pa.array(values > 0, kind, mask=values < 0)
+            items = from_numpy(values > 0, unknown=values < 0)
         elif pa.types.is_floating(kind):
-            items = pa.array(values.astype(np.float32), kind, mask=np.isnan(values))
+            items = from_numpy(values.astype(np.float32), kind, np.isnan(values))
         else:
-            items = pa.array(values, kind)
+            items = from_numpy(values, kind)
         arrays.append(pa.ListArray.from_arrays(offsets, items))
     return pa.StructArray.from_arrays(arrays, fields=list(_HEADS))
 
@@ -275,17 +277,9 @@ def column_names(path: Path, file: str) -> list[str]:
 @contextmanager
 def _opened(path: Path, file: str) -> Iterator[Any]:
     """Open a Parquet file to read; turn any damage into an error that names the file."""
-    try:
-        with opened(path) as source:
-            _require_images(source.schema_arrow, file)
-            yield source
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise InputError(
-            "the Parquet file can't be read",
-            where=Where(file),
-            value=str(error).splitlines()[0] if str(error) else type(error).__name__,
-            remedy="copy or export it again",
-        ) from error
+    with naming_damage(file, "copy or export it again"), opened(path) as source:
+        _require_images(source.schema_arrow, file)
+        yield source
 
 
 def _require_images(schema: Any, file: str) -> None:  # noqa: ANN401 - Arrow
@@ -330,7 +324,7 @@ def _lists(column: Any, file: str, name: str) -> tuple[Columns, Any]:  # noqa: A
     for position, child in enumerate(column.type):
         where = Where(file, field=f"{name}.{child.name}")
         lists = pa.chunked_array([chunk.field(position) for chunk in column.chunks], child.type)
-        lengths = pc.list_value_length(lists).fill_null(0).to_numpy()
+        lengths = to_numpy(pc.list_value_length(lists), 0)
         mine = np.concatenate([[0], np.cumsum(lengths)])
         items = pc.list_flatten(lists).combine_chunks()
         if position and (mine != bounds).any():
@@ -350,17 +344,17 @@ _WIDTHS = {"bbox": 4, "point": 2}
 def _values(items: Any, width: int, where: Where) -> Any:  # noqa: ANN401 - Arrow
     kind = items.type
     if pa.types.is_list(kind):
-        lengths = np.unique(pc.list_value_length(items).to_numpy(zero_copy_only=False))
+        lengths = np.unique(to_numpy(pc.list_value_length(items)))
         if len(lengths) and list(lengths) != [width]:
             raise InputError(
                 f"not lists of {width} numbers", where=where, remedy="export the table again"
             )
-        return items.flatten().to_numpy(zero_copy_only=False).astype(np.float64).reshape(-1, width)
+        return to_numpy(items.flatten()).astype(np.float64).reshape(-1, width)
     if pa.types.is_boolean(kind):
-        return items.cast(pa.int8()).fill_null(-1).to_numpy(zero_copy_only=False)
+        return to_numpy(items.cast(pa.int8()), -1)
     if pa.types.is_floating(kind):
-        return items.to_numpy(zero_copy_only=False).astype(np.float64)
-    return items.to_numpy(zero_copy_only=False)
+        return to_numpy(items).astype(np.float64)
+    return to_numpy(items)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pyarrow import parquet
 
 from gtahead import storage
+from gtahead.errors import InputError, Where, first_line
 
 FEW = 1_000_000
 """So many values may stand in a file of any size: what repeats is packed to nearly nothing."""
@@ -40,6 +42,21 @@ def opened(path: Path) -> Iterator[Any]:
         if most > max(FEW, MAX_PER_BYTE * size):
             raise ValueError(f"it claims {most:,} values in {size:,} bytes")
         yield source
+
+
+@contextmanager
+def naming_damage(
+    file: str, remedy: str, what: str = "the Parquet file can't be read"
+) -> Iterator[None]:
+    """Turn whatever reading a damaged file raises into an error that names it.
+
+    Raises:
+        InputError: in place of OSError, ValueError and pyarrow's errors.
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise InputError(what, where=Where(file), value=first_line(error), remedy=remedy) from error
 
 
 MAGIC = b"PAR1"

@@ -11,8 +11,7 @@ import pyarrow as pa
 from pyarrow import compute, parquet
 
 from gtahead import storage
-from gtahead.errors import InputError, Where
-from gtahead.tables.parquet import opened
+from gtahead.tables.parquet import naming_damage, opened
 
 _TYPES = {"text": pa.string(), "number": pa.float64(), "rows": pa.list_(pa.list_(pa.float64()))}
 
@@ -21,6 +20,8 @@ ROWS_AT_ONCE = 256
 MAX_LIST = 1_000_000
 """Entries of a list in a row: an image's points or boxes."""
 
+REMEDY = "write it again"
+
 
 def read_header(path: Path, key: str) -> dict[str, Any]:
     """Read what a table's metadata says under a key, a JSON object; empty where there is none.
@@ -28,12 +29,10 @@ def read_header(path: Path, key: str) -> dict[str, Any]:
     Raises:
         InputError: no Parquet.
     """
-    try:
+    with naming_damage(path.name, REMEDY):
         with opened(path) as source:
             data = (source.schema_arrow.metadata or {}).get(key.encode(), b"{}")
         document = orjson.loads(data)
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise _unreadable(path, error) from error
     return document if isinstance(document, dict) else {}
 
 
@@ -43,15 +42,12 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         InputError: no Parquet, or a damaged one.
     """
-    try:
-        with opened(path) as source:
-            for batch in source.iter_batches(batch_size=ROWS_AT_ONCE):
-                for column in batch.columns:
-                    _refuse_long_lists(column)
-                for row in batch.to_pylist():
-                    yield {name: value for name, value in row.items() if value is not None}
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise _unreadable(path, error) from error
+    with naming_damage(path.name, REMEDY), opened(path) as source:
+        for batch in source.iter_batches(batch_size=ROWS_AT_ONCE):
+            for column in batch.columns:
+                _refuse_long_lists(column)
+            for row in batch.to_pylist():
+                yield {name: value for name, value in row.items() if value is not None}
 
 
 def _refuse_long_lists(column: Any) -> None:  # noqa: ANN401 - Arrow
@@ -83,12 +79,3 @@ def write_rows(
     )
     with storage.replacing(target) as part:
         parquet.write_table(pa.Table.from_pylist(list(rows), schema), part, compression="zstd")
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(
-        "the Parquet file can't be read",
-        where=Where(path.name),
-        value=str(error).splitlines()[0] if str(error) else None,
-        remedy="write it again",
-    )

@@ -10,7 +10,7 @@ import torch
 
 from gtahead import storage
 from gtahead._version import __version__
-from gtahead.errors import GtaheadError, InputError, Where
+from gtahead.errors import GtaheadError, InputError, Where, first_line
 from gtahead.training.config import config_of
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.weights import load_weights
@@ -68,7 +68,7 @@ def read_checkpoint(path: str | Path) -> Trained:
         raise InputError(
             "the checkpoint can't be read: truncated, or not one at all",
             where=where,
-            value=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            value=first_line(error),
             remedy="give the model.pt of a run, or train anew",
         ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -89,7 +89,7 @@ def read_checkpoint(path: str | Path) -> Trained:
         raise InputError(
             "the checkpoint's weights don't fit its configuration",
             where=where,
-            value=str(error).splitlines()[0],
+            value=first_line(error),
             remedy="it was changed by hand, or by another program: train anew",
         ) from error
     detector.eval()

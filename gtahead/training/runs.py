@@ -20,7 +20,7 @@ import numpy as np
 from gtahead import schemas, storage
 from gtahead._version import __version__
 from gtahead.dataset import Dataset, Frame
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import InputError, UsageError, Where, first_line
 from gtahead.geometry import box_sides
 from gtahead.training.checkpoints import Trained, write_checkpoint
 from gtahead.training.config import TrainConfig
@@ -194,7 +194,7 @@ def _load(path: Path) -> dict[str, Any]:
         raise InputError(
             "the run's checkpoint can't be read",
             where=Where(str(path)),
-            value=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            value=first_line(error),
             remedy="remove the file to begin anew",
         ) from error
     return found

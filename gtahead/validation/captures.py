@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Floats
 from gtahead.errors import InputError, Where
-from gtahead.findings import Finding, Findings, Ledger
+from gtahead.findings import Findings, Ledger
 from gtahead.images.reading import (
     ImageError,
     check_health,
@@ -23,7 +23,7 @@ from gtahead.images.reading import (
 from gtahead.ingest.exports import exported_as
 from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
 from gtahead.readers import READERS
-from gtahead.validation.common import note_rows, watched
+from gtahead.validation.common import watched
 from gtahead.validation.motion import LagEvidence, check_counts, check_speeds, lag_evidence
 
 
@@ -87,12 +87,13 @@ _PLAIN_IMAGES = ("shanghaitech", "qnrf", "jhu", "nwpu", "fidtm", "crowdhuman", "
 def _note_outside(
     captured: CapturedSequence, points: Floats, inside: Booleans, findings: Findings
 ) -> None:
-    def tell(row: int) -> Finding:
+    def where(row: int) -> Where:
         frame = captured.frames[int(captured.heads["frame_index"][row])].frame
-        location = Where(None, captured.name, frame, int(captured.heads["head_id"][row]))
-        return Finding("head-outside-frame", location, f"{points[row, 0]:g}, {points[row, 1]:g}")
+        return Where(None, captured.name, frame, int(captured.heads["head_id"][row]))
 
-    note_rows(findings, "head-outside-frame", ~inside, tell)
+    findings.add_rows(
+        "head-outside-frame", ~inside, where, lambda row: f"{points[row, 0]:g}, {points[row, 1]:g}"
+    )
 
 
 def _check_images(

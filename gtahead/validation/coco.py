@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import numpy as np
 from gtahead import schemas
 from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.errors import InputError, Where
-from gtahead.findings import Finding, Findings
+from gtahead.findings import Findings
 from gtahead.formats.coco_reading import HAS_AREA, HAS_ISCROWD, NO_ID, CocoFile, read_coco
-from gtahead.validation.common import note_rows, repeated
+from gtahead.validation.common import repeated
 
 TOLERANCE_PX = 0.02
 """Twice what COCO files of ours round to: corners and points are rounded each by itself."""
@@ -115,16 +116,12 @@ def _check_images(coco: CocoFile, file: str, findings: Findings) -> Floats:
     ids = np.array([image["id"] for image in coco.images], np.int64)
     rows, firsts = repeated(ids)
     first_of = dict(zip(rows.tolist(), firsts.tolist(), strict=True))
-    note_rows(
-        findings,
+    findings.add_rows(
         "duplicate-id",
         rows,
-        lambda row: Finding(
-            "duplicate-id",
-            Where(file, field=f"/images/{row}/id"),
-            int(ids[row]),
-            f"first at /images/{first_of[row]}/id",
-        ),
+        lambda row: Where(file, field=f"/images/{row}/id"),
+        ids.item,
+        lambda row: f"first at /images/{first_of[row]}/id",
     )
     seen: dict[str, int] = {}
     sizes = np.full((len(ids), 2), np.nan)
@@ -184,14 +181,8 @@ def _find(values: Ints, among: Ints) -> tuple[Ints, Booleans]:
 
 
 def _check_references(heads: _CheckedRows, key: str, bad: Booleans, findings: Findings) -> None:
-    note_rows(
-        findings,
-        "reference-to-nothing",
-        bad,
-        lambda row: Finding(
-            "reference-to-nothing", heads.at(row, key), int(heads.columns[key][row])
-        ),
-    )
+    at = partial(heads.at, key=key)
+    findings.add_rows("reference-to-nothing", bad, at, heads.columns[key].item)
 
 
 def _check_ids(columns: Mapping[str, Any], file: str, findings: Findings) -> None:
@@ -201,8 +192,8 @@ def _check_ids(columns: Mapping[str, Any], file: str, findings: Findings) -> Non
         return Where(file, field=f"/annotations/{row}/id")
 
     missing = ids == NO_ID
-    note_rows(findings, "id-missing", missing, lambda row: Finding("id-missing", at(row)))
-    note_rows(findings, "id-zero", ids == 0, lambda row: Finding("id-zero", at(row), 0))
+    findings.add_rows("id-missing", missing, at)
+    findings.add_rows("id-zero", ids == 0, at, ids.item)
     rows, firsts = repeated(ids)
     rows, firsts = rows[~missing[rows]], firsts[~missing[rows]]
     images = columns["image_id"]
@@ -214,20 +205,16 @@ def _check_ids(columns: Mapping[str, Any], file: str, findings: Findings) -> Non
         findings.add("ids-per-image", at(int(rows[0])), int(ids[rows[0]]), f"{len(rows):,} ids")
     else:
         first_of = dict(zip(rows.tolist(), firsts.tolist(), strict=True))
-        note_rows(
-            findings,
+        findings.add_rows(
             "duplicate-id",
             rows,
-            lambda row: Finding(
-                "duplicate-id", at(row), int(ids[row]), f"first at /annotations/{first_of[row]}/id"
-            ),
+            at,
+            ids.item,
+            lambda row: f"first at /annotations/{first_of[row]}/id",
         )
     lacking = columns["keys"] != HAS_AREA | HAS_ISCROWD
-    note_rows(
-        findings,
-        "coco-keys-missing",
-        lacking,
-        lambda row: Finding("coco-keys-missing", Where(file, field=f"/annotations/{row}")),
+    findings.add_rows(
+        "coco-keys-missing", lacking, lambda row: Where(file, field=f"/annotations/{row}")
     )
 
 
@@ -235,25 +222,21 @@ def _check_boxes(heads: _CheckedRows, findings: Findings) -> None:
     box: Floats = heads.columns["bbox"]
     missing = np.isnan(box[:, 0])
 
-    def noted(code: str, bad: Booleans) -> None:
-        note_rows(
-            findings, code, bad, lambda row: Finding(code, heads.at(row, "bbox"), heads.box(row))
-        )
-
-    note_rows(findings, "no-box", missing, lambda row: Finding("no-box", heads.at(row, "bbox")))
+    at = partial(heads.at, key="bbox")
+    findings.add_rows("no-box", missing, at)
     absurd = np.asarray((np.abs(box) > MAX_PX).any(axis=1))
-    noted("not-finite", absurd)
+    findings.add_rows("not-finite", absurd, at, heads.box)
     x, y, width, height = box.T
     flat = ((width <= 0) | (height <= 0)) & ~absurd
-    noted("box-without-area", flat)
+    findings.add_rows("box-without-area", flat, at, heads.box)
     over = (x < -TOLERANCE_PX) | (y < -TOLERANCE_PX)
     right, bottom = x + width, y + height
     limit_x, limit_y = heads.sizes_wh.T
     over |= (right > limit_x + TOLERANCE_PX) | (bottom > limit_y + TOLERANCE_PX)
     over &= ~(flat | absurd)
     outside = over & ((x >= limit_x) | (y >= limit_y) | (right <= 0) | (bottom <= 0))
-    noted("box-outside-frame", outside)
-    noted("box-over-border", over & ~outside)
+    findings.add_rows("box-outside-frame", outside, at, heads.box)
+    findings.add_rows("box-over-border", over & ~outside, at, heads.box)
     _check_origin(heads, findings)
 
 
@@ -281,21 +264,9 @@ def _check_points(heads: _CheckedRows, findings: Findings) -> None:
 
     low, high = box[:, :2] - TOLERANCE_PX, box[:, :2] + box[:, 2:] + TOLERANCE_PX
     beside = given & ((points < low) | (points > high)).any(axis=1)
-    note_rows(
-        findings,
-        "point-outside-box",
-        beside,
-        lambda row: Finding(
-            "point-outside-box",
-            heads.at(row, "gtahead/point"),
-            reported(row),
-            f"box {heads.box(row)}",
-        ),
+    at = partial(heads.at, key="gtahead/point")
+    findings.add_rows(
+        "point-outside-box", beside, at, reported, lambda row: f"box {heads.box(row)}"
     )
     outside = given & ((points < 0) | (points >= heads.sizes_wh)).any(axis=1)
-    note_rows(
-        findings,
-        "head-outside-frame",
-        outside,
-        lambda row: Finding("head-outside-frame", heads.at(row, "gtahead/point"), reported(row)),
-    )
+    findings.add_rows("head-outside-frame", outside, at, reported)

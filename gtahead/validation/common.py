@@ -1,35 +1,16 @@
-"""What checks share: many findings of one code from a mask, and files that change meanwhile."""
+"""What checks share: values that occur twice, and files that change meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gtahead.arrays import Ints
 from gtahead.errors import Where
-from gtahead.findings import EXAMPLES_KEPT, Finding, Findings
-
-
-def note_rows(
-    findings: Findings, code: str, bad: npt.NDArray[Any], tell: Callable[[int], Finding]
-) -> None:
-    """Note a finding for each row that is bad.
-
-    Args:
-        findings: takes them.
-        code: of all of them.
-        bad: (N,) flags, or the rows themselves.
-        tell: gives the finding of a row; asked for the first ones only.
-    """
-    rows = np.flatnonzero(bad) if bad.dtype == np.bool_ else bad
-    if len(rows):
-        examples = (tell(int(row)) for row in rows[:EXAMPLES_KEPT])
-        findings.add_many(code, len(rows), examples)
+from gtahead.findings import Findings
 
 
 @contextmanager

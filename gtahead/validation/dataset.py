@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,9 @@ from gtahead.arrays import Booleans, Columns, Floats, Ints
 from gtahead.dataset import FRAMES, SPLITS, CountPolicy, Dataset, heads_file
 from gtahead.dataset.fingerprints import KINDS, combined, sequence_digests, without_unknown
 from gtahead.errors import GtaheadError, InputError, Where
-from gtahead.findings import Finding, Findings
+from gtahead.findings import Findings
 from gtahead.tables import canonical
 from gtahead.tables.canonical import STATUS_NAMES
-from gtahead.validation.common import note_rows
 
 ODD_RATIO = 4.0
 """Heads are of much the same size: a box so many times larger or smaller than its distance makes
@@ -140,11 +140,8 @@ def _check_sequence(
     if rows is not None and len(index) != rows:  # a file that it doesn't list has been noted
         findings.add("count-differs", Where(file), len(index), f"the manifest says {rows}")
     lost = index < 0
-    note_rows(
-        findings,
-        "head-without-frame",
-        lost,
-        lambda row: Finding("head-without-frame", at(row), str(names[heads["frame_id"][row]])),
+    findings.add_rows(
+        "head-without-frame", lost, at, lambda row: str(names[heads["frame_id"][row]])
     )
     _check_order(index, heads, at, findings)
     sizes = np.stack([frames["width"], frames["height"]], axis=1).astype(np.float64)[index]
@@ -162,19 +159,21 @@ def _check_sequence(
             tally.sources[str(name)] += int((sources == code).sum())
     for column, code in (("num_heads", 2), ("num_ignored", 1), ("num_absent", 0)):
         there = np.bincount(index[(status == code) & ~lost], minlength=len(frames["frame"]))
-        said = np.array(frames[column])
-        note_rows(
-            findings,
-            "count-differs",
-            there != said,
-            lambda row, column=column, there=there, said=said: Finding(  # type: ignore[misc]
-                "count-differs",
-                Where(FRAMES, sequence, frames["frame"][row], field=column),
-                int(said[row]),
-                f"the table of heads has {there[row]}",
-            ),
-        )
+        _compare_counts(sequence, frames, column, there, findings)
     tally.digests[sequence] = _digests(frames, heads, index, status)
+
+
+def _compare_counts(
+    sequence: str, frames: Mapping[str, list[Any]], column: str, there: Ints, findings: Findings
+) -> None:
+    said = np.array(frames[column])
+    findings.add_rows(
+        "count-differs",
+        there != said,
+        lambda row: Where(FRAMES, sequence, frames["frame"][row], field=column),
+        lambda row: int(said[row]),
+        lambda row: f"the table of heads has {there[row]}",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,54 +195,31 @@ def _check_order(index: Ints, heads: Columns, at: _At, findings: Findings) -> No
     ids = heads["head_id"]
     same_frame = index[1:] == index[:-1]
     down = (index[1:] < index[:-1]) | (same_frame & (ids[1:] < ids[:-1]))
-    note_rows(
-        findings,
-        "out-of-order",
-        np.flatnonzero(down) + 1,
-        lambda row: Finding("out-of-order", at(row), detail=f"row {row}"),
-    )
+    rows = np.flatnonzero(down) + 1
+    findings.add_rows("out-of-order", rows, at, detail=lambda row: f"row {row}")
     order = np.lexsort((ids, index)) if down.any() else np.arange(len(ids))
     again = (np.diff(index[order]) == 0) & (np.diff(ids[order]) == 0)
-    note_rows(
-        findings,
-        "duplicate-head",
-        np.sort(order[1:][again]),
-        lambda row: Finding("duplicate-head", at(row), detail=f"row {row}"),
-    )
+    rows = np.sort(order[1:][again])
+    findings.add_rows("duplicate-head", rows, at, detail=lambda row: f"row {row}")
 
 
 def _check_places(
     points: Floats, sizes: Floats, heads: Columns, at: _At, findings: Findings
 ) -> None:
-    note_rows(
-        findings,
-        "not-finite",
-        np.asarray(~np.isfinite(points).all(axis=1)),
-        lambda row: Finding("not-finite", at(row, "x, y")),
-    )
+    lost = np.asarray(~np.isfinite(points).all(axis=1))
+    findings.add_rows("not-finite", lost, partial(at, column="x, y"))
     inside = np.asarray(((points >= 0) & (points < sizes)).all(axis=1), np.bool_)
-    note_rows(
-        findings,
+    findings.add_rows(
         "flag-differs",
         np.asarray(heads["in_frame"], np.bool_) != inside,
-        lambda row: Finding(
-            "flag-differs",
-            at(row, "in_frame"),
-            bool(heads["in_frame"][row]),
-            "x and y say otherwise",
-        ),
+        partial(at, column="in_frame"),
+        lambda row: bool(heads["in_frame"][row]),
+        lambda row: "x and y say otherwise",
     )
     for name, low, high in (("visibility", 0.0, 1.0), ("depth_m", 0.0, np.inf)):
         values = heads[name]
         bad = ~np.isnan(values) & ~((values >= low) & (values <= high))
-        note_rows(
-            findings,
-            "bad-value",
-            bad,
-            lambda row, name=name, values=values: Finding(  # type: ignore[misc]
-                "bad-value", at(row, name), float(values[row])
-            ),
-        )
+        findings.add_rows("bad-value", bad, partial(at, column=name), values.item)
 
 
 def _check_flags(
@@ -255,16 +231,12 @@ def _check_flags(
     status = kinds[heads["status"]]
     inside = np.asarray(((points >= 0) & (points < sizes)).all(axis=1), np.bool_)
     wanted = policy.status(inside, heads["visibility"], heads["occluded"], heads["ignore"])
-    note_rows(
-        findings,
+    findings.add_rows(
         "flag-differs",
         status != wanted,
-        lambda row: Finding(
-            "flag-differs",
-            at(row, "status"),
-            str(heads["status_names"][heads["status"][row]]),
-            f"{policy} makes it {STATUS_NAMES[wanted[row]]}",
-        ),
+        partial(at, column="status"),
+        lambda row: str(heads["status_names"][heads["status"][row]]),
+        lambda row: f"{policy} makes it {STATUS_NAMES[wanted[row]]}",
     )
     return status
 
@@ -280,11 +252,11 @@ def _check_boxes(
     counts = counts[heads["status"]]
 
     def noted(code: str, bad: Booleans) -> None:
-        note_rows(
-            findings,
+        findings.add_rows(
             code,
             bad & counts,
-            lambda row: Finding(code, at(row, "box"), ", ".join(f"{v:g}" for v in boxes[row])),
+            partial(at, column="box"),
+            lambda row: ", ".join(f"{v:g}" for v in boxes[row]),
         )
 
     noted("no-box", ~there)
@@ -297,11 +269,11 @@ def _check_boxes(
     beside = fine & ((points < low) | (points > high)).any(axis=1)
     noted("point-outside-box", beside & ~outside)
     sigmas = np.stack([heads[name] for name in canonical.SIGMA], axis=1)
-    note_rows(
-        findings,
+    findings.add_rows(
         "bad-value",
         np.asarray((sigmas <= 0).any(axis=1)),
-        lambda row: Finding("bad-value", at(row, "sigma"), float(sigmas[row].min())),
+        partial(at, column="sigma"),
+        lambda row: float(sigmas[row].min()),
     )
 
 
@@ -319,16 +291,13 @@ def _check_sizes(
         return
     usual = float(np.median(metres[known]))
     off = known & ((metres > ODD_RATIO * usual) | (metres < usual / ODD_RATIO))
-    note_rows(
-        findings,
+    depths = heads["depth_m"]
+    findings.add_rows(
         "box-size-odd",
         off,
-        lambda row: Finding(
-            "box-size-odd",
-            at(row, "box"),
-            f"{sides[row, 0]:.1f} x {sides[row, 1]:.1f} px",
-            f"{metres[row]:.2f} m at {heads['depth_m'][row]:.1f} m; usual here {usual:.2f} m",
-        ),
+        partial(at, column="box"),
+        lambda row: f"{sides[row, 0]:.1f} x {sides[row, 1]:.1f} px",
+        lambda row: f"{metres[row]:.2f} m at {depths[row]:.1f} m; usual here {usual:.2f} m",
     )
 
 

@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.errors import Where
-from gtahead.findings import Finding, Findings
+from gtahead.findings import Findings
 from gtahead.ingest.model import CapturedFrame, CapturedSequence
 from gtahead.tables.canonical import CAPTURED
-from gtahead.validation.common import note_rows
 
 FASTEST_M_S = 15.0
 """No person runs faster: the world record's top speed is 12.4 m/s."""
@@ -73,13 +72,12 @@ def check_speeds(captured: CapturedSequence, findings: Findings) -> None:
         speed = metres / seconds
     fast = np.flatnonzero(speed > FASTEST_M_S)
 
-    def tell(row: int) -> Finding:
+    def where(row: int) -> Where:
         pair = int(after[row])
         name = captured.frames[int(heads["frame_index"][pair])].frame
-        location = Where(None, captured.name, name, int(heads["head_id"][pair]))
-        return Finding("speed-impossible", location, f"{speed[row]:.0f} m/s")
+        return Where(None, captured.name, name, int(heads["head_id"][pair]))
 
-    note_rows(findings, "speed-impossible", fast, tell)
+    findings.add_rows("speed-impossible", fast, where, lambda row: f"{speed[row]:.0f} m/s")
 
 
 def check_counts(captured: CapturedSequence, in_frame: Booleans, findings: Findings) -> None:
@@ -92,16 +90,12 @@ def check_counts(captured: CapturedSequence, in_frame: Booleans, findings: Findi
     step = np.abs(np.diff(counts))
     limit = np.maximum(JUMP_HEADS, JUMP_SHARE * np.maximum(counts[1:], counts[:-1]))
     usual = np.diff(numbers) == np.median(np.diff(numbers))  # over a gap anything may happen
-    note_rows(
-        findings,
+    findings.add_rows(
         "count-jump",
         (step > limit) & usual,
-        lambda row: Finding(
-            "count-jump",
-            Where(None, captured.name, captured.frames[row + 1].frame),
-            int(counts[row + 1]),
-            f"{counts[row]} in the frame before",
-        ),
+        lambda row: Where(None, captured.name, captured.frames[row + 1].frame),
+        lambda row: int(counts[row + 1]),
+        lambda row: f"{counts[row]} in the frame before",
     )
 
 

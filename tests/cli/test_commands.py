@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import gtahead, make_sequence, spawn_gtahead
+from helpers import gtahead, make_sequence, run_code, spawn_gtahead
 
 import gtahead as library
 
@@ -40,6 +40,28 @@ def test_every_command_has_a_help_and_imports_late(name: str) -> None:
     assert "Usage: gtahead " + name in done.stdout
     assert "--debug" in done.stdout
     assert "--json" in done.stdout
+
+
+def test_the_main_job_imports_no_pandas(tmp_path: Path, tiny_captures: Path) -> None:
+    """pyarrow's own conversions would import it, in every process, for most of a second."""
+    pytest.importorskip("pandas")
+    code = f"""
+import sys
+from gtahead.cli import _exit_code
+def run(*words): assert _exit_code([*words, "--quiet"]) == 0, words
+run("build", "--raw", {str(tiny_captures)!r}, "--out", "data", "--images", "none", "--workers", "1")
+run("annotate", "data", "--boxes", "knn", "--workers", "1")
+run("validate", "data", "--workers", "1")
+for name in ("coco", "points-csv", "huggingface"):
+    run("export", "data", "--format", name, "--out", name, "--images", "none", "--workers", "1")
+    run("build", "--raw", name, "--out", f"again-{{name}}", "--workers", "1", "--images", "none")
+run("benchmark", "--template", "--data", "data", "--out", "p.json")
+run("info", "data")
+print([name for name in ("pandas", "torch", "datasets") if name in sys.modules])
+"""
+    done = run_code(code, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1] == "[]"
 
 
 def test_version() -> None:

@@ -141,3 +141,13 @@ def test_broken_parquet_is_named(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "t.parquet").write_bytes(data)
     with pytest.raises(InputError, match="not readable as Parquet"):
         read_parquet(tmp_path / "t.parquet", KINDS, "t.parquet")
+
+
+def test_parquet_that_would_fill_the_memory_is_named(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.table({"x": np.zeros(1_000_001)})
+    parquet.write_table(table, tmp_path / "t.parquet", compression="zstd")
+    with pytest.raises(InputError, match=r"not readable as Parquet.*1,000,001 values"):
+        read_parquet(tmp_path / "t.parquet", KINDS, "t.parquet")

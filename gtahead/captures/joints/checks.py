@@ -11,7 +11,7 @@ import numpy as np
 from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.captures.joints.model import HeadJoints
 from gtahead.errors import Where
-from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
+from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, camera_axes, focal_px, project
 from gtahead.ingest.names import frame_name
 from gtahead.ingest.rows import MAX_PX
@@ -124,21 +124,17 @@ def drop_broken_heads(
     bound = np.maximum(np.maximum(np.abs(top), np.abs(center)), np.abs(neck))
     wrong = np.any(off > 2.5 * printed_step(bound), axis=1)  # NaN compares as fine
     if wrong.any():
-        shown = np.flatnonzero(wrong)[:EXAMPLES_KEPT]
-        examples = [
-            Finding(
-                "joints-disagree",
-                replace(
-                    where,
-                    frame=frame_name(int(heads.top.frame[row])),
-                    head=int(heads.top.person[row]),
-                    field=f"line {heads.top.lines[row]}",
-                ),
-                f"{np.linalg.norm(off[row]):.3f} m",
-            )
-            for row in map(int, shown)
-        ]
-        findings.add_many("joints-disagree", int(wrong.sum()), examples)
+        findings.add_rows(
+            "joints-disagree",
+            wrong,
+            lambda row: replace(
+                where,
+                frame=frame_name(int(heads.top.frame[row])),
+                head=int(heads.top.person[row]),
+                field=f"line {heads.top.lines[row]}",
+            ),
+            lambda row: f"{np.linalg.norm(off[row]):.3f} m",
+        )
         ledger.heads.drop("joints-disagree", int(wrong.sum()))
         lost |= set(map(int, heads.top.frame[wrong]))
     return heads.take(np.flatnonzero(~wrong))
@@ -176,13 +172,17 @@ def frames_that_misfit(
         2 * np.bincount(of_frame, wrong[labelled], len(numbers))
         > np.bincount(of_frame, minlength=len(numbers))
     ]
-    examples = []
-    for number in map(int, bad[:EXAMPLES_KEPT]):
+
+    def value(number: int) -> str:
         mine = off[(heads.top.frame == number) & np.isfinite(off)]
-        value = f"{np.median(mine):.0f} px" if len(mine) else "behind the camera"
-        position = replace(where, frame=frame_name(number))
-        examples.append(Finding("projection-differs", position, value))
-    findings.add_many("projection-differs", len(bad), examples)
+        return f"{np.median(mine):.0f} px" if len(mine) else "behind the camera"
+
+    findings.add_each(
+        "projection-differs",
+        bad.tolist(),
+        lambda number: replace(where, frame=frame_name(number)),
+        value,
+    )
     return dict.fromkeys(map(int, bad), "projection-differs")
 
 

@@ -19,7 +19,7 @@ from gtahead.captures.joints.model import (
     clean_flags,
 )
 from gtahead.errors import InputError, Where
-from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
+from gtahead.findings import Finding, Findings, Ledger
 from gtahead.geometry import Camera
 from gtahead.ingest.model import BrokenSequence
 from gtahead.ingest.names import frame_name
@@ -143,15 +143,12 @@ def _book_negative_frames(
     frames = table.columns[layout.ids[0]]
     fine: Booleans = (frames >= 0) & (frames < 10**MAX_DIGITS)
     rows = np.flatnonzero(kept & ~fine)
-    examples = [
-        Finding(
-            "bad-number",
-            replace(where, field=f"line {table.lines[row]}, {layout.ids[0]}"),
-            int(frames[row]),
-        )
-        for row in rows[:EXAMPLES_KEPT]
-    ]
-    findings.add_many("bad-number", len(rows), examples)
+    findings.add_rows(
+        "bad-number",
+        rows,
+        lambda row: replace(where, field=f"line {table.lines[row]}, {layout.ids[0]}"),
+        lambda row: int(frames[row]),
+    )
     ledger.heads.came += len(rows)
     ledger.heads.drop("bad-number", len(rows))
     return fine
@@ -196,17 +193,15 @@ def _note_lost_rows(
     lost.pop(last_line, None)
     for code in ("ragged-row", "bad-number"):
         found = [finding for kind, finding in lost.values() if kind == code]
-        findings.add_many(code, len(found), found[:EXAMPLES_KEPT])
+        findings.add_many(code, len(found), found)
         ledger.heads.came += len(found)
         ledger.heads.drop(code, len(found))
     odd = [fault for fault in table.odd_cells if fault.line != last_line]
-    findings.add_many(
+    findings.add_each(
         "bad-value",
-        len(odd),
-        [
-            Finding("bad-value", replace(where, field=f"line {f.line}, {f.column}"), f.text)
-            for f in odd[:EXAMPLES_KEPT]
-        ],
+        odd,
+        lambda fault: replace(where, field=f"line {fault.line}, {fault.column}"),
+        lambda fault: fault.text,
     )
 
 
@@ -257,12 +252,11 @@ def cameras_of(
         row = int(rows[int(np.argmax(other))])
         frame, line = frame_name(int(frames[row])), f"line {lines[row]}"
         position = replace(file.where, frame=frame, field=line)
-        findings.add_many("camera-differs", int(other.sum()), [Finding("camera-differs", position)])
+        findings.add("camera-differs", position, total=int(other.sum()))
     if len(known) < len(labelled):
         number = int(np.setdiff1d(labelled, known)[0])
         position = replace(file.where, frame=frame_name(number))
-        total = len(labelled) - len(known)
-        findings.add_many("camera-unknown", total, [Finding("camera-unknown", position)])
+        findings.add("camera-unknown", position, total=len(labelled) - len(known))
     shared: dict[tuple[float, ...], Camera] = {}
     cameras = {}
     for number, row in zip(map(int, known), rows[first], strict=True):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gtahead.arrays import Columns, Floats, Ints
 from gtahead.errors import Where
-from gtahead.findings import EXAMPLES_KEPT, Finding, Findings, Ledger
+from gtahead.findings import Findings, Ledger
 from gtahead.ingest.names import frame_name
 
 HEAD_TOP, HEAD_CENTER, NECK = 0, 1, 2
@@ -114,14 +114,11 @@ def heads_of(
     ledger.heads.came += len(everyone) + len(tops) - len(with_head)
     headless = everyone[_places(with_head, everyone) < 0]
     if len(headless):
-        shown = [
-            Finding(
-                "no-head-joint",
-                Where(where.file, where.sequence, frame_name(int(frame)), int(person)),
-            )
-            for frame, person in headless[:EXAMPLES_KEPT]
-        ]
-        findings.add_many("no-head-joint", len(headless), shown)
+        findings.add_each(
+            "no-head-joint",
+            headless.tolist(),
+            lambda one: Where(where.file, where.sequence, frame_name(one[0]), one[1]),
+        )
         ledger.heads.drop("no-head-joint", len(headless))
         lost |= set(map(int, headless[:, 0]))
     return HeadJoints(tops, _beside(tops, joints, HEAD_CENTER), _beside(tops, joints, NECK))
@@ -182,6 +179,5 @@ def clean_flags(
     odd = np.flatnonzero(wrong & (numbers != -1) & ~np.isnan(numbers))
     if len(odd):
         location = Where(where.file, where.sequence, field=name)
-        example = Finding("bad-value", location, float(numbers[odd[0]]))
-        findings.add_many("bad-value", len(odd), [example])
+        findings.add("bad-value", location, float(numbers[odd[0]]), total=len(odd))
     return np.where(wrong, -1, np.nan_to_num(numbers)).astype(np.int8)

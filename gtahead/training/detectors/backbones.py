@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.models import ResNet
 
-from gtahead.errors import InputError, ResourceError, UsageError, Where
+from gtahead.errors import InputError, ResourceError, UsageError, Where, first_line
 from gtahead.training.weights import load_weights
 
 DOWNLOAD = "download"
@@ -93,7 +93,7 @@ def _load(net: nn.Module, path: Path) -> None:
         raise InputError(
             "not a file of weights that torch can read safely",
             where=Where(str(path)),
-            value=str(error).splitlines()[0],
+            value=first_line(error),
             remedy="give a state_dict that was saved with torch.save",
         ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
@@ -101,9 +101,7 @@ def _load(net: nn.Module, path: Path) -> None:
         missing = net.load_state_dict(state, strict=False).missing_keys
     except (RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
-            "the weights are of another network",
-            where=Where(str(path)),
-            value=str(error).splitlines()[0],
+            "the weights are of another network", where=Where(str(path)), value=first_line(error)
         ) from error
     lacking = [key for key in missing if not key.startswith("fc.")]
     if lacking:
