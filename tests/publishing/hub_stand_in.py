@@ -72,7 +72,8 @@ class Hub:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def __enter__(self) -> Hub:
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        # Looks often whether to shut down: each test waits for it.
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,6 +96,8 @@ class Hub:
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer is one packet: two would wait for each other
+        disable_nagle_algorithm = True
 
         def log_message(self, *_: object) -> None:
             return
