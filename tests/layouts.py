@@ -103,7 +103,7 @@ def joints_of(body: Body) -> list[Vector]:
     return [body.top, body.bone, body.neck, *below]
 
 
-def crowd(seed: int = 3, frames: int = 4) -> Scene:
+def crowd(seed: int = 3, frames: int = 4, size_wh: tuple[int, int] = FULL) -> Scene:
     """Forty people before a camera near the middle of the map; they stroll; frame 2 is empty."""
     random = np.random.default_rng(seed)
     camera = Camera(50.0, (203.25, -830.5, 31.75), (-14.0, 0.0, 37.5))
@@ -122,7 +122,12 @@ def crowd(seed: int = 3, frames: int = 4) -> Scene:
             if number == 2
             else [Body(p, t + step, n + step, int(p % 5 == 0)) for p, t, n in starts]
         )
-    return Scene([camera] * frames, people)
+    return Scene([camera] * frames, people, size_wh)
+
+
+def small_crowd() -> Scene:
+    """The same in small images, for tests of what isn't seen in them."""
+    return crowd(size_wh=(320, 180))
 
 
 def read(root: Path) -> tuple[CapturedSequence, Findings, Ledger]:

@@ -15,7 +15,7 @@ import pytest
 from helpers import gtahead, image
 from hypothesis import given
 from hypothesis import strategies as st
-from layouts import GROUND, UNIX, Body, Scene, axes, crowd, read, see
+from layouts import GROUND, UNIX, Body, Scene, axes, crowd, read, see, small_crowd
 
 from gtahead import Dataset
 from gtahead.annotation.ground import BONE_HEIGHT_M
@@ -159,7 +159,7 @@ def test_layers_are_put_together(tmp_path: Path) -> None:
 def test_layers_that_cant_be_put_together(
     tmp_path: Path, damage: Callable[[Path], object], message: str
 ) -> None:
-    root = layouts.write_gcc(tmp_path, crowd(), part="part_3_1")
+    root = layouts.write_gcc(tmp_path, small_crowd(), part="part_3_1")
     for number in range(4):
         shot = root / "part_3_1" / str(UNIX + number)
         for name in ("_1.bmp", "_0.bmp", ".raw"):
@@ -334,13 +334,13 @@ def _write(name: str, data: bytes) -> Callable[[Path], object]:
         (_write(f"{SHOT}/part_0.raw", b"\x01" * 99), "warning bad-stencil", 4),
         (lambda r: (r / SHOT / "part_0.raw").unlink(), "warning bad-stencil", 4),
         (lambda r: (r / SHOT / "part_0_1.bmp").unlink(), "error image-missing", 3),
-        (_write(f"{SHOT}/part_0_1.bmp", image(2, (640, 360), ".bmp")), "error wrong-size", 3),
+        (_write(f"{SHOT}/part_0_1.bmp", image(2, (640, 352), ".bmp")), "error wrong-size", 3),
     ],
 )
 def test_a_part_with_something_broken(
     tmp_path: Path, damage: Callable[[Path], object], message: str, left: int
 ) -> None:
-    root = layouts.write_gcc(tmp_path, crowd())
+    root = layouts.write_gcc(tmp_path, small_crowd())
     damage(root)
     done = build(root)
     assert done.code == (3 if left < 4 else 0), done.err
@@ -456,7 +456,7 @@ def _edit_json(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], o
 def test_a_scene_with_something_broken(
     tmp_path: Path, damage: Callable[[Path], object], message: str, left: int
 ) -> None:
-    root = layouts.write_gcc_scene(tmp_path, crowd())
+    root = layouts.write_gcc_scene(tmp_path, small_crowd())
     damage(root / "scene_3_1")
     done = build(root)
     assert done.code == (3 if message.startswith("error") else 0), done.err
@@ -466,7 +466,7 @@ def test_a_scene_with_something_broken(
 
 @pytest.mark.parametrize("size", [0, 100, 300])
 def test_mats_that_are_damaged(tmp_path: Path, size: int) -> None:
-    root = layouts.write_gcc_scene(tmp_path, crowd(), mats=True)
+    root = layouts.write_gcc_scene(tmp_path, small_crowd(), mats=True)
     path = root / "scene_3_1" / "mats" / f"{UNIX}.mat"
     path.write_bytes(path.read_bytes()[:size])
     done = build(root)
@@ -483,7 +483,7 @@ def test_mats_of_another_shape_are_refused(
 ) -> None:
     from scipy import io
 
-    root = layouts.write_gcc_scene(tmp_path, crowd(), mats=True)
+    root = layouts.write_gcc_scene(tmp_path, small_crowd(), mats=True)
     path = root / "scene_3_1" / "mats" / f"{UNIX}.mat"
     pair = np.dtype([("location", "O"), ("number", "O")])
     io.savemat(path, {"image_info": np.array((location, np.array([[number]])), pair)})
@@ -493,7 +493,7 @@ def test_mats_of_another_shape_are_refused(
 
 
 def test_labels_that_are_a_folder_cost_their_frame_alone(tmp_path: Path) -> None:
-    root = layouts.write_gcc_scene(tmp_path, crowd())
+    root = layouts.write_gcc_scene(tmp_path, small_crowd())
     path = root / "scene_3_1" / "jsons" / f"{UNIX}.json"
     path.unlink()
     path.symlink_to("nowhere.json")

@@ -13,7 +13,7 @@ import layouts
 import numpy as np
 import pytest
 from helpers import gtahead
-from layouts import Scene, crowd, read, see
+from layouts import Scene, crowd, read, see, small_crowd
 
 from gtahead import Dataset
 
@@ -24,7 +24,7 @@ FIRST = "data/pier/0000000000.json"
 @pytest.fixture(scope="module")
 def crowd_captures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Captures of `crowd`; nobody writes into them."""
-    return layouts.write_gta_event(tmp_path_factory.mktemp("crowd"), crowd())
+    return layouts.write_gta_event(tmp_path_factory.mktemp("crowd"), small_crowd())
 
 
 def build(root: Path) -> Any:
@@ -100,7 +100,7 @@ def _location(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], No
     ],
 )  # fmt: skip
 def test_no_camera_no_heads(tmp_path: Path, damage: Callable[[Path], object], code: str) -> None:
-    root = layouts.write_gta_event(tmp_path, crowd())
+    root = layouts.write_gta_event(tmp_path, small_crowd())
     damage(root)
     done = build(root)
     assert done.code == 1
@@ -137,7 +137,7 @@ def _frame(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]
         (lambda r: (r / FIRST).rename(r / "data/pier/0000000000.JSON"), "", 4, 120),
         (lambda r: (r / FIRST).with_suffix(".tiff").rename(r / "data/pier/0000000000.tif"), "", 4, 120),
         (lambda r: (r / "data/pier/0000000000-stencil.tiff").write_bytes(
-            bytes(cv2.imencode(".tiff", np.zeros((1080, 1920), np.float32))[1])),
+            bytes(cv2.imencode(".tiff", np.zeros((180, 320), np.float32))[1])),
          "warning bad-stencil", 4, 120),
         (lambda r: (r / "data/pier/0000000000-stencil.tiff").write_bytes(b"II*"),
          "warning bad-stencil", 4, 120),
