@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 from gtahead import storage
@@ -19,7 +20,21 @@ FORMAT_READERS = Registry(
     lambda: {name: one.reader for name, one in FORMATS.items() if one.reader is not None}, Reader
 )
 
-READERS = Registry(lambda: {**CAPTURE_READERS, **FORMAT_READERS}, Reader)
+
+class _Readers(Mapping[str, Reader]):
+    """Captures' readers, then formats': these are loaded only if one of them is asked for."""
+
+    def __getitem__(self, name: str) -> Reader:
+        return (CAPTURE_READERS if name in CAPTURE_READERS else FORMAT_READERS)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(CAPTURE_READERS, FORMAT_READERS)
+
+    def __len__(self) -> int:
+        return len(CAPTURE_READERS) + len(FORMAT_READERS)
+
+
+READERS: Mapping[str, Reader] = _Readers()
 """Readers by the name that `--from` takes."""
 
 
@@ -40,7 +55,7 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
     location = Where(str(root))
     if wanted in BY_NAME:
         raise _refusal(BY_NAME[wanted], location)
-    if wanted not in ("auto", *READERS):
+    if wanted != "auto" and wanted not in READERS:
         raise UsageError("unknown capture format", value=wanted, remedy=f"one of {_listed()}")
     if not root.is_dir():
         what = "not a folder" if root.exists() else "no such folder"

@@ -13,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2  # noqa: F401 - as PIL, for the workers
 import numpy as np
+from PIL import Image
 
 from gtahead import storage
 from gtahead.annotation import lift_points
@@ -40,6 +42,8 @@ from gtahead.readers import READERS
 from gtahead.storage import crash_point
 from gtahead.tables import canonical
 from gtahead.tables.canonical import ABSENT, COUNTED, IGNORED
+
+Image.preinit()  # before workers are forked from who imports this, not in each of them
 
 
 def build_sequence(task: UnitTask) -> SequenceRecord:

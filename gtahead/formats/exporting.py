@@ -22,7 +22,7 @@ from gtahead.arrays import Progress
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, ResourceError, UsageError, Where, as_size
 from gtahead.findings import Ledger
-from gtahead.formats import FORMATS
+from gtahead.formats import FORMATS, known  # noqa: F401 - known: before workers are forked
 from gtahead.formats.base import CHUNKS, Batch, ExportFrame, Format, Options, Summary
 from gtahead.formats.batches import (
     BatchPlan,
