@@ -43,15 +43,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             forkserver.ensure_running()
 
 
-@pytest.fixture(autouse=True)
-def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def one_worker() -> Iterator[None]:
     """Where a test doesn't say how many workers, there are none: starting two takes seconds.
 
     Commands that are run as processes of their own keep the default, one worker a core.
     """
     from gtahead.parallel import pool
 
-    monkeypatch.setattr(pool, "default_workers", lambda: 1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pool, "default_workers", lambda: 1)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import Outcome, image, spawn_gtahead
+from helpers import Outcome, gtahead, image, spawn_gtahead
 
+import gtahead as library
+from gtahead.detectors import DETECTORS
 from gtahead.errors import ResourceError
 from gtahead.formats import FORMATS, Format
 from gtahead.plugins import Registry
@@ -66,29 +68,39 @@ def world(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             data = image(seed=10 * number + ord(name))
             (folder / f"{number}.jpg").write_bytes(data)
         (folder / "dots.txt").write_text("0 10.5 20\n0 30 21.25\n1 11 9\n9 1 1\n")
-    built = run(plugin, "build", "--raw", "captures", cwd=here)
+    built = run(plugin, "build", "--raw", "captures", "--workers", 2, cwd=here)
     assert built.code == 3, built.err  # a head of no frame is set aside, by name
     assert "head-without-frame: a/dots.txt > sequence a" in built.err
     return here
 
 
 def test_a_reader_of_another_package(plugin: Path, world: Path) -> None:
-    import gtahead
-
-    heads = gtahead.Dataset.open(world / "dataset").heads("a")
+    heads = library.Dataset.open(world / "dataset").heads("a")
     assert heads["x"].tolist() == [10.5, 30.0, 11.0]
-    named = run(plugin, "build", "--raw", "captures", "--from", "dots", "--out", "d2", cwd=world)
+    build = ("build", "--raw", "captures", "--workers", 1)
+    named = run(plugin, *build, "--from", "dots", "--out", "d2", cwd=world)
     assert named.code == 3, named.err
     (world / "captures" / "b" / "dots.txt").rename(world / "kept")
     (world / "captures" / "b" / "dots.txt").write_text("0 10.5\n")
-    broken = run(plugin, "build", "--raw", "captures", "--out", "d3", cwd=world)
+    broken = run(plugin, *build, "--out", "d3", cwd=world)
     (world / "kept").replace(world / "captures" / "b" / "dots.txt")
     assert broken.code == 3
     assert "bad-labels-file: b/dots.txt" in broken.err
 
 
 def test_a_format_of_another_package(plugin: Path, world: Path) -> None:
-    done = run(plugin, "export", "--format", "pairs", "--allow-lossy", "--out", "p", cwd=world)
+    done = run(
+        plugin,
+        "export",
+        "--format",
+        "pairs",
+        "--allow-lossy",
+        "--out",
+        "p",
+        "--workers",
+        1,
+        cwd=world,
+    )
     assert done.code == 0, done.err
     lines = "".join(p.read_text() for p in sorted((world / "p").glob("*.pairs"))).splitlines()
     assert "a/000000 10.50,20.00 30.00,21.25" in lines
@@ -97,11 +109,17 @@ def test_a_format_of_another_package(plugin: Path, world: Path) -> None:
     assert "pairs" in listed.out
 
 
-def test_a_detector_of_another_package(plugin: Path, world: Path) -> None:
+def test_a_detector_of_another_package(
+    plugin: Path, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, which may have torch already."""
+    monkeypatch.syspath_prepend(plugin)
+    monkeypatch.setattr(DETECTORS, "_entries", None)  # looks for plug-ins again
     settings = ["--set", "crop_wh=[64, 64]", "--set", "epochs=2", "--set", "warmup=0"]
-    done = run(plugin, "train", "--detector", "mean-count", "--out", "run", *settings, cwd=world)
+    where = (world / "dataset", "--out", tmp_path / "run")
+    done = gtahead("train", *where, "--detector", "mean-count", *settings)
     assert done.code == 0, done.err
-    assert (world / "run" / "model.pt").exists()
+    assert (tmp_path / "run" / "model.pt").exists()
 
 
 POINT = "[gtahead.formats]\n{name} = bad_tool:BAD\n"
@@ -164,9 +182,7 @@ def test_a_box_rule(world: Path, tmp_path: Path) -> None:
     shutil.copytree(world / "dataset", tmp_path / "data")
     done = run_copy(copy, "annotate", "data", "--boxes", "share:share=0.25", cwd=tmp_path)
     assert done.code == 0, done.err
-    import gtahead
-
-    boxes = next(iter(gtahead.Dataset.open(tmp_path / "data"))).boxes_xyxy
+    boxes = next(iter(library.Dataset.open(tmp_path / "data"))).boxes_xyxy
     assert (boxes[:, 2:] - boxes[:, :2]).tolist() == [[12.0, 12.0]] * 2
 
 

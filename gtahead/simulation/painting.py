@@ -21,11 +21,10 @@ from gtahead.simulation import faces
 from gtahead.simulation.bodies import ACROSS, PARTS, Seen
 from gtahead.simulation.light import Light
 from gtahead.simulation.people import BAG, HAIR, HAT, SHOES, SKIN, TOP, TROUSERS, People
-from gtahead.simulation.props import BASE_M, HEIGHT_M, Shape
+from gtahead.simulation.props import BASE_M, HEIGHT_M, SUBPIXEL, Shape, fixed_point
 
 Image = npt.NDArray[np.uint8]
 
-_SUBPIXEL = 4  # binary digits of OpenCV's fixed-point coordinates
 _FEATURES_BGR = (38.0, 42.0, 60.0)  # eyes, brows, mouth
 
 _TONES = 9
@@ -89,10 +88,10 @@ def _stencil(
     for person, shape in _far_first(seen, shapes):
         if shape is not None:
             for face in shape.faces:
-                cv2.fillConvexPoly(ids, _fixed(face.outline), 0, cv2.LINE_8, _SUBPIXEL)
+                cv2.fillConvexPoly(ids, face.fixed_outline, 0, cv2.LINE_8, SUBPIXEL)
             continue
         for part in reach[person]:
-            cv2.fillConvexPoly(ids, outlines[person, part], bodies, cv2.LINE_8, _SUBPIXEL)
+            cv2.fillConvexPoly(ids, outlines[person, part], bodies, cv2.LINE_8, SUBPIXEL)
         centre, semi = seen.heads_xy[person], seen.semi_axes[person]
         whole[person] = _paint_head_id(ids, centre, semi, int(heads[person]))
     return ids, whole
@@ -109,12 +108,6 @@ def _far_first(seen: Seen, shapes: Sequence[Shape]) -> Iterator[tuple[int, Shape
         yield -1, shape
 
 
-def _fixed(points_xy: Floats) -> npt.NDArray[np.int32]:
-    """Return pixels in OpenCV's fixed-point coordinates, which count from the centre of a pixel."""
-    scaled = np.round((points_xy - 0.5) * 2**_SUBPIXEL)
-    return np.asarray(np.clip(scaled, -(2**24), 2**24), np.int32)
-
-
 def _outlines(seen: Seen, size_wh: tuple[int, int]) -> tuple[npt.NDArray[np.int32], list[Ints]]:
     """Return the bodies' outlines in fixed point, and those parts that can be in the image."""
     low, high = seen.bodies.min(axis=2), seen.bodies.max(axis=2)
@@ -122,7 +115,7 @@ def _outlines(seen: Seen, size_wh: tuple[int, int]) -> tuple[npt.NDArray[np.int3
     # What isn't there, such as a bag, has no width.
     ends = np.abs(seen.bodies[:, :, (0, 7)] - seen.bodies[:, :, (3, 4)]).sum(axis=3)
     inside &= ends.max(axis=2) > 0.05
-    return _fixed(seen.bodies), [np.flatnonzero(row) for row in inside]
+    return fixed_point(seen.bodies), [np.flatnonzero(row) for row in inside]
 
 
 def _paint_head_id(ids: npt.NDArray[np.int32], centre: Floats, semi: Floats, value: int) -> int:
@@ -194,7 +187,7 @@ class _PeoplePainter:
         self._sun = np.array([light.to_sun @ right, light.to_sun @ up, -(light.to_sun @ forward)])
         sunny = float(light.sun.max()) > 0
         bodies = _shaded(seen.bodies, float(self._sun[0]) if sunny else 0.0)
-        self._outlines = _fixed(bodies)
+        self._outlines = fixed_point(bodies)
         first, last = bodies[:, :, 0, 0] - bodies[:, :, 0, 3], bodies[:, :, 0, 4]
         width = np.maximum(
             np.hypot(first[..., 0], first[..., 1]),
@@ -242,7 +235,7 @@ class _PeoplePainter:
             for number, tone in enumerate(_TONES_FOR[tones[part]]):
                 outline = self._outlines[person, part, tone if number else 0]
                 colour = colours[part][tone]
-                cv2.fillConvexPoly(self._image, outline, colour, cv2.LINE_AA, _SUBPIXEL)
+                cv2.fillConvexPoly(self._image, outline, colour, cv2.LINE_AA, SUBPIXEL)
         self._paint_head(person)
 
     def _paint_head(self, person: int) -> None:
@@ -326,7 +319,7 @@ def _paint_shape(image: Image, shape: Shape, light: Light) -> None:
             lit = np.ones(3)
         colour = np.array(face.albedo) * lit * (1 - haze) + light.horizon * haze
         bgr = np.clip(colour, 0, 255).tolist()
-        cv2.fillConvexPoly(image, _fixed(face.outline), bgr, cv2.LINE_AA, _SUBPIXEL)
+        cv2.fillConvexPoly(image, face.fixed_outline, bgr, cv2.LINE_AA, SUBPIXEL)
 
 
 _CONTACT = 0.45  # darkness under feet
@@ -397,5 +390,5 @@ def _fill_ground(
     limits = np.array([mask.shape[1], mask.shape[0]])
     before &= (np.nanmin(pixels, axis=1, initial=1e9) < limits).all(axis=1)
     values = np.round(255 * darkness[before]).astype(int).tolist()
-    for outline, value in zip(_fixed(pixels[before]), values, strict=True):
-        cv2.fillConvexPoly(mask, outline, value, cv2.LINE_AA, _SUBPIXEL)
+    for outline, value in zip(fixed_point(pixels[before]), values, strict=True):
+        cv2.fillConvexPoly(mask, outline, value, cv2.LINE_AA, SUBPIXEL)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from gtahead.arrays import Floats
 from gtahead.geometry import Camera, focal_px, project
@@ -41,6 +43,15 @@ class Prop:
     colour: Colour
 
 
+SUBPIXEL = 4  # binary digits of OpenCV's fixed-point coordinates
+
+
+def fixed_point(points_xy: Floats) -> npt.NDArray[np.int32]:
+    """Return pixels in OpenCV's fixed-point coordinates, which count from the centre of a pixel."""
+    scaled = np.round((points_xy - 0.5) * 2**SUBPIXEL)
+    return np.asarray(np.clip(scaled, -(2**24), 2**24), np.int32)
+
+
 @dataclass(frozen=True)
 class Face:
     """A flat, convex piece of a thing: (k, 2) pixels, its albedo and its outward normal.
@@ -52,6 +63,11 @@ class Face:
     albedo: Colour
     normal: Floats
     glows: bool = False
+
+    @cached_property
+    def fixed_outline(self) -> npt.NDArray[np.int32]:
+        """The outline in fixed point: it's painted several times."""
+        return fixed_point(self.outline)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ class Scene:
         self.light: Light = light_of(
             plan.weather, plan.hour, plan.bearing, np.array(positions).reshape(-1, 2)
         )
+        self._shapes: tuple[Camera, list[Shape]] | None = None  # of the last camera
         self.people: People = self._crowd()
         self._drawn: list[tuple[Piece, Piece]] = []  # of rain and noise, by frame
 
@@ -82,8 +83,12 @@ class Scene:
         return look(people, self.ground, camera, self.plan.size_wh, frame / FPS)
 
     def shapes(self, frame: int) -> list[Shape]:
-        """Return the things of a frame."""
-        return look_at_props(self.props, self.ground, self.camera(frame), self.plan.size_wh)
+        """Return the things of a frame, which look the same while the camera stands still."""
+        camera = self.camera(frame)
+        if self._shapes is None or self._shapes[0] != camera:
+            shapes = look_at_props(self.props, self.ground, camera, self.plan.size_wh)
+            self._shapes = camera, shapes
+        return self._shapes[1]
 
     def _crowd(self) -> People:
         """Find the people who leave the target number of heads in sight."""

@@ -348,6 +348,7 @@ def test_only_heatmaps_become_onnx(mixed_set: Path, mixed_run: Path, tmp_path: P
     assert not (tmp_path / "model.onnx").exists()
 
 
+@pytest.mark.slow  # torch takes long to export
 def test_onnx_gives_what_torch_gives(mixed_run: Path, tmp_path: Path) -> None:
     import onnxruntime
 
