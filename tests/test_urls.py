@@ -219,7 +219,7 @@ def _file(store: Any, data: bytes) -> Any:
 
 def test_every_command_names_urls(store: Any, captures: Path) -> None:
     for words in (
-        ["simulate", "--out", "memory://drawn", "--no-images", "--heads", "0:9"],
+        ["simulate", "--out", "memory://drawn", "--no-images", "--heads", "0:9", "--size", "64x64"],
         ["build", "--raw", "memory://raw", "--out", "memory://set"],
         ["view", "memory://set", "--out", "memory://view.png"],
         ["report", "memory://set", "--html", "memory://report.html"],

@@ -17,10 +17,9 @@ from gtahead.simulation import Preset
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def target(tiny_captures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluate")
-    simulate(folder / "capture", images=False, seed=11)
-    build(folder / "capture", folder / "set", images="none")
+    build(tiny_captures, folder / "set", images="none")
     return folder / "set"
 
 
@@ -73,8 +72,10 @@ def test_every_head_falls_into_one_band(target: Path) -> None:
             assert set(reported["by"][quantity]) <= {name for name, _, _ in bands_of(quantity)}
 
 
-def test_it_does_not_matter_which_boxes_stand(target: Path, tmp_path: Path) -> None:
-    build(target.parent / "capture", tmp_path / "set", images="none", boxes="fixed")
+def test_it_does_not_matter_which_boxes_stand(
+    target: Path, tiny_captures: Path, tmp_path: Path
+) -> None:
+    build(tiny_captures, tmp_path / "set", images="none", boxes="fixed")
     assert evaluate(tmp_path / "set").rules == evaluate(target).rules
 
 

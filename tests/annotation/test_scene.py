@@ -5,20 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from gtahead import Dataset, build, simulate
-
-
-@pytest.fixture(scope="module")
-def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("labels") / "capture"
-    simulate(folder, images=False, seed=3)
-    return folder
+from gtahead import Dataset, build
 
 
-def test_every_head_has_sigmas_by_its_box(capture: Path, tmp_path: Path) -> None:
-    build(capture, tmp_path / "out", images="none")
+def test_every_head_has_sigmas_by_its_box(tiny_captures: Path, tmp_path: Path) -> None:
+    build(tiny_captures, tmp_path / "out", images="none")
     dataset = Dataset.open(tmp_path / "out")
     assert dataset.manifest.document["options"]["sigma"] == "box:ratio=0.25"
     frames = list(dataset)
@@ -29,9 +21,13 @@ def test_every_head_has_sigmas_by_its_box(capture: Path, tmp_path: Path) -> None
         np.testing.assert_allclose(frame.sigmas_xy, wanted, atol=1 / 512)
 
 
-def test_the_sigma_rule_changes_labels_and_nothing_else(capture: Path, tmp_path: Path) -> None:
-    first = build(capture, tmp_path / "a", images="none").manifest["fingerprints"]
-    second = build(capture, tmp_path / "b", images="none", sigma="fixed:7").manifest["fingerprints"]
+def test_the_sigma_rule_changes_labels_and_nothing_else(
+    tiny_captures: Path, tmp_path: Path
+) -> None:
+    first = build(tiny_captures, tmp_path / "a", images="none").manifest["fingerprints"]
+    second = build(tiny_captures, tmp_path / "b", images="none", sigma="fixed:7").manifest[
+        "fingerprints"
+    ]
     assert first["points"] == second["points"]
     assert first["images"] == second["images"]
     assert first["labels"]["all"] != second["labels"]["all"]

@@ -12,6 +12,7 @@ import pytest
 from helpers import but_slow, gtahead, manifest, spawn_gtahead
 
 from gtahead import Dataset, InputError, UsageError, annotate, build, simulate, storage
+from gtahead.simulation import Preset
 
 RULES = [
     ("captured", "box:ratio=0.2"),
@@ -25,16 +26,10 @@ RULES = [
 
 
 @pytest.fixture(scope="module")
-def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("annotate") / "capture"
-    simulate(folder, images=False, seed=5)
+def built(tiny_captures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("annotate") / "set"
+    build(tiny_captures, folder, images="none", boxes="auto")
     return folder
-
-
-@pytest.fixture(scope="module")
-def built(capture: Path) -> Path:
-    build(capture, capture.parent / "set", images="none", boxes="auto")
-    return capture.parent / "set"
 
 
 @pytest.fixture
@@ -60,11 +55,11 @@ def comparable(folder: Path) -> dict[str, object]:
 
 @pytest.mark.parametrize(("boxes", "sigma"), RULES)
 def test_annotated_equals_built(
-    capture: Path, target: Path, tmp_path: Path, boxes: str, sigma: str
+    tiny_captures: Path, target: Path, tmp_path: Path, boxes: str, sigma: str
 ) -> None:
     before = manifest(target)["fingerprints"]
     report = annotate(target, boxes=boxes, sigma=sigma, workers=1)
-    build(capture, tmp_path / "built", images="none", boxes=boxes, sigma=sigma)
+    build(tiny_captures, tmp_path / "built", images="none", boxes=boxes, sigma=sigma)
     assert comparable(target) == comparable(tmp_path / "built")
     assert report.manifest == manifest(target)
     after = manifest(target)["fingerprints"]
@@ -87,10 +82,13 @@ def test_there_and_back(target: Path) -> None:
 def test_bones_keep_their_lift(tmp_path: Path) -> None:
     """Points that were moved stay, and the ground is still asked from where they were captured."""
     capture = tmp_path / "gcc"
-    simulate(capture, seed=2, layout="gcc", images=False)
+    preset = Preset("pair", (640, 360), (3, 3), (20, 80), 2, pan_share=0.0)
+    simulate(capture, preset=preset, seed=2, layout="gcc", images=False)
     build(capture, tmp_path / "a", images="none")
     build(capture, tmp_path / "b", images="none", boxes="ground")
     annotate(tmp_path / "a", boxes="ground")
+    for sequence in Dataset.open(tmp_path / "b").sequences:
+        assert "ground" in Dataset.open(tmp_path / "b").heads(sequence)["box_source"]
     assert comparable(tmp_path / "a") == comparable(tmp_path / "b")
 
 
@@ -124,7 +122,7 @@ FAST_KILLS = [
     but_slow(FAST_KILLS, *(kill for kill in KILLS if kill not in FAST_KILLS)),
 )
 def test_killed_is_all_or_nothing(
-    capture: Path,
+    tiny_captures: Path,
     target: Path,
     tmp_path: Path,
     point: str,
@@ -150,7 +148,7 @@ def test_killed_is_all_or_nothing(
         return
     rule = "knn" if done else "auto"
     again = gtahead(
-        *("build", "--raw", capture, "--out", target, "--images", "none", "--boxes", rule)
+        *("build", "--raw", tiny_captures, "--out", target, "--images", "none", "--boxes", rule)
     )
     assert again.code == 0, again.err
     if done:
@@ -168,9 +166,9 @@ def test_interrupted_leaves_the_dataset_as_it_was(target: Path) -> None:
     assert files(target) == was
 
 
-def test_a_build_with_the_old_rule_is_refused_by_name(capture: Path, target: Path) -> None:
+def test_a_build_with_the_old_rule_is_refused_by_name(tiny_captures: Path, target: Path) -> None:
     annotate(target, boxes="knn")
-    refused = gtahead("build", "--raw", capture, "--out", target, "--images", "none")
+    refused = gtahead("build", "--raw", tiny_captures, "--out", target, "--images", "none")
     assert refused.code == 1
     assert "boxes was knn" in refused.err
 
