@@ -24,6 +24,30 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_bytes_are_durable_before_their_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power failure, which no test can make, must find the old file or the new one whole."""
+    steps: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        steps.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
+        fsync(descriptor)
+
+    def noted_replace(part: Path, target: Path) -> Path:
+        steps.append(f"rename {part.name} to {target.name}")
+        return replace(part, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    storage.write_bytes(tmp_path / "file", b"new")
+    synced, renamed, folder = steps
+    part = synced.removeprefix("sync ")
+    assert renamed == f"rename {part} to file"
+    assert folder == f"sync {tmp_path.name}"
+
+
 def test_json_is_strict() -> None:
     assert storage.json_bytes({"é": 1.5}) == '{\n "é": 1.5\n}\n'.encode()
     with pytest.raises(ValueError, match="Out of range float"):

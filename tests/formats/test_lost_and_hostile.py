@@ -6,12 +6,13 @@ import io
 import json
 import shutil
 import tarfile
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import pyarrow
 import pytest
-from helpers import image, spawn_gtahead
+from helpers import gtahead, image, spawn_gtahead
 from pyarrow import parquet
 
 import gtahead as library
@@ -292,7 +293,8 @@ def test_a_damaged_table_of_frames_isn_t_exported(
 def test_options_without_effect_are_refused(
     small_dataset: Path, tmp_path: Path, options: tuple[str, ...], reported: str
 ) -> None:
-    done = spawn_gtahead("export", str(small_dataset), "--format", "coco", *options, cwd=tmp_path)
+    with chdir(tmp_path):
+        done = gtahead("export", small_dataset, "--format", "coco", *options)
     assert (done.code, reported in done.err) == (2, True)
 
 

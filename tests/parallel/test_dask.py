@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from helpers import gtahead
+from helpers import but_slow, gtahead
 from units import UNITS, die, fail_on_three, square
 
 import gtahead as library
@@ -144,22 +144,26 @@ def test_a_scheduler_that_dies_meanwhile(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "run the same command" in str(caught.value)
 
 
+RELEASE = "--repo me/tiny --creator Me --licence cc-by-4.0 --date 2026-01-01"
+COMMANDS = (
+    "build --raw captures --out {name}/data",
+    "annotate {name}/data --boxes knn",
+    "export {name}/data --format coco --out {name}/coco",
+    "export {name}/data --format density --allow-lossy --out {name}/maps",
+    "validate {name}/data --images full --fail-on error",
+    f"publish stage {{name}}/data --out {{name}}/release {RELEASE}",
+)
+
+
+@pytest.mark.parametrize("commands", but_slow([COMMANDS[:3]], COMMANDS), ids=len)
 def test_commands_give_the_same_as_on_one_machine(
-    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commands: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)  # paths are given as people give them; workers stand elsewhere
-    library.simulate("captures", preset=Preset("few", (320, 180), (3, 3, 3), (10, 40, 90), 3))
-    release = "--repo me/tiny --creator Me --licence cc-by-4.0 --date 2026-01-01"
+    library.simulate("captures", preset=Preset("few", (160, 96), (3, 3, 3), (5, 10, 20), 3))
     for name, how in (("here", ["--workers", 1]), ("there", ["--scheduler", scheduler])):
-        for command in (
-            f"build --raw captures --out {name}/data",
-            f"annotate {name}/data --boxes knn",
-            f"export {name}/data --format coco --out {name}/coco",
-            f"export {name}/data --format density --allow-lossy --out {name}/maps",
-            f"validate {name}/data --images full --fail-on error",
-            f"publish stage {name}/data --out {name}/release {release}",
-        ):
-            done = gtahead(*command.split(), *how)
+        for command in commands:
+            done = gtahead(*command.format(name=name).split(), *how)
             assert done.code == 0, (command, done.err)
     here, there = tmp_path / "here", tmp_path / "there"
     names = sorted(path.relative_to(here) for path in here.rglob("*") if path.is_file())
