@@ -26,6 +26,9 @@ $(OLDER)/.done:
 	$(OLDER)/bin/python -m pip --disable-pip-version-check --no-input install --quiet "datasets==3.6.0" pillow
 	touch $@
 
+# What this is set to keep from being written, each of a thousand processes would compile again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo demo-train test test-slow lint types site wheel fast docs clean
 
 # The stamps are younger than what decides about the installation.

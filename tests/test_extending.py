@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import Outcome, gtahead, image, spawn_gtahead
+from helpers import Outcome, image, spawn_gtahead
 
 import gtahead as library
 from gtahead.detectors import DETECTORS
@@ -112,13 +112,15 @@ def test_a_format_of_another_package(plugin: Path, world: Path) -> None:
 def test_a_detector_of_another_package(
     plugin: Path, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In this process, which may have torch already."""
+    """The command knows it; it's trained in this process, which may have torch already."""
+    shown = run(plugin, "train", "--detector", "mean-count", "--print-config", cwd=world)
+    assert shown.code == 0, shown.err
+    assert 'detector = "mean-count"' in shown.out
     monkeypatch.syspath_prepend(plugin)
     monkeypatch.setattr(DETECTORS, "_entries", None)  # looks for plug-ins again
-    settings = ["--set", "crop_wh=[64, 64]", "--set", "epochs=2", "--set", "warmup=0"]
-    where = (world / "dataset", "--out", tmp_path / "run")
-    done = gtahead("train", *where, "--detector", "mean-count", *settings)
-    assert done.code == 0, done.err
+    training = pytest.importorskip("gtahead.training")
+    config = training.make_config(detector="mean-count", crop_wh=(64, 64), epochs=2, warmup=0)
+    assert training.train(world / "dataset", tmp_path / "run", config=config).finished
     assert (tmp_path / "run" / "model.pt").exists()
 
 

@@ -64,14 +64,15 @@ def command(
     and run.json. The same command goes on with an interrupted run; the result is the same as
     without the interruption.
     """  # noqa: D415
-    from gtahead.training import make_config, train
-    from gtahead.training.fitting import is_emulated, is_helper
+    from gtahead.training import make_config
 
     chosen = {name: value for name, value in options.items() if value is not None}
     config = make_config(preset, file, **_parsed(settings) | chosen)
     if print_config:
         click.echo(config.as_toml(), nl=False)
         return 0
+    from gtahead.training.fitting import is_emulated, is_helper, train
+
     if is_emulated(config.precision) and not is_helper():
         message = f"this processor emulates {config.precision}: 32-true is many times faster"
         echo(f"warning: {message} (--set precision=32-true)", err=True)

@@ -5,24 +5,39 @@ All of it needs torch: `pip install 'gtahead[train]'`.
 
 from __future__ import annotations
 
-try:
-    import pytorch_lightning  # noqa: F401
-    import torch  # noqa: F401
-    import torchvision  # noqa: F401
-except ModuleNotFoundError as error:
-    from gtahead.errors import ResourceError
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-    raise ResourceError(
-        "training needs torch, torchvision and pytorch-lightning",
-        value=error.name,
-        remedy="pip install 'gtahead[train]'",
-    ) from error
+from gtahead.errors import ResourceError
 
-from gtahead.training.config import TrainConfig, make_config
-from gtahead.training.fitting import TrainReport, train
-from gtahead.training.losses import MaskFocalLoss, mask_focal_loss
-from gtahead.training.onnx_models import ExportedModel, export_model
-from gtahead.training.predicting import PredictReport, predict
+if TYPE_CHECKING:
+    from gtahead.training.config import TrainConfig, make_config
+    from gtahead.training.fitting import TrainReport, train
+    from gtahead.training.losses import MaskFocalLoss, mask_focal_loss
+    from gtahead.training.onnx_models import ExportedModel, export_model
+    from gtahead.training.predicting import PredictReport, predict
+
+for _name in ("pytorch_lightning", "torch", "torchvision"):
+    if find_spec(_name) is None:
+        raise ResourceError(
+            "training needs torch, torchvision and pytorch-lightning",
+            value=_name,
+            remedy="pip install 'gtahead[train]'",
+        )
+
+_HOMES = {
+    "ExportedModel": "gtahead.training.onnx_models",
+    "MaskFocalLoss": "gtahead.training.losses",
+    "PredictReport": "gtahead.training.predicting",
+    "TrainConfig": "gtahead.training.config",
+    "TrainReport": "gtahead.training.fitting",
+    "export_model": "gtahead.training.onnx_models",
+    "make_config": "gtahead.training.config",
+    "mask_focal_loss": "gtahead.training.losses",
+    "predict": "gtahead.training.predicting",
+    "train": "gtahead.training.fitting",
+}
 
 __all__ = [
     "ExportedModel",
@@ -36,3 +51,14 @@ __all__ = [
     "predict",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever stands there
+    """Import a public name at its first use: the loss alone needs no Lightning."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gtahead.training' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
