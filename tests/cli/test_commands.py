@@ -52,7 +52,7 @@ def run(*words): assert _exit_code([*words]) == 0, words
 run("build", "--raw", {str(tiny_captures)!r}, "--out", "data", "--workers", "1")
 run("annotate", "data", "--boxes", "knn", "--workers", "1")
 run("validate", "data", "--workers", "1")
-for name in ("coco", "points-csv", "huggingface"):
+for name in ("coco", "huggingface"):
     run("export", "data", "--format", name, "--out", name, "--allow-lossy", "--workers", "1")
     run("build", "--raw", name, "--out", f"again-{{name}}", "--workers", "1", "--images", "none")
 run("benchmark", "--template", "--data", "data", "--out", "p.json")

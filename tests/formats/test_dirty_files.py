@@ -260,7 +260,7 @@ def damage(small_dataset: Path, folder: Path, name: str, rounds: int, seed: int)
 def test_damaged_files_never_end_in_a_traceback(
     small_dataset: Path, tmp_path: Path, name: str
 ) -> None:
-    damage(small_dataset, tmp_path, name, 4, 1)
+    damage(small_dataset, tmp_path, name, 2, 1)
 
 
 @pytest.mark.slow

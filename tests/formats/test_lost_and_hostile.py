@@ -155,6 +155,7 @@ def test_findings_name_the_file_that_lists_the_frame(small_dataset: Path, tmp_pa
     assert finding.where.file == "train.txt"
 
 
+@pytest.mark.slow
 def test_a_sequence_of_a_million_frames_that_nobody_saw(
     small_dataset: Path, tmp_path: Path
 ) -> None:

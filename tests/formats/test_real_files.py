@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import but_slow
 
 import gtahead
 from gtahead import Dataset
@@ -85,7 +86,7 @@ def test_nwpus_list_builds(shared_data: Path, tmp_path: Path) -> None:
     assert sum(frame.count == 0 for frame in dataset) == 35
 
 
-@pytest.mark.parametrize("name", ["coco", "points-csv", "webdataset"])
+@pytest.mark.parametrize("name", but_slow(["webdataset"], "coco", "points-csv"))
 def test_real_images_go_on_into_other_formats(shared_data: Path, tmp_path: Path, name: str) -> None:
     built(shared_data / "scut_head", tmp_path / "dataset")
     gtahead.export(tmp_path / "dataset", tmp_path / "out", format=name, allow_lossy=True, workers=1)

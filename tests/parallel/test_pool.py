@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from helpers import make_sequence
+from helpers import but_slow, make_sequence
 from units import UNITS, die, fail_on_three, square
 
 from gtahead.errors import InputError
@@ -140,7 +140,7 @@ print(report.built)
 """
 
 
-@pytest.mark.parametrize("way", ["file", "stdin", "-c"])
+@pytest.mark.parametrize("way", but_slow(["stdin"], "file", "-c"))
 def test_a_users_script_needs_no_guard(tmp_path: Path, way: str) -> None:
     (tmp_path / "captures").mkdir()
     for name in "ab":

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers import gtahead, manifest
+from helpers import but_slow, gtahead, manifest
 
 import gtahead as library
 from gtahead.publishing.rebuilding import ALIKE, EXACT, NAMED
@@ -70,7 +70,7 @@ def test_names_do_not_matter_where_bytes_agree(labels: Path, frames: Path, tmp_p
     assert gtahead("verify", tmp_path / "out").code == 0
 
 
-@pytest.mark.parametrize(("quality", "suffix"), [(60, ".jpg"), (90, ".png")])
+@pytest.mark.parametrize(("quality", "suffix"), but_slow([(60, ".jpg")], (90, ".png")))
 def test_frames_that_were_saved_again(
     quality: int, suffix: str, labels: Path, frames: Path, tiny_dataset: Path, tmp_path: Path
 ) -> None:

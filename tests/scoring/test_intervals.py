@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from helpers import but_slow
 
 from gtahead.arrays import Floats
 from gtahead.scoring.intervals import (
@@ -63,7 +64,7 @@ def test_what_doesnt_vary_has_no_width() -> None:
     assert studentised(mean_of(np.full(8, np.nan)), {"mean": "log"}, 8) == {"mean": None}
 
 
-@pytest.mark.parametrize("clusters", [12, 300])
+@pytest.mark.parametrize("clusters", but_slow([12], 300))
 def test_coverage_of_a_skewed_mean(clusters: int) -> None:
     """The full experiment is `tools/experiments/interval_coverage.py`; here a small one."""
     held = 0

@@ -59,7 +59,7 @@ def mutate_and_check(made: Path, folder: Path, kind: str, rounds: int, seed: int
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_mutated_files_never_end_in_a_traceback(made: Path, tmp_path: Path, kind: str) -> None:
-    mutate_and_check(made, tmp_path, kind, 3, 1)
+    mutate_and_check(made, tmp_path, kind, 2, 1)
 
 
 @pytest.mark.slow

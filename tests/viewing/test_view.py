@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from helpers import gtahead, make_sequence
+from helpers import but_slow, gtahead, make_sequence
 from PIL import Image
 
 import gtahead as library
@@ -189,7 +189,7 @@ def test_predictions_against_the_ground_truth(tiny_dataset: Path, tmp_path: Path
     assert "can't be compared with these heads" in done.err
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif"])
+@pytest.mark.parametrize("suffix", but_slow([".mp4", ".gif"], ".webm"))
 def test_films(suffix: str, tiny_dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / f"film{suffix}"
     done = gtahead("view", tiny_dataset, "seq_03", "--video", "--out", out)
