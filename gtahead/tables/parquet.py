@@ -161,15 +161,15 @@ class _ThriftReader:
     def _value(self, kind: int, kept: Mapping[int, Any] | None, depth: int) -> Any:  # noqa: ANN401 - whatever stands there
         if depth > MAX_DEPTH:
             raise _damaged("it is nested too deep")
-        if kind in (4, 5, 6):
+        if 4 <= kind <= 6:
             return self._integer()
         if kind == 8:
             return self._bytes(self._varint(), kept)
         if kind == 12:
             return self.struct(kept, depth + 1)
-        if kind in (9, 10):
+        if 9 <= kind <= 10:
             return self._list(kept, depth + 1)
-        if kind in (1, 2, 3):
+        if 1 <= kind <= 3:
             return self._byte()
         if kind == 7:
             return self._bytes(8, kept)
@@ -201,15 +201,16 @@ class _ThriftReader:
         return b"" if kept is None else self.data[self.at - count : self.at]
 
     def _varint(self) -> int:
-        value = shift = 0
-        while True:
+        value = self._byte()
+        if value < 128:  # nearly always
+            return value
+        value &= 127
+        for shift in range(7, 64, 7):
             byte = self._byte()
             value |= (byte & 127) << shift
             if byte < 128:
                 return value
-            shift += 7
-            if shift > 63:
-                raise _damaged("a number without an end")
+        raise _damaged("a number without an end")
 
     def _integer(self) -> int:
         value = self._varint()
