@@ -56,6 +56,7 @@ class Scene:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+@cache
 def axes(camera: Camera) -> Vector:
     """Rows right, forward, up of the camera in the world: Rz(yaw) Ry(roll) Rx(pitch), transposed."""
     pitch, roll, yaw = (math.radians(a) for a in camera.rotation_deg or ())

@@ -236,13 +236,15 @@ def test_what_passes_is_tried_again(
 
 @pytest.mark.parametrize(
     ("method", "pattern", "how", "message"),
-    [
-        ("POST", "commit", 500, "the hub failed (status 500)"),
-        ("POST", "create", 403, "the token lacks permission for this"),
+    but_slow(
+        [
+            ("POST", "commit", 500, "the hub failed (status 500)"),
+            ("POST", "create", 403, "the token lacks permission for this"),
+        ],
         ("POST", "create", 429, "the hub has had too many requests"),
         ("POST", "commit", "cut", "the network failed"),
         ("POST", "commit", 413, "the hub finds it too large"),
-    ],
+    ),
 )
 def test_what_does_not_pass_is_reported_and_goes_on_later(
     method: str, pattern: str, how: int | str, message: str, staged: Path, hub: Hub

@@ -134,7 +134,8 @@ def test_validate_checks_predictions(dataset: Path, tmp_path: Path, name: str) -
 def test_the_same_file_gives_the_same_bytes(dataset: Path, tmp_path: Path) -> None:
     write_predictions(tmp_path / "a.json", submission(dataset))
     for name in ("one", "two"):
-        write_result(tmp_path / name, library.benchmark(tmp_path / "a.json", dataset).document)
+        score = library.benchmark(tmp_path / "a.json", dataset, resamples=100)
+        write_result(tmp_path / name, score.document)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -238,13 +239,15 @@ def test_frames_without_heads_are_scored(dataset: Path, tmp_path: Path) -> None:
 def test_the_threshold_is_chosen_on_validation(dataset: Path, tmp_path: Path) -> None:
     write_predictions(tmp_path / "a.json", submission(dataset))
     write_predictions(tmp_path / "v.json", submission(dataset, split="validation"))
-    score = library.benchmark(tmp_path / "a.json", dataset, validation=tmp_path / "v.json")
+    score = library.benchmark(
+        tmp_path / "a.json", dataset, validation=tmp_path / "v.json", resamples=0
+    )
     reported = score.document["threshold"]
     assert reported["how"].startswith("chosen on validation")
     assert 0 <= reported["f1_best"] <= 1
     assert reported["f1_at_f1_best"] > 0
     others = library.benchmark(
-        tmp_path / "v.json", dataset, split="validation", threshold=reported["value"]
+        tmp_path / "v.json", dataset, split="validation", threshold=reported["value"], resamples=0
     )
     curve = others.document["curve"]
     assert others.value["mae"] <= min(row["mae"] for row in curve) + 1e-9
