@@ -293,6 +293,8 @@ def _heads_of(
         raise _other_heads(opened, sequence)
     by_frame = Ragged.from_counts(counts)
     here = np.repeat(starts - first - by_frame.offsets[:-1], counts) + np.arange(by_frame.total)
+    if set(table["status_names"]) - set(STATUS_NAMES):
+        raise _other_heads(opened, sequence)
     kinds = np.array([STATUS_NAMES.index(name) for name in table["status_names"]] or [0], np.int8)
     status = kinds[table["status"]][here]
     counted = by_frame.count(status == COUNTED)

@@ -30,8 +30,11 @@ def from_numpy(
         unknown: (N,) which are null; none by default.
 
     Raises:
+        ValueError: of several dimensions, or of another byte order than the machine's.
         pyarrow.ArrowInvalid: a value doesn't fit the type.
     """
+    if values.ndim != 1 or not values.dtype.isnative:
+        raise ValueError(f"no column: {values.dtype} of the shape {values.shape}")
     flags = values.dtype == np.bool_
     data = np.packbits(values, bitorder="little") if flags else np.ascontiguousarray(values)
     valid = None if unknown is None or not unknown.any() else _bits(~unknown)
@@ -97,8 +100,10 @@ def to_numpy(column: Any, unknown: float | None = None) -> npt.NDArray[Any]:  # 
     return values
 
 
-def equals(column: Any, text: str) -> Booleans:  # noqa: ANN401 - Arrow
-    """Return which texts of a column are this one."""
+def equals(column: Any, text: object) -> Booleans:  # noqa: ANN401 - Arrow
+    """Return which texts of a column are this one; none if it's no text, or none that can be."""
+    if not isinstance(text, str) or not text.isprintable():
+        return np.array([one == text for one in column.to_pylist()], np.bool_)
     return to_numpy(compute.is_in(column, value_set=from_text([text])))
 
 

@@ -334,27 +334,49 @@ def _lists(column: Any, file: str, name: str) -> tuple[Columns, Any]:  # noqa: A
                 remedy="each head needs one value in each list",
             )
         bounds = mine
-        out[child.name] = _values(items, _WIDTHS.get(child.name, 1), where)
+        out[child.name] = _values(items, child.name, where)
     return out, bounds
 
 
 _WIDTHS = {"bbox": 4, "point": 2}
+_NUMBERS = {"track_id": np.int64, "occluded": np.int8, "visibility": np.float64}
 
 
-def _values(items: Any, width: int, where: Where) -> Any:  # noqa: ANN401 - Arrow
-    kind = items.type
-    if pa.types.is_list(kind):
-        lengths = np.unique(to_numpy(pc.list_value_length(items)))
+def _values(items: Any, name: str, where: Where) -> Any:  # noqa: ANN401 - Arrow
+    """Return the values of a column, one for each head.
+
+    Raises:
+        InputError: not numbers, or not as many as a box or point has.
+    """
+    kind, width = items.type, _WIDTHS.get(name, 1)
+    if width > 1:
+        lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+        if not any(is_lists(kind) for is_lists in lists) or not _is_number(kind.value_type):
+            raise _no_numbers(f"not lists of {width} numbers", kind, where)
+        lengths = np.unique(to_numpy(pc.list_value_length(items), 0))
         if len(lengths) and list(lengths) != [width]:
-            raise InputError(
-                f"not lists of {width} numbers", where=where, remedy="export the table again"
-            )
+            raise _no_numbers(f"not lists of {width} numbers", kind, where)
         return to_numpy(items.flatten()).astype(np.float64).reshape(-1, width)
     if pa.types.is_boolean(kind):
         return to_numpy(items.cast(pa.int8()), -1)
-    if pa.types.is_floating(kind):
-        return to_numpy(items).astype(np.float64)
-    return to_numpy(items)
+    if name not in _NUMBERS:
+        return to_numpy(items)
+    try:
+        values = to_numpy(items, None if name == "visibility" else -1)
+        values = values.astype(_NUMBERS[name])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _no_numbers("not a number for each head", kind, where) from error
+    if values.ndim != 1:
+        raise _no_numbers("not a number for each head", kind, where)
+    return values
+
+
+def _is_number(kind: Any) -> bool:  # noqa: ANN401 - an Arrow type
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _no_numbers(what: str, kind: Any, where: Where) -> InputError:  # noqa: ANN401 - an Arrow type
+    return InputError(what, where=where, value=str(kind), remedy="export the table again")
 
 
 @dataclass(frozen=True)

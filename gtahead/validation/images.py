@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import storage
-from gtahead.dataset import Dataset
+from gtahead.dataset import SPLITS, Dataset
 from gtahead.errors import Where
 from gtahead.findings import Findings
 from gtahead.images.reading import (
@@ -96,7 +96,7 @@ def check_near_duplicates(opened: Dataset, hashes: Mapping[str, int], findings: 
     """Look for images of one split that nearly equal those of another."""
     split_of = dict(zip(opened.frame_ids, opened.frames(["split"])["split"], strict=True))
     parts: dict[str, tuple[list[str], npt.NDArray[np.uint64]]] = {}
-    for split in sorted(set(split_of.values())):
+    for split in sorted({*split_of.values()} & {*SPLITS}):  # any other has been noted
         ids = [one for one in hashes if split_of[one] == split]
         codes = np.array([hashes[one] for one in ids], np.uint64)
         bits = np.bitwise_count(codes)

@@ -54,6 +54,9 @@ def test_selecting_by_sequence(tiny_dataset: Path) -> None:
         part["seq_01/000000"]
     with pytest.raises(KeyError):
         part.heads("seq_01")
+    for odd in (5, None, b"seq_02/000000", "\ud800"):
+        with pytest.raises(KeyError):
+            part[odd]  # type: ignore[index]
     with pytest.raises(UsageError, match="no such split"):
         part.select(split="val")
     with pytest.raises(UsageError, match="no such sequence"):

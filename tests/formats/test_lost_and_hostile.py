@@ -185,6 +185,18 @@ def test_damaged_tables_are_said_in_one_line(small_dataset: Path, tmp_path: Path
     assert [one.name for one in tmp_path.iterdir()] == ["dataset"]
 
 
+def test_a_status_that_nobody_knows_isnt_exported(small_dataset: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset"
+    shutil.copytree(small_dataset, dataset)
+    path = dataset / "heads" / "alpha.parquet"
+    table = parquet.read_table(path)
+    field = table.schema.get_field_index("status")
+    words = pyarrow.array(["strange"] * len(table)).dictionary_encode()
+    parquet.write_table(table.set_column(field, table.schema.field(field), words), path)
+    with pytest.raises(InputError, match="the table of heads doesn't match"):
+        library.export(dataset, tmp_path / "out", format="coco", workers=1)
+
+
 def test_a_link_to_nowhere_is_no_target(small_dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to(tmp_path / "nowhere" / "deep")
     with pytest.raises(InputError, match="a broken link"):

@@ -66,3 +66,16 @@ def test_holes_are_said_apart_from_nan() -> None:
 def test_what_does_not_fit_is_refused(values: list[Any], kind: pa.DataType) -> None:
     with pytest.raises(pa.ArrowInvalid):
         from_values(values, kind)
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([1, 2], ">i8"), np.ones((2, 3)), np.array(["a"]), np.array([None])]
+)
+def test_what_is_no_column_of_numbers_is_refused(values: np.ndarray[Any, Any]) -> None:
+    with pytest.raises((ValueError, NotImplementedError)):
+        from_numpy(values)
+
+
+@pytest.mark.parametrize("key", [5, None, b"a", "\ud800", "a\nb"])
+def test_what_no_text_is_equals_none(key: object) -> None:
+    assert equals(from_text(["a", "b", None]), key).tolist() == [key == "a", False, key is None]

@@ -111,6 +111,15 @@ def test_changed_frames_are_found(dataset: Path) -> None:
     assert expected | {"size-unknown", "fingerprint-differs"} <= set(found)
 
 
+def test_splits_that_are_none_are_said(dataset: Path) -> None:
+    def edit(columns: dict[str, list[Any]]) -> None:
+        columns["split"][0], columns["split"][1] = None, "elsewhere"
+
+    change(dataset / FRAMES, edit)
+    found = library.validate(dataset, workers=1, images="full").finish()
+    assert found.totals["bad-value"] == 2
+
+
 def test_the_manifest_is_held_against_the_tables(dataset: Path) -> None:
     path = dataset / "manifest.json"
     document = json.loads(path.read_text())
