@@ -161,7 +161,7 @@ def _read_image(frame: CapturedFrame, task: UnitTask) -> bytes:
         return unpack(task.source.root, frame)
     if frame.layers:
         return _read_layers(frame, task)
-    return read_bytes(task.source.root / (frame.file or ""))
+    return read_bytes(frame.path(task.source.root))
 
 
 def _read_layers(frame: CapturedFrame, task: UnitTask) -> bytes:

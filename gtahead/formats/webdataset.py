@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import posixpath
 import tarfile
 from collections.abc import Sequence
 from functools import lru_cache
@@ -20,7 +21,7 @@ from gtahead.formats.batches import require_image
 from gtahead.formats.hub_reading import together_from
 from gtahead.formats.text import RowFormat, fixed, point_cents, slices_of
 from gtahead.images.reading import IMAGE_SUFFIXES, ImageError
-from gtahead.ingest.exports import about_of, split_word
+from gtahead.ingest.exports import about_of, sequence_of, split_word
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import CapturedFrame
@@ -147,15 +148,15 @@ def _scan(root: Path) -> Listing:
     for path in shards:
         members = _members_of(path)
         keys = {
-            name.partition(".")[0]: number
+            _key_of(name): number
             for number, (name, _, _) in enumerate(members)
             if Path(name).suffix.lower() in IMAGE_SUFFIXES
         }
-        reported = {name.partition(".")[0] for name, _, _ in members if name.endswith(".json")}
+        reported = {_key_of(name) for name, _, _ in members if name.endswith(".json")}
         for key in sorted(set(keys) - reported):
             split = split_word(path.stem)
-            one = LabelledImage(path.stem, key, split, path.name, row=keys[key])
-            images.append(one)
+            sequence, frame = _names(key, path)
+            images.append(LabelledImage(sequence, frame, split, path.name, row=keys[key]))
         with path.open("rb") as file:
             for name, position, size in members:
                 if not name.endswith(".json"):
@@ -163,12 +164,30 @@ def _scan(root: Path) -> Listing:
                 file.seek(position)
                 where = f"{path.name} > {name}"
                 document = schemas.parse_json(file.read(size), where)
-                row = keys.get(name.partition(".")[0])
-                images.append(_listed(document, path, where, row))
+                key = _key_of(name)
+                images.append(_listed(document, path, where, key, keys.get(key)))
     return Listing(images, shards, _load, {"tool": "webdataset"})
 
 
-def _listed(document: Any, path: Path, where: str, row: int | None) -> LabelledImage:  # noqa: ANN401
+def _key_of(member: str) -> str:
+    """Return a sample's key as webdataset does: the path up to the first dot of the name."""
+    folder, _, name = posixpath.normpath(member).rpartition("/")
+    return posixpath.join(folder, name.partition(".")[0])
+
+
+def _names(key: str, path: Path) -> tuple[str, str]:
+    """Name the sequence and the frame of a sample by the folder that it is in within the shard."""
+    folder, _, name = key.rpartition("/")
+    return sequence_of(folder, path.stem), name
+
+
+def _listed(
+    document: Any,  # noqa: ANN401 - JSON
+    path: Path,
+    where: str,
+    key: str,
+    row: int | None,
+) -> LabelledImage:
     """Return the image of one sample.
 
     Raises:
@@ -179,9 +198,10 @@ def _listed(document: Any, path: Path, where: str, row: int | None) -> LabelledI
     if not whole or not all(isinstance(side, int) and side > 0 for side in size):
         remedy = "a sample's JSON has width, height and objects"
         raise InputError("not a frame with heads", where=Where(where), remedy=remedy)
+    sequence, frame = _names(key, path)
     return LabelledImage(
-        sequence=str(document.get("sequence") or path.stem),
-        frame=str(document.get("frame") or Path(where).stem),
+        sequence=str(document.get("sequence") or sequence),
+        frame=str(document.get("frame") or frame),
         split=split_word(path.stem),
         file=path.name if row is not None else None,
         size_wh=size,  # type: ignore[arg-type]

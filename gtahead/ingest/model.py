@@ -15,6 +15,7 @@ from gtahead.arrays import Columns
 from gtahead.errors import Where
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.geometry import Camera
+from gtahead.images.reading import ImageError
 
 SKEL_HEAD = "skel-head"
 """Kind of a point that is the game's bone SKEL_Head, which sits at the base of the skull."""
@@ -93,6 +94,16 @@ class CapturedFrame:
     hour: float | None = None
     size_wh: tuple[int, int] | None = None
     row: int | None = None
+
+    def path(self, root: Path) -> Path:
+        """Return where the image is.
+
+        Raises:
+            ImageError: the labels name none.
+        """
+        if self.file is None:
+            raise ImageError("image-missing", "its labels name none")
+        return root / self.file
 
 
 @dataclass

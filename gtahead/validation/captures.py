@@ -116,7 +116,7 @@ def _check_images(
                 header = read_header(data)
                 check_health(data, header)
             else:
-                header = peek(task.source.root / (frame.file or ""))
+                header = peek(frame.path(task.source.root))
         except ImageError as fault:
             code = fault.code
             if code == "flat-image" and counts[index]:
@@ -134,7 +134,7 @@ def _bytes_of(frame: CapturedFrame, source: SequenceSource) -> bytes:
     unpack = READERS[source.reader].unpack
     if frame.row is not None and unpack is not None:
         return unpack(source.root, frame)
-    return read_bytes(source.root / Path(frame.file or ""))
+    return read_bytes(frame.path(source.root))
 
 
 def _grey(frame: CapturedFrame, source: SequenceSource) -> npt.NDArray[np.uint8] | None:

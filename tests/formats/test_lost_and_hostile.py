@@ -29,6 +29,42 @@ def built(raw: Path) -> BuildReport:
     return library.build(raw, raw.parent / "again", workers=1)
 
 
+def sample(number: int, *, image_too: bool = True) -> dict[str, bytes]:
+    """The files of a webdataset sample, by their endings."""
+    box = [10.0 * number, 10.0, 10.0 * number + 8, 20.0]
+    about = {"width": 64, "height": 48, "objects": {"bbox": [box]}}
+    files = {".json": json.dumps(about).encode()}
+    return files | ({".jpg": image(seed=number)} if image_too else {})
+
+
+@pytest.mark.parametrize(
+    ("folder", "sequence"),
+    [("", "train-000000"), ("./", "train-000000"), ("v1.0/", "v1.0"), ("./a.b/c/", "a.b__c")],
+)
+def test_samples_in_folders_with_dots_keep_their_own_images(
+    tmp_path: Path, folder: str, sequence: str
+) -> None:
+    """As `tar -cf x.tar .` writes them: a key ends at the first dot of the file's own name."""
+    (tmp_path / "raw").mkdir()
+    samples = {1: sample(1, image_too=False), 2: sample(2), 3: sample(3)}
+    with tarfile.open(tmp_path / "raw" / "train-000000.tar", "w") as archive:
+        for number, files in samples.items():
+            for suffix, data in files.items():
+                member = tarfile.TarInfo(f"{folder}000{number}{suffix}")
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+    report = built(tmp_path / "raw")
+    assert report.findings.totals["image-missing"] == 1
+    checked = library.validate(tmp_path / "raw", workers=1).finish()
+    assert checked.totals["image-missing"] == 1
+    frames = list(library.Dataset.open(tmp_path / "again"))
+    assert [frame.frame_id for frame in frames] == [f"{sequence}/0002", f"{sequence}/0003"]
+    for number, frame in zip((2, 3), frames, strict=True):
+        assert frame.boxes_xyxy[0, 0] == 10 * number
+        assert frame.image is not None
+        assert frame.image.read_bytes() == samples[number][".jpg"]
+
+
 def test_relative_datasets_are_exported_by_one_process(small_dataset: Path, tmp_path: Path) -> None:
     shutil.copytree(small_dataset, tmp_path / "dataset")
     done = spawn_gtahead("export", "--format", "coco", "--workers", "1", cwd=tmp_path)
