@@ -14,7 +14,7 @@ from gtahead.formats.box_files import box_columns, own_text, rows_of_numbers
 from gtahead.formats.chunks import join_each_split, write_chunk, write_small
 from gtahead.formats.nwpu_lists import LIST_ORIGIN, pixel_of
 from gtahead.formats.text import RowFormat, slices_of
-from gtahead.ingest.exports import Index, images_below, split_word
+from gtahead.ingest.exports import Index, images_below, split_by_folder
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each, own_labels
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
@@ -71,7 +71,7 @@ def _scan(root: Path) -> Listing:
     for folder in _folders(root):
         home = folder.relative_to(root).as_posix()
         prefix = "" if home == "." else f"{home}/"
-        split = split_word(root.name, folder.name)
+        split, _ = split_by_folder(folder.relative_to(root), root)
         there = images_below(folder / "images")
         labels = {path.stem: f"{prefix}gt/{path.name}" for path in (folder / "gt").glob("*.txt")}
         for stem in sorted(set(labels) | set(there)):

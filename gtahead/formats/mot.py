@@ -14,7 +14,7 @@ from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format, Summar
 from gtahead.formats.box_files import box_columns, corner_cents, own_text, rows_of_numbers
 from gtahead.formats.chunks import join, write_chunk
 from gtahead.formats.text import RowFormat, fixed, slices_of
-from gtahead.ingest.exports import Index, images_below, split_word
+from gtahead.ingest.exports import Index, images_below, split_by_folder
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.names import is_safe_name
@@ -95,7 +95,7 @@ def _scan(root: Path) -> Listing:
     files = []
     for folder in _sequences(root):
         name = folder.relative_to(root).as_posix()
-        split = split_word(*folder.relative_to(root).parts[:-1]) or split_word(root.name)
+        split, _ = split_by_folder(folder.relative_to(root).parent, root)
         about = _seqinfo(folder / "seqinfo.ini")
         folder_name = str(about.get("imdir") or "img1")
         there = images_below(folder / folder_name) if is_safe_name(folder_name) else {}

@@ -15,7 +15,7 @@ from gtahead.formats.matlab import (
     save_mat,
     unwrapped,
 )
-from gtahead.ingest.exports import Index, images_below, split_word
+from gtahead.ingest.exports import Index, images_below, split_by_folder
 from gtahead.ingest.labelled import Listing
 from gtahead.ingest.labelled_reader import reader_of
 
@@ -62,7 +62,7 @@ def _scan(root: Path) -> Listing:
     for folder in _folders(root):
         name = folder.relative_to(root).as_posix()
         prefix = "" if name == "." else f"{name}/"
-        split = split_word(root.name, folder.name)
+        split, _ = split_by_folder(folder.relative_to(root), root)
         there = images_below(folder)
         labels = {m[1]: path.name for path in folder.iterdir() if (m := _NAME.fullmatch(path.name))}
         for stem in sorted(set(labels) | {s for s in there if "/" not in s}):

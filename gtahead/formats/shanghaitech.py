@@ -17,7 +17,7 @@ from gtahead.formats.matlab import (
     save_mat,
     unwrapped,
 )
-from gtahead.ingest.exports import Index, images_below, split_word
+from gtahead.ingest.exports import Index, images_below, split_by_folder
 from gtahead.ingest.labelled import Listing
 from gtahead.ingest.labelled_reader import reader_of
 
@@ -74,8 +74,7 @@ def _scan(root: Path) -> Listing:
     images = []
     for folder in _folders(root):
         home = folder.parent
-        parts = [root.name, *home.relative_to(root).parts]
-        split = split_word(*parts)
+        split, _ = split_by_folder(home.relative_to(root), root)
         sequence = "__".join(home.relative_to(root).parts) or root.name
         there = images_below(home / "images")
         prefix = (home / "images").relative_to(root).as_posix()

@@ -20,7 +20,7 @@ from gtahead.formats.box_files import (
 )
 from gtahead.formats.chunks import write_small
 from gtahead.formats.text import RowFormat, fixed, fixed_within, slices_of
-from gtahead.ingest.exports import Index, images_below, listing_text, sequence_of, split_word
+from gtahead.ingest.exports import Index, images_below, listing_text, sequence_of, split_by_folder
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
@@ -76,9 +76,7 @@ def _scan(root: Path) -> Listing:
     }
     images = []
     for stem in sorted(set(labels) | set(there)):
-        folder = str(PurePosixPath(stem).parent)
-        split = split_word(*PurePosixPath(folder).parts) or split_word(root.name)
-        parts = [part for part in PurePosixPath(folder).parts if split_word(part) is None]
+        split, parts = split_by_folder(PurePosixPath(stem).parent, root)
         name = sequence_of("/".join(parts), split or root.name)
         file = f"images/{there.get(stem, stem + '.jpg')}"
         own = f"labels/{stem}.txt"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import math
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import orjson
@@ -156,6 +157,37 @@ def sequence_of(folder: str, otherwise: str) -> str:
     """Name the sequence of an image by the folder that it is in."""
     parts = [part for part in PurePosixPath(folder).parts if part not in (".", "/")]
     return "__".join(parts) or otherwise
+
+
+_SPLIT_FOLDER = re.compile(
+    rf"({'|'.join(SPLITS_BY_WORD)})(?:[ _-]?(?:data|set|images|split)|\d{{4}})?", re.IGNORECASE
+)
+
+
+def split_by_folder(folder: PurePath, root: Path) -> tuple[str | None, list[str]]:
+    """Find the split in the folders that images are in: the first whose whole name means one.
+
+    A word inside a name means nothing: `train_station` is a place. Nor does the name of the root,
+    unless it is a split's and no folder in it is.
+
+    Args:
+        folder: relative to the root.
+        root: of the dataset.
+
+    Returns:
+        The split, and the folders but for the one that means it.
+
+    Example:
+        >>> split_by_folder(PurePath("val2017/train_station"), Path("crowds"))
+        ('validation', ['train_station'])
+    """
+    parts = [part for part in folder.parts if part not in (".", "/")]
+    for position, part in enumerate(parts):
+        if (found := _SPLIT_FOLDER.fullmatch(part)) is not None:
+            rest = [*parts[:position], *parts[position + 1 :]]
+            return SPLITS_BY_WORD[found[1].lower()], rest
+    found = _SPLIT_FOLDER.fullmatch(root.name)
+    return (SPLITS_BY_WORD[found[1].lower()] if found is not None else None), parts
 
 
 def split_word(*names: str) -> str | None:

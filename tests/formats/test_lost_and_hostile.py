@@ -7,7 +7,7 @@ import json
 import shutil
 import tarfile
 from contextlib import chdir
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow
@@ -18,6 +18,7 @@ from pyarrow import parquet
 import gtahead as library
 from gtahead import InputError
 from gtahead.building import BuildReport
+from gtahead.ingest.exports import split_by_folder
 
 
 def exported(dataset: Path, out: Path, name: str, images: str = "copy") -> Path:
@@ -63,6 +64,41 @@ def test_samples_in_folders_with_dots_keep_their_own_images(
         assert frame.boxes_xyxy[0, 0] == 10 * number
         assert frame.image is not None
         assert frame.image.read_bytes() == samples[number][".jpg"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "root", "split", "rest"),
+    [
+        ("train/street", "crowds", "train", ["street"]),
+        ("val/train_station", "crowds", "validation", ["train_station"]),
+        ("station/Test", "crowds", "test", ["station"]),
+        ("part_A/train_data", "crowds", "train", ["part_A"]),
+        ("val2017", "test", "validation", []),
+        ("street", "Valid", "validation", ["street"]),
+        ("testing_ground/intrain", "test_run", None, ["testing_ground", "intrain"]),
+        (".", "trainset", "train", []),
+        ("train_01", "my train", None, ["train_01"]),
+    ],
+)
+def test_a_split_is_a_folders_whole_name(
+    folder: str, root: str, split: str | None, rest: list[str]
+) -> None:
+    assert split_by_folder(PurePosixPath(folder), Path("data") / root) == (split, rest)
+
+
+def test_a_place_named_like_a_split_stays_where_it_is(tmp_path: Path) -> None:
+    raw = tmp_path / "test_run"
+    places = {"train/street": "train", "val/train_station": "validation", "test/train_2": "test"}
+    for number, place in enumerate(places):
+        for kind, name, data in (
+            ("images", "1.jpg", image(seed=number)),
+            ("labels", "1.txt", b"0 0.5 0.5 0.2 0.2\n"),
+        ):
+            (raw / kind / place).mkdir(parents=True)
+            (raw / kind / place / name).write_bytes(data)
+    built(raw)
+    frames = {frame.sequence: frame.split for frame in library.Dataset.open(tmp_path / "again")}
+    assert frames == {place.partition("/")[2]: split for place, split in places.items()}
 
 
 def test_relative_datasets_are_exported_by_one_process(small_dataset: Path, tmp_path: Path) -> None:
