@@ -30,10 +30,10 @@ def from_numpy(
         unknown: (N,) which are null; none by default.
 
     Raises:
-        ValueError: of several dimensions, or of another byte order than the machine's.
+        ValueError: no numbers, of several dimensions, or of another byte order than the machine's.
         pyarrow.ArrowInvalid: a value doesn't fit the type.
     """
-    if values.ndim != 1 or not values.dtype.isnative:
+    if values.ndim != 1 or values.dtype.kind not in "biuf" or not values.dtype.isnative:
         raise ValueError(f"no column: {values.dtype} of the shape {values.shape}")
     flags = values.dtype == np.bool_
     data = np.packbits(values, bitorder="little") if flags else np.ascontiguousarray(values)
@@ -101,7 +101,7 @@ def to_numpy(column: Any, unknown: float | None = None) -> npt.NDArray[Any]:  # 
 
 
 def equals(column: Any, text: object) -> Booleans:  # noqa: ANN401 - Arrow
-    """Return which texts of a column are this one; none if it's no text, or none that can be."""
+    """Return which texts of a column are this one; a key that is no text equals none."""
     if not isinstance(text, str) or not text.isprintable():
         return np.array([one == text for one in column.to_pylist()], np.bool_)
     return to_numpy(compute.is_in(column, value_set=from_text([text])))
