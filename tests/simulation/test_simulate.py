@@ -315,6 +315,21 @@ def test_a_panned_view_is_the_location_seen_by_the_turned_camera() -> None:
     assert np.hypot(columns.mean() + 0.5 - u, rows.mean() + 0.5 - v) < 1.5
 
 
+def test_things_move_in_the_image_as_the_camera_turns() -> None:
+    """They are kept for the next frame, but only while the camera stands still."""
+    one = replace(plan("small", 3)[4], pan_deg=6.0, pan_s=20.0, props=6)
+    scene = Scene(one)
+    first, turned, again = (scene.shapes(frame) for frame in (0, 10, 0))
+    assert first
+    outlines = [
+        [face.outline.tolist() for s in shapes for face in s.faces]
+        for shapes in (first, turned, again)
+    ]
+    assert outlines[0] == outlines[2] != outlines[1]
+    still = Scene(replace(one, pan_deg=0.0))
+    assert still.shapes(0) is still.shapes(10)
+
+
 def test_what_is_asked_for_is_drawn(tmp_path: Path) -> None:
     done = gtahead(
         *("simulate", "--out", tmp_path / "c", "--preset", "tiny", "--size", "128x96"),
