@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import helpers
 import numpy as np
 
 from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Camera
+from gtahead.geometry import Camera, focal_px
 from gtahead.ingest.model import CapturedSequence
 from gtahead.readers import choose_reader
 
@@ -557,3 +558,69 @@ def write_gta_event(root: Path, scene: Scene, *, matrix: bool = True, face: bool
         pixels = stencil.reshape(scene.size_wh[1], scene.size_wh[0])
         _write(stem.with_name(f"{stem.name}-stencil.tiff"), bytes(cv2.imencode(".tiff", pixels)[1]))
     return base
+
+
+NPZ_SIZE = (192, 108)
+NPZ_FRAMES = 3
+
+
+def hundred_joints(top_m: tuple[float, float, float]) -> np.ndarray[Any, Any]:
+    """Return (100, 3) joints as the camera sees them: the head above its neck, the rest below."""
+    x, y, z = top_m
+    joints = np.full((100, 3), (x, y + 1.0, z))
+    joints[:3] = (x, y, z), (x, y + 0.1, z), (x, y + 0.2, z)
+    return joints
+
+
+def in_pixels(joints: np.ndarray[Any, Any], focal: float) -> np.ndarray[Any, Any]:
+    return focal * joints[..., :2] / joints[..., 2:] + np.array(NPZ_SIZE) / 2
+
+
+def write_gta_human(root: Path, people: dict[str, Any], *, seen: bool = True) -> Path:
+    """Write a sequence; people by name, each where its head_top is in the first frame."""
+    focal = focal_px(50.0, NPZ_SIZE[1])
+    folder = root / "annotations" / "seq_00000001"
+    folder.mkdir(parents=True)
+    for name, top in people.items():
+        space = np.stack([hundred_joints((top[0] + 0.1 * n, *top[1:])) for n in range(NPZ_FRAMES)])
+        pixels = np.concatenate([in_pixels(space, focal), np.ones((NPZ_FRAMES, 100, 1))], axis=2)
+        told = space if seen else space + [100.0, 200.0, 30.0]
+        occ = np.zeros((NPZ_FRAMES, 100))
+        occ[1, :2] = 1
+        np.savez(
+            folder / f"{name}.npz",
+            keypoints_2d=pixels,
+            keypoints_3d=np.concatenate([told, np.ones((NPZ_FRAMES, 100, 1))], axis=2),
+            occ=occ,
+            self_occ=np.zeros((NPZ_FRAMES, 100)),
+            fov=50.0,
+            weather="RAIN",
+            daytime=np.array([13, 30, 0]),
+            location_tag="beach",
+            ped_action="walking",
+        )
+    images = root / "images" / "seq_00000001"
+    images.mkdir(parents=True)
+    for number in range(NPZ_FRAMES):
+        (images / f"{number:08d}.jpeg").write_bytes(helpers.image(number, NPZ_SIZE))
+    return root
+
+
+def write_gta_im(folder: Path, images: int = NPZ_FRAMES) -> Path:
+    """Write a sequence whose character goes to the right, 4 m away."""
+    folder.mkdir(parents=True)
+    focal = focal_px(60.0, NPZ_SIZE[1])
+    space = np.stack([hundred_joints((0.2 * n, 0.0, 4.0))[1:22] for n in range(NPZ_FRAMES)])
+    np.savez(
+        folder / "info_frames.npz",
+        joints_2d=in_pixels(space, focal),
+        joints_3d_cam=space,
+        joints_3d_world=space,
+        world2cam_trans=np.tile(np.eye(4), (NPZ_FRAMES, 1, 1)),
+        intrinsics=np.tile([[focal, 0, 96], [0, focal, 54], [0, 0, 1]], (NPZ_FRAMES, 1, 1)),
+    )
+    for number in range(images):
+        (folder / f"{number:05d}.jpg").write_bytes(helpers.image(number, NPZ_SIZE))
+        (folder / f"{number:05d}.png").write_bytes(b"a depth map")
+        (folder / f"{number:05d}_id.png").write_bytes(b"instances")
+    return folder

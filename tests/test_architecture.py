@@ -27,6 +27,7 @@ FLOORS = {
     "storage": 1,
     "templates": 0,
     "drawing": 2,
+    "plausibility": 2,
     "tables": 2,
     "urls": 2,
     "dataset": 3,
@@ -160,13 +161,15 @@ def test_what_the_package_shows() -> None:
             "split: 'str | None' = None, by: 'Sequence[str]' = (), missing: 'Missing' = 'error', "
             "validation: 'str | Path | None' = None, threshold: 'float | None' = None, "
             "coco_compat: 'bool' = False, sweep: 'bool' = False, "
-            "resamples: 'int' = 2000, ceilings: 'bool' = True) "
+            "resamples: 'int' = 2000, ceilings: 'bool' = True, head_class: 'str | None' = None) "
             "-> 'Score'"
         ),
         "build": (
             "(raw: 'str | Path', out: 'str | Path' = 'dataset', *, reader: 'str' = 'auto', "
             "boxes: 'str' = 'auto', sigma: 'str' = 'box', count_policy: 'str' = 'visible', "
-            "images: 'str' = 'link', every: 'int' = 1, workers: 'int | None' = None, scheduler: 'str | None' = None, "
+            "images: 'str' = 'link', every: 'int' = 1, head_class: 'str | None' = None, "
+            "labels_orientation: 'str | None' = None, workers: 'int | None' = None, "
+            "scheduler: 'str | None' = None, "
             "strict: 'bool' = False, fresh: 'bool' = False, "
             "on_progress: 'Progress | None' = None) -> 'BuildReport'"
         ),
@@ -250,7 +253,8 @@ def test_what_the_package_shows() -> None:
         ),
         "validate": (
             "(path: 'str | Path' = 'dataset', *, reader: 'str' = 'auto', images: 'str' = 'quick', "
-            "against: 'str | Path | None' = None, workers: 'int | None' = None, scheduler: "
+            "against: 'str | Path | None' = None, head_class: 'str | None' = None, "
+            "labels_orientation: 'str | None' = None, workers: 'int | None' = None, scheduler: "
             "'str | None' = None, on_progress: 'Progress | None' = None) "
             "-> 'Validation'"
         ),

@@ -131,34 +131,32 @@ class PseudoBoxes:
 def give_boxes(scene: HeadFrames, rule: BoxRule) -> PseudoBoxes:
     """Compute a box for every head.
 
-    A wanted rule that a frame can't serve (a head without depth, a lone head for `knn`) hands the
-    frame to the first rule of `auto` that can; `fixed` always can. No heads: empty arrays.
+    A head keeps the box that was captured. A wanted rule that a frame can't serve (a head without
+    depth, a lone head for `knn`) hands the frame's other heads to the first rule of `auto` that
+    can; `fixed` always can. No heads: empty arrays.
     """
-    count = len(scene.heads["head_id"])
+    frame = scene.heads["frame_index"]
     wanted = [rule.name] if rule.name != "auto" else []
     wanted += [name for name, one in BOX_RULES.items() if one.variant_of == rule.name]
     order = [*wanted, *(name for name in ORDER if name not in wanted)]
-    boxes = np.full((count, 4), np.nan)
-    source = np.full(count, -1, np.int8)
-    error = np.full(count, np.nan)
-    open_frames = scene.heads_per_frame > 0
-    served_first = np.zeros(scene.frames, np.bool_)
+    boxes = np.full((len(frame), 4), np.nan)
+    source = np.full(len(frame), -1, np.int8)
+    error = np.full(len(frame), np.nan)
     for name in order:
-        if not open_frames.any():
+        without = source < 0
+        if not without.any():
             break
         kind = BOX_RULES[name]
         usable, compute = kind.apply(scene, rule.of(kind.variant_of or name))
-        chosen = open_frames & usable
-        if chosen.any():
-            rows = chosen[scene.heads["frame_index"]]
+        rows = without & usable[frame]
+        if rows.any():
             found = compute(rows)
             boxes[rows] = found if name == "captured" else snapped(found)
-            source[rows] = ORDER.index(name)
-            error[rows] = _errors(name, boxes[rows])
-            if name in wanted:
-                served_first |= chosen
-            open_frames &= ~chosen
-    fell_back = int((~served_first & (scene.heads_per_frame > 0)).sum()) if wanted else 0
+            given = rows & np.isfinite(boxes).all(axis=1)
+            source[given] = ORDER.index(name)
+            error[given] = _errors(name, boxes[given])
+    others = ~np.isin(source, [ORDER.index(name) for name in wanted])
+    fell_back = len(np.unique(frame[others])) if wanted else 0
     return PseudoBoxes(boxes, source, snapped(error), fell_back)
 
 
@@ -167,13 +165,18 @@ Compute = Callable[[Booleans], Floats]
 
 
 def _captured(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, Compute]:
-    """Use the captured boxes; where the point was moved, centre a box of that size on it."""
+    """Use the captured boxes of heads that have one.
+
+    Where the point was moved, a box of that size is centred on it.
+    """
     boxes = np.stack([scene.column(f"captured_{c}") for c in ("x0", "y0", "x1", "y1")], axis=1)
     whole = np.asarray(np.isfinite(boxes).all(axis=1), np.bool_)
     moved = np.isfinite(scene.column("raw_x"))
     sizes = boxes[moved, 2:] - boxes[moved, :2]
     boxes[moved] = boxes_around(scene.points_xy[moved], sizes[:, 0], sizes[:, 1])
-    return scene.in_every_head(whole), lambda rows: boxes[rows]
+    boxes[~whole] = np.nan
+    some = np.bincount(scene.heads["frame_index"][whole], minlength=scene.frames) > 0
+    return some, lambda rows: boxes[rows]
 
 
 def _joints(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
@@ -317,7 +320,7 @@ class RuleKind:
 
     Attributes:
         apply: given a scene and the rule's parameters, (F,) the frames that it can serve, and what
-            computes (n, 4) boxes of the heads where a mask is true.
+            computes (n, 4) boxes of the heads where a mask is true, NaN for those it has none for.
         defaults: of its parameters; users may set them.
         variant_of: the rule whose name and parameters it shares, applied where less is
             known; users don't name it.

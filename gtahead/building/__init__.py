@@ -21,7 +21,8 @@ from gtahead.building.records import SequenceRecord
 from gtahead.building.sequence_job import build_sequence, sorted_sources
 from gtahead.dataset import ANNOTATING, CountPolicy
 from gtahead.errors import InputError, Where
-from gtahead.findings import Findings, Ledger
+from gtahead.findings import CODES, Findings, Ledger
+from gtahead.ingest.model import LabelOptions
 from gtahead.parallel.dask import Crashed
 from gtahead.parallel.pool import run_units
 from gtahead.readers import choose_reader
@@ -91,6 +92,8 @@ def build(
     count_policy: str = "visible",
     images: str = "link",
     every: int = 1,
+    head_class: str | None = None,
+    labels_orientation: str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     strict: bool = False,
@@ -108,6 +111,10 @@ def build(
         count_policy: which heads count: `visible[:SHARE]`, `in-frame` or `all`.
         images: `link` (hard links, copies where that can't be), `copy`, or `none`.
         every: keep every n-th frame.
+        head_class: name or number of the class of heads, in labels of other people's that have
+            several.
+        labels_orientation: `upright` or `stored`: what other people's labels are of where an image
+            has an orientation tag; by default what is usual in their format.
         workers: processes; None for one per core, up to 4.
         scheduler: address of a Dask scheduler, instead of processes of this machine.
         strict: stop, with no dataset, where anything would be set aside.
@@ -124,9 +131,11 @@ def build(
         ResourceError: disk, rights, or another build in the same target.
     """
     kind, reason = choose_reader(Path(raw), reader)
+    labels = LabelOptions(head_class, labels_orientation)
+    kind = kind.with_options(labels)
     root, target = Path(os.path.realpath(raw)), Path(out)
     rules = BoxRule.parse(boxes), CountPolicy.parse(count_policy), SigmaRule.parse(sigma)
-    options = BuildOptions(kind.name, *rules, images, every)
+    options = BuildOptions(kind.name, *rules, images, every, labels)
     report = BuildReport(target, kind.name, reason)
     listed = Findings()
     storage.refuse_overlap(target, root, "the dataset and the captures")
@@ -196,7 +205,7 @@ def _conclude(
         _stop_if_needed(report, records, strict=strict)
         return
     hopeless = not any(record.kept for record in records.values())
-    if hopeless and first and "unit-crashed" not in report.findings.totals:
+    if (hopeless or _no_heads(report)) and first and "unit-crashed" not in report.findings.totals:
         targets.leave_nothing(report.out, existed=existed)
     _stop_if_needed(report, records, strict=strict)
     report.manifest = finish(report.out, options, records, report.findings, report.ledger)
@@ -212,7 +221,8 @@ def _crashed(name: str) -> SequenceRecord:
 
 def _sum_up(report: BuildReport, records: dict[str, SequenceRecord], listed: Findings) -> None:
     report.findings.merge(listed)
-    for code in listed.totals:
+    lost = [code for code in listed.totals if CODES[code].sets_aside == "sequence"]
+    for code in lost:
         report.ledger.sequences.came += listed.totals[code]
         report.ledger.sequences.drop(code, listed.totals[code])
     for name in sorted(records):
@@ -220,11 +230,22 @@ def _sum_up(report: BuildReport, records: dict[str, SequenceRecord], listed: Fin
         report.ledger.add(records[name].ledger)
 
 
+def _no_heads(report: BuildReport) -> bool:
+    """Return whether objects are labelled, but not one of them is a head."""
+    return report.ledger.heads.came == 0 and "other-class" in report.findings.totals
+
+
 def _stop_if_needed(
     report: BuildReport, records: dict[str, SequenceRecord], *, strict: bool
 ) -> None:
     where = Where(str(report.out))
-    if not any(record.kept for record in records.values()):
+    if _no_heads(report):
+        stopped = BuildStopped(
+            "none of the labelled objects is a head",
+            where=where,
+            remedy="say what their class is called: --class NAME, or its number",
+        )
+    elif not any(record.kept for record in records.values()):
         stopped = BuildStopped(
             "no sequence is left to build", where=where, remedy="see the findings"
         )

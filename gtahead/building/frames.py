@@ -132,7 +132,8 @@ def _take_image(
     if header.size_wh != (width, height) and header.upright_wh != (width, height):
         found = f"{header.size_wh[0]} x {header.size_wh[1]}"
         raise ImageError("wrong-size", f"{found} instead of {width} x {height}")
-    check_health(data, header)
+    for line in check_health(data, header):
+        record.findings.add("decoder-warning", Where(file, captured.name, frame.frame), detail=line)
     prepared = prepare(data, header)
     if frame.layers or frame.row is not None:  # there is no file to link to
         prepared = replace(prepared, new_bytes=prepared.new_bytes or data)
@@ -146,8 +147,14 @@ def _take_image(
     hashes[source_hash] = file
     for code in prepared.changes:
         record.findings.add(code, Where(file, captured.name, frame.frame))
-    # Heads given in upright pixels (the declared size is the upright one) need no turning.
-    orientation = header.orientation if header.size_wh == (width, height) else 1
+    sizes_tell_nothing = header.orientation != 1 and header.size_wh == header.upright_wh
+    if frame.row is not None and sizes_tell_nothing and task.source.labels.orientation is None:
+        words = f"they are taken to be of the {'upright' if frame.upright else 'stored'} image"
+        where = Where(file, captured.name, frame.frame)
+        record.findings.add("orientation-assumed", where, detail=words)
+    # Heads given in upright pixels need no turning.
+    turns = not frame.upright and header.size_wh == (width, height)
+    orientation = header.orientation if turns else 1
     name = None
     if task.options.images != "none":
         _place(path, prepared, part / "images" / (frame.frame + prepared.extension), task, record)

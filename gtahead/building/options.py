@@ -9,6 +9,7 @@ from gtahead._version import __version__
 from gtahead.annotation import BoxRule, SigmaRule
 from gtahead.dataset import CountPolicy
 from gtahead.errors import UsageError
+from gtahead.ingest.model import LabelOptions
 
 IMAGES = ("link", "copy", "none")
 
@@ -24,6 +25,7 @@ class BuildOptions:
         policy: which heads count.
         images: link, copy or none.
         every: keep every n-th frame of a sequence, from the first.
+        labels: how other people's labels are taken.
     """
 
     reader: str
@@ -32,6 +34,7 @@ class BuildOptions:
     sigma: SigmaRule = field(default_factory=SigmaRule)
     images: str = "link"
     every: int = 1
+    labels: LabelOptions = field(default_factory=LabelOptions)
 
     def __post_init__(self) -> None:
         if self.images not in IMAGES:
@@ -50,6 +53,7 @@ class BuildOptions:
             "count_policy": str(self.policy),
             "images": "none" if self.images == "none" else "kept",
             "every": self.every,
+            **self.labels.as_dict(),
             "gtahead": __version__,
         }
 

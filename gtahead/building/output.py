@@ -280,7 +280,10 @@ def unit_digest(source: SequenceSource, options: BuildOptions) -> str:
     """Hash everything that a sequence's output depends on; empty if it can't be read."""
     try:
         labels, images = READERS[source.reader].inputs(source)
-        return inputs_digest(labels, images, source.root, storage.json_bytes(options.as_dict()))
+        given = options.as_dict()
+        if source.head_classes is not None:
+            given["head_classes"] = sorted(map(str, source.head_classes))
+        return inputs_digest(labels, images, source.root, storage.json_bytes(given))
     except OSError:
         return ""
 

@@ -38,6 +38,7 @@ from gtahead.errors import Where
 from gtahead.findings import CODES
 from gtahead.geometry import Camera
 from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
+from gtahead.ingest.units import check_units
 from gtahead.readers import READERS
 from gtahead.storage import crash_point
 from gtahead.tables import canonical
@@ -82,7 +83,7 @@ def _read(source: SequenceSource, record: SequenceRecord) -> CapturedSequence:
         BrokenSequence: it has to be set aside whole; the record says why.
     """
     try:
-        return READERS[source.reader].read(source, record.findings, record.ledger)
+        captured = READERS[source.reader].read(source, record.findings, record.ledger)
     except BrokenSequence:
         _set_aside(record)
         raise
@@ -90,6 +91,8 @@ def _read(source: SequenceSource, record: SequenceRecord) -> CapturedSequence:
         record.findings.add_many("labels-unreadable", 1, [source.unreadable(error)])
         _set_aside(record)
         raise BrokenSequence from error
+    check_units(captured, source, record.findings)
+    return captured
 
 
 def _set_aside(record: SequenceRecord) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from gtahead.captures.gcc import GCC
 from gtahead.captures.gta_event import GTA_EVENT
+from gtahead.captures.gta_human import GTA_HUMAN
+from gtahead.captures.gta_im import GTA_IM
 from gtahead.captures.jta import JTA
 from gtahead.captures.jta_mods import JTA_MODS
 from gtahead.captures.motsynth import MOTSYNTH
@@ -24,6 +26,8 @@ CAPTURES: Mapping[str, Reader] = {
     "gcc": GCC,
     "rgbdsyn": RGBDSYN,
     "gta-event": GTA_EVENT,
+    "gta-human": GTA_HUMAN,
+    "gta-im": GTA_IM,
 }
 
 __all__ = ["BY_NAME", "CAPTURES", "Headless", "explain"]

@@ -60,11 +60,6 @@ def _gta_3d(root: Path) -> str | None:
     return next((name for name in _files(root) if _GTA3D_FILE.fullmatch(name)), None)
 
 
-def _gta_human(root: Path) -> str | None:
-    found = next(iter(sorted((root / "annotations").glob("seq_*/*.npz"))), None)
-    return None if found is None else printable(found.relative_to(root).as_posix())
-
-
 def _images(root: Path) -> str | None:
     for folder in [root, *sorted(path for path in root.iterdir() if path.is_dir())]:
         shown = [
@@ -99,13 +94,6 @@ HEADLESS = (
         "known",
         "capture with its successor GTA5Event, which writes bones",
         _gta_vision,
-    ),
-    Headless(
-        "gta-human",
-        "GTA-Human II",
-        "this version has no reader for it",
-        "convert its keypoints to the native format: 0 is head_top, 2 the neck",
-        _gta_human,
     ),
     Headless(
         "",

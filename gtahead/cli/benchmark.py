@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from gtahead import storage
-from gtahead.cli.common import as_json, echo, for_people, is_quiet, output_options, print_findings
+from gtahead.cli.common import (
+    as_json,
+    class_option,
+    echo,
+    for_people,
+    is_quiet,
+    output_options,
+    print_findings,
+)
 from gtahead.errors import UsageError
 
 
@@ -59,6 +67,7 @@ from gtahead.errors import UsageError
     show_default=True,
     help="Bootstrap resamples for the intervals; 0 for none.",
 )
+@class_option
 @click.option("--check-only", is_flag=True, help="Only check the file; score nothing.")
 @click.option(
     "--template", is_flag=True, help="Print a valid file without heads, or write it to --out."
@@ -92,14 +101,14 @@ def command(
         raise UsageError("--ground-truth and --data are both given", remedy="give one of them")
     against = ground_truth or data or "./dataset"
     if template:
-        return _print_template(predictions, against, split, out)
+        return _print_template(predictions, against, split, out, options["head_class"])
     if predictions is None:
         remedy = "name it; `gtahead benchmark --template` prints an empty one"
         raise UsageError("no prediction file is given", remedy=remedy)
     for name in (html, out):
         _require_writable(name)
     if check_only:
-        return _check(predictions, against, split, missing)
+        return _check(predictions, against, split, missing, options["head_class"])
     groups = [name.strip() for name in (by or "").split(",") if name.strip()]
     score = benchmark(predictions, against, split=split, by=groups, missing=missing, **options)
     print_findings(score.findings)
@@ -124,15 +133,20 @@ def command(
 
 
 def _print_template(
-    predictions: str | None, against: str, split: str | None, out: str | None
+    predictions: str | None,
+    against: str,
+    split: str | None,
+    out: str | None,
+    head_class: str | None,
 ) -> int:
     """Write a prediction file in which nothing is found, to `out` or stdout."""
+    from gtahead.ingest.model import LabelOptions
     from gtahead.scoring.blank import template_of
     from gtahead.scoring.ground_truth import open_ground_truth
 
     if predictions is not None:
         raise UsageError("--template takes no predictions", value=predictions, remedy="drop it")
-    text = template_of(open_ground_truth(against, split))
+    text = template_of(open_ground_truth(against, split, LabelOptions(head_class)))
     if out is None:
         click.echo(text.decode(), nl=False)
         return 0
@@ -153,12 +167,15 @@ def _require_writable(file: str | None) -> None:
         raise UsageError("a folder, not a file", value=file, remedy="name a file in it")
 
 
-def _check(predictions: str, against: str, split: str | None, missing: Any) -> int:
+def _check(
+    predictions: str, against: str, split: str | None, missing: Any, head_class: str | None
+) -> int:
     """Check a prediction file without scoring it."""
+    from gtahead.ingest.model import LabelOptions
     from gtahead.scoring import check_predictions
     from gtahead.scoring.ground_truth import open_ground_truth
 
-    wanted = open_ground_truth(against, split)
+    wanted = open_ground_truth(against, split, LabelOptions(head_class))
     arranged, findings = check_predictions(predictions, wanted, missing)
     if not as_json():
         print_findings(findings)

@@ -10,6 +10,7 @@ from gtahead.cli.common import (
     as_json,
     echo,
     for_people,
+    label_options,
     ledger_table,
     print_findings,
     print_json,
@@ -33,8 +34,8 @@ from gtahead.cli.common import (
     default="auto",
     show_default=True,
     metavar="KIND",
-    help="Kind of capture: auto, native, jta, jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event; or "
-    "a format that `gtahead formats` says is read.",
+    help="Kind: auto, native, jta, jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event, "
+    "gta-human, gta-im; or a format that `gtahead formats` says is read.",
 )
 @click.option(
     "--boxes",
@@ -69,6 +70,7 @@ from gtahead.cli.common import (
 @click.option(
     "--every", type=click.IntRange(1), default=1, metavar="N", help="Keep every N-th frame."
 )
+@label_options
 @click.option("--strict", is_flag=True, help="Stop with exit 1 if anything would be set aside.")
 @click.option("--fresh", is_flag=True, help="Discard what gtahead made at --out and build anew.")
 @working_options

@@ -59,6 +59,29 @@ def scheduler_option(command: Command) -> Command:
     return option(command)
 
 
+def class_option(command: Command) -> Command:
+    """Add the option that says which class is heads."""
+    option = click.option(
+        "--class",
+        "head_class",
+        metavar="NAME",
+        help="Name or number of the class of heads, where labels have several.",
+    )
+    return option(command)
+
+
+def label_options(command: Command) -> Command:
+    """Add the options that say how other people's labels are taken."""
+    option = click.option(
+        "--labels-orientation",
+        metavar="HOW",
+        type=click.Choice(["upright", "stored"]),
+        help="Where an image has an orientation tag, labels are of the upright image, or of the "
+        "stored one.  [default: as is usual in the format]",
+    )
+    return class_option(option(command))
+
+
 def working_options(command: Command) -> Command:
     """Add the options of a command that works through many sequences."""
     option = click.option(

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gtahead.cli.common import as_json, echo, for_people, print_json, progress_bar, working_options
+from gtahead.cli.common import (
+    as_json,
+    echo,
+    for_people,
+    label_options,
+    print_json,
+    progress_bar,
+    working_options,
+)
 from gtahead.errors import UsageError
 from gtahead.findings import CODES, Severity
 
@@ -49,6 +57,7 @@ INFOS_SHOWN = 3
 )
 @click.option("--html", metavar="FILE", help="Also write the report as an HTML page.")
 @click.option("--explain", metavar="CODE", help="Explain a finding's code, and exit.")
+@label_options
 @working_options
 def command(
     path: str,

@@ -76,21 +76,31 @@ def own_text(path: Path) -> str:
 def rows_of_numbers(lines: Iterable[str], widths: Sequence[int], separator: str | None) -> Floats:
     """Read lines of numbers.
 
+    Args:
+        lines: as they stand; blank ones are skipped.
+        widths: how many numbers a line may have. More than the first are cut; where there are
+            fewer, -1 stands for the rest.
+        separator: between them; None for blanks.
+
     Raises:
         ValueError: a line is something else, with its number.
     """
+    width = widths[0]
     rows = []
     for number, line in enumerate(lines, 1):
-        words = [word for word in line.strip().split(separator) if word.strip()]
+        words = line.strip().split(separator)
+        while words and not words[-1].strip():  # a separator at the end
+            words.pop()
         if not words:
             continue
         if len(words) not in widths:
-            raise ValueError(f"line {number}: {len(words)} numbers instead of {widths[0]}")
+            raise ValueError(f"line {number}: {len(words)} numbers instead of {width}")
         try:
-            rows.append([float(word) for word in words[: widths[0]]])
+            values = [float(word) for word in words[:width]]
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
-    return np.array(rows, np.float64).reshape(-1, widths[0])
+        rows.append(values + [-1.0] * (width - len(values)))
+    return np.array(rows, np.float64).reshape(-1, width)
 
 
 def believed_size(root: Path, image: LabelledImage) -> tuple[int, int]:
@@ -101,7 +111,8 @@ def believed_size(root: Path, image: LabelledImage) -> tuple[int, int]:
     """
     if image.file is not None and (root / image.file).is_file():
         try:
-            return read_header(read_bytes(root / image.file)).size_wh
+            header = read_header(read_bytes(root / image.file))
+            return header.upright_wh if image.upright else header.size_wh
         except ImageError:
             pass
     if image.size_wh is None:

@@ -1,194 +1,64 @@
-"""COCO files into columns: ours with all that they hold, other people's with what COCO has.
-
-Heads are the annotations of the category `head`, or of the only category that there is.
-"""
+"""COCO files as captures are read: their images, and the heads among their annotations."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from operator import attrgetter
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 import numpy as np
 
-from gtahead import schemas, storage
 from gtahead.arrays import Columns, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.ingest.exports import about_of, sequence_of, split_word
+from gtahead.formats.coco_columns import CocoFile, read_coco
+from gtahead.ingest.classes import Classes
+from gtahead.ingest.exports import about_of, sequence_of, splits_of_lists
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing
 from gtahead.ingest.labelled_reader import reader_of
-from gtahead.ingest.model import Reader
+from gtahead.ingest.model import ClassKey, Reader
 from gtahead.ingest.names import is_safe_name
 from gtahead.tables.canonical import CAPTURED
 
 SNIFFED = 65_536
 """Bytes at either end of a file in which the keys of a COCO file are looked for."""
 
-MAX_BYTES = 4 * 10**9
-"""Of the largest file that is read at all: reading takes three times as much memory."""
-
-HAS_AREA, HAS_ISCROWD = 1, 2
-"""Keys that an annotation has, which COCO's own evaluation can't do without."""
-
-NO_ID = -(2**62)
-"""Stands for an annotation's id that isn't there, or is no whole number."""
-
 _REMEDY = "fix the file, or export it again"
 
-_Id = Annotated[int, msgspec.Meta(gt=-(2**62), lt=2**62)]
-_NAN = float("nan")
-_UNKNOWN_BOX = (_NAN, _NAN, _NAN, _NAN)
-_UNKNOWN_POINT = (_NAN, _NAN)
+INSTANCES, KEYPOINTS = "instances", "person_"
 
-
-class _Ours(msgspec.Struct, gc=False):
-    """What our own files say about a head beyond COCO."""
-
-    head: _Id = -1
-    point: tuple[float, float] = _UNKNOWN_POINT
-    visibility: float = _NAN
-    occluded: Any = None
-
-
-_NOTHING = _Ours()
-
-
-class _Annotation(msgspec.Struct, gc=False):
-    """One object of `annotations`; other keys are skipped."""
-
-    image_id: _Id
-    category_id: _Id
-    id: Any = None
-    bbox: tuple[float, float, float, float] | None = None
-    keypoints: list[float] | None = None
-    area: Any = msgspec.UNSET
-    iscrowd: Any = msgspec.UNSET
-    ignore: Any = None
-    gtahead: _Ours | None = None
-
-
-class _Document(msgspec.Struct):
-    """A COCO file."""
-
-    images: list[dict[str, Any]]
-    annotations: list[_Annotation]
-    categories: list[dict[str, Any]]
-    info: Any = None
-
-
-@dataclass(frozen=True, eq=False)
-class CocoFile:
-    """A COCO file, read.
-
-    Attributes:
-        images: as they stand.
-        categories: as they stand.
-        info: as it stands; empty where there is none.
-        annotations: columns of (N,): `id` (`NO_ID` where it's no whole number), `image_id`,
-            `category_id`, `keys` (`HAS_AREA`, `HAS_ISCROWD`), `crowd`, `head_id` (-1 where there is
-            none), `visibility` (NaN), `occluded` (-1); `bbox` (N, 4) as x, y, width, height and
-            `point` (N, 2), NaN where there is none.
-    """
-
-    images: list[dict[str, Any]]
-    categories: list[dict[str, Any]]
-    info: Mapping[str, Any]
-    annotations: Columns
-
-
-def read_coco(path: Path, file: str | None = None) -> CocoFile:
-    """Read a COCO file.
-
-    Args:
-        path: of the file.
-        file: its name in messages.
-
-    Raises:
-        InputError: not JSON, or not COCO; with the location.
-    """
-    name = file or str(path)
-    data = storage.read_input(path, name)
-    if len(data) > MAX_BYTES:
-        remedy = "cut it into parts"
-        raise InputError("the file is too large", where=Where(name), remedy=remedy)
-    document = schemas.parse_typed_json(data, _Document, name, remedy=_REMEDY)
-    del data
-    for index, image in enumerate(document.images):
-        if not _is_id(image.get("id")) or not isinstance(image.get("file_name"), str):
-            raise InputError(
-                "an image has no id or no file_name",
-                where=Where(name, field=f"/images/{index}"),
-                remedy=_REMEDY,
-            )
-    info = document.info if isinstance(document.info, dict) else {}
-    columns = _annotation_columns(document.annotations, name)
-    return CocoFile(document.images, document.categories, info, columns)
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**62
-
-
-def _annotation_columns(rows: list[_Annotation], name: str) -> Columns:
-    count = len(rows)
-    ours = [row.gtahead or _NOTHING for row in rows]
-    keys = (
-        HAS_AREA * (r.area is not msgspec.UNSET) | HAS_ISCROWD * (r.iscrowd is not msgspec.UNSET)
-        for r in rows
-    )
-    crowd = (bool(r.iscrowd or r.ignore) for r in rows)  # an `UNSET` is false
-    boxes = chain.from_iterable(row.bbox or _UNKNOWN_BOX for row in rows)
-    points = [
-        _first_keypoint(row.keypoints, name, index)
-        if row.keypoints and own.point is _UNKNOWN_POINT
-        else own.point
-        for index, (row, own) in enumerate(zip(rows, ours, strict=True))
-    ]
-    return {
-        "id": _column((row.id if _is_id(row.id) else NO_ID for row in rows), np.int64, count),
-        "image_id": _column(map(attrgetter("image_id"), rows), np.int64, count),
-        "category_id": _column(map(attrgetter("category_id"), rows), np.int64, count),
-        "keys": _column(keys, np.int8, count),
-        "crowd": _column(crowd, np.int8, count),
-        "head_id": _column(map(attrgetter("head"), ours), np.int64, count),
-        "visibility": _column(map(attrgetter("visibility"), ours), np.float64, count),
-        "occluded": _column(
-            (-1 if own.occluded is None else bool(own.occluded) for own in ours), np.int8, count
-        ),
-        "bbox": _column(boxes, np.float64, 4 * count).reshape(count, 4),
-        "point": _column(chain.from_iterable(points), np.float64, 2 * count).reshape(count, 2),
-    }
-
-
-def _column(values: Iterable[Any], kind: type[np.generic], count: int) -> np.ndarray[Any, Any]:
-    return np.fromiter(values, kind, count)
-
-
-def _first_keypoint(keypoints: list[float], name: str, index: int) -> tuple[float, float]:
-    if len(keypoints) < 3:
-        raise InputError(
-            "a keypoint is three numbers: x, y and v",
-            where=Where(name, field=f"/annotations/{index}/keypoints"),
-            value=keypoints,
-            remedy=_REMEDY,
-        )
-    return keypoints[0], keypoints[1]
+_OTHER_FILES = ("captions_", "panoptic_", "stuff_")
+"""Beginnings of COCO's files that have no boxes of heads."""
 
 
 def coco_files(root: Path, prefix: str) -> list[Path]:
-    """Find COCO files; only those whose names begin with `prefix`, if there are any."""
+    """Find COCO files of one kind: below `annotations`, in the folder, or one in each split's.
+
+    Where some are called `instances_*`, they are all that are meant. `person_keypoints_*` are of
+    the kind with keypoints, `captions_*` and the like of none.
+    """
+    folders = [root / "annotations", root]
+    if root.is_dir():
+        folders += [path for path in sorted(root.iterdir()) if path.is_dir()]
     found = []
-    for folder in (root / "annotations", root):
-        if folder.is_dir():
-            found += [path for path in sorted(folder.glob("*.json")) if looks_like_coco(path)]
-    wanted = [path for path in found if path.name.startswith(prefix)]
-    return wanted or (found if prefix == INSTANCES else [])
+    for folder in dict.fromkeys(folders):
+        files = sorted(folder.glob("*.json")) if folder.is_dir() else []
+        files = [path for path in files if not path.name.startswith(_OTHER_FILES)]
+        means = splits_of_lists([path.name for path in files], Path())
+        looks = [looks_like_coco(path) for path in files]
+        if any(looks):  # a damaged one beside it is told of
+            found += [
+                p for p, look, split in zip(files, looks, means, strict=True) if look or split
+            ]
+    of_persons = [path for path in found if path.name.startswith(KEYPOINTS)]
+    others = [path for path in found if path not in of_persons]
+    instances = [path for path in others if path.name.startswith(INSTANCES)]
+    if prefix == KEYPOINTS:
+        return of_persons
+    return instances or others
 
 
 def looks_like_coco(path: Path) -> bool:
@@ -200,10 +70,9 @@ def looks_like_coco(path: Path) -> bool:
             ends += file.read(SNIFFED)
     except OSError:
         return False
+    if ends[:2] in (b"\xff\xfe", b"\xfe\xff"):  # UTF-16: not JSON, as is said where it's read
+        ends = ends.decode("utf-16", "ignore").encode()
     return sum(key in ends for key in (b'"images"', b'"annotations"', b'"categories"')) >= 2
-
-
-INSTANCES = "instances"
 
 
 def coco_reader(name: str, title: str, prefix: str) -> Reader:
@@ -211,31 +80,40 @@ def coco_reader(name: str, title: str, prefix: str) -> Reader:
 
     def recognise(root: Path) -> str | None:
         files = coco_files(root, prefix)
-        return f"{files[0].relative_to(root).as_posix()} is a COCO file" if files else None
+        if not files or (prefix == KEYPOINTS and coco_files(root, INSTANCES)):
+            return None  # of instances and keypoints of the same persons, the former are meant
+        return f"{files[0].relative_to(root).as_posix()} is a COCO file"
 
     def scan(root: Path) -> Listing:
         return _scan(root, coco_files(root, prefix))
 
-    return reader_of(name, title, recognise, scan)
+    return reader_of(name, title, recognise, scan, upright=True)
 
 
-def head_category(categories: Sequence[Mapping[str, Any]], name: str) -> int:
-    """Return the id of the category of heads.
+def classes_of(cocos: Sequence[CocoFile], file: str) -> Classes:
+    """Return the categories of some files, by name, by number where they have none.
 
-    Raises:
-        InputError: there are several, and none is called head.
+    One that no annotation uses and that others name as their supercategory isn't one.
     """
-    heads = [c for c in categories if str(c.get("name", "")).lower() in ("head", "heads")]
-    chosen = heads or list(categories)
-    if len(chosen) == 1 and _is_id(chosen[0].get("id")):
-        return int(chosen[0]["id"])
-    names = ", ".join(str(c.get("name")) for c in categories) or "none"
-    raise InputError(
-        "no category is called head",
-        where=Where(name, field="/categories"),
-        value=names,
-        remedy="name one `head`, or leave only one in the file",
-    )
+    used = [Counter(coco.annotations["category_id"].tolist()) for coco in cocos]
+    keys = [keys_of(coco) for coco in cocos]
+    objects: Counter[ClassKey] = Counter()
+    for count, key in zip(used, keys, strict=True):
+        for number, times in count.items():
+            objects[key.get(int(number), int(number))] += times
+    above = {str(c.get("supercategory", "")) for coco in cocos for c in coco.categories}
+    declared = {key for by_number in keys for key in by_number.values()}
+    names = {k: str(k) for k in sorted(declared, key=str) if k in objects or str(k) not in above}
+    numbers = {number: key for by_number in reversed(keys) for number, key in by_number.items()}
+    return Classes(names, objects.elements, Where(file, field="/categories"), numbers=numbers)
+
+
+def keys_of(coco: CocoFile) -> dict[int, ClassKey]:
+    """Return by a category's number what stands for it: its name, or the number."""
+    return {
+        int(one["id"]): one["name"] if isinstance(one.get("name"), str) else int(one["id"])
+        for one in coco.categories
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,39 +121,47 @@ class _Loaded:
     """A file's heads, in the order of their images."""
 
     file: str
-    image_ids: Ints
     columns: Columns
     starts: Mapping[int, tuple[int, int]]
     first_key: tuple[int, int] | None
     dangling: int
     others: int
+    faults: Mapping[str, tuple[object, str]]
 
 
 def _scan(root: Path, files: list[Path]) -> Listing:
     images: list[LabelledImage] = []
-    loaded: list[_Loaded] = []
-    simulated = False
+    cocos: list[CocoFile] = []
+    firsts: list[tuple[int, int] | None] = []
     if not files:
         raise InputError("no COCO file is there", where=Where(str(root)), remedy=_REMEDY)
-    for number, path in enumerate(files):
-        file = path.relative_to(root).as_posix()
+    names = [path.relative_to(root).as_posix() for path in files]
+    splits = splits_of_lists(names, root)
+    for number, (path, file) in enumerate(zip(files, names, strict=True)):
         coco = read_coco(path, file)
-        simulated |= coco.info.get("simulated") is True
         _check_ids(coco, file)
-        base = _images_base(root, [image["file_name"] for image in coco.images])
-        for image in coco.images:
-            images.append(_image(image, base, path, number))
-        keys = [image for image in images if image.key[0] == number]
-        first = min(keys, key=lambda one: (one.sequence, one.frame)).key if keys else None
-        loaded.append(_sorted_heads(coco, file, first))
+        base = _images_base(root, path.parent, [image["file_name"] for image in coco.images])
+        mine = [_image(image, base, path, number, splits[number]) for image in coco.images]
+        first = min(mine, key=lambda one: (one.sequence, one.frame), default=None)
+        firsts.append(None if first is None else first.key)
+        images += mine
+        cocos.append(coco)
+    classes = classes_of(cocos, names[0])
+
+    @lru_cache(maxsize=1)
+    def loaded(heads: frozenset[ClassKey] | None) -> list[_Loaded]:
+        return [
+            _sorted_heads(coco, file, first, heads)
+            for coco, file, first in zip(cocos, names, firsts, strict=True)
+        ]
 
     def load(
         wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
     ) -> HeadsRead:
-        return _load(loaded, wanted, findings, ledger, where)
+        return _load(loaded(classes.heads), wanted, findings, ledger, where)
 
-    about = {"tool": "COCO", "simulated": simulated}
-    return Listing(images, files, load, about)
+    about = {"tool": "COCO", "simulated": any(c.info.get("simulated") is True for c in cocos)}
+    return Listing(images, files, load, about, classes)
 
 
 def _check_ids(coco: CocoFile, file: str) -> None:
@@ -290,17 +176,19 @@ def _check_ids(coco: CocoFile, file: str) -> None:
         )
 
 
-def _image(image: Mapping[str, Any], base: str, path: Path, number: int) -> LabelledImage:
+def _image(
+    image: Mapping[str, Any], base: str, path: Path, number: int, split: str | None
+) -> LabelledImage:
     file_name = image["file_name"].replace("\\", "/")
     ours = image.get("gtahead")
     ours = ours if isinstance(ours, dict) else {}
     folder, _, name = file_name.rpartition("/")
     size = image.get("width"), image.get("height")
-    whole = all(_is_id(side) and 0 < side < 10**6 for side in size)  # type: ignore[operator]
+    whole = all(type(side) is int and 0 < side < 10**6 for side in size)
     return LabelledImage(
-        sequence=str(ours.get("sequence") or sequence_of(folder, path.stem)),
+        sequence=str(ours.get("sequence") or sequence_of(folder, _home(path, split))),
         frame=str(ours.get("frame") or Path(name).stem),
-        split=split_word(path.stem),
+        split=split,
         file=f"{base}{file_name}" if is_safe_name(file_name) else file_name,
         size_wh=size if whole else None,  # type: ignore[arg-type]
         key=(number, int(image["id"])),
@@ -308,9 +196,16 @@ def _image(image: Mapping[str, Any], base: str, path: Path, number: int) -> Labe
     )
 
 
-def _images_base(root: Path, names: Sequence[str]) -> str:
+def _home(path: Path, split: str | None) -> str:
+    """Name what images without a folder belong to: their file, or their split's folder."""
+    return path.parent.name if path.name.startswith("_annotations") and split else path.stem
+
+
+def _images_base(root: Path, home: Path, names: Sequence[str]) -> str:
     """Find the folder that the file names are relative to: there are several conventions."""
     folders = ["", "images/"]
+    if home != root:
+        folders.append(f"{home.relative_to(root).as_posix()}/")
     folders += [f"{p.name}/" for p in sorted(root.iterdir()) if p.is_dir() and p.name != "images"]
     images = root / "images"
     if images.is_dir():
@@ -322,11 +217,18 @@ def _images_base(root: Path, names: Sequence[str]) -> str:
     return best if hits[best] else "images/"
 
 
-def _sorted_heads(coco: CocoFile, file: str, first: tuple[int, int] | None) -> _Loaded:
+def _sorted_heads(
+    coco: CocoFile, file: str, first: tuple[int, int] | None, heads: frozenset[ClassKey] | None
+) -> _Loaded:
     """Put a file's heads into the order of their images, so that each image is a slice."""
     columns = coco.annotations
-    category = head_category(coco.categories, file) if len(columns["image_id"]) else 0
-    mine = columns["category_id"] == category
+    keys = keys_of(coco)
+    chosen = [
+        number
+        for number in np.unique(columns["category_id"]).tolist()
+        if heads is None or keys.get(number, number) in heads
+    ]
+    mine = np.isin(columns["category_id"], chosen)
     others = int((~mine).sum())
     order = np.flatnonzero(mine)
     order = order[np.argsort(columns["image_id"][order], kind="stable")]
@@ -340,7 +242,7 @@ def _sorted_heads(coco: CocoFile, file: str, first: tuple[int, int] | None) -> _
         if int(i) in known
     }
     dangling = int(counts.sum()) - sum(stop - start for start, stop in slices.values())
-    return _Loaded(file, columns["image_id"], columns, slices, first, dangling, others)
+    return _Loaded(file, columns, slices, first, dangling, others, coco.faults)
 
 
 def _load(
@@ -374,6 +276,8 @@ def _load(
 
 def _report_the_rest(one: _Loaded, findings: Findings, ledger: Ledger, where: Where) -> None:
     location = Where(one.file, where.sequence)
+    for pointer, (value, what) in one.faults.items():
+        findings.add("breaks-schema", Where(one.file, where.sequence, field=pointer), value, what)
     if one.dangling:
         ledger.heads.came += one.dangling
         ledger.heads.drop("head-without-frame", one.dangling)
@@ -382,28 +286,42 @@ def _report_the_rest(one: _Loaded, findings: Findings, ledger: Ledger, where: Wh
         findings.add("other-class", location, detail=f"{one.others:,} annotations")
 
 
-def read_images(path: Path) -> tuple[list[LabelledImage], Columns, bool]:
+def read_images(
+    path: Path, head_class: str | None, findings: Findings
+) -> tuple[list[LabelledImage], Columns, bool, frozenset[int]]:
     """Read one COCO file: its images by their numbers, and the heads in them.
+
+    Args:
+        path: of the file.
+        head_class: name or number of the category of heads; None where it is to be found.
+        findings: takes what is odd about its categories.
 
     Returns:
         Images, whose `key[1]` is the number; columns as `as_heads` gives them, sorted by
-        `frame_index`; and whether the sequences are those of a capture, as in files of ours.
-        Annotations of no image, and of other classes, are left out.
+        `frame_index`; whether the sequences are those of a capture, as in files of ours; and the
+        numbers of the categories of heads. Annotations of no image, and of other classes, are
+        left out.
 
     Raises:
-        InputError: not COCO, or two images have one id.
+        InputError: not COCO, values of other types, or two images have one id.
     """
     coco = read_coco(path, path.name)
+    if coco.faults:
+        pointer, (value, what) = next(iter(coco.faults.items()))
+        raise InputError(what, where=Where(path.name, field=pointer), value=value, remedy=_REMEDY)
     _check_ids(coco, path.name)
-    images = [_image(image, "", path, 0) for image in coco.images]
+    heads = classes_of([coco], path.name).decide(head_class, findings)
+    images = [_image(image, "", path, 0, None) for image in coco.images]
     images.sort(key=lambda one: one.key)
-    heads = _sorted_heads(coco, path.name, None)
-    spans = [heads.starts.get(image.key[1], (0, 0)) for image in images]
+    found = _sorted_heads(coco, path.name, None, heads)
+    spans = [found.starts.get(image.key[1], (0, 0)) for image in images]
     chosen = np.concatenate([np.arange(0), *(np.arange(*span) for span in spans)])
-    columns = {name: values[chosen] for name, values in heads.columns.items()}
+    columns = {name: values[chosen] for name, values in found.columns.items()}
     sizes = [last - first for first, last in spans]
     columns["frame_index"] = np.repeat(np.arange(len(images)), sizes)
-    return images, as_heads(columns), all(isinstance(i.get("gtahead"), dict) for i in coco.images)
+    ours = all(isinstance(i.get("gtahead"), dict) for i in coco.images)
+    numbers = frozenset(number for number, key in keys_of(coco).items() if key in heads)
+    return images, as_heads(columns), ours, numbers
 
 
 def as_heads(columns: Columns) -> Columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.box_files import box_columns, corner_cents
 from gtahead.formats.chunks import join_each_split, write_chunk
 from gtahead.formats.text import RowFormat
-from gtahead.ingest.exports import Index, images_below, split_word
+from gtahead.images.reading import IMAGE_SUFFIXES
+from gtahead.ingest.exports import Index, images_below, with_splits
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import CAPTURED
@@ -69,12 +71,13 @@ def _scan(root: Path) -> Listing:
     folder = "Images" if (root / "Images").is_dir() or not (root / "images").is_dir() else "images"
     files = sorted(root.glob("*.odgt"))
     images = []
-    for path in files:
-        split = split_word(path.stem)
+    for path, split in with_splits(files, root):
         for number, line in enumerate(path.read_bytes().splitlines(), 1):
             if line.strip():
                 row = _row(line, path.name, number)
-                file = f"{folder}/{there.get(row['ID'], row['ID'] + '.jpg')}"
+                stem, extension = posixpath.splitext(row["ID"])
+                stem = stem if extension.lower() in IMAGE_SUFFIXES else row["ID"]
+                file = f"{folder}/{there.get(stem, stem + '.jpg')}"
                 key = (path.name, number, row.get("gtboxes"))
                 images.append(index.image(file, split or path.stem, split=split, key=key))
     load = load_each(_heads, (*CAPTURED, "ignore", "head_id"))

@@ -11,7 +11,7 @@ from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_imag
 from gtahead.formats.box_files import box_columns, corner_cents, rows_of_numbers
 from gtahead.formats.chunks import join_each_split, write_chunk
 from gtahead.formats.text import RowFormat, slices_of
-from gtahead.ingest.exports import Index, listing_text, sequence_of, split_word
+from gtahead.ingest.exports import Index, listing_text, sequence_of, with_splits
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.names import is_safe_name
@@ -55,8 +55,7 @@ def _scan(root: Path) -> Listing:
     index = Index.of(root)
     files = _files(root)
     images = []
-    for path in files:
-        split = split_word(path.stem)
+    for path, split in with_splits(files, root):
         lines = listing_text(path, root).splitlines()
         starts = [number for number, line in enumerate(lines) if line.lstrip().startswith("#")]
         for first, last in zip(starts, [*starts[1:], len(lines)], strict=True):

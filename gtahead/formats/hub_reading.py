@@ -2,46 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
+from gtahead import schemas
 from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.coco_reading import as_heads
 from gtahead.images.reading import ImageError
-from gtahead.ingest.exports import about_of, sequence_of, split_word
-from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, Load
-from gtahead.ingest.model import CapturedFrame
+from gtahead.ingest.classes import Classes
+from gtahead.ingest.exports import about_of, exported_as, sequence_of, splits_of_lists, with_splits
+from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, Load, rows_in_json
+from gtahead.ingest.model import CapturedFrame, ClassKey
 from gtahead.tables import hub
+from gtahead.tables.hub_heads import CLASS_COLUMNS
 
-_SHARDS = ("data", "annotations", ".")
+TABLE = "metadata.parquet"
+"""Beside images in folders: a table that isn't a shard."""
+
+_SHARDS = ("data/*.parquet", "annotations/*.parquet", "*.parquet", "*/*.parquet", "*/*/*.parquet")
 
 
 def _shards(root: Path) -> list[Path]:
-    """Find the shards: those with images, if there are any."""
-    for name in _SHARDS:
-        found = sorted((root / name).glob("*.parquet")) if (root / name).is_dir() else []
-        found = [path for path in found if split_word(path.name) is not None]
-        if found:
+    """Find the tables in the first of the usual places where one has heads.
+
+    All that are there count, so that a damaged one is told of.
+    """
+    for pattern in _SHARDS:
+        found = [path for path in sorted(root.glob(pattern)) if path.name != TABLE]
+        if any(map(_has_heads, found)):
             return found
     return []
+
+
+def _has_heads(path: Path) -> bool:
+    """Return whether a table has heads; of one that can't be read, its name tells."""
+    try:
+        return "objects" in hub.column_names(path, path.name)
+    except InputError:
+        return splits_of_lists([path.name], path.parent)[0] is not None
 
 
 def recognise_shards(root: Path) -> str | None:
     """Return why a folder is taken for a hub dataset; None if it isn't one."""
     shards = _shards(root)
-    if not shards:
-        return None
-    try:
-        names = hub.column_names(shards[0], shards[0].name)
-    except InputError:
-        return None
-    there = "objects" in names and "width" in names
-    return f"{shards[0].relative_to(root).as_posix()} has heads" if there else None
+    return f"{shards[0].relative_to(root).as_posix()} has heads" if shards else None
 
 
 def scan_shards(root: Path) -> Listing:
@@ -58,14 +69,13 @@ def scan_shards(root: Path) -> Listing:
             remedy="shards are data/<split>-00000-of-00001.parquet",
         )
     images = []
-    for path in shards:
+    for path, split in with_splits(shards, root):
         file = path.relative_to(root).as_posix()
         with_images = "image" in columns_of(path, file)
         for row, values in enumerate(hub.read_frames_of(path, file)):
-            split = split_word(path.name)
             position = file if with_images else None
             images.append(row_image(values, file, row, split, position, inside=with_images))
-    return Listing(images, shards, loader(root), {"tool": "Hugging Face"})
+    return listing_of(images, shards, root, {"tool": "Hugging Face"})
 
 
 def columns_of(path: Path, file: str) -> list[str]:
@@ -105,59 +115,245 @@ def row_image(
         inside: whether it does.
 
     Raises:
-        InputError: it lacks its size.
+        InputError: its size is none.
     """
-    width, height = values.get("width"), values.get("height")
-    if not (isinstance(width, int) and isinstance(height, int) and min(width, height) > 0):
+    size = values.get("width"), values.get("height")
+    whole = all(type(side) is int and side > 0 for side in size)
+    if not whole and size != (None, None):
         raise InputError(
             "width or height isn't a positive whole number",
             where=Where(file, field=f"row {row}"),
-            value=f"{width} x {height}",
+            value=f"{size[0]} x {size[1]}",
             remedy="the table needs the columns width and height, in pixels",
         )
     name = str(values.get("file_name") or f"{row:06d}.jpg")
     folder, _, stem = name.rpartition("/")
     return LabelledImage(
-        sequence=str(values.get("sequence") or sequence_of(folder, Path(file).stem)),
+        sequence=str(values.get("sequence") or sequence_of(folder, _sequence_of_table(file))),
         frame=str(values.get("frame") or Path(stem).stem),
         split=split,
         file=image,
-        size_wh=(width, height),
+        size_wh=size if whole else None,  # type: ignore[arg-type]
         key=(file, row),
         about=about_of(values),
         row=row if inside else None,
     )
 
 
-def loader(root: Path) -> Load:
-    """Return a function that reads the heads of some rows; each file is read only once."""
-    read: dict[str, list[tuple[Columns, Any, bool]]] = {}
+def _sequence_of_table(file: str) -> str:
+    """Name what rows without a sequence belong to: their table, or the folder of a numbered one."""
+    path = Path(file)
+    return path.parent.name if path.stem.isdigit() and path.parent.name else path.stem
 
-    def of(file: str) -> list[tuple[Columns, Any, bool]]:
-        if file not in read:
-            path = root / file
-            read[file] = [
-                (*hub.read_heads_of(path, file, name), name == "ignored")
-                for name in ("objects", "ignored")
-            ]
-        return read[file]
+
+HeadsOf = tuple[Columns, Any, bool]
+"""Columns of the heads of a table, (F + 1,) bounds of its rows, and whether they're ignored."""
+
+
+def listing_of(
+    images: list[LabelledImage], tables: list[Path], root: Path, about: dict[str, Any]
+) -> Listing:
+    """Return a listing whose heads are in tables, each of which is read only once."""
+
+    @cache
+    def heads_in(file: str) -> list[HeadsOf]:
+        if file.endswith(".jsonl"):
+            return _heads_in_lines(root / file, file)
+        names = ("objects", "ignored")
+        return [(*hub.read_heads_of(root / file, file, n), n == "ignored") for n in names]
+
+    files = [path.relative_to(root).as_posix() for path in tables]
+    parquet = [(root / file, file) for file in files if not file.endswith(".jsonl")]
+    names = [hub.class_names(path, file) for path, file in parquet]
+    names.append({"category": ["head"]} if exported_as(root) else card_class_names(root))
+
+    def heads() -> Iterator[Columns]:
+        return (one for file in files for one, _, _ in heads_in(file))
+
+    classes = classes_in(heads, names, files[0])
+    return Listing(images, tables, _loader(heads_in, classes), about, classes)
+
+
+def classes_in(
+    heads: Callable[[], Iterable[Mapping[str, Any]]],
+    names: Sequence[Mapping[str, Sequence[str]]],
+    file: str,
+) -> Classes:
+    """Return the classes of tables of heads.
+
+    Args:
+        heads: gives the columns of each table; asked only where names don't tell.
+        names: of numbers by column, as each table or a card has them.
+        file: that messages name.
+    """
+    found = next((n for one in names for c in CLASS_COLUMNS if (n := one.get(c))), ())
+
+    def used() -> Iterator[ClassKey]:
+        for columns in heads():
+            kinds = _class_of(columns)
+            if kinds is not None:
+                yield from kinds
+
+    return Classes(dict(enumerate(found)), used, Where(file, field="objects.category"))
+
+
+def card_class_names(root: Path) -> dict[str, list[str]]:
+    """Return the names of classes that a dataset card gives, by column; empty without a card."""
+    path = root / "README.md"
+    if not path.is_file():
+        return {}
+    parts = path.read_text(encoding="utf-8", errors="replace").split("---\n", 2)
+    try:
+        header = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    found: dict[str, list[str]] = {}
+    waiting: list[Any] = [header]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+            label = next((v for v in _below(value, 3) if isinstance(v.get("names"), dict)), None)
+            if isinstance(value.get("name"), str) and label is not None:
+                found[value["name"]] = [str(name) for name in label["names"].values()]
+        elif isinstance(value, list):
+            waiting += value
+    return found
+
+
+def _below(value: dict[str, Any], depth: int) -> Iterator[dict[str, Any]]:
+    """Yield the mappings in a mapping, some levels down, without going through lists."""
+    for one in value.values():
+        if isinstance(one, dict):
+            yield one
+            if depth:
+                yield from _below(one, depth - 1)
+
+
+def _class_of(columns: Mapping[str, Any]) -> list[ClassKey] | None:
+    """Return what objects carry as their class; None where they carry nothing."""
+    for name in CLASS_COLUMNS:
+        if name in columns:
+            return [one if isinstance(one, int) else str(one) for one in columns[name]]
+    return None
+
+
+def _loader(heads_in: Callable[[str], list[HeadsOf]], classes: Classes) -> Load:
+    """Return a function that reads the heads of some rows."""
 
     def load(
         wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
     ) -> HeadsRead:
-        del findings, where
         parts: list[tuple[Columns, int, bool]] = []
         for index, image in enumerate(wanted):
             file, row = image.key
-            for columns, bounds, ignored in of(file):
+            for columns, bounds, ignored in heads_in(file):
                 mine = slice(int(bounds[row]), int(bounds[row + 1]))
                 part = {name: values[mine] for name, values in columns.items()}
-                parts.append((part, index, ignored))
+                location = Where(file, where.sequence, image.frame)
+                parts.append((only_heads(part, classes, findings, location), index, ignored))
         together = together_from(parts)
         ledger.heads.came += len(together["x"])
         return HeadsRead(together)
 
     return load
+
+
+def only_heads(columns: Columns, classes: Classes, findings: Findings, location: Where) -> Columns:
+    """Leave out objects that aren't heads, and note how many."""
+    kinds = _class_of(columns)
+    if kinds is None or classes.heads is None:
+        return columns
+    heads = np.array([classes.are_heads(kind) for kind in kinds], np.bool_)
+    if heads.all():
+        return columns
+    findings.add("other-class", location, detail=f"{int((~heads).sum())} objects")
+    return {name: values[heads] for name, values in columns.items()}
+
+
+def _heads_in_lines(path: Path, file: str) -> list[HeadsOf]:
+    """Read the heads of a table in JSON Lines.
+
+    Raises:
+        InputError: a line can't be read.
+    """
+    found: list[HeadsOf] = []
+    rows = read_lines(path, file)
+    for name in ("objects", "ignored"):
+        parts = []
+        for number, row in enumerate(rows, 1):
+            try:
+                parts.append(columns_in_json(row.get(name) or {}))
+            except ValueError as error:
+                where = Where(file, field=f"line {number}, {name}")
+                raise InputError(str(error), where=where, remedy="fix the line") from error
+        counts = [len(next(iter(part.values()), ())) for part in parts]
+        keys = dict.fromkeys(key for part in parts for key in part)
+        columns: Columns = {}
+        for key in keys:
+            for number, (part, count) in enumerate(zip(parts, counts, strict=True), 1):
+                if count and key not in part:
+                    where = Where(file, field=f"line {number}, {name}")
+                    raise InputError(f"{key} is missing", where=where, remedy="fix the line")
+            columns[key] = np.concatenate([part[key] for part in parts if key in part])
+        found.append((columns, np.concatenate([[0], np.cumsum(counts)]), name == "ignored"))
+    return found
+
+
+def read_lines(path: Path, file: str) -> list[dict[str, Any]]:
+    """Read a table in JSON Lines: a row for each line that isn't blank.
+
+    Raises:
+        InputError: a line is no object.
+    """
+    rows = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        if line.strip():
+            row = schemas.parse_json(line, f"{file}, line {number}")
+            if not isinstance(row, dict):
+                where = Where(file, field=f"line {number}")
+                raise InputError("not an object", where=where, remedy="each line is one image")
+            rows.append(row)
+    return rows
+
+
+_JSON_WIDTHS = {"bbox": 4, "point": 2}
+
+
+def columns_in_json(objects: Any) -> Columns:  # noqa: ANN401 - JSON
+    """Turn an object of lists, or a list of objects, into columns.
+
+    Raises:
+        ValueError: lists of different lengths, or values that are something else.
+    """
+    if isinstance(objects, list):
+        if not all(isinstance(one, dict) and one.keys() == objects[0].keys() for one in objects):
+            raise ValueError("heads aren't objects with the same keys")
+        objects = {key: [one[key] for one in objects] for key in (objects[0] if objects else ())}
+    if not isinstance(objects, dict):
+        raise ValueError("heads aren't an object of lists")
+    found: Columns = {}
+    for name, values in objects.items():
+        if name in _JSON_WIDTHS:
+            found[name] = rows_in_json(values, (_JSON_WIDTHS[name],))
+        elif name in ("track_id", "occluded", "visibility"):
+            unknown = np.nan if name == "visibility" else -1
+            flat = [
+                [unknown if v is None else v * 1 if type(v) is bool else v]
+                for v in (values if isinstance(values, list) else [values])
+            ]
+            found[name] = rows_in_json(flat, (1,))[:, 0]
+            if name != "visibility" and (found[name] % 1 != 0).any():
+                raise ValueError(f"{name} isn't a whole number for each head")
+        elif name in CLASS_COLUMNS:
+            if not isinstance(values, list):
+                raise ValueError(f"{name} isn't a list")
+            found[name] = np.array([*values, None], object)[:-1]
+    if len({len(values) for values in found.values()}) > 1:
+        raise ValueError("lists of heads differ in length")
+    if "visibility" in found:
+        found["visibility"] = np.where(found["visibility"] < 0, np.nan, found["visibility"])
+    return found
 
 
 def together_from(parts: Sequence[tuple[Columns, int, bool]]) -> Columns:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from gtahead.errors import InputError, Where
 from gtahead.formats.base import ORIGIN, Batch, ExportFrame, Format, Summary
-from gtahead.formats.hub_reading import columns_of, loader, row_image
+from gtahead.formats.hub_reading import TABLE, columns_of, listing_of, read_lines, row_image
 from gtahead.formats.huggingface import hub_rows, write_groups
-from gtahead.ingest.exports import split_word
+from gtahead.ingest.exports import split_by_folder
 from gtahead.ingest.labelled import Listing
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables import hub
-
-TABLE = "metadata.parquet"
 
 
 def _image(split: str, frame: ExportFrame) -> str:
@@ -35,9 +34,25 @@ def _finish(summary: Summary) -> None:
         hub.concatenate(summary.chunks(file), summary.folder / file)
 
 
+TABLES = (TABLE, "metadata.jsonl")
+"""What `datasets` reads beside images; of both, the first is taken."""
+
+
 def _tables(root: Path) -> list[Path]:
-    found = [path for path in sorted(root.glob(f"*/{TABLE}")) if path.is_file()]
-    return found or [path for path in (root / TABLE,) if path.is_file()]
+    found = [path for name in TABLES for path in sorted(root.glob(f"*/{name}"))]
+    found += [root / name for name in TABLES]
+    tables: dict[Path, Path] = {}
+    for path in found:
+        if path.is_file() and (path.suffix == ".parquet" or b'"objects"' in _first_line(path)):
+            tables.setdefault(path.parent, path)
+    if len(tables) > 1:
+        tables.pop(root, None)
+    return list(tables.values())
+
+
+def _first_line(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.readline(2**20)
 
 
 def _recognise(root: Path) -> str | None:
@@ -57,13 +72,20 @@ def _scan(root: Path) -> Listing:
     for path in tables:
         file = path.relative_to(root).as_posix()
         home = path.parent.relative_to(root).as_posix()
-        split = split_word(path.parent.name)
-        columns_of(path, file)
-        for row, values in enumerate(hub.read_frames_of(path, file)):
+        split, _ = split_by_folder(path.parent.relative_to(root), root)
+        if path.suffix == ".jsonl":
+            rows = read_lines(path, file)
+        else:
+            columns_of(path, file)
+            rows = hub.read_frames_of(path, file)
+        for row, values in enumerate(rows):
             name = str(values.get("file_name") or "")
             position = f"{home}/{name}" if home != "." else name
-            images.append(row_image(values, file, row, split, position))
-    return Listing(images, tables, loader(root), {"tool": "image folder"})
+            image = row_image(values, file, row, split, position)
+            if "sequence" not in values and "/" not in name:
+                image = replace(image, sequence=split or root.name)
+            images.append(image)
+    return listing_of(images, tables, root, {"tool": "image folder"})
 
 
 IMAGEFOLDER = Format(

@@ -6,7 +6,6 @@ import io
 import math
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from gtahead import storage
 from gtahead.arrays import Columns, Floats
 from gtahead.errors import Where
 from gtahead.findings import Findings
-from gtahead.ingest.labelled import LabelledImage, Load, load_each, own_labels
+from gtahead.ingest.labelled import LabelledImage, Load, load_each, note_count, own_labels
 
 _HEADER = b"MATLAB 5.0 MAT-file, written by gtahead".ljust(116)
 
@@ -64,9 +63,13 @@ def read_variable(path: Path, name: str) -> Any:  # noqa: ANN401 - whatever MATL
     return found[name]
 
 
+MAX_NESTED = 10
+"""Cells and structs of one element around the points."""
+
+
 def unwrapped(value: Any) -> Any:  # noqa: ANN401 - whatever MATLAB wrote
     """Unwrap cells and structs of one element, however they are nested, down to the points."""
-    for _ in range(10):
+    for _ in range(MAX_NESTED):
         if not isinstance(value, np.ndarray | np.void):
             break
         names = value.dtype.names
@@ -83,25 +86,44 @@ def as_points(value: Any) -> Floats:  # noqa: ANN401 - whatever MATLAB wrote
     """Return (N, 2) points.
 
     Raises:
-        ValueError: it's something else.
+        ValueError: it's something else: nothing is turned or cut to fit.
     """
+    table = np.asarray(value)
+    if table.dtype.kind not in "iuf" and table.dtype != object:
+        raise ValueError("the points aren't numbers")
     try:
         points = np.asarray(value, np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError("the points aren't numbers") from error
     if points.size == 0:
         return np.empty((0, 2))
-    if points.ndim != 2 or points.shape[1] < 2:
+    if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"the points have the shape {points.shape} instead of (N, 2)")
-    return points[:, :2]
+    return points
 
 
-def load_points(root: Path, read: Callable[[Path], Floats]) -> Load:
-    """Return a function that reads each image's file of (N, 2) points."""
+def reported_count(value: Any) -> object:  # noqa: ANN401 - whatever MATLAB wrote
+    """Return the `number` beside a struct's `location`; None where there is none."""
+    for _ in range(MAX_NESTED):
+        if not isinstance(value, np.ndarray | np.void):
+            return None
+        names = value.dtype.names
+        if names and "number" in names:
+            number = np.asarray(unwrapped(value["number"]), object).reshape(-1)
+            return number[0] if number.size == 1 else None
+        if value.dtype != object or value.size != 1:
+            return None
+        value = value.reshape(-1)[0]
+    return None
+
+
+def load_points(root: Path, name: str) -> Load:
+    """Return a function that reads each image's file, whose variable `name` has (N, 2) points."""
 
     def one(image: LabelledImage, findings: Findings, location: Where) -> Columns:
-        del findings, location
-        points = read(own_labels(root, image))
+        value = read_variable(own_labels(root, image), name)
+        points = as_points(unwrapped(value))
+        note_count(reported_count(value), len(points), findings, location)
         return {"x": points[:, 0], "y": points[:, 1]}
 
     return load_each(one, ["x", "y"])

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import configparser
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from gtahead.arrays import Columns, Floats, Ints
+from gtahead.arrays import Columns, Floats
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
 from gtahead.formats.box_files import box_columns, corner_cents, own_text, rows_of_numbers
 from gtahead.formats.chunks import join, write_chunk
 from gtahead.formats.text import RowFormat, fixed, slices_of
+from gtahead.ingest.classes import Classes
 from gtahead.ingest.exports import Index, images_below, split_by_folder
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
+from gtahead.ingest.model import ClassKey
 from gtahead.ingest.names import is_safe_name
 from gtahead.tables.canonical import CAPTURED
 
@@ -100,9 +104,11 @@ def _scan(root: Path) -> Listing:
         folder_name = str(about.get("imdir") or "img1")
         there = images_below(folder / folder_name) if is_safe_name(folder_name) else {}
         files.append(folder / "gt" / "gt.txt")
-        numbers = {int(stem): stem for stem in there if stem.isdigit()}
+        numbers = _numbered(there)
         length = about.get("seqlength", "")
         frames = _rows(files[-1], f"{name}/gt/gt.txt")
+        kinds = _kinds(folder.name)
+        _refuse_shift(numbers, frames, f"{name}/gt/gt.txt")
         last = max([0, *numbers, *frames])
         if length.isdigit() and len(length) < 10:
             # Frames without heads and images are only counted: a few thousand are believed.
@@ -112,10 +118,70 @@ def _scan(root: Path) -> Listing:
         for number in sorted({*range(1, last + 1), *numbers, *frames}):
             stem = numbers.get(number, f"{number:06d}")
             file = f"{name}/{folder_name}/{there.get(stem, stem + '.jpg')}"
-            key = frames.get(number, np.empty((0, 9)))
+            key = frames.get(number, np.empty((0, 9))), kinds
             images.append(index.image(file, folder.name, split=split, size_wh=size_wh, key=key))
-    columns = (*CAPTURED, "head_id", "ignore", "visibility")
-    return Listing(images, files, load_each(_heads, columns), {"tool": "MOT"})
+    with_ids = all((row[1] >= 0).all() for image in images for row in image.key[0])
+    classes = _Classes({}, lambda: _used(images), Where("gt.txt", field="class"))
+
+    def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
+        return _heads(image, classes, findings, location)
+
+    columns = [*CAPTURED, "ignore", "visibility", *(["head_id"] if with_ids else [])]
+    return Listing(images, files, load_each(read, columns), {"tool": "MOT"}, classes)
+
+
+class _Classes(Classes):
+    """MOT's classes, which its files give as numbers alone: 1 is to be found, -1 is unknown."""
+
+    def decide(self, wanted: str | None, findings: Findings) -> frozenset[ClassKey]:
+        """Return the numbers of heads; see `Classes.decide`."""
+        return frozenset([1, -1]) if wanted is None else super().decide(wanted, findings)
+
+
+HT21_IGNORED = frozenset([2, 3, 4])
+"""Of HT21: static persons, regions to be ignored, persons on vehicles."""
+
+IGNORED = frozenset([2, 7, 8, 12])
+"""Of MOT16, 17 and 20: persons on vehicles, static persons, distractors, reflections."""
+
+
+def _kinds(sequence: str) -> frozenset[int]:
+    """Return the classes of persons that are neither to be found nor missed."""
+    return HT21_IGNORED if sequence.upper().startswith("HT21") else IGNORED
+
+
+def _used(images: Iterable[LabelledImage]) -> Iterator[ClassKey]:
+    for image in images:
+        yield from image.key[0][:, 7].astype(np.int64).tolist()
+
+
+def _refuse_shift(images: Iterable[int], frames: Iterable[int], file: str) -> None:
+    """Refuse frames that count from 0 where images count from 1, or the other way round.
+
+    Raises:
+        InputError: they do; each frame would get its neighbour's heads.
+    """
+    ends = [(min(numbers), max(numbers)) for numbers in (set(images), set(frames)) if numbers]
+    if len(ends) < 2:
+        return
+    (first_image, last_image), (first, last) = ends
+    if (first_image, first) == (1, 0) or (first_image == 0 < first and last == last_image + 1):
+        raise InputError(
+            "frames and images don't count from the same number",
+            where=Where(file),
+            value=f"frames {first} to {last}, images {first_image} to {last_image}",
+            remedy="number the frames as the images are: MOT counts from 1",
+        )
+
+
+def _numbered(stems: Iterable[str]) -> dict[int, str]:
+    """Return images by the number that their names end with; names alone where two share one."""
+    found: dict[int, str] = {}
+    for stem in stems:
+        match = re.search(r"(\d{1,12})$", stem)
+        if match is not None and found.setdefault(int(match[1]), stem) != stem:
+            return {int(stem): stem for stem in stems if stem.isdigit()}
+    return found
 
 
 def _seqinfo(path: Path) -> dict[str, str]:
@@ -128,31 +194,50 @@ def _seqinfo(path: Path) -> dict[str, str]:
 
 
 def _rows(path: Path, name: str) -> dict[int, Floats]:
+    remedy = "a line is frame, id, left, top, width, height, conf, class, visibility"
     try:
-        rows = rows_of_numbers(own_text(path).splitlines(), (9, 10), ",")
+        lines = own_text(path).splitlines()
+        rows = rows_of_numbers(lines, (9, 10, 8, 7), ",")
     except (ValueError, OSError) as error:
         raise InputError(
-            "the boxes can't be read",
-            where=Where(name),
-            value=str(error),
-            remedy="a line is frame, id, left, top, width, height, conf, class, visibility",
+            "the boxes can't be read", where=Where(name), value=str(error), remedy=remedy
         ) from error
+    joined = rows[:, [0, 1, 7]]
+    with np.errstate(invalid="ignore"):  # of an infinite one
+        whole = ((joined % 1 == 0) & (np.abs(joined) < 2**53)).all(axis=1)
+    if not whole.all():
+        row = int(np.flatnonzero(~whole)[0])
+        places = [number for number, line in enumerate(lines, 1) if line.strip()]
+        raise InputError(
+            "frame, id or class isn't a whole number",
+            where=Where(name, field=f"line {places[row]}"),
+            value=", ".join(f"{value:g}" for value in rows[row, [0, 1, 7]]),
+            remedy=remedy,
+        )
     order = np.argsort(rows[:, 0], kind="stable")
     numbers, starts = np.unique(rows[order, 0], return_index=True)
     parts = np.split(rows[order], starts[1:]) if len(numbers) else []
     return {int(number): part for number, part in zip(numbers, parts, strict=True)}
 
 
-def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns:
-    del findings, location
-    rows: Ints | Floats = image.key
+def _heads(image: LabelledImage, classes: Classes, findings: Findings, location: Where) -> Columns:
+    rows, kinds = image.key
+    of = rows[:, 7].astype(np.int64)
+    heads = np.array([classes.are_heads(int(number)) for number in of], np.bool_)
+    decided = classes.heads == frozenset([1, -1])
+    kept = heads | (np.isin(of, list(kinds)) if decided else False)
+    if not heads.all():
+        left, ignored = int((~kept).sum()), int((kept & ~heads).sum())
+        words = [f"{left} boxes"] * bool(left) + [f"{ignored} boxes are ignored"] * bool(ignored)
+        findings.add("other-class", location, detail=", ".join(words))
+    rows, heads = rows[kept], heads[kept]
     low = rows[:, 2:4] - 1
     boxes = np.concatenate([low, low + rows[:, 4:6]], axis=1)
     shares = np.where((rows[:, 8] >= 0) & (rows[:, 8] <= 1), rows[:, 8], np.nan)
     return box_columns(
         boxes,
         rows[:, 1].astype(np.int64).tolist(),
-        ignore=(rows[:, 6] == 0).astype(np.int8),
+        ignore=((rows[:, 6] == 0) | ~heads).astype(np.int8),
         visibility=shares,
     )
 
@@ -173,7 +258,10 @@ MOT = Format(
     ),
     notes=(
         "Frames count from 1 in each sequence; `seqLength` counts those without heads. "
-        "`conf` 0 marks ignored heads; `visibility` -1 is unknown."
+        "`conf` 0 marks ignored heads; `visibility` -1 is unknown. Read too: classes as MOT16, 17, "
+        "20 and HT21 number them (1 is to be found; static persons, those on vehicles, "
+        "distractors, reflections and regions to be ignored are ignored; the rest is left out), "
+        "seven or eight columns, and id -1 for none."
     ),
     checked_with="motmetrics",
     write=_write,

@@ -17,9 +17,17 @@ from gtahead.formats.box_files import box_columns
 from gtahead.formats.chunks import join_each_split, write_chunk, write_small
 from gtahead.formats.nwpu_lists import lists_in, localisation_lines, pixel_of, scan_lists
 from gtahead.formats.text import RowFormat, fixed, point_cents, slices_of
-from gtahead.ingest.exports import Index, images_below, listing_text, split_word
-from gtahead.ingest.labelled import LabelledImage, Listing, load_each, own_labels
+from gtahead.ingest.exports import Index, images_below
+from gtahead.ingest.labelled import (
+    LabelledImage,
+    Listing,
+    load_each,
+    note_count,
+    own_labels,
+    rows_in_json,
+)
 from gtahead.ingest.labelled_reader import reader_of
+from gtahead.ingest.split_lists import split_lists, splits_in_lists
 from gtahead.tables.canonical import CAPTURED
 
 LEVELS = 5
@@ -97,65 +105,59 @@ def _recognise(root: Path) -> str | None:
     return f"{lists[0].name} is there" if lists else None
 
 
-def _splits(root: Path) -> dict[str, str]:
-    """Read which image is in which split."""
-    found = {}
-    for word in ("train", "val", "test"):
-        path = root / f"{word}.txt"
-        if path.is_file():
-            for line in listing_text(path, root).splitlines():
-                if line.split():
-                    found[Path(line.split()[0]).stem] = split_word(word) or ""
-    return found
-
-
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
-    there = images_below(root / "images")
-    splits = _splits(root)
     if not (root / "jsons").is_dir():
         return scan_lists(root, "*gt_loc*.txt", "NWPU-Crowd")
+    there: dict[str, str] = {}
+    for folder in [root / "images", *sorted(root.glob("images_part*"))]:
+        for stem, file in images_below(folder).items():
+            there.setdefault(stem, f"{folder.name}/{file}")
     labels = {path.stem: f"jsons/{path.name}" for path in sorted((root / "jsons").glob("*.json"))}
     images = []
-    for stem in sorted(set(labels) | set(there)):
+    findings = Findings()
+    stems = sorted(set(labels) | set(there))
+    splits = splits_in_lists(split_lists(root), stems, root, findings)
+    for stem in stems:
         split = splits.get(stem)
         if stem not in labels and split == "test":
             continue  # NWPU keeps the labels of its test split to itself
-        file = f"images/{there.get(stem, stem + '.jpg')}"
+        file = there.get(stem, f"images/{stem}.jpg")
         own = labels.get(stem)
         images.append(index.image(file, split or root.name, split=split, labels=own))
 
     def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
-        del findings, location
-        points, boxes = _json(own_labels(root, image), str(image.labels))
+        points, boxes, reported = _json(own_labels(root, image), str(image.labels))
+        note_count(reported, len(points), findings, location)
         return {"x": points[:, 0], "y": points[:, 1], **box_columns(boxes)}
 
     load = load_each(read, ["x", "y", *CAPTURED])
-    return Listing(images, [], load, {"tool": "NWPU-Crowd"})
+    return Listing(images, [], load, {"tool": "NWPU-Crowd"}, findings=findings)
 
 
-def _json(path: Path, name: str) -> tuple[Floats, Floats]:
-    """Read points and boxes; no boxes unless there is one for each point."""
+def _json(path: Path, name: str) -> tuple[Floats, Floats, object]:
+    """Read points, boxes (NaN where there are none at all), and how many there are said to be.
+
+    Raises:
+        InputError: other values, or boxes that aren't as many as points.
+    """
     document = schemas.parse_json(path.read_bytes(), name)
     if not isinstance(document, dict) or "points" not in document:
         raise InputError("there are no points", where=Where(name))
     points = _table(document["points"], 2, name)
     boxes = _table(document.get("boxes") or [], 4, name)
-    if len(boxes) != len(points):
+    if not len(boxes):
         boxes = np.full((len(points), 4), np.nan)
-    return points, boxes
+    if len(boxes) != len(points):
+        raise InputError(f"{len(points)} points, but {len(boxes)} boxes", where=Where(name))
+    return points, boxes, document.get("human_num")
 
 
 def _table(values: Any, width: int, name: str) -> Floats:  # noqa: ANN401 - JSON
     try:
-        table = np.array(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"not lists of {width} numbers", where=Where(name)) from error
-    if table.size == 0:
-        return np.empty((0, width))
-    if table.ndim != 2 or table.shape[1] != width:
-        raise InputError(f"not lists of {width} numbers", where=Where(name))
-    return table
+        return rows_in_json(values, (width,))
+    except ValueError as error:
+        raise InputError(str(error), where=Where(name)) from error
 
 
 NWPU = Format(

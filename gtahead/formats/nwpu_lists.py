@@ -16,7 +16,7 @@ from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import Batch
 from gtahead.formats.text import RowFormat, slices_of
-from gtahead.ingest.exports import Index, images_below, split_word
+from gtahead.ingest.exports import Index, images_below, with_splits
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 
 LIST_ORIGIN = "0-based, of the pixel that holds the point"
@@ -112,8 +112,7 @@ def scan_lists(root: Path, pattern: str, tool: str) -> Listing:
     index = Index.of(root)
     images = []
     files = lists_in(root, pattern)
-    for path in files:
-        split = split_word(path.stem)
+    for path, split in with_splits(files, root):
         prefix, there = _images_of_list(root, path)
         # Of an export of ours all names are known, even those of images that are lost.
         ours = [PurePosixPath(stem) for stem in index.rows]

@@ -16,7 +16,7 @@ from gtahead.findings import Findings, Ledger
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_image
 from gtahead.formats.chunks import join_each_split, write_chunk
 from gtahead.formats.text import SUPPORTS, RowFormat, point_cents, slices_of
-from gtahead.ingest.exports import Index, sequence_of, split_word
+from gtahead.ingest.exports import INDEX, Index, sequence_of, splits_of_lists, with_splits
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, gathered
 from gtahead.ingest.labelled_reader import reader_of
 
@@ -45,17 +45,32 @@ def _csv_cells(cells: Sequence[str]) -> bytes:
     return out.getvalue().encode()
 
 
+_COLUMNS = {"file", "x", "y"}
+
+
 def _csv_files(root: Path) -> list[Path]:
-    return [path for path in sorted(root.glob("*.csv")) if split_word(path.stem)]
+    """Find tables of points: by their columns, or by a name that means a split."""
+    found = [path for path in sorted(root.glob("*.csv")) if path.name != INDEX]
+    names = splits_of_lists([path.name for path in found], root)
+    return [p for p, split in zip(found, names, strict=True) if split or _has_points(p)]
+
+
+def _has_points(path: Path) -> bool:
+    return _header_of(path) >= _COLUMNS
+
+
+def _header_of(path: Path) -> set[str]:
+    """Return the columns that a first line names, whatever it looks like."""
+    with path.open("rb") as file:
+        line = file.readline(4096)
+    encoding = "utf-16" if line[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    text = line.decode(encoding, "replace")
+    return {word.strip().lower() for word in text.replace(";", ",").replace("\t", ",").split(",")}
 
 
 def _recognise_csv(root: Path) -> str | None:
-    for path in _csv_files(root):
-        with path.open("rb") as file:
-            names = file.readline(4096).decode("utf-8-sig", "replace").strip().split(",")
-        if {"file", "x", "y"} <= set(names):
-            return f"{path.name} has points"
-    return None
+    first = next((path for path in _csv_files(root) if _has_points(path)), None)
+    return f"{first.name} has points" if first is not None else None
 
 
 def _scan_csv(root: Path) -> Listing:
@@ -70,17 +85,15 @@ def _scan_csv(root: Path) -> Listing:
     for stem, row in index.rows.items():
         image = index.image(row["file"], "", key=stem)
         images[image.split or "", stem] = image
-    for path in files:
+    for path, split in with_splits(files, root):
         for number, cells in _csv_rows(path):
-            stem = posixpath.splitext(cells["file"])[0]
+            file = cells["file"].replace("\\", "/")
+            stem = posixpath.splitext(file)[0]
             if stem not in index.rows:
                 folder, _, frame = (cells.get("frame_id") or stem).rpartition("/")
-                split = split_word(path.stem)
                 images.setdefault(
                     (split or "", stem),
-                    LabelledImage(
-                        sequence_of(folder, path.stem), frame, split, cells["file"], key=stem
-                    ),
+                    LabelledImage(sequence_of(folder, path.stem), frame, split, file, key=stem),
                 )
             values = [cells.get(name, "") for name in ("head_id", "x", "y", "ignored")]
             rows.setdefault(stem, (path.name, []))[1].append((number, values))
@@ -102,17 +115,39 @@ def _scan_csv(root: Path) -> Listing:
 def _csv_rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if not {"file", "x", "y"} <= set(reader.fieldnames or ()):
+            reader = csv.DictReader(file, restkey="", restval="")
+            names = [name.strip().lower() for name in reader.fieldnames or ()]
+            if not set(names) >= _COLUMNS or len(set(names)) < len(names):
                 raise InputError(
-                    "the CSV has no columns file, x and y",
-                    where=Where(path.name),
+                    "the CSV has no columns file, x and y with commas between",
+                    where=Where(path.name, field="line 1"),
                     value=", ".join(reader.fieldnames or ()),
-                    remedy="its first line names them; export it again",
+                    remedy="save it as UTF-8 with commas; its first line names the columns",
                 )
+            reader.fieldnames = names
             for row in reader:
-                if row.get("file"):
-                    yield reader.line_num, {k: v or "" for k, v in row.items() if k is not None}
+                if "" in row and any(row[""]):
+                    raise InputError(
+                        "the line has more cells than the first one",
+                        where=Where(path.name, field=f"line {reader.line_num}"),
+                        value=", ".join(row[""]),
+                        remedy="a decimal comma? numbers have a point, and commas go between them",
+                    )
+                if row["file"].strip():
+                    yield (
+                        reader.line_num,
+                        {
+                            name: value.strip()
+                            for name, value in row.items()
+                            if isinstance(value, str)
+                        },
+                    )
+                elif any(value for value in row.values()):
+                    raise InputError(
+                        "the line names no file",
+                        where=Where(path.name, field=f"line {reader.line_num}"),
+                        remedy="write the image of each head, or drop the line",
+                    )
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             "the CSV can't be read",

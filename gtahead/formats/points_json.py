@@ -17,8 +17,15 @@ from gtahead.findings import Findings, Ledger
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_image
 from gtahead.formats.chunks import join_each_split, write_chunk
 from gtahead.formats.text import SUPPORTS, RowFormat, point_cents, slices_of
-from gtahead.ingest.exports import about_of, sequence_of, split_word
-from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, gathered
+from gtahead.ingest.exports import about_of, sequence_of, splits_of_lists, with_splits
+from gtahead.ingest.labelled import (
+    HeadsRead,
+    LabelledImage,
+    Listing,
+    gathered,
+    note_count,
+    rows_in_json,
+)
 from gtahead.ingest.labelled_reader import reader_of
 
 
@@ -63,15 +70,20 @@ def _write_json(batch: Batch) -> None:
 
 
 def _lines_files(root: Path) -> list[Path]:
-    return [path for path in sorted(root.glob("*.jsonl")) if split_word(path.stem)]
+    """Find files of points: by their first line, or by a name that means a split."""
+    found = sorted(root.glob("*.jsonl"))
+    names = splits_of_lists([path.name for path in found], root)
+    return [p for p, split in zip(found, names, strict=True) if split or _has_points(p)]
+
+
+def _has_points(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b'"points"' in file.readline(2**20)
 
 
 def _recognise_json(root: Path) -> str | None:
-    for path in _lines_files(root):
-        with path.open("rb") as file:
-            if b'"points"' in file.readline(2**20):
-                return f"{path.name} has points"
-    return None
+    first = next((path for path in _lines_files(root) if _has_points(path)), None)
+    return f"{first.name} has points" if first is not None else None
 
 
 def _scan_json(root: Path) -> Listing:
@@ -80,15 +92,15 @@ def _scan_json(root: Path) -> Listing:
     if not files:
         remedy = "lines stand in train.jsonl, val.jsonl and test.jsonl"
         raise InputError("no file of points is there", where=Where(str(root)), remedy=remedy)
-    for path in files:
+    for path, split in with_splits(files, root):
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    images.append(_json_image(line, path.name, number))
+                    images.append(_json_image(line, path.name, split, number))
     return Listing(images, files, _load_json, {"tool": "points"})
 
 
-def _json_image(line: bytes, name: str, number: int) -> LabelledImage:
+def _json_image(line: bytes, name: str, split: str | None, number: int) -> LabelledImage:
     location = Where(name, field=f"line {number}")
     try:
         row = schemas.parse_json(line, name)
@@ -97,45 +109,43 @@ def _json_image(line: bytes, name: str, number: int) -> LabelledImage:
         raise InputError(error.what, where=location, value=error.value, remedy=remedy) from error
     if not isinstance(row, dict) or not isinstance(row.get("points"), list):
         raise InputError("no frame with points", where=location, remedy="each line is one frame")
-    file = str(row.get("file") or row.get("frame_id") or f"{number:06d}.jpg")
+    file = str(row.get("file") or row.get("frame_id") or f"{number:06d}.jpg").replace("\\", "/")
     folder, _, frame = str(row.get("frame_id") or posixpath.splitext(file)[0]).rpartition("/")
     lists = []
     for key in ("points", "ignored_points"):
-        values = row.get(key, [])
-        points: Any = np.array(values if isinstance(values, list) else [], object)
         try:
-            points = np.asarray(points, np.float64).reshape(-1, 2) if len(points) else _NO_POINTS
-        except (TypeError, ValueError) as error:
+            points = rows_in_json(row.get(key, []), (2,))
+        except ValueError as error:
             where = Where(name, field=f"line {number}, {key}")
-            raise InputError("not a list of [x, y]", where=where, remedy="fix it") from error
+            remedy = "points are [x, y], in pixels"
+            raise InputError(str(error), where=where, remedy=remedy) from error
         ids: Any = row.get(key.replace("points", "ids"))
         whole = isinstance(ids, list) and len(ids) == len(points)
-        whole = whole and all(isinstance(one, int) for one in ids)
+        whole = whole and all(type(one) is int and abs(one) < 2**63 for one in ids)
         lists.append((points, np.array(ids, np.int64) if whole else None))
     size = row.get("width"), row.get("height")
-    known = all(isinstance(side, int) and side > 0 for side in size)
+    known = all(type(side) is int and side > 0 for side in size)
     return LabelledImage(
         sequence_of(folder, Path(name).stem),
         frame,
-        split_word(name),
+        split,
         file,
         size_wh=size if known else None,  # type: ignore[arg-type]
-        key=lists,
+        key=(lists, row.get("count")),
         about=about_of(row),
     )
-
-
-_NO_POINTS = np.empty((0, 2))
 
 
 def _load_json(
     wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
 ) -> HeadsRead:
-    del findings, where
     parts = []
-    with_ids = all(ids is not None for image in wanted for _, ids in image.key)
+    with_ids = all(ids is not None for image in wanted for _, ids in image.key[0])
     for index, image in enumerate(wanted):
-        for (points, ids), ignored in zip(image.key, (0, 1), strict=True):
+        lists, reported = image.key
+        location = Where(where.file, where.sequence, image.frame)
+        note_count(reported, len(lists[0][0]), findings, location)
+        for (points, ids), ignored in zip(lists, (0, 1), strict=True):
             columns: Columns = {"x": points[:, 0], "y": points[:, 1]}
             columns["ignore"] = np.full(len(points), ignored)
             if with_ids:

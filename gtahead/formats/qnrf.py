@@ -5,16 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gtahead.arrays import Floats
 from gtahead.formats.base import Batch, ExportFrame, Format
-from gtahead.formats.matlab import (
-    MATLAB_ORIGIN,
-    as_points,
-    load_points,
-    read_variable,
-    save_mat,
-    unwrapped,
-)
+from gtahead.formats.matlab import MATLAB_ORIGIN, load_points, save_mat
 from gtahead.ingest.exports import Index, images_below, split_by_folder
 from gtahead.ingest.labelled import Listing
 from gtahead.ingest.labelled_reader import reader_of
@@ -30,15 +22,6 @@ def _write(batch: Batch) -> None:
 
 def _image(split: str, frame: ExportFrame) -> str:
     return f"{_FOLDERS[split]}/img_{frame.padded_number}{frame.extension}"
-
-
-def qnrf_points(path: Path) -> Floats:
-    """Read the (N, 2) heads of a UCF-QNRF file.
-
-    Raises:
-        ValueError: it can't be read, with the reason.
-    """
-    return as_points(unwrapped(read_variable(path, "annPoints")))
 
 
 _NAME = re.compile(r"(.+)_ann\.mat")
@@ -70,7 +53,7 @@ def _scan(root: Path) -> Listing:
             own = f"{prefix}{labels[stem]}" if stem in labels else None
             sequence = root.name if name == "." else name
             images.append(index.image(file, sequence, split=split, labels=own))
-    return Listing(images, [], load_points(root, qnrf_points), {"tool": "UCF-QNRF"})
+    return Listing(images, [], load_points(root, "annPoints"), {"tool": "UCF-QNRF"})
 
 
 QNRF = Format(

@@ -7,16 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gtahead.arrays import Floats
 from gtahead.formats.base import Batch, ExportFrame, Format
-from gtahead.formats.matlab import (
-    MATLAB_ORIGIN,
-    as_points,
-    load_points,
-    read_variable,
-    save_mat,
-    unwrapped,
-)
+from gtahead.formats.matlab import MATLAB_ORIGIN, load_points, save_mat
 from gtahead.ingest.exports import Index, images_below, split_by_folder
 from gtahead.ingest.labelled import Listing
 from gtahead.ingest.labelled_reader import reader_of
@@ -37,15 +29,6 @@ def _write(batch: Batch) -> None:
 
 def _image(split: str, frame: ExportFrame) -> str:
     return f"{_FOLDERS[split]}/images/IMG_{frame.number}{frame.extension}"
-
-
-def shanghaitech_points(path: Path) -> Floats:
-    """Read the (N, 2) heads of a ShanghaiTech file.
-
-    Raises:
-        ValueError: it can't be read, with the reason.
-    """
-    return as_points(unwrapped(read_variable(path, "image_info")))
 
 
 _NAME = re.compile(r"GT_(.+)\.mat")
@@ -88,7 +71,7 @@ def _scan(root: Path) -> Listing:
             labels_file = labels.get(stem)
             images.append(index.image(file, sequence, split=split, labels=labels_file))
     about = {"tool": "ShanghaiTech"}
-    return Listing(images, [], load_points(root, shanghaitech_points), about)
+    return Listing(images, [], load_points(root, "image_info"), about)
 
 
 SHANGHAITECH = Format(

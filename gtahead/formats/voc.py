@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from xml.parsers import expat
 
 import numpy as np
 
 from gtahead.arrays import Columns
-from gtahead.errors import InputError, Where
-from gtahead.findings import Findings
+from gtahead.errors import Where
+from gtahead.findings import Findings, Ledger
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.box_files import believed_size, box_columns, boxes_inside
 from gtahead.formats.chunks import join_each_split, write_chunk, write_small
 from gtahead.formats.text import RowFormat, slices_of
-from gtahead.ingest.exports import Index, images_below, listing_text, split_word
-from gtahead.ingest.labelled import LabelledImage, Listing, load_each
+from gtahead.ingest.classes import Classes, mistyped_head
+from gtahead.ingest.exports import (
+    Index,
+    images_below,
+    sequence_of,
+    split_by_folder,
+    split_of_folder,
+)
+from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
+from gtahead.ingest.model import ClassKey
+from gtahead.ingest.split_lists import split_lists, splits_in_lists
 from gtahead.tables.canonical import CAPTURED
 
 _OBJECT = RowFormat(
@@ -75,9 +86,17 @@ def _write(batch: Batch) -> None:
 
 
 def _labels(root: Path) -> list[Path]:
-    folder = root / "Annotations"
-    folder = folder if folder.is_dir() else root
-    return sorted(folder.glob("*.xml"))
+    """Find labels: below `Annotations`, in the folder itself, or in one for each split."""
+    found = sorted((root / "Annotations").rglob("*.xml")) or sorted(root.glob("*.xml"))
+    if not found and root.is_dir():
+        homes = [path for path in sorted(root.iterdir()) if path.is_dir()]
+        found = [
+            path
+            for home in homes
+            if split_of_folder(home.name) is not None
+            for path in sorted((home / "Annotations").glob("*.xml")) or sorted(home.glob("*.xml"))
+        ]
+    return [path for path in found if path.is_file()]
 
 
 def _recognise(root: Path) -> str | None:
@@ -87,36 +106,74 @@ def _recognise(root: Path) -> str | None:
 
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
-    splits: dict[str, str] = {}
-    for path in sorted((root / "ImageSets" / "Main").glob("*.txt")):
-        split = split_word(path.stem)
-        if split is not None and path.stem in ("train", "val", "test"):
-            lines = listing_text(path, root).splitlines()
-            for name in (line.split()[0] for line in lines if line.split()):
-                if splits.setdefault(name, split) != split:
-                    raise InputError(
-                        "an image is listed in two splits",
-                        where=Where(path.relative_to(root).as_posix()),
-                        value=name,
-                        remedy="take it out of one of the lists",
-                    )
-    beside = "JPEGImages" if (root / "Annotations").is_dir() else ""
-    folder = next((n for n in ("JPEGImages", "images") if (root / n).is_dir()), beside)
-    there = images_below(root / folder)
-    prefix = f"{folder}/" if folder else ""
-    labels = {path.stem: path.relative_to(root).as_posix() for path in _labels(root)}
+    found = [path.relative_to(root).as_posix() for path in _labels(root)]
+    all_images = images_below(root)
+    labels, homes = {}, set()
+    for file in found:
+        stem = posixpath.splitext(file)[0]
+        parts = stem.split("/")
+        places = [stem]
+        if "Annotations" in parts[:-1]:
+            position = parts.index("Annotations")
+            places = [
+                "/".join([*parts[:position], name, *parts[position + 1 :]])
+                for name in ("JPEGImages", "images", "")
+            ]
+            places[-1] = places[-1].replace("//", "/").lstrip("/")
+        image = next((place for place in places if place in all_images), places[0])
+        labels[image] = file
+        homes.add(posixpath.dirname(image))
+    there = [stem for stem in all_images if posixpath.dirname(stem) in homes]
+    stems = sorted({*labels, *there})
+    findings = Findings()
+    lists = split_lists(root / "ImageSets" / "Main") or split_lists(root / "ImageSets")
+    splits = splits_in_lists(lists, stems, root, findings)
     images = []
-    for stem in sorted(set(labels) | {name for name in there if "/" not in name}):
-        file = f"{prefix}{there.get(stem, stem + '.jpg')}"
-        split = splits.get(stem)
-        own = labels.get(stem, f"Annotations/{stem}.xml")
-        images.append(index.image(file, split or root.name, split=split, labels=own))
+    for stem in stems:
+        folder = PurePosixPath(stem).parent
+        split, parts = split_by_folder(folder, root)
+        split = splits.get(stem, None if splits else split)
+        inner = [part for part in parts if part not in ("JPEGImages", "images")]
+        name = sequence_of("/".join(inner), split or root.name)
+        file = all_images.get(stem, f"{stem}.jpg")
+        own = labels.get(stem, f"Annotations/{posixpath.basename(stem)}.xml")
+        images.append(index.image(file, name, split=split, labels=own))
+
+    def used() -> Iterator[ClassKey]:
+        for file in found:
+            try:
+                _, objects = parse_voc((root / file).read_bytes())
+            except (ValueError, OSError):
+                continue  # said of its frame
+            yield from (_class_of(one) for one in objects)
+
+    classes = Classes({}, used, Where(found[0] if found else None, field="object/name"))
 
     def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
-        return _heads(root, image, findings, location)
+        return _heads(root, image, classes, findings, location)
 
-    load = load_each(read, (*CAPTURED, "ignore"))
-    return Listing(images, [], load, {"tool": "Pascal VOC"})
+    each = load_each(read, (*CAPTURED, "ignore"))
+
+    def load(
+        wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
+    ) -> HeadsRead:
+        heads = each(wanted, findings, ledger, where)
+        _note_zero(heads.columns, wanted, findings, where)
+        return heads
+
+    return Listing(images, [], load, {"tool": "Pascal VOC"}, classes, findings)
+
+
+def _note_zero(
+    columns: Columns, images: Sequence[LabelledImage], findings: Findings, where: Where
+) -> None:
+    """Note once that a file counts from 0: 1 was taken from all its corners."""
+    low = np.stack([columns["captured_x0"], columns["captured_y0"]], axis=1)
+    rows = np.flatnonzero((low == -1).any(axis=1))
+    if len(rows):
+        image = images[int(columns["frame_index"][rows[0]])]
+        where = Where(image.labels or where.file, where.sequence, image.frame)
+        findings.add("boxes-from-zero", where, detail=f"{len(rows):,} boxes begin at 0")
 
 
 MAX_DEPTH = 32
@@ -125,6 +182,8 @@ MAX_DEPTH = 32
 
 def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]]:
     """Read a Pascal VOC file: the size that it gives, and its objects' texts by tag.
+
+    An object's parts follow it, as objects of their own.
 
     Entities beyond XML's own are refused: nothing is ever expanded or fetched.
 
@@ -136,6 +195,7 @@ def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]
     size: dict[str, str] = {}
     objects: list[dict[str, str]] = []
     texts: list[str] = []
+    parts: list[dict[str, str]] = []
 
     def begin(name: str, _: dict[str, str]) -> None:
         if not path and name != "annotation":
@@ -146,13 +206,20 @@ def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]
         texts.clear()
         if path[1:] == ["object"]:
             objects.append({})
+            parts[:] = [objects[-1]]
+        elif path[1:] == ["object", "part"]:  # VOC's persons have their heads as parts
+            objects.append({})
+            parts[1:] = [objects[-1]]
 
     def end(name: str) -> None:
         text = "".join(texts).strip()
         if path[1:2] == ["size"]:
             size[name] = text
+        elif path[1:3] == ["object", "part"]:
+            if len(path) == 4 or path[3:4] == ["bndbox"]:
+                parts[1].setdefault(name, text)
         elif path[1:2] == ["object"] and (len(path) == 3 or path[2:3] == ["bndbox"]):
-            objects[-1].setdefault(name, text)
+            parts[0].setdefault(name, text)
         texts.clear()
         path.pop()
 
@@ -174,23 +241,30 @@ def parse_voc(data: bytes) -> tuple[tuple[int, int] | None, list[dict[str, str]]
     return (sides if min(sides) > 0 else None), objects
 
 
-def _heads(root: Path, image: LabelledImage, findings: Findings, location: Where) -> Columns:
+def _class_of(one: Mapping[str, str]) -> str:
+    """Return an object's class; a mistyped `head` is one."""
+    name = one.get("name", "").strip().lower()
+    return "head" if mistyped_head(name) else name
+
+
+def _heads(
+    root: Path, image: LabelledImage, classes: Classes, findings: Findings, location: Where
+) -> Columns:
     """Read one file: heads and mistyped heads; others are left out."""
     reported, objects = parse_voc((root / str(image.labels)).read_bytes())
     boxes, ignored = [], []
     others = 0
     for number, one in enumerate(objects, 1):
-        name = one.get("name", "").strip().lower()
-        if not name.startswith("head"):
+        if not classes.are_heads(_class_of(one)):
             others += 1
             continue
-        if name not in ("head", "heads"):
+        if mistyped_head(one.get("name", "")):
             findings.add("class-taken-as-head", location, one["name"], f"object {number}")
         try:
             boxes.append([float(one[tag]) for tag in ("xmin", "ymin", "xmax", "ymax")])
         except (KeyError, ValueError) as error:
             raise ValueError(f"object {number}: its box can't be read ({error})") from error
-        ignored.append(int(one.get("difficult") == "1"))
+        ignored.append(int(one.get("difficult", "").lower() in ("1", "true")))
     if others:
         findings.add("other-class", location, detail=f"{others} objects")
     if reported is not None and image.file and (root / image.file).is_file():
@@ -220,8 +294,9 @@ VOC = Format(
     notes=(
         "`xmin` of the leftmost pixel is 1, and `xmax` is part of the box; numbers are "
         "whole. Ignored heads are `difficult`; boxes are cut at the border and then "
-        "`truncated`. Read too: SCUT-HEAD. A class that only begins with `head` is kept "
-        "and reported; sizes are the image's own, whatever the file says; declared "
+        "`truncated`. Read too: SCUT-HEAD; heads that are a person's `<part>`; folders below "
+        "`Annotations`, and one for each split, as Roboflow writes them. A `head` with letters too "
+        "many is kept and reported; sizes are the image's own, whatever the file says; declared "
         "entities are refused."
     ),
     checked_with="globox",
@@ -230,5 +305,5 @@ VOC = Format(
     image=_image,
     clips=True,
     boxed=True,
-    reader=reader_of("voc", "Pascal VOC (Annotations/*.xml)", _recognise, _scan),
+    reader=reader_of("voc", "Pascal VOC (Annotations/*.xml)", _recognise, _scan, upright=True),
 )

@@ -7,6 +7,7 @@ import posixpath
 import tarfile
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ import numpy as np
 import orjson
 
 from gtahead import schemas
+from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.batches import require_image
-from gtahead.formats.hub_reading import together_from
+from gtahead.formats.hub_reading import classes_in, columns_in_json, only_heads, together_from
 from gtahead.formats.text import RowFormat, fixed, point_cents, slices_of
 from gtahead.images.reading import IMAGE_SUFFIXES, ImageError
-from gtahead.ingest.exports import about_of, sequence_of, split_word
+from gtahead.ingest.classes import Classes
+from gtahead.ingest.exports import about_of, sequence_of, splits_of_lists, with_splits
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import CapturedFrame
@@ -106,7 +109,22 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def _shards(root: Path) -> list[Path]:
-    return [path for path in sorted(root.glob("*.tar")) if split_word(path.stem)]
+    """Find the tars, if one has samples; all count, so that a damaged one is told of."""
+    found = sorted(root.glob("*.tar"))
+    return found if any(map(_has_samples, found)) else []
+
+
+LOOKED_AT = 50
+"""Members of a tar that are looked at to see whether it's a shard."""
+
+
+def _has_samples(path: Path) -> bool:
+    """Return whether a tar begins with samples; of a damaged one, its name tells."""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            return any(member.name.endswith(".json") for member in islice(archive, LOOKED_AT))
+    except (tarfile.TarError, OSError, EOFError, ValueError):
+        return splits_of_lists([path.name], path.parent)[0] is not None
 
 
 def _recognise(root: Path) -> str | None:
@@ -145,7 +163,7 @@ def _members_of(path: Path) -> list[tuple[str, int, int]]:
 def _scan(root: Path) -> Listing:
     images = []
     shards = _shards(root)
-    for path in shards:
+    for path, split in with_splits(shards, root):
         members = _members_of(path)
         keys = {
             _key_of(name): number
@@ -154,7 +172,6 @@ def _scan(root: Path) -> Listing:
         }
         reported = {_key_of(name) for name, _, _ in members if name.endswith(".json")}
         for key in sorted(set(keys) - reported):
-            split = split_word(path.stem)
             sequence, frame = _names(key, path)
             images.append(LabelledImage(sequence, frame, split, path.name, row=keys[key]))
         with path.open("rb") as file:
@@ -165,8 +182,23 @@ def _scan(root: Path) -> Listing:
                 where = f"{path.name} > {name}"
                 document = schemas.parse_json(file.read(size), where)
                 key = _key_of(name)
-                images.append(_listed(document, path, where, key, keys.get(key)))
-    return Listing(images, shards, _load, {"tool": "webdataset"})
+                images.append(_listed(document, path, where, key, keys.get(key), split))
+    classes = classes_in(lambda: map(_kinds, images), [], shards[0].name)
+
+    def load(
+        wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
+    ) -> HeadsRead:
+        return _load(wanted, classes, findings, ledger, where)
+
+    return Listing(images, shards, load, {"tool": "webdataset"}, classes)
+
+
+def _kinds(image: LabelledImage) -> Columns:
+    """Return the columns of an image's objects; none where they can't be read, as is said later."""
+    try:
+        return {} if image.key is None else columns_in_json(image.key[1])
+    except ValueError:
+        return {}
 
 
 def _key_of(member: str) -> str:
@@ -187,13 +219,14 @@ def _listed(
     where: str,
     key: str,
     row: int | None,
+    split: str | None,
 ) -> LabelledImage:
     """Return the image of one sample.
 
     Raises:
         InputError: it isn't a frame with heads.
     """
-    whole = isinstance(document, dict) and isinstance(document.get("objects"), dict)
+    whole = isinstance(document, dict) and isinstance(document.get("objects"), dict | list)
     size = (document.get("width"), document.get("height")) if whole else (None, None)
     if not whole or not all(isinstance(side, int) and side > 0 for side in size):
         remedy = "a sample's JSON has width, height and objects"
@@ -202,7 +235,7 @@ def _listed(
     return LabelledImage(
         sequence=str(document.get("sequence") or sequence),
         frame=str(document.get("frame") or frame),
-        split=split_word(path.stem),
+        split=split,
         file=path.name if row is not None else None,
         size_wh=size,  # type: ignore[arg-type]
         key=(where, document["objects"], document.get("ignored") or {}),
@@ -212,7 +245,11 @@ def _listed(
 
 
 def _load(
-    wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
+    wanted: Sequence[LabelledImage],
+    classes: Classes,
+    findings: Findings,
+    ledger: Ledger,
+    where: Where,
 ) -> HeadsRead:
     parts, faults = [], {}
     for index, image in enumerate(wanted):
@@ -221,37 +258,18 @@ def _load(
             faults[index] = "labels-missing"
             continue
         file, objects, ignored = image.key
+        location = Where(file, where.sequence, image.frame)
         try:
-            for lists, flag in ((objects, False), (ignored, True)):
-                parts.append((_columns(lists), index, flag))
-        except (TypeError, ValueError) as error:
-            location = Where(file, where.sequence, image.frame)
+            both = [columns_in_json(objects), columns_in_json(ignored)]
+        except ValueError as error:
             findings.add("bad-frame-labels", location, detail=str(error))
             faults[index] = "bad-frame-labels"
+            continue
+        for columns, flag in zip(both, (False, True), strict=True):
+            parts.append((only_heads(columns, classes, findings, location), index, flag))
     together = together_from(parts)
     ledger.heads.came += len(together["x"])
     return HeadsRead(together, faults)
-
-
-def _columns(lists: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """Turn an object of lists into columns.
-
-    Raises:
-        ValueError: lists of different lengths, or no numbers.
-    """
-    if not isinstance(lists, dict):
-        raise TypeError("heads aren't an object of lists")
-    shapes = {"bbox": (-1, 4), "point": (-1, 2)}
-    found = {
-        name: np.asarray(lists[name], np.float64).reshape(shapes.get(name, (-1,)))
-        for name in ("bbox", "point", "track_id", "occluded", "visibility")
-        if name in lists
-    }
-    if len({len(values) for values in found.values()}) > 1:
-        raise ValueError("lists of heads differ in length")
-    if "visibility" in found:
-        found["visibility"] = np.where(found["visibility"] < 0, np.nan, found["visibility"])
-    return found
 
 
 def _unpack(root: Path, frame: CapturedFrame) -> bytes:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import yaml
 
-from gtahead.arrays import Columns
+from gtahead.arrays import Columns, Floats
 from gtahead.errors import InputError, Where, first_line
 from gtahead.findings import Findings
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
@@ -20,9 +24,12 @@ from gtahead.formats.box_files import (
 )
 from gtahead.formats.chunks import write_small
 from gtahead.formats.text import RowFormat, fixed, fixed_within, slices_of
-from gtahead.ingest.exports import Index, images_below, listing_text, sequence_of, split_by_folder
+from gtahead.ingest.classes import Classes
+from gtahead.ingest.exports import Index, images_in, listing_text, sequence_of, split_by_folder
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
+from gtahead.ingest.model import ClassKey
+from gtahead.ingest.split_lists import split_lists, splits_in_lists
 from gtahead.tables.canonical import CAPTURED
 
 _ROW = RowFormat("0 ", 6, " ", 6, " ", 6, " ", 6, "\n")
@@ -54,83 +61,180 @@ def _finish(summary: Summary) -> None:
     (summary.folder / "data.yaml").write_text(text, encoding="utf-8")
 
 
-def _labels(root: Path) -> list[Path]:
-    folder = root / "labels"
-    return sorted(p for p in folder.rglob("*.txt") if p.is_file()) if folder.is_dir() else []
+_DARKNET = re.compile(r"obj_(\w+)_data")
+"""Folders that hold images and labels side by side, as Darknet and CVAT have them."""
+
+_NOT_LABELS = ("classes.txt", "labels.txt")
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which files are labels, and where their images are.
+
+    Attributes:
+        labels: paths relative to the root, by that of their image without its extension.
+        images: likewise; those without labels have no heads, by YOLO's own convention.
+    """
+
+    labels: Mapping[str, str]
+    images: Mapping[str, str]
+
+
+def _layout(root: Path) -> _Layout:
+    """Look for labels: in `labels` beside `images`, at any depth; in Darknet's folders; flat."""
+    there = {posixpath.splitext(file)[0]: file for file in reversed(images_in(root))}
+    texts = [
+        path.relative_to(root).as_posix()
+        for path in sorted(root.rglob("*.txt"))
+        if path.name not in _NOT_LABELS and path.is_file()
+    ]
+    found: dict[str, str] = {}
+    homes: set[str] = set()
+    for file in texts:
+        parts = list(PurePosixPath(file).with_suffix("").parts)
+        if "labels" in parts[:-1]:
+            position = len(parts) - 2 - parts[-2::-1].index("labels")
+            parts[position] = "images"
+            homes.add("/".join(parts[: position + 1]))
+            found["/".join(parts)] = file
+        elif any(_DARKNET.fullmatch(part) for part in parts[:-1]):
+            homes.add("/".join(parts[:-1]))
+            found["/".join(parts)] = file
+    if not found:
+        for file in texts:
+            stem = posixpath.splitext(file)[0]
+            if stem in there and _has_boxes(root / file):
+                homes.add(posixpath.dirname(stem))
+                found[stem] = file
+    below = tuple(f"{home}/" if home else "" for home in homes)
+    images = {stem: file for stem, file in there.items() if found and file.startswith(below)}
+    return _Layout(found, images)
+
+
+def _has_boxes(path: Path) -> bool:
+    """Return whether a text begins with a line of a class and four shares."""
+    try:
+        with path.open("rb") as file:
+            words = file.readline(4096).removeprefix(b"\xef\xbb\xbf").split()
+        return len(words) == 5 and all(0 <= float(word) <= 1 for word in words[1:])
+    except (OSError, ValueError):
+        return False
 
 
 def _recognise(root: Path) -> str | None:
-    labels = _labels(root)
-    if not labels:
-        return None
-    return f"{labels[0].relative_to(root).as_posix()} beside data.yaml or images/"
+    first = next(iter(_layout(root).labels.values()), None)
+    return None if first is None else f"{first} has boxes of an image"
 
 
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
-    there = images_below(root / "images")
-    labels = {
-        path.relative_to(root / "labels").with_suffix("").as_posix(): path
-        for path in _labels(root)
-        if path.name != "classes.txt"
-    }
+    layout = _layout(root)
+    several = len({_subset(stem) for stem in layout.labels}) > 1
     images = []
-    for stem in sorted(set(labels) | set(there)):
-        split, parts = split_by_folder(PurePosixPath(stem).parent, root)
-        name = sequence_of("/".join(parts), split or root.name)
-        file = f"images/{there.get(stem, stem + '.jpg')}"
-        own = f"labels/{stem}.txt"
-        image = index.image(file, name, split=split, labels=own, key=stem in labels)
-        images.append(image)
-    wanted = _class(root)
+    findings = Findings()
+    stems = sorted({*layout.labels, *layout.images})
+    listed = splits_in_lists(split_lists(root), stems, root, findings)
+    for stem in stems:
+        parts = [part for part in PurePosixPath(stem).parent.parts if part != "images"]
+        if several:
+            parts = [_subset(part) or part for part in parts]
+        else:
+            parts = [part for part in parts if not _DARKNET.fullmatch(part)]
+        split, folders = split_by_folder(PurePosixPath(*parts), root)
+        split = listed.get(stem, None if listed else split)
+        name = sequence_of("/".join(folders), split or root.name)
+        file = layout.images.get(stem, f"{stem}.jpg")
+        own = layout.labels.get(stem)
+        otherwise = f"{stem}.txt".replace("images/", "labels/", 1)
+        images.append(
+            index.image(file, name, split=split, labels=own or otherwise, key=own is not None)
+        )
+    names_file, names = _class_names(root, layout)
+
+    def used() -> Iterator[ClassKey]:
+        for file in layout.labels.values():
+            try:
+                rows = _rows(root / file)
+            except (ValueError, OSError):
+                continue  # said of its frame
+            yield from rows[:, 0].astype(np.int64).tolist()
+
+    classes = Classes(names, used, Where(names_file))
 
     def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
-        rows = np.empty((0, 5))
-        if image.key:  # YOLO's own convention: an image without labels has no objects
-            lines = own_text(root / str(image.labels)).splitlines()
-            rows = rows_of_numbers(lines, (5, 6), None)
-        others = rows[:, 0] != wanted
-        if wanted is not None and others.any():
-            findings.add("other-class", location, detail=f"{int(others.sum())} boxes")
-            rows = rows[~others]
+        rows = _rows(root / str(image.labels)) if image.key else np.empty((0, 5))
+        heads = np.array([classes.are_heads(int(number)) for number in rows[:, 0]], np.bool_)
+        if not heads.all():
+            findings.add("other-class", location, detail=f"{int((~heads).sum())} boxes")
+            rows = rows[heads]
         width, height = believed_size(root, image)
         scale = np.array([width, height])
         centre, sides = rows[:, 1:3] * scale, rows[:, 3:5] * scale
         return box_columns(np.concatenate([centre - sides / 2, centre + sides / 2], axis=1))
 
-    return Listing(images, [], load_each(read, CAPTURED), {"tool": "YOLO"})
+    return Listing(images, [], load_each(read, CAPTURED), {"tool": "YOLO"}, classes, findings)
 
 
-def _class(root: Path) -> int | None:
-    """Find the class of heads; None if no classes are named, in which case all are heads."""
-    file, names = _class_names(root)
-    if len(names) < 2:
-        return next(iter(names), None)
-    for number, name in names.items():
-        if name.lower() in ("head", "heads"):
-            return number
-    raise InputError(
-        "no class is called head",
-        where=Where(file, field="names"),
-        value=", ".join(names.values()),
-        remedy="name one `head`, or leave only one",
-    )
+def _subset(path: str) -> str | None:
+    """Return the split that Darknet's folder names: `train` of `obj_train_data`."""
+    for part in PurePosixPath(path).parts:
+        if (found := _DARKNET.fullmatch(part)) is not None:
+            return found[1]
+    return None
 
 
-def _class_names(root: Path) -> tuple[str, dict[int, str]]:
-    """Read the names of classes by their numbers, and the file that has them."""
-    for file in ("labels/classes.txt", "classes.txt"):
+MOST = 1.5
+"""Of an image's side: what reaches farther isn't a share but pixels."""
+
+
+def _rows(path: Path) -> Floats:
+    """Read (N, 5) rows of a class and four shares.
+
+    Raises:
+        ValueError: something else stands there.
+    """
+    rows = rows_of_numbers(own_text(path).splitlines(), (5, 6), None)
+    if not all(number.is_integer() for number in rows[:, 0].tolist()):
+        raise ValueError("a class isn't a whole number")
+    if (rows[:, 1:] > MOST).any():
+        far = float(rows[:, 1:].max())
+        raise ValueError(f"{far:g} is no share of the image's side: are these pixels?")
+    return rows
+
+
+def _class_names(root: Path, layout: _Layout) -> tuple[str, dict[ClassKey, str]]:
+    """Read the names of classes by their numbers, and the file that has them.
+
+    Raises:
+        InputError: a file can't be read, or two of them say different things.
+    """
+    homes = dict.fromkeys(["", "labels", *(posixpath.dirname(f) for f in layout.labels.values())])
+    lists = [posixpath.join(home, name) for home in homes for name in _NOT_LABELS]
+    lists += [path.name for path in sorted(root.glob("*.names"))]
+    found: dict[str, dict[ClassKey, str]] = {}
+    for path in sorted([*root.glob("*.yaml"), *root.glob("*.yml")]):
+        if names := _yaml_names(path, root):
+            found[path.name] = names
+    for file in lists:
         if (root / file).is_file():
             lines = map(str.strip, listing_text(root / file, root).splitlines())
-            return file, dict(enumerate(filter(None, lines)))
-    for file in ("data.yaml", "data.yml", "dataset.yaml"):
-        if (root / file).is_file() and (names := _yaml_names(root / file, root)):
-            return file, names
-    return "data.yaml", {}
+            found[file] = dict(enumerate(filter(None, lines)))
+    if not found:
+        return next(iter(layout.labels.values())), {}
+    (first, names), *others = found.items()
+    for file, other in others:
+        if other != names:
+            raise InputError(
+                f"its names of classes aren't those of {first}",
+                where=Where(file),
+                value=", ".join(other.values()),
+                remedy="remove the one that is wrong",
+            )
+    return first, names
 
 
-def _yaml_names(path: Path, root: Path) -> dict[int, str]:
-    """Read `names` of a YAML file: a list, or a mapping from numbers."""
+def _yaml_names(path: Path, root: Path) -> dict[ClassKey, str]:
+    """Read `names` of a YAML file: a list, a mapping from numbers, or the only name."""
     where = Where(path.relative_to(root).as_posix())
     try:
         document = yaml.safe_load(listing_text(path, root))
@@ -140,6 +244,8 @@ def _yaml_names(path: Path, root: Path) -> dict[int, str]:
     names = document.get("names") if isinstance(document, dict) else None
     if names is None:
         return {}
+    if isinstance(names, str):
+        names = [names]
     try:
         pairs = names.items() if isinstance(names, dict) else enumerate(names)
         return {int(number): str(name) for number, name in pairs}
@@ -167,9 +273,11 @@ YOLO = Format(
     ),
     notes=(
         "Values are shares of the image, six decimals, centre first; boxes are cut at "
-        "the border. A frame without heads has an empty file. Read too: several classes "
-        "(the one called `head` in `data.yaml` or `classes.txt`), and images without a "
-        "file, which by YOLO's convention have no heads."
+        "the border. A frame without heads has an empty file. Read too: several classes (names in "
+        "any YAML file, `classes.txt` or `obj.names`); `labels` beside `images` at any depth, as "
+        "Roboflow writes them; `obj_train_data` of Darknet and CVAT; texts beside their images; "
+        "and images without a file, which by YOLO's convention have no heads. Labels are of the "
+        "upright image, as Ultralytics shows it."
     ),
     checked_with="globox",
     write=_write,
@@ -177,5 +285,5 @@ YOLO = Format(
     image=_image,
     clips=True,
     boxed=True,
-    reader=reader_of("yolo", "YOLO (labels/*.txt)", _recognise, _scan),
+    reader=reader_of("yolo", "YOLO (labels/*.txt)", _recognise, _scan, upright=True),
 )

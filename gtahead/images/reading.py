@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.errors import as_size
+from gtahead.images.listening import listening
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -273,16 +274,22 @@ def _is_deep_png(data: bytes) -> bool:
     return data[:4] == b"\x89PNG" and data[24:25] == b"\x10"
 
 
-@_limited
 def decode(data: bytes, flags: int) -> npt.NDArray[np.uint8] | None:
     """Decode an image with flags of OpenCV's; None where it can't be."""
+    return _decoded(data, flags)[0]
+
+
+@_limited
+def _decoded(data: bytes, flags: int) -> tuple[npt.NDArray[np.uint8] | None, list[str]]:
+    """Decode an image with flags of OpenCV's; return also what the decoder says about it."""
     import cv2
 
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        return None
-    return None if pixels is None else np.asarray(pixels, np.uint8)
+    with listening() as said:
+        try:
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error:
+            pixels = None
+    return (None if pixels is None else np.asarray(pixels, np.uint8)), said
 
 
 def decode_rgb(data: bytes) -> npt.NDArray[np.uint8]:
@@ -309,10 +316,11 @@ def decode_values(data: bytes) -> npt.NDArray[np.uint8]:
     import cv2
 
     read_header(data)  # refuses what is too large to decode
-    try:
-        values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ImageError("image-unreadable") from error
+    with listening():
+        try:
+            values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error as error:
+            raise ImageError("image-unreadable") from error
     if values is None or values.ndim != 2 or values.dtype != np.uint8:
         raise ImageError("image-unreadable")
     return np.asarray(values)
@@ -324,8 +332,15 @@ def _is_cut_short(data: bytes, kind: str) -> bool:
     return kind in marks and data.rfind(marks[kind]) <= len(data) // 2  # not a thumbnail's
 
 
-def check_health(data: bytes, header: Header) -> None:
+_ENDS_EARLY = ("premature end", "Premature end")
+"""What libjpeg says where data are missing, although the end mark may be there."""
+
+
+def check_health(data: bytes, header: Header) -> list[str]:
     """Decode an image at an eighth of its size, and refuse one that is truncated or flat.
+
+    Returns:
+        What else the decoder has to say about it; nearly always nothing.
 
     Raises:
         ImageError: truncated, unreadable, or flat.
@@ -335,13 +350,17 @@ def check_health(data: bytes, header: Header) -> None:
     if _is_cut_short(data, header.format):
         # OpenCV may fill what is missing without a word: of a PNG, before version 5 of a JPEG.
         raise ImageError("image-truncated", f"{len(data)} bytes")
-    grey = decode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    grey, said = _decoded(data, cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    missing = [line for line in said if any(words in line for words in _ENDS_EARLY)]
+    if missing:
+        raise ImageError("image-truncated", missing[0])
     if grey is None and header.format not in EXTENSIONS:
         grey = np.asarray(decode_upright(data).convert("L"))
     if grey is None:
         raise ImageError("image-unreadable")
     if float(grey.std()) < FLAT_STD:
         raise ImageError("flat-image", f"grey level {float(grey.mean()):.0f} throughout")
+    return said
 
 
 @_limited

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import math
+import os
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
@@ -18,6 +18,7 @@ from gtahead.errors import InputError, Where
 from gtahead.geometry import Camera
 from gtahead.images.reading import IMAGE_SUFFIXES
 from gtahead.ingest.labelled import LabelledImage
+from gtahead.ingest.rows import as_number
 
 INDEX = "frames.csv"
 """In exports of ours: which file is which frame."""
@@ -164,6 +165,12 @@ _SPLIT_FOLDER = re.compile(
 )
 
 
+def split_of_folder(name: str) -> str | None:
+    """Return the split that a folder's whole name means: `val2017`, `test_images`."""
+    found = _SPLIT_FOLDER.fullmatch(name)
+    return SPLITS_BY_WORD[found[1].lower()] if found is not None else None
+
+
 def split_by_folder(folder: PurePath, root: Path) -> tuple[str | None, list[str]]:
     """Find the split in the folders that images are in: the first whose whole name means one.
 
@@ -183,26 +190,62 @@ def split_by_folder(folder: PurePath, root: Path) -> tuple[str | None, list[str]
     """
     parts = [part for part in folder.parts if part not in (".", "/")]
     for position, part in enumerate(parts):
-        if (found := _SPLIT_FOLDER.fullmatch(part)) is not None:
-            rest = [*parts[:position], *parts[position + 1 :]]
-            return SPLITS_BY_WORD[found[1].lower()], rest
-    found = _SPLIT_FOLDER.fullmatch(root.name)
-    return (SPLITS_BY_WORD[found[1].lower()] if found is not None else None), parts
+        if (split := split_of_folder(part)) is not None:
+            return split, [*parts[:position], *parts[position + 1 :]]
+    return split_of_folder(root.name), parts
 
 
-def split_word(*names: str) -> str | None:
-    """Find a split in names of folders and files: `train_data`, `part_A/test`, `instances_val2017`.
+_LIST_WORDS = frozenset(
+    {
+        *("ann", "anno", "annotation", "annotations", "gt", "label", "labels", "loc", "metadata"),
+        *("boxes", "count", "counts", "head", "heads", "keypoints", "person", "persons", "points"),
+        *("coco", "crowd", "data", "dataset", "default", "of", "set", "shard", "split"),
+        *("file", "files", "frames", "image", "images", "instances", "list", "lists"),
+    }
+)
+"""What the names of lists say besides a split."""
+
+
+def splits_of_lists(files: Sequence[str], root: Path) -> list[str | None]:
+    """Find the splits that lists of images mean: by their names, else by the folders they are in.
+
+    A name means a split where all that it says besides is a kind of list, as `instances_val2017`;
+    or where another list says the same of another split, as `street_train` beside `street_test`.
+    A word in any other name means nothing: `train_station` is a place.
+
+    Args:
+        files: relative to the root.
+        root: of the dataset.
 
     Example:
-        >>> split_word("part_A", "test_data")
-        'test'
+        >>> splits_of_lists(["annotations/instances_val2017.json", "train_station.json"], Path("a"))
+        ['validation', None]
     """
-    for name in reversed(names):
-        words = "".join(c if c.isalpha() else " " for c in name.lower()).split()
-        for word in reversed(words):
-            if word in SPLITS_BY_WORD:
-                return SPLITS_BY_WORD[word]
-    return None
+    named = [_split_in_name(PurePosixPath(file).stem) for file in files]
+    splits_by_rest: dict[str, set[str]] = {}
+    for split, rest in named:
+        if split is not None:
+            splits_by_rest.setdefault(rest, set()).add(split)
+    found = []
+    for file, (split, rest) in zip(files, named, strict=True):
+        means = set(rest.split()) <= _LIST_WORDS or len(splits_by_rest.get(rest, ())) > 1
+        by_folder, _ = split_by_folder(PurePosixPath(file).parent, root)
+        found.append(split if means and split is not None else by_folder)
+    return found
+
+
+def with_splits(lists: Sequence[Path], root: Path) -> list[tuple[Path, str | None]]:
+    """Return lists of images, each with the split that it means; see `splits_of_lists`."""
+    names = [path.relative_to(root).as_posix() for path in lists]
+    return list(zip(lists, splits_of_lists(names, root), strict=True))
+
+
+def _split_in_name(stem: str) -> tuple[str | None, str]:
+    """Return the only split that a name has a word for, and its other words."""
+    words = re.findall(r"[^\W\d_]+", stem.lower())
+    splits = {SPLITS_BY_WORD[word] for word in words if word in SPLITS_BY_WORD}
+    rest = " ".join(word for word in words if word not in SPLITS_BY_WORD)
+    return (splits.pop() if len(splits) == 1 else None), rest
 
 
 def listing_text(path: Path, root: Path) -> str:
@@ -219,25 +262,32 @@ def listing_text(path: Path, root: Path) -> str:
         raise InputError("not UTF-8 text", where=where, remedy="save it as UTF-8") from error
 
 
+def images_in(root: Path) -> list[str]:
+    """Return all images below a folder, relative to it, sorted; links to folders are followed."""
+    return sorted(_images_below(root, root, set()))
+
+
+def _images_below(root: Path, folder: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
+    reported = folder.stat()
+    if (reported.st_dev, reported.st_ino) in seen:  # a link to a folder above it
+        return
+    seen.add((reported.st_dev, reported.st_ino))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if posixpath.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:
+                yield os.path.relpath(entry.path, root).replace(os.sep, "/")
+            elif entry.is_dir():
+                yield from _images_below(root, Path(entry.path), seen)
+
+
 def images_below(folder: Path) -> dict[str, str]:
     """Return the images below a folder, relative to it, by their path without extension."""
-    if not folder.is_dir():
-        return {}
     found: dict[str, str] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
-            name = path.relative_to(folder).as_posix()
-            found.setdefault(_stem(name), name)
+    for name in images_in(folder) if folder.is_dir() else ():
+        found.setdefault(_stem(name), name)
     return found
-
-
-def as_number(value: object) -> float | None:
-    """Read a number that may be written as text; None where it is none, or isn't finite."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def camera_from(about: Mapping[str, Any]) -> Camera | None:

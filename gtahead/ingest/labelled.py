@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.arrays import Columns
+from gtahead.arrays import Columns, Floats
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
+from gtahead.ingest.classes import Classes
+from gtahead.ingest.rows import as_number
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class LabelledImage:
         about: weather and the like, by the table of frames' names.
         row: where the image lies in `file`, if that holds several.
         unsafe: what the dataset names instead of a file within its folder.
+        upright: whether its labels are taken to be of the upright image, whatever its file's
+            pixels are turned by.
     """
 
     sequence: str
@@ -42,6 +46,7 @@ class LabelledImage:
     about: Mapping[str, Any] = field(default_factory=dict)
     row: int | None = None
     unsafe: str | None = None
+    upright: bool = False
 
 
 @dataclass
@@ -90,7 +95,7 @@ def load_each(read: ReadOne, names: Sequence[str]) -> Load:
                 missing = Where(image.labels or image.file, where.sequence, image.frame)
                 findings.add("labels-missing", missing)
                 faults[index] = "labels-missing"
-            except (ValueError, OSError, InputError) as error:
+            except (ValueError, TypeError, OverflowError, OSError, InputError) as error:
                 detail = error.what if isinstance(error, InputError) else str(error)
                 if isinstance(error, OSError) and error.strerror:  # without the machine's path
                     detail = error.strerror
@@ -115,6 +120,37 @@ def own_labels(root: Path, image: LabelledImage) -> Path:
     return root / image.labels
 
 
+def note_count(reported: object, found: int, findings: Findings, location: Where) -> None:
+    """Note that a file says another number of heads than it has; numbers alone say one."""
+    number = as_number(reported)
+    if number is not None and number != found:
+        findings.add("count-differs", location, f"{number:g}", f"{found} heads are there")
+
+
+def rows_in_json(values: object, widths: Sequence[int]) -> Floats:
+    """Return a JSON list of rows of numbers as (N, width); nothing is ever cut or run together.
+
+    Args:
+        values: the list.
+        widths: that rows may have; all have the same. An empty list is (0, the first).
+
+    Raises:
+        ValueError: it is something else.
+    """
+    words = " or ".join(map(str, widths))
+    if not isinstance(values, list):
+        raise ValueError(f"not a list of rows of {words} numbers")
+    for position, row in enumerate(values):
+        lengths = {len(values[0]) if isinstance(values[0], list) else -1} & set(widths)
+        if not isinstance(row, list) or len(row) not in lengths or not all(map(_is_number, row)):
+            raise ValueError(f"row {position} isn't {words} numbers: {str(row)[:60]}")
+    return np.array(values, np.float64).reshape(-1, len(values[0]) if values else widths[0])
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < 2**1000)
+
+
 @dataclass
 class Listing:
     """The images in a folder, and how to read their heads.
@@ -124,12 +160,17 @@ class Listing:
         label_files: that decide about all heads; files of one image alone are named there.
         load: reads the heads of some images.
         about: tool, licence.
+        findings: of the whole dataset.
+        classes: of the objects, where the format has any; `load` leaves out those that aren't
+            heads.
     """
 
     images: list[LabelledImage]
     label_files: list[Path]
     load: Load
     about: dict[str, Any] = field(default_factory=dict)
+    classes: Classes | None = None
+    findings: Findings = field(default_factory=Findings)
 
     @property
     def by_sequence(self) -> dict[str, list[LabelledImage]]:

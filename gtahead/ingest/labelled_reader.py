@@ -17,29 +17,31 @@ from typing import Any
 import numpy as np
 
 from gtahead import storage
-from gtahead.arrays import Columns, Ragged
-from gtahead.errors import InputError, Where
+from gtahead.arrays import Columns, Floats, Ragged
+from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.images.reading import IMAGE_SUFFIXES, ImageError, read_bytes, read_header
+from gtahead.images.reading import IMAGE_SUFFIXES, Header, ImageError, read_bytes, read_header
 from gtahead.ingest.exports import (
     MARKER,
-    as_number,
     camera_from,
     exported_as,
-    images_below,
+    images_in,
     marker_of,
-    split_word,
+    splits_of_lists,
 )
+from gtahead.ingest.image_search import with_images_found
 from gtahead.ingest.labelled import LabelledImage, Listing
 from gtahead.ingest.model import (
     BrokenSequence,
     CapturedFrame,
     CapturedSequence,
+    ClassKey,
+    LabelOptions,
     Reader,
     SequenceSource,
 )
 from gtahead.ingest.names import can_name_a_sequence, is_safe_name
-from gtahead.ingest.rows import HeadRows, settle_heads
+from gtahead.ingest.rows import HeadRows, as_number, settle_heads
 
 
 def reader_of(
@@ -48,6 +50,8 @@ def reader_of(
     recognise: Callable[[Path], str | None],
     scan: Callable[[Path], Listing],
     unpack: Callable[[Path, CapturedFrame], bytes] | None = None,
+    *,
+    upright: bool = False,
 ) -> Reader:
     """Make a reader for a format.
 
@@ -57,6 +61,7 @@ def reader_of(
         recognise: why a folder is one; None where it isn't.
         scan: lists a folder. Called once per process for all its sequences.
         unpack: gives an image that lies inside another file.
+        upright: whether the tools that write it show images upright, and label what they show.
     """
 
     @lru_cache(maxsize=1)
@@ -64,6 +69,7 @@ def reader_of(
         del state
         listing = scan(root)
         listing.images = [_kept_inside(image) for image in listing.images]
+        listing.images = with_images_found(root, listing.images)
         if marker_of(root).get("simulated") is True:
             listing.about["simulated"] = True
         return listing, listing.by_sequence
@@ -73,19 +79,26 @@ def reader_of(
             return f"{MARKER} says so"
         return None if exported_as(root) else recognise(root)
 
-    def list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
-        state = _state(root)
-        listing, sequences = scanned(root, state)
-        _check_marker(root, listing, findings)
-        _report_unlisted(root, listing, findings)
-        sources = []
-        for sequence, images in sorted(sequences.items()):
-            if can_name_a_sequence(sequence) and storage.is_plain_name(sequence):
-                split = images[0].split
-                sources.append(SequenceSource(name, root, sequence, ".", split, state))
-            else:
-                findings.add("bad-name", Where(sequence=sequence))
-        return sources
+    def made(options: LabelOptions) -> Reader:
+        def list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
+            state = _state(root)
+            listing, sequences = scanned(root, state)
+            heads = _decide_classes(listing, options, name, findings)
+            findings.merge(listing.findings)
+            _check_marker(root, listing, findings)
+            _report_unlisted(root, listing, findings)
+            sources = []
+            for sequence, images in sorted(sequences.items()):
+                if can_name_a_sequence(sequence) and storage.is_plain_name(sequence):
+                    split = images[0].split
+                    sources.append(
+                        SequenceSource(name, root, sequence, ".", split, state, options, heads)
+                    )
+                else:
+                    findings.add("bad-name", Where(sequence=sequence))
+            return sources
+
+        return Reader(name, title, recognised, list_sequences, read, inputs, unpack, made)
 
     def read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
         try:
@@ -95,7 +108,14 @@ def reader_of(
             where = Where(position.file, source.name, field=position.field)
             findings.add("bad-labels-file", where, error.value, error.what)
             raise BrokenSequence from error
-        return _captured(source, listing, sequences[source.name], findings, ledger)
+        if listing.classes is not None:
+            listing.classes.heads = source.head_classes
+        given = source.labels.orientation
+        images = [
+            replace(image, upright=upright if given is None else given == "upright")
+            for image in sequences[source.name]
+        ]
+        return _captured(source, listing, images, unpack, findings, ledger)
 
     def inputs(source: SequenceSource) -> tuple[list[Path], list[Path]]:
         listing, sequences = scanned(source.root, source.state)
@@ -106,7 +126,21 @@ def reader_of(
             path for path in files if path.is_file()
         ]
 
-    return Reader(name, title, recognised, list_sequences, read, inputs, unpack)
+    return made(LabelOptions())
+
+
+def _decide_classes(
+    listing: Listing, options: LabelOptions, name: str, findings: Findings
+) -> frozenset[ClassKey] | None:
+    if listing.classes is not None:
+        return listing.classes.decide(options.head_class, findings)
+    if options.head_class is not None:
+        raise UsageError(
+            f"--class: {name} has no classes",
+            value=options.head_class,
+            remedy="leave it out: everything that it labels is a head",
+        )
+    return None
 
 
 def _kept_inside(image: LabelledImage) -> LabelledImage:
@@ -146,7 +180,7 @@ def _check_marker(root: Path, listing: Listing, findings: Findings) -> None:
 def _report_unlisted(root: Path, listing: Listing, findings: Findings) -> None:
     """Note images that no labels list."""
     named = {image.file for image in listing.images}
-    files = images_below(root).values()
+    files = images_in(root)
     if any(file in named for file in files):  # images lie where the labels say
         unlisted = [file for file in files if file not in named]
         findings.add_each("image-without-record", unlisted, Where)
@@ -180,6 +214,7 @@ def _captured(
     source: SequenceSource,
     listing: Listing,
     images: Sequence[LabelledImage],
+    unpack: Unpack | None,
     findings: Findings,
     ledger: Ledger,
 ) -> CapturedSequence:
@@ -200,7 +235,12 @@ def _captured(
     columns = read.columns
     _complete(columns)
     has_images = any(_is_there(source.root, one) for one in listing.images)
-    sizes = [_size_of(source.root, one, has_images) for one in images]
+    headers = [_header_of(source.root, one, has_images, unpack) for one in images]
+    upright = _are_upright(images, headers, columns, source.labels, where, findings)
+    sizes = [
+        one.size_wh if header is None else header.upright_wh if turned else header.size_wh
+        for one, header, turned in zip(images, headers, upright, strict=True)
+    ]
     _compare_sizes(images, sizes, where, findings)
     if None in sizes:
         _guess_sizes(sizes, columns, images, where, findings, guess=not has_images)
@@ -215,6 +255,7 @@ def _captured(
             hour=as_number(image.about.get("hour")),
             size_wh=sizes[index],
             row=image.row,
+            upright=upright[index],
         )
         for index, image in enumerate(images)
     ]
@@ -248,7 +289,7 @@ def _label_of(listing: Listing, image: LabelledImage, source: SequenceSource) ->
 
     def fits(name: str) -> tuple[bool, bool]:
         parts = PurePosixPath(name).parts
-        return image.sequence in parts, split_word(*parts) == image.split
+        return image.sequence in parts, splits_of_lists([name], source.root)[0] == image.split
 
     return max(names, key=fits, default=None)  # the first one of those that fit best
 
@@ -295,15 +336,72 @@ def _is_there(root: Path, image: LabelledImage) -> bool:
     return image.file is not None and (root / image.file).is_file()
 
 
-def _size_of(root: Path, image: LabelledImage, has_images: bool) -> tuple[int, int] | None:
-    """Return an image's own size as its labels mean it; the labels' size if it can't be read."""
-    if not has_images or image.file is None or image.row is not None:
-        return image.size_wh
+Unpack = Callable[[Path, CapturedFrame], bytes]
+
+
+def _header_of(
+    root: Path, image: LabelledImage, has_images: bool, unpack: Unpack | None
+) -> Header | None:
+    """Read an image's header; None where it can't be, of which whoever takes the image tells.
+
+    Of one inside another file it's read only where labels don't give the size.
+    """
+    if not has_images or image.file is None or (image.row is not None and image.size_wh):
+        return None
     try:
-        header = read_header(read_bytes(root / image.file))
+        if image.row is None:
+            return read_header(read_bytes(root / image.file))
+        frame = CapturedFrame(image.frame, image.file, row=image.row)
+        return None if unpack is None else read_header(unpack(root, frame))
     except ImageError:
-        return image.size_wh  # whoever takes the image says what is wrong with it
-    return header.upright_wh if image.size_wh == header.upright_wh else header.size_wh
+        return None
+
+
+def _are_upright(
+    images: Sequence[LabelledImage],
+    headers: Sequence[Header | None],
+    columns: Columns,
+    options: LabelOptions,
+    where: Where,
+    findings: Findings,
+) -> list[bool]:
+    """Decide for each image whether its labels are of the upright image, or of the stored one.
+
+    What the user says decides; else heads that fit in one frame only; else the size in the labels;
+    else what is usual in the format, with a warning.
+    """
+    by_frame = Ragged.from_index(columns["frame_index"], len(images))
+    found = []
+    for index, (image, header) in enumerate(zip(images, headers, strict=True)):
+        turned = image.upright
+        if header is not None and header.orientation != 1 and options.orientation is None:
+            points = [columns[name][by_frame.rows(index)] for name in "xy"]
+            fits = _fits_one_frame(points, header)
+            if fits is None and header.size_wh != header.upright_wh:
+                told = image.size_wh
+                fits = (
+                    None
+                    if told not in (header.size_wh, header.upright_wh)
+                    else (told == header.upright_wh)
+                )
+            if fits is None and len(points[0]):
+                location = Where(image.labels or where.file, where.sequence, image.frame)
+                detail = f"they are taken to be of the {'upright' if turned else 'stored'} image"
+                findings.add("orientation-assumed", location, detail=detail)
+            turned = turned if fits is None else fits
+        found.append(turned)
+    return found
+
+
+def _fits_one_frame(points: Sequence[Floats], header: Header) -> bool | None:
+    """Return whether all heads are in the upright frame alone; None where both fit, or neither."""
+    if not len(points[0]):
+        return None
+    inside = [
+        bool(((points[0] >= 0) & (points[0] <= w) & (points[1] >= 0) & (points[1] <= h)).all())
+        for w, h in (header.size_wh, header.upright_wh)
+    ]
+    return None if inside[0] == inside[1] else inside[1]
 
 
 def _compare_sizes(

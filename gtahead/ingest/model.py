@@ -12,13 +12,46 @@ from typing import Any
 import orjson
 
 from gtahead.arrays import Columns
-from gtahead.errors import Where
+from gtahead.errors import UsageError, Where
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.geometry import Camera
 from gtahead.images.reading import ImageError
 
+ClassKey = int | str
+"""What an object carries to say its class: a number, or the name itself."""
+
 SKEL_HEAD = "skel-head"
 """Kind of a point that is the game's bone SKEL_Head, which sits at the base of the skull."""
+
+
+ORIENTATIONS = ("upright", "stored")
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """How other people's labels are to be taken where they don't say it themselves.
+
+    Attributes:
+        head_class: name or number of the class that is heads; None where gtahead is to find it.
+        orientation: `upright` or `stored`: which pixels labels mean where an image has an
+            orientation tag; None for what is usual in the format.
+    """
+
+    head_class: str | None = None
+    orientation: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.orientation not in (None, *ORIENTATIONS):
+            raise UsageError(
+                "unknown value of --labels-orientation",
+                value=self.orientation,
+                remedy=f"one of {', '.join(ORIENTATIONS)}",
+            )
+
+    def as_dict(self) -> dict[str, str]:
+        """Return what was given, by the names that a manifest uses."""
+        given = {"class": self.head_class, "labels_orientation": self.orientation}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -32,6 +65,9 @@ class SequenceSource:
         path: of its labels, relative to the root: a folder or a file.
         split: the split that the capture gives it, if any.
         state: what was there when the capture was listed, for readers that list it only once.
+        labels: how labels are to be taken.
+        head_classes: what objects that are heads carry: names or numbers of classes; None where
+            the format has no classes.
     """
 
     reader: str
@@ -40,6 +76,8 @@ class SequenceSource:
     path: str
     split: str | None = None
     state: tuple[Any, ...] = ()
+    labels: LabelOptions = field(default_factory=LabelOptions)
+    head_classes: frozenset[ClassKey] | None = None
 
     def unreadable(self, error: OSError) -> Finding:
         """Return a finding for labels that the system can't read, by their path in the capture."""
@@ -81,6 +119,8 @@ class CapturedFrame:
         hour: likewise.
         size_wh: of the image as the heads' pixels mean it, where it isn't the sequence's.
         row: where the image lies in `file`, if that is no image but holds several.
+        upright: whether the heads' pixels are those of the image once its orientation tag is
+            applied, where the size alone doesn't tell.
     """
 
     frame: str
@@ -94,6 +134,7 @@ class CapturedFrame:
     hour: float | None = None
     size_wh: tuple[int, int] | None = None
     row: int | None = None
+    upright: bool = False
 
     def path(self, root: Path) -> Path:
         """Return where the image is.
@@ -157,6 +198,7 @@ class Reader:
         read: one sequence; notes findings and keeps the ledger of frames and heads.
         inputs: the files of a sequence that decide about its labels, and those that hold images.
         unpack: given the root and a frame with a `row`, the bytes of its image.
+        configure: the same reader with other options; None where labels leave no question.
     """
 
     name: str
@@ -166,6 +208,23 @@ class Reader:
     read: Callable[[SequenceSource, Findings, Ledger], CapturedSequence]
     inputs: Callable[[SequenceSource], tuple[list[Path], list[Path]]]
     unpack: Callable[[Path, CapturedFrame], bytes] | None = None
+    configure: Callable[[LabelOptions], Reader] | None = None
+
+    def with_options(self, options: LabelOptions) -> Reader:
+        """Return this reader, taking labels by these options.
+
+        Raises:
+            UsageError: they say what this kind of capture itself knows.
+        """
+        if not options.as_dict():
+            return self
+        if self.configure is None:
+            raise UsageError(
+                "--class and --labels-orientation are for other people's labels",
+                value=self.name,
+                remedy="leave them out: a capture says itself what its heads are",
+            )
+        return self.configure(options)
 
 
 def inputs_digest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,15 @@ from gtahead.findings import EXAMPLES_KEPT, Findings, Flow
 from gtahead.geometry import GRID, Camera, depth_from_distance, project
 from gtahead.ingest.names import frame_name
 from gtahead.tables.canonical import CAPTURED
+
+
+def as_number(value: object) -> float | None:
+    """Read a number that may be written as text; None where it is none, or isn't finite."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def note_gaps(numbers: Ints, where: Where, findings: Findings) -> None:

@@ -15,9 +15,10 @@ from typing import Literal
 
 import numpy as np
 
-from gtahead.arrays import Floats, Ints
+from gtahead.arrays import Ints
 from gtahead.errors import Where
 from gtahead.findings import Findings
+from gtahead.plausibility import Positions, note_odd_units
 from gtahead.predictions.table import ImageKey, Predictions
 
 Missing = Literal["error", "zero"]
@@ -148,10 +149,6 @@ def check_dataset(
         findings.add("other-dataset", Where(file, field="/dataset/fingerprint"), print_of)
 
 
-MIN_POINTS = 50
-"""From so many on geometry tells something."""
-
-
 def geometry_hints(predictions: Predictions, images: Images, findings: Findings, file: str) -> None:
     """Note what coordinates alone show: other units, another size, exchanged axes, other corners.
 
@@ -161,65 +158,10 @@ def geometry_hints(predictions: Predictions, images: Images, findings: Findings,
         findings: takes the hints; they are warnings.
         file: name of the prediction file in messages.
     """
-    location = Where(file)
     xy, _, by_image = predictions.heads()
-    of = by_image.index
-    sizes = images.sizes_wh[of].astype(np.float64)
-    known = (sizes > 0).all(axis=1)
-    xy, sizes, of = xy[known], sizes[known], of[known]
-    if len(xy) < MIN_POINTS:
-        return
-    if (np.abs(xy) <= 2).all():
-        findings.add("looks-normalised", location, detail=f"none is over {xy.max():.3f}")
-        return
-    inside = ((xy >= 0) & (xy <= sizes)).all(axis=1).mean()
-    swapped = ((xy[:, ::-1] >= 0) & (xy[:, ::-1] <= sizes)).all(axis=1).mean()
-    if _check_corners(predictions, images, findings, location):
-        return
-    if swapped > 0.99 and inside < 0.95:
-        detail = f"{inside:.0%} lie in their images; with x and y swapped, {swapped:.0%}"
-        findings.add("looks-swapped", location, detail=detail)
-    elif (factor := _common_factor(xy, sizes, of)) is not None:
-        findings.add(
-            "looks-resized", location, detail=f"to about {factor:.3g} of the width and height"
-        )
-    if _counts_from_one(xy, sizes):
-        findings.add("looks-one-based", location)
-
-
-def _common_factor(xy: Floats, sizes: Floats, of: Ints) -> float | None:
-    """Find one factor by which the farthest heads fall short of, or pass, both far borders."""
-    reach = np.quantile(xy / sizes, 0.999, axis=0)
-    factor = float(reach.mean())
-    alike = abs(reach[0] - reach[1]) <= 0.06 * factor
-    enough = len(xy) >= 4 * MIN_POINTS and len(np.unique(of)) >= 3
-    if alike and enough and (factor < 0.75 or factor > 1.1):
-        return factor
-    return None
-
-
-def _counts_from_one(xy: Floats, sizes: Floats) -> bool:
-    """Return whether whole numbers run from 1 to the size; from 0 they would end before it."""
-    whole = (xy == np.round(xy)).all()
-    return bool(whole and xy.min() >= 1 and (xy == sizes).any() and (xy <= sizes).all())
-
-
-def _check_corners(
-    predictions: Predictions, images: Images, findings: Findings, location: Where
-) -> bool:
-    """Look for boxes whose width and height would be far corners."""
-    of = predictions.boxes_by_image.index
-    sizes = images.sizes_wh[of].astype(np.float64)
-    boxes = predictions.boxes_xyxy
-    given = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    known = (sizes > 0).all(axis=1)
-    given, sizes = given[known], sizes[known]
-    if len(given) < MIN_POINTS:
-        return False
-    as_corners = (given[:, 2:] > given[:, :2]).all(axis=1) & (given[:, 2:] <= sizes + 1).all(axis=1)
-    beyond = (given[:, :2] + given[:, 2:] > sizes + 1).any(axis=1)
-    if as_corners.mean() <= 0.99 or beyond.mean() <= 0.3:
-        return False
-    detail = f"{beyond.mean():.0%} reach beyond their images; read as corners, none does"
-    findings.add("looks-like-corners", location, detail=detail)
-    return True
+    note_odd_units(
+        Positions(xy, images.sizes_wh, by_image.index),
+        Positions(predictions.boxes_xyxy, images.sizes_wh, predictions.boxes_by_image.index),
+        findings,
+        Where(file),
+    )

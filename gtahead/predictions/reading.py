@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,13 +46,17 @@ _BOM = b"\xef\xbb\xbf"
 _MANY = "write JSON Lines or Parquet: they are read in parts"
 
 
-def read_predictions(path: str | Path, findings: Findings) -> Predictions:
+def read_predictions(
+    path: str | Path, findings: Findings, categories: frozenset[int] | None = None
+) -> Predictions:
     """Read a prediction file of any kind, recognised by its contents, not by its name.
 
     Args:
         path: JSON, JSON Lines, Parquet or text, or one of them packed by gzip; or a folder of MOT
             text files, one per sequence.
         findings: takes what is wrong in it.
+        categories: numbers of the categories of heads, for COCO's results; None where they aren't
+            known.
 
     Raises:
         InputError: it can't be read, is truncated, of an unknown version or kind.
@@ -83,7 +88,7 @@ def read_predictions(path: str | Path, findings: Findings) -> Predictions:
     if packed:
         data = _unpacked(data, source)
     if text[:1] == b"[":
-        return _coco(_parsed(data, source.name), rows, digest)
+        return _coco(_parsed(data, source.name), rows, digest, categories)
     if text[:1] == b"{":
         return _document(_parsed(data, source.name), rows, digest)
     return read_text(data, source, rows, digest)
@@ -242,13 +247,22 @@ def _parquet(path: Path, findings: Findings) -> Predictions:
     return rows.finish("gtahead", digest, header=header)
 
 
-def _coco(document: list[Any], rows: Rows, digest: str) -> Predictions:
-    """Read COCO's list of results: a detection each, images by number."""
+def _coco(
+    document: list[Any], rows: Rows, digest: str, categories: frozenset[int] | None
+) -> Predictions:
+    """Read COCO's list of results: a detection each, images by number.
+
+    Results of other categories than heads are left out. A list without any is a method that found
+    nothing: it has boxes, none in any image.
+    """
+    wanted = _categories_of_heads(document, rows, categories)
     grouped: dict[int, list[list[float]]] = {}
     for index, row in enumerate(document):
         image = row.get("image_id") if isinstance(row, dict) else None
         if not isinstance(image, int) or isinstance(image, bool):
             rows.note(f"/{index}", quoted(row), "it has no `image_id`")
+            continue
+        if wanted is not None and row.get("category_id") not in (None, *wanted):
             continue
         box = row.get("bbox")
         values = [*box, row.get("score")] if isinstance(box, list) else None
@@ -261,3 +275,48 @@ def _coco(document: list[Any], rows: Rows, digest: str) -> Predictions:
     for image, entries in grouped.items():
         rows.put_boxes(image, entries, "/")
     return rows.finish("coco", digest, lists_empty=False)
+
+
+HEAD_CATEGORY = 1
+"""Number of the category `head` in COCO files of gtahead's."""
+
+
+def _categories_of_heads(
+    document: list[Any], rows: Rows, known: frozenset[int] | None
+) -> frozenset[int] | None:
+    """Return the numbers of results that are heads; None where results have none.
+
+    Raises:
+        InputError: there are several, and nothing says which one; or none is heads'.
+    """
+    found: Counter[object] = Counter(
+        quoted(row.get("category_id"))
+        if isinstance(row.get("category_id"), list | dict)
+        else row["category_id"]
+        for row in document
+        if isinstance(row, dict) and row.get("category_id") is not None
+    )
+    where = rows.where("/*/category_id")
+    listed = ", ".join(f"{one} ({count:,})" for one, count in sorted(found.items(), key=str))
+    if known is None:
+        if len(found) > 1:
+            raise InputError(
+                "there are results of several categories",
+                where=where,
+                value=listed,
+                remedy="say which one is heads: --class NUMBER",
+            )
+        if found and set(found) != {HEAD_CATEGORY}:
+            rows.findings.add("class-taken-as-head", where, next(iter(found)))
+        return None
+    others = {one: count for one, count in found.items() if one not in known}
+    if others and len(others) == len(found):
+        raise InputError(
+            "no result is of the category of heads",
+            where=where,
+            value=f"{listed}, not {', '.join(map(str, sorted(known)))}",
+            remedy="write the ground truth's number, or say which one is heads: --class NUMBER",
+        )
+    if others:
+        rows.findings.add("other-class", where, detail=f"{sum(others.values()):,} results")
+    return known

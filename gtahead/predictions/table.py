@@ -83,7 +83,7 @@ class Predictions:
             images=[self.images[row] if row >= 0 else "" for row in rows.tolist()],
             counts=of_images(self.counts, np.nan),
             has_points=of_images(self.has_points, False),
-            has_boxes=of_images(self.has_boxes, False),
+            has_boxes=of_images(self.has_boxes, not self.lists_empty),
             points_xy=self.points_xy[points],
             point_scores=self.point_scores[points],
             points_by_image=points_by_image,

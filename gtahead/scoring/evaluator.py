@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from gtahead._version import __version__
 from gtahead.arrays import Booleans, Floats, Ints, Ragged
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
+from gtahead.ingest.model import LabelOptions
 from gtahead.predictions import Predictions, arrange, geometry_hints, read_predictions
 from gtahead.predictions.checking import Missing, check_dataset
 from gtahead.scoring import baselines, breakdown, curves, intervals, metrics, thresholds
@@ -90,7 +91,8 @@ def check_predictions(
     """
     path = Path(predictions)
     findings = Findings()
-    read = read_predictions(path, findings)
+    findings.merge(ground_truth.findings)
+    read = read_predictions(path, findings, ground_truth.categories)
     check_dataset(
         read.dataset,
         split=ground_truth.split,
@@ -117,6 +119,7 @@ def benchmark(
     sweep: bool = False,
     resamples: int = intervals.RESAMPLES,
     ceilings: bool = True,
+    head_class: str | None = None,
 ) -> Score:
     """Score predictions.
 
@@ -134,12 +137,14 @@ def benchmark(
         sweep: whether to match within 1 to 100 px, too, as is done for UCF-QNRF.
         resamples: draws for the intervals; 0 for none.
         ceilings: whether to compute what a perfect method could reach.
+        head_class: name or number of the class of heads, where labels or COCO's results have
+            several.
 
     Raises:
         InputError: a file can't be read.
         UsageError: an option doesn't fit.
     """
-    ground_truth = open_ground_truth(data, split)
+    ground_truth = open_ground_truth(data, split, LabelOptions(head_class))
     groupings = breakdown.parse(by, ground_truth)
     arranged, findings = check_predictions(predictions, ground_truth, missing)
     if any(finding.severity == "error" for finding in findings):
@@ -254,6 +259,7 @@ def _threshold(
             what = "--validation needs a dataset, and another split of it to score"
             raise UsageError(what, remedy="score the test split of a gtahead dataset")
         others = open_ground_truth(data, "validation")
+        others = replace(others, categories=ground_truth.categories)
         read, wrong = check_predictions(validation, others)
         if any(finding.severity == "error" for finding in wrong):
             raise InputError(

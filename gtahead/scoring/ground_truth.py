@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from gtahead.findings import Findings, Ledger
 from gtahead.formats.coco_reading import read_images
 from gtahead.formats.nwpu_lists import localisation_list
 from gtahead.ingest.exports import exported_as
-from gtahead.ingest.model import BrokenSequence, CapturedSequence
+from gtahead.ingest.model import BrokenSequence, CapturedSequence, LabelOptions
 from gtahead.predictions import Images
 from gtahead.readers import choose_reader
 from gtahead.tables.canonical import BOX, CAPTURED
@@ -47,6 +47,8 @@ class GroundTruth:
         fingerprints: by kind, `points` and `labels`; empty where nobody made any.
         policy: which heads count, in words.
         train_mean: mean count of the training images; None where there are none.
+        categories: numbers that COCO's results give heads; None where the data don't number any.
+        findings: what was odd about the labels.
     """
 
     name: str
@@ -62,6 +64,8 @@ class GroundTruth:
     fingerprints: dict[str, str] = field(default_factory=dict)
     policy: str = "all"
     train_mean: float | None = None
+    categories: frozenset[int] | None = None
+    findings: Findings = field(default_factory=Findings)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -102,13 +106,16 @@ def sigmas_of(boxes_xyxy: Floats) -> Floats:
     return np.maximum(radii, 1)
 
 
-def open_ground_truth(path: str | Path, split: str | None = None) -> GroundTruth:
+def open_ground_truth(
+    path: str | Path, split: str | None = None, labels: LabelOptions | None = None
+) -> GroundTruth:
     """Read what is to be found.
 
     Args:
         path: a dataset, a folder that `gtahead build --from` reads, a COCO file, or a list of
             points as NWPU-Crowd and FIDTM keep them.
         split: which part of a dataset; "test" unless said otherwise.
+        labels: how other people's labels are to be taken.
 
     Raises:
         InputError: it can't be read.
@@ -120,8 +127,9 @@ def open_ground_truth(path: str | Path, split: str | None = None) -> GroundTruth
         raise InputError("there is no such file or folder", where=Where(str(source)), remedy=remedy)
     if source.is_dir():
         if (source / MANIFEST).is_file():
-            return _of_dataset(Dataset.open(source), split or "test")
-        return _of_folder(source, split)
+            found = _of_dataset(Dataset.open(source), split or "test")
+            return replace(found, categories=_categories_given(labels))
+        return _of_folder(source, split, labels or LabelOptions())
     if not source.is_file():
         remedy = "give a file or a folder"
         raise InputError("not a regular file", where=Where(str(source)), remedy=remedy)
@@ -129,8 +137,14 @@ def open_ground_truth(path: str | Path, split: str | None = None) -> GroundTruth
         remedy = "leave --split out; a file is scored whole"
         raise UsageError("such a ground truth has no splits", value=split, remedy=remedy)
     if source.suffix.lower() == ".json":
-        return _of_coco(source)
+        return _of_coco(source, labels.head_class if labels else None)
     return _of_list(source)
+
+
+def _categories_given(labels: LabelOptions | None) -> frozenset[int] | None:
+    """Return the number that --class gives: datasets of gtahead's have no classes themselves."""
+    given = labels.head_class if labels is not None else None
+    return frozenset([int(given)]) if given is not None and given.isdecimal() else None
 
 
 def _of_dataset(opened: Dataset, split: str) -> GroundTruth:
@@ -205,8 +219,9 @@ def ground_truth_of(opened: Dataset, part: Dataset, split: str) -> GroundTruth:
     )
 
 
-def _of_coco(path: Path) -> GroundTruth:
-    images, heads, known = read_images(path)
+def _of_coco(path: Path, head_class: str | None) -> GroundTruth:
+    findings = Findings()
+    images, heads, known, categories = read_images(path, head_class, findings)
     ids = [f"{one.sequence}/{one.frame}" for one in images]
     if len(set(ids)) < len(ids):
         twice = next(name for name, count in Counter(ids).items() if count > 1)
@@ -225,6 +240,8 @@ def _of_coco(path: Path) -> GroundTruth:
         np.bincount(heads["frame_index"], minlength=len(ids)),
         heads,
         {name: [one.about.get(name) for one in images] for name in FRAME_VALUES},
+        categories,
+        findings,
     )
 
 
@@ -237,6 +254,8 @@ def _of_columns(
     sizes: Ints,
     heads: dict[str, npt.NDArray[Any]],
     frame_values: dict[str, list[Any]],
+    categories: frozenset[int] | None = None,
+    findings: Findings | None = None,
 ) -> GroundTruth:
     """Make a ground truth of heads from a reader: all count but those marked to be ignored."""
     count = len(heads["x"])
@@ -264,6 +283,8 @@ def _of_columns(
         },
         frame_values=frame_values,
         policy="all" + ", except those to be ignored" * bool(ignored.any()),
+        categories=categories,
+        findings=findings or Findings(),
     )
 
 
@@ -308,9 +329,9 @@ def _of_list(path: Path) -> GroundTruth:
     )
 
 
-def _of_folder(folder: Path, split: str | None) -> GroundTruth:
+def _of_folder(folder: Path, split: str | None, labels: LabelOptions) -> GroundTruth:
     """Read a folder that `gtahead build --from` takes: a capture, or a dataset in a format."""
-    reader, _ = choose_reader(folder)
+    reader = choose_reader(folder)[0].with_options(labels)
     findings = Findings()
     read: list[CapturedSequence] = []
     for source in reader.list_sequences(Path(os.path.realpath(folder)), findings):
@@ -350,4 +371,14 @@ def _of_folder(folder: Path, split: str | None) -> GroundTruth:
         np.concatenate(counts),
         {key: np.concatenate([one.heads[key] for one in read]) for key in sorted(keys)},
         about,
+        findings=_about_classes(findings),
     )
+
+
+def _about_classes(findings: Findings) -> Findings:
+    """Keep what was noted about classes: it changes what is scored, and no file of it is wrong."""
+    kept = Findings()
+    for code in ("class-taken-as-head",):
+        if code in findings.totals:
+            kept.add_many(code, findings.totals[code], findings.examples.get(code, []))
+    return kept

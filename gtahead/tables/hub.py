@@ -6,6 +6,7 @@ every version of that library reads them; what its features are stands in the ca
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import parquet
 
 from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
-from gtahead.tables.arrow import from_numpy, from_text, from_values, to_numpy
+from gtahead.tables.arrow import from_numpy, from_text, from_values
+from gtahead.tables.hub_heads import heads_in_column
 from gtahead.tables.parquet import naming_damage, opened
 
 _FLOATS = pa.list_(pa.float32())
@@ -314,69 +315,32 @@ def read_heads_of(path: Path, file: str, name: str) -> tuple[Columns, Any]:
         if name not in source.schema_arrow.names:
             return {}, np.zeros(source.metadata.num_rows + 1, np.int64)
         column = source.read(columns=[name], use_threads=False).column(name)
-        return _lists(column, file, name)
+        return heads_in_column(column, file, name)
 
 
-def _lists(column: Any, file: str, name: str) -> tuple[Columns, Any]:  # noqa: ANN401 - Arrow
-    """Split a struct of lists into columns and their bounds."""
-    out: Columns = {}
-    bounds = np.zeros(len(column) + 1, np.int64)
-    for position, child in enumerate(column.type):
-        where = Where(file, field=f"{name}.{child.name}")
-        lists = pa.chunked_array([chunk.field(position) for chunk in column.chunks], child.type)
-        lengths = to_numpy(pc.list_value_length(lists), 0)
-        mine = np.concatenate([[0], np.cumsum(lengths)])
-        items = pc.list_flatten(lists).combine_chunks()
-        if position and (mine != bounds).any():
-            raise InputError(
-                "lists of one row differ in length",
-                where=where,
-                remedy="each head needs one value in each list",
-            )
-        bounds = mine
-        out[child.name] = _values(items, child.name, where)
-    return out, bounds
-
-
-_WIDTHS = {"bbox": 4, "point": 2}
-_NUMBERS = {"track_id": np.int64, "occluded": np.int8, "visibility": np.float64}
-
-
-def _values(items: Any, name: str, where: Where) -> Any:  # noqa: ANN401 - Arrow
-    """Return the values of a column, one for each head.
+def class_names(path: Path, file: str) -> dict[str, list[str]]:
+    """Return the names of classes that `datasets` wrote into a table's schema, by column.
 
     Raises:
-        InputError: not numbers, or not as many as a box or point has.
+        InputError: unreadable.
     """
-    kind, width = items.type, _WIDTHS.get(name, 1)
-    if width > 1:
-        lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-        if not any(is_lists(kind) for is_lists in lists) or not _is_number(kind.value_type):
-            raise _no_numbers(f"not lists of {width} numbers", kind, where)
-        lengths = np.unique(to_numpy(pc.list_value_length(items), 0))
-        if len(lengths) and list(lengths) != [width]:
-            raise _no_numbers(f"not lists of {width} numbers", kind, where)
-        return to_numpy(items.flatten()).astype(np.float64).reshape(-1, width)
-    if pa.types.is_boolean(kind):
-        return to_numpy(items.cast(pa.int8()), -1)
-    if name not in _NUMBERS:
-        return to_numpy(items)
+    with _opened(path, file) as source:
+        described = (source.schema_arrow.metadata or {}).get(b"huggingface")
     try:
-        values = to_numpy(items, None if name == "visibility" else -1)
-        values = values.astype(_NUMBERS[name])
-    except (TypeError, ValueError, OverflowError) as error:
-        raise _no_numbers("not a number for each head", kind, where) from error
-    if values.ndim != 1:
-        raise _no_numbers("not a number for each head", kind, where)
-    return values
-
-
-def _is_number(kind: Any) -> bool:  # noqa: ANN401 - an Arrow type
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
-def _no_numbers(what: str, kind: Any, where: Where) -> InputError:  # noqa: ANN401 - an Arrow type
-    return InputError(what, where=where, value=str(kind), remedy="export the table again")
+        document = json.loads(described or b"{}")
+    except ValueError:
+        return {}
+    found: dict[str, list[str]] = {}
+    waiting: list[tuple[str, Any]] = [("", document)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            names = value.get("names")
+            if isinstance(names, list) and value.get("_type", "ClassLabel") == "ClassLabel":
+                found[name] = [str(one) for one in names]
+            inner = ("feature", "_type")
+            waiting += [(name if key in inner else key, one) for key, one in value.items()]
+    return found
 
 
 @dataclass(frozen=True)

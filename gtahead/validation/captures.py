@@ -22,6 +22,7 @@ from gtahead.images.reading import (
 )
 from gtahead.ingest.exports import exported_as
 from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
+from gtahead.ingest.units import check_units
 from gtahead.readers import READERS
 from gtahead.validation.common import watched
 from gtahead.validation.motion import LagEvidence, check_counts, check_speeds, lag_evidence
@@ -57,6 +58,7 @@ def check_sequence(task: SequenceTask) -> SequenceChecked:
     except OSError as error:
         done.findings.add_many("labels-unreadable", 1, [source.unreadable(error)])
         return done
+    check_units(captured, source, done.findings)
     sizes = np.array(captured.sizes_wh, np.float64).reshape(-1, 2)
     points = np.stack([captured.heads["x"], captured.heads["y"]], axis=1)
     here = sizes[captured.heads["frame_index"]]
@@ -114,7 +116,8 @@ def _check_images(
             if task.images == "full":
                 data = _bytes_of(frame, task.source)
                 header = read_header(data)
-                check_health(data, header)
+                for line in check_health(data, header):
+                    findings.add("decoder-warning", where, detail=line)
             else:
                 header = peek(frame.path(task.source.root))
         except ImageError as fault:

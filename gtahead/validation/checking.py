@@ -15,7 +15,7 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.formats.coco_reading import coco_files
 from gtahead.ingest.exports import exported_as
-from gtahead.ingest.model import Reader
+from gtahead.ingest.model import LabelOptions, Reader
 from gtahead.parallel.pool import run_all
 from gtahead.readers import READERS, choose_reader
 from gtahead.urls import resolve_urls
@@ -40,6 +40,8 @@ def validate(
     reader: str = "auto",
     images: str = "quick",
     against: str | Path | None = None,
+    head_class: str | None = None,
+    labels_orientation: str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     on_progress: Progress | None = None,
@@ -52,6 +54,8 @@ def validate(
         images: `quick` reads each image's header, `full` decodes it and looks for images that
             nearly are in two splits, `none` leaves them alone.
         against: a dataset; then `path` is an export, and it's checked that it holds the same.
+        head_class: as `gtahead.build` takes it.
+        labels_orientation: likewise.
         workers: processes; None for one per core, up to 4.
         scheduler: address of a Dask scheduler, instead of processes of this machine.
         on_progress: called at the start and after each part.
@@ -87,7 +91,15 @@ def validate(
     if scheduler is not None:
         position = position.absolute()  # its workers stand elsewhere
     how = _How(images, workers, scheduler, on_progress, position)
-    return Validation(position, *_kind(position, reader), how, compared)
+    kind, reason = _kind(position, reader)
+    labels = LabelOptions(head_class, labels_orientation)
+    if labels.as_dict() and kind not in READERS:
+        raise UsageError(
+            "--class and --labels-orientation are for folders of other people's labels",
+            value=kind,
+            remedy="leave them out",
+        )
+    return Validation(position, kind, reason, how, compared, labels)
 
 
 class _How:
@@ -153,7 +165,10 @@ def _kind(path: Path, wanted: str) -> tuple[str, str]:
     return reader.name, reason
 
 
-_NOTED_BY_FILE_CHECK = ("head-outside-frame", "head-without-frame", "duplicate-frame", "not-finite")
+_NOTED_BY_FILE_CHECK = (
+    *("head-outside-frame", "head-without-frame", "duplicate-frame", "not-finite"),
+    "breaks-schema",
+)
 """Codes that the check of a COCO file itself reports, with locations: a reader's are dropped."""
 
 
@@ -169,7 +184,15 @@ class Validation:
         largest_error_px: of a coordinate against the dataset, where one is given.
     """
 
-    def __init__(self, path: Path, kind: str, reason: str, how: _How, against: Path | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kind: str,
+        reason: str,
+        how: _How,
+        against: Path | None,
+        labels: LabelOptions,
+    ) -> None:
         self.path = path
         self.kind = kind
         self.reason = reason
@@ -178,6 +201,7 @@ class Validation:
         self.largest_error_px: float | None = None
         self._how = how
         self._against = against
+        self._labels = labels
 
     def __iter__(self) -> Iterator[Finding]:
         for part in self._parts():
@@ -230,7 +254,7 @@ class Validation:
         else:
             if self.kind.startswith("coco"):
                 yield from self._coco()
-            yield from self._sequences(READERS[self.kind])
+            yield from self._sequences(READERS[self.kind].with_options(self._labels))
         if self._against is not None:
             yield from self._compared(self._against)
 
@@ -281,16 +305,20 @@ class Validation:
             sources = []
         yield part
         lag = LagEvidence()
+        left_out = False
         tasks = [(one.name, SequenceTask(one, self._how.images)) for one in sources]
         for _, done in self._how.run(check_sequence, tasks):
             assert isinstance(done, SequenceChecked)
             self.ledger.add(done.ledger)
             lag.add(done.lag)
+            left_out |= "other-class" in done.findings.totals
             for code in _NOTED_BY_FILE_CHECK if self.kind.startswith("coco") else ():
                 done.findings.totals.pop(code, None)
                 done.findings.examples.pop(code, None)
             yield done.findings
         part = Findings()
+        if left_out and self.ledger.heads.came == 0:
+            part.add("no-heads", Where(str(self.path)))
         verdict = lag.verdict()
         if verdict is not None:
             shift, best, none = verdict

@@ -69,7 +69,8 @@ def check_images(task: ImageTask) -> tuple[Findings, dict[str, int]]:
             if task.images == "full":
                 data = read_bytes(task.folder / row["file"])
                 header = read_header(data)
-                check_health(data, header)
+                for line in check_health(data, header):
+                    findings.add("decoder-warning", where, detail=line)
                 if hashlib.sha256(data).hexdigest() != row["sha256"]:
                     findings.add("hash-mismatch", where)
                 hashes[row["frame_id"]] = difference_hash(data)

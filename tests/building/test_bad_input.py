@@ -352,8 +352,8 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
             f"warning bad-value: {HEADS} > frame 000001 > head 1 > line 3, visibility: the value is "
             "impossible and read as unknown (got 1.5); fix the row",
             f"warning bad-box: {HEADS} > frame 000001 > head 1 > line 3: the captured box isn't "
-            "finite, has no area or doesn't contain its head (got '5, 5, 4, 15'); its frame gets pseudo "
-            "boxes; fix the row",
+            "finite, has no area or doesn't contain its head (got '5, 5, 4, 15'); the head gets a pseudo "
+            "box; fix the row",
         ],
     ),
 }
@@ -445,7 +445,7 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
     assert done.code == 1
     assert done.err == (
         f"error: {tmp_path}/empty: not a capture or dataset that gtahead knows; known kinds: "
-        "native, jta, jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event, and what `gtahead formats` "
+        "native, jta, jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event, gta-human, gta-im, and what `gtahead formats` "
         "says is read; see the captures page of the docs\n"
     )
     done = gtahead(

@@ -67,13 +67,6 @@ def test_gta_vision_is_refused_by_looks_and_by_name(tmp_path: Path) -> None:
     assert refuse(root, "--from", "gta-vision") == f"GTAVisionExport: {reason}"
 
 
-def test_gta_human(tmp_path: Path) -> None:
-    root = tmp_path / "c"
-    (root / "annotations/seq_00000001").mkdir(parents=True)
-    (root / "annotations/seq_00000001/ped.npz").write_bytes(b"")
-    assert refuse(root).startswith("looks like GTA-Human II (annotations/seq_00000001/ped.npz)")
-
-
 def test_real_frames_without_labels(shared_data: Path, tmp_path: Path) -> None:
     root = tmp_path / "jta"
     root.mkdir()
@@ -107,6 +100,8 @@ WRITERS = {
     "gcc": layouts.write_gcc,
     "rgbdsyn": layouts.write_rgbdsyn,
     "gta-event": layouts.write_gta_event,
+    "gta-human": lambda root, _: layouts.write_gta_human(root / "c", {"1": (0.0, 0.0, 5.0)}),
+    "gta-im": lambda root, _: layouts.write_gta_im(root / "c" / "s").parent,
 }
 
 

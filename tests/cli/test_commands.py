@@ -213,5 +213,5 @@ def test_help_lists_every_kind_and_rule() -> None:
     from gtahead.captures import CAPTURES
 
     text = " ".join(gtahead("build", "--help").out.split())
-    assert f"Kind of capture: {', '.join(['auto', *CAPTURES])};" in text
+    assert f"Kind: {', '.join(['auto', *CAPTURES])};" in text
     assert f"Pseudo boxes: {', '.join(RULES)};" in text

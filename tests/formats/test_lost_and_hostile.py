@@ -325,7 +325,7 @@ def test_a_image_in_two_lists_of_splits_is_refused(small_dataset: Path, tmp_path
     with pytest.raises(InputError) as caught:
         built(out)
     assert str(caught.value) == (
-        f"ImageSets/Main/train.txt: an image is listed in two splits (got '{name}'); "
+        f"ImageSets/Main/train.txt > line 6: an image is listed in two splits (got '{name}'); "
         "take it out of one of the lists"
     )
 

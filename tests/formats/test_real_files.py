@@ -11,8 +11,8 @@ from helpers import but_slow
 
 import gtahead
 from gtahead import Dataset
+from gtahead.formats.matlab import as_points, read_variable, unwrapped
 from gtahead.formats.nwpu_lists import localisation_list
-from gtahead.formats.shanghaitech import shanghaitech_points
 from gtahead.images.reading import read_header
 
 
@@ -31,7 +31,9 @@ def test_every_mat_of_part_a_equals_fidtms_list_less_its_strays(shared_data: Pat
     for name, (_, _, groups, wrong) in zip(names, lines, strict=True):
         assert not wrong
         assert groups is not None
-        own = shanghaitech_points(folder / "ground-truth" / f"GT_{name}.mat")
+        own = as_points(
+            unwrapped(read_variable(folder / "ground-truth" / f"GT_{name}.mat", "image_info"))
+        )
         total += len(own)
         mine = np.floor(own).tolist()
         kept = []

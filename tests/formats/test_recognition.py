@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import gtahead
-from gtahead import UsageError
 from gtahead.formats import FORMATS
 from gtahead.readers import FORMAT_READERS, choose_reader
 
@@ -25,12 +24,7 @@ def test_a_format_is_recognised_with_and_without_our_marks(
     (out / "frames.csv").unlink(missing_ok=True)
     claims = {other for other, reader in FORMAT_READERS.items() if reader.recognise(out)}
     assert name in claims
-    # What looks like two formats has to be named: guessing wrong would cost labels.
-    twins = {"coco-keypoints": {"coco"}}
-    assert claims == {name} | twins.get(name, set())
-    if len(claims) > 1:
-        with pytest.raises(UsageError, match="several readers claim the folder"):
-            choose_reader(out)
+    assert claims == {name}
     assert choose_reader(out, name)[0].name == name
 
 

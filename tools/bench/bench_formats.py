@@ -128,7 +128,7 @@ reported(begun, before)
 
 OURS_READ = """
 from pathlib import Path
-from gtahead.formats.coco_reading import read_coco
+from gtahead.formats.coco_columns import read_coco
 read_coco(Path(sys.argv[1]))
 before, begun = peak(), time.process_time()
 for path in sys.argv[2:]:

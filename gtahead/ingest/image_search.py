@@ -1,0 +1,86 @@
+"""Where the images of labels are, when they aren't quite where the labels say."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from gtahead.errors import InputError, Where
+from gtahead.images.reading import IMAGE_SUFFIXES
+from gtahead.ingest.exports import exported_as, images_in, split_by_folder, split_of_folder
+from gtahead.ingest.labelled import LabelledImage
+
+_HOLDERS = re.compile(
+    r"(?:jpeg)?images?|images_part\d+|img\d*|imgs|frames|photos|pictures|pics|data|labels"
+    r"|annotations|obj_train_data|obj_\w+_data",
+    re.IGNORECASE,
+)
+"""Folders whose names say no more than that images, or labels, are in them."""
+
+
+def with_images_found(root: Path, images: Sequence[LabelledImage]) -> list[LabelledImage]:
+    """Find images that aren't where their labels say, but can only be meant.
+
+    Names are compared without extension, in any case, composed or decomposed, `%20` being a
+    blank; folders that only hold images or name a split don't count. One that other labels name,
+    or that lies in another split's folder, is never taken.
+
+    Raises:
+        InputError: no image is found, though images lie there.
+    """
+    wanted = [image for image in images if image.file is not None and image.row is None]
+    if not wanted:
+        return list(images)
+    there = images_in(root)
+    present = set(there)
+    missing = [image for image in wanted if image.file not in present]
+    missing = [image for image in missing if not (root / str(image.file)).is_file()]
+    if not missing or not there:
+        return list(images)
+    claimed = {image.file for image in wanted}
+    free: dict[str, list[str]] = {}
+    for file in there:
+        if file not in claimed:
+            free.setdefault(_loosely(file), []).append(file)
+    takers: dict[str, list[str]] = {}
+    for image in missing:
+        meant = _only_one(free.get(_loosely(str(image.file)), ()), image.split)
+        if meant is not None:
+            takers.setdefault(meant, []).append(str(image.file))
+    found = {names[0]: file for file, names in takers.items() if len(names) == 1}
+    if len(missing) == len(wanted) and not found and exported_as(root) is None:
+        raise InputError(
+            "none of the images that the labels name is there, though other images are",
+            where=Where(missing[0].labels or str(root)),
+            value=f"looked for {missing[0].file}, found {there[0]}",
+            remedy="put the images where the labels name them, or give them the labels' names",
+        )
+    return [
+        replace(image, file=found[str(image.file)]) if str(image.file) in found else image
+        for image in images
+    ]
+
+
+def _loosely(file: str) -> str:
+    text = unicodedata.normalize("NFC", unquote(file.replace("\\", "/"))).casefold()
+    stem, extension = posixpath.splitext(text)
+    while extension in IMAGE_SUFFIXES:
+        text, (stem, extension) = stem, posixpath.splitext(stem)
+    parts = [part for part in PurePosixPath(text).parts if part not in (".", "/")]
+    home = [p for p in parts[:-1] if not _HOLDERS.fullmatch(p) and split_of_folder(p) is None]
+    return "/".join([*home, *parts[-1:]])
+
+
+def _only_one(files: Iterable[str], split: str | None) -> str | None:
+    """Return the file that a split's labels can mean; None where there is none, or several."""
+    fitting = []
+    for file in files:
+        its, _ = split_by_folder(PurePosixPath(file).parent, Path())
+        if None in (its, split) or its == split:
+            fitting.append(file)
+    return fitting[0] if len(fitting) == 1 else None
