@@ -25,6 +25,7 @@ from gtahead.ingest.model import (
 from gtahead.ingest.names import can_name_a_sequence, frame_name
 from gtahead.ingest.rows import HeadRows, frames_around, frames_within, note_gaps, settle_heads
 from gtahead.tables.csv import Kind, TableRead, cell_texts, read_csv, read_parquet, write_csv
+from gtahead.tables.splits import SPLITS_BY_WORD
 
 FORMAT = "gtahead-capture"
 VERSION = 1
@@ -237,7 +238,7 @@ def _read_frames(
         weather=document.get("weather"),
         hour=document.get("hour"),
         location=document.get("location"),
-        split=document.get("split"),
+        split=SPLITS_BY_WORD.get(document.get("split") or ""),
         simulated=document.get("simulated", False),
         about=about | ({"extra": extra} if extra else {}),
     )

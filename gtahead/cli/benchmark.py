@@ -9,6 +9,7 @@ import click
 
 from gtahead import storage
 from gtahead.cli.common import (
+    SplitName,
     as_json,
     class_option,
     echo,
@@ -29,11 +30,7 @@ from gtahead.errors import UsageError
     help="Another ground truth: a COCO file, a list as NWPU-Crowd and FIDTM keep it, or a "
     "folder that `gtahead build` reads.",
 )
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    help="Split of a dataset.  [default: test]",
-)
+@click.option("--split", type=SplitName(), help="Split of a dataset.  [default: test]")
 @click.option(
     "--by",
     metavar="LIST",

@@ -59,6 +59,17 @@ def scheduler_option(command: Command) -> Command:
     return option(command)
 
 
+class SplitName(click.Choice):  # type: ignore[type-arg]
+    """A split; `val` and `valid` are `validation`."""
+
+    def __init__(self) -> None:
+        super().__init__(["train", "validation", "test"])
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the split's own name."""
+        return super().convert("validation" if value in ("val", "valid") else value, param, ctx)
+
+
 def class_option(command: Command) -> Command:
     """Add the option that says which class is heads."""
     option = click.option(

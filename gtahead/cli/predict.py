@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gtahead.cli.common import (
+    SplitName,
     echo,
     for_people,
     output_options,
@@ -18,11 +19,7 @@ from gtahead.cli.common import (
 @click.argument("checkpoint")
 @click.option("--data", default="./dataset", show_default=True, help="A dataset.")
 @click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    default="test",
-    show_default=True,
-    help="Of the dataset.",
+    "--split", type=SplitName(), default="test", show_default=True, help="Of the dataset."
 )
 @click.option("--images", metavar="PATH", help="An image or folder instead of a dataset.")
 @click.option("--out", default="predictions.json", show_default=True, help="Output file.")

@@ -4,13 +4,13 @@ from gtahead.dataset.dataset import FRAMES, Dataset, Frame, camera_of, heads_fil
 from gtahead.dataset.manifest import (
     ANNOTATING,
     MANIFEST,
-    SPLITS,
     WORK,
     Manifest,
     read_manifest,
     write_manifest,
 )
 from gtahead.dataset.policy import DENSITY_LEVELS, CountPolicy, density_level
+from gtahead.tables.splits import SPLITS
 
 __all__ = [
     "ANNOTATING",

@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from gtahead import storage
 from gtahead.arrays import Booleans, Columns, Floats, Ints
-from gtahead.dataset.manifest import SPLITS, Manifest, read_manifest
+from gtahead.dataset.manifest import Manifest, read_manifest
 from gtahead.errors import REBUILD, InputError, UsageError, Where
 from gtahead.geometry import Camera
 from gtahead.tables import canonical
 from gtahead.tables.arrow import equals, from_numpy, to_numpy
+from gtahead.tables.splits import SPLITS, split_named
 from gtahead.urls import is_url, local_copy
 
 FRAMES = "frames.parquet"
@@ -265,8 +266,7 @@ class Dataset:
         Raises:
             UsageError: no such split or sequence.
         """
-        if split is not None and split not in SPLITS:
-            raise UsageError("no such split", value=split, remedy=f"one of {', '.join(SPLITS)}")
+        split = None if split is None else split_named(split)
         if isinstance(sequences, str):
             sequences = [sequences]
         unknown = set(sequences or ()) - set(self.sequences)

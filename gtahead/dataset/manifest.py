@@ -19,8 +19,6 @@ WORK = ".build"
 ANNOTATING = ".annotate"
 """Folder of new boxes and sigmas in the making, inside the dataset."""
 
-SPLITS = ("train", "validation", "test")
-
 
 @dataclass(frozen=True)
 class Manifest:

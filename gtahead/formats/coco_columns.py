@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, count
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ import numpy as np
 from gtahead import schemas, storage
 from gtahead.arrays import Columns, Floats
 from gtahead.errors import InputError, Where
+from gtahead.tables.canonical import NO_ID
 
 MAX_BYTES = 4 * 10**9
 """Of the largest file that is read at all: reading takes three times as much memory."""
@@ -22,12 +23,10 @@ MAX_BYTES = 4 * 10**9
 HAS_AREA, HAS_ISCROWD = 1, 2
 """Keys that an annotation has, which COCO's own evaluation can't do without."""
 
-NO_ID = -(2**62)
-"""Stands for an annotation's id that isn't there, or is no whole number."""
 
 _REMEDY = "fix the file, or export it again"
 
-_Id = Annotated[int, msgspec.Meta(gt=-(2**62), lt=2**62)]
+_Id = Annotated[int, msgspec.Meta(gt=-(2**63), le=2**63 - 1)]
 _NAN = float("nan")
 _UNKNOWN_BOX = (_NAN, _NAN, _NAN, _NAN)
 _UNKNOWN_POINT = (_NAN, _NAN)
@@ -36,7 +35,7 @@ _UNKNOWN_POINT = (_NAN, _NAN)
 class _Ours(msgspec.Struct, gc=False):
     """What our own files say about a head beyond COCO."""
 
-    head: _Id = -1
+    head: _Id | None = None
     point: tuple[float, float] = _UNKNOWN_POINT
     visibility: float = _NAN
     occluded: Any = None
@@ -76,10 +75,10 @@ class CocoFile:
         images: as they stand, but for ids that aren't whole numbers, which get one.
         categories: likewise.
         info: as it stands; empty where there is none.
-        annotations: columns of (N,): `id` (`NO_ID` where it's no whole number), `image_id`,
-            `category_id`, `keys` (`HAS_AREA`, `HAS_ISCROWD`), `crowd`, `head_id` (-1 where there is
-            none), `visibility` (NaN), `occluded` (-1); `bbox` (N, 4) as x, y, width, height and
-            `point` (N, 2), NaN where there is none.
+        annotations: columns of (N,): `id` and `head_id` (`NO_ID` where it's no whole number),
+            `image_id`, `category_id`, `keys` (`HAS_AREA`, `HAS_ISCROWD`), `crowd`, `visibility`
+            (NaN), `occluded` (-1); `bbox` (N, 4) as x, y, width, height and `point` (N, 2), NaN
+            where there is none.
         faults: values that can't be taken, by JSON pointer: the value, and what is wrong with it.
             Annotations stay, without these values.
     """
@@ -136,7 +135,7 @@ def read_coco(path: Path, file: str | None = None) -> CocoFile:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**62
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _ids_in(*lists: list[dict[str, Any]]) -> Iterable[object]:
@@ -204,21 +203,21 @@ class _Numbers:
                     value=row.get("id"),
                     remedy=_REMEDY,
                 )
-        ids = [row["id"] for row in rows]
-        self._next = 1 + max((int(one) for one in ids if _is_id(one)), default=0)
-        self._known: dict[object, int] = {}
+        own = {_plain(row["id"]) for row in rows}
+        self._known: dict[object, int] = {one: int(one) for one in own if _is_id(one)}  # type: ignore[call-overload]
+        self._free = (number for number in count(1) if number not in own)
 
     def of(self, value: object) -> int:
-        """Return the number of an id; what no image has gets a number that none has."""
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if _is_id(value):
-            return value  # type: ignore[return-value]
-        key = value if _can_join(value) else ("no id",)
+        """Return the number of an id; what no row has gets a number that none has."""
+        key = _plain(value) if _can_join(value) else ("no id",)
         if key not in self._known:
-            self._known[key] = self._next
-            self._next += 1
+            self._known[key] = next(self._free)
         return self._known[key]
+
+
+def _plain(value: object) -> object:
+    """Return a whole number as one, however it is written."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 _VALUES = ("id", "bbox", "keypoints", "area", "iscrowd", "ignore", "gtahead")
@@ -244,7 +243,7 @@ def _repaired_row(row: dict[str, Any], pointer: str, faults: Faults) -> _Annotat
 
 def _annotation_columns(document: _Document, faults: Faults) -> Columns:
     rows = document.annotations
-    count = len(rows)
+    total = len(rows)
     ours = [row.gtahead or _NOTHING for row in rows]
     keys = (
         HAS_AREA * (r.area is not msgspec.UNSET) | HAS_ISCROWD * (r.iscrowd is not msgspec.UNSET)
@@ -257,31 +256,31 @@ def _annotation_columns(document: _Document, faults: Faults) -> Columns:
         for index, r in enumerate(rows)
     )  # an `UNSET` is false
     boxes = np.fromiter(
-        chain.from_iterable(row.bbox or _UNKNOWN_BOX for row in rows), np.float64, 4 * count
-    ).reshape(count, 4)
+        chain.from_iterable(row.bbox or _UNKNOWN_BOX for row in rows), np.float64, 4 * total
+    ).reshape(total, 4)
     point_of = _head_keypoints(document.categories, boxes, faults)
     points = [
         point_of(row, index) if row.keypoints and own.point is _UNKNOWN_POINT else own.point
         for index, (row, own) in enumerate(zip(rows, ours, strict=True))
     ]
     return {
-        "id": _column((row.id if _is_id(row.id) else NO_ID for row in rows), np.int64, count),
-        "image_id": _column(map(attrgetter("image_id"), rows), np.int64, count),
-        "category_id": _column(map(attrgetter("category_id"), rows), np.int64, count),
-        "keys": _column(keys, np.int8, count),
-        "crowd": _column(crowd, np.int8, count),
-        "head_id": _column(map(attrgetter("head"), ours), np.int64, count),
-        "visibility": _column(map(attrgetter("visibility"), ours), np.float64, count),
+        "id": _column((row.id if _is_id(row.id) else NO_ID for row in rows), np.int64, total),
+        "image_id": _column(map(attrgetter("image_id"), rows), np.int64, total),
+        "category_id": _column(map(attrgetter("category_id"), rows), np.int64, total),
+        "keys": _column(keys, np.int8, total),
+        "crowd": _column(crowd, np.int8, total),
+        "head_id": _column((NO_ID if o.head is None else o.head for o in ours), np.int64, total),
+        "visibility": _column(map(attrgetter("visibility"), ours), np.float64, total),
         "occluded": _column(
-            (-1 if own.occluded is None else bool(own.occluded) for own in ours), np.int8, count
+            (-1 if own.occluded is None else bool(own.occluded) for own in ours), np.int8, total
         ),
         "bbox": boxes,
-        "point": _column(chain.from_iterable(points), np.float64, 2 * count).reshape(count, 2),
+        "point": _column(chain.from_iterable(points), np.float64, 2 * total).reshape(total, 2),
     }
 
 
-def _column(values: Iterable[Any], kind: type[np.generic], count: int) -> np.ndarray[Any, Any]:
-    return np.fromiter(values, kind, count)
+def _column(values: Iterable[Any], kind: type[np.generic], total: int) -> np.ndarray[Any, Any]:
+    return np.fromiter(values, kind, total)
 
 
 _FLAGS = {"0": False, "false": False, "no": False, "": False, "1": True, "true": True, "yes": True}

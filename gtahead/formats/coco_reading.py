@@ -21,7 +21,7 @@ from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import ClassKey, Reader
 from gtahead.ingest.names import is_safe_name
-from gtahead.tables.canonical import CAPTURED
+from gtahead.tables.canonical import CAPTURED, NO_ID
 
 SNIFFED = 65_536
 """Bytes at either end of a file in which the keys of a COCO file are looked for."""
@@ -341,6 +341,6 @@ def as_heads(columns: Columns) -> Columns:
         **{name: corners[:, k] for k, name in enumerate(CAPTURED)},
     }
     ids = columns["head_id"]
-    if len(ids) and (ids >= 0).all():
+    if len(ids) and (ids != NO_ID).all():
         found["head_id"] = ids
     return found

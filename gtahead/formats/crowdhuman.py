@@ -123,7 +123,7 @@ def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns
         boxes.append(box)
         ignored.append(int(mask or attributes.get("ignore") == 1 or extra.get("ignore") == 1))
         own = extra.get("box_id")
-        fine = isinstance(own, int) and 0 <= own < 2**53
+        fine = type(own) is int and abs(own) < 2**63
         ids.append(int(own) if fine else place_in_line)  # type: ignore[arg-type]
     if without:
         findings.add("other-class", location, detail=f"{without} boxes without a head")

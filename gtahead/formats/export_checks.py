@@ -15,6 +15,7 @@ from gtahead.formats.base import LOSSES, Format, Options
 from gtahead.geometry import clipped
 from gtahead.ingest.exports import MARKER, marker_of
 from gtahead.tables import canonical
+from gtahead.tables.splits import split_named
 
 BY_PRODUCTS = ("raw_x", "depth_m", "world_x_m", "top_x", "neck_x", "top_neck_m", "box_error_px")
 """What only the dataset keeps: how points and boxes came about. It's reported, not refused."""
@@ -77,10 +78,8 @@ def chosen_splits(opened: Dataset, wanted: str | Sequence[str] | None) -> list[s
     names = (
         [wanted] if isinstance(wanted, str) else list(wanted or [s for s in SPLITS if s in there])
     )
-    for name in names:
-        if name not in SPLITS:
-            raise UsageError("no such split", value=name, remedy=f"one of {', '.join(SPLITS)}")
-    return [name for name in SPLITS if name in names]
+    chosen = {split_named(name) for name in names}
+    return [name for name in SPLITS if name in chosen]
 
 
 def sequences_of(opened: Dataset, splits: Sequence[str]) -> dict[str, list[str]]:

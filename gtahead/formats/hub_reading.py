@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from gtahead import schemas
-from gtahead.arrays import Columns
+from gtahead.arrays import Columns, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.coco_reading import as_heads
@@ -21,6 +21,7 @@ from gtahead.ingest.exports import about_of, exported_as, sequence_of, splits_of
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, Load, rows_in_json
 from gtahead.ingest.model import CapturedFrame, ClassKey
 from gtahead.tables import hub
+from gtahead.tables.canonical import NO_ID
 from gtahead.tables.hub_heads import CLASS_COLUMNS
 
 TABLE = "metadata.parquet"
@@ -336,15 +337,15 @@ def columns_in_json(objects: Any) -> Columns:  # noqa: ANN401 - JSON
     for name, values in objects.items():
         if name in _JSON_WIDTHS:
             found[name] = rows_in_json(values, (_JSON_WIDTHS[name],))
-        elif name in ("track_id", "occluded", "visibility"):
+        elif name in ("occluded", "visibility"):
             unknown = np.nan if name == "visibility" else -1
-            flat = [
-                [unknown if v is None else v * 1 if type(v) is bool else v]
-                for v in (values if isinstance(values, list) else [values])
-            ]
-            found[name] = rows_in_json(flat, (1,))[:, 0]
-            if name != "visibility" and (found[name] % 1 != 0).any():
-                raise ValueError(f"{name} isn't a whole number for each head")
+            numbers = values if isinstance(values, list) else [values]
+            known = [unknown if v is None else int(v) if type(v) is bool else v for v in numbers]
+            found[name] = rows_in_json([[value] for value in known], (1,))[:, 0]
+            if name == "occluded" and (found[name] % 1 != 0).any():
+                raise ValueError("occluded isn't 0, 1 or -1 for each head")
+        elif name == "track_id":
+            found[name] = _ids(values)
         elif name in CLASS_COLUMNS:
             if not isinstance(values, list):
                 raise ValueError(f"{name} isn't a list")
@@ -354,6 +355,20 @@ def columns_in_json(objects: Any) -> Columns:  # noqa: ANN401 - JSON
     if "visibility" in found:
         found["visibility"] = np.where(found["visibility"] < 0, np.nan, found["visibility"])
     return found
+
+
+def _ids(values: Any) -> Ints:  # noqa: ANN401 - JSON
+    """Return ids exactly; null and -1 stand for none.
+
+    Raises:
+        ValueError: one isn't a whole number.
+    """
+    if not isinstance(values, list):
+        raise ValueError("track_id isn't a list")
+    plain = [NO_ID if v in (None, -1) else v for v in values]
+    if not all(type(one) is int and NO_ID <= one < 2**63 for one in plain):
+        raise ValueError("track_id isn't a whole number for each head")
+    return np.array(plain, np.int64)
 
 
 def together_from(parts: Sequence[tuple[Columns, int, bool]]) -> Columns:
@@ -388,7 +403,7 @@ def _part(columns: Columns, index: int, ignored: bool) -> Columns:
         "point": np.full((count, 2), np.nan),
         "occluded": np.full(count, -1, np.int8),
         "visibility": np.full(count, np.nan),
-        "track_id": np.full(count, -1, np.int64),
+        "track_id": np.full(count, NO_ID, np.int64),
     }
     found = {
         name: np.asarray(columns[name], default.dtype) if name in columns else default

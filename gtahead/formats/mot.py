@@ -5,11 +5,12 @@ from __future__ import annotations
 import configparser
 import re
 from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
-from gtahead.arrays import Columns, Floats
+from gtahead.arrays import Columns, Floats, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format, Summary
@@ -118,15 +119,14 @@ def _scan(root: Path) -> Listing:
         for number in sorted({*range(1, last + 1), *numbers, *frames}):
             stem = numbers.get(number, f"{number:06d}")
             file = f"{name}/{folder_name}/{there.get(stem, stem + '.jpg')}"
-            key = frames.get(number, np.empty((0, 9))), kinds
+            key = *frames.get(number, _NOTHING), kinds
             images.append(index.image(file, folder.name, split=split, size_wh=size_wh, key=key))
-    with_ids = all((row[1] >= 0).all() for image in images for row in image.key[0])
     classes = _Classes({}, lambda: _used(images), Where("gt.txt", field="class"))
 
     def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
         return _heads(image, classes, findings, location)
 
-    columns = [*CAPTURED, "ignore", "visibility", *(["head_id"] if with_ids else [])]
+    columns = [*CAPTURED, "head_id", "ignore", "visibility"]
     return Listing(images, files, load_each(read, columns), {"tool": "MOT"}, classes)
 
 
@@ -193,7 +193,17 @@ def _seqinfo(path: Path) -> dict[str, str]:
         return {}
 
 
-def _rows(path: Path, name: str) -> dict[int, Floats]:
+_NOTHING = np.empty((0, 9)), np.empty(0, np.int64)
+
+
+def _rows(path: Path, name: str) -> dict[int, tuple[Floats, Ints]]:
+    """Read the rows of a sequence, and their ids, by frame.
+
+    A row whose id is negative, as detections have them, is a person of its own.
+
+    Raises:
+        InputError: a line is something else.
+    """
     remedy = "a line is frame, id, left, top, width, height, conf, class, visibility"
     try:
         lines = own_text(path).splitlines()
@@ -202,26 +212,38 @@ def _rows(path: Path, name: str) -> dict[int, Floats]:
         raise InputError(
             "the boxes can't be read", where=Where(name), value=str(error), remedy=remedy
         ) from error
+    places = [number for number, line in enumerate(lines, 1) if line.strip()]
     joined = rows[:, [0, 1, 7]]
     with np.errstate(invalid="ignore"):  # of an infinite one
-        whole = ((joined % 1 == 0) & (np.abs(joined) < 2**53)).all(axis=1)
+        whole = ((joined % 1 == 0) & (np.abs(joined) <= 2**63)).all(axis=1)
     if not whole.all():
         row = int(np.flatnonzero(~whole)[0])
-        places = [number for number, line in enumerate(lines, 1) if line.strip()]
         raise InputError(
             "frame, id or class isn't a whole number",
             where=Where(name, field=f"line {places[row]}"),
             value=", ".join(f"{value:g}" for value in rows[row, [0, 1, 7]]),
             remedy=remedy,
         )
+    ids = [_whole(lines[place - 1].split(",")[1]) for place in places]
+    taken = set(ids)
+    unused = (number for number in count(1) if number not in taken)
+    known = np.array([next(unused) if one < 0 else one for one in ids], np.int64)
     order = np.argsort(rows[:, 0], kind="stable")
     numbers, starts = np.unique(rows[order, 0], return_index=True)
-    parts = np.split(rows[order], starts[1:]) if len(numbers) else []
-    return {int(number): part for number, part in zip(numbers, parts, strict=True)}
+    parts = np.split(order, starts[1:]) if len(numbers) else []
+    return {
+        int(number): (rows[part], known[part]) for number, part in zip(numbers, parts, strict=True)
+    }
+
+
+def _whole(word: str) -> int:
+    """Return an id exactly, of which a float would keep 53 bits."""
+    number = int(word) if word.strip().lstrip("+-").isdecimal() else int(float(word))
+    return min(max(number, -1), 2**63 - 1)
 
 
 def _heads(image: LabelledImage, classes: Classes, findings: Findings, location: Where) -> Columns:
-    rows, kinds = image.key
+    rows, ids, kinds = image.key
     of = rows[:, 7].astype(np.int64)
     heads = np.array([classes.are_heads(int(number)) for number in of], np.bool_)
     decided = classes.heads == frozenset([1, -1])
@@ -230,15 +252,12 @@ def _heads(image: LabelledImage, classes: Classes, findings: Findings, location:
         left, ignored = int((~kept).sum()), int((kept & ~heads).sum())
         words = [f"{left} boxes"] * bool(left) + [f"{ignored} boxes are ignored"] * bool(ignored)
         findings.add("other-class", location, detail=", ".join(words))
-    rows, heads = rows[kept], heads[kept]
+    rows, ids, heads = rows[kept], ids[kept], heads[kept]
     low = rows[:, 2:4] - 1
     boxes = np.concatenate([low, low + rows[:, 4:6]], axis=1)
     shares = np.where((rows[:, 8] >= 0) & (rows[:, 8] <= 1), rows[:, 8], np.nan)
     return box_columns(
-        boxes,
-        rows[:, 1].astype(np.int64).tolist(),
-        ignore=((rows[:, 6] == 0) | ~heads).astype(np.int8),
-        visibility=shares,
+        boxes, ids.tolist(), ignore=((rows[:, 6] == 0) | ~heads).astype(np.int8), visibility=shares
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import posixpath
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from gtahead.formats.text import SUPPORTS, RowFormat, point_cents, slices_of
 from gtahead.ingest.exports import INDEX, Index, sequence_of, splits_of_lists, with_splits
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, gathered
 from gtahead.ingest.labelled_reader import reader_of
+from gtahead.tables.canonical import NO_ID
 
 CSV_COLUMNS = ("file", "frame_id", "head_id", "x", "y", "ignored")
 
@@ -106,7 +108,7 @@ def _scan_csv(root: Path) -> Listing:
             file, mine = rows.get(image.key, ("", []))
             location = Where(file, where.sequence, image.frame)
             parts.append((number, _csv_heads(mine, location, findings, ledger)))
-        known = all((part["head_id"] >= 0).all() for _, part in parts)
+        known = all((part["head_id"] != NO_ID).all() for _, part in parts)
         return HeadsRead(gathered(parts, ["x", "y", "ignore", *(["head_id"] if known else [])]))
 
     return Listing(list(images.values()), files, load, {"tool": "points"})
@@ -161,7 +163,7 @@ def _csv_heads(
     rows: Sequence[tuple[int, list[str]]], where: Where, findings: Findings, ledger: Ledger
 ) -> Columns:
     """Read one frame's heads; a row whose x or y is no number is set aside."""
-    found = []
+    found, ids = [], []
     ledger.heads.came += len(rows)
     for line, (head, x, y, ignored) in rows:
         try:
@@ -171,11 +173,15 @@ def _csv_heads(
             findings.add("bad-number", location, f"{x}, {y}")
             ledger.heads.drop("bad-number")
             continue
-        fine = head.lstrip("-").isdigit() and len(head) < 19
-        found.append((*xy, int(head) if fine else -1, int(ignored == "1")))
-    columns = np.array(found, np.float64).reshape(-1, 4)
-    ids = np.array([row[2] for row in found], np.int64)
-    return {"x": columns[:, 0], "y": columns[:, 1], "head_id": ids, "ignore": columns[:, 3]}
+        own = int(head) if _WHOLE.fullmatch(head) else NO_ID
+        ids.append(own if abs(own) < 2**63 else NO_ID)
+        found.append((*xy, int(ignored.lower() in ("1", "true", "yes"))))
+    columns = np.array(found, np.float64).reshape(-1, 3)
+    heads = np.array(ids, np.int64)
+    return {"x": columns[:, 0], "y": columns[:, 1], "head_id": heads, "ignore": columns[:, 2]}
+
+
+_WHOLE = re.compile(r"-?\d{1,19}")
 
 
 POINTS_CSV = Format(

@@ -19,22 +19,12 @@ from gtahead.geometry import Camera
 from gtahead.images.reading import IMAGE_SUFFIXES
 from gtahead.ingest.labelled import LabelledImage
 from gtahead.ingest.rows import as_number
+from gtahead.tables.splits import SPLITS_BY_WORD
 
 INDEX = "frames.csv"
 """In exports of ours: which file is which frame."""
 
 MARKER = "export.json"
-
-SPLITS_BY_WORD = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
-"""Splits by the words that folders and files use for them."""
 
 
 def marker_of(root: Path) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.images.reading import IMAGE_SUFFIXES
-from gtahead.ingest.exports import SPLITS_BY_WORD, listing_text
+from gtahead.ingest.exports import listing_text
+from gtahead.tables.splits import SPLITS_BY_WORD
 
 _FLAG = re.compile(r"\s+-?[01]$")
 """What VOC puts behind a name in the lists of its classes."""

@@ -20,6 +20,7 @@ from gtahead.errors import Where
 from gtahead.findings import Findings
 from gtahead.plausibility import Positions, note_odd_units
 from gtahead.predictions.table import ImageKey, Predictions
+from gtahead.tables.splits import SPLITS_BY_WORD
 
 Missing = Literal["error", "zero"]
 
@@ -140,7 +141,7 @@ def check_dataset(
     file: str,
 ) -> None:
     """Check what a file says it was made for against what is scored."""
-    made_for = given.get("split")
+    made_for = SPLITS_BY_WORD.get(str(given.get("split")), given.get("split"))
     if made_for is not None and split is not None and made_for != split:
         location = Where(file, field="/dataset/split")
         findings.add("other-split", location, made_for, f"the split scored is {split}")

@@ -29,6 +29,7 @@ from gtahead.scoring.detection import (
 from gtahead.scoring.ground_truth import GroundTruth, open_ground_truth
 from gtahead.scoring.matching import Matching
 from gtahead.scoring.thresholds import Chosen, choose
+from gtahead.tables.splits import SPLITS_BY_WORD
 from gtahead.urls import resolve_urls
 
 RESULT = "gtahead-result"
@@ -274,7 +275,8 @@ def _threshold(
             findings.add("scores-equal", Where(path.name), float(scores[0]))
         return Chosen(None, "there are no scores to choose by", None)
     declared = arranged.method.get("threshold")
-    on = arranged.method.get("threshold_selected_on")
+    told = arranged.method.get("threshold_selected_on")
+    on = SPLITS_BY_WORD.get(str(told), told)
     if declared is None:
         findings.add("no-threshold", Where(path.name, field="/method/threshold"))
         return Chosen(DEFAULT_THRESHOLD, "not declared", None)

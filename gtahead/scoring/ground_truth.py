@@ -27,6 +27,7 @@ from gtahead.ingest.model import BrokenSequence, CapturedSequence, LabelOptions
 from gtahead.predictions import Images
 from gtahead.readers import choose_reader
 from gtahead.tables.canonical import BOX, CAPTURED
+from gtahead.tables.splits import split_named
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +123,7 @@ def open_ground_truth(
         UsageError: no such split.
     """
     source = Path(path)
+    split = None if split is None else split_named(split)
     if not source.exists():
         remedy = "give a dataset with --data, or another ground truth with --ground-truth"
         raise InputError("there is no such file or folder", where=Where(str(source)), remedy=remedy)

@@ -103,6 +103,10 @@ POINT_KINDS = ("skel-head",)
 BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
 CAPTURED = ("captured_x0", "captured_y0", "captured_x1", "captured_y1")
 SIGMA = ("sigma_x_px", "sigma_y_px")
+
+NO_ID = -(2**63)
+"""Stands for an id that isn't there: any other number of 64 bits may be one."""
+
 ROWS_A_GROUP = 32_768
 """Heads that are read at once at least: whoever wants some frames decodes little more."""
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.tables.arrow import to_numpy
+from gtahead.tables.canonical import NO_ID
 
 CLASS_COLUMNS = ("category", "categories", "label", "labels", "category_id", "class", "class_id")
 """Names under which tables of the hub keep the class of an object."""
@@ -96,7 +97,7 @@ def _values(items: Any, name: str, where: Where) -> Any:  # noqa: ANN401 - Arrow
     if name not in _NUMBERS:
         return to_numpy(items)
     try:
-        values = to_numpy(items, None if name == "visibility" else -1)
+        values = to_numpy(items, {"visibility": None, "track_id": NO_ID}.get(name, -1))
         fitting = values.astype(_NUMBERS[name])
     except (TypeError, ValueError, OverflowError) as error:
         raise _no_numbers("not a number for each head", kind, where) from error

@@ -18,6 +18,7 @@ from gtahead.findings import Findings
 from gtahead.images.reading import ImageError
 from gtahead.parallel.pool import run_all
 from gtahead.predictions import check_target, write_predictions
+from gtahead.tables.splits import split_named
 from gtahead.training.checkpoints import Trained, read_checkpoint
 from gtahead.training.crops import load_image
 from gtahead.training.inference import InImage, as_predictions, find_heads
@@ -100,6 +101,7 @@ def predict(
     else:
         root = Path(data).absolute()
         opened = Dataset.open(data)
+        split = split_named(split)
         wanted = _of_split(opened, split)
         header["dataset"] = {
             "name": opened.folder.resolve().name,

@@ -14,7 +14,8 @@ from gtahead import schemas
 from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
-from gtahead.formats.coco_columns import HAS_AREA, HAS_ISCROWD, NO_ID, CocoFile, read_coco
+from gtahead.formats.coco_columns import HAS_AREA, HAS_ISCROWD, CocoFile, read_coco
+from gtahead.tables.canonical import NO_ID
 from gtahead.validation.common import repeated
 
 TOLERANCE_PX = 0.02

@@ -58,7 +58,7 @@ def test_selecting_by_sequence(tiny_dataset: Path) -> None:
         with pytest.raises(KeyError):
             part[odd]  # type: ignore[index]
     with pytest.raises(UsageError, match="no such split"):
-        part.select(split="val")
+        part.select(split="vall")
     with pytest.raises(UsageError, match="no such sequence"):
         part.select(sequences=["seq_01"])
 

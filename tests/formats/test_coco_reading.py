@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import gtahead
 from gtahead import Dataset, InputError
-from gtahead.formats.coco_columns import HAS_AREA, HAS_ISCROWD, NO_ID, read_coco
+from gtahead.formats.coco_columns import HAS_AREA, HAS_ISCROWD, read_coco
+from gtahead.tables.canonical import NO_ID
 
 number = st.one_of(
     st.integers(-(2**50), 2**50),
@@ -75,7 +76,7 @@ def plain_columns(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         "category_id": [row["category_id"] for row in rows],
         "keys": [HAS_AREA * ("area" in row) | HAS_ISCROWD * ("iscrowd" in row) for row in rows],
         "crowd": [bool(row.get("iscrowd") or row.get("ignore")) for row in rows],
-        "head_id": [one.get("head", -1) for one in ours],
+        "head_id": [one.get("head", NO_ID) for one in ours],
         "visibility": [one.get("visibility", nan) for one in ours],
         "occluded": [bool(one["occluded"]) if "occluded" in one else -1 for one in ours],
         "bbox": [row.get("bbox") or [nan] * 4 for row in rows],

@@ -191,3 +191,22 @@ def test_an_export_is_forgotten_with_its_folder(small_dataset: Path, tmp_path: P
     gtahead.export(small_dataset, tmp_path / "out", format="coco", workers=1)
     shutil.rmtree(tmp_path / "out")
     assert all(frame.image.is_file() for frame in Dataset.open(small_dataset) if frame.image)
+
+
+LARGE_IDS = [0, 2**53, 2**53 + 1, 2**62, 2**63 - 1]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, one in FORMATS.items() if "ids" in one.supports and one.reader]
+)
+def test_ids_of_64_bits_come_back_as_they_went_out(tmp_path: Path, name: str) -> None:
+    heads = [(one, 5.0 + 10 * n, 20.0, 6.0, 1.0) for n, one in enumerate(LARGE_IDS)]
+    make_captures(tmp_path / "captures", {"s": {"frames": [heads] * 2, "split": "train"}})
+    gtahead.build(tmp_path / "captures", tmp_path / "dataset", workers=1)
+    gtahead.export(tmp_path / "dataset", tmp_path / "out", format=name, allow_lossy=True, workers=1)
+    report = gtahead.build(tmp_path / "out", tmp_path / "again", workers=1)
+    assert not report.findings.anything_set_aside
+    (sequence,) = Dataset.open(tmp_path / "again").sequences
+    found = Dataset.open(tmp_path / "again").heads(sequence, ["head_id", "x"])
+    assert found["head_id"].tolist() == LARGE_IDS * 2
+    assert np.abs(found["x"] - [5, 15, 25, 35, 45] * 2).max() < 0.01
