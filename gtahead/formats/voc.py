@@ -19,6 +19,7 @@ from gtahead.formats.text import RowFormat, slices_of
 from gtahead.ingest.classes import Classes, mistyped_head
 from gtahead.ingest.exports import (
     Index,
+    exported_as,
     images_below,
     sequence_of,
     split_by_folder,
@@ -274,7 +275,11 @@ def _heads(
                 "size-differs", location, f"{reported[0]} x {reported[1]}", f"{own[0]} x {own[1]}"
             )
     corners = np.array(boxes, np.float64).reshape(-1, 4)
+    # One pixel in our own files; of other tools, which draw to the same place twice, nothing.
+    flat = corners[:, :2] == corners[:, 2:]
     corners[:, :2] -= 1
+    if exported_as(root) is None:
+        corners[:, :2] = np.where(flat, corners[:, 2:], corners[:, :2])
     return box_columns(corners, ignore=np.array(ignored, np.int8))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -149,8 +150,11 @@ def _kept_inside(image: LabelledImage) -> LabelledImage:
     A name that can't be a sequence's is treated likewise: its frames are listed by split.
     """
     home = image.split or "unsafe"
-    if image.file is not None and not is_safe_name(image.file):
-        return replace(image, file=None, unsafe=image.file, sequence=home)
+    if image.file is not None:
+        if not is_safe_name(image.file):
+            return replace(image, file=None, unsafe=image.file, sequence=home)
+        plain = posixpath.normpath(image.file)
+        image = image if plain == image.file else replace(image, file=plain)
     name = image.sequence
     if not (can_name_a_sequence(name) and storage.is_plain_name(name)):
         return replace(image, unsafe=f"{name}/{image.frame}", sequence=home)

@@ -394,3 +394,76 @@ def test_what_cant_be_compared_is_refused(dataset: Path, tmp_path: Path) -> None
         done = gtahead("compare", one, other)
         assert done.code == 1
         assert said in done.err
+
+
+def coco_truth(folder: Path) -> Path:
+    """Write a COCO file of persons (1) and heads (4) in two images."""
+    heads = [(1, [10, 10, 20, 20]), (1, [50, 10, 20, 20]), (2, [30, 40, 16, 20])]
+    document = {
+        "images": [{"id": n, "file_name": f"{n}.jpg", "width": 200, "height": 100} for n in (1, 2)],
+        "annotations": [
+            {"id": n, "image_id": image, "category_id": 4, "bbox": box}
+            for n, (image, box) in enumerate(heads, 1)
+        ]
+        + [{"id": 9, "image_id": 1, "category_id": 1, "bbox": [5, 5, 60, 90]}],
+        "categories": [{"id": 1, "name": "person"}, {"id": 4, "name": "head"}],
+    }
+    path = folder / "truth.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def results(folder: Path, category: int | None, other: int | None = None) -> Path:
+    """Write COCO's results: all heads, and a person for each if `other` says their category."""
+    rows: list[dict[str, Any]] = []
+    for image, box in ((1, [10, 10, 20, 20]), (1, [50, 10, 20, 20]), (2, [30, 40, 16, 20])):
+        rows.append({"image_id": image, "category_id": category, "bbox": box, "score": 0.9})
+        if other is not None:
+            person = [box[0] - 5, box[1] - 5, 40, 60]
+            rows.append({"image_id": image, "category_id": other, "bbox": person, "score": 0.8})
+    path = folder / "results.json"
+    path.write_text(json.dumps([{k: v for k, v in row.items() if v is not None} for row in rows]))
+    return path
+
+
+def test_results_of_other_categories_are_never_scored(tmp_path: Path) -> None:
+    truth = coco_truth(tmp_path)
+    for other in (None, 1):
+        score = library.benchmark(results(tmp_path, 4, other), truth, resamples=0)
+        assert score.value["mae"] == 0
+        assert score.value["ap"] == 1
+        assert ("other-class" in score.findings.totals) == (other is not None)
+    assert library.benchmark(results(tmp_path, None), truth, resamples=0).value["ap"] == 1
+    with pytest.raises(InputError, match="no result is of the category of heads") as caught:
+        library.benchmark(results(tmp_path, 2), truth, resamples=0)
+    assert "2 (3), not 4" in str(caught.value)
+
+
+def test_the_category_can_be_given(dataset: Path, tmp_path: Path) -> None:
+    """A ground truth without categories of its own: of several in the results one is to be named."""
+    truth = coco_truth(tmp_path)
+    assert (
+        library.benchmark(results(tmp_path, 1), truth, resamples=0, head_class="1").value["mae"]
+        == 1
+    )
+    folder = tmp_path / "raw"
+    (folder / "annotations").mkdir(parents=True)
+    truth.rename(folder / "annotations" / "instances_test.json")
+    library.build(folder, tmp_path / "set", workers=1, images="none")
+    several = results(tmp_path, 4, 1)
+    with pytest.raises(InputError, match="results of several categories"):
+        library.benchmark(several, tmp_path / "set", resamples=0)
+    score = library.benchmark(several, tmp_path / "set", resamples=0, head_class="4")
+    assert score.value["ap"] == 1
+    one = library.benchmark(results(tmp_path, 4), tmp_path / "set", resamples=0)
+    assert one.findings.totals["class-taken-as-head"] == 1
+    assert one.value["ap"] == 1
+
+
+def test_nothing_found_is_a_result(tmp_path: Path) -> None:
+    (tmp_path / "none.json").write_text("[]")
+    score = library.benchmark(tmp_path / "none.json", coco_truth(tmp_path), resamples=0)
+    assert score.value["ap"] == 0
+    assert score.value["f1_8px"] == 0
+    assert score.value["recall_8px"] == 0
+    assert score.value["mae"] == 1.5
