@@ -81,7 +81,8 @@ class Classes:
                 "there are several classes, and none is called head",
                 where=self.where,
                 value=self._listed(classes, seen),
-                remedy="say which one is heads: --class NAME, or its number",
+                remedy="say which one is heads: --class NAME or NUMBER, of build, validate or "
+                "benchmark",
             )
         for key in classes:
             name = self.name_of(key)

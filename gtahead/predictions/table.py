@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Floats, Ints, Ragged
+from gtahead.tables.splits import SPLITS_BY_WORD
 
 ImageKey = str | int | tuple[str, int]
 """An image as a file names it: by name, by number, or as the n-th frame of a sequence (from 1)."""
@@ -60,6 +61,12 @@ class Predictions:
     def method(self) -> dict[str, Any]:
         """What the file says about the method: name, threshold, threshold_selected_on."""
         return dict(self.header.get("method") or {})
+
+    @property
+    def selected_on(self) -> str | None:
+        """The split on which the file says that its threshold was chosen, by its own name."""
+        told = self.method.get("threshold_selected_on")
+        return SPLITS_BY_WORD.get(str(told), told)
 
     @property
     def dataset(self) -> dict[str, Any]:

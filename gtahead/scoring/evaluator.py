@@ -29,7 +29,6 @@ from gtahead.scoring.detection import (
 from gtahead.scoring.ground_truth import GroundTruth, open_ground_truth
 from gtahead.scoring.matching import Matching
 from gtahead.scoring.thresholds import Chosen, choose
-from gtahead.tables.splits import SPLITS_BY_WORD
 from gtahead.urls import resolve_urls
 
 RESULT = "gtahead-result"
@@ -53,7 +52,7 @@ class Score:
         document: the result as one JSON object; see the schema `result`.
         findings: what was noticed in the file; with errors in it, nothing was scored.
         ground_truth: what was to be found.
-        predictions: in the order of the ground truth's images; None where nothing was scored.
+        predictions: in the order of its images; None where nothing was scored.
         matching: of points within the larger radius, or within 8 px where heads have none.
         radius: within which they were matched.
         states: (F,) states of each image by name.
@@ -138,8 +137,7 @@ def benchmark(
         sweep: whether to match within 1 to 100 px, too, as is done for UCF-QNRF.
         resamples: draws for the intervals; 0 for none.
         ceilings: whether to compute what a perfect method could reach.
-        head_class: name or number of the class of heads, where labels or COCO's results have
-            several.
+        head_class: name or number of the class of heads, where there are several.
 
     Raises:
         InputError: a file can't be read.
@@ -259,8 +257,7 @@ def _threshold(
         if ground_truth.split in (None, "validation"):
             what = "--validation needs a dataset, and another split of it to score"
             raise UsageError(what, remedy="score the test split of a gtahead dataset")
-        others = open_ground_truth(data, "validation")
-        others = replace(others, categories=ground_truth.categories)
+        others = replace(open_ground_truth(data, "validation"), categories=ground_truth.categories)
         read, wrong = check_predictions(validation, others)
         if any(finding.severity == "error" for finding in wrong):
             raise InputError(
@@ -275,8 +272,7 @@ def _threshold(
             findings.add("scores-equal", Where(path.name), float(scores[0]))
         return Chosen(None, "there are no scores to choose by", None)
     declared = arranged.method.get("threshold")
-    told = arranged.method.get("threshold_selected_on")
-    on = SPLITS_BY_WORD.get(str(told), told)
+    on = arranged.selected_on
     if declared is None:
         findings.add("no-threshold", Where(path.name, field="/method/threshold"))
         return Chosen(DEFAULT_THRESHOLD, "not declared", None)
