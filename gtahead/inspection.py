@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,30 @@ def _of_dataset(folder: Path) -> dict[str, Any]:
     details["table_bytes"] = sum(file.stat().st_size for file in files if file.is_file())
     details["findings"] = document["findings"]["totals"]
     return details
+
+
+SIZES_LISTED = 4
+"""Sizes of images that are listed one by one; photographs come in hundreds."""
+
+
+def sizes_in_words(sizes: Mapping[str, int]) -> str:
+    """Return the sizes of images as text: one by one, or how many there are and from what to what.
+
+    Args:
+        sizes: how many images by size, `1920x1080`.
+
+    Example:
+        >>> sizes_in_words({"64x48": 3})
+        '64x48 (3)'
+    """
+    if len(sizes) <= SIZES_LISTED:
+        return ", ".join(f"{size} ({count:,})" for size, count in sizes.items())
+
+    def area(size: str) -> tuple[int, str]:
+        width, height = map(int, size.split("x"))
+        return width * height, size
+
+    return f"{len(sizes):,} sizes, {min(sizes, key=area)} to {max(sizes, key=area)}"
 
 
 def _of_capture(folder: Path) -> dict[str, Any]:

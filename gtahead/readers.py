@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -53,10 +54,15 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         UsageError: an unknown reader, or a folder that several readers claim.
     """
     location = Where(str(root))
+    wanted = wanted if wanted in READERS else wanted.lower()
     if wanted in BY_NAME:
         raise _refusal(BY_NAME[wanted], location)
     if wanted != "auto" and wanted not in READERS:
-        raise UsageError("unknown capture format", value=wanted, remedy=f"one of {_listed()}")
+        close = difflib.get_close_matches(wanted, READERS, n=1)
+        remedy = f"did you mean {close[0]}? " if close else ""
+        raise UsageError(
+            "unknown kind of capture or format", value=wanted, remedy=f"{remedy}one of {_listed()}"
+        )
     if not root.is_dir():
         what = "not a folder" if root.exists() else "no such folder"
         raise InputError(what, where=location, remedy="give the folder that holds the captures")

@@ -26,6 +26,8 @@ def command(path: str) -> int:
 
 
 def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
+    from gtahead.inspection import sizes_in_words
+
     statistics = details["statistics"]
     heads, spread = statistics["heads"], statistics["heads_per_frame"]
     echo(f"{path}: a gtahead dataset" + (", simulated" if details["simulated"] else ""))
@@ -46,7 +48,7 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
         ],
         ["count policy", f"{details['policy']} (visibility {details['visibility']})"],
         ["boxes", ", ".join(f"{k} {v:,}" for k, v in statistics["box_sources"].items()) or "none"],
-        ["sizes", ", ".join(f"{k} ({v:,})" for k, v in statistics["sizes"].items())],
+        ["sizes", sizes_in_words(statistics["sizes"])],
         [
             "on disk",
             f"{statistics['images']:,} images of {as_size(statistics['image_bytes'])}, "
@@ -80,13 +82,14 @@ def _splits_line(splits: Mapping[str, Any]) -> str:
 
 def _print_capture(path: str, details: Mapping[str, Any]) -> None:
     from gtahead.captures import CAPTURES
+    from gtahead.inspection import sizes_in_words
 
     statistics = details["statistics"]
     simulated = ", simulated" if details["simulated"] else ""
     reader = details["reader"]
     kind = f"a {reader} capture" if reader in CAPTURES else f"a dataset in the format {reader}"
     echo(f"{path}: {kind}{simulated} ({details['reason']})")
-    sizes = ", ".join(f"{k} ({v:,})" for k, v in statistics["sizes"].items())
+    sizes = sizes_in_words(statistics["sizes"])
     echo(
         f"  {statistics['sequences']:,} sequences, {statistics['frames']:,} frames, "
         f"{statistics['heads']:,} heads; {sizes or 'no frames'}"

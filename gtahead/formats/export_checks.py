@@ -27,6 +27,7 @@ def format_named(name: str) -> Format:
     Raises:
         UsageError: there is none of this name.
     """
+    name = name if name in FORMATS else name.lower()
     if name not in FORMATS:
         import difflib
 

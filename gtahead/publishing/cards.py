@@ -20,6 +20,7 @@ from gtahead.annotation.boxes import calibration
 from gtahead.dataset import DENSITY_LEVELS, SPLITS
 from gtahead.errors import InputError, Where
 from gtahead.formats.huggingface import configurations, size_category, yaml_text
+from gtahead.inspection import sizes_in_words
 from gtahead.publishing.facts import LICENCES, OTHER, PLACEHOLDERS, Facts
 from gtahead.publishing.releases import CARD, HASHES, Release
 from gtahead.templates import environment
@@ -290,6 +291,7 @@ def _values(release: Release, changelog: str) -> dict[str, Any]:
         "facts": facts,
         "document": document,
         "statistics": statistics,
+        "sizes": sizes_in_words(statistics["sizes"]),
         "yaml": _yaml(release),
         "images": facts.images == "original",
         "all_simulated": release.all_simulated,

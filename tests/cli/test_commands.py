@@ -97,7 +97,10 @@ def test_usage_errors(arguments: list[str], message: str) -> None:
             ["--count-policy", "all-of-them"],
             "unknown count policy (got 'all-of-them'); use visible",
         ),
-        (["--from", "gta"], "unknown capture format (got 'gta'); one of auto, native, jta"),
+        (
+            ["--from", "gta"],
+            "unknown kind of capture or format (got 'gta'); did you mean mta? one of auto, native, jta",
+        ),
     ],
 )
 def test_option_values_that_need_the_library_are_usage_errors_too(
