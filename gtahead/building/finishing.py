@@ -200,11 +200,33 @@ def _splits(
                     detail = f"{first} is for {taken[first]}, {other} for {taken[other]}"
                     findings.add("given-splits-leak", Where(sequence=other), detail=detail)
         return taken, None
+    if taken:
+        return _completed(items, groups, taken, findings), None
     if len(groups) < len(SPLITS):
         detail = f"{len(groups)} {'location' if len(groups) == 1 else 'locations'}"
         findings.add("few-locations", Where(), detail=detail)
     splits = design_splits(items)
     return splits, balance_of(items, splits)
+
+
+def _completed(
+    items: list[SplitItem], groups: list[list[int]], taken: dict[str, str], findings: Findings
+) -> dict[str, str]:
+    """Keep the splits that are given, and design those of the other sequences.
+
+    What shares a location or an image with a given one goes with it.
+    """
+    splits = dict(taken)
+    rest: list[SplitItem] = []
+    for group in groups:
+        given = [taken[items[index].name] for index in group if items[index].name in taken]
+        for item in (items[index] for index in group if items[index].name not in taken):
+            findings.add("split-missing", Where(sequence=item.name))
+            if given:
+                splits[item.name] = given[0]
+            else:
+                rest.append(item)
+    return dict(sorted({**splits, **design_splits(rest)}.items()))
 
 
 def _place_keys(sequence: _Sequence) -> set[tuple[object, ...]]:

@@ -281,6 +281,8 @@ def unit_digest(source: SequenceSource, options: BuildOptions) -> str:
     try:
         labels, images = READERS[source.reader].inputs(source)
         given = options.as_dict()
+        if source.split is not None:
+            given["split"] = source.split
         if source.head_classes is not None:
             given["head_classes"] = sorted(map(str, source.head_classes))
         return inputs_digest(labels, images, source.root, storage.json_bytes(given))

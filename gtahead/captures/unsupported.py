@@ -60,6 +60,25 @@ def _gta_3d(root: Path) -> str | None:
     return next((name for name in _files(root) if _GTA3D_FILE.fullmatch(name)), None)
 
 
+_LABELS = frozenset(
+    {".json", ".jsonl", ".csv", ".txt", ".xml", ".mat", ".npz", ".npy", ".parquet", ".yaml"}
+)
+
+
+def _other_labels(root: Path) -> str | None:
+    """Return a file beside images that may be labels, of a kind that no reader knows."""
+    if _images(root) is None:
+        return None
+    found = [
+        path.relative_to(root).as_posix()
+        for path in sorted(root.rglob("*"))
+        if path.suffix.lower() in _LABELS
+        and not path.name.lower().startswith(("readme", "license", "licence"))
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    ]
+    return printable(found[0]) if found else None
+
+
 def _images(root: Path) -> str | None:
     for folder in [root, *sorted(path for path in root.iterdir() if path.is_dir())]:
         shown = [
@@ -94,6 +113,14 @@ HEADLESS = (
         "known",
         "capture with its successor GTA5Event, which writes bones",
         _gta_vision,
+    ),
+    Headless(
+        "",
+        "images with labels in no layout that gtahead knows",
+        "nothing that it reads fits the files beside them",
+        "`gtahead formats` lists what is read, and the page on other people's labels how it has to "
+        "lie; --from NAME says what a folder is meant to be",
+        _other_labels,
     ),
     Headless(
         "",

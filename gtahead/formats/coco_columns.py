@@ -77,8 +77,9 @@ class CocoFile:
         info: as it stands; empty where there is none.
         annotations: columns of (N,): `id` and `head_id` (`NO_ID` where it's no whole number),
             `image_id`, `category_id`, `keys` (`HAS_AREA`, `HAS_ISCROWD`), `crowd`, `visibility`
-            (NaN), `occluded` (-1); `bbox` (N, 4) as x, y, width, height and `point` (N, 2), NaN
-            where there is none.
+            (NaN), `occluded` (-1), `unlabelled` (1 where keypoints are given, but not the head's,
+            and no box of it); `bbox` (N, 4) as x, y, width, height and `point` (N, 2), NaN where
+            there is none.
         faults: values that can't be taken, by JSON pointer: the value, and what is wrong with it.
             Annotations stay, without these values.
     """
@@ -263,6 +264,14 @@ def _annotation_columns(document: _Document, faults: Faults) -> Columns:
         point_of(row, index) if row.keypoints and own.point is _UNKNOWN_POINT else own.point
         for index, (row, own) in enumerate(zip(rows, ours, strict=True))
     ]
+    unlabelled = (
+        int(
+            row.keypoints is not None
+            and points[index] is _UNKNOWN_POINT
+            and bool(np.isnan(boxes[index, 0]))
+        )
+        for index, row in enumerate(rows)
+    )
     return {
         "id": _column((row.id if _is_id(row.id) else NO_ID for row in rows), np.int64, total),
         "image_id": _column(map(attrgetter("image_id"), rows), np.int64, total),
@@ -274,6 +283,7 @@ def _annotation_columns(document: _Document, faults: Faults) -> Columns:
         "occluded": _column(
             (-1 if own.occluded is None else bool(own.occluded) for own in ours), np.int8, total
         ),
+        "unlabelled": _column(unlabelled, np.int8, total),
         "bbox": boxes,
         "point": _column(chain.from_iterable(points), np.float64, 2 * total).reshape(total, 2),
     }
@@ -304,27 +314,30 @@ def _head_keypoints(
 ) -> Callable[[_Annotation, int], tuple[float, float]]:
     """Return a function that finds the head among an annotation's keypoints.
 
-    A keypoint is the head only where its category says so, and no point where its `v` is 0. Of a
-    category that isn't called head, the box is the person's: such boxes are taken away.
+    A keypoint is the head only where its category says so, or where it's the only one of a category
+    that is called head; and no point where its `v` is 0. Of a category that isn't called head, the
+    box is the person's: such boxes are taken away.
     """
     positions: dict[int, int] = {}
-    of_persons: set[int] = set()
+    of_heads: set[int] = set()
     for category in categories:
         names = category.get("keypoints")
         words = [str(name).lower() for name in names] if isinstance(names, list) else []
+        if str(category.get("name")).strip().lower() in ("head", "heads"):
+            of_heads.add(category["id"])
         if "head" in words:
             positions[category["id"]] = words.index("head")
-            if str(category.get("name")).lower() not in ("head", "heads"):
-                of_persons.add(category["id"])
 
     def point_of(row: _Annotation, index: int) -> tuple[float, float]:
         position = positions.get(row.category_id)
         keypoints = row.keypoints or []
+        if position is None and row.category_id in of_heads and len(keypoints) == 3:
+            position = 0
         if len(keypoints) % 3:
             faults[f"/annotations/{index}/keypoints"] = keypoints, "a keypoint is x, y and v"
         elif position is not None and len(keypoints) > 3 * position:
             x, y, v = keypoints[3 * position : 3 * position + 3]
-            if row.category_id in of_persons:
+            if row.category_id not in of_heads:
                 boxes[index] = np.nan
             if v != 0:
                 return x, y

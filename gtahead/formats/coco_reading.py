@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from gtahead.arrays import Columns, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.coco_columns import CocoFile, read_coco
-from gtahead.ingest.classes import Classes
-from gtahead.ingest.exports import about_of, sequence_of, splits_of_lists
+from gtahead.ingest.classes import HEAD_NAMES, Classes
+from gtahead.ingest.exports import about_of, sequence_of, split_by_folder, splits_of_lists
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import ClassKey, Reader
@@ -47,7 +47,7 @@ def coco_files(root: Path, prefix: str) -> list[Path]:
     for folder in dict.fromkeys(folders):
         files = sorted(folder.glob("*.json")) if folder.is_dir() else []
         files = [path for path in files if not path.name.startswith(_OTHER_FILES)]
-        means = splits_of_lists([path.name for path in files], Path())
+        means = splits_of_lists([path.name for path in files])
         looks = [looks_like_coco(path) for path in files]
         if any(looks):  # a damaged one beside it is told of
             found += [
@@ -90,13 +90,14 @@ def coco_reader(name: str, title: str, prefix: str) -> Reader:
     return reader_of(name, title, recognise, scan, upright=True)
 
 
-def classes_of(cocos: Sequence[CocoFile], file: str) -> Classes:
+def classes_of(cocos: Sequence[CocoFile], file: str) -> CocoClasses:
     """Return the categories of some files, by name, by number where they have none.
 
     One that no annotation uses and that others name as their supercategory isn't one.
     """
+    alike = not any({"head", "heads"} <= _words(coco) for coco in cocos)
     used = [Counter(coco.annotations["category_id"].tolist()) for coco in cocos]
-    keys = [keys_of(coco) for coco in cocos]
+    keys = [keys_of(coco, alike=alike) for coco in cocos]
     objects: Counter[ClassKey] = Counter()
     for count, key in zip(used, keys, strict=True):
         for number, times in count.items():
@@ -105,15 +106,31 @@ def classes_of(cocos: Sequence[CocoFile], file: str) -> Classes:
     declared = {key for by_number in keys for key in by_number.values()}
     names = {k: str(k) for k in sorted(declared, key=str) if k in objects or str(k) not in above}
     numbers = {number: key for by_number in reversed(keys) for number, key in by_number.items()}
-    return Classes(names, objects.elements, Where(file, field="/categories"), numbers=numbers)
+    return CocoClasses(
+        names, objects.elements, Where(file, field="/categories"), numbers=numbers, alike=alike
+    )
 
 
-def keys_of(coco: CocoFile) -> dict[int, ClassKey]:
+@dataclass
+class CocoClasses(Classes):
+    """Categories; `alike` where no file has both `head` and `heads`, which then are one."""
+
+    alike: bool = False
+
+
+def _words(coco: CocoFile) -> set[str]:
+    return {str(category.get("name")).strip().lower() for category in coco.categories}
+
+
+def keys_of(coco: CocoFile, *, alike: bool) -> dict[int, ClassKey]:
     """Return by a category's number what stands for it: its name, or the number."""
-    return {
-        int(one["id"]): one["name"] if isinstance(one.get("name"), str) else int(one["id"])
-        for one in coco.categories
-    }
+    found: dict[int, ClassKey] = {}
+    for one in coco.categories:
+        number, name = int(one["id"]), one.get("name")
+        found[number] = name if isinstance(name, str) else number
+        if alike and isinstance(name, str) and name.strip().lower() in HEAD_NAMES:
+            found[number] = HEAD_NAMES[0]
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,11 +153,12 @@ def _scan(root: Path, files: list[Path]) -> Listing:
     if not files:
         raise InputError("no COCO file is there", where=Where(str(root)), remedy=_REMEDY)
     names = [path.relative_to(root).as_posix() for path in files]
-    splits = splits_of_lists(names, root)
+    splits = splits_of_lists(names)
     for number, (path, file) in enumerate(zip(files, names, strict=True)):
         coco = read_coco(path, file)
         _check_ids(coco, file)
-        base = _images_base(root, path.parent, [image["file_name"] for image in coco.images])
+        names_in = [image["file_name"] for image in coco.images]
+        base = _images_base(root, path, splits[number], names_in)
         mine = [_image(image, base, path, number, splits[number]) for image in coco.images]
         first = min(mine, key=lambda one: (one.sequence, one.frame), default=None)
         firsts.append(None if first is None else first.key)
@@ -151,7 +169,7 @@ def _scan(root: Path, files: list[Path]) -> Listing:
     @lru_cache(maxsize=1)
     def loaded(heads: frozenset[ClassKey] | None) -> list[_Loaded]:
         return [
-            _sorted_heads(coco, file, first, heads)
+            _sorted_heads(coco, file, first, heads, keys_of(coco, alike=classes.alike))
             for coco, file, first in zip(cocos, names, firsts, strict=True)
         ]
 
@@ -201,34 +219,65 @@ def _home(path: Path, split: str | None) -> str:
     return path.parent.name if path.name.startswith("_annotations") and split else path.stem
 
 
-def _images_base(root: Path, home: Path, names: Sequence[str]) -> str:
-    """Find the folder that the file names are relative to: there are several conventions."""
-    folders = ["", "images/"]
-    if home != root:
-        folders.append(f"{home.relative_to(root).as_posix()}/")
-    folders += [f"{p.name}/" for p in sorted(root.iterdir()) if p.is_dir() and p.name != "images"]
+def _images_base(root: Path, path: Path, split: str | None, names: Sequence[str]) -> str:
+    """Find the folder that the file names are relative to: there are several conventions.
+
+    Raises:
+        InputError: several folders have all of these images, and none is the list's own.
+    """
+    home = path.parent.relative_to(root)
+    own = [home, home / "data", home / "images"]
+    bases = [*own, *(p.relative_to(root) for p in sorted(root.iterdir()) if p.is_dir())]
     images = root / "images"
     if images.is_dir():
-        folders += [f"images/{p.name}/" for p in sorted(images.iterdir()) if p.is_dir()]
+        bases += [p.relative_to(root) for p in sorted(images.iterdir()) if p.is_dir()]
+    folders = ["", "images/", *(f"{base.as_posix()}/" for base in bases if base != Path())]
+    folders = list(dict.fromkeys(folders))
     some = [name.replace("\\", "/") for name in names[:: max(1, len(names) // 5)]]
     some = [name for name in some if is_safe_name(name)]
     hits = {folder: sum((root / (folder + name)).is_file() for name in some) for folder in folders}
-    best = max(folders, key=lambda folder: (hits[folder], folder == "images/"))
-    return best if hits[best] else "images/"
+    most = max(hits.values())
+    if not most:
+        return "images/"
+    best = [folder for folder in folders if hits[folder] == most]
+    if len(best) > 1:
+        best = [folder for folder in best if _is_lists_own(folder, path, home, split)] or best
+    if len(best) > 1 and not any(folder in ("", "images/") for folder in best):
+        raise InputError(
+            "the images that it names are in several folders",
+            where=Where(path.relative_to(root).as_posix(), field="/images/0/file_name"),
+            value=f"{some[0]} in {', '.join(best)}",
+            remedy="name them with their folder, or call the folder as the list is called",
+        )
+    return best[0]
+
+
+def _is_lists_own(folder: str, path: Path, home: Path, split: str | None) -> bool:
+    """Return whether a folder goes with a list: by its place, its name, or its split."""
+    parts = PurePosixPath(folder).parts
+    beside = home != Path() and home.name != "annotations" and folder.startswith(home.as_posix())
+    return (
+        beside
+        or path.stem in parts
+        or (split is not None and split_by_folder(PurePosixPath(folder))[0] == split)
+    )
 
 
 def _sorted_heads(
-    coco: CocoFile, file: str, first: tuple[int, int] | None, heads: frozenset[ClassKey] | None
+    coco: CocoFile,
+    file: str,
+    first: tuple[int, int] | None,
+    heads: frozenset[ClassKey] | None,
+    keys: Mapping[int, ClassKey],
 ) -> _Loaded:
     """Put a file's heads into the order of their images, so that each image is a slice."""
     columns = coco.annotations
-    keys = keys_of(coco)
     chosen = [
         number
         for number in np.unique(columns["category_id"]).tolist()
         if heads is None or keys.get(number, number) in heads
     ]
-    mine = np.isin(columns["category_id"], chosen)
+    mine = np.isin(columns["category_id"], chosen) & (columns["unlabelled"] == 0)
     others = int((~mine).sum())
     order = np.flatnonzero(mine)
     order = order[np.argsort(columns["image_id"][order], kind="stable")]
@@ -310,17 +359,19 @@ def read_images(
         pointer, (value, what) = next(iter(coco.faults.items()))
         raise InputError(what, where=Where(path.name, field=pointer), value=value, remedy=_REMEDY)
     _check_ids(coco, path.name)
-    heads = classes_of([coco], path.name).decide(head_class, findings)
+    classes = classes_of([coco], path.name)
+    heads = classes.decide(head_class, findings)
+    keys = keys_of(coco, alike=classes.alike)
     images = [_image(image, "", path, 0, None) for image in coco.images]
     images.sort(key=lambda one: one.key)
-    found = _sorted_heads(coco, path.name, None, heads)
+    found = _sorted_heads(coco, path.name, None, heads, keys)
     spans = [found.starts.get(image.key[1], (0, 0)) for image in images]
     chosen = np.concatenate([np.arange(0), *(np.arange(*span) for span in spans)])
     columns = {name: values[chosen] for name, values in found.columns.items()}
     sizes = [last - first for first, last in spans]
     columns["frame_index"] = np.repeat(np.arange(len(images)), sizes)
     ours = all(isinstance(i.get("gtahead"), dict) for i in coco.images)
-    numbers = frozenset(number for number, key in keys_of(coco).items() if key in heads)
+    numbers = frozenset(number for number, key in keys.items() if key in heads)
     return images, as_heads(columns), ours, numbers
 
 

@@ -11,6 +11,7 @@ from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_imag
 from gtahead.formats.box_files import box_columns, corner_cents, rows_of_numbers
 from gtahead.formats.chunks import join_each_split, write_chunk
 from gtahead.formats.text import RowFormat, slices_of
+from gtahead.images.reading import IMAGE_SUFFIXES
 from gtahead.ingest.exports import Index, listing_text, sequence_of, with_splits
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
@@ -41,7 +42,8 @@ def _files(root: Path) -> list[Path]:
     for path in sorted(root.glob("*.txt")):
         with path.open("rb") as file:
             line = file.readline(4096).removeprefix(b"\xef\xbb\xbf").strip()
-        if line.startswith(b"#") and Path(line.decode(errors="replace")).suffix:
+        suffix = Path(line.decode(errors="replace").strip()).suffix.lower()
+        if line.startswith(b"#") and suffix in IMAGE_SUFFIXES:
             found.append(path)
     return found
 

@@ -47,7 +47,7 @@ def _has_heads(path: Path) -> bool:
     try:
         return "objects" in hub.column_names(path, path.name)
     except InputError:
-        return splits_of_lists([path.name], path.parent)[0] is not None
+        return splits_of_lists([path.name])[0] is not None
 
 
 def recognise_shards(root: Path) -> str | None:
@@ -187,7 +187,7 @@ def classes_in(
         names: of numbers by column, as each table or a card has them.
         file: that messages name.
     """
-    found = next((n for one in names for c in CLASS_COLUMNS if (n := one.get(c))), ())
+    found = next((n for one in names for c in [*CLASS_COLUMNS, *one] if (n := one.get(c))), ())
 
     def used() -> Iterator[ClassKey]:
         for columns in heads():
@@ -232,11 +232,20 @@ def _below(value: dict[str, Any], depth: int) -> Iterator[dict[str, Any]]:
 
 
 def _class_of(columns: Mapping[str, Any]) -> list[ClassKey] | None:
-    """Return what objects carry as their class; None where they carry nothing."""
-    for name in CLASS_COLUMNS:
+    """Return what objects carry as their class; None where they carry nothing.
+
+    A text that nothing else is known of counts as one.
+    """
+    texts = [name for name, values in columns.items() if np.asarray(values).dtype.kind == "O"]
+    for name in (*CLASS_COLUMNS, *texts):
         if name in columns:
-            return [one if isinstance(one, int) else str(one) for one in columns[name]]
+            return [int(one) if _is_whole(one) else str(one) for one in columns[name].tolist()]
     return None
+
+
+def _is_whole(value: object) -> bool:
+    whole = isinstance(value, float) and value.is_integer()
+    return whole or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _loader(heads_in: Callable[[str], list[HeadsOf]], classes: Classes) -> Load:
@@ -349,6 +358,8 @@ def columns_in_json(objects: Any) -> Columns:  # noqa: ANN401 - JSON
         elif name in CLASS_COLUMNS:
             if not isinstance(values, list):
                 raise ValueError(f"{name} isn't a list")
+            found[name] = np.array([*values, None], object)[:-1]
+        elif isinstance(values, list) and values and all(isinstance(v, str) for v in values):
             found[name] = np.array([*values, None], object)[:-1]
     if len({len(values) for values in found.values()}) > 1:
         raise ValueError("lists of heads differ in length")

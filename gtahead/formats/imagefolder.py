@@ -45,8 +45,6 @@ def _tables(root: Path) -> list[Path]:
     for path in found:
         if path.is_file() and (path.suffix == ".parquet" or b'"objects"' in _first_line(path)):
             tables.setdefault(path.parent, path)
-    if len(tables) > 1:
-        tables.pop(root, None)
     return list(tables.values())
 
 
@@ -72,7 +70,7 @@ def _scan(root: Path) -> Listing:
     for path in tables:
         file = path.relative_to(root).as_posix()
         home = path.parent.relative_to(root).as_posix()
-        split, _ = split_by_folder(path.parent.relative_to(root), root)
+        split, _ = split_by_folder(path.parent.relative_to(root))
         if path.suffix == ".jsonl":
             rows = read_lines(path, file)
         else:

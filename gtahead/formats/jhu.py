@@ -71,7 +71,7 @@ def _scan(root: Path) -> Listing:
     for folder in _folders(root):
         home = folder.relative_to(root).as_posix()
         prefix = "" if home == "." else f"{home}/"
-        split, _ = split_by_folder(folder.relative_to(root), root)
+        split, _ = split_by_folder(folder.relative_to(root))
         there = images_below(folder / "images")
         labels = {path.stem: f"{prefix}gt/{path.name}" for path in (folder / "gt").glob("*.txt")}
         for stem in sorted(set(labels) | set(there)):

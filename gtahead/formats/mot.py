@@ -6,7 +6,7 @@ import configparser
 import re
 from collections.abc import Iterable, Iterator
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from gtahead.formats.box_files import box_columns, corner_cents, own_text, rows_
 from gtahead.formats.chunks import join, write_chunk
 from gtahead.formats.text import RowFormat, fixed, slices_of
 from gtahead.ingest.classes import Classes
-from gtahead.ingest.exports import Index, images_below, split_by_folder
+from gtahead.ingest.exports import Index, exported_as, images_below, listing_text, split_by_folder
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import ClassKey
@@ -84,7 +84,7 @@ MAX_EMPTY = 10_000
 
 def _sequences(root: Path) -> list[Path]:
     found = []
-    for pattern in ("*/gt/gt.txt", "*/*/gt/gt.txt"):
+    for pattern in ("gt/gt.txt", "*/gt/gt.txt", "*/*/gt/gt.txt"):
         found += [path.parent.parent for path in sorted(root.glob(pattern))]
     return found
 
@@ -97,19 +97,23 @@ def _recognise(root: Path) -> str | None:
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
     images = []
-    files = []
+    files, listed = [], []
+    names: dict[ClassKey, str] = {}
     for folder in _sequences(root):
         name = folder.relative_to(root).as_posix()
-        split, _ = split_by_folder(folder.relative_to(root).parent, root)
+        split, _ = split_by_folder(PurePosixPath(name).parent)
         about = _seqinfo(folder / "seqinfo.ini")
+        listed += [path for path in (folder / "seqinfo.ini",) if path.is_file()]
+        names |= _class_names(folder / "gt" / "labels.txt", root)
         folder_name = str(about.get("imdir") or "img1")
+        prefix = "" if name == "." else f"{name}/"
         there = images_below(folder / folder_name) if is_safe_name(folder_name) else {}
         files.append(folder / "gt" / "gt.txt")
         numbers = _numbered(there)
         length = about.get("seqlength", "")
-        frames = _rows(files[-1], f"{name}/gt/gt.txt")
+        frames = _rows(files[-1], f"{prefix}gt/gt.txt")
         kinds = _kinds(folder.name)
-        _refuse_shift(numbers, frames, f"{name}/gt/gt.txt")
+        _refuse_shift(numbers, frames, f"{prefix}gt/gt.txt")
         last = max([0, *numbers, *frames])
         if length.isdigit() and len(length) < 10:
             # Frames without heads and images are only counted: a few thousand are believed.
@@ -118,24 +122,45 @@ def _scan(root: Path) -> Listing:
         size_wh = (int(size[0]), int(size[1])) if size[0].isdigit() and size[1].isdigit() else None
         for number in sorted({*range(1, last + 1), *numbers, *frames}):
             stem = numbers.get(number, f"{number:06d}")
-            file = f"{name}/{folder_name}/{there.get(stem, stem + '.jpg')}"
+            file = f"{prefix}{folder_name}/{there.get(stem, stem + '.jpg')}"
             key = *frames.get(number, _NOTHING), kinds
-            images.append(index.image(file, folder.name, split=split, size_wh=size_wh, key=key))
-    classes = _Classes({}, lambda: _used(images), Where("gt.txt", field="class"))
+            own = folder.name or root.name
+            images.append(index.image(file, own, split=split, size_wh=size_wh, key=key))
+    known = exported_as(root) is not None or any(image.key[2] == HT21_IGNORED for image in images)
+    kind = Classes if names else _HeadsByNumber if known else _PedestriansByNumber
+    classes = kind(names, lambda: _used(images), Where("gt.txt", field="class"))
 
     def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
         return _heads(image, classes, findings, location)
 
     columns = [*CAPTURED, "head_id", "ignore", "visibility"]
-    return Listing(images, files, load_each(read, columns), {"tool": "MOT"}, classes)
+    return Listing(images, files + listed, load_each(read, columns), {"tool": "MOT"}, classes)
 
 
-class _Classes(Classes):
+class _HeadsByNumber(Classes):
     """MOT's classes, which its files give as numbers alone: 1 is to be found, -1 is unknown."""
 
     def decide(self, wanted: str | None, findings: Findings) -> frozenset[ClassKey]:
         """Return the numbers of heads; see `Classes.decide`."""
         return frozenset([1, -1]) if wanted is None else super().decide(wanted, findings)
+
+
+class _PedestriansByNumber(_HeadsByNumber):
+    """The same where nothing says that heads are labelled: MOT16, 17 and 20 have whole bodies."""
+
+    def decide(self, wanted: str | None, findings: Findings) -> frozenset[ClassKey]:
+        """Return the numbers of heads, with a warning; see `Classes.decide`."""
+        if wanted is None:
+            findings.add("class-taken-as-head", self.where, "class 1")
+        return super().decide(wanted, findings)
+
+
+def _class_names(path: Path, root: Path) -> dict[ClassKey, str]:
+    """Read the names of classes as CVAT puts them beside its rows: a line each, from 1."""
+    if not path.is_file():
+        return {}
+    lines = listing_text(path, root).splitlines()
+    return {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
 
 
 HT21_IGNORED = frozenset([2, 3, 4])
@@ -175,13 +200,13 @@ def _refuse_shift(images: Iterable[int], frames: Iterable[int], file: str) -> No
 
 
 def _numbered(stems: Iterable[str]) -> dict[int, str]:
-    """Return images by the number that their names end with; names alone where two share one."""
-    found: dict[int, str] = {}
+    """Return images by the number that their names end with; of several beginnings, the usual."""
+    by_begin: dict[str, dict[int, str]] = {}
     for stem in stems:
-        match = re.search(r"(\d{1,12})$", stem)
-        if match is not None and found.setdefault(int(match[1]), stem) != stem:
-            return {int(stem): stem for stem in stems if stem.isdigit()}
-    return found
+        match = re.fullmatch(r"(.*?)(\d{1,12})", stem)
+        if match is not None:
+            by_begin.setdefault(match[1], {})[int(match[2])] = stem
+    return max(by_begin.values(), key=len, default={})
 
 
 def _seqinfo(path: Path) -> dict[str, str]:

@@ -6,7 +6,8 @@ import csv
 import io
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from gtahead.findings import Findings, Ledger
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_image
 from gtahead.formats.chunks import join_each_split, write_chunk
 from gtahead.formats.text import SUPPORTS, RowFormat, point_cents, slices_of
+from gtahead.ingest.classes import Classes
 from gtahead.ingest.exports import INDEX, Index, sequence_of, splits_of_lists, with_splits
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, gathered
 from gtahead.ingest.labelled_reader import reader_of
@@ -47,18 +49,25 @@ def _csv_cells(cells: Sequence[str]) -> bytes:
     return out.getvalue().encode()
 
 
-_COLUMNS = {"file", "x", "y"}
+_FILE_NAMES = ("file", "filename", "file_name", "image", "image_name", "image_path", "img")
+_CLASS_NAMES = ("class", "label", "category")
+_BOX_NAMES = ({"width", "height"}, {"w", "h"}, {"xmax", "ymax"}, {"x2", "y2"})
+"""Columns beside x and y of which a corner and not a head would be read."""
 
 
 def _csv_files(root: Path) -> list[Path]:
     """Find tables of points: by their columns, or by a name that means a split."""
     found = [path for path in sorted(root.glob("*.csv")) if path.name != INDEX]
-    names = splits_of_lists([path.name for path in found], root)
+    names = splits_of_lists([path.name for path in found])
     return [p for p, split in zip(found, names, strict=True) if split or _has_points(p)]
 
 
 def _has_points(path: Path) -> bool:
-    return _header_of(path) >= _COLUMNS
+    return _are_points(_header_of(path))
+
+
+def _are_points(names: Collection[str]) -> bool:
+    return {"x", "y"} <= set(names) and any(name in names for name in _FILE_NAMES)
 
 
 def _header_of(path: Path) -> set[str]:
@@ -75,81 +84,116 @@ def _recognise_csv(root: Path) -> str | None:
     return f"{first.name} has points" if first is not None else None
 
 
+@dataclass(frozen=True)
+class _Row:
+    """One line of a table: its number, and its cells by column."""
+
+    line: int
+    cells: Mapping[str, str]
+
+    @property
+    def file(self) -> str:
+        """The image that it names."""
+        name = next(name for name in _FILE_NAMES if name in self.cells)
+        return self.cells[name].replace("\\", "/")
+
+    @property
+    def kind(self) -> str | None:
+        """Its class, if the table has any."""
+        return next((self.cells[name] for name in _CLASS_NAMES if name in self.cells), None)
+
+
 def _scan_csv(root: Path) -> Listing:
     """List frames: those of `frames.csv` where it's there, else those that have heads."""
     index = Index.of(root)
     images: dict[tuple[str, str], LabelledImage] = {}
-    rows: dict[str, tuple[str, list[tuple[int, list[str]]]]] = {}
+    rows: dict[tuple[str, str], tuple[str, list[_Row]]] = {}
     files = _csv_files(root)
     if not files:
         remedy = "points stand in train.csv, val.csv and test.csv"
         raise InputError("no file of points is there", where=Where(str(root)), remedy=remedy)
-    for stem, row in index.rows.items():
-        image = index.image(row["file"], "", key=stem)
-        images[image.split or "", stem] = image
+    for stem, about in index.rows.items():
+        images["", stem] = index.image(about["file"], "", key=("", stem))
     for path, split in with_splits(files, root):
-        for number, cells in _csv_rows(path):
-            file = cells["file"].replace("\\", "/")
-            stem = posixpath.splitext(file)[0]
-            if stem not in index.rows:
-                folder, _, frame = (cells.get("frame_id") or stem).rpartition("/")
-                images.setdefault(
-                    (split or "", stem),
-                    LabelledImage(sequence_of(folder, path.stem), frame, split, file, key=stem),
-                )
-            values = [cells.get(name, "") for name in ("head_id", "x", "y", "ignored")]
-            rows.setdefault(stem, (path.name, []))[1].append((number, values))
+        for row in _csv_rows(path):
+            stem = posixpath.splitext(row.file)[0]
+            key = ("", stem) if stem in index.rows else (path.name, row.file)
+            if key not in images:
+                folder, _, frame = (row.cells.get("frame_id") or stem).rpartition("/")
+                sequence = sequence_of(folder, path.stem)
+                images[key] = LabelledImage(sequence, frame, split, row.file, key=key)
+            rows.setdefault(key, (path.name, []))[1].append(row)
+    kinds = [row.kind for _, mine in rows.values() for row in mine]
+    classes = Classes({}, lambda: (k for k in kinds if k is not None), Where(files[0].name))
 
     def load(
         wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
     ) -> HeadsRead:
-        parts = []
+        parts, faults = [], {}
         for number, image in enumerate(wanted):
             file, mine = rows.get(image.key, ("", []))
             location = Where(file, where.sequence, image.frame)
-            parts.append((number, _csv_heads(mine, location, findings, ledger)))
+            heads = _only_heads(mine, classes, findings, location)
+            part = _csv_heads(heads, location, findings, ledger)
+            if heads and not len(part["x"]):
+                findings.add("heads-lost", location)
+                faults[number] = "heads-lost"
+            parts.append((number, part))
         known = all((part["head_id"] != NO_ID).all() for _, part in parts)
-        return HeadsRead(gathered(parts, ["x", "y", "ignore", *(["head_id"] if known else [])]))
+        columns = gathered(parts, ["x", "y", "ignore", *(["head_id"] if known else [])])
+        return HeadsRead(columns, faults)
 
-    return Listing(list(images.values()), files, load, {"tool": "points"})
+    with_classes = any(kind is not None for kind in kinds)
+    found = classes if with_classes else None
+    return Listing(list(images.values()), files, load, {"tool": "points"}, found)
 
 
-def _csv_rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
+def _only_heads(
+    rows: list[_Row], classes: Classes, findings: Findings, location: Where
+) -> list[_Row]:
+    heads = [row for row in rows if row.kind is None or classes.are_heads(row.kind)]
+    if len(heads) < len(rows):
+        findings.add("other-class", location, detail=f"{len(rows) - len(heads)} points")
+    return heads
+
+
+def _csv_rows(path: Path) -> Iterable[_Row]:
+    """Read a table's lines.
+
+    Raises:
+        InputError: no points, or a line that doesn't fit the first one; with its number.
+    """
+
+    def wrong(line: int, what: str, value: object, remedy: str) -> InputError:
+        return InputError(
+            what, where=Where(path.name, field=f"line {line}"), value=value, remedy=remedy
+        )
+
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restkey="", restval="")
+            given = ", ".join(reader.fieldnames or ())
             names = [name.strip().lower() for name in reader.fieldnames or ()]
-            if not set(names) >= _COLUMNS or len(set(names)) < len(names):
-                raise InputError(
-                    "the CSV has no columns file, x and y with commas between",
-                    where=Where(path.name, field="line 1"),
-                    value=", ".join(reader.fieldnames or ()),
-                    remedy="save it as UTF-8 with commas; its first line names the columns",
-                )
+            if not _are_points(names) or len(set(names)) < len(names):
+                remedy = "save it as UTF-8 with commas; its first line names the columns"
+                what = "the CSV has no columns file, x and y with commas between"
+                raise wrong(1, what, given, remedy)
+            if any(pair <= set(names) for pair in _BOX_NAMES):
+                remedy = "give the middles of the heads as x and y, without columns of boxes"
+                raise wrong(1, "the CSV has boxes: is x, y a corner?", given, remedy)
             reader.fieldnames = names
             for row in reader:
                 if "" in row and any(row[""]):
-                    raise InputError(
-                        "the line has more cells than the first one",
-                        where=Where(path.name, field=f"line {reader.line_num}"),
-                        value=", ".join(row[""]),
-                        remedy="a decimal comma? numbers have a point, and commas go between them",
-                    )
-                if row["file"].strip():
-                    yield (
-                        reader.line_num,
-                        {
-                            name: value.strip()
-                            for name, value in row.items()
-                            if isinstance(value, str)
-                        },
-                    )
-                elif any(value for value in row.values()):
-                    raise InputError(
-                        "the line names no file",
-                        where=Where(path.name, field=f"line {reader.line_num}"),
-                        remedy="write the image of each head, or drop the line",
-                    )
+                    remedy = "a decimal comma? numbers have a point, and commas go between them"
+                    what = "the line has more cells than the first one"
+                    raise wrong(reader.line_num, what, ", ".join(row[""]), remedy)
+                cells = {n: v.strip() for n, v in row.items() if isinstance(v, str)}
+                if not any(cells.get(name) for name in _FILE_NAMES):
+                    if any(cells.values()):
+                        remedy = "write the image of each head, or drop the line"
+                        raise wrong(reader.line_num, "the line names no file", None, remedy)
+                    continue
+                yield _Row(reader.line_num, cells)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             "the CSV can't be read",
@@ -159,29 +203,31 @@ def _csv_rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
         ) from error
 
 
-def _csv_heads(
-    rows: Sequence[tuple[int, list[str]]], where: Where, findings: Findings, ledger: Ledger
-) -> Columns:
-    """Read one frame's heads; a row whose x or y is no number is set aside."""
+_FLAGS = {"": 0, "0": 0, "false": 0, "no": 0, "0.0": 0, "nan": 0}
+_FLAGS |= {"1": 1, "true": 1, "yes": 1, "1.0": 1}
+_WHOLE = re.compile(r"-?\d{1,19}")
+
+
+def _csv_heads(rows: Sequence[_Row], where: Where, findings: Findings, ledger: Ledger) -> Columns:
+    """Read one frame's heads; a row whose x, y or flag is none is set aside."""
     found, ids = [], []
     ledger.heads.came += len(rows)
-    for line, (head, x, y, ignored) in rows:
+    for row in rows:
+        x, y, ignored = (row.cells.get(name, "") for name in ("x", "y", "ignored"))
         try:
-            xy = float(x), float(y)
-        except ValueError:
-            location = Where(where.file, where.sequence, where.frame, field=f"line {line}")
-            findings.add("bad-number", location, f"{x}, {y}")
+            values = float(x), float(y), _FLAGS[ignored.lower()]
+        except (ValueError, KeyError):
+            location = Where(where.file, where.sequence, where.frame, field=f"line {row.line}")
+            findings.add("bad-number", location, ", ".join([x, y, *([ignored] if ignored else [])]))
             ledger.heads.drop("bad-number")
             continue
+        head = row.cells.get("head_id", "")
         own = int(head) if _WHOLE.fullmatch(head) else NO_ID
         ids.append(own if abs(own) < 2**63 else NO_ID)
-        found.append((*xy, int(ignored.lower() in ("1", "true", "yes"))))
+        found.append(values)
     columns = np.array(found, np.float64).reshape(-1, 3)
     heads = np.array(ids, np.int64)
     return {"x": columns[:, 0], "y": columns[:, 1], "head_id": heads, "ignore": columns[:, 2]}
-
-
-_WHOLE = re.compile(r"-?\d{1,19}")
 
 
 POINTS_CSV = Format(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from gtahead.findings import Findings, Ledger
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_image
 from gtahead.formats.chunks import join_each_split, write_chunk
 from gtahead.formats.text import SUPPORTS, RowFormat, point_cents, slices_of
+from gtahead.ingest.classes import Classes
 from gtahead.ingest.exports import about_of, sequence_of, splits_of_lists, with_splits
 from gtahead.ingest.labelled import (
     HeadsRead,
@@ -27,6 +28,7 @@ from gtahead.ingest.labelled import (
     rows_in_json,
 )
 from gtahead.ingest.labelled_reader import reader_of
+from gtahead.ingest.model import ClassKey
 
 
 def _labels_file(split: str) -> str:
@@ -72,7 +74,7 @@ def _write_json(batch: Batch) -> None:
 def _lines_files(root: Path) -> list[Path]:
     """Find files of points: by their first line, or by a name that means a split."""
     found = sorted(root.glob("*.jsonl"))
-    names = splits_of_lists([path.name for path in found], root)
+    names = splits_of_lists([path.name for path in found])
     return [p for p, split in zip(found, names, strict=True) if split or _has_points(p)]
 
 
@@ -97,7 +99,21 @@ def _scan_json(root: Path) -> Listing:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     images.append(_json_image(line, path.name, split, number))
-    return Listing(images, files, _load_json, {"tool": "points"})
+    classes = Classes({}, lambda: _used(images), Where(files[0].name, field="labels"))
+
+    def load(
+        wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
+    ) -> HeadsRead:
+        return _load_json(wanted, classes, findings, ledger, where)
+
+    with_classes = any(image.key[2] is not None for image in images)
+    found = classes if with_classes else None
+    return Listing(images, files, load, {"tool": "points"}, found)
+
+
+def _used(images: Sequence[LabelledImage]) -> Iterator[ClassKey]:
+    for image in images:
+        yield from image.key[2] or ()
 
 
 def _json_image(line: bytes, name: str, split: str | None, number: int) -> LabelledImage:
@@ -109,7 +125,11 @@ def _json_image(line: bytes, name: str, split: str | None, number: int) -> Label
         raise InputError(error.what, where=location, value=error.value, remedy=remedy) from error
     if not isinstance(row, dict) or not isinstance(row.get("points"), list):
         raise InputError("no frame with points", where=location, remedy="each line is one frame")
-    file = str(row.get("file") or row.get("frame_id") or f"{number:06d}.jpg").replace("\\", "/")
+    named = next((row[key] for key in _NAMES if isinstance(row.get(key), str) and row[key]), None)
+    if named is None:
+        remedy = f"it needs one of {', '.join(_NAMES)}"
+        raise InputError("the line names no image", where=location, remedy=remedy)
+    file = named.replace("\\", "/")
     folder, _, frame = str(row.get("frame_id") or posixpath.splitext(file)[0]).rpartition("/")
     lists = []
     for key in ("points", "ignored_points"):
@@ -123,6 +143,7 @@ def _json_image(line: bytes, name: str, split: str | None, number: int) -> Label
         whole = isinstance(ids, list) and len(ids) == len(points)
         whole = whole and all(type(one) is int and abs(one) < 2**63 for one in ids)
         lists.append((points, np.array(ids, np.int64) if whole else None))
+    kinds = _kinds(row, len(lists[0][0]), location)
     size = row.get("width"), row.get("height")
     known = all(type(side) is int and side > 0 for side in size)
     return LabelledImage(
@@ -131,21 +152,50 @@ def _json_image(line: bytes, name: str, split: str | None, number: int) -> Label
         split,
         file,
         size_wh=size if known else None,  # type: ignore[arg-type]
-        key=(lists, row.get("count")),
+        key=(lists, row.get("count"), kinds),
         about=about_of(row),
     )
 
 
+_NAMES = ("file", "frame_id", "file_name", "filename", "image", "image_path")
+_KINDS = ("labels", "label", "classes", "class", "categories", "category")
+
+
+def _kinds(row: dict[str, Any], count: int, location: Where) -> list[ClassKey] | None:
+    """Return what the points of a line carry as their class; None where it gives none.
+
+    Raises:
+        InputError: they aren't as many as points.
+    """
+    found = next((row[key] for key in _KINDS if isinstance(row.get(key), list)), None)
+    if found is None:
+        return None
+    if len(found) != count or not all(isinstance(one, int | str) for one in found):
+        what = f"{len(found)} classes for {count} points"
+        raise InputError(what, where=location, remedy="give one number or name for each point")
+    return list(found)
+
+
 def _load_json(
-    wanted: Sequence[LabelledImage], findings: Findings, ledger: Ledger, where: Where
+    wanted: Sequence[LabelledImage],
+    classes: Classes,
+    findings: Findings,
+    ledger: Ledger,
+    where: Where,
 ) -> HeadsRead:
     parts = []
     with_ids = all(ids is not None for image in wanted for _, ids in image.key[0])
     for index, image in enumerate(wanted):
-        lists, reported = image.key
+        lists, reported, kinds = image.key
         location = Where(where.file, where.sequence, image.frame)
         note_count(reported, len(lists[0][0]), findings, location)
         for (points, ids), ignored in zip(lists, (0, 1), strict=True):
+            if kinds is not None and not ignored:
+                heads = np.array([classes.are_heads(kind) for kind in kinds], np.bool_)
+                if not heads.all():
+                    detail = f"{int((~heads).sum())} points"
+                    findings.add("other-class", location, detail=detail)
+                points, ids = points[heads], None if ids is None else ids[heads]  # noqa: PLW2901
             columns: Columns = {"x": points[:, 0], "y": points[:, 1]}
             columns["ignore"] = np.full(len(points), ignored)
             if with_ids:

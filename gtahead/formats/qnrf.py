@@ -45,7 +45,7 @@ def _scan(root: Path) -> Listing:
     for folder in _folders(root):
         name = folder.relative_to(root).as_posix()
         prefix = "" if name == "." else f"{name}/"
-        split, _ = split_by_folder(folder.relative_to(root), root)
+        split, _ = split_by_folder(folder.relative_to(root))
         there = images_below(folder)
         labels = {m[1]: path.name for path in folder.iterdir() if (m := _NAME.fullmatch(path.name))}
         for stem in sorted(set(labels) | {s for s in there if "/" not in s}):

@@ -57,7 +57,7 @@ def _scan(root: Path) -> Listing:
     images = []
     for folder in _folders(root):
         home = folder.parent
-        split, _ = split_by_folder(home.relative_to(root), root)
+        split, _ = split_by_folder(home.relative_to(root))
         sequence = "__".join(home.relative_to(root).parts) or root.name
         there = images_below(home / "images")
         prefix = (home / "images").relative_to(root).as_posix()

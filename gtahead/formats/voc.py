@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from xml.parsers import expat
 
 import numpy as np
@@ -13,17 +15,17 @@ from gtahead.arrays import Columns
 from gtahead.errors import Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format
-from gtahead.formats.box_files import believed_size, box_columns, boxes_inside
+from gtahead.formats.box_files import box_columns, boxes_inside
 from gtahead.formats.chunks import join_each_split, write_chunk, write_small
 from gtahead.formats.text import RowFormat, slices_of
 from gtahead.ingest.classes import Classes, mistyped_head
 from gtahead.ingest.exports import (
     Index,
     exported_as,
+    files_in,
     images_below,
     sequence_of,
     split_by_folder,
-    split_of_folder,
 )
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
@@ -86,42 +88,40 @@ def _write(batch: Batch) -> None:
     write_chunk(batch, _names_file(batch.split), names)
 
 
-def _labels(root: Path) -> list[Path]:
-    """Find labels: below `Annotations`, in the folder itself, or in one for each split."""
-    found = sorted((root / "Annotations").rglob("*.xml")) or sorted(root.glob("*.xml"))
-    if not found and root.is_dir():
-        homes = [path for path in sorted(root.iterdir()) if path.is_dir()]
-        found = [
-            path
-            for home in homes
-            if split_of_folder(home.name) is not None
-            for path in sorted((home / "Annotations").glob("*.xml")) or sorted(home.glob("*.xml"))
-        ]
-    return [path for path in found if path.is_file()]
+_LABEL_FOLDERS = ("annotations", "annotation", "xml", "xmls", "labels")
+_IMAGE_FOLDERS = ("JPEGImages", "images", "Images", "imgs", "")
+"""What stands in an image's path in place of its labels' folder; last, nothing."""
+
+
+def _labels(root: Path) -> list[str]:
+    """Find labels wherever they lie, relative to the root; other XML files are left out."""
+    return [file for file in files_in(root, {".xml"}) if _is_voc(root / file)]
+
+
+def _is_voc(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            begin = file.read(1024)
+    except OSError:
+        return True  # said where it's read
+    return b"<annotation" in begin or not begin.strip() or path.parent.name == "Annotations"
 
 
 def _recognise(root: Path) -> str | None:
     labels = _labels(root)
-    return f"{labels[0].relative_to(root).as_posix()} is there" if labels else None
+    return f"{labels[0]} is there" if labels else None
 
 
 def _scan(root: Path) -> Listing:
     index = Index.of(root)
-    found = [path.relative_to(root).as_posix() for path in _labels(root)]
+    found = _labels(root)
     all_images = images_below(root)
     labels, homes = {}, set()
     for file in found:
-        stem = posixpath.splitext(file)[0]
-        parts = stem.split("/")
-        places = [stem]
-        if "Annotations" in parts[:-1]:
-            position = parts.index("Annotations")
-            places = [
-                "/".join([*parts[:position], name, *parts[position + 1 :]])
-                for name in ("JPEGImages", "images", "")
-            ]
-            places[-1] = places[-1].replace("//", "/").lstrip("/")
-        image = next((place for place in places if place in all_images), places[0])
+        places = _image_places(posixpath.splitext(file)[0])
+        image = next((place for place in places if place in all_images), None)
+        if image is None:
+            image = _named_in(root / file, places[0], all_images) or places[0]
         labels[image] = file
         homes.add(posixpath.dirname(image))
     there = [stem for stem in all_images if posixpath.dirname(stem) in homes]
@@ -132,13 +132,15 @@ def _scan(root: Path) -> Listing:
     images = []
     for stem in stems:
         folder = PurePosixPath(stem).parent
-        split, parts = split_by_folder(folder, root)
+        split, parts = split_by_folder(folder)
         split = splits.get(stem, None if splits else split)
-        inner = [part for part in parts if part not in ("JPEGImages", "images")]
+        inner = [part for part in parts if part not in _IMAGE_FOLDERS]
         name = sequence_of("/".join(inner), split or root.name)
         file = all_images.get(stem, f"{stem}.jpg")
         own = labels.get(stem, f"Annotations/{posixpath.basename(stem)}.xml")
         images.append(index.image(file, name, split=split, labels=own))
+
+    sizes: dict[str, tuple[int, int]] = {}
 
     def used() -> Iterator[ClassKey]:
         for file in found:
@@ -151,7 +153,7 @@ def _scan(root: Path) -> Listing:
     classes = Classes({}, used, Where(found[0] if found else None, field="object/name"))
 
     def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
-        return _heads(root, image, classes, findings, location)
+        return _heads(root, image, classes, sizes, findings, location)
 
     each = load_each(read, (*CAPTURED, "ignore"))
 
@@ -160,9 +162,32 @@ def _scan(root: Path) -> Listing:
     ) -> HeadsRead:
         heads = each(wanted, findings, ledger, where)
         _note_zero(heads.columns, wanted, findings, where)
-        return heads
+        told = ((index, sizes.get(str(image.labels))) for index, image in enumerate(wanted))
+        return replace(heads, sizes={index: size for index, size in told if size is not None})
 
     return Listing(images, [], load, {"tool": "Pascal VOC"}, classes, findings)
+
+
+def _image_places(stem: str) -> list[str]:
+    """Return where the image of a file of labels may be, without its extension."""
+    parts = stem.split("/")
+    position = next(
+        (i for i, part in enumerate(parts[:-1]) if part.lower() in _LABEL_FOLDERS), None
+    )
+    if position is None:
+        return [stem]
+    before, after = parts[:position], parts[position + 1 :]
+    return ["/".join([*before, *([name] if name else []), *after]) for name in _IMAGE_FOLDERS]
+
+
+def _named_in(path: Path, place: str, images: Mapping[str, str]) -> str | None:
+    """Return the image that labels name themselves, beside where it would be by their own name."""
+    match = re.search(rb"<filename>([^<]{1,255})</filename>", path.read_bytes()[:65536])
+    if match is None:
+        return None
+    name = PureWindowsPath(match[1].decode("utf-8", "replace").strip()).stem
+    beside = posixpath.join(posixpath.dirname(place), name)
+    return beside if beside in images else None
 
 
 def _note_zero(
@@ -249,7 +274,12 @@ def _class_of(one: Mapping[str, str]) -> str:
 
 
 def _heads(
-    root: Path, image: LabelledImage, classes: Classes, findings: Findings, location: Where
+    root: Path,
+    image: LabelledImage,
+    classes: Classes,
+    sizes: dict[str, tuple[int, int]],
+    findings: Findings,
+    location: Where,
 ) -> Columns:
     """Read one file: heads and mistyped heads; others are left out."""
     reported, objects = parse_voc((root / str(image.labels)).read_bytes())
@@ -268,12 +298,8 @@ def _heads(
         ignored.append(int(one.get("difficult", "").lower() in ("1", "true")))
     if others:
         findings.add("other-class", location, detail=f"{others} objects")
-    if reported is not None and image.file and (root / image.file).is_file():
-        own = believed_size(root, image)
-        if reported not in (own, own[::-1]):
-            findings.add(
-                "size-differs", location, f"{reported[0]} x {reported[1]}", f"{own[0]} x {own[1]}"
-            )
+    if reported is not None:
+        sizes[str(image.labels)] = reported
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     # One pixel in our own files; of other tools, which draw to the same place twice, nothing.
     flat = corners[:, :2] == corners[:, 2:]

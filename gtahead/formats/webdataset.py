@@ -124,7 +124,7 @@ def _has_samples(path: Path) -> bool:
         with tarfile.open(path, "r:") as archive:
             return any(member.name.endswith(".json") for member in islice(archive, LOOKED_AT))
     except (tarfile.TarError, OSError, EOFError, ValueError):
-        return splits_of_lists([path.name], path.parent)[0] is not None
+        return splits_of_lists([path.name])[0] is not None
 
 
 def _recognise(root: Path) -> str | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import yaml
@@ -25,12 +27,20 @@ from gtahead.formats.box_files import (
 from gtahead.formats.chunks import write_small
 from gtahead.formats.text import RowFormat, fixed, fixed_within, slices_of
 from gtahead.ingest.classes import Classes
-from gtahead.ingest.exports import Index, images_in, listing_text, sequence_of, split_by_folder
+from gtahead.ingest.exports import (
+    Index,
+    files_in,
+    images_in,
+    listing_text,
+    sequence_of,
+    split_by_folder,
+)
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import ClassKey
 from gtahead.ingest.split_lists import split_lists, splits_in_lists
 from gtahead.tables.canonical import CAPTURED
+from gtahead.tables.splits import SPLITS_BY_WORD
 
 _ROW = RowFormat("0 ", 6, " ", 6, " ", 6, " ", 6, "\n")
 
@@ -66,6 +76,9 @@ _DARKNET = re.compile(r"obj_(\w+)_data")
 
 _NOT_LABELS = ("classes.txt", "labels.txt")
 
+_ABOUT = ("readme", "license", "licence", "notes")
+"""Beginnings of texts that are about a dataset."""
+
 
 @dataclass(frozen=True)
 class _Layout:
@@ -84,31 +97,38 @@ def _layout(root: Path) -> _Layout:
     """Look for labels: in `labels` beside `images`, at any depth; in Darknet's folders; flat."""
     there = {posixpath.splitext(file)[0]: file for file in reversed(images_in(root))}
     texts = [
-        path.relative_to(root).as_posix()
-        for path in sorted(root.rglob("*.txt"))
-        if path.name not in _NOT_LABELS and path.is_file()
+        file
+        for file in files_in(root, {".txt"})
+        if (name := posixpath.basename(file).lower()) not in _NOT_LABELS
+        and not name.startswith(_ABOUT)
     ]
     found: dict[str, str] = {}
     homes: set[str] = set()
     for file in texts:
-        parts = list(PurePosixPath(file).with_suffix("").parts)
-        if "labels" in parts[:-1]:
-            position = len(parts) - 2 - parts[-2::-1].index("labels")
-            parts[position] = "images"
+        parts = posixpath.splitext(file)[0].split("/")
+        folders = [part.lower() for part in parts[:-1]]
+        if "labels" in folders:
+            position = len(folders) - 1 - folders[::-1].index("labels")
+            parts[position] = _images_beside(root, parts[:position])
             homes.add("/".join(parts[: position + 1]))
             found["/".join(parts)] = file
         elif any(_DARKNET.fullmatch(part) for part in parts[:-1]):
             homes.add("/".join(parts[:-1]))
             found["/".join(parts)] = file
-    if not found:
-        for file in texts:
-            stem = posixpath.splitext(file)[0]
-            if stem in there and _has_boxes(root / file):
-                homes.add(posixpath.dirname(stem))
-                found[stem] = file
+    flat = [file for file in texts if posixpath.splitext(file)[0] in there]
+    if not found and any(_has_boxes(root / file) for file in flat):
+        found = {posixpath.splitext(file)[0]: file for file in flat}
+        homes = {posixpath.dirname(stem) for stem in found}
     below = tuple(f"{home}/" if home else "" for home in homes)
     images = {stem: file for stem, file in there.items() if found and file.startswith(below)}
     return _Layout(found, images)
+
+
+def _images_beside(root: Path, parts: Sequence[str]) -> str:
+    """Return what the folder of images beside one of labels is called, in any case."""
+    home = root.joinpath(*parts)
+    names = [path.name for path in home.iterdir() if path.name.lower() == "images"]
+    return names[0] if names else "images"
 
 
 def _has_boxes(path: Path) -> bool:
@@ -134,13 +154,15 @@ def _scan(root: Path) -> Listing:
     findings = Findings()
     stems = sorted({*layout.labels, *layout.images})
     listed = splits_in_lists(split_lists(root), stems, root, findings)
+    listed = listed or _yaml_splits(root, stems, findings)
+    _note_unlabelled(layout, findings)
     for stem in stems:
-        parts = [part for part in PurePosixPath(stem).parent.parts if part != "images"]
+        parts = [p for p in PurePosixPath(stem).parent.parts if p.lower() != "images"]
         if several:
             parts = [_subset(part) or part for part in parts]
         else:
             parts = [part for part in parts if not _DARKNET.fullmatch(part)]
-        split, folders = split_by_folder(PurePosixPath(*parts), root)
+        split, folders = split_by_folder(PurePosixPath(*parts))
         split = listed.get(stem, None if listed else split)
         name = sequence_of("/".join(folders), split or root.name)
         file = layout.images.get(stem, f"{stem}.jpg")
@@ -163,6 +185,10 @@ def _scan(root: Path) -> Listing:
 
     def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
         rows = _rows(root / str(image.labels)) if image.key else np.empty((0, 5))
+        unknown = sorted(set(rows[:, 0].astype(int).tolist()) - set(names)) if names else []
+        if unknown:
+            detail = f"class {unknown[0]}, {len(names)} names in {names_file}"
+            findings.add("class-without-name", location, detail=detail)
         heads = np.array([classes.are_heads(int(number)) for number in rows[:, 0]], np.bool_)
         if not heads.all():
             findings.add("other-class", location, detail=f"{int((~heads).sum())} boxes")
@@ -193,7 +219,12 @@ def _rows(path: Path) -> Floats:
     Raises:
         ValueError: something else stands there.
     """
-    rows = rows_of_numbers(own_text(path).splitlines(), (5, 6), None)
+    lines = own_text(path).splitlines()
+    for number, line in enumerate(lines, 1):
+        if (words := len(line.split())) > 6 and words % 2:
+            what = f"a polygon of {words // 2} points: export boxes, not segments"
+            raise ValueError(f"line {number}: {what}")
+    rows = rows_of_numbers(lines, (5, 6), None)
     if not all(number.is_integer() for number in rows[:, 0].tolist()):
         raise ValueError("a class isn't a whole number")
     if (rows[:, 1:] > MOST).any():
@@ -202,28 +233,69 @@ def _rows(path: Path) -> Floats:
     return rows
 
 
+def _note_unlabelled(layout: _Layout, findings: Findings) -> None:
+    """Note folders of which no image has labels, where other folders' images have."""
+    homes = {posixpath.dirname(stem) for stem in layout.labels}
+    counts = Counter(posixpath.dirname(stem) for stem in layout.images)
+    for home, count in sorted(counts.items()):
+        if homes and home not in homes:
+            findings.add("folder-without-labels", Where(home), detail=f"{count:,} images")
+
+
+def _yaml_splits(root: Path, stems: Sequence[str], findings: Findings) -> Mapping[str, str]:
+    """Read which folders or lists a YAML file gives as its splits."""
+    found: dict[str, str] = {}
+    for path in sorted([*root.glob("*.yaml"), *root.glob("*.yml")]):
+        document = _yaml(path, root)
+        for word, split in SPLITS_BY_WORD.items():
+            given = document.get(word) if isinstance(document, dict) else None
+            for entry in given if isinstance(given, list) else [given]:
+                if not isinstance(entry, str) or not entry.strip():
+                    continue
+                parts = [
+                    part for part in PurePosixPath(entry).parts if part not in (".", "..", "/")
+                ]
+                ends = ["/".join(parts[first:]) for first in range(len(parts))]
+                there = next((end for end in ends if (root / end).exists()), None)
+                if there is None:
+                    continue  # `test:` of many files names what isn't part of the download
+                if there.endswith(".txt"):
+                    lists = [(root / there, split)]
+                    found |= splits_in_lists(lists, stems, root, findings)
+                else:
+                    found |= {stem: split for stem in stems if stem.startswith(f"{there}/")}
+    return found
+
+
 def _class_names(root: Path, layout: _Layout) -> tuple[str, dict[ClassKey, str]]:
     """Read the names of classes by their numbers, and the file that has them.
 
     Raises:
         InputError: a file can't be read, or two of them say different things.
     """
-    homes = dict.fromkeys(["", "labels", *(posixpath.dirname(f) for f in layout.labels.values())])
-    lists = [posixpath.join(home, name) for home in homes for name in _NOT_LABELS]
-    lists += [path.name for path in sorted(root.glob("*.names"))]
+    homes: dict[str, None] = {"": None, "labels": None}
+    for file in layout.labels.values():
+        for folder in PurePosixPath(file).parents:
+            homes.setdefault("" if folder.as_posix() == "." else folder.as_posix())
     found: dict[str, dict[ClassKey, str]] = {}
-    for path in sorted([*root.glob("*.yaml"), *root.glob("*.yml")]):
-        if names := _yaml_names(path, root):
-            found[path.name] = names
-    for file in lists:
-        if (root / file).is_file():
-            lines = map(str.strip, listing_text(root / file, root).splitlines())
-            found[file] = dict(enumerate(filter(None, lines)))
+    for home in homes:
+        for path in sorted([*(root / home).glob("*.yaml"), *(root / home).glob("*.yml")]):
+            if names := _yaml_names(path, root):
+                found[path.relative_to(root).as_posix()] = names
+        lists = [root / home / name for name in _NOT_LABELS]
+        for path in [*lists, *sorted((root / home).glob("*.names"))]:
+            if path.is_file():
+                lines = listing_text(path, root).rstrip().splitlines()
+                numbered = {number: line.strip() for number, line in enumerate(lines)}
+                names = {number: name for number, name in numbered.items() if name}
+                found[path.relative_to(root).as_posix()] = dict(names)
     if not found:
         return next(iter(layout.labels.values())), {}
     (first, names), *others = found.items()
     for file, other in others:
-        if other != names:
+        if {key: name.lower() for key, name in other.items()} != {
+            key: name.lower() for key, name in names.items()
+        }:
             raise InputError(
                 f"its names of classes aren't those of {first}",
                 where=Where(file),
@@ -233,14 +305,24 @@ def _class_names(root: Path, layout: _Layout) -> tuple[str, dict[ClassKey, str]]
     return first, names
 
 
+def _yaml(path: Path, root: Path) -> Any:  # noqa: ANN401 - YAML
+    """Read a YAML file.
+
+    Raises:
+        InputError: it isn't YAML.
+    """
+    try:
+        return yaml.safe_load(listing_text(path, root))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        what = first_line(error)
+        where = Where(path.relative_to(root).as_posix())
+        raise InputError(f"not YAML: {what}", where=where, remedy="fix the file") from error
+
+
 def _yaml_names(path: Path, root: Path) -> dict[ClassKey, str]:
     """Read `names` of a YAML file: a list, a mapping from numbers, or the only name."""
     where = Where(path.relative_to(root).as_posix())
-    try:
-        document = yaml.safe_load(listing_text(path, root))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        what = first_line(error)
-        raise InputError(f"not YAML: {what}", where=where, remedy="fix the file") from error
+    document = _yaml(path, root)
     names = document.get("names") if isinstance(document, dict) else None
     if names is None:
         return {}

@@ -6,7 +6,7 @@ import csv
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
@@ -161,28 +161,26 @@ def split_of_folder(name: str) -> str | None:
     return SPLITS_BY_WORD[found[1].lower()] if found is not None else None
 
 
-def split_by_folder(folder: PurePath, root: Path) -> tuple[str | None, list[str]]:
+def split_by_folder(folder: PurePath) -> tuple[str | None, list[str]]:
     """Find the split in the folders that images are in: the first whose whole name means one.
 
-    A word inside a name means nothing: `train_station` is a place. Nor does the name of the root,
-    unless it is a split's and no folder in it is.
+    A word inside a name means nothing: `train_station` is a place.
 
     Args:
-        folder: relative to the root.
-        root: of the dataset.
+        folder: relative to the root of the dataset.
 
     Returns:
         The split, and the folders but for the one that means it.
 
     Example:
-        >>> split_by_folder(PurePath("val2017/train_station"), Path("crowds"))
+        >>> split_by_folder(PurePath("val2017/train_station"))
         ('validation', ['train_station'])
     """
     parts = [part for part in folder.parts if part not in (".", "/")]
     for position, part in enumerate(parts):
         if (split := split_of_folder(part)) is not None:
             return split, [*parts[:position], *parts[position + 1 :]]
-    return split_of_folder(root.name), parts
+    return None, parts
 
 
 _LIST_WORDS = frozenset(
@@ -196,7 +194,7 @@ _LIST_WORDS = frozenset(
 """What the names of lists say besides a split."""
 
 
-def splits_of_lists(files: Sequence[str], root: Path) -> list[str | None]:
+def splits_of_lists(files: Sequence[str]) -> list[str | None]:
     """Find the splits that lists of images mean: by their names, else by the folders they are in.
 
     A name means a split where all that it says besides is a kind of list, as `instances_val2017`;
@@ -204,11 +202,10 @@ def splits_of_lists(files: Sequence[str], root: Path) -> list[str | None]:
     A word in any other name means nothing: `train_station` is a place.
 
     Args:
-        files: relative to the root.
-        root: of the dataset.
+        files: relative to the root of the dataset.
 
     Example:
-        >>> splits_of_lists(["annotations/instances_val2017.json", "train_station.json"], Path("a"))
+        >>> splits_of_lists(["annotations/instances_val2017.json", "train_station.json"])
         ['validation', None]
     """
     named = [_split_in_name(PurePosixPath(file).stem) for file in files]
@@ -219,7 +216,7 @@ def splits_of_lists(files: Sequence[str], root: Path) -> list[str | None]:
     found = []
     for file, (split, rest) in zip(files, named, strict=True):
         means = set(rest.split()) <= _LIST_WORDS or len(splits_by_rest.get(rest, ())) > 1
-        by_folder, _ = split_by_folder(PurePosixPath(file).parent, root)
+        by_folder, _ = split_by_folder(PurePosixPath(file).parent)
         found.append(split if means and split is not None else by_folder)
     return found
 
@@ -227,7 +224,7 @@ def splits_of_lists(files: Sequence[str], root: Path) -> list[str | None]:
 def with_splits(lists: Sequence[Path], root: Path) -> list[tuple[Path, str | None]]:
     """Return lists of images, each with the split that it means; see `splits_of_lists`."""
     names = [path.relative_to(root).as_posix() for path in lists]
-    return list(zip(lists, splits_of_lists(names, root), strict=True))
+    return list(zip(lists, splits_of_lists(names), strict=True))
 
 
 def _split_in_name(stem: str) -> tuple[str | None, str]:
@@ -252,24 +249,39 @@ def listing_text(path: Path, root: Path) -> str:
         raise InputError("not UTF-8 text", where=where, remedy="save it as UTF-8") from error
 
 
+def files_in(root: Path, suffixes: Collection[str]) -> list[str]:
+    """Return the files below a folder whose names end so, in any case, relative to it and sorted.
+
+    Links to folders are followed. Hidden files and folders, and those that systems and notebooks
+    put beside one's own (`__MACOSX`), are left out.
+    """
+    return sorted(_files_below(root, root, suffixes, set()))
+
+
 def images_in(root: Path) -> list[str]:
-    """Return all images below a folder, relative to it, sorted; links to folders are followed."""
-    return sorted(_images_below(root, root, set()))
+    """Return all images below a folder, as `files_in` does."""
+    return files_in(root, IMAGE_SUFFIXES)
 
 
-def _images_below(root: Path, folder: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
+_NOT_OURS = ("__MACOSX", "__pycache__")
+
+
+def _files_below(
+    root: Path, folder: Path, suffixes: Collection[str], seen: set[tuple[int, int]]
+) -> Iterator[str]:
     reported = folder.stat()
     if (reported.st_dev, reported.st_ino) in seen:  # a link to a folder above it
         return
     seen.add((reported.st_dev, reported.st_ino))
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or entry.name in _NOT_OURS:
                 continue
-            if posixpath.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:
+            is_folder = entry.is_dir()
+            if not is_folder and posixpath.splitext(entry.name)[1].lower() in suffixes:
                 yield os.path.relpath(entry.path, root).replace(os.sep, "/")
-            elif entry.is_dir():
-                yield from _images_below(root, Path(entry.path), seen)
+            elif is_folder:
+                yield from _files_below(root, Path(entry.path), suffixes, seen)
 
 
 def images_below(folder: Path) -> dict[str, str]:

@@ -33,37 +33,52 @@ def with_images_found(root: Path, images: Sequence[LabelledImage]) -> list[Label
     Raises:
         InputError: no image is found, though images lie there.
     """
-    wanted = [image for image in images if image.file is not None and image.row is None]
+    wanted = [index for index, one in enumerate(images) if one.file and one.row is None]
     if not wanted:
         return list(images)
     there = images_in(root)
     present = set(there)
-    missing = [image for image in wanted if image.file not in present]
-    missing = [image for image in missing if not (root / str(image.file)).is_file()]
+    missing = [
+        index
+        for index in wanted
+        if (file := str(images[index].file)) not in present and not (root / file).is_file()
+    ]
     if not missing or not there:
         return list(images)
-    claimed = {image.file for image in wanted}
+    # An image that is only listed because it's there may be the one that labels mean.
+    idle: set[int] = set()
+    if any(_has_labels(root, images[index]) for index in missing):
+        idle = {i for i in set(wanted) - set(missing) if not _has_labels(root, images[i])}
+    claimed = {images[index].file for index in wanted if index not in idle}
     free: dict[str, list[str]] = {}
     for file in there:
         if file not in claimed:
             free.setdefault(_loosely(file), []).append(file)
-    takers: dict[str, list[str]] = {}
-    for image in missing:
-        meant = _only_one(free.get(_loosely(str(image.file)), ()), image.split)
+    takers: dict[str, list[int]] = {}
+    for index in missing:
+        meant = _only_one(free.get(_loosely(str(images[index].file)), ()), images[index].split)
         if meant is not None:
-            takers.setdefault(meant, []).append(str(image.file))
-    found = {names[0]: file for file, names in takers.items() if len(names) == 1}
-    if len(missing) == len(wanted) and not found and exported_as(root) is None:
+            takers.setdefault(meant, []).append(index)
+    found = {indices[0]: file for file, indices in takers.items() if len(indices) == 1}
+    if len(missing) == len(wanted) - len(idle) and not found and exported_as(root) is None:
+        first = images[missing[0]]
         raise InputError(
             "none of the images that the labels name is there, though other images are",
-            where=Where(missing[0].labels or str(root)),
-            value=f"looked for {missing[0].file}, found {there[0]}",
+            where=Where(first.labels or str(root)),
+            value=f"looked for {first.file}, found {there[0]}",
             remedy="put the images where the labels name them, or give them the labels' names",
         )
+    taken = set(found.values())
     return [
-        replace(image, file=found[str(image.file)]) if str(image.file) in found else image
-        for image in images
+        replace(image, file=found[index]) if index in found else image
+        for index, image in enumerate(images)
+        if not (index in idle and image.file in taken)
     ]
+
+
+def _has_labels(root: Path, image: LabelledImage) -> bool:
+    """Return whether an image has labels of its own that are there."""
+    return image.labels is not None and (root / image.labels).is_file()
 
 
 def _loosely(file: str) -> str:
@@ -80,7 +95,7 @@ def _only_one(files: Iterable[str], split: str | None) -> str | None:
     """Return the file that a split's labels can mean; None where there is none, or several."""
     fitting = []
     for file in files:
-        its, _ = split_by_folder(PurePosixPath(file).parent, Path())
+        its, _ = split_by_folder(PurePosixPath(file).parent)
         if None in (its, split) or its == split:
             fitting.append(file)
     return fitting[0] if len(fitting) == 1 else None

@@ -58,10 +58,12 @@ class HeadsRead:
             centres they then are; and what else there is: `head_id`, `visibility`, `occluded`,
             `ignore`.
         faults: by image, the code of a finding, already noted, that sets it aside.
+        sizes: by image, what its own labels say of its size, where the listing didn't know it.
     """
 
     columns: Columns
     faults: dict[int, str] = field(default_factory=dict)
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
 Load = Callable[[Sequence[LabelledImage], Findings, Ledger, Where], HeadsRead]

@@ -28,6 +28,8 @@ from gtahead.ingest.exports import (
     exported_as,
     images_in,
     marker_of,
+    split_by_folder,
+    split_of_folder,
     splits_of_lists,
 )
 from gtahead.ingest.image_search import with_images_found
@@ -71,6 +73,8 @@ def reader_of(
         listing = scan(root)
         listing.images = [_kept_inside(image) for image in listing.images]
         listing.images = with_images_found(root, listing.images)
+        listing.images = _with_splits(root, listing.images)
+        listing.images = _named_apart(listing.images)
         if marker_of(root).get("simulated") is True:
             listing.about["simulated"] = True
         return listing, listing.by_sequence
@@ -128,6 +132,36 @@ def reader_of(
         ]
 
     return made(LabelOptions())
+
+
+def _with_splits(root: Path, images: Sequence[LabelledImage]) -> list[LabelledImage]:
+    """Give images without a split that of the folder they are in, else that of the root's name."""
+    found = []
+    for image in images:
+        split = image.split
+        if split is None and image.file is not None and image.row is None:
+            split, _ = split_by_folder(PurePosixPath(image.file).parent)
+        found.append(image if split == image.split else replace(image, split=split))
+    of_root = split_of_folder(root.name)
+    if of_root is None or any(image.split is not None for image in found):
+        return found
+    return [replace(image, split=of_root) for image in found]
+
+
+def _named_apart(images: Sequence[LabelledImage]) -> list[LabelledImage]:
+    """Name frames by their whole file where only its extension tells two of a sequence apart."""
+    files: dict[tuple[str, str | None, str], set[str]] = {}
+    for image in images:
+        if image.file is not None and image.row is None:
+            key = image.sequence, image.split, image.frame
+            files.setdefault(key, set()).add(PurePosixPath(image.file).name)
+    several = {key for key, names in files.items() if len(names) > 1}
+    return [
+        replace(image, frame=PurePosixPath(image.file).name)
+        if image.file is not None and (image.sequence, image.split, image.frame) in several
+        else image
+        for image in images
+    ]
 
 
 def _decide_classes(
@@ -237,6 +271,10 @@ def _captured(
         raise BrokenSequence
     read = listing.load(images, findings, ledger, where)
     columns = read.columns
+    images = [
+        replace(image, size_wh=read.sizes[index]) if index in read.sizes else image
+        for index, image in enumerate(images)
+    ]
     _complete(columns)
     has_images = any(_is_there(source.root, one) for one in listing.images)
     headers = [_header_of(source.root, one, has_images, unpack) for one in images]
@@ -246,7 +284,8 @@ def _captured(
         for one, header, turned in zip(images, headers, upright, strict=True)
     ]
     _compare_sizes(images, sizes, where, findings)
-    if None in sizes:
+    guessed = {index for index, size in enumerate(sizes) if size is None}
+    if guessed:
         _guess_sizes(sizes, columns, images, where, findings, guess=not has_images)
     size_wh = next((size for size in sizes if size is not None), (1, 1))
     frames = [
@@ -280,6 +319,7 @@ def _captured(
         simulated=bool(listing.about.get("simulated")),
         about={name: value for name, value in listing.about.items() if name != "simulated"},
         lost_frames=rows.lost_frames,
+        guessed_sizes=guessed,
     )
 
 
@@ -293,7 +333,7 @@ def _label_of(listing: Listing, image: LabelledImage, source: SequenceSource) ->
 
     def fits(name: str) -> tuple[bool, bool]:
         parts = PurePosixPath(name).parts
-        return image.sequence in parts, splits_of_lists([name], source.root)[0] == image.split
+        return image.sequence in parts, splits_of_lists([name])[0] == image.split
 
     return max(names, key=fits, default=None)  # the first one of those that fit best
 

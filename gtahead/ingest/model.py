@@ -160,6 +160,7 @@ class CapturedSequence:
         images: False where the sequence consists of labels alone.
         lost_frames: indices of frames in which heads were lost to a fault: where none is left, the
             frame isn't empty but unknown.
+        guessed_sizes: indices of frames whose size was guessed from where their heads are.
     """
 
     name: str
@@ -175,6 +176,7 @@ class CapturedSequence:
     simulated: bool = False
     about: dict[str, Any] = field(default_factory=dict)
     lost_frames: set[int] = field(default_factory=set)
+    guessed_sizes: set[int] = field(default_factory=set)
 
     @property
     def sizes_wh(self) -> list[tuple[int, int]]:

@@ -49,9 +49,10 @@ def splits_in_lists(
     """
     known: dict[str, str | None] = {}
     for stem in stems:
-        name = posixpath.basename(stem)
-        known[name] = None if known.get(name, stem) != stem else stem
-        known[stem] = stem
+        parts = stem.split("/")
+        for first in range(len(parts)):
+            end = "/".join(parts[first:])
+            known[end] = stem if known.get(end, stem) == stem or first == 0 else None
     found: dict[str, str] = {}
     for path, split in lists:
         file = path.relative_to(root).as_posix()
@@ -73,13 +74,18 @@ def splits_in_lists(
 
 
 def _named(line: str, known: Mapping[str, str | None]) -> str | None:
-    """Return the image that a line names: by path or name, with or without what is behind it."""
+    """Return the image that a line names, by the longest end of its path that only one has.
+
+    Names may have an extension or not, and what VOC or NWPU puts behind them.
+    """
     for text in (line, _FLAG.sub("", line), line.split(maxsplit=1)[0]):
-        path = text.replace("\\", "/").removeprefix("./")
+        path = posixpath.normpath(text.replace("\\", "/"))
         stem, extension = posixpath.splitext(path)
         names = (stem, path) if extension.lower() in IMAGE_SUFFIXES else (path,)
         for name in names:
-            found = known.get(name) or known.get(posixpath.basename(name))
+            parts = name.split("/")
+            ends = ("/".join(parts[first:]) for first in range(len(parts)))
+            found = next((known[end] for end in ends if end in known), None)
             if found is not None:
                 return found
     return None

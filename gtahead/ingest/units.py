@@ -21,6 +21,7 @@ def check_units(captured: CapturedSequence, source: SequenceSource, findings: Fi
     """
     heads = captured.heads
     sizes = np.array(captured.sizes_wh, np.int64).reshape(-1, 2)
+    sizes[sorted(captured.guessed_sizes)] = 0  # unknown: they reach as far as the heads do
     points = np.stack([heads["x"], heads["y"]], axis=1)
     boxes = np.empty((len(points), 4))
     boxes[:] = np.nan

@@ -256,11 +256,12 @@ def _coco(
     nothing: it has boxes, none in any image.
     """
     wanted = _categories_of_heads(document, rows, categories)
-    grouped: dict[int, list[list[float]]] = {}
+    grouped: dict[int | str, list[list[float]]] = {}
     for index, row in enumerate(document):
         image = row.get("image_id") if isinstance(row, dict) else None
-        if not isinstance(image, int) or isinstance(image, bool):
-            rows.note(f"/{index}", quoted(row), "it has no `image_id`")
+        if not isinstance(image, int | str) or isinstance(image, bool):
+            what = "its `image_id` is neither a number nor a name" if image else "no `image_id`"
+            rows.note(f"/{index}", quoted(row), what)
             continue
         if wanted is not None and row.get("category_id") not in (None, *wanted):
             continue

@@ -13,7 +13,10 @@ from gtahead.errors import InputError, Where
 from gtahead.tables.arrow import to_numpy
 from gtahead.tables.canonical import NO_ID
 
-CLASS_COLUMNS = ("category", "categories", "label", "labels", "category_id", "class", "class_id")
+CLASS_COLUMNS = (
+    *("category", "categories", "label", "labels", "class", "classes", "class_label", "name"),
+    *("names", "category_id", "label_id", "class_id", "class_name", "type", "object_class"),
+)
 """Names under which tables of the hub keep the class of an object."""
 
 
@@ -90,7 +93,7 @@ def _values(items: Any, name: str, where: Where) -> Any:  # noqa: ANN401 - Arrow
         if len(lengths) and list(lengths) != [width]:
             raise _no_numbers(f"not lists of {width} numbers", kind, where)
         return to_numpy(items.flatten()).astype(np.float64).reshape(-1, width)
-    if name in CLASS_COLUMNS:
+    if name in CLASS_COLUMNS or pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return np.array(items.to_pylist(), object)
     if pa.types.is_boolean(kind):
         return to_numpy(items.cast(pa.int8()), -1)

@@ -70,6 +70,15 @@ def plain_columns(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     nan = float("nan")
     ours = [row.get("gtahead") or {} for row in rows]
     whole = [isinstance(row.get("id"), int) for row in rows]
+    # The only keypoint of a category that is called head, if it's labelled.
+    alone = [
+        (keypoints := row.get("keypoints")) and len(keypoints) == 3 and keypoints[2] != 0
+        for row in rows
+    ]
+    points = [
+        one.get("point") or (row["keypoints"][:2] if only else None)
+        for row, one, only in zip(rows, ours, alone, strict=True)
+    ]
     columns = {
         "id": [row["id"] if fine else NO_ID for row, fine in zip(rows, whole, strict=True)],
         "image_id": [row["image_id"] for row in rows],
@@ -79,11 +88,12 @@ def plain_columns(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         "head_id": [one.get("head", NO_ID) for one in ours],
         "visibility": [one.get("visibility", nan) for one in ours],
         "occluded": [bool(one["occluded"]) if "occluded" in one else -1 for one in ours],
-        "bbox": [row.get("bbox") or [nan] * 4 for row in rows],
-        "point": [
-            one.get("point") or [nan] * 2
-            for one in ours  # no category says what a keypoint is
+        "unlabelled": [
+            row.get("keypoints") is not None and point is None and not row.get("bbox")
+            for row, point in zip(rows, points, strict=True)
         ],
+        "bbox": [row.get("bbox") or [nan] * 4 for row in rows],
+        "point": [point or [nan] * 2 for point in points],
     }
     return {name: np.array(values) for name, values in columns.items()}
 

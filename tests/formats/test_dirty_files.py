@@ -287,7 +287,7 @@ def test_empty_and_missing_files(small_dataset: Path, tmp_path: Path, name: str)
 
 def test_heads_of_a_image_that_is_listed_twice_are_booked(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    lines = ["# a/x.jpg", "1,2,9,12", "# a/x.png", "3,4,9,9", "4,4,9,9"]
+    lines = ["# a/x.jpg", "1,2,9,12", "# a/x.jpg", "3,4,9,9", "4,4,9,9"]
     raw.mkdir()
     (raw / "train.txt").write_text("\n".join(lines))
     report, _ = built(raw, "headhunter")

@@ -271,7 +271,7 @@ def test_a_split_is_a_folders_whole_name(
 ) -> None:
     found = {}
     for file in files:
-        split, _ = split_by_folder(PurePosixPath(file).parent, tmp_path)
+        split, _ = split_by_folder(PurePosixPath(file).parent)
         found[PurePosixPath(file).name] = split
     assert found == expected
 
@@ -292,7 +292,7 @@ def test_a_split_is_a_folders_whole_name(
 def test_a_list_means_a_split_by_its_name_or_its_folder(
     tmp_path: Path, files: list[str], expected: list[str | None]
 ) -> None:
-    assert splits_of_lists(files, tmp_path / "test_run") == expected
+    assert splits_of_lists(files) == expected
 
 
 def test_lists_of_splits_with_blanks_and_paths_in_their_names(tmp_path: Path) -> None:

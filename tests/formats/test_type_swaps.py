@@ -34,8 +34,8 @@ VALUES += [{"a": 1}, [[1, 2], [3]], [[1, 2, 3]], "true", "nan"]
 FIELDS_THAT_TELL_NOTHING = ("gtahead", "info")
 
 
-def count(folder: Path, name: str) -> tuple[int, int] | None:
-    """Read a folder: how many heads there are, and how much is said; None where it's refused."""
+def count(folder: Path, name: str) -> tuple[int, dict[str, int]] | None:
+    """Read a folder: how many heads there are, and what is said; None where it's refused."""
     reader = FORMAT_READERS[name]
     findings, ledger = Findings(), Ledger()
     try:
@@ -48,7 +48,7 @@ def count(folder: Path, name: str) -> tuple[int, int] | None:
                 continue
     except GtaheadError:
         return None
-    return ledger.heads.kept, sum(findings.totals.values())
+    return ledger.heads.kept, dict(findings.totals)
 
 
 def paths_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -178,7 +178,8 @@ def test_a_value_of_another_type_is_said_or_changes_no_count(
         path.write_bytes(new)
         os.utime(path, ns=(chance.randrange(10**18), chance.randrange(10**18)))
         after = count(out, name)
-        if after is not None and after[1] <= before[1] and after[0] != before[0]:
+        new_words = after and any(n > before[1].get(code, 0) for code, n in after[1].items())
+        if after is not None and not new_words and after[0] != before[0]:
             silent.append((path.name, after, before, difference(kept, new)))
         path.write_bytes(kept)
     shutil.rmtree(out)
