@@ -180,14 +180,29 @@ def _image_places(stem: str) -> list[str]:
     return ["/".join([*before, *([name] if name else []), *after]) for name in _IMAGE_FOLDERS]
 
 
+def _filename(data: bytes) -> str | None:
+    """Return the image that labels name themselves, without folder and extension."""
+    match = re.search(rb"<filename>([^<]{1,255})</filename>", data[:65536])
+    return PureWindowsPath(match[1].decode("utf-8", "replace").strip()).stem if match else None
+
+
 def _named_in(path: Path, place: str, images: Mapping[str, str]) -> str | None:
-    """Return the image that labels name themselves, beside where it would be by their own name."""
-    match = re.search(rb"<filename>([^<]{1,255})</filename>", path.read_bytes()[:65536])
-    if match is None:
-        return None
-    name = PureWindowsPath(match[1].decode("utf-8", "replace").strip()).stem
-    beside = posixpath.join(posixpath.dirname(place), name)
+    """Return the image that labels name, beside where it would be by their own name."""
+    name = _filename(path.read_bytes())
+    beside = posixpath.join(posixpath.dirname(place), name or "")
     return beside if beside in images else None
+
+
+def _note_other_name(
+    data: bytes, image: LabelledImage, root: Path, findings: Findings, location: Where
+) -> None:
+    """Note labels that name another image than the one of their own name, if both are there."""
+    name, own = _filename(data), PurePosixPath(image.file or "")
+    if name is None or not own.stem or name == own.stem:
+        return
+    other = own.with_name(f"{name}{own.suffix}")
+    if (root / other).is_file() and (root / own).is_file():
+        findings.add("names-another-image", location, other.as_posix())
 
 
 def _note_zero(
@@ -282,7 +297,9 @@ def _heads(
     location: Where,
 ) -> Columns:
     """Read one file: heads and mistyped heads; others are left out."""
-    reported, objects = parse_voc((root / str(image.labels)).read_bytes())
+    data = (root / str(image.labels)).read_bytes()
+    reported, objects = parse_voc(data)
+    _note_other_name(data, image, root, findings, location)
     boxes, ignored = [], []
     others = 0
     for number, one in enumerate(objects, 1):

@@ -1,0 +1,389 @@
+"""Datasets as people keep them: half-sorted, renamed, linked, with strange files beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import image
+
+import gtahead
+from gtahead import Dataset, GtaheadError
+
+SIZE = (200, 100)
+HEAD = "0 0.5 0.5 0.1 0.2\n"
+NAMES = {"data.yaml": "names: [head]\n"}
+
+
+def put(root: Path, files: dict[str, str | bytes]) -> Path:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return root
+
+
+def jpeg(seed: int = 1) -> bytes:
+    return image(seed, SIZE)
+
+
+def read(raw: Path, **options: Any) -> tuple[dict[str, Any], dict[str, int]]:
+    """Build; return each frame's split and points, and what was found but for few locations."""
+    out = raw.parent / f"{raw.name}-set"
+    report = gtahead.build(raw, out, workers=1, **options)
+    frames = {f.frame_id: (f.split, f.points_xy.round(1).tolist()) for f in Dataset.open(out)}
+    found = {code: n for code, n in report.findings.totals.items() if code != "few-locations"}
+    return frames, found
+
+
+def splits(frames: dict[str, Any]) -> dict[str, str]:
+    return {name: split for name, (split, _) in frames.items()}
+
+
+def voc(*boxes: tuple[int, int, int, int], filename: str = "", size: str = "") -> str:
+    objects = "".join(
+        f"<object><name>head</name><bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax>"
+        f"<ymax>{d}</ymax></bndbox></object>"
+        for a, b, c, d in boxes
+    )
+    name = f"<filename>{filename}</filename>" if filename else ""
+    return f"<annotation>{name}{size}{objects}</annotation>"
+
+
+def coco(*names: str, box: tuple[int, ...] = (10, 10, 20, 20), **more: Any) -> str:
+    return json.dumps(
+        {
+            "images": [
+                {"id": n, "file_name": name, "width": 200, "height": 100}
+                for n, name in enumerate(names)
+            ],
+            "annotations": [
+                {"id": n + 1, "image_id": n, "category_id": 1, "bbox": box}
+                for n in range(len(names))
+            ],
+            "categories": [{"id": 1, "name": "head"}],
+            **more,
+        }
+    )
+
+
+def test_splits_that_some_images_bring_are_kept(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {}
+    for number in range(5):
+        files |= {f"Annotations/{number}.xml": voc((5, 5, 20, 20))}
+        files |= {f"JPEGImages/{number}.jpg": jpeg(number)}
+    lists = {"train": "0\n1", "val": "2", "test": "3"}
+    files |= {f"ImageSets/Main/{name}.txt": text for name, text in lists.items()}
+    frames, found = read(put(tmp_path / "voc", files))
+    assert splits(frames) == {
+        "train/0": "train",
+        "train/1": "train",
+        "validation/2": "validation",
+        "test/3": "test",
+        "voc/4": "train",
+    }
+    assert found == {"split-missing": 1}
+
+
+@pytest.mark.parametrize("kind", ["coco", "points.csv", "points.jsonl", "list.txt", "metadata"])
+def test_a_split_in_the_path_of_an_image(tmp_path: Path, kind: str) -> None:
+    names = ["train/0.jpg", "test/0.jpg"]
+    texts = {
+        "coco": ("annotations.json", coco(*names)),
+        "points.csv": ("points.csv", "file,x,y\n" + "".join(f"{n},20,20\n" for n in names)),
+        "points.jsonl": (
+            "points.jsonl",
+            "".join(json.dumps({"file": n, "points": [[20, 20]]}) + "\n" for n in names),
+        ),
+        "list.txt": ("list.txt", "".join(f"# {n}\n10,10,30,30\n" for n in names)),
+        "metadata": (
+            "metadata.jsonl",
+            "".join(
+                json.dumps({"file_name": n, "objects": {"bbox": [[10, 10, 20, 20]]}}) + "\n"
+                for n in names
+            ),
+        ),
+    }
+    file, text = texts[kind]
+    files: dict[str, str | bytes] = {file: text}
+    frames, _ = read(put(tmp_path / "raw", files | {n: jpeg(i) for i, n in enumerate(names)}))
+    assert splits(frames) == {"train/0": "train", "test/0": "test"}
+
+
+def test_changed_lists_of_splits_are_noticed(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {**NAMES, "train.txt": "images/a/0.jpg\n"}
+    files |= {"val.txt": "images/b/0.jpg\n"}
+    for number, name in enumerate("ab"):
+        files |= {f"images/{name}/0.jpg": jpeg(number), f"labels/{name}/0.txt": HEAD}
+    raw = put(tmp_path / "raw", files)
+    assert splits(read(raw)[0]) == {"a/0": "train", "b/0": "validation"}
+    put(raw, {"train.txt": "images/b/0.jpg\n", "val.txt": "images/a/0.jpg\n"})
+    assert splits(read(raw)[0]) == {"a/0": "validation", "b/0": "train"}
+
+
+def test_texts_beside_images_are_all_labels_once_one_is(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {**NAMES}
+    texts = [HEAD, f"\n{HEAD}", "0 0.5 -0.001 0.1 0.1\n", "0 0.5 0.5 0.1 0.1 0.9\n"]
+    texts.append("0 0.1 0.1 0.2 0.1 0.2 0.2\n")
+    for number, text in enumerate(texts):
+        files |= {f"{number}.txt": text, f"{number}.jpg": jpeg(number)}
+    frames, found = read(put(tmp_path / "raw", files))
+    assert {name: len(points) for name, (_, points) in frames.items()} == {
+        f"raw/{n}": 1 for n in range(4)
+    }
+    assert found == {"bad-frame-labels": 1, "head-outside-frame": 1}  # a polygon is no box
+
+
+def test_linked_folders_capitals_and_hidden_files(tmp_path: Path) -> None:
+    elsewhere = put(tmp_path / "elsewhere", {"0.txt": HEAD})
+    files: dict[str, str | bytes] = {
+        **NAMES,
+        "images/train/0.jpg": jpeg(1),
+        "images/val/1.JPG": jpeg(2),
+        "labels/val/1.TXT": HEAD,
+        "labels/val/._1.txt": b"\x00\x05",
+        "labels/README.txt": "How this was labelled.",
+        "__MACOSX/labels/._0.txt": b"\x00",
+        ".ipynb_checkpoints/labels/0.txt": "x",
+    }
+    raw = put(tmp_path / "raw", files)
+    (raw / "labels" / "train").symlink_to(elsewhere)
+    frames, found = read(raw)
+    assert [len(points) for _, points in frames.values()] == [1, 1]
+    assert sorted(splits(frames).values()) == ["train", "validation"]
+    assert found == {}
+
+
+def test_a_folder_without_any_labels_is_told(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {**NAMES, "images/test/1.jpg": jpeg(2)}
+    files |= {"images/train/0.jpg": jpeg(1), "labels/train/0.txt": HEAD}
+    _, found = read(put(tmp_path / "raw", files))
+    assert found == {"folder-without-labels": 1}
+
+
+def test_two_tables_of_points_never_add_up(tmp_path: Path) -> None:
+    text = "file,x,y\na.jpg,10,20\n"
+    raw = put(tmp_path / "raw", {"points.csv": text, "copy.csv": text, "a.jpg": jpeg()})
+    frames, found = read(raw)
+    assert [len(points) for _, points in frames.values()] == [1, 1]
+    assert found == {"same-image-twice": 1}
+    both: dict[str, str | bytes] = {
+        "train.csv": "file,x,y\n1.jpg,10,20\n",
+        "val.csv": "file,x,y\n1.jpg,30,40\n",
+        "train/1.jpg": jpeg(1),
+        "val/1.jpg": jpeg(2),
+    }
+    frames, found = read(put(tmp_path / "both", both))
+    assert frames == {"train/1": ("train", [[10, 20]]), "val/1": ("validation", [[30, 40]])}
+    assert found == {}
+
+
+def test_images_of_one_name_and_two_extensions(tmp_path: Path) -> None:
+    text = "file,x,y\na.jpg,10,20\na.png,30,40\n"
+    png = image(2, SIZE, ".png")
+    frames, _ = read(put(tmp_path / "csv", {"points.csv": text, "a.jpg": jpeg(), "a.png": png}))
+    assert {name: points for name, (_, points) in frames.items()} == {
+        "points/a.jpg": [[10, 20]],
+        "points/a.png": [[30, 40]],
+    }
+    raw = {"all.json": coco("a.jpg", "a.png"), "a.jpg": jpeg(), "a.png": png}
+    assert list(read(put(tmp_path / "coco", raw))[0]) == ["all/a.jpg", "all/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,x,y,width,height\na.jpg,1,2,3,4\n", "the CSV has boxes"),
+        ("file,x,y,class\na.jpg,1,2,person\na.jpg,3,4,face\n", "none is called head"),
+        ("file,x,y\na.jpg,1,2,5\n", "more cells than the first one"),
+        ("file,x,y\n,1,2\n", "the line names no file"),
+    ],
+)
+def test_a_table_that_says_more_than_points_is_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    raw = put(tmp_path / "raw", {"points.csv": text, "a.jpg": jpeg()})
+    with pytest.raises(GtaheadError, match=message):
+        read(raw)
+
+
+def test_columns_of_a_table_of_points(tmp_path: Path) -> None:
+    text = "filename,x,y,label,ignored\na.jpg,10,20,head,1.0\na.jpg,30,40,Head,\na.jpg,5,6,hat,0\n"
+    raw = put(tmp_path / "raw", {"points.csv": text, "a.jpg": jpeg()})
+    gtahead.build(raw, tmp_path / "out", workers=1, head_class="head")
+    (frame,) = Dataset.open(tmp_path / "out")
+    assert frame.points_xy.tolist() == [[10, 20], [30, 40]]
+    assert frame.status.tolist() == ["ignored", "counted"]
+
+
+def test_lines_of_points_name_their_image(tmp_path: Path) -> None:
+    lines = [{"image": f"{n}.jpg", "points": [[n, n]], "labels": ["head"]} for n in (3, 1, 2)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    files: dict[str, str | bytes] = {f"{n}.jpg": jpeg(n) for n in (1, 2, 3)}
+    frames, _ = read(put(tmp_path / "raw", files | {"points.jsonl": text}))
+    assert {name: points for name, (_, points) in frames.items()} == {
+        f"points/{n}": [[n, n]] for n in (1, 2, 3)
+    }
+    with pytest.raises(GtaheadError, match="the line names no image"):
+        read(put(tmp_path / "none", files | {"points.jsonl": '{"points": [[1, 1]]}\n'}))
+    text = '{"file": "1.jpg", "points": [[1, 1], [2, 2]], "labels": ["head"]}\n'
+    few = put(tmp_path / "few", files | {"points.jsonl": text})
+    with pytest.raises(GtaheadError, match="1 classes for 2 points"):
+        read(few)
+
+
+def test_cvats_names_of_mots_classes(tmp_path: Path) -> None:
+    rows = "1,1,10,10,80,80,1,1,1\n1,2,50,10,20,20,1,2,1\n"
+    files: dict[str, str | bytes] = {"gt/gt.txt": rows, "gt/labels.txt": "person\nhead\n"}
+    frames, found = read(put(tmp_path / "task", files | {"img1/000001.jpg": jpeg()}))
+    assert frames == {"task/000001": ("train", [[59, 19]])}
+    assert found == {"other-class": 1}
+
+
+def test_numbers_of_classes_that_are_shifted(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"classes.txt": "person\nhead\n", "images/a.jpg": jpeg()}
+    files |= {"labels/a.txt": "1 0.5 0.5 0.4 0.8\n2 0.5 0.2 0.1 0.1\n"}
+    assert read(put(tmp_path / "raw", files))[1]["class-without-name"] == 1
+
+
+def test_names_beside_nested_labels_and_names_that_differ_in_case(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "dataset/data.yaml": "names: [person, Head]\n",
+        "dataset/classes.txt": "person\nhead\n",
+        "dataset/images/train/a.jpg": jpeg(),
+        "dataset/labels/train/a.txt": "0 0.5 0.5 0.4 0.8\n1 0.5 0.2 0.1 0.1\n",
+    }
+    frames, _ = read(put(tmp_path / "raw", files))
+    assert [points for _, points in frames.values()] == [[[100, 20]]]
+    put(tmp_path / "raw", {"dataset/classes.txt": "head\nperson\n"})
+    with pytest.raises(GtaheadError, match="its names of classes aren't those of"):
+        read(tmp_path / "raw")
+
+
+def test_splits_that_a_yaml_file_gives(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "data.yaml": "path: ../x\ntrain: one/images\nval: [two/images]\ntest:\nnames: [head]\n"
+    }
+    for number, name in enumerate(("one", "two")):
+        files |= {f"{name}/images/a.jpg": jpeg(number), f"{name}/labels/a.txt": HEAD}
+    assert splits(read(put(tmp_path / "raw", files))[0]) == {
+        "one/a": "train",
+        "two/a": "validation",
+    }
+
+
+def test_labels_of_voc_wherever_they_lie(tmp_path: Path) -> None:
+    box = voc((11, 11, 30, 30))
+    files: dict[str, str | bytes] = {
+        "annotations/a.xml": box,
+        "images/a.png": image(1, SIZE, ".png"),
+        "config.xml": "<configuration/>",
+    }
+    assert read(put(tmp_path / "kaggle", files))[0] == {"kaggle/a": ("train", [[20, 20]])}
+    files = {"Annotations/0.xml": voc((11, 11, 30, 30), filename="C:\\x\\frame 7.jpg")}
+    files |= {"JPEGImages/frame 7.jpg": jpeg()}
+    assert list(read(put(tmp_path / "named", files))[0]) == ["named/frame 7"]
+
+
+def test_the_size_in_voc_labels_decides_the_orientation(tmp_path: Path) -> None:
+    import io
+
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = io.BytesIO()
+    Image.open(io.BytesIO(jpeg())).save(turned, "JPEG", exif=exif, quality=95)
+    for size, point in (((200, 100), [[80, 20]]), ((100, 200), [[20, 20]])):
+        text = f"<size><width>{size[0]}</width><height>{size[1]}</height></size>"
+        files: dict[str, str | bytes] = {"a.xml": voc((11, 11, 30, 30), size=text)}
+        raw = put(tmp_path / f"{size[0]}", files | {"a.jpg": turned.getvalue()})
+        frames, found = read(raw)
+        assert [points for _, points in frames.values()] == [point]
+        assert found == {"exif-orientation": 1}
+
+
+def test_lists_of_coco_take_their_own_folders_images(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {}
+    for number, split in enumerate(("train", "val")):
+        files |= {
+            f"annotations/instances_{split}.json": coco("1.jpg", box=(10 * number, 0, 20, 20))
+        }
+        files |= {f"images/{split}/1.jpg": jpeg(number)}
+    frames, found = read(put(tmp_path / "raw", files))
+    assert list(frames.values()) == [("train", [[10, 10]]), ("validation", [[20, 10]])]
+    assert found == {}
+    files = {}
+    for number, split in enumerate(("train", "val")):  # as FiftyOne writes it
+        files |= {f"{split}/labels.json": coco("1.jpg"), f"{split}/data/1.jpg": jpeg(number)}
+    raw = put(tmp_path / "fiftyone", files)
+    assert set(splits(read(raw)[0]).values()) == {"train", "validation"}
+    opened = {f.split: f for f in Dataset.open(tmp_path / "fiftyone-set")}
+    for split, folder in (("train", "train"), ("validation", "val")):
+        stored = opened[split].image
+        assert stored is not None
+        assert stored.read_bytes() == (raw / folder / "data" / "1.jpg").read_bytes()
+    files = {"all.json": coco("1.jpg"), "cam1/1.jpg": jpeg(1), "cam2/1.jpg": jpeg(2)}
+    with pytest.raises(GtaheadError, match="in several folders"):
+        read(put(tmp_path / "both", files))
+
+
+def test_head_in_one_file_and_heads_in_another(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "train/_annotations.coco.json": coco("a.jpg"),
+        "valid/_annotations.coco.json": coco("b.jpg", categories=[{"id": 1, "name": "heads"}]),
+        "train/a.jpg": jpeg(1),
+        "valid/b.jpg": jpeg(2),
+    }
+    frames, found = read(put(tmp_path / "raw", files))
+    assert [len(points) for _, points in frames.values()] == [1, 1]
+    assert found == {}
+
+
+def test_labels_whose_name_is_written_otherwise_than_the_images(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        **NAMES,
+        "images/IMG_1.JPG": jpeg(1),
+        "labels/img_1.txt": HEAD,
+        "images/Z\u00fcrich.jpg": jpeg(2),
+        "labels/Zu\u0308rich.txt": HEAD,
+        "images/c.jpg": jpeg(3),
+    }
+    frames, found = read(put(tmp_path / "raw", files))
+    assert sorted(len(points) for _, points in frames.values()) == [0, 1, 1]
+    assert found == {}
+
+
+def test_lines_of_lists_are_joined_by_the_longest_end_of_their_path(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"obj.names": "head\n", "train.txt": "", "valid.txt": ""}
+    for number, (name, split) in enumerate((("cam1", "train"), ("cam2", "valid"))):
+        files |= {f"obj_train_data/{name}/0.jpg": jpeg(number)}
+        files |= {f"obj_train_data/{name}/0.txt": HEAD}
+        files |= {f"{split}.txt": f"data/obj_train_data/{name}/0.jpg\n"}
+    frames, found = read(put(tmp_path / "raw", files))
+    assert splits(frames) == {"cam1/0": "train", "cam2/0": "validation"}
+    assert found == {}
+
+
+def test_files_that_no_reader_knows_are_named(tmp_path: Path) -> None:
+    raw = put(tmp_path / "raw", {"a.jpg": jpeg(), "a.json": '{"shapes": []}'})
+    with pytest.raises(GtaheadError) as caught:
+        read(raw)
+    assert "images with labels in no layout that gtahead knows (a.json)" in str(caught.value)
+
+
+def test_mot_images_with_others_among_them(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"s/gt/gt.txt": "1,1,10,10,20,20,1,1,1\n"}
+    files |= {f"s/img1/frame_000{n}.jpg": jpeg(n) for n in (1, 2)}
+    frames, found = read(put(tmp_path / "raw", files | {"s/img1/thumb_1.jpg": jpeg(9)}))
+    assert list(frames) == ["s/frame_0001", "s/frame_0002"]
+    assert found["image-without-record"] == 1
+
+
+def test_results_that_name_images(tmp_path: Path) -> None:
+    truth = put(tmp_path, {"truth.json": coco("a.jpg")}) / "truth.json"
+    rows = [{"image_id": "a.jpg", "category_id": 1, "bbox": [10, 10, 20, 20], "score": 0.9}]
+    found = put(tmp_path, {"found.json": json.dumps(rows)}) / "found.json"
+    assert gtahead.benchmark(found, truth, resamples=0).value["ap"] == pytest.approx(1)
