@@ -102,9 +102,13 @@ def classes_of(cocos: Sequence[CocoFile], file: str) -> CocoClasses:
     for count, key in zip(used, keys, strict=True):
         for number, times in count.items():
             objects[key.get(int(number), int(number))] += times
-    above = {str(c.get("supercategory", "")) for coco in cocos for c in coco.categories}
-    declared = {key for by_number in keys for key in by_number.values()}
-    names = {k: str(k) for k in sorted(declared, key=str) if k in objects or str(k) not in above}
+    above = {str(c.get("supercategory")).lower() for coco in cocos for c in coco.categories}
+    names: dict[ClassKey, str] = {}
+    for coco, by_number in zip(cocos, keys, strict=True):
+        for category in coco.categories:
+            own = by_number[int(category["id"])]
+            if own in objects or str(category.get("name")).lower() not in above:
+                names[own] = str(own)
     numbers = {number: key for by_number in reversed(keys) for number, key in by_number.items()}
     return CocoClasses(
         names, objects.elements, Where(file, field="/categories"), numbers=numbers, alike=alike

@@ -116,19 +116,12 @@ def _scan(root: Path) -> Listing:
     index = Index.of(root)
     found = _labels(root)
     all_images = images_below(root)
-    labels, homes = {}, set()
-    for file in found:
-        places = _image_places(posixpath.splitext(file)[0])
-        image = next((place for place in places if place in all_images), None)
-        if image is None:
-            image = _named_in(root / file, places[0], all_images) or places[0]
-        labels[image] = file
-        homes.add(posixpath.dirname(image))
+    findings = Findings()
+    labels = _by_image(root, found, all_images, findings)
+    homes = {posixpath.dirname(image) for image in labels}
     there = [stem for stem in all_images if posixpath.dirname(stem) in homes]
     stems = sorted({*labels, *there})
-    findings = Findings()
-    lists = split_lists(root / "ImageSets" / "Main") or split_lists(root / "ImageSets")
-    splits = splits_in_lists(lists, stems, root, findings)
+    splits = _listed(root, stems, findings)
     images = []
     for stem in stems:
         folder = PurePosixPath(stem).parent
@@ -166,6 +159,44 @@ def _scan(root: Path) -> Listing:
         return replace(heads, sizes={index: size for index, size in told if size is not None})
 
     return Listing(images, [], load, {"tool": "Pascal VOC"}, classes, findings)
+
+
+def _by_image(
+    root: Path, found: Sequence[str], images: Mapping[str, str], findings: Findings
+) -> dict[str, str]:
+    """Return files of labels by their image: that of their own name, else the one they name.
+
+    Of several for one image the first is taken; the others are noted.
+    """
+    labels: dict[str, str] = {}
+    others = []
+    for file in found:
+        places = _image_places(posixpath.splitext(file)[0])
+        own = next((place for place in places if place in images), None)
+        if own is None or own in labels:
+            others.append((file, own, places[0]))
+        else:
+            labels[own] = file
+    for file, own, place in others:
+        image = own or _named_in(root / file, place, images) or place
+        if image in labels:
+            findings.add("duplicate-frame", Where(file), detail=f"as {labels[image]}")
+        else:
+            labels[image] = file
+    return labels
+
+
+def _listed(root: Path, stems: Sequence[str], findings: Findings) -> Mapping[str, str]:
+    """Read the lists of splits, each for the images of the part that they lie in."""
+    found: dict[str, str] = {}
+    for home in [root, *sorted(root.glob("*")), *sorted(root.glob("*/*"))]:
+        sets = home / "ImageSets"
+        lists = (split_lists(sets / "Main") or split_lists(sets)) if sets.is_dir() else []
+        if lists:
+            part = home.relative_to(root).as_posix()
+            mine = [stem for stem in stems if part == "." or stem.startswith(f"{part}/")]
+            found |= splits_in_lists(lists, mine, root, findings)
+    return found
 
 
 def _image_places(stem: str) -> list[str]:

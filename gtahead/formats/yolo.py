@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -87,10 +87,12 @@ class _Layout:
     Attributes:
         labels: paths relative to the root, by that of their image without its extension.
         images: likewise; those without labels have no heads, by YOLO's own convention.
+        twice: files of labels whose image has others, and those.
     """
 
     labels: Mapping[str, str]
     images: Mapping[str, str]
+    twice: Mapping[str, str]
 
 
 def _layout(root: Path) -> _Layout:
@@ -104,6 +106,7 @@ def _layout(root: Path) -> _Layout:
     ]
     found: dict[str, str] = {}
     homes: set[str] = set()
+    twice: dict[str, str] = {}
     for file in texts:
         parts = posixpath.splitext(file)[0].split("/")
         folders = [part.lower() for part in parts[:-1]]
@@ -111,7 +114,8 @@ def _layout(root: Path) -> _Layout:
             position = len(folders) - 1 - folders[::-1].index("labels")
             parts[position] = _images_beside(root, parts[:position])
             homes.add("/".join(parts[: position + 1]))
-            found["/".join(parts)] = file
+            if found.setdefault("/".join(parts), file) != file:
+                twice[file] = found["/".join(parts)]
         elif any(_DARKNET.fullmatch(part) for part in parts[:-1]):
             homes.add("/".join(parts[:-1]))
             found["/".join(parts)] = file
@@ -121,7 +125,7 @@ def _layout(root: Path) -> _Layout:
         homes = {posixpath.dirname(stem) for stem in found}
     below = tuple(f"{home}/" if home else "" for home in homes)
     images = {stem: file for stem, file in there.items() if found and file.startswith(below)}
-    return _Layout(found, images)
+    return _Layout(found, images, twice)
 
 
 def _images_beside(root: Path, parts: Sequence[str]) -> str:
@@ -156,6 +160,8 @@ def _scan(root: Path) -> Listing:
     listed = splits_in_lists(split_lists(root), stems, root, findings)
     listed = listed or _yaml_splits(root, stems, findings)
     _note_unlabelled(layout, findings)
+    for file, other in layout.twice.items():
+        findings.add("duplicate-frame", Where(file), detail=f"as {other}")
     for stem in stems:
         parts = [p for p in PurePosixPath(stem).parent.parts if p.lower() != "images"]
         if several:
@@ -260,10 +266,19 @@ def _yaml_splits(root: Path, stems: Sequence[str], findings: Findings) -> Mappin
                 if there is None:
                     continue  # `test:` of many files names what isn't part of the download
                 if there.endswith(".txt"):
-                    lists = [(root / there, split)]
-                    found |= splits_in_lists(lists, stems, root, findings)
+                    mine: Iterable[str] = splits_in_lists(
+                        [(root / there, split)], stems, root, findings
+                    )
                 else:
-                    found |= {stem: split for stem in stems if stem.startswith(f"{there}/")}
+                    mine = [stem for stem in stems if stem.startswith(f"{there}/")]
+                for stem in mine:
+                    if found.setdefault(stem, split) != split:
+                        raise InputError(
+                            "the file gives an image to two splits",
+                            where=Where(path.name, field=word),
+                            value=stem,
+                            remedy="give each split images of its own, or leave one out",
+                        )
     return found
 
 
@@ -311,8 +326,11 @@ def _yaml(path: Path, root: Path) -> Any:  # noqa: ANN401 - YAML
     Raises:
         InputError: it isn't YAML.
     """
+    text = listing_text(path, root)
+    if not any(key in text for key in ("names", "train")):
+        return None  # it's about something else, and may be anything
     try:
-        return yaml.safe_load(listing_text(path, root))
+        return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         what = first_line(error)
         where = Where(path.relative_to(root).as_posix())

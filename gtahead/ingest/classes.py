@@ -94,7 +94,9 @@ class Classes:
         word = wanted.strip().lower()
         if word.isdecimal() and int(word) in self.numbers:
             return frozenset([self.numbers[int(word)]])
-        found = {key for key in self.names if word in (self.name_of(key), str(key).lower())}
+        if word.isdecimal() and int(word) in self.names:
+            return frozenset([int(word)])
+        found = {key for key in self.names if self.name_of(key) == word}
         if not found:
             seen = set(self.used())
             found = {key for key in seen if word in (self.name_of(key), str(key).lower())}

@@ -11,11 +11,12 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from gtahead.errors import InputError, Where
+from gtahead.findings import Findings
 from gtahead.images.reading import IMAGE_SUFFIXES
 from gtahead.ingest.exports import exported_as, images_in, split_by_folder, split_of_folder
 from gtahead.ingest.labelled import LabelledImage
 
-_HOLDERS = re.compile(
+HOLDERS = re.compile(
     r"(?:jpeg)?images?|images_part\d+|img\d*|imgs|frames|photos|pictures|pics|data|labels"
     r"|annotations|obj_train_data|obj_\w+_data",
     re.IGNORECASE,
@@ -23,12 +24,35 @@ _HOLDERS = re.compile(
 """Folders whose names say no more than that images, or labels, are in them."""
 
 
-def with_images_found(root: Path, images: Sequence[LabelledImage]) -> list[LabelledImage]:
+_NO_PHOTOGRAPHS = frozenset(
+    {
+        *("annotation", "annotations", "depth", "label", "labels", "mask", "masks", "seg"),
+        *(
+            "segmentation",
+            "segmentationclass",
+            "segmentationobject",
+            "segmentations",
+            "xml",
+            "xmls",
+        ),
+    }
+)
+"""Folders whose images are labels themselves, such as masks."""
+
+
+def with_images_found(
+    root: Path, images: Sequence[LabelledImage], findings: Findings
+) -> list[LabelledImage]:
     """Find images that aren't where their labels say, but can only be meant.
 
     Names are compared without extension, in any case, composed or decomposed, `%20` being a
     blank; folders that only hold images or name a split don't count. One that other labels name,
-    or that lies in another split's folder, is never taken.
+    or that lies in another split's folder or among labels, is never taken.
+
+    Args:
+        root: of the dataset.
+        images: as labels name them.
+        findings: takes which were found elsewhere.
 
     Raises:
         InputError: no image is found, though images lie there.
@@ -52,7 +76,7 @@ def with_images_found(root: Path, images: Sequence[LabelledImage]) -> list[Label
     claimed = {images[index].file for index in wanted if index not in idle}
     free: dict[str, list[str]] = {}
     for file in there:
-        if file not in claimed:
+        if file not in claimed and not _NO_PHOTOGRAPHS & set(file.lower().split("/")[:-1]):
             free.setdefault(_loosely(file), []).append(file)
     takers: dict[str, list[int]] = {}
     for index in missing:
@@ -69,6 +93,12 @@ def with_images_found(root: Path, images: Sequence[LabelledImage]) -> list[Label
             remedy="put the images where the labels name them, or give them the labels' names",
         )
     taken = set(found.values())
+    findings.add_each(
+        "image-elsewhere",
+        sorted(found),
+        lambda index: Where(images[index].labels, frame=images[index].frame),
+        lambda index: f"{images[index].file}, found {found[index]}",
+    )
     return [
         replace(image, file=found[index]) if index in found else image
         for index, image in enumerate(images)
@@ -87,7 +117,7 @@ def _loosely(file: str) -> str:
     while extension in IMAGE_SUFFIXES:
         text, (stem, extension) = stem, posixpath.splitext(stem)
     parts = [part for part in PurePosixPath(text).parts if part not in (".", "/")]
-    home = [p for p in parts[:-1] if not _HOLDERS.fullmatch(p) and split_of_folder(p) is None]
+    home = [p for p in parts[:-1] if not HOLDERS.fullmatch(p) and split_of_folder(p) is None]
     return "/".join([*home, *parts[-1:]])
 
 

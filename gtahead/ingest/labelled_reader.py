@@ -72,7 +72,7 @@ def reader_of(
         del state
         listing = scan(root)
         listing.images = [_kept_inside(image) for image in listing.images]
-        listing.images = with_images_found(root, listing.images)
+        listing.images = with_images_found(root, listing.images, listing.findings)
         listing.images = _with_splits(root, listing.images)
         listing.images = _named_apart(listing.images)
         if marker_of(root).get("simulated") is True:

@@ -11,6 +11,7 @@ from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.images.reading import IMAGE_SUFFIXES
 from gtahead.ingest.exports import listing_text
+from gtahead.ingest.image_search import HOLDERS
 from gtahead.tables.splits import SPLITS_BY_WORD
 
 _FLAG = re.compile(r"\s+-?[01]$")
@@ -86,6 +87,17 @@ def _named(line: str, known: Mapping[str, str | None]) -> str | None:
             parts = name.split("/")
             ends = ("/".join(parts[first:]) for first in range(len(parts)))
             found = next((known[end] for end in ends if end in known), None)
-            if found is not None:
+            if found is not None and _agree(parts, found.split("/")):
                 return found
     return None
+
+
+def _agree(line: list[str], stem: list[str]) -> bool:
+    """Return whether two paths can be one image's: what only one of them has says nothing."""
+    alike = 0
+    while alike < min(len(line), len(stem)) and line[-1 - alike] == stem[-1 - alike]:
+        alike += 1
+    if alike in (len(line), len(stem)):
+        return True
+    rest = [*line[: len(line) - alike], *stem[: len(stem) - alike]]
+    return all(HOLDERS.fullmatch(part) or part in ("..", "/", "") for part in rest)

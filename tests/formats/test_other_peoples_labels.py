@@ -20,6 +20,7 @@ from pyarrow import parquet
 
 import gtahead
 from gtahead import Dataset, GtaheadError, UsageError
+from gtahead.findings import Findings
 from gtahead.ingest.exports import split_by_folder, splits_of_lists
 from gtahead.ingest.image_search import with_images_found
 from gtahead.ingest.labelled import LabelledImage, rows_in_json
@@ -335,7 +336,7 @@ def test_images_are_found_that_can_only_be_meant(
 ) -> None:
     put(tmp_path, {there: jpeg()})
     wanted = LabelledImage("s", "a", "train", looked_for)
-    (found,) = with_images_found(tmp_path, [wanted])
+    (found,) = with_images_found(tmp_path, [wanted], Findings())
     assert found.file == there
 
 
@@ -347,7 +348,7 @@ def test_another_splits_or_anothers_image_is_never_taken(tmp_path: Path) -> None
         LabelledImage("s", "B", None, "images/B.jpg"),
         LabelledImage("s2", "c", None, "s2/c.jpg"),
     ]
-    assert with_images_found(tmp_path, wanted) == wanted
+    assert with_images_found(tmp_path, wanted, Findings()) == wanted
 
 
 def test_no_image_found_though_images_lie_there_is_refused(tmp_path: Path) -> None:
@@ -422,7 +423,7 @@ def test_heads_that_fit_in_one_frame_only_decide_its_orientation(tmp_path: Path)
         {"train.csv": "file,x,y\na.jpg,30,40\na.jpg,90,180\n", "images/a.jpg": turned.getvalue()},
     )
     found = outcome(raw, tmp_path / "out")
-    assert found["findings"] == {"exif-orientation": 1}
+    assert found["findings"] == {"exif-orientation": 1, "image-elsewhere": 1}
     assert [round(box[0] + box[2]) for box in found["frames"]["train/a"]["boxes"]] == [60, 180]
 
 

@@ -30,11 +30,12 @@ def jpeg(seed: int = 1) -> bytes:
 
 
 def read(raw: Path, **options: Any) -> tuple[dict[str, Any], dict[str, int]]:
-    """Build; return each frame's split and points, and what was found but for few locations."""
+    """Build; return each frame's split and points, and what was found but for what is fine."""
     out = raw.parent / f"{raw.name}-set"
     report = gtahead.build(raw, out, workers=1, **options)
     frames = {f.frame_id: (f.split, f.points_xy.round(1).tolist()) for f in Dataset.open(out)}
-    found = {code: n for code, n in report.findings.totals.items() if code != "few-locations"}
+    quiet = ("few-locations", "image-elsewhere")
+    found = {code: n for code, n in report.findings.totals.items() if code not in quiet}
     return frames, found
 
 
@@ -387,3 +388,86 @@ def test_results_that_name_images(tmp_path: Path) -> None:
     rows = [{"image_id": "a.jpg", "category_id": 1, "bbox": [10, 10, 20, 20], "score": 0.9}]
     found = put(tmp_path, {"found.json": json.dumps(rows)}) / "found.json"
     assert gtahead.benchmark(found, truth, resamples=0).value["ap"] == pytest.approx(1)
+
+
+def test_several_files_of_labels_for_one_image(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "Annotations/a_copy.xml": voc((11, 11, 30, 30), filename="a.jpg"),
+        "Annotations/b.xml": voc((11, 11, 30, 30), (41, 11, 60, 30), filename="b.jpg"),
+        "Annotations/b2.xml": voc((1, 1, 5, 5), filename="b.jpg"),
+        "JPEGImages/a.jpg": jpeg(1),
+        "JPEGImages/b.jpg": jpeg(2),
+    }
+    frames, found = read(put(tmp_path / "voc", files))
+    assert {name: len(points) for name, (_, points) in frames.items()} == {"voc/a": 1, "voc/b": 2}
+    assert found == {"duplicate-frame": 1}
+    yolo: dict[str, str | bytes] = {**NAMES, "images/a.jpg": jpeg(), "labels/a.txt": HEAD}
+    _, found = read(put(tmp_path / "yolo", yolo | {"Labels/a.txt": HEAD * 2}))
+    assert found == {"duplicate-frame": 1}
+
+
+def test_lists_of_splits_in_each_part(tmp_path: Path) -> None:
+    """SCUT-HEAD's two parts, with equal names."""
+    files: dict[str, str | bytes] = {}
+    for number, part in enumerate(("A", "B")):
+        files |= {f"{part}/ImageSets/Main/train.txt": f"{number}\n"}
+        files |= {f"{part}/ImageSets/Main/test.txt": f"{1 - number}\n"}
+        for name in ("0", "1"):
+            files |= {f"{part}/Annotations/{name}.xml": voc((11, 11, 30, 30))}
+            files |= {f"{part}/JPEGImages/{name}.jpg": jpeg(2 * number + int(name))}
+    frames, found = read(put(tmp_path / "scut", files))
+    assert sorted((name[-1], name[0], split) for name, split in splits(frames).items()) == [
+        ("0", "A", "train"),
+        ("0", "B", "test"),
+        ("1", "A", "test"),
+        ("1", "B", "train"),
+    ]
+    assert found == {}
+
+
+def test_a_mask_is_never_taken_for_a_photograph(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"annotations/instances_train.json": coco("a.jpg", "b.jpg")}
+    files |= {"images/b.jpg": jpeg(), "annotations/a.png": image(2, SIZE, ".png")}
+    frames, found = read(put(tmp_path / "raw", files))
+    assert list(frames) == ["instances_train/b"]
+    assert found["image-missing"] == 1
+
+
+def test_a_list_never_means_another_folders_image(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {**NAMES, "train.txt": "images/cam3/0.jpg\n"}
+    files |= {"test.txt": "images/cam2/0.jpg\n"}  # which wasn't downloaded
+    for number, name in enumerate(("cam1", "cam3")):
+        files |= {f"images/{name}/0.jpg": jpeg(number), f"labels/{name}/0.txt": HEAD}
+    frames, found = read(put(tmp_path / "raw", files))
+    assert splits(frames)["cam3/0"] == "train"
+    assert found == {"split-list-unmatched": 1, "split-missing": 1}
+
+
+def test_a_yaml_file_that_gives_images_to_two_splits_is_refused(tmp_path: Path) -> None:
+    text = "train: images/train2017\nval: images/train2017\nnames: [head]\n"
+    files: dict[str, str | bytes] = {"coco128.yaml": text, "docker.yml": "a: {{ x }}\n---\nb: 1\n"}
+    files |= {"images/train2017/0.jpg": jpeg(), "labels/train2017/0.txt": HEAD}
+    raw = put(tmp_path / "raw", files)
+    with pytest.raises(GtaheadError, match="gives an image to two splits"):
+        read(raw)
+    put(raw, {"coco128.yaml": "train: images/train2017\nnames: [head]\n"})
+    assert splits(read(raw)[0]) == {"train/0": "train"}
+
+
+def test_a_number_is_a_number_before_it_is_a_name(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"data.yaml": 'names: ["1", "2"]\n', "images/a.jpg": jpeg()}
+    raw = put(tmp_path / "raw", files | {"labels/a.txt": f"{HEAD}1 0.2 0.2 0.1 0.1\n"})
+    frames, found = read(raw, head_class="1")
+    assert [points for _, points in frames.values()] == [[[40, 20]]]
+    assert found == {"other-class": 1}
+
+
+def test_a_project_called_heads_is_no_class(tmp_path: Path) -> None:
+    categories = [
+        {"id": 0, "name": "Heads", "supercategory": "none"},
+        {"id": 1, "name": "human-head", "supercategory": "Heads"},
+    ]
+    files: dict[str, str | bytes] = {"train.json": coco("a.jpg", categories=categories)}
+    frames, found = read(put(tmp_path / "raw", files | {"a.jpg": jpeg()}))
+    assert [len(points) for _, points in frames.values()] == [1]
+    assert found == {"class-taken-as-head": 1}
