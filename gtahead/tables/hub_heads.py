@@ -93,7 +93,8 @@ def _values(items: Any, name: str, where: Where) -> Any:  # noqa: ANN401 - Arrow
         if len(lengths) and list(lengths) != [width]:
             raise _no_numbers(f"not lists of {width} numbers", kind, where)
         return to_numpy(items.flatten()).astype(np.float64).reshape(-1, width)
-    if name in CLASS_COLUMNS or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if name in CLASS_COLUMNS or (is_text and name not in _NUMBERS):
         return np.array(items.to_pylist(), object)
     if pa.types.is_boolean(kind):
         return to_numpy(items.cast(pa.int8()), -1)

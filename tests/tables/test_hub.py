@@ -63,7 +63,7 @@ def test_columns_of_other_types_are_refused_by_name(
 
 def test_what_is_unknown_stays_unknown(tmp_path: Path) -> None:
     for name, values, kind, expected in (
-        ("track_id", [7, None], pa.int64(), [7, -1]),
+        ("track_id", [7, None], pa.int64(), [7, -(2**63)]),
         ("occluded", [True, None], pa.bool_(), [1, -1]),
         ("visibility", [1, None], pa.int32(), [1, np.nan]),
         ("visibility", [0.5, None], pa.float32(), [0.5, np.nan]),

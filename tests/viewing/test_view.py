@@ -109,7 +109,7 @@ def test_frames_and_sequences_by_name(tiny_dataset: Path, tmp_path: Path) -> Non
         (["--out", "x.mp4"], "add --video"),
         (["--video"], "videos are written as MP4, WebM or GIF"),
         (["--video", "--out", "x.gif", "--fps", "0"], "no such frame rate"),
-        (["--split", "testing"], "no such split"),
+        (["--split", "tests"], "no such split"),
     ],
 )
 def test_wrong_calls(
