@@ -237,7 +237,7 @@ def _rows(path: Path, name: str) -> dict[int, tuple[Floats, Ints]]:
         raise InputError(
             "the boxes can't be read", where=Where(name), value=str(error), remedy=remedy
         ) from error
-    places = [number for number, line in enumerate(lines, 1) if line.strip()]
+    places = [number for number, line in enumerate(lines, 1) if line.replace(",", "").strip()]
     joined = rows[:, [0, 1, 7]]
     with np.errstate(invalid="ignore"):  # of an infinite one
         whole = ((joined % 1 == 0) & (np.abs(joined) <= 2**63)).all(axis=1)

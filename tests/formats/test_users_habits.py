@@ -383,6 +383,12 @@ def test_mot_images_with_others_among_them(tmp_path: Path) -> None:
     assert found["image-without-record"] == 1
 
 
+def test_lines_of_commas_alone(tmp_path: Path) -> None:
+    rows = "1,1,10,10,20,20,1,1,1\n,,\n1,2,50,10,20,20,1,1,1,\n , \n"
+    frames, _ = read(put(tmp_path / "raw", {"s/gt/gt.txt": rows, "s/img1/1.jpg": jpeg()}))
+    assert frames == {"s/1": ("train", [[19, 19], [59, 19]])}
+
+
 def test_results_that_name_images(tmp_path: Path) -> None:
     truth = put(tmp_path, {"truth.json": coco("a.jpg")}) / "truth.json"
     rows = [{"image_id": "a.jpg", "category_id": 1, "bbox": [10, 10, 20, 20], "score": 0.9}]
