@@ -110,7 +110,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 fast: $(VENV)/.dev $(AXE)
-	scratch=$$(mktemp -d -p $(SCRATCH)) && trap 'rm -rf "$$scratch"' EXIT && \
+	scratch=$$(mktemp -d -p $(SCRATCH) XXXXXX) && trap 'rm -rf "$$scratch"' EXIT && \
 	  TMPDIR=$$scratch $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --durations=15
 
 # The docs: every page made from the code is up to date, and mkdocs has nothing to warn of.
