@@ -104,7 +104,9 @@ def _scan(root: Path) -> Listing:
         split, _ = split_by_folder(PurePosixPath(name).parent)
         about = _seqinfo(folder / "seqinfo.ini")
         listed += [path for path in (folder / "seqinfo.ini",) if path.is_file()]
-        names |= _class_names(folder / "gt" / "labels.txt", root)
+        own_names = _class_names(folder / "gt" / "labels.txt", root)
+        _refuse_other_names(names, own_names, f"{'' if name == '.' else name + '/'}gt/labels.txt")
+        names |= own_names
         folder_name = str(about.get("imdir") or "img1")
         prefix = "" if name == "." else f"{name}/"
         there = images_below(folder / folder_name) if is_safe_name(folder_name) else {}
@@ -161,6 +163,22 @@ def _class_names(path: Path, root: Path) -> dict[ClassKey, str]:
         return {}
     lines = listing_text(path, root).splitlines()
     return {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
+
+
+def _refuse_other_names(known: dict[ClassKey, str], own: dict[ClassKey, str], file: str) -> None:
+    """Refuse sequences that number their classes differently.
+
+    Raises:
+        InputError: they do; one of them would get the other's class as its heads.
+    """
+    for number in sorted(known.keys() & own.keys(), key=str):
+        if known[number].lower() != own[number].lower():
+            raise InputError(
+                "sequences name their classes differently",
+                where=Where(file, field=f"line {number}"),
+                value=f"{own[number]!r}, elsewhere {known[number]!r}",
+                remedy="list the classes in the same order for all, or build each alone",
+            )
 
 
 HT21_IGNORED = frozenset([2, 3, 4])

@@ -243,6 +243,16 @@ def test_cvats_names_of_mots_classes(tmp_path: Path) -> None:
     assert found == {"other-class": 1}
 
 
+def test_cvats_names_that_differ_between_sequences_are_refused(tmp_path: Path) -> None:
+    rows = "1,1,10,10,20,20,1,1,1\n"
+    files: dict[str, str | bytes] = {}
+    for sequence, names in (("one", "head\nperson\n"), ("two", "person\nhead\n")):
+        files |= {f"{sequence}/gt/gt.txt": rows, f"{sequence}/gt/labels.txt": names}
+        files |= {f"{sequence}/img1/000001.jpg": jpeg(len(files))}
+    with pytest.raises(GtaheadError, match=r"two/gt/labels\.txt > line 1: sequences name their"):
+        read(put(tmp_path / "raw", files))
+
+
 def test_numbers_of_classes_that_are_shifted(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"classes.txt": "person\nhead\n", "images/a.jpg": jpeg()}
     files |= {"labels/a.txt": "1 0.5 0.5 0.4 0.8\n2 0.5 0.2 0.1 0.1\n"}
