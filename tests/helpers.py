@@ -62,6 +62,15 @@ def image(seed: int = 0, size_wh: tuple[int, int] = SIZE_WH, kind: str = ".jpg")
     return bytes(cv2.imencode(kind, big)[1])
 
 
+def put(root: Path, files: Mapping[str, str | bytes]) -> Path:
+    """Write files below a folder; return it."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return root
+
+
 def make_sequence(
     root: Path,
     name: str = "seq",

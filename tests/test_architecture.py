@@ -26,6 +26,7 @@ FLOORS = {
     "schemas": 1,
     "storage": 1,
     "templates": 0,
+    "values": 0,
     "drawing": 2,
     "plausibility": 2,
     "tables": 2,

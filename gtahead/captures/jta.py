@@ -29,6 +29,7 @@ from gtahead.ingest.model import (
 )
 from gtahead.ingest.names import frame_name
 from gtahead.ingest.rows import HeadRows, frames_around, frames_within, note_gaps, settle_heads
+from gtahead.values import is_number
 
 SIZE_WH = (1920, 1080)
 FOCAL_PX = 1158.0
@@ -187,8 +188,8 @@ def _numeric_rows(
             size = f"{len(row)}" if isinstance(row, list) else "no list"
             findings.add("ragged-row", location, detail=f"{size} instead of {FIELDS} fields")
             _book_lost(ledger, "ragged-row", 1)
-        elif not all(map(_is_number, row)):
-            wrong = next(value for value in row if not _is_number(value))
+        elif not all(map(is_number, row)):
+            wrong = next(value for value in row if not is_number(value))
             findings.add("bad-number", location, orjson.dumps(wrong).decode())
             _book_lost(ledger, "bad-number", 1)
         else:
@@ -212,10 +213,6 @@ def _book_lost(ledger: Ledger, reason: str, rows: int) -> None:
     """Record lost rows as heads, as it isn't known any more which of them were."""
     ledger.heads.came += rows
     ledger.heads.drop(reason, rows)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _as_joints(rows: Floats, positions: Ints, where: Where, findings: Findings) -> Joints:

@@ -39,6 +39,7 @@ from gtahead.ingest.model import (
 )
 from gtahead.ingest.names import folders_in, frame_name
 from gtahead.ingest.rows import HeadRows, note_gaps, settle_heads
+from gtahead.values import is_number
 
 SIZE_WH = (1920, 1080)
 FOCAL_PX = 1158.0
@@ -214,8 +215,7 @@ def _image(source: SequenceSource, file: str | None, number: int) -> str:
 
 
 def _number(value: object) -> float | None:
-    fine = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if fine else None  # type: ignore[arg-type]
+    return float(value) if is_number(value) else None
 
 
 def _size(info: dict[str, Any], images: dict[int, _Image]) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from gtahead import schemas, storage
 from gtahead.arrays import Columns, Floats
 from gtahead.errors import InputError, Where
 from gtahead.tables.canonical import NO_ID
+from gtahead.values import FLAGS
 
 MAX_BYTES = 4 * 10**9
 """Of the largest file that is read at all: reading takes three times as much memory."""
@@ -293,18 +294,15 @@ def _column(values: Iterable[Any], kind: type[np.generic], total: int) -> np.nda
     return np.fromiter(values, kind, total)
 
 
-_FLAGS = {"0": False, "false": False, "no": False, "": False, "1": True, "true": True, "yes": True}
-
-
 def _crowd_as_text(row: _Annotation, index: int, faults: Faults) -> bool:
     """Read flags of which one is text, which means what it says."""
     found = False
     for key in ("iscrowd", "ignore"):
         value = getattr(row, key)
         if isinstance(value, str):
-            if (word := value.strip().lower()) not in _FLAGS:
+            if (word := value.strip().lower()) not in FLAGS:
                 faults[f"/annotations/{index}/{key}"] = value, "neither 0 nor 1"
-            value = _FLAGS.get(word, False)
+            value = FLAGS.get(word, False)
         found |= bool(value)
     return found
 

@@ -22,7 +22,7 @@ from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, Load, row
 from gtahead.ingest.model import CapturedFrame, ClassKey
 from gtahead.tables import hub
 from gtahead.tables.canonical import NO_ID
-from gtahead.tables.hub_heads import CLASS_COLUMNS
+from gtahead.values import CLASS_FIELDS
 
 TABLE = "metadata.parquet"
 """Beside images in folders: a table that isn't a shard."""
@@ -187,7 +187,7 @@ def classes_in(
         names: of numbers by column, as each table or a card has them.
         file: that messages name.
     """
-    found = next((n for one in names for c in [*CLASS_COLUMNS, *one] if (n := one.get(c))), ())
+    found = next((n for one in names for c in [*CLASS_FIELDS, *one] if (n := one.get(c))), ())
 
     def used() -> Iterator[ClassKey]:
         for columns in heads():
@@ -237,7 +237,7 @@ def _class_of(columns: Mapping[str, Any]) -> list[ClassKey] | None:
     A text that nothing else is known of counts as one.
     """
     texts = [name for name, values in columns.items() if np.asarray(values).dtype.kind == "O"]
-    for name in (*CLASS_COLUMNS, *texts):
+    for name in (*CLASS_FIELDS, *texts):
         if name in columns:
             return [int(one) if _is_whole(one) else str(one) for one in columns[name].tolist()]
     return None
@@ -274,10 +274,7 @@ def only_heads(columns: Columns, classes: Classes, findings: Findings, location:
     kinds = _class_of(columns)
     if kinds is None or classes.heads is None:
         return columns
-    heads = np.array([classes.are_heads(kind) for kind in kinds], np.bool_)
-    if heads.all():
-        return columns
-    findings.add("other-class", location, detail=f"{int((~heads).sum())} objects")
+    heads = classes.heads_among(kinds, findings, location, "objects")
     return {name: values[heads] for name, values in columns.items()}
 
 
@@ -355,7 +352,7 @@ def columns_in_json(objects: Any) -> Columns:  # noqa: ANN401 - JSON
                 raise ValueError("occluded isn't 0, 1 or -1 for each head")
         elif name == "track_id":
             found[name] = _ids(values)
-        elif name in CLASS_COLUMNS:
+        elif name in CLASS_FIELDS:
             if not isinstance(values, list):
                 raise ValueError(f"{name} isn't a list")
             found[name] = np.array([*values, None], object)[:-1]

@@ -262,12 +262,19 @@ def _rows(path: Path, name: str) -> dict[int, tuple[Floats, Ints]]:
     if not whole.all():
         row = int(np.flatnonzero(~whole)[0])
         raise InputError(
-            "frame, id or class isn't a whole number",
+            "frame, id or class isn't a whole number of 64 bits",
             where=Where(name, field=f"line {places[row]}"),
             value=", ".join(f"{value:g}" for value in rows[row, [0, 1, 7]]),
             remedy=remedy,
         )
     ids = [_whole(lines[place - 1].split(",")[1]) for place in places]
+    if (large := next((n for n, one in enumerate(ids) if one >= 2**63), None)) is not None:
+        raise InputError(
+            "the id isn't a whole number of 64 bits",
+            where=Where(name, field=f"line {places[large]}"),
+            value=str(ids[large]),
+            remedy="number the people anew",
+        )
     taken = set(ids)
     unused = (number for number in count(1) if number not in taken)
     known = np.array([next(unused) if one < 0 else one for one in ids], np.int64)
@@ -282,7 +289,7 @@ def _rows(path: Path, name: str) -> dict[int, tuple[Floats, Ints]]:
 def _whole(word: str) -> int:
     """Return an id exactly, of which a float would keep 53 bits."""
     number = int(word) if word.strip().lstrip("+-").isdecimal() else int(float(word))
-    return min(max(number, -1), 2**63 - 1)
+    return max(number, -1)
 
 
 def _heads(image: LabelledImage, classes: Classes, findings: Findings, location: Where) -> Columns:

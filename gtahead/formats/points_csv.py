@@ -8,6 +8,7 @@ import posixpath
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from gtahead.ingest.exports import INDEX, Index, sequence_of, splits_of_lists, w
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, gathered
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import NO_ID
+from gtahead.values import CLASS_FIELDS, FLAGS
 
 CSV_COLUMNS = ("file", "frame_id", "head_id", "x", "y", "ignored")
 
@@ -50,7 +52,9 @@ def _csv_cells(cells: Sequence[str]) -> bytes:
 
 
 _FILE_NAMES = ("file", "filename", "file_name", "image", "image_name", "image_path", "img")
-_CLASS_NAMES = ("class", "label", "category")
+_CLASS_FIELDS = tuple(name for name in CLASS_FIELDS if not name.startswith("name"))
+"""A column `name` is rather a file's or a person's."""
+
 _BOX_NAMES = ({"width", "height"}, {"w", "h"}, {"xmax", "ymax"}, {"x2", "y2"})
 """Columns beside x and y of which a corner and not a head would be read."""
 
@@ -100,7 +104,7 @@ class _Row:
     @property
     def kind(self) -> str | None:
         """Its class, if the table has any."""
-        return next((self.cells[name] for name in _CLASS_NAMES if name in self.cells), None)
+        return next((self.cells[name] for name in _CLASS_FIELDS if name in self.cells), None)
 
 
 def _scan_csv(root: Path) -> Listing:
@@ -133,7 +137,10 @@ def _scan_csv(root: Path) -> Listing:
         for number, image in enumerate(wanted):
             file, mine = rows.get(image.key, ("", []))
             location = Where(file, where.sequence, image.frame)
-            heads = _only_heads(mine, classes, findings, location)
+            are_heads = classes.heads_among(
+                (row.kind for row in mine), findings, location, "points"
+            )
+            heads = list(compress(mine, are_heads))
             part = _csv_heads(heads, location, findings, ledger)
             if heads and not len(part["x"]):
                 findings.add("heads-lost", location)
@@ -146,15 +153,6 @@ def _scan_csv(root: Path) -> Listing:
     with_classes = any(kind is not None for kind in kinds)
     found = classes if with_classes else None
     return Listing(list(images.values()), files, load, {"tool": "points"}, found)
-
-
-def _only_heads(
-    rows: list[_Row], classes: Classes, findings: Findings, location: Where
-) -> list[_Row]:
-    heads = [row for row in rows if row.kind is None or classes.are_heads(row.kind)]
-    if len(heads) < len(rows):
-        findings.add("other-class", location, detail=f"{len(rows) - len(heads)} points")
-    return heads
 
 
 def _csv_rows(path: Path) -> Iterable[_Row]:
@@ -203,8 +201,6 @@ def _csv_rows(path: Path) -> Iterable[_Row]:
         ) from error
 
 
-_FLAGS = {"": 0, "0": 0, "false": 0, "no": 0, "0.0": 0, "nan": 0}
-_FLAGS |= {"1": 1, "true": 1, "yes": 1, "1.0": 1}
 _WHOLE = re.compile(r"-?\d{1,19}")
 
 
@@ -215,7 +211,7 @@ def _csv_heads(rows: Sequence[_Row], where: Where, findings: Findings, ledger: L
     for row in rows:
         x, y, ignored = (row.cells.get(name, "") for name in ("x", "y", "ignored"))
         try:
-            values = float(x), float(y), _FLAGS[ignored.lower()]
+            values = float(x), float(y), FLAGS[ignored.lower()]
         except (ValueError, KeyError):
             location = Where(where.file, where.sequence, where.frame, field=f"line {row.line}")
             findings.add("bad-number", location, ", ".join([x, y, *([ignored] if ignored else [])]))

@@ -29,6 +29,7 @@ from gtahead.ingest.labelled import (
 )
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import ClassKey
+from gtahead.values import CLASS_FIELDS
 
 
 def _labels_file(split: str) -> str:
@@ -158,7 +159,6 @@ def _json_image(line: bytes, name: str, split: str | None, number: int) -> Label
 
 
 _NAMES = ("file", "frame_id", "file_name", "filename", "image", "image_path")
-_KINDS = ("labels", "label", "classes", "class", "categories", "category")
 
 
 def _kinds(row: dict[str, Any], count: int, location: Where) -> list[ClassKey] | None:
@@ -167,7 +167,7 @@ def _kinds(row: dict[str, Any], count: int, location: Where) -> list[ClassKey] |
     Raises:
         InputError: they aren't as many as points.
     """
-    found = next((row[key] for key in _KINDS if isinstance(row.get(key), list)), None)
+    found = next((row[key] for key in CLASS_FIELDS if isinstance(row.get(key), list)), None)
     if found is None:
         return None
     if len(found) != count or not all(isinstance(one, int | str) for one in found):
@@ -191,10 +191,7 @@ def _load_json(
         note_count(reported, len(lists[0][0]), findings, location)
         for (points, ids), ignored in zip(lists, (0, 1), strict=True):
             if kinds is not None and not ignored:
-                heads = np.array([classes.are_heads(kind) for kind in kinds], np.bool_)
-                if not heads.all():
-                    detail = f"{int((~heads).sum())} points"
-                    findings.add("other-class", location, detail=detail)
+                heads = classes.heads_among(kinds, findings, location, "points")
                 points, ids = points[heads], None if ids is None else ids[heads]  # noqa: PLW2901
             columns: Columns = {"x": points[:, 0], "y": points[:, 1]}
             columns["ignore"] = np.full(len(points), ignored)

@@ -32,6 +32,7 @@ from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import ClassKey
 from gtahead.ingest.split_lists import split_lists, splits_in_lists
 from gtahead.tables.canonical import CAPTURED
+from gtahead.values import FLAGS
 
 _OBJECT = RowFormat(
     "  <object>\n    <name>head</name>\n    <pose>Unspecified</pose>\n    <truncated>",
@@ -219,7 +220,10 @@ def _filename(data: bytes) -> str | None:
 
 def _named_in(path: Path, place: str, images: Mapping[str, str]) -> str | None:
     """Return the image that labels name, beside where it would be by their own name."""
-    name = _filename(path.read_bytes())
+    try:
+        name = _filename(path.read_bytes())
+    except OSError:
+        return None  # said where it's read
     beside = posixpath.join(posixpath.dirname(place), name or "")
     return beside if beside in images else None
 
@@ -343,7 +347,7 @@ def _heads(
             boxes.append([float(one[tag]) for tag in ("xmin", "ymin", "xmax", "ymax")])
         except (KeyError, ValueError) as error:
             raise ValueError(f"object {number}: its box can't be read ({error})") from error
-        ignored.append(int(one.get("difficult", "").lower() in ("1", "true")))
+        ignored.append(int(FLAGS.get(one.get("difficult", "").lower(), False)))
     if others:
         findings.add("other-class", location, detail=f"{others} objects")
     if reported is not None:

@@ -158,7 +158,7 @@ def _scan(root: Path) -> Listing:
     findings = Findings()
     stems = sorted({*layout.labels, *layout.images})
     listed = splits_in_lists(split_lists(root), stems, root, findings)
-    listed = listed or _yaml_splits(root, stems, findings)
+    listed = listed or _yaml_splits(root, layout, stems, findings)
     _note_unlabelled(layout, findings)
     for file, other in layout.twice.items():
         findings.add("duplicate-frame", Where(file), detail=f"as {other}")
@@ -195,10 +195,8 @@ def _scan(root: Path) -> Listing:
         if unknown:
             detail = f"class {unknown[0]}, {len(names)} names in {names_file}"
             findings.add("class-without-name", location, detail=detail)
-        heads = np.array([classes.are_heads(int(number)) for number in rows[:, 0]], np.bool_)
-        if not heads.all():
-            findings.add("other-class", location, detail=f"{int((~heads).sum())} boxes")
-            rows = rows[heads]
+        carried = rows[:, 0].astype(np.int64).tolist()
+        rows = rows[classes.heads_among(carried, findings, location, "boxes")]
         width, height = believed_size(root, image)
         scale = np.array([width, height])
         centre, sides = rows[:, 1:3] * scale, rows[:, 3:5] * scale
@@ -248,10 +246,26 @@ def _note_unlabelled(layout: _Layout, findings: Findings) -> None:
             findings.add("folder-without-labels", Where(home), detail=f"{count:,} images")
 
 
-def _yaml_splits(root: Path, stems: Sequence[str], findings: Findings) -> Mapping[str, str]:
-    """Read which folders or lists a YAML file gives as its splits."""
+def _homes(layout: _Layout) -> list[str]:
+    """Return folders in which files may say what labels mean: the root, and those above labels."""
+    homes: dict[str, None] = {"": None, "labels": None}
+    for file in layout.labels.values():
+        for folder in PurePosixPath(file).parents:
+            homes.setdefault("" if folder.as_posix() == "." else folder.as_posix())
+    return list(homes)
+
+
+def _yaml_files(root: Path, home: str) -> list[Path]:
+    return sorted([*(root / home).glob("*.yaml"), *(root / home).glob("*.yml")])
+
+
+def _yaml_splits(
+    root: Path, layout: _Layout, stems: Sequence[str], findings: Findings
+) -> Mapping[str, str]:
+    """Read which folders or lists YAML files give as their splits, relative to themselves."""
     found: dict[str, str] = {}
-    for path in sorted([*root.glob("*.yaml"), *root.glob("*.yml")]):
+    files = [(home, path) for home in _homes(layout) for path in _yaml_files(root, home)]
+    for home, path in files:
         document = _yaml(path, root)
         for word, split in SPLITS_BY_WORD.items():
             given = document.get(word) if isinstance(document, dict) else None
@@ -262,7 +276,8 @@ def _yaml_splits(root: Path, stems: Sequence[str], findings: Findings) -> Mappin
                     part for part in PurePosixPath(entry).parts if part not in (".", "..", "/")
                 ]
                 ends = ["/".join(parts[first:]) for first in range(len(parts))]
-                there = next((end for end in ends if (root / end).exists()), None)
+                places = [posixpath.join(base, end) for base in (home, "") for end in ends]
+                there = next((place for place in places if (root / place).exists()), None)
                 if there is None:
                     continue  # `test:` of many files names what isn't part of the download
                 if there.endswith(".txt"):
@@ -275,7 +290,7 @@ def _yaml_splits(root: Path, stems: Sequence[str], findings: Findings) -> Mappin
                     if found.setdefault(stem, split) != split:
                         raise InputError(
                             "the file gives an image to two splits",
-                            where=Where(path.name, field=word),
+                            where=Where(path.relative_to(root).as_posix(), field=word),
                             value=stem,
                             remedy="give each split images of its own, or leave one out",
                         )
@@ -288,13 +303,9 @@ def _class_names(root: Path, layout: _Layout) -> tuple[str, dict[ClassKey, str]]
     Raises:
         InputError: a file can't be read, or two of them say different things.
     """
-    homes: dict[str, None] = {"": None, "labels": None}
-    for file in layout.labels.values():
-        for folder in PurePosixPath(file).parents:
-            homes.setdefault("" if folder.as_posix() == "." else folder.as_posix())
     found: dict[str, dict[ClassKey, str]] = {}
-    for home in homes:
-        for path in sorted([*(root / home).glob("*.yaml"), *(root / home).glob("*.yml")]):
+    for home in _homes(layout):
+        for path in _yaml_files(root, home):
             if names := _yaml_names(path, root):
                 found[path.relative_to(root).as_posix()] = names
         lists = [root / home / name for name in _NOT_LABELS]

@@ -11,6 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from gtahead.arrays import Booleans
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.ingest.model import ClassKey
@@ -42,6 +45,22 @@ class Classes:
     def are_heads(self, key: ClassKey) -> bool:
         """Return whether objects that carry this are heads."""
         return self.heads is None or key in self.heads
+
+    def heads_among(
+        self, keys: Iterable[ClassKey | None], findings: Findings, location: Where, what: str
+    ) -> Booleans:
+        """Return which of a frame's objects are heads, (N,), and note how many aren't.
+
+        Args:
+            keys: what each object carries; one that carries None, nothing, is a head.
+            findings: takes the number of the others.
+            location: of the frame.
+            what: objects are called in that finding, as `boxes`.
+        """
+        heads = np.array([key is None or self.are_heads(key) for key in keys], np.bool_)
+        if not heads.all():
+            findings.add("other-class", location, detail=f"{int((~heads).sum())} {what}")
+        return heads
 
     def name_of(self, key: ClassKey) -> str:
         """Return a class's name, in lower case; that of a number without one is the number."""

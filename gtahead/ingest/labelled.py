@@ -14,6 +14,7 @@ from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.ingest.classes import Classes
 from gtahead.ingest.rows import as_number
+from gtahead.values import is_number
 
 
 @dataclass(frozen=True)
@@ -144,13 +145,9 @@ def rows_in_json(values: object, widths: Sequence[int]) -> Floats:
         raise ValueError(f"not a list of rows of {words} numbers")
     for position, row in enumerate(values):
         lengths = {len(values[0]) if isinstance(values[0], list) else -1} & set(widths)
-        if not isinstance(row, list) or len(row) not in lengths or not all(map(_is_number, row)):
+        if not isinstance(row, list) or len(row) not in lengths or not all(map(is_number, row)):
             raise ValueError(f"row {position} isn't {words} numbers: {str(row)[:60]}")
     return np.array(values, np.float64).reshape(-1, len(values[0]) if values else widths[0])
-
-
-def _is_number(value: object) -> bool:
-    return type(value) is float or (type(value) is int and abs(value) < 2**1000)
 
 
 @dataclass

@@ -19,10 +19,11 @@ from typing import Any
 from gtahead import schemas, storage
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
-from gtahead.predictions.rows import Rows, is_number, quoted
+from gtahead.predictions.rows import Rows, quoted
 from gtahead.predictions.table import Predictions
 from gtahead.predictions.text import read_mot_folder, read_text
 from gtahead.tables import records
+from gtahead.values import is_number
 
 FORMAT = "gtahead-predictions"
 

@@ -12,6 +12,7 @@ from gtahead.arrays import Booleans, Floats, Ragged
 from gtahead.errors import Where
 from gtahead.findings import Findings
 from gtahead.predictions.table import ImageKey, Predictions
+from gtahead.values import is_number
 
 MAX_PX = 1e9
 """From the image: what lies beyond is no coordinate."""
@@ -87,7 +88,7 @@ class Rows:
         """Read a count; NaN where it's none."""
         if value is None:
             return np.nan
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if not is_number(value):
             self.note(location, value, "not a number")
             return np.nan
         if not 0 <= value < 1e12:  # not of NaN either
@@ -171,11 +172,6 @@ class Rows:
             sha256=digest,
             **more,
         )
-
-
-def is_number(value: object) -> bool:
-    """Return whether a value is a number that a float can hold."""
-    return type(value) is float or (type(value) is int and abs(value) < 2**1000)
 
 
 def quoted(value: object) -> str:

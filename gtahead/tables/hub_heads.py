@@ -12,12 +12,7 @@ from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.tables.arrow import to_numpy
 from gtahead.tables.canonical import NO_ID
-
-CLASS_COLUMNS = (
-    *("category", "categories", "label", "labels", "class", "classes", "class_label", "name"),
-    *("names", "category_id", "label_id", "class_id", "class_name", "type", "object_class"),
-)
-"""Names under which tables of the hub keep the class of an object."""
+from gtahead.values import CLASS_FIELDS
 
 
 def _is_list(kind: Any) -> bool:  # noqa: ANN401 - an Arrow type
@@ -94,7 +89,7 @@ def _values(items: Any, name: str, where: Where) -> Any:  # noqa: ANN401 - Arrow
             raise _no_numbers(f"not lists of {width} numbers", kind, where)
         return to_numpy(items.flatten()).astype(np.float64).reshape(-1, width)
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    if name in CLASS_COLUMNS or (is_text and name not in _NUMBERS):
+    if name in CLASS_FIELDS or (is_text and name not in _NUMBERS):
         return np.array(items.to_pylist(), object)
     if pa.types.is_boolean(kind):
         return to_numpy(items.cast(pa.int8()), -1)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from helpers import image
+from helpers import image, put
 from PIL import Image
 from pyarrow import parquet
 
@@ -69,15 +69,6 @@ def test_every_input_has_its_outcome() -> None:
 
 
 SIZE = (200, 100)
-
-
-def put(root: Path, files: dict[str, str | bytes]) -> Path:
-    """Write files below a folder; return it."""
-    for name, content in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return root
 
 
 def jpeg(seed: int = 1) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import image
+from helpers import image, put
 
 import gtahead
 from gtahead import Dataset, GtaheadError
@@ -15,14 +15,6 @@ from gtahead import Dataset, GtaheadError
 SIZE = (200, 100)
 HEAD = "0 0.5 0.5 0.1 0.2\n"
 NAMES = {"data.yaml": "names: [head]\n"}
-
-
-def put(root: Path, files: dict[str, str | bytes]) -> Path:
-    for name, content in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return root
 
 
 def jpeg(seed: int = 1) -> bytes:
@@ -273,15 +265,17 @@ def test_names_beside_nested_labels_and_names_that_differ_in_case(tmp_path: Path
         read(tmp_path / "raw")
 
 
-def test_splits_that_a_yaml_file_gives(tmp_path: Path) -> None:
-    files: dict[str, str | bytes] = {
-        "data.yaml": "path: ../x\ntrain: one/images\nval: [two/images]\ntest:\nnames: [head]\n"
-    }
+@pytest.mark.parametrize("home", ["", "mine/"])
+def test_splits_that_a_yaml_file_gives(tmp_path: Path, home: str) -> None:
+    yaml = "path: ../x\ntrain: one/images\nval: [two/images]\ntest:\nnames: [head]\n"
+    files: dict[str, str | bytes] = {f"{home}data.yaml": yaml}
     for number, name in enumerate(("one", "two")):
-        files |= {f"{name}/images/a.jpg": jpeg(number), f"{name}/labels/a.txt": HEAD}
-    assert splits(read(put(tmp_path / "raw", files))[0]) == {
-        "one/a": "train",
-        "two/a": "validation",
+        files |= {f"{home}{name}/images/a.jpg": jpeg(number)}
+        files |= {f"{home}{name}/labels/a.txt": HEAD}
+    found = splits(read(put(tmp_path / "raw", files))[0])
+    assert {frame.split("/")[-2][-3:]: split for frame, split in found.items()} == {
+        "one": "train",
+        "two": "validation",
     }
 
 
@@ -487,3 +481,11 @@ def test_a_project_called_heads_is_no_class(tmp_path: Path) -> None:
     frames, found = read(put(tmp_path / "raw", files | {"a.jpg": jpeg()}))
     assert [len(points) for _, points in frames.values()] == [1]
     assert found == {"class-taken-as-head": 1}
+
+
+@pytest.mark.parametrize("large", [2**63, 10**30])
+def test_an_id_of_mot_that_is_larger_than_64_bits_is_refused(tmp_path: Path, large: int) -> None:
+    rows = f"1,{2**63 - 1},10,10,5,5,1,1,1\n1,{large},50,10,5,5,1,1,1\n"
+    raw = put(tmp_path / "raw", {"s/img1/000001.jpg": jpeg(), "s/gt/gt.txt": rows})
+    with pytest.raises(GtaheadError, match=r"line 2.*64 bits"):
+        read(raw)

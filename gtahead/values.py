@@ -1,0 +1,20 @@
+"""Values in other people's files: numbers, flags as text, and the fields that name a class."""
+
+from __future__ import annotations
+
+from typing import TypeGuard
+
+FLAGS = {"": False, "0": False, "0.0": False, "false": False, "no": False, "nan": False}
+FLAGS |= {"1": True, "1.0": True, "true": True, "yes": True}
+"""What a flag as text means, in lower case."""
+
+CLASS_FIELDS = (
+    *("category", "categories", "label", "labels", "class", "classes", "class_label", "name"),
+    *("names", "category_id", "label_id", "class_id", "class_name", "type", "object_class"),
+)
+"""Names of the field, or column, in which files keep the class of an object."""
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a number that a float can hold; a truth value is none."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**1000)
