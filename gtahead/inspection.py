@@ -13,6 +13,7 @@ from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset, read_manifest
 from gtahead.errors import REBUILD, InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.ingest.model import BrokenSequence
+from gtahead.origins import origin_of
 from gtahead.readers import choose_reader
 from gtahead.urls import resolve_urls
 
@@ -65,7 +66,7 @@ def _of_dataset(folder: Path) -> dict[str, Any]:
             remedy=REBUILD,
         )
     Dataset.open(folder)  # says what is wrong with the table of frames
-    keys = ("simulated", "policy", "visibility", "options", "splits", "statistics", "fingerprint")
+    keys = ("origin", "policy", "visibility", "options", "splits", "statistics", "fingerprint")
     details = {key: document[key] for key in keys}
     files = [folder / name for name in document["tables"]]
     details["table_bytes"] = sum(file.stat().st_size for file in files if file.is_file())
@@ -101,7 +102,7 @@ def _of_capture(folder: Path) -> dict[str, Any]:
     reader, reason = choose_reader(folder)
     findings = Findings()
     rows, sizes = [], Counter[str]()
-    simulated = False
+    origins = set()
     for source in reader.list_sequences(Path(os.path.realpath(folder)), findings):
         ledger = Ledger()
         try:
@@ -110,7 +111,7 @@ def _of_capture(folder: Path) -> dict[str, Any]:
             rows.append({"sequence": source.name, "readable": False})
             continue
         sizes.update(f"{width}x{height}" for width, height in sequence.sizes_wh)
-        simulated |= sequence.simulated
+        origins.add(sequence.origin or reader.origin)
         rows.append(
             {
                 "sequence": source.name,
@@ -127,7 +128,7 @@ def _of_capture(folder: Path) -> dict[str, Any]:
     return {
         "reader": reader.name,
         "reason": reason,
-        "simulated": simulated,
+        "origin": origin_of(origins),
         "statistics": {
             "sequences": len(rows),
             "frames": sum(row["frames"] for row in readable),

@@ -17,6 +17,7 @@ FLOORS = {
     "compiling": 0,
     "errors": 0,
     "density": 1,
+    "origins": 1,
     "plugins": 1,
     "detectors": 2,
     "findings": 1,
@@ -169,7 +170,8 @@ def test_what_the_package_shows() -> None:
             "(raw: 'str | Path', out: 'str | Path' = 'dataset', *, reader: 'str' = 'auto', "
             "boxes: 'str' = 'auto', sigma: 'str' = 'box', count_policy: 'str' = 'visible', "
             "images: 'str' = 'link', every: 'int' = 1, head_class: 'str | None' = None, "
-            "labels_orientation: 'str | None' = None, workers: 'int | None' = None, "
+            "labels_orientation: 'str | None' = None, origin: 'str | None' = None, "
+            "workers: 'int | None' = None, "
             "scheduler: 'str | None' = None, "
             "strict: 'bool' = False, fresh: 'bool' = False, "
             "on_progress: 'Progress | None' = None) -> 'BuildReport'"
@@ -216,7 +218,8 @@ def test_what_the_package_shows() -> None:
             "creator: 'str', name: 'str | None' = None, version: 'str' = '1.0.0', "
             "licence: 'str | None' = None, licence_file: 'str | Path | None' = None, "
             "date: 'str | None' = None, contact: 'str | None' = None, changes: 'str | None' = None, "
-            "images: 'str | None' = None, i_have_rights: 'bool' = False, overwrite: 'bool' = False, "
+            "images: 'str | None' = None, i_have_rights: 'bool' = False, "
+            "annotators: 'str | None' = None, overwrite: 'bool' = False, "
             "workers: 'int | None' = None, scheduler: 'str | None' = None, "
             "on_progress: 'Progress | None' = None) -> 'Release'"
         ),

@@ -62,7 +62,7 @@ class BuildReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as one JSON object."""
-        keys = ("simulated", "policy", "splits", "statistics", "fingerprint", "fingerprints")
+        keys = ("origin", "policy", "splits", "statistics", "fingerprint", "fingerprints")
         return {
             "out": str(self.out),
             "reader": self.reader,
@@ -94,6 +94,7 @@ def build(
     every: int = 1,
     head_class: str | None = None,
     labels_orientation: str | None = None,
+    origin: str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     strict: bool = False,
@@ -115,6 +116,8 @@ def build(
             several.
         labels_orientation: `upright` or `stored`: what other people's labels are of where an image
             has an orientation tag; by default what is usual in their format.
+        origin: where the images come from, `game`, `simulated`, `photographs` or `unknown`; by
+            default what the captures say, or what is usual of their kind.
         workers: processes; None for one per core, up to 4.
         scheduler: address of a Dask scheduler, instead of processes of this machine.
         strict: stop, with no dataset, where anything would be set aside.
@@ -135,7 +138,7 @@ def build(
     kind = kind.with_options(labels)
     root, target = Path(os.path.realpath(raw)), Path(out)
     rules = BoxRule.parse(boxes), CountPolicy.parse(count_policy), SigmaRule.parse(sigma)
-    options = BuildOptions(kind.name, *rules, images, every, labels)
+    options = BuildOptions(kind.name, *rules, images, every, labels, origin)
     report = BuildReport(target, kind.name, reason)
     listed = Findings()
     storage.refuse_overlap(target, root, "the dataset and the captures")

@@ -41,6 +41,7 @@ from gtahead.dataset.fingerprints import KINDS, combined
 from gtahead.dataset.manifest import FORMAT, VERSION
 from gtahead.errors import Where
 from gtahead.findings import Findings, Ledger
+from gtahead.origins import origin_of
 from gtahead.storage import crash_point
 from gtahead.tables import canonical
 
@@ -118,7 +119,7 @@ def finish(
         "version": VERSION,
         "gtahead": __version__,
         "libraries": _versions(),
-        "simulated": any(records[name].simulated for name in kept),
+        "origin": origin_of(records[name].origin for name in kept),
         "options": options.as_dict(),
         "policy": str(options.policy),
         "visibility": _visibility(records[name] for name in kept),

@@ -10,6 +10,7 @@ from gtahead.annotation import BoxRule, SigmaRule
 from gtahead.dataset import CountPolicy
 from gtahead.errors import UsageError
 from gtahead.ingest.model import LabelOptions
+from gtahead.origins import check_origin
 
 IMAGES = ("link", "copy", "none")
 
@@ -26,6 +27,7 @@ class BuildOptions:
         images: link, copy or none.
         every: keep every n-th frame of a sequence, from the first.
         labels: how other people's labels are taken.
+        origin: where the images come from, in place of what their reader says.
     """
 
     reader: str
@@ -35,12 +37,14 @@ class BuildOptions:
     images: str = "link"
     every: int = 1
     labels: LabelOptions = field(default_factory=LabelOptions)
+    origin: str | None = None
 
     def __post_init__(self) -> None:
         if self.images not in IMAGES:
             raise UsageError(
                 "unknown value of --images", value=self.images, remedy="link, copy, none"
             )
+        check_origin(self.origin)
         if self.every < 1 or self.every % 1:
             raise UsageError("--every must be a whole number from 1 on", value=self.every)
 
@@ -54,6 +58,7 @@ class BuildOptions:
             "images": "none" if self.images == "none" else "kept",
             "every": self.every,
             **self.labels.as_dict(),
+            **({} if self.origin is None else {"origin": self.origin}),
             "gtahead": __version__,
         }
 

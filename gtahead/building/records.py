@@ -30,7 +30,7 @@ class SequenceRecord:
     sequence: str
     inputs: str
     kept: bool = False
-    simulated: bool = False
+    origin: str = "unknown"
     about: dict[str, Any] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     findings: Findings = field(default_factory=Findings)

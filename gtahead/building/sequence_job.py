@@ -224,7 +224,8 @@ def _label(
     for name in ("heads.parquet", "frames.parquet"):
         storage.sync_file(part / name)
     record.kept = True
-    record.simulated = captured.simulated
+    kind = READERS[task.source.reader]
+    record.origin = task.options.origin or captured.origin or kind.origin
     record.about = captured.about
     record.split = captured.split
     record.digests = sequence_digests(rows, heads)

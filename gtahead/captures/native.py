@@ -24,6 +24,7 @@ from gtahead.ingest.model import (
 )
 from gtahead.ingest.names import can_name_a_sequence, frame_name
 from gtahead.ingest.rows import HeadRows, frames_around, frames_within, note_gaps, settle_heads
+from gtahead.origins import origin_in
 from gtahead.tables.csv import Kind, TableRead, cell_texts, read_csv, read_parquet, write_csv
 from gtahead.tables.splits import SPLITS_BY_WORD
 
@@ -239,7 +240,7 @@ def _read_frames(
         hour=document.get("hour"),
         location=document.get("location"),
         split=SPLITS_BY_WORD.get(document.get("split") or ""),
-        simulated=document.get("simulated", False),
+        origin=origin_in(document),
         about=about | ({"extra": extra} if extra else {}),
     )
 

@@ -18,6 +18,7 @@ from gtahead.cli.common import (
     splits_table,
     working_options,
 )
+from gtahead.origins import ORIGINS
 
 
 @click.command("build")
@@ -71,6 +72,11 @@ from gtahead.cli.common import (
     "--every", type=click.IntRange(1), default=1, metavar="N", help="Keep every N-th frame."
 )
 @label_options
+@click.option(
+    "--origin",
+    type=click.Choice(list(ORIGINS)),
+    help="Where the images come from; cards, splits and boxes follow it.  [default: by KIND]",
+)
 @click.option("--strict", is_flag=True, help="Stop with exit 1 if anything would be set aside.")
 @click.option("--fresh", is_flag=True, help="Discard what gtahead made at --out and build anew.")
 @working_options
@@ -104,8 +110,8 @@ def _summary(report: Any) -> None:
     statistics = document["statistics"]
     heads = statistics["heads"]
     echo(f"{report.out}: a dataset made from {report.reader} ({report.reason})")
-    if document["simulated"]:
-        echo("  simulated: none of its images and heads come from a game")
+    unknown = "; --origin says where the images come from" * (document["origin"] == "unknown")
+    echo(f"  origin: {document['origin']}{unknown}")
     echo(f"  {report.built} sequences built now, {report.reused} there before")
     echo(ledger_table(document["ledger"]))
     echo(

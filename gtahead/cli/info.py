@@ -30,7 +30,7 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
 
     statistics = details["statistics"]
     heads, spread = statistics["heads"], statistics["heads_per_frame"]
-    echo(f"{path}: a gtahead dataset" + (", simulated" if details["simulated"] else ""))
+    echo(f"{path}: a gtahead dataset, origin {details['origin']}")
     facts = [
         ["sequences", f"{statistics['sequences']:,}"],
         [
@@ -85,10 +85,9 @@ def _print_capture(path: str, details: Mapping[str, Any]) -> None:
     from gtahead.inspection import sizes_in_words
 
     statistics = details["statistics"]
-    simulated = ", simulated" if details["simulated"] else ""
     reader = details["reader"]
     kind = f"a {reader} capture" if reader in CAPTURES else f"a dataset in the format {reader}"
-    echo(f"{path}: {kind}{simulated} ({details['reason']})")
+    echo(f"{path}: {kind}, origin {details['origin']} ({details['reason']})")
     sizes = sizes_in_words(statistics["sizes"])
     echo(
         f"  {statistics['sequences']:,} sequences, {statistics['frames']:,} frames, "

@@ -68,6 +68,12 @@ def command() -> None:
     help="Declare that you may redistribute these images; the manifest records it.",
 )
 @click.option(
+    "--annotators",
+    metavar="WORD",
+    help="Who made the labels: expert-generated, crowdsourced, machine-generated, found, other.  "
+    "[default: machine-generated where all images are rendered]",
+)
+@click.option(
     "--overwrite", is_flag=True, help="Replace a release at --out; its card's edits stay."
 )
 @working_options
@@ -78,7 +84,7 @@ def stage_command(dataset: str, out: str, **options: Any) -> int:
     that was stopped leaves nothing; the same dataset and options give the same bytes.
 
     Exit 0: staged. 1: no dataset, or something else at --out. 2: a missing option, or
-    images of a game without --i-have-rights. 4: disk.
+    images that gtahead didn't simulate without --i-have-rights. 4: disk.
     """  # noqa: D415
     from gtahead.publishing.staging import stage
 

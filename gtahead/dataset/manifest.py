@@ -37,9 +37,9 @@ class Manifest:
         return str(self.document["policy"])
 
     @property
-    def simulated(self) -> bool:
-        """Whether any sequence was simulated."""
-        return bool(self.document["simulated"])
+    def origin(self) -> str:
+        """Where the images come from: game, simulated, photographs, mixed or unknown."""
+        return str(self.document["origin"])
 
     @property
     def sequences(self) -> list[str]:

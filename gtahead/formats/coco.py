@@ -125,7 +125,7 @@ def about_export(summary: Summary) -> dict[str, Any]:
     document = summary.manifest
     return {
         "description": "Heads, exported by gtahead",
-        "simulated": document["simulated"],
+        "origin": document["origin"],
         "count_policy": document["policy"],
         "visibility": document["visibility"],
         "fingerprint": document["fingerprint"],

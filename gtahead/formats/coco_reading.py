@@ -21,6 +21,7 @@ from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import ClassKey, Reader
 from gtahead.ingest.names import is_safe_name
+from gtahead.origins import origin_in
 from gtahead.tables.canonical import CAPTURED, NO_ID
 
 SNIFFED = 65_536
@@ -182,8 +183,10 @@ def _scan(root: Path, files: list[Path]) -> Listing:
     ) -> HeadsRead:
         return _load(loaded(classes.heads), wanted, findings, ledger, where)
 
-    about = {"tool": "COCO", "simulated": any(c.info.get("simulated") is True for c in cocos)}
-    return Listing(images, files, load, about, classes)
+    origins = {origin_in(coco.info) for coco in cocos}
+    listing = Listing(images, files, load, {"tool": "COCO"}, classes)
+    listing.origin = origins.pop() if len(origins) == 1 else None
+    return listing
 
 
 def _check_ids(coco: CocoFile, file: str) -> None:

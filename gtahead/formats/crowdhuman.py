@@ -157,5 +157,5 @@ CROWDHUMAN = Format(
     finish=join_each_split(_labels_file),
     image=_image,
     boxed=True,
-    reader=reader_of("crowdhuman", "CrowdHuman (*.odgt)", _recognise, _scan),
+    reader=reader_of("crowdhuman", "CrowdHuman (*.odgt)", _recognise, _scan, origin="photographs"),
 )

@@ -43,6 +43,7 @@ from gtahead.formats.export_checks import (
     survey_losses,
 )
 from gtahead.ingest.exports import INDEX, MARKER
+from gtahead.origins import origins_in
 from gtahead.parallel.pool import run_all
 from gtahead.storage import crash_point
 from gtahead.urls import resolve_urls
@@ -390,7 +391,7 @@ def _mark(job: _Job, report: ExportReport, part: Path) -> None:
             "version": 1,
             "name": kind.name,
             "gtahead": __version__,
-            "simulated": document["simulated"],
+            **origins_in(document),
             "count_policy": document["policy"],
             "fingerprints": {
                 name: {split: values[split] for split in job.splits}

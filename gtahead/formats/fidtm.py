@@ -64,5 +64,5 @@ FIDTM = Format(
     write=_write,
     finish=join_each_split(_labels_file),
     image=_image,
-    reader=reader_of("fidtm", "FIDTM (*_gt.txt)", _recognise, _scan),
+    reader=reader_of("fidtm", "FIDTM (*_gt.txt)", _recognise, _scan, origin="photographs"),
 )

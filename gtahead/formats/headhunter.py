@@ -100,5 +100,7 @@ HEADHUNTER = Format(
     finish=join_each_split(_labels_file),
     image=nested_image,
     boxed=True,
-    reader=reader_of("headhunter", "HeadHunter (*.txt with # lines)", _recognise, _scan),
+    reader=reader_of(
+        "headhunter", "HeadHunter (*.txt with # lines)", _recognise, _scan, origin="photographs"
+    ),
 )

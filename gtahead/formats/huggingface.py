@@ -21,6 +21,7 @@ from gtahead.formats.batches import require_image
 from gtahead.formats.hub_reading import recognise_shards, scan_shards, unpack
 from gtahead.ingest.exports import TRIPLES
 from gtahead.ingest.labelled_reader import reader_of
+from gtahead.origins import RENDERED, in_words, origins_of, sentences
 from gtahead.tables.hub import GROUP_ROWS, HubWriter, ImageGroup, features
 
 
@@ -199,16 +200,18 @@ def card(summary: Summary) -> str:
     """Write the card: what `load_dataset` needs to know, and what a reader should."""
     splits = list(summary.splits)
     document = summary.manifest
+    origins = origins_of(document)
+    rendered = RENDERED.issuperset(origins)
     header = {
-        "annotations_creators": ["machine-generated"],
+        **({"annotations_creators": ["machine-generated"]} if rendered else {}),
         "size_categories": [size_category(sum(summary.splits.values()))],
         "task_categories": ["object-detection"],
-        "tags": ["synthetic", "crowd-counting", "head-detection", "gtahead"],
+        "tags": [*["synthetic"] * rendered, "crowd-counting", "head-detection", "gtahead"],
         **configurations(splits, images=summary.options.images != "none"),
     }
-    simulated = "Drawn by gtahead's simulator: no image or head comes from a game.\n\n"
     body = _BODY.format(
-        simulated=simulated * bool(document["simulated"]),
+        images=in_words(origins),
+        people=" ".join(sentences(origins, "people")),
         policy=document["policy"],
         fingerprint=document["fingerprint"],
         split=splits[0],
@@ -220,7 +223,9 @@ def card(summary: Summary) -> str:
 _BODY = """\
 # Heads in crowds
 
-{simulated}Exported by gtahead from the dataset `{fingerprint}`; count policy `{policy}`.
+Frames {images}. {people}
+
+Exported by gtahead from the dataset `{fingerprint}`; count policy `{policy}`.
 
 ```python
 from datasets import load_dataset

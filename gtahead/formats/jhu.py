@@ -117,5 +117,5 @@ JHU = Format(
     write=_write,
     finish=join_each_split(_images_file),
     image=_image,
-    reader=reader_of("jhu", "JHU-Crowd++ (gt/*.txt)", _recognise, _scan),
+    reader=reader_of("jhu", "JHU-Crowd++ (gt/*.txt)", _recognise, _scan, origin="photographs"),
 )

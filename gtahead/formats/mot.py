@@ -337,5 +337,5 @@ MOT = Format(
     finish=_finish,
     image=_image,
     boxed=True,
-    reader=reader_of("mot", "MOT (gt/gt.txt)", _recognise, _scan),
+    reader=reader_of("mot", "MOT (gt/gt.txt)", _recognise, _scan, video=True),
 )

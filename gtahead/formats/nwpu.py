@@ -184,5 +184,7 @@ NWPU = Format(
     write=_write,
     finish=join_each_split(_names_file, _points_file),
     image=_image,
-    reader=reader_of("nwpu", "NWPU-Crowd (jsons/, or *_gt_loc.txt)", _recognise, _scan),
+    reader=reader_of(
+        "nwpu", "NWPU-Crowd (jsons/, or *_gt_loc.txt)", _recognise, _scan, origin="photographs"
+    ),
 )

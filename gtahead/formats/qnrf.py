@@ -70,5 +70,5 @@ QNRF = Format(
     checked_with="scipy",
     write=_write,
     image=_image,
-    reader=reader_of("qnrf", "UCF-QNRF (*_ann.mat)", _recognise, _scan),
+    reader=reader_of("qnrf", "UCF-QNRF (*_ann.mat)", _recognise, _scan, origin="photographs"),
 )

@@ -95,5 +95,11 @@ SHANGHAITECH = Format(
     checked_with="scipy",
     write=_write,
     image=_image,
-    reader=reader_of("shanghaitech", "ShanghaiTech (ground-truth/GT_*.mat)", _recognise, _scan),
+    reader=reader_of(
+        "shanghaitech",
+        "ShanghaiTech (ground-truth/GT_*.mat)",
+        _recognise,
+        _scan,
+        origin="photographs",
+    ),
 )

@@ -160,6 +160,8 @@ class Listing:
         load: reads the heads of some images.
         about: tool, licence.
         findings: of the whole dataset.
+        origin: where the images come from, if the files say it.
+        origins: of single sequences, likewise.
         classes: of the objects, where the format has any; `load` leaves out those that aren't
             heads.
     """
@@ -170,6 +172,8 @@ class Listing:
     about: dict[str, Any] = field(default_factory=dict)
     classes: Classes | None = None
     findings: Findings = field(default_factory=Findings)
+    origin: str | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def by_sequence(self) -> dict[str, list[LabelledImage]]:

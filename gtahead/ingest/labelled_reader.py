@@ -45,6 +45,7 @@ from gtahead.ingest.model import (
 )
 from gtahead.ingest.names import can_name_a_sequence, is_safe_name
 from gtahead.ingest.rows import HeadRows, as_number, settle_heads
+from gtahead.origins import origin_in
 
 
 def reader_of(
@@ -55,6 +56,8 @@ def reader_of(
     unpack: Callable[[Path, CapturedFrame], bytes] | None = None,
     *,
     upright: bool = False,
+    origin: str = "unknown",
+    video: bool = False,
 ) -> Reader:
     """Make a reader for a format.
 
@@ -64,6 +67,8 @@ def reader_of(
         recognise: why a folder is one; None where it isn't.
         scan: lists a folder. Called once per process for all its sequences.
         unpack: gives an image that lies inside another file.
+        origin: where images in this format come from, unless they say otherwise.
+        video: whether frames of a sequence follow one another in time.
         upright: whether the tools that write it show images upright, and label what they show.
     """
 
@@ -75,8 +80,9 @@ def reader_of(
         listing.images = with_images_found(root, listing.images, listing.findings)
         listing.images = _with_splits(root, listing.images)
         listing.images = _named_apart(listing.images)
-        if marker_of(root).get("simulated") is True:
-            listing.about["simulated"] = True
+        marker = marker_of(root)
+        listing.origin = origin_in(marker) or listing.origin
+        listing.origins = marker.get("origins", {})
         return listing, listing.by_sequence
 
     def recognised(root: Path) -> str | None:
@@ -103,7 +109,9 @@ def reader_of(
                     findings.add("bad-name", Where(sequence=sequence))
             return sources
 
-        return Reader(name, title, recognised, list_sequences, read, inputs, unpack, made)
+        return Reader(
+            name, title, recognised, list_sequences, read, inputs, unpack, made, origin, video
+        )
 
     def read(source: SequenceSource, findings: Findings, ledger: Ledger) -> CapturedSequence:
         try:
@@ -316,8 +324,8 @@ def _captured(
         fps=as_number(first.get("fps")),
         location=_text(first.get("location")),
         split=source.split,
-        simulated=bool(listing.about.get("simulated")),
-        about={name: value for name, value in listing.about.items() if name != "simulated"},
+        origin=listing.origins.get(source.name, listing.origin),
+        about=dict(listing.about),
         lost_frames=rows.lost_frames,
         guessed_sizes=guessed,
     )

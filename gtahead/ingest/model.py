@@ -16,6 +16,7 @@ from gtahead.errors import UsageError, Where
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.geometry import Camera
 from gtahead.images.reading import ImageError
+from gtahead.origins import origin_in
 
 ClassKey = int | str
 """What an object carries to say its class: a number, or the name itself."""
@@ -160,6 +161,7 @@ class CapturedSequence:
         images: False where the sequence consists of labels alone.
         lost_frames: indices of frames in which heads were lost to a fault: where none is left, the
             frame isn't empty but unknown.
+        origin: where its images come from, if the sequence itself says so.
         guessed_sizes: indices of frames whose size was guessed from where their heads are.
     """
 
@@ -173,7 +175,7 @@ class CapturedSequence:
     hour: float | None = None
     location: str | None = None
     split: str | None = None
-    simulated: bool = False
+    origin: str | None = None
     about: dict[str, Any] = field(default_factory=dict)
     lost_frames: set[int] = field(default_factory=set)
     guessed_sizes: set[int] = field(default_factory=set)
@@ -201,6 +203,9 @@ class Reader:
         inputs: the files of a sequence that decide about its labels, and those that hold images.
         unpack: given the root and a frame with a `row`, the bytes of its image.
         configure: the same reader with other options; None where labels leave no question.
+        origin: where images of this kind come from, unless a sequence says otherwise.
+        video: whether a sequence's frames follow one another in time, so that splits keep them
+            together.
     """
 
     name: str
@@ -211,6 +216,8 @@ class Reader:
     inputs: Callable[[SequenceSource], tuple[list[Path], list[Path]]]
     unpack: Callable[[Path, CapturedFrame], bytes] | None = None
     configure: Callable[[LabelOptions], Reader] | None = None
+    origin: str = "game"
+    video: bool = True
 
     def with_options(self, options: LabelOptions) -> Reader:
         """Return this reader, taking labels by these options.
@@ -264,6 +271,6 @@ def simulation_of(folder: Path) -> dict[str, Any]:
 def mark_simulated(sequence: CapturedSequence, folder: Path) -> None:
     """Mark a sequence as simulated if its folder says so."""
     document = simulation_of(folder)
-    sequence.simulated = bool(document)
+    sequence.origin = origin_in(document)
     kept = ("tool", "licence", "seed")
     sequence.about |= {name: document[name] for name in kept if name in document}

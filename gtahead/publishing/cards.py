@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from gtahead.dataset import DENSITY_LEVELS, SPLITS
 from gtahead.errors import InputError, Where
 from gtahead.formats.huggingface import configurations, size_category, yaml_text
 from gtahead.inspection import sizes_in_words
+from gtahead.origins import RENDERED, in_words, origins_of, sentences
 from gtahead.publishing.facts import LICENCES, OTHER, PLACEHOLDERS, Facts
 from gtahead.publishing.releases import CARD, HASHES, Release
 from gtahead.templates import environment
@@ -256,19 +257,39 @@ def _yaml(release: Release) -> str:
     """Write what the hub and `datasets` need to know."""
     facts = release.facts
     statistics = release.manifest.document["statistics"]
+    origins = origins_of(release.manifest.document)
     document: dict[str, Any] = {"pretty_name": facts.name, "license": facts.licence}
     if facts.licence == OTHER:
         document["license_name"] = f"{_slug(facts.name)}-licence"
         document["license_link"] = "LICENSE"
     document |= {
-        "annotations_creators": ["machine-generated"],
+        "annotations_creators": [facts.annotators],
         "source_datasets": ["original"],
         "size_categories": [size_category(statistics["frames"])],
         "task_categories": ["object-detection"],
-        "tags": ["synthetic", "crowd-counting", "head-detection", "image", "gtahead"],
+        "tags": [
+            *(["synthetic"] if RENDERED.issuperset(origins) else []),
+            *("crowd-counting", "head-detection", "image", "gtahead"),
+        ],
     }
     splits = [name for name in SPLITS if statistics["splits"][name]["frames"]]
     return yaml_text(document | configurations(splits, images=facts.images == "original"))
+
+
+def splits_in_words(splits: Mapping[str, Any]) -> str:
+    """Return how a manifest's splits were made."""
+    unit = (
+        "Splits are made by sequence, never by frame; sequences of one location or one camera "
+        "stay together."
+        if splits["unit"] == "sequence"
+        else "Splits are made by image; images that are equal or nearly equal are in one split."
+    )
+    if splits["how"] == "given":
+        return f"{unit} They are the source's own."
+    return (
+        f"{unit} A search spread heads, frames, weather, day and night over them; `manifest.json` "
+        "certifies how evenly, under `splits`."
+    )
 
 
 def _slug(text: str) -> str:
@@ -287,6 +308,7 @@ def _values(release: Release, changelog: str) -> dict[str, Any]:
     facts, document = release.facts, release.manifest.document
     statistics = document["statistics"]
     kept = [source for source in document["sources"] if source["kept"]]
+    origins = origins_of(document)
     return {
         "facts": facts,
         "document": document,
@@ -294,7 +316,10 @@ def _values(release: Release, changelog: str) -> dict[str, Any]:
         "sizes": sizes_in_words(statistics["sizes"]),
         "yaml": _yaml(release),
         "images": facts.images == "original",
-        "all_simulated": release.all_simulated,
+        "images_in_words": in_words(origins),
+        "rendered": RENDERED.issuperset(origins),
+        "limits": [*sentences(origins, "limits"), *sentences(origins, "people")],
+        "splits_in_words": splits_in_words(document["splits"]),
         "splits": [name for name in SPLITS if statistics["splits"][name]["frames"]],
         "density_levels": DENSITY_LEVELS,
         "dropped": sum(sum(flow["dropped"].values()) for flow in document["ledger"].values()),

@@ -388,8 +388,8 @@ def _public(release: Release) -> list[str]:
     labelled = [f"{name} ({rows[name]['heads']:,})" for name in SPLITS if rows[name]["frames"]]
     lines.append(f"labels of {', '.join(labelled)} heads, test labels included")
     lines.append(
-        "camera positions and angles, weather, hours, locations in the game, names of sequences "
-        "and of the captures' files"
+        "camera positions and angles, weather, hours, locations, names of sequences and of the "
+        "captures' files"
     )
     lines.append(f"the terms: {LICENCES.get(facts.licence, 'those in LICENSE')}, {facts.creator}")
     return lines

@@ -14,6 +14,7 @@ from typing import Any
 
 from gtahead import schemas, storage
 from gtahead.errors import InputError
+from gtahead.origins import RENDERED, in_words, origins_of, sentences
 from gtahead.publishing import cards
 from gtahead.publishing.facts import PLACEHOLDERS
 from gtahead.publishing.releases import CROISSANT, LABELS, SHARDS, Release
@@ -54,19 +55,19 @@ def document(release: Release) -> dict[str, Any]:
     facts, manifest = release.facts, release.manifest.document
     statistics, sources = manifest["statistics"], manifest["sources"]
     images = facts.images == "original"
-    simulated = release.all_simulated
+    origins = origins_of(manifest)
+    rendered = RENDERED.issuperset(origins)
     tools = "; ".join(
         sorted({str(one.get("about", {}).get("tool") or one["reader"]) for one in sources})
     )
     readers = ", ".join(sorted({one["reader"] for one in sources}))
-    source = "gtahead's crowd simulator" if simulated else "a game"
     static: dict[str, Any] = json.loads(TEMPLATE.read_text(encoding="utf-8"))
     return static | {
         "name": facts.name,
         "description": (
             f"{statistics['heads']['counted']:,} heads in {statistics['frames']:,} frames of "
-            f"crowds from {source}, with points, boxes and visibility, for crowd counting and "
-            "head detection."
+            f"crowds, {in_words(origins)}, with points, boxes and visibility, for crowd counting "
+            "and head detection."
             + ("" if images else " Labels and hashes of the images, without the images.")
         ),
         "license": facts.licence_url,
@@ -77,19 +78,31 @@ def document(release: Release) -> dict[str, Any]:
         "version": facts.version,
         "citeAs": cards.bibtex(release),
         "sdVersion": facts.version,
-        "rai:dataCollection": f"Rendered by {source}: {tools}. No real scene.",
+        "keywords": [
+            *("crowd counting", "head detection", "gtahead"),
+            *(["synthetic"] if rendered else []),
+        ],
+        "rai:dataCollection": f"{' '.join(sentences(origins, 'collection'))} Tools: {tools}.",
+        "rai:dataCollectionType": ["Software Collection" if rendered else "Others"],
+        "rai:dataBiases": sentences(origins, "biases"),
+        "rai:dataLimitations": [
+            *sentences(origins, "limits"),
+            "Boxes by a rule have the errors that the card gives.",
+        ],
+        "rai:personalSensitiveInformation": sentences(origins, "people"),
+        "rai:hasSyntheticData": not RENDERED.isdisjoint(origins),
         "rai:dataAnnotationProtocol": [
-            "Head points come from the scene itself. Boxes follow the rule "
+            f"{' '.join(sentences(origins, 'annotation'))} Boxes follow the rule "
             f"{manifest['options'].get('boxes', 'unknown')}; which heads count, the policy "
             f"{manifest['policy']}."
         ],
         "rai:machineAnnotationTools": [f"gtahead {manifest['gtahead']}"],
         "prov:wasDerivedFrom": (
             "none: rendered for this dataset"
-            if simulated
-            else f"captures of a game, as read by {readers}"
+            if origins == ["simulated"]
+            else f"images and labels as read by {readers}"
         ),
-        "prov:wasGeneratedBy": f"capture with {tools}; gtahead {manifest['gtahead']}",
+        "prov:wasGeneratedBy": f"{tools}; gtahead {manifest['gtahead']}",
         "distribution": [*_files(release), *_sets(images=images)],
         "recordSet": [one for one in static["recordSet"] if one["@id"] in _record_sets(release)],
     }
@@ -165,7 +178,10 @@ def faults(release: Release) -> Iterator[tuple[str, str]]:
     for one in CONFORMS_TO:
         if not isinstance(said, list) or one not in said:
             yield "/conformsTo", f"{one} isn't named"
-    for key, wanted in (("isLiveDataset", False), ("rai:hasSyntheticData", True)):
+    for key, wanted in (
+        ("isLiveDataset", False),
+        ("rai:hasSyntheticData", not RENDERED.isdisjoint(origins_of(release.manifest.document))),
+    ):
         if key in data and data[key] is not wanted:
             yield f"/{key}", f"it's {data[key]!r}, not {wanted}"
     for key in ("distribution", "recordSet"):

@@ -110,7 +110,7 @@ def diff(old: str | Path, new: str | Path) -> DatasetDifference:
     first, second = Dataset.open(old), Dataset.open(new)
     found = DatasetDifference(Path(old), Path(new))
     document, other = first.manifest.document, second.manifest.document
-    for block in (document.get("release"), document.get("origin")):
+    for block in (document.get("release"), document.get("pulled_from")):
         if block is not None:
             found.old_version = found.old_version or str(block["version"])
     had, has = _images(first), _images(second)

@@ -30,6 +30,9 @@ LICENCES: Mapping[str, str] = {
 
 OTHER = "other"
 
+ANNOTATORS = ("expert-generated", "crowdsourced", "machine-generated", "found", "other")
+"""The hub's words for who made labels."""
+
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 _VERSION = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -59,6 +62,7 @@ class Facts:
         rights: what the publisher declared about the images' rights, None where nothing had to
             be: the images are simulated, or aren't in it.
         changes: what is new in this version.
+        annotators: who made the labels, one of `ANNOTATORS`.
     """
 
     repo: str
@@ -71,6 +75,7 @@ class Facts:
     contact: str | None = None
     rights: str | None = None
     changes: str = "First release."
+    annotators: str = "machine-generated"
 
     def __post_init__(self) -> None:
         check_repo(self.repo)
@@ -91,6 +96,9 @@ class Facts:
             date.fromisoformat(self.date)
         except ValueError as error:
             raise UsageError("not a date", value=self.date, remedy="write YYYY-MM-DD") from error
+        if self.annotators not in ANNOTATORS:
+            remedy = f"one of {', '.join(ANNOTATORS)}"
+            raise UsageError("unknown annotators", value=self.annotators, remedy=remedy)
         for field in ("name", "creator", "contact", "changes"):
             text = getattr(self, field)
             if text is None:
@@ -126,7 +134,8 @@ class Facts:
         Raises:
             InputError: some are missing or wrong.
         """
-        known: dict[str, Any] = {field.name: document.get(field.name) for field in fields(cls)}
+        names = [field.name for field in fields(cls)]
+        known: dict[str, Any] = {name: document.get(name) for name in names}
         try:
             return cls(**known)
         except (UsageError, TypeError, AttributeError) as error:

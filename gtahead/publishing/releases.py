@@ -96,12 +96,6 @@ class Release:
         return Dataset.open(self.folder)
 
     @property
-    def all_simulated(self) -> bool:
-        """Whether nothing in it comes from a game."""
-        sources = self.manifest.document["sources"]
-        return all(source["simulated"] for source in sources if source["kept"])
-
-    @property
     def shards(self) -> list[Listed]:
         """Files with images."""
         return [one for one in self.files if one.path.startswith(f"{SHARDS}/")]
@@ -208,7 +202,7 @@ def files_of(dataset: Dataset) -> set[str]:
 def with_images(document: Mapping[str, Any], frames: Path, count: int, size: int) -> dict[str, Any]:
     """Return the manifest of the same labels with other images, or without images.
 
-    The block `release` of a release becomes the block `origin`.
+    The block `release` of a release becomes the block `pulled_from`.
 
     Args:
         document: the manifest.
@@ -219,7 +213,7 @@ def with_images(document: Mapping[str, Any], frames: Path, count: int, size: int
     new = {key: value for key, value in document.items() if key != "release"}
     if "release" in document:
         block = document["release"]
-        new["origin"] = {key: value for key, value in block.items() if key != "files"}
+        new["pulled_from"] = {key: value for key, value in block.items() if key != "files"}
     return {
         **new,
         "options": {**document["options"], "images": "kept" if count else "none"},

@@ -19,10 +19,11 @@ from gtahead.dataset import FRAMES, Dataset, heads_file, write_manifest
 from gtahead.errors import REBUILD, InputError, UsageError, Where
 from gtahead.formats.exporting import export
 from gtahead.images.reading import ImageError, difference_hash, read_bytes
+from gtahead.origins import RENDERED, origins_of, sentences
 from gtahead.parallel.pool import run_all
 from gtahead.publishing import cards, croissant
 from gtahead.publishing.differences import diff
-from gtahead.publishing.facts import LICENCES, OTHER, Facts
+from gtahead.publishing.facts import ANNOTATORS, LICENCES, OTHER, Facts
 from gtahead.publishing.releases import (
     EDITABLE,
     HASH_CELLS,
@@ -63,6 +64,7 @@ def stage(
     changes: str | None = None,
     images: str | None = None,
     i_have_rights: bool = False,
+    annotators: str | None = None,
     overwrite: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -84,7 +86,9 @@ def stage(
         changes: what is new, in a sentence.
         images: `original` puts the images in, `none` labels and hashes alone. By default
             `original` where every image is simulated; else it has to be said.
-        i_have_rights: the publisher may redistribute images of a commercial game.
+        i_have_rights: the publisher may redistribute images that gtahead didn't simulate.
+        annotators: who made the labels, a word of the hub's for `annotations_creators`; needed
+            unless all images are rendered: then the labels are `machine-generated`.
         overwrite: replace a release that stands at `out`; what was edited in its card stays.
         workers: processes; None for one per core, up to 4.
         scheduler: address of a Dask scheduler, instead of processes of this machine.
@@ -113,6 +117,7 @@ def stage(
         images=chosen,
         contact=contact,
         rights=rights,
+        annotators=annotators or _annotators_of(opened),
         changes=changes or _changes(opened, Path(out)),
     )
     terms = _terms(facts, licence_file, Path(out))
@@ -167,7 +172,7 @@ def _images(opened: Dataset, images: str | None, *, i_have_rights: bool) -> tupl
         raise UsageError("unknown value of --images", value=images, remedy="original or none")
     document = opened.manifest.document
     there = bool(document["statistics"]["images"])
-    simulated = all(source["simulated"] for source in document["sources"] if source["kept"])
+    others = [word for word in origins_of(document) if word != "simulated"]
     if images == "none" or (images is None and not there):
         return "none", None
     if not there:
@@ -177,15 +182,27 @@ def _images(opened: Dataset, images: str | None, *, i_have_rights: bool) -> tupl
             value="--images original",
             remedy="use --images none, or build it with images",
         )
-    if simulated:
+    if not others:
         return "original", None
     if i_have_rights:
         return "original", RIGHTS
     raise UsageError(
-        "these images weren't simulated by gtahead: a game's images may not be yours to publish",
+        f"images that gtahead didn't simulate: {'; '.join(sentences(others, 'rights'))}",
         where=Where(str(opened.folder)),
         remedy="publish labels and hashes with --images none (others put their own frames to them "
         "with `gtahead rebuild`), or say that you may redistribute the images: --i-have-rights",
+    )
+
+
+def _annotators_of(opened: Dataset) -> str:
+    """Return who made the labels where that is sure: the computer that drew the images."""
+    others = [word for word in origins_of(opened.manifest.document) if word not in RENDERED]
+    if not others:
+        return "machine-generated"
+    raise UsageError(
+        "who made the labels isn't given",
+        value=f"origin {', '.join(others)}",
+        remedy=f"--annotators WORD: {', '.join(ANNOTATORS)}",
     )
 
 

@@ -11,6 +11,7 @@ from gtahead.arrays import Progress
 from gtahead.dataset import SPLITS, Dataset
 from gtahead.errors import UsageError
 from gtahead.findings import CODES
+from gtahead.origins import in_words, origins_of
 from gtahead.reports.collecting import collect
 from gtahead.reports.gallery import FRAMES, figures
 from gtahead.reports.pages import write_page
@@ -94,7 +95,8 @@ def report(
         balance=balance,
         findings=_findings(document["findings"]),
         measures=_measures(balance),
-        origin=document.get("origin") or document.get("release"),
+        images_in_words=in_words(origins_of(document)),
+        release=document.get("pulled_from") or document.get("release"),
     )
     unreadable = tuple(figure.frame_id for figure in shown if figure.unreadable)
     return ReportDone(target, size, len(opened), len(shown), unreadable)

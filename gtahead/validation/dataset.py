@@ -19,6 +19,7 @@ from gtahead.dataset import FRAMES, SPLITS, CountPolicy, Dataset, heads_file
 from gtahead.dataset.fingerprints import KINDS, combined, sequence_digests, without_unknown
 from gtahead.errors import GtaheadError, InputError, Where
 from gtahead.findings import Findings
+from gtahead.origins import origin_of
 from gtahead.tables import canonical
 from gtahead.tables.canonical import STATUS_NAMES
 
@@ -403,10 +404,9 @@ def _check_sources(document: Mapping[str, Any], tally: _Tally, findings: Finding
         if any(said.get(kind) != digest for kind, digest in digests.items()):
             location = Where("manifest.json", name, field="/sources/digests")
             findings.add("fingerprint-differs", location, f"{str(said.get('labels'))[:12]}…")
-    simulated = any(source["simulated"] for source in kept.values())
-    if document["simulated"] != simulated:
-        location = Where("manifest.json", field="/simulated")
-        findings.add("flag-differs", location, document["simulated"], "the sources differ")
+    if document["origin"] != origin_of(source["origin"] for source in kept.values()):
+        location = Where("manifest.json", field="/origin")
+        findings.add("flag-differs", location, document["origin"], "the sources differ")
     for kind in KINDS:
         for split in SPLITS:
             if split not in document["fingerprints"][kind]:

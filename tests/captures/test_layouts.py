@@ -192,7 +192,7 @@ def test_simulated_tool_layouts_hold_what_the_native_one_does(tmp_path: Path) ->
         sets[layout], built = _built(captures, tmp_path / f"{layout}-set")
         assert report.counted > 120
         assert not built.findings.anything_set_aside
-        assert sets[layout].manifest.document["simulated"] is True
+        assert sets[layout].manifest.document["origin"] == "simulated"
         again = gtahead.simulate(captures, preset=preset, layout=layout, workers=1)
         assert (again.written, again.reused) == (0, 2)
     native = list(sets["native"])

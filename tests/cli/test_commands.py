@@ -139,10 +139,10 @@ def test_info_of_both_kinds(tiny_captures: Path, tiny_dataset: Path) -> None:
     assert capture["statistics"]["frames"] == dataset["statistics"]["frames"] == 56
     assert capture["statistics"]["heads"] == sum(dataset["statistics"]["heads"].values())
     text = gtahead("info", tiny_dataset).out
-    assert "a gtahead dataset, simulated" in text
+    assert "a gtahead dataset, origin simulated" in text
     assert "visible:0.25 (visibility measured)" in text
     text = gtahead("info", tiny_captures).out
-    assert "a native capture, simulated (seq_00/ holds sequence.json)" in text
+    assert "a native capture, origin simulated (seq_00/ holds sequence.json)" in text
     assert text.count("place_0") == 7
 
 

@@ -44,7 +44,7 @@ def test_edits_outside_blocks_stay_and_those_inside_go(release: Path) -> None:
 def test_a_block_without_its_marks_is_the_publishers(release: Path) -> None:
     change(release, "<!-- gtahead:begin limits -->\n", "")
     change(release, "<!-- gtahead:end limits -->\n", "")
-    change(release, "- The people in it aren't real.", "- Only our own limits.")
+    change(release, "- The people in the simulated images aren't real.", "- Only our own limits.")
     assert gtahead("card", release).code == 0
     text = (release / "README.md").read_text(encoding="utf-8")
     assert "- Only our own limits." in text

@@ -21,8 +21,8 @@ def test_a_folder_gives_the_same_dataset(staged: Path, tiny_dataset: Path, tmp_p
     assert mine["fingerprints"] == source["fingerprints"]
     assert mine["statistics"] == source["statistics"]
     assert mine["options"] == source["options"]
-    assert mine["origin"]["repo"] == "crowd-lab/simulated-heads"
-    assert "files" not in mine["origin"]
+    assert mine["pulled_from"]["repo"] == "crowd-lab/simulated-heads"
+    assert "files" not in mine["pulled_from"]
     assert report.images == 56
     for path in sorted((tiny_dataset / "images").rglob("*.jpg")):
         assert (out / path.relative_to(tiny_dataset)).read_bytes() == path.read_bytes()

@@ -60,7 +60,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_tiny_keeps_its_promises(tiny_captures: Path, tiny_dataset: Path) -> None:
     manifest = json.loads((tiny_dataset / "manifest.json").read_text())
-    assert manifest["simulated"] is True
+    assert manifest["origin"] == "simulated"
     statistics = manifest["statistics"]
     assert statistics["sequences"] >= 6
     assert statistics["frames"] == 8 * statistics["sequences"]
