@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gtahead.annotation.boxes import BOX_RULES, ORDER, rule_errors
 from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset, read_manifest
 from gtahead.errors import REBUILD, InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.ingest.model import BrokenSequence
-from gtahead.origins import origin_of
+from gtahead.origins import RENDERED, origin_of
 from gtahead.readers import choose_reader
 from gtahead.urls import resolve_urls
 
@@ -70,6 +71,7 @@ def _of_dataset(folder: Path) -> dict[str, Any]:
     details = {key: document[key] for key in keys}
     files = [folder / name for name in document["tables"]]
     details["table_bytes"] = sum(file.stat().st_size for file in files if file.is_file())
+    details["boxes"] = boxes_in_words(document)
     details["findings"] = document["findings"]["totals"]
     return details
 
@@ -96,6 +98,25 @@ def sizes_in_words(sizes: Mapping[str, int]) -> str:
         return width * height, size
 
     return f"{len(sizes):,} sizes, {min(sizes, key=area)} to {max(sizes, key=area)}"
+
+
+def boxes_in_words(manifest: Mapping[str, Any]) -> list[str]:
+    """Return how a dataset's boxes came about, and how good such boxes are, a line for each way."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for source in manifest["sources"]:
+        for rule, count in source["box_sources"].items():
+            counts[rule, "rendered people" if source["origin"] in RENDERED else "photographs"] += (
+                count
+            )
+    lines = []
+    for rule, kind in sorted(counts, key=lambda key: (ORDER.index(key[0]), key[1])):
+        row = rule_errors("game" if kind == "rendered people" else "photographs").get(rule)
+        error = "; how far they are off isn't known"
+        if row is not None:
+            error = f"; typically {row['p10']:+.0%} … {row['p90']:+.0%} off on {kind}"
+        words = f"{rule}, {BOX_RULES[rule].words}"
+        lines.append(f"{counts[rule, kind]:,} {words}{error if rule != 'captured' else ''}")
+    return lines or ["none"]
 
 
 def _of_capture(folder: Path) -> dict[str, Any]:

@@ -15,6 +15,10 @@ CLASS_FIELDS = (
 """Names of the field, or column, in which files keep the class of an object."""
 
 
+IGNORE_FIELDS = ("ignored", "ignore", "iscrowd", "difficult")
+"""Names of the field, or column, that says of an object that it is neither to be found nor not."""
+
+
 def is_number(value: object) -> TypeGuard[int | float]:
     """Return whether a value is a number that a float can hold; a truth value is none."""
     return type(value) is float or (type(value) is int and abs(value) < 2**1000)

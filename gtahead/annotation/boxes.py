@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from gtahead.annotation.crowd import crowd_sides
 from gtahead.annotation.nearest import nearest_distances
 from gtahead.annotation.perspective import fit_sizes
 from gtahead.annotation.specs import parse_spec, print_spec
 from gtahead.arrays import Booleans, Columns, Floats, Ints, Ragged
 from gtahead.geometry import box_sides, boxes_around, snapped
+from gtahead.origins import RENDERED
 
 HEAD_SIDE_M = 0.24
 """Side of the square that a public GTA-V head box tool puts around a head, in metres."""
@@ -80,6 +82,7 @@ class HeadFrames:
         camera: (F,) codes; frames of one camera, that doesn't move, share one. None: each frame
             has its own.
         roll_deg: (F,) the cameras' roll, NaN where unknown; None: unknown.
+        origin: where the images come from; crowds of photographs stand closer than a game's.
     """
 
     heads: Columns
@@ -89,6 +92,7 @@ class HeadFrames:
     pitch_deg: Floats
     camera: Ints | None = None
     roll_deg: Floats | None = None
+    origin: str = "unknown"
 
     def column(self, name: str) -> Floats:
         """Return a column; all NaN if it is missing."""
@@ -154,7 +158,7 @@ def give_boxes(scene: HeadFrames, rule: BoxRule) -> PseudoBoxes:
             boxes[rows] = found if name == "captured" else snapped(found)
             given = rows & np.isfinite(boxes).all(axis=1)
             source[given] = ORDER.index(name)
-            error[given] = _errors(name, boxes[given])
+            error[given] = _errors(name, boxes[given], scene.origin)
     others = ~np.isin(source, [ORDER.index(name) for name in wanted])
     fell_back = len(np.unique(frame[others])) if wanted else 0
     return PseudoBoxes(boxes, source, snapped(error), fell_back)
@@ -231,7 +235,8 @@ def _knn_sides(scene: HeadFrames, parameters: Mapping[str, float], rows: Boolean
     for index in np.unique(frame[rows]):
         part = by_frame.rows(index)
         raw = parameters["scale"] * nearest_distances(scene.points_xy[part], int(parameters["k"]))
-        raw = np.clip(raw, FLOOR_PX, max(FLOOR_PX, float(scene.heights_px[index]) / 8))
+        most = parameters["cap"] * float(scene.heights_px[index])
+        raw = np.clip(raw, FLOOR_PX, max(FLOOR_PX, most))
         sides[part] = np.minimum(raw, max(FLOOR_PX, 3 * float(np.median(raw))))
     return sides
 
@@ -241,9 +246,28 @@ def _perspective(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, C
     return _fitted(scene, _known_sides(scene))
 
 
-def _perspective_of_knn(scene: HeadFrames, _: Mapping[str, float]) -> tuple[Booleans, Compute]:
+def _perspective_of_knn(
+    scene: HeadFrames, parameters: Mapping[str, float]
+) -> tuple[Booleans, Compute]:
     """Fit sizes over the image to those that `knn` gives, where nothing better is known."""
-    return _fitted(scene, _knn_sides(scene, RULES["knn"], np.ones(len(scene.heads["x"]), np.bool_)))
+    rule = {**RULES["knn"], "scale": parameters["scale"]}
+    return _fitted(scene, _knn_sides(scene, rule, np.ones(len(scene.heads["x"]), np.bool_)))
+
+
+def _crowd(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
+    """Derive the side from the spacing of the whole image's heads; see `crowd`."""
+    frame = scene.heads["frame_index"]
+    by_frame = Ragged.from_index(frame, scene.frames)
+
+    def compute(rows: Booleans) -> Floats:
+        sides = np.full(len(frame), np.nan)
+        for index in np.unique(frame[rows]):
+            part, height = by_frame.rows(index), float(scene.heights_px[index])
+            raw = parameters["scale"] * crowd_sides(scene.points_xy[part], height, scene.origin)
+            sides[part] = np.clip(raw, FLOOR_PX, max(FLOOR_PX, height / 4))
+        return _square(scene, sides)(rows)
+
+    return scene.heads_per_frame >= 2, compute
 
 
 def _known_sides(scene: HeadFrames) -> Floats:
@@ -302,9 +326,19 @@ def calibration() -> Mapping[str, Any]:
     return table
 
 
-def _errors(name: str, boxes_xyxy: Floats) -> Floats:
+def rule_errors(origin: str) -> Mapping[str, Any]:
+    """Return each rule's relative error of the side, on images of an origin.
+
+    Rules that were measured on rendered people alone have those errors everywhere.
+    """
+    table = calibration()
+    rendered: dict[str, Any] = table["rendered"]["rules"]
+    return rendered if origin in RENDERED else {**rendered, **table["photographs"]["rules"]}
+
+
+def _errors(name: str, boxes_xyxy: Floats, origin: str) -> Floats:
     """Return half the 10-90 % range of the rule's relative error, times the side."""
-    row = calibration()["rules"].get(name)
+    row = rule_errors(origin).get(name)
     sides = box_sides(boxes_xyxy)
     if name == "captured":
         return np.zeros(len(sides))
@@ -325,10 +359,12 @@ class RuleKind:
         variant_of: the rule whose name and parameters it shares, applied where less is
             known; users don't name it.
         measures: whether its sides are measured rather than guessed, so that others may be fitted.
+        words: what its boxes are, after "boxes ".
         estimates: whether `annotate --evaluate` compares it with true boxes.
     """
 
     apply: Callable[[HeadFrames, Mapping[str, float]], tuple[Booleans, Compute]]
+    words: str
     defaults: Mapping[str, float] = field(default_factory=dict)
     variant_of: str | None = None
     measures: bool = False
@@ -336,15 +372,20 @@ class RuleKind:
 
 
 BOX_RULES: Mapping[str, RuleKind] = {
-    "captured": RuleKind(_captured, measures=True, estimates=False),
-    "joints": RuleKind(_joints, {"ratio": JOINT_RATIO, "aspect": JOINT_ASPECT}, measures=True),
-    "camera": RuleKind(_camera, {"side_m": HEAD_SIDE_M}, measures=True),
-    "ground": RuleKind(_ground, {"side_m": HEAD_SIDE_M}, measures=True),
-    "joints2d": RuleKind(_joints2d, variant_of="joints"),
-    "perspective": RuleKind(_perspective),
-    "perspective:knn": RuleKind(_perspective_of_knn, variant_of="perspective"),
-    "knn": RuleKind(_knn, {"k": 3, "scale": 0.25}),
-    "fixed": RuleKind(_fixed, {"side": 24.0}, estimates=False),
+    "captured": RuleKind(_captured, "as they came", measures=True, estimates=False),
+    "joints": RuleKind(
+        _joints, "from joints", {"ratio": JOINT_RATIO, "aspect": JOINT_ASPECT}, measures=True
+    ),
+    "camera": RuleKind(_camera, "from depth", {"side_m": HEAD_SIDE_M}, measures=True),
+    "ground": RuleKind(_ground, "from the ground", {"side_m": HEAD_SIDE_M}, measures=True),
+    "joints2d": RuleKind(_joints2d, "from joints in pixels", variant_of="joints"),
+    "perspective": RuleKind(_perspective, "fitted to known sizes", {"scale": 0.25}),
+    "crowd": RuleKind(_crowd, "from the crowd's spacing", {"scale": 1.0}),
+    "perspective:knn": RuleKind(
+        _perspective_of_knn, "fitted to distances", variant_of="perspective"
+    ),
+    "knn": RuleKind(_knn, "from the nearest heads", {"k": 3, "scale": 0.25, "cap": 0.125}),
+    "fixed": RuleKind(_fixed, "all of one size", {"side": 24.0}, estimates=False),
 }
 """All rules, in the order in which `auto` tries them on a frame; the last one always works.
 

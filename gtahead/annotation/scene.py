@@ -18,6 +18,8 @@ from gtahead.annotation.boxes import ORDER
 from gtahead.arrays import Columns, Ints
 from gtahead.dataset import Dataset, camera_of
 from gtahead.dataset.fingerprints import without_unknown
+from gtahead.errors import Where
+from gtahead.findings import Findings
 from gtahead.geometry import Camera, focal_px
 from gtahead.tables import canonical
 from gtahead.tables.canonical import STATUS_NAMES
@@ -36,7 +38,9 @@ def standing_scene(opened: Dataset, sequence: str) -> HeadFrames:
     ]
     heads = _as_captured(opened.heads(sequence), rows["frame_id"])
     sizes = list(zip(rows["width"], rows["height"], strict=True))
-    return scene_of(heads, cameras, rows["ground_m"], sizes)
+    sources = opened.manifest.document["sources"]
+    origin = next(source["origin"] for source in sources if source["sequence"] == sequence)
+    return scene_of(heads, cameras, rows["ground_m"], sizes, origin)
 
 
 def _as_captured(heads: Columns, frame_ids: list[str]) -> Columns:
@@ -69,6 +73,7 @@ def scene_of(
     cameras: Sequence[Camera | None],
     ground_m: Sequence[float | None],
     sizes_wh: Sequence[tuple[int, int]],
+    origin: str,
 ) -> HeadFrames:
     """Combine one sequence's heads with what the rules need to know about its frames.
 
@@ -78,6 +83,7 @@ def scene_of(
         ground_m: height of the ground, one per frame.
         sizes_wh: of the upright images, one per frame. They differ only where no camera's rotation
             is known: a turned image's isn't, nor that of still images.
+        origin: of the images.
 
     Returns:
         The scene, with `ground_depth_m` among its heads where the ground tells their depth.
@@ -104,6 +110,7 @@ def scene_of(
         turned[:, 0],
         _camera_codes(cameras),
         turned[:, 1],
+        origin,
     )
 
 
@@ -121,13 +128,23 @@ def _camera_codes(cameras: Sequence[Camera | None]) -> Ints:
     )
 
 
-def label(scene: HeadFrames, boxes: BoxRule, sigma: SigmaRule) -> int:
+LABEL_CODES = ("box-rule-fell-back", "origin-assumed")
+"""Findings of `label`."""
+
+
+def label(
+    scene: HeadFrames, boxes: BoxRule, sigma: SigmaRule, findings: Findings, location: Where
+) -> None:
     """Add boxes and sigmas to a scene's heads, in place; remove what only the rules need.
 
     Captured boxes are dropped where all boxes are just these: no need to keep them twice.
 
-    Returns:
-        How many frames with heads lacked what the wanted box rule needs.
+    Args:
+        scene: the heads of a sequence.
+        boxes: the box rule.
+        sigma: the rule for sigmas.
+        findings: takes frames that the box rule can't serve, and crowds of unknown origin.
+        location: of the sequence.
     """
     heads = scene.heads
     given = give_boxes(scene, boxes)
@@ -145,4 +162,8 @@ def label(scene: HeadFrames, boxes: BoxRule, sigma: SigmaRule) -> int:
     for position, name in enumerate(canonical.SIGMA):
         heads[name] = sigmas[:, position]
     heads.pop("ground_depth_m", None)
-    return given.fell_back
+    if given.fell_back:
+        detail = f"{given.fell_back} frames, rule {boxes}"
+        findings.add("box-rule-fell-back", location, detail=detail)
+    if "crowd" in names and scene.origin == "unknown":
+        findings.add("origin-assumed", location)

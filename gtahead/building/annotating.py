@@ -19,7 +19,7 @@ import numpy as np
 
 from gtahead import storage
 from gtahead.annotation import BoxRule, SigmaRule
-from gtahead.annotation.scene import label, standing_scene
+from gtahead.annotation.scene import LABEL_CODES, label, standing_scene
 from gtahead.arrays import Progress
 from gtahead.building.finishing import fingerprints_of
 from gtahead.building.output import is_ours, records_of
@@ -42,8 +42,6 @@ from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
 
 Rule = TypeVar("Rule", BoxRule, SigmaRule)
-
-FELL_BACK = "box-rule-fell-back"
 
 
 @dataclass
@@ -95,7 +93,7 @@ class _Labelled:
     digests: dict[str, str]
     table: dict[str, Any]
     box_sources: dict[str, int]
-    fell_back: int
+    findings: Findings
 
 
 @resolve_urls(writes=["dataset"], labels=["dataset"])
@@ -184,7 +182,8 @@ def annotate(
             raise
         crash_point("decided")
         recover(target)
-    _add_fallbacks(report.findings, labelled, box_rule)
+    for _, new in sorted(labelled.items()):
+        report.findings.merge(new.findings)
     return report
 
 
@@ -239,7 +238,8 @@ def _label_sequence(task: _LabelTask) -> _Labelled:
         )
     rows = opened.select(sequences=[task.sequence]).frames()
     scene = standing_scene(opened, task.sequence)
-    fell_back = label(scene, task.boxes, task.sigma)
+    findings = Findings()
+    label(scene, task.boxes, task.sigma, findings, Where(sequence=task.sequence))
     heads = without_unknown(scene.heads)
     made = task.target / ANNOTATING / file
     with storage.replacing(made) as part:
@@ -250,7 +250,7 @@ def _label_sequence(task: _LabelTask) -> _Labelled:
         sequence_digests(rows, heads),
         {"sha256": storage.sha256_of(made), "rows": len(heads["head_id"])},
         {str(name): int(count) for name, count in zip(names, counts, strict=True)},
-        fell_back,
+        findings,
     )
 
 
@@ -264,13 +264,12 @@ def _new_manifest(
     boxes: Counter[str] = Counter()
     findings = Findings.from_dict(old["findings"])
     _forget(findings)
-    rule = BoxRule.parse(options["boxes"])
-    _add_fallbacks(findings, labelled, rule)
     for name, new in sorted(labelled.items()):
         record = records[name]
         record.digests, record.table, record.box_sources = new.digests, new.table, new.box_sources
         _forget(record.findings)
-        _add_fallbacks(record.findings, {name: new}, rule)
+        record.findings.merge(new.findings)
+        findings.merge(new.findings)
         boxes.update(new.box_sources)
     splits = {name: split for split, names in old["splits"]["sequences"].items() for name in names}
     fingerprints = fingerprints_of(records, splits)
@@ -293,12 +292,6 @@ def _new_manifest(
 
 
 def _forget(findings: Findings) -> None:
-    findings.totals.pop(FELL_BACK, None)
-    findings.examples.pop(FELL_BACK, None)
-
-
-def _add_fallbacks(findings: Findings, labelled: Mapping[str, _Labelled], rule: BoxRule) -> None:
-    for name, new in sorted(labelled.items()):
-        if new.fell_back:
-            detail = f"{new.fell_back} frames, rule {rule}"
-            findings.add(FELL_BACK, Where(sequence=name), detail=detail)
+    for code in LABEL_CODES:
+        findings.totals.pop(code, None)
+        findings.examples.pop(code, None)

@@ -147,11 +147,6 @@ def _take_image(
     hashes[source_hash] = file
     for code in prepared.changes:
         record.findings.add(code, Where(file, captured.name, frame.frame))
-    sizes_tell_nothing = header.orientation != 1 and header.size_wh == header.upright_wh
-    if frame.row is not None and sizes_tell_nothing and task.source.labels.orientation is None:
-        words = f"they are taken to be of the {'upright' if frame.upright else 'stored'} image"
-        where = Where(file, captured.name, frame.frame)
-        record.findings.add("orientation-assumed", where, detail=words)
     # Heads given in upright pixels need no turning.
     turns = not frame.upright and header.size_wh == (width, height)
     orientation = header.orientation if turns else 1

@@ -118,14 +118,13 @@ def _annotate(
         ],
         [frame.ground_m for frame in captured.frames],
         _upright_sizes(captured, taken),
+        record.origin,
     )
     if "point_kind" in heads:
         _lift(heads, lift_points(scene))
         scene = replace(scene, heads=scene.heads | heads)
-    fell_back = label(scene, task.options.boxes, task.options.sigma)
-    if fell_back:
-        detail = f"{fell_back} frames, rule {task.options.boxes}"
-        record.findings.add("box-rule-fell-back", Where(sequence=captured.name), detail=detail)
+    rules = task.options.boxes, task.options.sigma
+    label(scene, *rules, record.findings, Where(sequence=captured.name))
     heads = scene.heads
     in_frame = _in_upright_frame(heads, _upright_sizes(captured, taken))
     heads["in_frame"] = in_frame
@@ -214,6 +213,8 @@ def _label(
     record: SequenceRecord,
 ) -> None:
     """Annotate the heads, write the sequence's tables into the unit's folder, fill its record."""
+    usual = READERS[task.source.reader].origin
+    record.origin = task.options.origin or captured.origin or usual
     _annotate(captured, taken, task, record)
     rows = _frame_rows(captured, taken)
     heads = captured.heads
@@ -224,8 +225,6 @@ def _label(
     for name in ("heads.parquet", "frames.parquet"):
         storage.sync_file(part / name)
     record.kept = True
-    kind = READERS[task.source.reader]
-    record.origin = task.options.origin or captured.origin or kind.origin
     record.about = captured.about
     record.split = captured.split
     record.digests = sequence_digests(rows, heads)

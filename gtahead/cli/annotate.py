@@ -22,7 +22,7 @@ from gtahead.cli.common import (
 @click.option(
     "--boxes",
     metavar="RULE",
-    help="Pseudo boxes: auto, captured, joints, camera, ground, perspective, knn, fixed; "
+    help="Pseudo boxes: auto, captured, joints, camera, ground, perspective, crowd, knn, fixed; "
     "parameters as knn:k=3.  [default: as they are]",
 )
 @click.option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,14 +11,17 @@ from gtahead import storage
 from gtahead.cli.common import (
     SplitName,
     as_json,
-    class_option,
     echo,
     for_people,
     is_quiet,
+    label_options,
     output_options,
     print_findings,
 )
 from gtahead.errors import UsageError
+
+if TYPE_CHECKING:
+    from gtahead.ingest.model import LabelOptions
 
 
 @click.command("benchmark")
@@ -64,7 +67,7 @@ from gtahead.errors import UsageError
     show_default=True,
     help="Bootstrap resamples for the intervals; 0 for none.",
 )
-@class_option
+@label_options
 @click.option("--check-only", is_flag=True, help="Only check the file; score nothing.")
 @click.option(
     "--template", is_flag=True, help="Print a valid file without heads, or write it to --out."
@@ -92,20 +95,22 @@ def command(
     of counts or points as NWPU-Crowd takes it, or MOT text; JSON and text may be packed by gzip.
     All errors in it are reported at once; then nothing is scored, and the exit status is 1.
     """
+    from gtahead.ingest.model import LabelOptions
     from gtahead.scoring import benchmark, write_result
 
     if ground_truth is not None and data is not None:
         raise UsageError("--ground-truth and --data are both given", remedy="give one of them")
     against = ground_truth or data or "./dataset"
+    labels = LabelOptions(options["head_class"], options["labels_orientation"])
     if template:
-        return _print_template(predictions, against, split, out, options["head_class"])
+        return _print_template(predictions, against, split, out, labels)
     if predictions is None:
         remedy = "name it; `gtahead benchmark --template` prints an empty one"
         raise UsageError("no prediction file is given", remedy=remedy)
     for name in (html, out):
         _require_writable(name)
     if check_only:
-        return _check(predictions, against, split, missing, options["head_class"])
+        return _check(predictions, against, split, missing, labels)
     groups = [name.strip() for name in (by or "").split(",") if name.strip()]
     score = benchmark(predictions, against, split=split, by=groups, missing=missing, **options)
     print_findings(score.findings)
@@ -130,20 +135,15 @@ def command(
 
 
 def _print_template(
-    predictions: str | None,
-    against: str,
-    split: str | None,
-    out: str | None,
-    head_class: str | None,
+    predictions: str | None, against: str, split: str | None, out: str | None, labels: LabelOptions
 ) -> int:
     """Write a prediction file in which nothing is found, to `out` or stdout."""
-    from gtahead.ingest.model import LabelOptions
     from gtahead.scoring.blank import template_of
     from gtahead.scoring.ground_truth import open_ground_truth
 
     if predictions is not None:
         raise UsageError("--template takes no predictions", value=predictions, remedy="drop it")
-    text = template_of(open_ground_truth(against, split, LabelOptions(head_class)))
+    text = template_of(open_ground_truth(against, split, labels))
     if out is None:
         click.echo(text.decode(), nl=False)
         return 0
@@ -165,14 +165,13 @@ def _require_writable(file: str | None) -> None:
 
 
 def _check(
-    predictions: str, against: str, split: str | None, missing: Any, head_class: str | None
+    predictions: str, against: str, split: str | None, missing: Any, labels: LabelOptions
 ) -> int:
     """Check a prediction file without scoring it."""
-    from gtahead.ingest.model import LabelOptions
     from gtahead.scoring import check_predictions
     from gtahead.scoring.ground_truth import open_ground_truth
 
-    wanted = open_ground_truth(against, split, LabelOptions(head_class))
+    wanted = open_ground_truth(against, split, labels)
     arranged, findings = check_predictions(predictions, wanted, missing)
     if not as_json():
         print_findings(findings)

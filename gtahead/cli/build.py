@@ -43,7 +43,7 @@ from gtahead.origins import ORIGINS
     default="auto",
     show_default=True,
     metavar="RULE",
-    help="Pseudo boxes: auto, captured, joints, camera, ground, perspective, knn, fixed; "
+    help="Pseudo boxes: auto, captured, joints, camera, ground, perspective, crowd, knn, fixed; "
     "parameters as knn:k=3.",
 )
 @click.option(
@@ -106,6 +106,8 @@ def command(raw: str, out: str, **options: Any) -> int:
 
 
 def _summary(report: Any) -> None:
+    from gtahead.inspection import boxes_in_words
+
     document = report.manifest
     statistics = document["statistics"]
     heads = statistics["heads"]
@@ -118,9 +120,9 @@ def _summary(report: Any) -> None:
         f"  heads by count policy {document['policy']}: {heads['counted']:,} counted, "
         f"{heads['ignored']:,} ignored, {heads['absent']:,} absent"
     )
+    for line in boxes_in_words(document):
+        echo(f"  boxes: {line}")
     if document["visibility"] == "unknown":
         echo("  visibility: unknown; every head in the frame counts")
-    boxes = ", ".join(f"{name} {count:,}" for name, count in statistics["box_sources"].items())
-    echo(f"  boxes: {boxes or 'none'}")
     echo(splits_table(statistics))
     echo(f"  fingerprint {document['fingerprint']}")

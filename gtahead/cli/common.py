@@ -70,27 +70,22 @@ class SplitName(click.Choice):  # type: ignore[type-arg]
         return super().convert("validation" if value in ("val", "valid") else value, param, ctx)
 
 
-def class_option(command: Command) -> Command:
-    """Add the option that says which class is heads."""
-    option = click.option(
+def label_options(command: Command) -> Command:
+    """Add the options that say how other people's labels are taken."""
+    head_class = click.option(
         "--class",
         "head_class",
         metavar="NAME",
         help="Name or number of the class of heads, where labels have several.",
     )
-    return option(command)
-
-
-def label_options(command: Command) -> Command:
-    """Add the options that say how other people's labels are taken."""
-    option = click.option(
+    orientation = click.option(
         "--labels-orientation",
         metavar="HOW",
         type=click.Choice(["upright", "stored"]),
         help="Where an image has an orientation tag, labels are of the upright image, or of the "
         "stored one.  [default: as is usual in the format]",
     )
-    return class_option(option(command))
+    return head_class(orientation(command))
 
 
 def working_options(command: Command) -> Command:

@@ -47,7 +47,7 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
             f"median {spread['median']:,}",
         ],
         ["count policy", f"{details['policy']} (visibility {details['visibility']})"],
-        ["boxes", ", ".join(f"{k} {v:,}" for k, v in statistics["box_sources"].items()) or "none"],
+        *(["boxes", line] for line in details["boxes"]),
         ["sizes", sizes_in_words(statistics["sizes"])],
         [
             "on disk",

@@ -213,8 +213,16 @@ class _Numbers:
         """Return the number of an id; what no row has gets a number that none has."""
         key = _plain(value) if _can_join(value) else ("no id",)
         if key not in self._known:
-            self._known[key] = next(self._free)
+            same = _otherwise_written(key)
+            self._known[key] = self._known[same] if same in self._known else next(self._free)
         return self._known[key]
+
+
+def _otherwise_written(key: object) -> object:
+    """Return a number that is written as text, or the text of a number."""
+    if isinstance(key, str) and key.strip().isdecimal():
+        return int(key)
+    return str(key) if isinstance(key, int) else None
 
 
 def _plain(value: object) -> object:
@@ -265,6 +273,10 @@ def _annotation_columns(document: _Document, faults: Faults) -> Columns:
         point_of(row, index) if row.keypoints and own.point is _UNKNOWN_POINT else own.point
         for index, (row, own) in enumerate(zip(rows, ours, strict=True))
     ]
+    for index, row in enumerate(rows):
+        nowhere = row.bbox is None and row.keypoints is None
+        if nowhere and points[index] is _UNKNOWN_POINT:
+            faults.setdefault(f"/annotations/{index}/bbox", (None, "neither a box nor a point"))
     unlabelled = (
         int(
             row.keypoints is not None

@@ -16,7 +16,13 @@ from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.coco_columns import CocoFile, read_coco
 from gtahead.ingest.classes import HEAD_NAMES, Classes
-from gtahead.ingest.exports import about_of, sequence_of, split_by_folder, splits_of_lists
+from gtahead.ingest.exports import (
+    about_of,
+    exported_as,
+    sequence_of,
+    split_by_folder,
+    splits_of_lists,
+)
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import ClassKey, Reader
@@ -148,6 +154,7 @@ class _Loaded:
     first_key: tuple[int, int] | None
     dangling: int
     others: int
+    nameless: int
     faults: Mapping[str, tuple[object, str]]
 
 
@@ -184,12 +191,22 @@ def _scan(root: Path, files: list[Path]) -> Listing:
         return _load(loaded(classes.heads), wanted, findings, ledger, where)
 
     origins = {origin_in(coco.info) for coco in cocos}
-    listing = Listing(images, files, load, {"tool": "COCO"}, classes)
+    about = {"tool": "COCO"} if exported_as(root) else {"tool": "COCO", "numbered": True}
+    listing = Listing(images, files, load, about, classes)
     listing.origin = origins.pop() if len(origins) == 1 else None
     return listing
 
 
 def _check_ids(coco: CocoFile, file: str) -> None:
+    names: dict[int, object] = {}
+    for index, one in enumerate(coco.categories):
+        if names.setdefault(int(one["id"]), one.get("name")) != one.get("name"):
+            raise InputError(
+                "two categories share an id: their annotations can't be told apart",
+                where=Where(file, field=f"/categories/{index}/id"),
+                value=one["id"],
+                remedy="number categories uniquely",
+            )
     ids = Counter(image["id"] for image in coco.images)
     twice = [one for one, count in ids.items() if count > 1]
     if twice:
@@ -218,6 +235,7 @@ def _image(
         size_wh=size if whole else None,  # type: ignore[arg-type]
         key=(number, int(image["id"])),
         about=about_of(ours),
+        number=int(image["id"]),
     )
 
 
@@ -286,6 +304,7 @@ def _sorted_heads(
     ]
     mine = np.isin(columns["category_id"], chosen) & (columns["unlabelled"] == 0)
     others = int((~mine).sum())
+    nameless = int((~np.isin(columns["category_id"], list(keys))).sum()) if keys else 0
     order = np.flatnonzero(mine)
     order = order[np.argsort(columns["image_id"][order], kind="stable")]
     if len(order) != len(mine) or (np.diff(order) != 1).any():
@@ -298,7 +317,7 @@ def _sorted_heads(
         if int(i) in known
     }
     dangling = int(counts.sum()) - sum(stop - start for start, stop in slices.values())
-    return _Loaded(file, columns, slices, first, dangling, others, coco.faults)
+    return _Loaded(file, columns, slices, first, dangling, others, nameless, coco.faults)
 
 
 def _load(
@@ -338,6 +357,9 @@ def _report_the_rest(one: _Loaded, findings: Findings, ledger: Ledger, where: Wh
         ledger.heads.came += one.dangling
         ledger.heads.drop("head-without-frame", one.dangling)
         findings.add("head-without-frame", location, detail=f"{one.dangling:,} annotations")
+    if one.nameless:
+        detail = f"{one.nameless:,} annotations of categories that the file doesn't list"
+        findings.add("class-without-name", location, detail=detail)
     if one.others:
         findings.add("other-class", location, detail=f"{one.others:,} annotations")
 

@@ -22,7 +22,7 @@ from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, Load, row
 from gtahead.ingest.model import CapturedFrame, ClassKey
 from gtahead.tables import hub
 from gtahead.tables.canonical import NO_ID
-from gtahead.values import CLASS_FIELDS
+from gtahead.values import CLASS_FIELDS, FLAGS, IGNORE_FIELDS
 
 TABLE = "metadata.parquet"
 """Beside images in folders: a table that isn't a shard."""
@@ -187,7 +187,17 @@ def classes_in(
         names: of numbers by column, as each table or a card has them.
         file: that messages name.
     """
-    found = next((n for one in names for c in [*CLASS_FIELDS, *one] if (n := one.get(c))), ())
+    where = Where(file, field="objects.category")
+    told = [next((n for c in [*CLASS_FIELDS, *one] if (n := one.get(c))), ()) for one in names]
+    found: Sequence[str] = next(filter(None, told), ())
+    other = next((one for one in told if one and list(one) != list(found)), None)
+    if other is not None:
+        raise InputError(
+            "tables of one dataset name their classes differently",
+            where=where,
+            value=f"{', '.join(found)}; {', '.join(other)}",
+            remedy="give them the same names in the same order, or build them one by one",
+        )
 
     def used() -> Iterator[ClassKey]:
         for columns in heads():
@@ -195,7 +205,7 @@ def classes_in(
             if kinds is not None:
                 yield from kinds
 
-    return Classes(dict(enumerate(found)), used, Where(file, field="objects.category"))
+    return Classes(dict(enumerate(found)), used, where)
 
 
 def card_class_names(root: Path) -> dict[str, list[str]]:
@@ -352,6 +362,8 @@ def columns_in_json(objects: Any) -> Columns:  # noqa: ANN401 - JSON
                 raise ValueError("occluded isn't 0, 1 or -1 for each head")
         elif name == "track_id":
             found[name] = _ids(values)
+        elif name in IGNORE_FIELDS:
+            found[name] = _flags(values, name)
         elif name in CLASS_FIELDS:
             if not isinstance(values, list):
                 raise ValueError(f"{name} isn't a list")
@@ -363,6 +375,18 @@ def columns_in_json(objects: Any) -> Columns:  # noqa: ANN401 - JSON
     if "visibility" in found:
         found["visibility"] = np.where(found["visibility"] < 0, np.nan, found["visibility"])
     return found
+
+
+def _flags(values: Any, name: str) -> Ints:  # noqa: ANN401 - JSON
+    """Return flags, which may be truth values, numbers or text.
+
+    Raises:
+        ValueError: one is something else.
+    """
+    words = [str(value or 0).lower() for value in values] if isinstance(values, list) else [""]
+    if not isinstance(values, list) or not all(word in FLAGS for word in words):
+        raise ValueError(f"{name} isn't 0 or 1 for each head")
+    return np.array([FLAGS[word] for word in words], np.int64)
 
 
 def _ids(values: Any) -> Ints:  # noqa: ANN401 - JSON
@@ -419,7 +443,8 @@ def _part(columns: Columns, index: int, ignored: bool) -> Columns:
     }
     found["head_id"] = found.pop("track_id")
     found["frame_index"] = np.full(count, index, np.int64)
-    found["crowd"] = np.full(count, ignored, np.int8)
+    flags = [np.asarray(columns[name]) == 1 for name in IGNORE_FIELDS if name in columns]
+    found["crowd"] = np.any([np.full(count, ignored), *flags], axis=0).astype(np.int8)
     return found
 
 

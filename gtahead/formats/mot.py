@@ -128,7 +128,15 @@ def _scan(root: Path) -> Listing:
             key = *frames.get(number, _NOTHING), kinds
             own = folder.name or root.name
             images.append(index.image(file, own, split=split, size_wh=size_wh, key=key))
-    known = exported_as(root) is not None or any(image.key[2] == HT21_IGNORED for image in images)
+    rules = {image.key[2] for image in images}
+    if HT21_IGNORED in rules and len(rules) > 1 and not names:
+        raise InputError(
+            "sequences of HT21 and of others lie in one folder: class 1 is heads in one of them, "
+            "whole people in the other",
+            where=Where("gt.txt", field="class"),
+            remedy="build them from folders of their own",
+        )
+    known = exported_as(root) is not None or HT21_IGNORED in rules
     kind = Classes if names else _HeadsByNumber if known else _PedestriansByNumber
     classes = kind(names, lambda: _used(images), Where("gt.txt", field="class"))
 
@@ -152,7 +160,7 @@ class _PedestriansByNumber(_HeadsByNumber):
 
     def decide(self, wanted: str | None, findings: Findings) -> frozenset[ClassKey]:
         """Return the numbers of heads, with a warning; see `Classes.decide`."""
-        if wanted is None:
+        if wanted is None and next(iter(self.used()), None) is not None:
             findings.add("class-taken-as-head", self.where, "class 1")
         return super().decide(wanted, findings)
 
@@ -300,7 +308,8 @@ def _heads(image: LabelledImage, classes: Classes, findings: Findings, location:
     kept = heads | (np.isin(of, list(kinds)) if decided else False)
     if not heads.all():
         left, ignored = int((~kept).sum()), int((kept & ~heads).sum())
-        words = [f"{left} boxes"] * bool(left) + [f"{ignored} boxes are ignored"] * bool(ignored)
+        kept_apart = [f"{ignored} boxes are kept as ignored, not left out"] * bool(ignored)
+        words = [f"{left} boxes"] * bool(left) + kept_apart
         findings.add("other-class", location, detail=", ".join(words))
     rows, ids, heads = rows[kept], ids[kept], heads[kept]
     low = rows[:, 2:4] - 1

@@ -15,7 +15,7 @@ from gtahead.findings import Findings
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format
 from gtahead.formats.box_files import box_columns
 from gtahead.formats.chunks import join_each_split, write_chunk, write_small
-from gtahead.formats.nwpu_lists import lists_in, localisation_lines, pixel_of, scan_lists
+from gtahead.formats.nwpu_lists import NO_BOX, lists_in, localisation_lines, pixel_of, scan_lists
 from gtahead.formats.text import RowFormat, fixed, point_cents, slices_of
 from gtahead.ingest.exports import Index, images_below
 from gtahead.ingest.labelled import (
@@ -35,7 +35,7 @@ LEVELS = 5
 
 
 def _box_sigmas(batch: Batch) -> tuple[Ints, Ints, Ints]:
-    """Return NWPU's two radii and level of each head; 4, 8 and 1 where it has no box."""
+    """Return NWPU's two radii and level of each head; `NO_BOX` where it has none."""
     boxes = batch.heads.boxes_xyxy
     sides = boxes[:, 2:] - boxes[:, :2]
     known = np.asarray(np.isfinite(sides).all(axis=1))
@@ -44,7 +44,9 @@ def _box_sigmas(batch: Batch) -> tuple[Ints, Ints, Ints]:
     large = np.maximum(1, np.rint(np.hypot(sides[:, 0], sides[:, 1]) / 2)).astype(np.int64)
     area = np.maximum(sides[:, 0] * sides[:, 1], 1.0)
     level = np.minimum(np.floor(np.log10(area)), LEVELS).astype(np.int64)
-    return (np.where(known, small, 4), np.where(known, large, 8), np.where(known, level, 1))
+    columns = zip((small, large, level), NO_BOX, strict=True)
+    found = [np.where(known, values, without) for values, without in columns]
+    return found[0], found[1], found[2]
 
 
 def _name(frame: ExportFrame) -> str:
@@ -178,7 +180,7 @@ NWPU = Format(
         "Images are numbered through all splits. In the lists numbers are whole: the "
         "pixel that holds the point, half the box's shorter side and half its diagonal, "
         "and NWPU's level of its area. Read too: NWPU's own lists without images; sizes "
-        "are then guessed."
+        "are then guessed, and boxes are squares of the area that the list tells."
     ),
     checked_with="json; not NWPU's own code",
     write=_write,

@@ -15,9 +15,15 @@ from gtahead.arrays import Columns, Floats, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import Batch
+from gtahead.formats.box_files import box_columns
 from gtahead.formats.text import RowFormat, slices_of
+from gtahead.geometry import boxes_around
 from gtahead.ingest.exports import Index, images_below, with_splits
 from gtahead.ingest.labelled import LabelledImage, Listing, load_each
+from gtahead.tables.canonical import CAPTURED
+
+NO_BOX = (4, 8, 1)
+"""NWPU's two radii and level of a head without a box, as loops for points alone write them."""
 
 LIST_ORIGIN = "0-based, of the pixel that holds the point"
 
@@ -102,6 +108,21 @@ def _heads(image: LabelledImage, findings: Findings, location: Where) -> Columns
     return {"x": groups[:, 0], "y": groups[:, 1]}
 
 
+def _heads_with_boxes(image: LabelledImage, findings: Findings, location: Where) -> Columns:
+    """Return the points in an image's key, with squares of the area that NWPU's radii tell.
+
+    The list has half a box's shorter side and half its diagonal, rounded to whole pixels.
+    """
+    columns = _heads(image, findings, location)
+    sizes = image.key[1][:, 2:]
+    short, diagonal = 2 * np.maximum(sizes[:, 0], 0.5), 2 * sizes[:, 1]
+    long = np.sqrt(np.maximum(diagonal**2 - short**2, short**2))
+    sides = np.sqrt(short * long)
+    sides[(sizes == NO_BOX).all(axis=1)] = np.nan
+    points = np.stack([columns["x"], columns["y"]], axis=1)
+    return columns | box_columns(boxes_around(points, sides, sides))
+
+
 def lists_in(root: Path, pattern: str) -> list[Path]:
     """Find the files of a folder whose names fit a pattern."""
     return sorted(path for path in root.glob(pattern) if path.is_file())
@@ -128,7 +149,10 @@ def scan_lists(root: Path, pattern: str, tool: str) -> Listing:
                 file = f"{word}/images/IMG_{stem.zfill(4)}.jpg"
             known = (line, groups, wrong)
             images.append(index.image(file, path.stem, split=split, key=known))
-    return Listing(images, files, load_each(_heads, ["x", "y"]), {"tool": tool})
+    load = load_each(_heads, ["x", "y"])
+    if tool != "FIDTM":
+        load = load_each(_heads_with_boxes, ["x", "y", *CAPTURED])
+    return Listing(images, files, load, {"tool": tool})
 
 
 def _images_of_list(root: Path, path: Path) -> tuple[str, dict[str, str]]:

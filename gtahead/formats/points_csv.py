@@ -24,7 +24,7 @@ from gtahead.ingest.exports import INDEX, Index, sequence_of, splits_of_lists, w
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, gathered
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import NO_ID
-from gtahead.values import CLASS_FIELDS, FLAGS
+from gtahead.values import CLASS_FIELDS, FLAGS, IGNORE_FIELDS
 
 CSV_COLUMNS = ("file", "frame_id", "head_id", "x", "y", "ignored")
 
@@ -118,8 +118,11 @@ def _scan_csv(root: Path) -> Listing:
         raise InputError("no file of points is there", where=Where(str(root)), remedy=remedy)
     for stem, about in index.rows.items():
         images["", stem] = index.image(about["file"], "", key=("", stem))
+    findings = Findings()
     for path, split in with_splits(files, root):
+        columns: set[str] = set()
         for row in _csv_rows(path):
+            columns.update(row.cells)
             stem = posixpath.splitext(row.file)[0]
             key = ("", stem) if stem in index.rows else (path.name, row.file)
             if key not in images:
@@ -127,6 +130,8 @@ def _scan_csv(root: Path) -> Listing:
                 sequence = sequence_of(folder, path.stem)
                 images[key] = LabelledImage(sequence, frame, split, row.file, key=key)
             rows.setdefault(key, (path.name, []))[1].append(row)
+        for name in _unread(columns):
+            findings.add("unknown-column", Where(path.name, field="line 1"), name)
     kinds = [row.kind for _, mine in rows.values() for row in mine]
     classes = Classes({}, lambda: (k for k in kinds if k is not None), Where(files[0].name))
 
@@ -152,7 +157,15 @@ def _scan_csv(root: Path) -> Listing:
 
     with_classes = any(kind is not None for kind in kinds)
     found = classes if with_classes else None
-    return Listing(list(images.values()), files, load, {"tool": "points"}, found)
+    return Listing(list(images.values()), files, load, {"tool": "points"}, found, findings)
+
+
+def _unread(columns: set[str]) -> list[str]:
+    """Return the columns that nothing is read from: of each kind the first one is."""
+    unread = columns - {"", "x", "y", "frame_id", "head_id"}
+    for kind in (_FILE_NAMES, _CLASS_FIELDS, IGNORE_FIELDS):
+        unread -= set([name for name in kind if name in unread][:1])
+    return sorted(unread)
 
 
 def _csv_rows(path: Path) -> Iterable[_Row]:
@@ -172,7 +185,11 @@ def _csv_rows(path: Path) -> Iterable[_Row]:
             reader = csv.DictReader(file, restkey="", restval="")
             given = ", ".join(reader.fieldnames or ())
             names = [name.strip().lower() for name in reader.fieldnames or ()]
-            if not _are_points(names) or len(set(names)) < len(names):
+            twice = next((name for name in names if name and names.count(name) > 1), None)
+            if twice is not None:
+                remedy = "give each column a name of its own"
+                raise wrong(1, "two columns have one name", twice, remedy)
+            if not _are_points(names):
                 remedy = "save it as UTF-8 with commas; its first line names the columns"
                 what = "the CSV has no columns file, x and y with commas between"
                 raise wrong(1, what, given, remedy)
@@ -209,7 +226,8 @@ def _csv_heads(rows: Sequence[_Row], where: Where, findings: Findings, ledger: L
     found, ids = [], []
     ledger.heads.came += len(rows)
     for row in rows:
-        x, y, ignored = (row.cells.get(name, "") for name in ("x", "y", "ignored"))
+        flag = next((name for name in IGNORE_FIELDS if name in row.cells), "ignored")
+        x, y, ignored = (row.cells.get(name, "") for name in ("x", "y", flag))
         try:
             values = float(x), float(y), FLAGS[ignored.lower()]
         except (ValueError, KeyError):

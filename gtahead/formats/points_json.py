@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from gtahead import schemas
-from gtahead.arrays import Columns, Ints
+from gtahead.arrays import Booleans, Columns, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_image
@@ -29,7 +29,7 @@ from gtahead.ingest.labelled import (
 )
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import ClassKey
-from gtahead.values import CLASS_FIELDS
+from gtahead.values import CLASS_FIELDS, FLAGS, IGNORE_FIELDS
 
 
 def _labels_file(split: str) -> str:
@@ -132,6 +132,10 @@ def _json_image(line: bytes, name: str, split: str | None, number: int) -> Label
         raise InputError("the line names no image", where=location, remedy=remedy)
     file = named.replace("\\", "/")
     folder, _, frame = str(row.get("frame_id") or posixpath.splitext(file)[0]).rpartition("/")
+    if (boxes := next((key for key in _BOXES if isinstance(row.get(key), list)), None)) is not None:
+        remedy = "give points alone, or boxes in COCO or in an image folder's metadata.jsonl"
+        what = "the line has boxes beside points, and doesn't say which corners they give"
+        raise InputError(what, where=location, value=boxes, remedy=remedy)
     lists = []
     for key in ("points", "ignored_points"):
         try:
@@ -141,10 +145,14 @@ def _json_image(line: bytes, name: str, split: str | None, number: int) -> Label
             remedy = "points are [x, y], in pixels"
             raise InputError(str(error), where=where, remedy=remedy) from error
         ids: Any = row.get(key.replace("points", "ids"))
-        whole = isinstance(ids, list) and len(ids) == len(points)
+        if isinstance(ids, list) and len(ids) != len(points):
+            what = f"{len(ids)} ids for {len(points)} points"
+            raise InputError(what, where=location, remedy="give one for each point, or none")
+        whole = isinstance(ids, list)
         whole = whole and all(type(one) is int and abs(one) < 2**63 for one in ids)
         lists.append((points, np.array(ids, np.int64) if whole else None))
     kinds = _kinds(row, len(lists[0][0]), location)
+    flags = _flags(row, len(lists[0][0]), location)
     size = row.get("width"), row.get("height")
     known = all(type(side) is int and side > 0 for side in size)
     return LabelledImage(
@@ -153,11 +161,12 @@ def _json_image(line: bytes, name: str, split: str | None, number: int) -> Label
         split,
         file,
         size_wh=size if known else None,  # type: ignore[arg-type]
-        key=(lists, row.get("count"), kinds),
+        key=(lists, row.get("count"), kinds, flags),
         about=about_of(row),
     )
 
 
+_BOXES = ("boxes", "bboxes", "bbox", "box")
 _NAMES = ("file", "frame_id", "file_name", "filename", "image", "image_path")
 
 
@@ -176,6 +185,22 @@ def _kinds(row: dict[str, Any], count: int, location: Where) -> list[ClassKey] |
     return list(found)
 
 
+def _flags(row: Mapping[str, Any], count: int, location: Where) -> Booleans:
+    """Return which points of a line are marked to be ignored.
+
+    Raises:
+        InputError: flags that aren't as many as points, or that aren't any.
+    """
+    name = next((key for key in IGNORE_FIELDS if isinstance(row.get(key), list)), None)
+    if name is None:
+        return np.zeros(count, np.bool_)
+    words = [str(value or 0).lower() for value in row[name]]
+    if len(words) != count or not all(word in FLAGS for word in words):
+        what = f"{name} isn't 0 or 1 for each of {count} points"
+        raise InputError(what, where=location, value=str(row[name])[:60], remedy="fix the line")
+    return np.array([FLAGS[word] for word in words], np.bool_)
+
+
 def _load_json(
     wanted: Sequence[LabelledImage],
     classes: Classes,
@@ -186,15 +211,16 @@ def _load_json(
     parts = []
     with_ids = all(ids is not None for image in wanted for _, ids in image.key[0])
     for index, image in enumerate(wanted):
-        lists, reported, kinds = image.key
+        lists, reported, kinds, flags = image.key
         location = Where(where.file, where.sequence, image.frame)
         note_count(reported, len(lists[0][0]), findings, location)
-        for (points, ids), ignored in zip(lists, (0, 1), strict=True):
-            if kinds is not None and not ignored:
+        for (points, ids), ignored in zip(lists, (flags, True), strict=True):
+            if kinds is not None and ignored is not True:
                 heads = classes.heads_among(kinds, findings, location, "points")
                 points, ids = points[heads], None if ids is None else ids[heads]  # noqa: PLW2901
+                ignored = ignored[heads]  # noqa: PLW2901
             columns: Columns = {"x": points[:, 0], "y": points[:, 1]}
-            columns["ignore"] = np.full(len(points), ignored)
+            columns["ignore"] = np.broadcast_to(ignored, len(points)).astype(np.int8)
             if with_ids:
                 columns["head_id"] = ids
             parts.append((index, columns))

@@ -105,6 +105,7 @@ def _is_voc(path: Path) -> bool:
             begin = file.read(1024)
     except OSError:
         return True  # said where it's read
+    begin = begin.replace(b"\0", b"")  # of UTF-16
     return b"<annotation" in begin or not begin.strip() or path.parent.name == "Annotations"
 
 

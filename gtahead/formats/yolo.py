@@ -229,7 +229,7 @@ def _rows(path: Path) -> Floats:
             what = f"a polygon of {words // 2} points: export boxes, not segments"
             raise ValueError(f"line {number}: {what}")
     rows = rows_of_numbers(lines, (5, 6), None)
-    if not all(number.is_integer() for number in rows[:, 0].tolist()):
+    if not all(n.is_integer() and abs(n) < 2**53 for n in rows[:, 0].tolist()):
         raise ValueError("a class isn't a whole number")
     if (rows[:, 1:] > MOST).any():
         far = float(rows[:, 1:].max())
@@ -269,8 +269,11 @@ def _yaml_splits(
         document = _yaml(path, root)
         for word, split in SPLITS_BY_WORD.items():
             given = document.get(word) if isinstance(document, dict) else None
+            location = Where(path.relative_to(root).as_posix(), field=word)
             for entry in given if isinstance(given, list) else [given]:
                 if not isinstance(entry, str) or not entry.strip():
+                    if entry:
+                        findings.add("split-list-unmatched", location, str(entry))
                     continue
                 parts = [
                     part for part in PurePosixPath(entry).parts if part not in (".", "..", "/")
@@ -279,18 +282,23 @@ def _yaml_splits(
                 places = [posixpath.join(base, end) for base in (home, "") for end in ends]
                 there = next((place for place in places if (root / place).exists()), None)
                 if there is None:
-                    continue  # `test:` of many files names what isn't part of the download
+                    if split != "test":  # that of many files isn't part of the download
+                        findings.add("split-list-unmatched", location, entry)
+                    continue
                 if there.endswith(".txt"):
                     mine: Iterable[str] = splits_in_lists(
                         [(root / there, split)], stems, root, findings
                     )
                 else:
-                    mine = [stem for stem in stems if stem.startswith(f"{there}/")]
+                    one = posixpath.splitext(there)[0]
+                    mine = [s for s in stems if s.startswith(f"{there}/") or s == one]
+                    if not mine:
+                        findings.add("split-list-unmatched", location, entry)
                 for stem in mine:
                     if found.setdefault(stem, split) != split:
                         raise InputError(
                             "the file gives an image to two splits",
-                            where=Where(path.relative_to(root).as_posix(), field=word),
+                            where=location,
                             value=stem,
                             remedy="give each split images of its own, or leave one out",
                         )
@@ -343,8 +351,9 @@ def _yaml(path: Path, root: Path) -> Any:  # noqa: ANN401 - YAML
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        what = first_line(error)
-        where = Where(path.relative_to(root).as_posix())
+        what, mark = first_line(error), getattr(error, "problem_mark", None)
+        field = None if mark is None else f"line {mark.line + 1}"
+        where = Where(path.relative_to(root).as_posix(), field=field)
         raise InputError(f"not YAML: {what}", where=where, remedy="fix the file") from error
 
 

@@ -222,20 +222,35 @@ def peek(path: Path) -> Header:
         raise ImageError("image-missing") from error
     except OSError as error:
         raise ImageError("image-unreadable", error.strerror or "") from error
-    for signature, kind, mark in _ENDS:
-        # Something may stand behind the end; then the whole file is asked.
-        if (
-            begin.startswith(signature)
-            and mark not in end
-            and _is_cut_short(read_bytes(path), kind)
-        ):
-            raise ImageError("image-truncated", f"{size} bytes")
+    _refuse_cut(begin, end, lambda: read_bytes(path), size)
     if size <= PEEKED:
         return read_header(begin)
     try:
         return read_header(begin)
     except ImageError:  # a header longer than that
         return read_header(read_bytes(path))
+
+
+def peek_bytes(data: bytes) -> Header:
+    """Do for an image in memory what `peek` does for a file.
+
+    Raises:
+        ImageError: as `read_header`, or cut short.
+    """
+    _refuse_cut(data[:PEEKED], data[-(PEEKED // 4) :], lambda: data, len(data))
+    return read_header(data)
+
+
+def _refuse_cut(begin: bytes, end: bytes, whole: Callable[[], bytes], size: int) -> None:
+    """Refuse an image that lacks its end.
+
+    Raises:
+        ImageError: it was cut short.
+    """
+    for signature, kind, mark in _ENDS:
+        # Something may stand behind the end; then the whole image is asked.
+        if begin.startswith(signature) and mark not in end and _is_cut_short(whole(), kind):
+            raise ImageError("image-truncated", f"{size} bytes")
 
 
 def decode_grey(data: bytes) -> npt.NDArray[np.uint8] | None:

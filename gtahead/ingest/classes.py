@@ -24,6 +24,10 @@ MAX_LISTED = 12
 """Classes that a message names."""
 
 
+class ClassesUnclear(InputError):  # noqa: N818 - says what is the matter, not what broke
+    """There are several classes, and nothing says which of them is heads."""
+
+
 @dataclass
 class Classes:
     """The classes of a dataset's objects.
@@ -78,7 +82,7 @@ class Classes:
 
         Raises:
             UsageError: no class is what the user gave.
-            InputError: there are several classes, and none is called head.
+            ClassesUnclear: there are several classes, and none is called head.
         """
         if wanted is not None:
             return self._given(wanted)
@@ -89,14 +93,15 @@ class Classes:
         seen: Counter[ClassKey] = Counter()
         for key in self.used():
             seen[key] += 1
-            if self.name_of(key) == HEAD_NAMES[0]:
-                return frozenset([key])
-        called = frozenset(key for key in seen if self.name_of(key) == HEAD_NAMES[1])
-        if called or not seen:
-            return called
+        if not seen:
+            return frozenset()
+        for word in HEAD_NAMES:
+            called = frozenset(key for key in seen if self.name_of(key) == word)
+            if called:
+                return called
         classes = sorted({*self.names, *seen}, key=str)
         if not _are_one([self.name_of(key) for key in classes]):
-            raise InputError(
+            raise ClassesUnclear(
                 "there are several classes, and none is called head",
                 where=self.where,
                 value=self._listed(classes, seen),

@@ -35,6 +35,7 @@ class LabelledImage:
         unsafe: what the dataset names instead of a file within its folder.
         upright: whether its labels are taken to be of the upright image, whatever its file's
             pixels are turned by.
+        number: that the dataset itself gives it, by which results may name it.
     """
 
     sequence: str
@@ -48,6 +49,7 @@ class LabelledImage:
     row: int | None = None
     unsafe: str | None = None
     upright: bool = False
+    number: int | None = None
 
 
 @dataclass

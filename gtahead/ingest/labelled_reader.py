@@ -307,6 +307,7 @@ def _captured(
             size_wh=sizes[index],
             row=image.row,
             upright=upright[index],
+            number=image.number,
         )
         for index, image in enumerate(images)
     ]

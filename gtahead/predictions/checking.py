@@ -35,6 +35,7 @@ class Images:
         sequences: (F,) names of their sequences; None where there are none.
         numbers: (F,) as formats that count images number them.
         others: ids of the dataset's other splits, for a better message.
+        renumbered: whether they had numbers of their own before they became this dataset.
     """
 
     ids: list[str]
@@ -42,6 +43,7 @@ class Images:
     sequences: list[str] | None
     numbers: Ints
     others: frozenset[str] = frozenset()
+    renumbered: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -121,6 +123,8 @@ def arrange(
             findings.add("image-twice", location, detail=f"first at {first}")
         else:
             rows[found] = row
+    if images.renumbered and any(isinstance(key, int) for key in predictions.images):
+        findings.add("numbers-assumed", Where(file))
     lost = np.flatnonzero(rows < 0).tolist()
     if lost and predictions.lists_empty:
         code = "image-not-predicted" if missing == "error" else "scored-as-empty"

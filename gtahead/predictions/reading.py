@@ -260,8 +260,11 @@ def _coco(
     grouped: dict[int | str, list[list[float]]] = {}
     for index, row in enumerate(document):
         image = row.get("image_id") if isinstance(row, dict) else None
+        if isinstance(image, float) and image.is_integer():
+            image = int(image)
         if not isinstance(image, int | str) or isinstance(image, bool):
-            what = "its `image_id` is neither a number nor a name" if image else "no `image_id`"
+            none = image is None
+            what = "no `image_id`" if none else "its `image_id` is neither a number nor a name"
             rows.note(f"/{index}", quoted(row), what)
             continue
         if wanted is not None and row.get("category_id") not in (None, *wanted):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from gtahead import storage
-from gtahead.annotation.boxes import calibration
+from gtahead.annotation.boxes import rule_errors
 from gtahead.dataset import DENSITY_LEVELS, SPLITS
 from gtahead.errors import InputError, Where
 from gtahead.formats.huggingface import configurations, size_category, yaml_text
@@ -292,6 +292,17 @@ def splits_in_words(splits: Mapping[str, Any]) -> str:
     )
 
 
+def _errors_in_words(origins: Iterable[str]) -> dict[str, str]:
+    """Return each box rule's error, where it depends on the origin for each of them."""
+    found: dict[str, list[str]] = {}
+    for origin in origins:
+        for name, row in rule_errors(origin).items():
+            words = f"{row['p10']:+.0%} to {row['p90']:+.0%}"
+            if words not in found.setdefault(name, []):
+                found[name].append(words)
+    return {name: " or ".join(words) for name, words in found.items()}
+
+
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "dataset"
 
@@ -325,10 +336,7 @@ def _values(release: Release, changelog: str) -> dict[str, Any]:
         "dropped": sum(sum(flow["dropped"].values()) for flow in document["ledger"].values()),
         "tools": sorted(Counter(map(_tool, kept)).items()),
         "readers": sorted({source["reader"] for source in kept}),
-        "rule_errors": {
-            name: f"{row['p10']:+.0%} to {row['p90']:+.0%}"
-            for name, row in calibration()["rules"].items()
-        },
+        "rule_errors": _errors_in_words(origins),
         "licence": LICENCES.get(facts.licence, "the terms in LICENSE"),
         "hashes": HASHES,
         "key": _slug(facts.repo).replace("-", ""),

@@ -120,6 +120,7 @@ def benchmark(
     resamples: int = intervals.RESAMPLES,
     ceilings: bool = True,
     head_class: str | None = None,
+    labels_orientation: str | None = None,
 ) -> Score:
     """Score predictions.
 
@@ -138,12 +139,13 @@ def benchmark(
         resamples: draws for the intervals; 0 for none.
         ceilings: whether to compute what a perfect method could reach.
         head_class: name or number of the class of heads, where there are several.
+        labels_orientation: `upright` or `stored`, as of `build`.
 
     Raises:
         InputError: a file can't be read.
         UsageError: an option doesn't fit.
     """
-    ground_truth = open_ground_truth(data, split, LabelOptions(head_class))
+    ground_truth = open_ground_truth(data, split, LabelOptions(head_class, labels_orientation))
     groupings = breakdown.parse(by, ground_truth)
     arranged, findings = check_predictions(predictions, ground_truth, missing)
     if any(finding.severity == "error" for finding in findings):

@@ -19,11 +19,12 @@ from gtahead.captures import CAPTURES
 from gtahead.dataset import Dataset
 from gtahead.dataset.manifest import MANIFEST
 from gtahead.errors import InputError, UsageError, Where
-from gtahead.findings import Findings, Ledger
+from gtahead.findings import CODES, Findings, Ledger
 from gtahead.formats.coco_reading import read_images
 from gtahead.formats.nwpu_lists import localisation_list
+from gtahead.images.reading import ImageError, peek
 from gtahead.ingest.exports import exported_as
-from gtahead.ingest.model import BrokenSequence, CapturedSequence, LabelOptions
+from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, LabelOptions
 from gtahead.predictions import Images
 from gtahead.readers import choose_reader
 from gtahead.tables.canonical import BOX, CAPTURED
@@ -207,6 +208,7 @@ def ground_truth_of(opened: Dataset, part: Dataset, split: str) -> GroundTruth:
             mine["sequence"],
             np.array([numbers[name] for name in mine["frame_id"]], np.int64),
             others,
+            renumbered=_were_numbered(opened),
         ),
         by_image=Ragged.from_counts(sizes),
         points_xy=np.stack([joined["x"], joined["y"]], axis=1),
@@ -219,6 +221,12 @@ def ground_truth_of(opened: Dataset, part: Dataset, split: str) -> GroundTruth:
         policy=opened.manifest.policy,
         train_mean=float(np.mean(of_train)) if of_train and split != "train" else None,
     )
+
+
+def _were_numbered(opened: Dataset) -> bool:
+    """Return whether images had numbers of their own before they became this dataset."""
+    sources = opened.manifest.document["sources"]
+    return any(source.get("about", {}).get("numbered") for source in sources)
 
 
 def _of_coco(path: Path, head_class: str | None) -> GroundTruth:
@@ -334,13 +342,13 @@ def _of_list(path: Path) -> GroundTruth:
 def _of_folder(folder: Path, split: str | None, labels: LabelOptions) -> GroundTruth:
     """Read a folder that `gtahead build --from` takes: a capture, or a dataset in a format."""
     reader = choose_reader(folder)[0].with_options(labels)
-    findings = Findings()
+    findings, ledger = Findings(), Ledger()
     read: list[CapturedSequence] = []
     for source in reader.list_sequences(Path(os.path.realpath(folder)), findings):
         if split is not None and source.split not in (None, split):
             continue
         try:
-            read.append(reader.read(source, findings, Ledger()))
+            read.append(reader.read(source, findings, ledger))
         except BrokenSequence:
             wrong = next(iter(findings))
             raise InputError(
@@ -351,6 +359,7 @@ def _of_folder(folder: Path, split: str | None, labels: LabelOptions) -> GroundT
             ) from None
     if not read:
         raise UsageError("the split has no images", value=split, remedy="choose another --split")
+    _refuse_incomplete(folder, read, findings, ledger)
     together = reader.name in CAPTURES or exported_as(folder) is not None
     frames = [(one.name, frame) for one in read for frame in one.frames]
     sizes = [size for one in read for size in one.sizes_wh]
@@ -368,19 +377,67 @@ def _of_folder(folder: Path, split: str | None, labels: LabelOptions) -> GroundT
             [f"{sequence}/{frame.frame}" for sequence, frame in frames],
             np.array(sizes, np.int64).reshape(-1, 2),
             [sequence for sequence, _ in frames] if together else None,
-            np.arange(1, len(frames) + 1),
+            _numbers_of(folder, [frame for _, frame in frames]),
         ),
         np.concatenate(counts),
         {key: np.concatenate([one.heads[key] for one in read]) for key in sorted(keys)},
         about,
-        findings=_about_classes(findings),
+        findings=findings,
     )
 
 
-def _about_classes(findings: Findings) -> Findings:
-    """Keep what was noted about classes: it changes what is scored, and no file of it is wrong."""
-    kept = Findings()
-    for code in ("class-taken-as-head",):
-        if code in findings.totals:
-            kept.add_many(code, findings.totals[code], findings.examples.get(code, []))
-    return kept
+def _refuse_incomplete(
+    folder: Path, read: list[CapturedSequence], findings: Findings, ledger: Ledger
+) -> None:
+    """Refuse a folder of which a build would set something aside: scores would lack it unseen.
+
+    Raises:
+        InputError: heads or frames can't be read, nothing is a head, or heads lie on their side.
+    """
+    lost = next((one for one in findings if CODES[one.code].sets_aside), None)
+    if lost is not None:
+        raise InputError(
+            "the ground truth can't be read whole, so nothing is scored on it",
+            where=Where(str(folder)),
+            value=str(lost),
+            remedy="fix it; or build a dataset of what can be read, and score on that: --data",
+        )
+    if ledger.heads.came == 0 and "other-class" in findings.totals:
+        raise InputError(
+            "none of the labelled objects is a head",
+            where=Where(str(folder)),
+            remedy="say what their class is called: --class NAME, or its number",
+        )
+    for sequence in read:
+        for frame in sequence.frames:
+            if frame.file is None or frame.row is not None or frame.layers or frame.upright:
+                continue
+            try:
+                turned = peek(frame.path(folder)).orientation != 1
+            except ImageError:
+                continue  # labels alone are enough
+            if turned:
+                raise InputError(
+                    "labels are of an image as it is stored, which its orientation tag turns",
+                    where=Where(frame.file, sequence.name, frame.frame),
+                    remedy="build a dataset, which turns them too, and score on that: --data",
+                )
+
+
+def _numbers_of(folder: Path, frames: list[CapturedFrame]) -> Ints:
+    """Return the numbers by which results may name images: the labels' own, else their order.
+
+    Raises:
+        UsageError: two images have one number.
+    """
+    own = [frame.number for frame in frames if frame.number is not None]
+    if len(own) < len(frames):
+        return np.arange(1, len(frames) + 1)
+    if len(set(own)) < len(own):
+        twice = next(number for number, count in Counter(own).items() if count > 1)
+        raise UsageError(
+            f"{folder.name} has several images of one number: results can't tell them apart",
+            value=twice,
+            remedy="score one --split, or one file of it",
+        )
+    return np.array(own, np.int64)

@@ -17,6 +17,7 @@ from gtahead.images.reading import (
     check_health,
     decode_grey,
     peek,
+    peek_bytes,
     read_bytes,
     read_header,
 )
@@ -104,11 +105,7 @@ def _check_images(
     """Look at every image's header, or decode it."""
     counts = np.bincount(captured.heads["frame_index"][inside], minlength=len(captured.frames))
     for index, frame in enumerate(captured.frames):
-        if (
-            frame.fault is not None
-            or frame.layers
-            or (frame.row is not None and task.images != "full")
-        ):
+        if frame.fault is not None or frame.layers:
             continue
         where = Where(frame.file, captured.name, frame.frame)
         width, height = frame.size_wh or captured.size_wh
@@ -118,6 +115,8 @@ def _check_images(
                 header = read_header(data)
                 for line in check_health(data, header):
                     findings.add("decoder-warning", where, detail=line)
+            elif frame.row is not None:
+                header = peek_bytes(_bytes_of(frame, task.source))
             else:
                 header = peek(frame.path(task.source.root))
         except ImageError as fault:

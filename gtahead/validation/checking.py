@@ -12,8 +12,9 @@ from gtahead.arrays import Progress
 from gtahead.captures import CAPTURES
 from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset
 from gtahead.errors import InputError, UsageError, Where
-from gtahead.findings import Finding, Findings, Ledger
+from gtahead.findings import CODES, Finding, Findings, Ledger
 from gtahead.formats.coco_reading import coco_files
+from gtahead.ingest.classes import ClassesUnclear
 from gtahead.ingest.exports import exported_as
 from gtahead.ingest.model import LabelOptions, Reader
 from gtahead.parallel.pool import run_all
@@ -298,8 +299,12 @@ class Validation:
         part = Findings()
         try:
             sources = reader.list_sequences(Path(os.path.realpath(self.path)), part)
+        except ClassesUnclear as error:
+            part.add("classes-unclear", error.where or Where(str(self.path)), error.value)
+            sources = []
         except InputError as error:
-            if not any(self.findings.totals.values()):  # else the reason is reported already
+            errors = [code for code in self.findings.totals if CODES[code].severity == "error"]
+            if not errors:  # else the reason is reported already
                 location = error.where or Where(str(self.path))
                 part.add("file-unreadable", location, error.value, error.what)
             sources = []

@@ -224,7 +224,9 @@ def _check_boxes(heads: _CheckedRows, findings: Findings) -> None:
     missing = np.isnan(box[:, 0])
 
     at = partial(heads.at, key="bbox")
-    findings.add_rows("no-box", missing, at)
+    placed = np.isfinite(heads.columns["point"]).all(axis=1) | (heads.columns["unlabelled"] != 0)
+    findings.add_rows("no-box", missing & placed, at)
+    findings.add_rows("no-position", missing & ~placed, at)
     absurd = np.asarray((np.abs(box) > MAX_PX).any(axis=1))
     findings.add_rows("not-finite", absurd, at, heads.box)
     x, y, width, height = box.T

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -83,10 +85,10 @@ def test_auto_chooses_for_each_frame_so_that_none_is_mixed() -> None:
         top_neck_m=[0.2, 0.2, nan, nan, nan, nan, nan],
     )
     found = give_boxes(heads, BoxRule())
-    assert sources(found) == ["joints", "joints", "knn", "knn", "fixed", "knn", "knn"]
+    assert sources(found) == ["joints", "joints", "crowd", "crowd", "fixed", "crowd", "crowd"]
     assert found.fell_back == 0
     wanted = give_boxes(heads, BoxRule("camera"))
-    assert sources(wanted) == ["camera", "camera", "knn", "knn", "fixed", "knn", "knn"]
+    assert sources(wanted) == ["camera", "camera", "crowd", "crowd", "fixed", "crowd", "crowd"]
     assert wanted.fell_back == 3  # frames; the one without heads lacks nothing
 
 
@@ -157,16 +159,71 @@ def test_bad_rules(text: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["auto", "knn:k=5,scale=0.3", "fixed:side=12.5"])
+@pytest.mark.parametrize(
+    "text", ["auto", "knn:cap=0.125,k=5,scale=0.3", "fixed:side=12.5", "crowd:scale=1.1"]
+)
 def test_a_rule_reads_back_what_it_prints(text: str) -> None:
     assert str(BoxRule.parse(text)) == text
 
 
-def test_the_shipped_calibration_is_sound() -> None:
-    for rule, row in calibration()["rules"].items():
+@pytest.mark.parametrize("kind", ["rendered", "photographs"])
+def test_the_shipped_calibration_is_sound(kind: str) -> None:
+    rules = calibration()[kind]["rules"]
+    assert {"crowd", "knn", "perspective:knn"} <= set(rules)
+    for rule, row in rules.items():
         assert rule in ORDER
         assert row["p10"] < row["median"] < row["p90"]
         assert row["heads"] > 10_000
+
+
+def by_the_formula(points: np.ndarray, height: float, constant: float) -> list[float]:
+    """Sides of heads in a crowd, head by head as docs/boxes.md writes it."""
+    count = len(points)
+    away = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1))
+    order = np.argsort(away, axis=1, kind="stable")
+    spacing = []
+    for i in range(count):
+        nearest = [max(away[i, j], 0.5) for j in order[i] if j != i][:3]
+        spacing.append(np.log(sum(nearest) / len(nearest)))
+    around = [
+        np.mean([spacing[j] for j in order[i][: min(8, count - 1) + 1]]) for i in range(count)
+    ]
+    down = (points[:, 1] - points[:, 1].mean()) / height
+    slope = sum(down * (np.array(around) - np.mean(around)))
+    slope = max(0.0, slope / (sum(down**2) + 0.01 * count + 0.2))
+    typical, sides = np.median(spacing), []
+    for i in range(count):
+        perspective = np.mean(around) + slope * down[i]
+        total = np.log(height) + constant + 0.25 * (spacing[i] - around[i])
+        total += 0.40 * (around[i] - perspective) + 1.20 * (perspective - typical)
+        total += 0.94 * (typical - np.log(height)) - 0.50 * max(0, np.log(16 / count))
+        sides.append(np.exp(total))
+    return sides
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 16, 60])
+@pytest.mark.parametrize(("origin", "constant"), [("photographs", -0.565), ("game", -1.55)])
+def test_a_crowds_sizes_by_the_formula(count: int, origin: str, constant: float) -> None:
+    points = np.random.default_rng(count).uniform([0, 0], [1920, 1080], (count, 2))
+    heads = replace(scene([[tuple(p) for p in points]]), origin=origin)
+    found = give_boxes(heads, BoxRule("crowd"))
+    assert set(sources(found)) == {"crowd"}
+    sides = found.boxes_xyxy[:, 2] - found.boxes_xyxy[:, 0]
+    wanted = np.clip(by_the_formula(points, 1080, constant), 2, 270)
+    assert sides == pytest.approx(wanted, abs=1 / 128)
+    twice = give_boxes(heads, BoxRule.parse("crowd:scale=2")).boxes_xyxy
+    assert twice[:, 2] - twice[:, 0] == pytest.approx(np.clip(2 * sides, 2, 270), abs=1 / 64)
+
+
+def test_crowds_of_extremes() -> None:
+    heads = scene([[(5.0, 5.0)] * 20, [(float(n), 0.0) for n in range(50)], [(1, 1), (1900, 1000)]])
+    found = give_boxes(heads, BoxRule())
+    sides = found.boxes_xyxy[:, 2] - found.boxes_xyxy[:, 0]
+    assert set(sources(found)) == {"crowd"}
+    assert np.isfinite(sides).all()
+    assert (sides >= 2).all()
+    assert (sides <= 1080 / 4).all()
+    assert (found.error_px > 0).all()
 
 
 def _street(count: int = 40, seed: int = 0) -> tuple[list[tuple[float, float]], np.ndarray]:
@@ -196,14 +253,14 @@ def test_perspective_gives_the_size_of_those_whose_depth_is_unknown() -> None:
 
 def test_perspective_of_neighbours_where_nothing_is_known() -> None:
     points, _ = _street(200)
-    found = give_boxes(scene([points]), BoxRule())
+    found = give_boxes(scene([points]), BoxRule("perspective"))
     assert set(sources(found)) == {"perspective:knn"}
     sides = found.boxes_xyxy[:, 2] - found.boxes_xyxy[:, 0]
     order = np.argsort([y for _, y in points])
     assert (np.diff(sides[order]) >= -1 / 256).all()  # the lower, the larger
-    again = give_boxes(scene([points]), BoxRule("perspective"))
-    assert again.fell_back == 0
-    assert again.boxes_xyxy.tolist() == found.boxes_xyxy.tolist()
+    assert found.fell_back == 0
+    wider = give_boxes(scene([points]), BoxRule.parse("perspective:scale=0.5"))
+    assert wider.boxes_xyxy[:, 2] - wider.boxes_xyxy[:, 0] == pytest.approx(2 * sides, rel=0.05)
 
 
 def test_frames_of_one_camera_help_each_other() -> None:
@@ -211,7 +268,7 @@ def test_frames_of_one_camera_help_each_other() -> None:
     few = points[:3]
     frames = scene([points, few], depth_m=[*(240 / true), np.nan, np.nan, np.nan])
     alone = give_boxes(frames, BoxRule("perspective"))
-    assert sources(alone)[-1] == "knn"  # each frame by itself: three heads tell nothing
+    assert sources(alone)[-1] == "crowd"  # each frame by itself: three heads tell nothing
     together = HeadFrames(
         frames.heads, 2, frames.heights_px, frames.focal_px, frames.pitch_deg, np.array([5, 5])
     )
@@ -244,4 +301,4 @@ def test_a_rolled_camera_has_sizes_from_left_to_right() -> None:
     ],
 )
 def test_what_perspective_cant_fit_is_left_to_neighbours(frame: list[tuple[float, float]]) -> None:
-    assert set(sources(give_boxes(scene([frame]), BoxRule("perspective")))) == {"knn"}
+    assert set(sources(give_boxes(scene([frame]), BoxRule("perspective")))) == {"crowd"}

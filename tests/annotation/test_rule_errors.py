@@ -106,13 +106,13 @@ def test_the_image_shows_rules_over_true_boxes(tiny_dataset: Path, tmp_path: Pat
     done = gtahead("annotate", tiny_dataset, "--evaluate", "--image", png)
     assert done.code == 0, done.err
     sheet = cv2.imread(str(png))
-    assert sheet.shape[:2] == (2 * (480 + 34), 3 * 640)
-    for row in range(2):
-        for column in range(3):
-            tile = sheet[row * 514 + 34 : (row + 1) * 514, column * 640 : (column + 1) * 640]
-            tile = tile.astype(int)
-            assert (np.abs(tile - (90, 220, 60)).sum(axis=2) < 20).sum() > 50  # the rule's
-            assert (tile.min(axis=2) > 245).sum() > 20  # true boxes
+    assert sheet.shape[:2] == (3 * (480 + 34), 3 * 640)
+    for number in range(7):
+        row, column = divmod(number, 3)
+        tile = sheet[row * 514 + 34 : (row + 1) * 514, column * 640 : (column + 1) * 640]
+        tile = tile.astype(int)
+        assert (np.abs(tile - (90, 220, 60)).sum(axis=2) < 20).sum() > 50  # the rule's
+        assert (tile.min(axis=2) > 245).sum() > 20  # true boxes
     nowhere = gtahead("annotate", tiny_dataset, "--evaluate", "--image", tmp_path / "no" / "r.png")
     assert nowhere.code == 1
     assert "no such folder for the image" in nowhere.err

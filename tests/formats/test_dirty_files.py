@@ -168,7 +168,7 @@ def test_yolo_names_as_yaml_writes_them(tmp_path: Path, names: str) -> None:
 @pytest.mark.parametrize(
     ("names", "says"),
     [
-        ("names: [head", "data.yaml: not YAML: while parsing a flow sequence"),
+        ("names: [head", "data.yaml > line 1: not YAML: while parsing a flow sequence"),
         ("names: 5", "data.yaml > names: names must be a list, or a mapping"),
         ("names: {a: head, b: person}", "data.yaml > names: names must be a list, or a mapping"),
     ],

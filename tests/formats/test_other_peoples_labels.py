@@ -208,11 +208,13 @@ def test_labels_without_any_head_are_no_dataset(tmp_path: Path) -> None:
 def test_classes_of_ht21_and_of_motchallenge(tmp_path: Path) -> None:
     """As TrackEval takes them: 1 is to be found; these others are neither hit nor missed."""
     rows = "".join(f"1,{n},{10 * n},10,8,8,1,{n},1\n" for n in (1, 2, 3, 4, 7))
-    raw = put(tmp_path / "raw", {f"train/{name}/gt/gt.txt": rows for name in ("HT21-01", "MOT17")})
-    found = outcome(raw, tmp_path / "out")
-    statuses = {name: [box[4] for box in frame["boxes"]] for name, frame in found["frames"].items()}
-    assert statuses["HT21-01/000001"] == ["counted", "ignored", "ignored", "ignored"]
-    assert statuses["MOT17/000001"] == ["counted", "ignored", "ignored"]  # 2 and 7
+    statuses = {}
+    for name in ("HT21-01", "MOT17"):
+        raw = put(tmp_path / name / "raw", {f"train/{name}/gt/gt.txt": rows})
+        (frame,) = outcome(raw, tmp_path / name / "out")["frames"].values()
+        statuses[name] = [box[4] for box in frame["boxes"]]
+    assert statuses["HT21-01"] == ["counted", "ignored", "ignored", "ignored"]
+    assert statuses["MOT17"] == ["counted", "ignored", "ignored"]  # 2 and 7
 
 
 def test_names_of_classes_in_a_hub_tables_schema(tmp_path: Path) -> None:
@@ -414,7 +416,7 @@ def test_heads_that_fit_in_one_frame_only_decide_its_orientation(tmp_path: Path)
         {"train.csv": "file,x,y\na.jpg,30,40\na.jpg,90,180\n", "images/a.jpg": turned.getvalue()},
     )
     found = outcome(raw, tmp_path / "out")
-    assert found["findings"] == {"exif-orientation": 1, "image-elsewhere": 1}
+    assert found["findings"] == {"exif-orientation": 1, "image-elsewhere": 1, "origin-assumed": 1}
     assert [round(box[0] + box[2]) for box in found["frames"]["train/a"]["boxes"]] == [60, 180]
 
 

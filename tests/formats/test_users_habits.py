@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -489,3 +492,245 @@ def test_an_id_of_mot_that_is_larger_than_64_bits_is_refused(tmp_path: Path, lar
     raw = put(tmp_path / "raw", {"s/img1/000001.jpg": jpeg(), "s/gt/gt.txt": rows})
     with pytest.raises(GtaheadError, match=r"line 2.*64 bits"):
         read(raw)
+
+
+def points_csv(label: str, rows: Sequence[tuple[float, float, str]]) -> dict[str, str | bytes]:
+    lines = "".join(f"a.jpg,{x},{y},{value}\n" for x, y, value in rows)
+    return {"heads.csv": f"file,x,y,{label}\n{lines}", "a.jpg": jpeg()}
+
+
+def lines_json(**row: Any) -> dict[str, str | bytes]:
+    points = [[60, 72], [100, 10]]
+    return {"heads.jsonl": json.dumps({"file": "a.jpg", "points": points, **row}), "a.jpg": jpeg()}
+
+
+def image_folder(**objects: Any) -> dict[str, str | bytes]:
+    boxes = [[50, 60, 20, 20], [90, 0, 20, 20]]
+    row = {"file_name": "a.jpg", "objects": {"bbox": boxes, **objects}}
+    return {"metadata.jsonl": json.dumps(row), "a.jpg": jpeg()}
+
+
+def webdataset(**objects: Any) -> dict[str, str | bytes]:
+    boxes = [[50, 60, 20, 20], [90, 0, 20, 20]]
+    packed = io.BytesIO()
+    label = json.dumps({"width": 200, "height": 100, "objects": {"bbox": boxes, **objects}})
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, data in (("a.jpg", jpeg()), ("a.json", label.encode())):
+            about = tarfile.TarInfo(name)
+            about.size = len(data)
+            tar.addfile(about, io.BytesIO(data))
+    return {"train-000000.tar": packed.getvalue()}
+
+
+@pytest.mark.parametrize("words", [("Head", "HEAD"), ("head", " Head ")])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda words: points_csv("label", [(60, 72, words[0]), (100, 10, words[1])]),
+        lambda words: lines_json(labels=list(words)),
+        lambda words: image_folder(category=list(words)),
+        lambda words: webdataset(category=list(words)),
+    ],
+)
+def test_head_is_head_in_any_case(tmp_path: Path, words: tuple[str, str], made: Any) -> None:
+    frames, found = read(put(tmp_path / "raw", made(words)))
+    assert [len(points) for _, points in frames.values()] == [2]
+    assert "other-class" not in found
+
+
+@pytest.mark.parametrize("name", ["ignored", "ignore", "iscrowd", "difficult"])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda name: points_csv(name, [(60, 72, "true"), (100, 10, "0")]),
+        lambda name: lines_json(**{name: [1, False]}),
+        lambda name: image_folder(**{name: [True, "0"]}),
+        lambda name: webdataset(**{name: [1, 0]}),
+    ],
+)
+def test_flags_of_heads_to_ignore_are_read(tmp_path: Path, name: str, made: Any) -> None:
+    put(tmp_path / "raw", made(name))
+    gtahead.build(tmp_path / "raw", tmp_path / "out", workers=1)
+    (frame,) = Dataset.open(tmp_path / "out")
+    assert frame.status.tolist() == ["ignored", "counted"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (lines_json(boxes=[[1, 2, 3, 4], [1, 2, 3, 4]]), "boxes beside points"),
+        (lines_json(ids=[1]), "1 ids for 2 points"),
+        (lines_json(ignore=[1]), "ignore isn't 0 or 1 for each of 2 points"),
+        ({"heads.csv": "file,x,y,x\na.jpg,1,2,3\n", "a.jpg": jpeg()}, "two columns have one name"),
+        (image_folder(ignore=[2, 0]), "nothing is left|bad-frame-labels|isn't 0 or 1|no sequence"),
+    ],
+)
+def test_values_of_heads_that_cant_be_told_are_refused(
+    tmp_path: Path, files: dict[str, str | bytes], message: str
+) -> None:
+    with pytest.raises(GtaheadError, match=message):
+        read(put(tmp_path / "raw", files))
+
+
+def test_columns_that_nothing_is_read_from_are_named(tmp_path: Path) -> None:
+    rows = [(60.0, 72.0, "1"), (100.0, 10.0, "0")]
+    found = read(put(tmp_path / "raw", points_csv("visible", rows)))[1]
+    assert found["unknown-column"] == 1
+    files = {"heads.csv": "file,x,y,class,label\na.jpg,60,72,head,body\n", "a.jpg": jpeg()}
+    assert read(put(tmp_path / "two", files))[1]["unknown-column"] == 1
+
+
+def test_tables_that_number_classes_differently_are_refused(tmp_path: Path) -> None:
+    from datasets import ClassLabel, Features, Value
+    from datasets import Dataset as Table
+    from datasets import Sequence as ListOf
+
+    for split, names in (("train", ["body", "head"]), ("test", ["head", "body"])):
+        features = Features(
+            {
+                "file_name": Value("string"),
+                "objects": {
+                    "bbox": ListOf(ListOf(Value("float32"), 4)),
+                    "category": ListOf(ClassLabel(names=names)),
+                },
+            }
+        )
+        row = {"file_name": ["a.jpg"], "objects": [{"bbox": [[1, 2, 3, 4]], "category": [1]}]}
+        (tmp_path / "raw").mkdir(exist_ok=True)
+        path = tmp_path / "raw" / f"{split}.parquet"
+        Table.from_dict(row, features=features).to_parquet(str(path))
+    with pytest.raises(GtaheadError, match="name their classes differently"):
+        read(tmp_path / "raw")
+
+
+def coco_file(
+    images: Sequence[tuple[int, str]], annotations: list[dict[str, Any]], **more: Any
+) -> str:
+    document: dict[str, Any] = {
+        "images": [{"id": i, "file_name": n, "width": 200, "height": 100} for i, n in images],
+        "annotations": [{"id": k, **one} for k, one in enumerate(annotations, 1)],
+        "categories": [{"id": 1, "name": "head"}],
+    }
+    return json.dumps({**document, **more})
+
+
+def test_results_are_joined_to_the_images_of_a_folder_by_its_own_numbers(tmp_path: Path) -> None:
+    heads = [{"image_id": i, "category_id": 1, "bbox": [10 * i, 10, 20, 20]} for i in (1, 2, 3)]
+    heads += [{"image_id": 3, "category_id": 1, "bbox": [100, 50, 20, 20]}]
+    names = [(1, "c.jpg"), (2, "b.jpg"), (3, "a.jpg")]
+    files: dict[str, str | bytes] = {"instances_test.json": coco_file(names, heads)}
+    raw = put(tmp_path / "raw", {**files, **{name: jpeg(i) for i, name in names}})
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps([{**one, "score": 0.9} for one in heads]))
+    for path in (raw, raw / "instances_test.json"):
+        score = gtahead.benchmark(results, path, resamples=0)
+        assert score.value["mae"] == 0
+        assert "numbers-assumed" not in score.findings.totals
+    gtahead.build(raw, tmp_path / "out", workers=1)
+    score = gtahead.benchmark(results, tmp_path / "out", resamples=0)
+    assert score.findings.totals["numbers-assumed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({**NAMES, "labels/a.txt": "0 0.5 0.5 x 0.2\n"}, "can't be read whole"),
+        ({"data.yaml": "names: [body, head]\n", "labels/a.txt": HEAD}, "none of the labelled"),
+    ],
+)
+def test_a_ground_truth_that_a_build_would_not_take_whole_is_refused(
+    tmp_path: Path, files: dict[str, str | bytes], message: str
+) -> None:
+    raw = put(tmp_path / "raw", {**files, "images/a.jpg": jpeg()})
+    (tmp_path / "none.json").write_text("[]")
+    with pytest.raises(GtaheadError, match=message):
+        gtahead.benchmark(tmp_path / "none.json", raw, resamples=0)
+
+
+@pytest.mark.parametrize("orientation", [None, "upright", "stored"])
+def test_a_ground_truth_of_turned_photographs(tmp_path: Path, orientation: str | None) -> None:
+    from PIL import Image
+
+    exif, turned = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    Image.open(io.BytesIO(jpeg())).save(turned, "JPEG", exif=exif, quality=95)
+    files = {**NAMES, "labels/a.txt": HEAD, "images/a.jpg": turned.getvalue()}
+    raw = put(tmp_path / "raw", files)
+    (tmp_path / "none.json").write_text("[]")
+
+    def scored() -> dict[str, int]:
+        score = gtahead.benchmark(
+            tmp_path / "none.json", raw, labels_orientation=orientation, resamples=0
+        )
+        return score.findings.totals
+
+    if orientation == "stored":
+        with pytest.raises(GtaheadError, match="orientation tag turns"):
+            scored()
+    else:
+        assert ("orientation-assumed" in scored()) == (orientation is None)
+
+
+def test_coco_annotations_of_unknown_categories_and_without_a_place(tmp_path: Path) -> None:
+    box = {"image_id": 1, "bbox": [10, 10, 20, 20]}
+    heads = [{**box, "category_id": 1}, {**box, "category_id": 5}, {**box, "category_id": "1"}]
+    heads += [{"image_id": 1, "category_id": 1}]
+    files = {"instances.json": coco_file([(1, "a.jpg")], heads), "a.jpg": jpeg()}
+    frames, found = read(put(tmp_path / "raw", files))
+    assert [len(points) for _, points in frames.values()] == [2]
+    assert found["class-without-name"] == found["breaks-schema"] == found["not-finite"] == 1
+    checked = gtahead.validate(tmp_path / "raw", workers=1).finish().totals
+    assert checked["no-position"] == 1
+    assert "no-box" not in checked
+    categories = [{"id": 1, "name": "head"}, {"id": 1, "name": "body"}]
+    text = coco_file([(1, "a.jpg")], heads[:1], categories=categories)
+    with pytest.raises(GtaheadError, match="two categories share an id"):
+        read(put(tmp_path / "twice", {"instances.json": text, "a.jpg": jpeg()}))
+
+
+def test_validate_says_that_classes_are_unclear(tmp_path: Path) -> None:
+    box = {"image_id": 1, "bbox": [10, 10, 20, 20]}
+    categories = [
+        {"id": 0, "name": "head"},
+        *({"id": n, "name": name, "supercategory": "head"} for n, name in ((1, "a1"), (2, "b2"))),
+    ]
+    heads = [{**box, "category_id": 1}, {**box, "category_id": 2}]
+    text = coco_file([(1, "a.jpg")], heads, categories=categories)
+    raw = put(tmp_path / "raw", {"instances.json": text, "a.jpg": jpeg()})
+    report = gtahead.validate(raw, workers=1).finish()
+    assert report.totals["classes-unclear"] == 1
+
+
+def test_yaml_splits_that_name_nothing_are_said(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "data.yaml": "train: images/nope\nval: [images/b.jpg]\ntest: 5\nnames: [head]\n"
+    }
+    for name in "abc":
+        files |= {f"images/{name}.jpg": jpeg(ord(name)), f"labels/{name}.txt": HEAD}
+    frames, found = read(put(tmp_path / "raw", files))
+    assert found["split-list-unmatched"] == 2  # train, and 5
+    assert [split for name, (split, _) in frames.items() if name.endswith("b")] == ["validation"]
+
+
+def test_sequences_of_ht21_among_others_are_refused(tmp_path: Path) -> None:
+    rows = "1,1,10,10,5,5,1,1,1\n"
+    files: dict[str, str | bytes] = {}
+    for name in ("HT21-01", "MOT17-02"):
+        files |= {f"{name}/gt/gt.txt": rows, f"{name}/img1/000001.jpg": jpeg(len(files))}
+    with pytest.raises(GtaheadError, match="HT21 and of others"):
+        read(put(tmp_path / "raw", files))
+
+
+def test_broken_images_in_tables_are_found_without_decoding(tmp_path: Path) -> None:
+    from datasets import Dataset as Table
+
+    whole = jpeg()
+    boxes = {"bbox": [[1.0, 2.0, 3.0, 4.0]]}
+    rows = {
+        "image": [{"bytes": b, "path": None} for b in (whole, whole[: len(whole) // 2], b"")],
+        "objects": [boxes] * 3,
+    }
+    (tmp_path / "raw").mkdir()
+    Table.from_dict(rows).to_parquet(str(tmp_path / "raw" / "train.parquet"))
+    found = gtahead.validate(tmp_path / "raw", workers=1).finish().totals
+    assert found["image-truncated"] == found["image-empty"] == 1
