@@ -26,6 +26,19 @@ $(OLDER)/.done:
 	$(OLDER)/bin/python -m pip --disable-pip-version-check --no-input install --quiet "datasets==3.6.0" pillow
 	touch $@
 
+TRAINERS = $(VENV)-trainers
+
+# Trainers that read our exports, which bring an OpenCV of their own or download models: apart from
+# the main environment, whose libraries they share. For the slow tests.
+$(TRAINERS)/.done: $(VENV)/.dev
+	$(PYTHON) -m venv $(TRAINERS)
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+	  > $$($(TRAINERS)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/main.pth
+	$(TRAINERS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --no-deps \
+	  ultralytics==8.4.190 ultralytics-thop psutil py-cpuinfo polars matplotlib contourpy cycler \
+	  fonttools kiwisolver pyparsing transformers tokenizers safetensors regex
+	touch $@
+
 # The tests' own files: in memory where 4 GB are free there, since builds wait for the disk.
 SCRATCH := $(shell df --output=avail -k /dev/shm 2> /dev/null | awk '$$1 > 4000000 {free = 1} \
   END {print free ? "/dev/shm" : ENVIRON["TMPDIR"] ? ENVIRON["TMPDIR"] : "/tmp"}')
@@ -126,8 +139,9 @@ wheel: $(VENV)/.dev
 
 test: lint types site wheel fast
 
-test-slow: $(VENV)/.dev $(AXE) $(OLDER)/.done
-	GTAHEAD_OLDER_DATASETS=$(abspath $(OLDER)/bin/python) GTAHEAD_THOROUGH=1 \
+test-slow: $(VENV)/.dev $(AXE) $(OLDER)/.done $(TRAINERS)/.done
+	GTAHEAD_OLDER_DATASETS=$(abspath $(OLDER)/bin/python) \
+	  GTAHEAD_TRAINERS=$(abspath $(TRAINERS)/bin/python) GTAHEAD_THOROUGH=1 \
 	  $(BIN)/python -m pytest -n 2 -m "slow or hypothesis" --durations=15
 
 docs: $(VENV)/.dev
@@ -135,4 +149,4 @@ docs: $(VENV)/.dev
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) $(OLDER) $(DEMO) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(OLDER) $(TRAINERS) $(DEMO) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gtahead.annotation.boxes import BOX_RULES, ORDER, rule_errors
+from gtahead.annotation.boxes import BOX_RULES, ORDER, calibration
 from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset, read_manifest
 from gtahead.errors import REBUILD, InputError, Where
 from gtahead.findings import Findings, Ledger
@@ -102,20 +102,22 @@ def sizes_in_words(sizes: Mapping[str, int]) -> str:
 
 def boxes_in_words(manifest: Mapping[str, Any]) -> list[str]:
     """Return how a dataset's boxes came about, and how good such boxes are, a line for each way."""
+    table = calibration()
     counts: Counter[tuple[str, str]] = Counter()
     for source in manifest["sources"]:
         for rule, count in source["box_sources"].items():
-            counts[rule, "rendered people" if source["origin"] in RENDERED else "photographs"] += (
-                count
-            )
+            measured = source["origin"] not in RENDERED and rule in table["photographs"]["rules"]
+            counts[rule, "photographs" if measured else "rendered"] += count
     lines = []
     for rule, kind in sorted(counts, key=lambda key: (ORDER.index(key[0]), key[1])):
-        row = rule_errors("game" if kind == "rendered people" else "photographs").get(rule)
-        error = "; how far they are off isn't known"
+        line = f"{counts[rule, kind]:,} {rule}, {BOX_RULES[rule].words}"
+        row = table[kind]["rules"].get(rule)
         if row is not None:
-            error = f"; typically {row['p10']:+.0%} … {row['p90']:+.0%} off on {kind}"
-        words = f"{rule}, {BOX_RULES[rule].words}"
-        lines.append(f"{counts[rule, kind]:,} {words}{error if rule != 'captured' else ''}")
+            on = "photographs" if kind == "photographs" else "rendered people"
+            line += f"; typically {row['p10']:+.0%} … {row['p90']:+.0%} off on {on}"
+        elif rule != "captured":
+            line += "; how far they are off isn't known"
+        lines.append(line)
     return lines or ["none"]
 
 

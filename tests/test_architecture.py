@@ -154,7 +154,7 @@ def test_what_the_package_shows() -> None:
         "UsageError": "class",
         "annotate": (
             "(dataset: 'str | Path' = 'dataset', *, boxes: 'str | None' = None, "
-            "sigma: 'str | None' = None, workers: 'int | None' = None, "
+            "sigma: 'str | None' = None, split: 'str | None' = None, split_by: 'str | None' = None, workers: 'int | None' = None, "
             "scheduler: 'str | None' = None, on_progress: "
             "'Progress | None' = None) -> 'AnnotateReport'"
         ),
@@ -171,8 +171,8 @@ def test_what_the_package_shows() -> None:
             "(raw: 'str | Path', out: 'str | Path' = 'dataset', *, reader: 'str' = 'auto', "
             "boxes: 'str' = 'auto', sigma: 'str' = 'box', count_policy: 'str' = 'visible', "
             "images: 'str' = 'link', every: 'int' = 1, head_class: 'str | None' = None, "
-            "labels_orientation: 'str | None' = None, origin: 'str | None' = None, "
-            "workers: 'int | None' = None, "
+            "labels_orientation: 'str | None' = None, origin: 'str | None' = None, split: 'str' = 'auto', "
+            "split_by: 'str | None' = None, workers: 'int | None' = None, "
             "scheduler: 'str | None' = None, "
             "strict: 'bool' = False, fresh: 'bool' = False, "
             "on_progress: 'Progress | None' = None) -> 'BuildReport'"

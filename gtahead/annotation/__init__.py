@@ -4,7 +4,14 @@ from gtahead.annotation.boxes import BoxRule, HeadFrames, PseudoBoxes, give_boxe
 from gtahead.annotation.ground import depths_over_ground
 from gtahead.annotation.kernels import SigmaRule, give_sigmas
 from gtahead.annotation.lift import lift_points
-from gtahead.annotation.splits import Balance, SplitItem, balance_of, design_splits
+from gtahead.annotation.splits import (
+    Balance,
+    SplitItem,
+    balance_of,
+    deal_images,
+    design_splits,
+    parse_shares,
+)
 
 __all__ = [
     "Balance",
@@ -14,9 +21,11 @@ __all__ = [
     "SigmaRule",
     "SplitItem",
     "balance_of",
+    "deal_images",
     "depths_over_ground",
     "design_splits",
     "give_boxes",
     "give_sigmas",
     "lift_points",
+    "parse_shares",
 ]

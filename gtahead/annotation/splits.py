@@ -1,6 +1,7 @@
-"""Splits by sequence: sequences of one location stay together, and heads spread evenly.
+"""Designed splits: by sequence for captures and videos, by image for photographs.
 
-A split by frame would put neighbouring frames on both sides and is not made here.
+Sequences of one location stay together, and so do images that look alike: a split by frame of a
+video would put neighbouring frames on both sides. Heads spread evenly.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.arrays import Floats
+from gtahead.arrays import Floats, Ints
 from gtahead.dataset import SPLITS
+from gtahead.errors import UsageError
 
 SHARES: Mapping[str, int] = {"train": 20, "validation": 5, "test": 10}
-"""Target shares of sequences: GTA_Head's 35 sequences as 20, 5 and 10."""
+"""Target shares: GTA_Head's 35 sequences as 20, 5 and 10."""
 
 WEIGHTS: Mapping[str, float] = {"sequences": 3.0, "heads": 6.0, "frames": 1.0}
 """How much evenness in a measure is worth to the search; 0.5 for each trait."""
+
+BLOCK = 20
+"""So many images of nearly the same count are shuffled before they are dealt to splits."""
 
 _RESTARTS = 12
 _SWAPS_UP_TO = 200
@@ -26,10 +31,10 @@ _SWAPS_UP_TO = 200
 
 @dataclass(frozen=True)
 class SplitItem:
-    """One sequence, as the search for splits sees it.
+    """One sequence, or one image, as the search for splits sees it.
 
     Attributes:
-        name: of the sequence.
+        name: of the sequence, or the image's frame id.
         heads: how many heads count in it.
         frames: how many frames it has.
         keys: whatever two sequences must not share across splits: a location, a camera, an image.
@@ -64,13 +69,106 @@ def groups_of(items: Sequence[SplitItem]) -> list[list[int]]:
     return list(groups.values())
 
 
-def design_splits(items: Iterable[SplitItem]) -> dict[str, str]:
+def parse_shares(text: str) -> dict[str, float]:
+    """Read target shares, as `70:10:20` for train, validation and test.
+
+    Raises:
+        UsageError: not two or three numbers from 0 on, or none of them above 0.
+
+    Example:
+        >>> parse_shares("80:20")
+        {'train': 80.0, 'validation': 0.0, 'test': 20.0}
+    """
+    words = text.split(":")
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        numbers = []
+    fine = len(numbers) in (2, 3) and all(0 <= one < 1e6 for one in numbers) and any(numbers)
+    if not fine:
+        raise UsageError(
+            "not the shares of splits",
+            value=text,
+            remedy="write train:validation:test, as 70:10:20, or train:test, as 80:20",
+        )
+    if len(numbers) == 2:
+        numbers = [numbers[0], 0.0, numbers[1]]
+    return dict(zip(SPLITS, numbers, strict=True))
+
+
+def deal_images(
+    items: Iterable[SplitItem], shares: Mapping[str, float] = SHARES, seed: int = 0
+) -> dict[str, str]:
+    """Choose a split for every image, so that each gets small and large crowds alike.
+
+    Groups of images that share a key are sorted by their count, shuffled among those of nearly the
+    same, and dealt one by one to the split that is furthest behind its share of images. Then single
+    images are exchanged until heads are as even.
+
+    Returns:
+        Frame id to split name, in the order of frame ids.
+    """
+    ordered = sorted(items, key=lambda item: item.name)
+    groups = groups_of(ordered)
+    heads = {id(group): sum(ordered[index].heads for index in group) for group in groups}
+    groups.sort(key=lambda group: -heads[id(group)])
+    random = np.random.default_rng(seed)
+    for first in range(0, len(groups), BLOCK):
+        block = groups[first : first + BLOCK]
+        groups[first : first + BLOCK] = [block[i] for i in random.permutation(len(block))]
+    names = [name for name in SPLITS if shares[name] > 0]
+    wanted = np.array([shares[name] for name in names]) / sum(shares.values())
+    sizes = np.array([len(group) for group in groups], np.int64)
+    counts = np.array([heads[id(group)] for group in groups], np.float64)
+    dealt, have = np.zeros(len(groups), np.int64), np.zeros(len(names))
+    for index, size in enumerate(sizes):
+        dealt[index] = np.argmax(wanted * (have.sum() + size) - have)
+        have[dealt[index]] += size
+    _even_out(dealt, sizes, counts, wanted)
+    choice = {
+        ordered[index].name: names[split]
+        for split, group in zip(dealt, groups, strict=True)
+        for index in group
+    }
+    return dict(sorted(choice.items()))
+
+
+def _even_out(dealt: Ints, sizes: Ints, counts: Floats, wanted: Floats) -> None:
+    """Exchange images between splits, in place, while that brings their heads nearer to the shares.
+
+    Args:
+        dealt: (G,) the split of each group of images.
+        sizes: (G,) images of each; only groups of one image are exchanged.
+        counts: (G,) heads of each.
+        wanted: share of each split.
+    """
+    single = sizes == 1
+    for _ in range(len(dealt)):
+        off = np.bincount(dealt, counts, minlength=len(wanted)) - wanted * counts.sum()
+        most, least = int(np.argmax(off)), int(np.argmin(off))
+        give = np.flatnonzero(single & (dealt == most))
+        take = np.flatnonzero(single & (dealt == least))
+        if not len(give) or not len(take):
+            return
+        order = take[np.argsort(counts[take], kind="stable")]
+        gap = min(off[most], -off[least])  # to be moved from one to the other
+        near = np.searchsorted(counts[order], counts[give] - gap).clip(0, len(order) - 1)
+        moved = counts[give] - counts[order[near]]
+        best = int(np.argmin(np.abs(moved - gap)))
+        if not 0 < moved[best] < 2 * gap:
+            return
+        dealt[give[best]], dealt[order[near[best]]] = least, most
+
+
+def design_splits(
+    items: Iterable[SplitItem], shares: Mapping[str, float] = SHARES
+) -> dict[str, str]:
     """Choose a split for every sequence.
 
     Groups are moved and swapped between splits, from several seeded starts, until neither makes
     the splits more even in sequences, heads, frames and traits. The result depends on nothing but
-    the items. Every split gets a group while there are three; of two groups the second is the test
-    split, and a lone group is for training.
+    the items and the shares. Every split that has a share gets a group while there are enough; of
+    two groups the second is the test split, and a lone group is for training.
 
     Returns:
         Sequence name to split name, in the order of names.
@@ -79,10 +177,13 @@ def design_splits(items: Iterable[SplitItem]) -> dict[str, str]:
     if not ordered:
         return {}
     groups = groups_of(ordered)
-    names = SPLITS if len(groups) >= 3 else ("train", "test")[: len(groups)]
-    shares = np.array([SHARES[name] for name in names], np.float64)
+    names = [name for name in SPLITS if shares[name] > 0]
+    if len(groups) < len(names):
+        first = ("train", "test", "validation")
+        names = sorted(names, key=first.index)[: len(groups)]
+    wanted_shares = np.array([shares[name] for name in names], np.float64)
     sums = _measures(ordered, groups)
-    wanted = np.outer(shares / shares.sum(), sums.sum(axis=0))
+    wanted = np.outer(wanted_shares / wanted_shares.sum(), sums.sum(axis=0))
     random = np.random.default_rng(0)
     tries = [_descend(sums, wanted, random) for _ in range(_RESTARTS)]
     best = min(tries, key=lambda found: found[0])  # the first of equals
@@ -99,7 +200,7 @@ class Balance:
     """How even splits are: the target and actual share of each measure, by split.
 
     Attributes:
-        target: by split, in proportion to `SHARES`.
+        target: by split, in proportion to the shares.
         shares: by measure (sequences, heads, frames, then traits, as shares of the sequences that
             have them), then by split. Measures of which there is nothing are left out.
         bound: names of sequences that had to stay together, one list per group of two or more.
@@ -134,16 +235,19 @@ class Balance:
         }
 
 
-def balance_of(items: Iterable[SplitItem], splits: Mapping[str, str]) -> Balance:
+def balance_of(
+    items: Iterable[SplitItem], splits: Mapping[str, str], wanted: Mapping[str, float] = SHARES
+) -> Balance:
     """Return how even a choice of splits is.
 
     Args:
         items: all sequences.
         splits: sequence name to split name, as `design_splits` gives it.
+        wanted: target shares.
     """
     ordered = sorted(items, key=lambda item: item.name)
     used = [name for name in SPLITS if name in set(splits.values())]
-    total = sum(SHARES[name] for name in used)
+    total = sum(wanted[name] for name in used) or 1
     shares = {}
     for measure, values in _values(ordered).items():
         if values.any():
@@ -151,7 +255,7 @@ def balance_of(items: Iterable[SplitItem], splits: Mapping[str, str]) -> Balance
             sums = np.bincount(at, values, minlength=len(used)) / values.sum()
             shares[measure] = dict(zip(used, map(float, sums), strict=True))
     bound = [[ordered[index].name for index in group] for group in groups_of(ordered)]
-    target = {name: SHARES[name] / total for name in used}
+    target = {name: wanted[name] / total for name in used}
     return Balance(target, shares, [names for names in bound if len(names) > 1])
 
 

@@ -21,22 +21,31 @@ from gtahead import storage
 from gtahead.annotation import BoxRule, SigmaRule
 from gtahead.annotation.scene import LABEL_CODES, label, standing_scene
 from gtahead.arrays import Progress
-from gtahead.building.finishing import fingerprints_of
 from gtahead.building.output import is_ours, records_of
 from gtahead.building.records import SequenceRecord
+from gtahead.building.splitting import (
+    COLUMNS,
+    SequenceFrames,
+    SplitOptions,
+    split_frames,
+    split_rows,
+)
 from gtahead.dataset import (
     ANNOTATING,
+    FRAMES,
     MANIFEST,
     WORK,
     Dataset,
     heads_file,
     read_manifest,
+    splits_of,
     write_manifest,
 )
-from gtahead.dataset.fingerprints import sequence_digests, without_unknown
+from gtahead.dataset.fingerprints import fingerprints_by_split, sequence_digests, without_unknown
 from gtahead.errors import REBUILD, InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.parallel.pool import run_all
+from gtahead.readers import READERS
 from gtahead.storage import crash_point
 from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
@@ -102,19 +111,24 @@ def annotate(
     *,
     boxes: str | None = None,
     sigma: str | None = None,
+    split: str | None = None,
+    split_by: str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     on_progress: Progress | None = None,
 ) -> AnnotateReport:
-    """Compute boxes or sigmas of a dataset's heads by another rule.
+    """Compute boxes or sigmas of a dataset's heads by another rule, or split it otherwise.
 
     Points, count flags and images stay as they are, and so do their fingerprints; `labels`
-    changes. The result is the same as of a build with these rules.
+    changes with boxes and sigmas, and each split's own fingerprints with the splits. The result is
+    the same as of a build with these options.
 
     Args:
         dataset: the dataset's folder.
         boxes: pseudo-box rule, such as `camera` or `knn:k=3`; None keeps the dataset's.
         sigma: rule for sigmas, such as `knn:k=3,beta=0.3`; None keeps the dataset's.
+        split: how to split it, as `build` takes it; None keeps the splits.
+        split_by: `sequence` or `image`; None for what suits the data.
         workers: processes; None for one per core, up to 4.
         scheduler: address of a Dask scheduler, instead of processes of this machine.
         on_progress: called at the start and after each sequence.
@@ -124,8 +138,11 @@ def annotate(
         InputError: no dataset, an unfinished or a damaged one.
         ResourceError: disk, rights, or another run in the same folder.
     """
-    if boxes is None and sigma is None:
-        raise UsageError("nothing to do", remedy="give a rule for boxes or for sigma")
+    if boxes is None and sigma is None and split is None and split_by is None:
+        raise UsageError("nothing to do", remedy="give a rule for boxes or sigma, or a split")
+    split_options = None
+    if split is not None or split_by is not None:
+        split_options = SplitOptions(split or "auto", split_by)
     box_rule = None if boxes is None else BoxRule.parse(boxes)
     sigma_rule = None if sigma is None else SigmaRule.parse(sigma)
     target = Path(dataset)
@@ -150,14 +167,19 @@ def annotate(
         box_rule = box_rule or _standing_rule(BoxRule, target, old, "boxes")
         sigma_rule = sigma_rule or _standing_rule(SigmaRule, target, old, "sigma")
         options = {**old["options"], "boxes": str(box_rule), "sigma": str(sigma_rule)}
+        same_rules = options == old["options"]
+        if split_options is not None:
+            options = {k: v for k, v in options.items() if k not in ("split", "split_by")}
+            options |= split_options.as_dict()
         report = AnnotateReport(target, old["fingerprint"], old)
-        if options == old["options"]:
+        from_file = split_options is not None and split_options.file is not None
+        if options == old["options"] and not from_file:
             report.changed = False
             return report
         (target / ANNOTATING / "heads").mkdir(parents=True)
         tasks = [
             (name, _LabelTask(target.absolute(), name, box_rule, sigma_rule))
-            for name in opened.sequences
+            for name in ([] if same_rules else opened.sequences)
         ]
         labelled: dict[str, _Labelled] = {}
         if on_progress is not None:
@@ -172,9 +194,12 @@ def annotate(
                     if on_progress is not None:
                         on_progress(len(labelled), len(tasks), name)
             crash_point("labelled")
-            report.manifest = _new_manifest(
-                old, options, records_of(target, opened.manifest), labelled
-            )
+            records = records_of(target, opened.manifest)
+            document = old
+            if split_options is not None:
+                document = _split_anew(opened, records, split_options, report.findings)
+            splits = splits_of(opened) if document is old else _splits_in(target / ANNOTATING)
+            report.manifest = _new_manifest(document, options, records, labelled, splits)
             storage.sync_folder(target / ANNOTATING / "heads")
             storage.write_json(target / ANNOTATING / MANIFEST, report.manifest)
         except BaseException:
@@ -219,10 +244,70 @@ def recover(target: Path) -> None:
             path.replace(target / "heads" / path.name)
             crash_point("heads-replaced")
         storage.sync_folder(target / "heads")
+        if (work / FRAMES).is_file():
+            (work / FRAMES).replace(target / FRAMES)
+            storage.sync_folder(target)
         write_manifest(target, document)
         crash_point("annotated")
         (work / MANIFEST).unlink()
     shutil.rmtree(work)
+
+
+SPLIT_CODES = ("few-locations", "split-missing", "given-splits-leak", "same-image-twice")
+"""Findings of `split_frames`."""
+
+
+def _split_anew(
+    opened: Dataset,
+    records: Mapping[str, SequenceRecord],
+    options: SplitOptions,
+    findings: Findings,
+) -> dict[str, Any]:
+    """Write the table of frames with other splits into the work folder.
+
+    Returns:
+        The manifest, with these splits.
+    """
+    target, old = opened.folder, opened.manifest.document
+    sequences = [
+        SequenceFrames.of(name, opened.select(sequences=[name]).frames(COLUMNS))
+        for name in opened.sequences
+    ]
+    kept = {name: record for name, record in records.items() if record.kept}
+    video = any(READERS[source["reader"]].video for source in old["sources"])
+    splits = split_frames(target, sequences, kept, options, findings, video=video)
+    of = {
+        frame_id: split
+        for one in sequences
+        for frame_id, split in zip(one.frame_ids, splits.of[one.name], strict=True)
+    }
+    made = target / ANNOTATING / FRAMES
+    with storage.replacing(made) as part:
+        columns = {"split": lambda ids: [of[one] for one in ids]}
+        canonical.write_frames_with(target / FRAMES, part, columns)
+    noted = Findings.from_dict(old["findings"])
+    for code in SPLIT_CODES:
+        noted.totals.pop(code, None)
+        noted.examples.pop(code, None)
+    noted.merge(findings)
+    table = {"sha256": storage.sha256_of(made), "rows": len(of)}
+    return {
+        **old,
+        "splits": splits.as_dict(),
+        "findings": noted.as_dict(),
+        "statistics": {**old["statistics"], "splits": split_rows(sequences, splits)},
+        "tables": {**old["tables"], FRAMES: table},
+    }
+
+
+def _splits_in(folder: Path) -> dict[str, dict[str, str]]:
+    """Read the splits in a table of frames."""
+    path = folder / FRAMES
+    rows = canonical.read_frames(path, str(path), ["frame_id", "sequence", "split"])
+    found: dict[str, dict[str, str]] = {}
+    for frame_id, sequence, split in zip(*rows.values(), strict=True):
+        found.setdefault(sequence, {})[frame_id] = split
+    return found
 
 
 def _label_sequence(task: _LabelTask) -> _Labelled:
@@ -259,11 +344,13 @@ def _new_manifest(
     options: Mapping[str, Any],
     records: Mapping[str, SequenceRecord],
     labelled: Mapping[str, _Labelled],
+    splits: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     """Return the manifest with the new tables' numbers in place of the old ones."""
     boxes: Counter[str] = Counter()
     findings = Findings.from_dict(old["findings"])
-    _forget(findings)
+    if labelled:
+        _forget(findings)
     for name, new in sorted(labelled.items()):
         record = records[name]
         record.digests, record.table, record.box_sources = new.digests, new.table, new.box_sources
@@ -271,8 +358,9 @@ def _new_manifest(
         record.findings.merge(new.findings)
         findings.merge(new.findings)
         boxes.update(new.box_sources)
-    splits = {name: split for split, names in old["splits"]["sequences"].items() for name in names}
-    fingerprints = fingerprints_of(records, splits)
+    fingerprints = fingerprints_by_split(
+        {name: record.digests for name, record in records.items() if record.kept}, splits
+    )
     return {
         **old,
         "options": dict(options),
@@ -281,7 +369,11 @@ def _new_manifest(
             for row in old["sources"]
         ],
         "findings": findings.as_dict(),
-        "statistics": {**old["statistics"], "box_sources": dict(sorted(boxes.items()))},
+        "statistics": (
+            {**old["statistics"], "box_sources": dict(sorted(boxes.items()))}
+            if labelled
+            else old["statistics"]
+        ),
         "tables": {
             **old["tables"],
             **{heads_file(name): new.table for name, new in labelled.items()},

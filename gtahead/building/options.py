@@ -7,6 +7,7 @@ from typing import Any
 
 from gtahead._version import __version__
 from gtahead.annotation import BoxRule, SigmaRule
+from gtahead.building.splitting import SplitOptions
 from gtahead.dataset import CountPolicy
 from gtahead.errors import UsageError
 from gtahead.ingest.model import LabelOptions
@@ -28,6 +29,7 @@ class BuildOptions:
         every: keep every n-th frame of a sequence, from the first.
         labels: how other people's labels are taken.
         origin: where the images come from, in place of what their reader says.
+        splits: how frames are put into splits; a sequence's own files don't depend on it.
     """
 
     reader: str
@@ -38,6 +40,7 @@ class BuildOptions:
     every: int = 1
     labels: LabelOptions = field(default_factory=LabelOptions)
     origin: str | None = None
+    splits: SplitOptions = field(default_factory=SplitOptions)
 
     def __post_init__(self) -> None:
         if self.images not in IMAGES:
@@ -59,6 +62,7 @@ class BuildOptions:
             "every": self.every,
             **self.labels.as_dict(),
             **({} if self.origin is None else {"origin": self.origin}),
+            **self.splits.as_dict(),
             "gtahead": __version__,
         }
 

@@ -280,7 +280,7 @@ def unit_digest(source: SequenceSource, options: BuildOptions) -> str:
     """Hash everything that a sequence's output depends on; empty if it can't be read."""
     try:
         labels, images = READERS[source.reader].inputs(source)
-        given = options.as_dict()
+        given = {k: v for k, v in options.as_dict().items() if k not in ("split", "split_by")}
         if source.split is not None:
             given["split"] = source.split
         if source.head_classes is not None:

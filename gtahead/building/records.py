@@ -24,6 +24,8 @@ class SequenceRecord:
 
     Attributes:
         kept: False where the sequence was set aside whole.
+        split: that the whole sequence is given, if any.
+        splits: by frame id, where its frames are given several.
         visibility: where it is known from: measured, flags, unknown; empty without heads.
     """
 
@@ -31,6 +33,7 @@ class SequenceRecord:
     inputs: str
     kept: bool = False
     origin: str = "unknown"
+    made_ids: bool = False
     about: dict[str, Any] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     findings: Findings = field(default_factory=Findings)
@@ -40,6 +43,7 @@ class SequenceRecord:
     box_sources: dict[str, int] = field(default_factory=dict)
     visibility: list[str] = field(default_factory=list)
     split: str | None = None
+    splits: dict[str, str] = field(default_factory=dict)
     images: int = 0
     image_bytes: int = 0
 

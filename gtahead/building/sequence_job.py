@@ -225,8 +225,14 @@ def _label(
     for name in ("heads.parquet", "frames.parquet"):
         storage.sync_file(part / name)
     record.kept = True
+    record.made_ids = captured.made_ids
     record.about = captured.about
     record.split = captured.split
+    record.splits = {
+        f"{captured.name}/{frame.frame}": frame.split
+        for frame in captured.frames
+        if frame.split is not None
+    }
     record.digests = sequence_digests(rows, heads)
     sha256 = storage.sha256_of(part / "heads.parquet")
     record.table = {"sha256": sha256, "rows": len(heads["head_id"])}

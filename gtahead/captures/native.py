@@ -25,6 +25,7 @@ from gtahead.ingest.model import (
 from gtahead.ingest.names import can_name_a_sequence, frame_name
 from gtahead.ingest.rows import HeadRows, frames_around, frames_within, note_gaps, settle_heads
 from gtahead.origins import origin_in
+from gtahead.tables.canonical import CAPTURED
 from gtahead.tables.csv import Kind, TableRead, cell_texts, read_csv, read_parquet, write_csv
 from gtahead.tables.splits import SPLITS_BY_WORD
 
@@ -116,6 +117,11 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
     _note_cells(table, where, findings, ledger)
     numbers = np.array([int(frame.frame) for frame in sequence.frames], np.int64)
     columns = {_CANONICAL.get(name, name): values for name, values in table.columns.items()}
+    corners = [name for name in CAPTURED if name in columns]
+    for name in corners if len(corners) < len(CAPTURED) else ():
+        column = name.replace("captured", "box")
+        findings.add("unknown-column", where, column, "a box needs all four of its columns")
+        del columns[name]
     index = np.searchsorted(numbers, columns["frame"])
     index[index == len(numbers)] = 0
     known = numbers[index] == columns["frame"] if len(numbers) else np.zeros(len(index), np.bool_)

@@ -12,6 +12,7 @@ from gtahead.cli.common import (
     for_people,
     print_findings,
     progress_bar,
+    splits_table,
     table,
     working_options,
 )
@@ -32,6 +33,18 @@ from gtahead.cli.common import (
     "radius[:iou=0.7].  [default: as they are]",
 )
 @click.option(
+    "--split",
+    metavar="HOW",
+    help="given, designed, shares as 70:10:20, or a file of names and splits.  "
+    "[default: as they are]",
+)
+@click.option(
+    "--split-by",
+    metavar="UNIT",
+    type=click.Choice(["sequence", "image"]),
+    help="What is in one split as a whole.  [default: image for photographs, else sequence]",
+)
+@click.option(
     "--evaluate",
     is_flag=True,
     help="Change nothing: compare every box rule with the true boxes of DATASET.",
@@ -46,24 +59,27 @@ def command(
     dataset: str,
     boxes: str | None,
     sigma: str | None,
+    split: str | None,
+    split_by: str | None,
     image: str | None,
     *,
     evaluate: bool,
     **options: Any,
 ) -> int:
-    """Compute boxes or sigmas of DATASET's heads by another rule.  [default: ./dataset]
+    """Give DATASET other boxes, sigmas or splits, in place.  [default: ./dataset]
 
     Points, count flags and images stay as they are, and so do their fingerprints; `labels`
-    changes. The result is the same as from a build with these rules. A run that is stopped leaves
-    the dataset as it was, or the next run finishes it.
+    changes, and with --split the fingerprints of each split. The result is the same as from a
+    build with these options. A run that is stopped leaves the dataset as it was, or the next run
+    finishes it.
 
     With --evaluate: show how far each rule's boxes are from the captured ones, on the
     heads that count. Errors are of the side, the square root of a box's area: bias is the median
     error, median and 90 % are of its absolute value. Rules that fit no head are left out.
     """  # noqa: D415
     if evaluate:
-        if boxes is not None or sigma is not None:
-            msg = "--evaluate changes nothing and measures every rule: leave --boxes, --sigma out"
+        if any(one is not None for one in (boxes, sigma, split, split_by)):
+            msg = "--evaluate changes nothing and measures every rule: leave the others out"
             raise click.UsageError(msg)
         return _evaluate(dataset, image, **options)
     if image is not None:
@@ -71,7 +87,15 @@ def command(
     from gtahead.building import annotate
 
     with progress_bar("annotating") as show:
-        report = annotate(dataset, boxes=boxes, sigma=sigma, on_progress=show, **options)
+        report = annotate(
+            dataset,
+            boxes=boxes,
+            sigma=sigma,
+            split=split,
+            split_by=split_by,
+            on_progress=show,
+            **options,
+        )
     if for_people(report.as_dict()):
         print_findings(report.findings)
         document = report.as_dict()
@@ -79,6 +103,8 @@ def command(
         echo(f"  boxes {document['boxes']}, sigma {document['sigma']}")
         sources = ", ".join(f"{name} {count:,}" for name, count in document["box_sources"].items())
         echo(f"  boxes by: {sources or 'none'}")
+        if split is not None or split_by is not None:
+            echo(splits_table(report.manifest["statistics"]))
         if report.changed:
             echo(f"  fingerprint {report.before}, as it was")
         echo(f"  fingerprint {document['fingerprint']}")

@@ -77,6 +77,19 @@ from gtahead.origins import ORIGINS
     type=click.Choice(list(ORIGINS)),
     help="Where the images come from; cards, splits and boxes follow it.  [default: by KIND]",
 )
+@click.option(
+    "--split",
+    default="auto",
+    metavar="HOW",
+    help="given, designed, shares as 70:10:20, or a file of names and splits.  [default: those "
+    "given, the rest designed]",
+)
+@click.option(
+    "--split-by",
+    metavar="UNIT",
+    type=click.Choice(["sequence", "image"]),
+    help="What is in one split as a whole.  [default: image for photographs, else sequence]",
+)
 @click.option("--strict", is_flag=True, help="Stop with exit 1 if anything would be set aside.")
 @click.option("--fresh", is_flag=True, help="Discard what gtahead made at --out and build anew.")
 @working_options

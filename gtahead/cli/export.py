@@ -100,5 +100,7 @@ def _print(report: ExportReport) -> None:
         lost = ", ".join(f"{LOSSES[name]} {count:,}" for name, count in report.lost.items())
         echo(f"  not in this format: {lost}")
     if report.left:
-        left = ", ".join(f"{name} {count:,}" for name, count in report.left.items())
+        left = ", ".join(
+            f"{name.replace('made_', 'made ')} {count:,}" for name, count in report.left.items()
+        )
         echo(f"  only in the dataset: {left}")

@@ -59,8 +59,8 @@ def command(
     """Train a head detector on DATASET.  [default: ./dataset]
 
     Needs the extra: pip install 'gtahead[train]'. Learns from the train split, chooses epoch and
-    threshold on the validation split (carved out of train by sequence where there is none), and
-    never looks at the test split. The run's folder gets model.pt for `gtahead predict`, metrics.csv
+    threshold on the validation split (a tenth of train where there is none), and never looks at the
+    test split. The run's folder gets model.pt for `gtahead predict`, metrics.csv
     and run.json. The same command goes on with an interrupted run; the result is the same as
     without the interruption.
     """  # noqa: D415
@@ -87,7 +87,8 @@ def command(
         data, heads, best = record["data"], record["heads"], record["best"]
         state = "trained" if report.finished else "stopped on request; the same command goes on"
         echo(f"{report.out}: {state}, {record['epochs_done']} epochs")
-        carved = ", ".join(data["validation_carved_from_train"])
+        names = data["validation_carved_from_train"]
+        carved = ", ".join(names[:4]) + f", … ({len(names):,} in all)" * (len(names) > 4)
         where = f"carved out of train: {carved}" if carved else "the dataset's own part"
         echo(
             f"  {data['train_frames']:,} frames with {heads['count']:,} heads to learn from; "

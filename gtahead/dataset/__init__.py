@@ -1,6 +1,6 @@
 """The canonical dataset: tables of frames and heads, manifest, fingerprints, reading, writing."""
 
-from gtahead.dataset.dataset import FRAMES, Dataset, Frame, camera_of, heads_file
+from gtahead.dataset.dataset import FRAMES, Dataset, Frame, camera_of, heads_file, splits_of
 from gtahead.dataset.manifest import (
     ANNOTATING,
     MANIFEST,
@@ -27,5 +27,6 @@ __all__ = [
     "density_level",
     "heads_file",
     "read_manifest",
+    "splits_of",
     "write_manifest",
 ]

@@ -48,6 +48,15 @@ def camera_of(row: Mapping[str, Any]) -> Camera | None:
     )
 
 
+def splits_of(opened: Dataset) -> dict[str, dict[str, str]]:
+    """Return by sequence the split of each frame id."""
+    columns = opened.frames(["frame_id", "sequence", "split"])
+    found: dict[str, dict[str, str]] = {}
+    for frame_id, sequence, split in zip(*columns.values(), strict=True):
+        found.setdefault(sequence, {})[frame_id] = split
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One frame with its heads; a frame without heads has arrays of length 0.
@@ -259,12 +268,16 @@ class Dataset:
         return heads
 
     def select(
-        self, *, split: str | None = None, sequences: Collection[str] | None = None
+        self,
+        *,
+        split: str | None = None,
+        sequences: Collection[str] | None = None,
+        frames: Collection[str] | None = None,
     ) -> Dataset:
-        """Return the part of the dataset in one split, or in some sequences.
+        """Return the part of the dataset in one split, in some sequences, or of some frame ids.
 
         Raises:
-            UsageError: no such split or sequence.
+            UsageError: no such split, sequence or frame.
         """
         split = None if split is None else split_named(split)
         if isinstance(sequences, str):
@@ -275,12 +288,19 @@ class Dataset:
                 "no such sequence", value=min(unknown), remedy="`gtahead info` lists them"
             )
         keep = np.ones(len(self), np.bool_)
+        if frames is not None:
+            wanted = {frames} if isinstance(frames, str) else set(frames)
+            if lacking := wanted - set(self.frame_ids):
+                raise UsageError(
+                    "no such frame", value=min(lacking), remedy="a frame is <sequence>/<frame>"
+                )
+            keep &= np.array([name in wanted for name in self.frame_ids], np.bool_)
         if split is not None:
             keep &= equals(self._table.column("split"), split)
         if sequences is not None:
-            wanted = set(sequences)
+            chosen = set(sequences)
             for sequence, rows in canonical.spans(self._table):
-                keep[rows.start : rows.stop] &= sequence in wanted
+                keep[rows.start : rows.stop] &= sequence in chosen
         return Dataset(
             self.folder, self.manifest, self._table.take(from_numpy(np.flatnonzero(keep)))
         )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from gtahead.arrays import Columns
 from gtahead.tables.canonical import FRAMES_V1, HEADS_V1
+from gtahead.tables.splits import SPLITS
 
 KINDS = ("points", "labels", "images")
 
@@ -90,6 +91,45 @@ def combined(digests: Iterable[tuple[str, str]]) -> str:
     for sequence, digest in sorted(digests):
         _feed(total, "sequence", [sequence])
         total.update(bytes.fromhex(digest))
+    return total.hexdigest()
+
+
+def fingerprints_by_split(
+    digests: Mapping[str, Mapping[str, str]], splits: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    """Combine sequences' digests, for the whole and for each split.
+
+    Args:
+        digests: by sequence, as `sequence_digests` gives them; `KINDS` or some of them.
+        splits: by sequence the split of each frame id.
+
+    Returns:
+        By kind, then by split and `all`. A sequence of which a split has some frames alone counts
+        there with the digest of the whole and the ids of these frames.
+    """
+    kinds = [kind for kind in KINDS if any(kind in one for one in digests.values())] or KINDS
+    parts: dict[str, dict[str, list[str]]] = {part: {} for part in ("all", *SPLITS)}
+    for name, frames in splits.items():
+        parts["all"][name] = []
+        for frame_id, split in frames.items():
+            parts.setdefault(split, {}).setdefault(name, []).append(frame_id)
+
+    def of(name: str, kind: str, ids: list[str]) -> str:
+        whole = digests[name][kind]
+        return whole if len(ids) in (0, len(splits[name])) else _digest_of_part(whole, ids)
+
+    return {
+        kind: {
+            part: combined((name, of(name, kind, ids)) for name, ids in mine.items())
+            for part, mine in parts.items()
+        }
+        for kind in kinds
+    }
+
+
+def _digest_of_part(whole: str, frame_ids: Sequence[str]) -> str:
+    total = hashlib.sha256(b"gtahead part 1\n" + bytes.fromhex(whole))
+    _feed(total, "frame_id", sorted(frame_ids))
     return total.hexdigest()
 
 

@@ -99,24 +99,29 @@ def survey_losses(
     """Count what the format has no field for, before anything is written.
 
     Returns:
-        What is lost, and what only the dataset keeps, in heads by aspect.
+        What is lost, and what only the dataset keeps, in heads by aspect: by-products, and boxes
+        and ids that gtahead made itself, which no source had.
     """
     known: Counter[str] = Counter()
-    ignored = aside = boxless = 0
-    statuses = {row["sequence"]: row["counts"] for row in opened.manifest.document["sources"]}
+    ignored = aside = cut = boxless = ids = boxes = 0
+    sources = {row["sequence"]: row for row in opened.manifest.document["sources"]}
     for sequence in sorted({s for names in sequences_of(opened, splits).values() for s in names}):
         path = opened.folder / heads_file(sequence)
-        known.update(canonical.known_values(path, str(path)))
-        ignored += statuses.get(sequence, {}).get("ignored", 0)
+        mine = canonical.known_values(path, str(path))
+        known.update(mine)
+        source = sources.get(sequence, {})
+        ignored += source.get("counts", {}).get("ignored", 0)
+        ids += 0 if source.get("made_ids") else mine["head_id"]
+        boxes += source.get("box_sources", {}).get("captured", 0)
         if kind.boxed and (
             kind.clips or "points" not in kind.supports or known["box_x0"] < known["x"]
         ):
-            off, none = _beside_boxes(opened, sequence, clips=kind.clips)
-            aside, boxless = aside + off, boxless + none
+            off, off_made, none = _beside_boxes(opened, sequence, clips=kind.clips)
+            aside, cut, boxless = aside + off, cut + off_made, boxless + none
     counts = {
-        "boxes": known["box_x0"],
+        "boxes": boxes,
         "points": aside,
-        "ids": known["head_id"],
+        "ids": ids,
         "ignored": ignored,
         "occluded": known["occluded"],
         "visibility": known["visibility"],
@@ -124,15 +129,23 @@ def survey_losses(
     lost = {name: counts[name] for name in kind.drops if counts[name]}
     if boxless:
         lost["boxless"] = boxless
-    return lost, {name: known[name] for name in BY_PRODUCTS if known[name]}
+    left = {name: known[name] for name in BY_PRODUCTS if known[name]}
+    made = {"boxes": known["box_x0"] - boxes, "ids": known["head_id"] - ids}
+    made["points"] = cut
+    left |= {f"made_{name}": made[name] for name in kind.drops if made.get(name)}
+    return lost, left
 
 
-def _beside_boxes(opened: Dataset, sequence: str, *, clips: bool) -> tuple[int, int]:
+def _beside_boxes(opened: Dataset, sequence: str, *, clips: bool) -> tuple[int, int, int]:
     """Count heads whose point isn't the middle of their exported box, and those without a box.
+
+    Of the first come those whose box the source had, then those whose box gtahead made.
 
     Absent heads are in no export.
     """
-    heads = opened.head_codes(sequence, ["frame_id", "x", "y", "status", *canonical.BOX])
+    heads = opened.head_codes(
+        sequence, ["frame_id", "x", "y", "status", "box_source", *canonical.BOX]
+    )
     boxes = np.stack([heads[name] for name in canonical.BOX], axis=1)
     if clips:
         frames = opened.select(sequences=[sequence]).frames(["frame_id", "width", "height"])
@@ -145,7 +158,10 @@ def _beside_boxes(opened: Dataset, sequence: str, *, clips: bool) -> tuple[int, 
     absent = [i for i, name in enumerate(heads["status_names"]) if name == "absent"]
     there = ~np.isin(heads["status"], absent)
     boxed = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    return int(((off > 0.01).any(axis=1) & there & boxed).sum()), int((there & ~boxed).sum())
+    words = np.append(heads["box_source_names"], "")
+    own = words[heads["box_source"]] == "captured"
+    moved = (off > 0.01).any(axis=1) & there & boxed
+    return int((moved & own).sum()), int((moved & ~own).sum()), int((there & ~boxed).sum())
 
 
 def lossy(kind: Format, lost: Mapping[str, int]) -> InputError:

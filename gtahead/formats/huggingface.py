@@ -67,6 +67,7 @@ def head_columns(batch: Batch) -> Columns:
     return {
         "id": heads.ids,
         "bbox": np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
+        "area": np.prod(boxes[:, 2:] - boxes[:, :2], axis=1),
         "point": np.where(inside, np.minimum(points, last), points),
         "category": np.zeros(len(heads), np.int64),
         "occluded": heads.occluded,
@@ -233,8 +234,8 @@ from datasets import load_dataset
 frames = load_dataset(".", split="{split}")
 ```
 
-`objects` are the heads that count: `bbox` is x, y, width, height and `point` is x, y, in pixels
-from the top-left corner of the image; `category` 0 is `head`. `ignored` are heads that
+`objects` are the heads that count: `bbox` is x, y, width, height, `area` is the box's and `point`
+is x, y, in pixels from the top-left corner of the image; `category` 0 is `head`. `ignored` are heads that
 scores leave out. A frame without heads has empty lists.
 
 | split | frames |

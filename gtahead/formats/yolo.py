@@ -29,6 +29,7 @@ from gtahead.formats.text import RowFormat, fixed, fixed_within, slices_of
 from gtahead.ingest.classes import Classes
 from gtahead.ingest.exports import (
     Index,
+    exported_as,
     files_in,
     images_in,
     listing_text,
@@ -66,8 +67,15 @@ def _write(batch: Batch) -> None:
 
 
 def _finish(summary: Summary) -> None:
-    lines = [f"{SPLIT_WORDS[s]}: images/{SPLIT_WORDS[s]}\n" for s in summary.splits]
-    text = "# Relative to this file.\npath: .\n" + "".join(lines) + "names:\n  0: head\n"
+    there = [SPLIT_WORDS[split] for split in summary.splits]
+    # Ultralytics takes `path: .` for the current folder, and wants both of train and val.
+    text = "# Folders are relative to this file.\n"
+    for word in ("train", "val", "test"):
+        if word in there:
+            text += f"{word}: images/{word}\n"
+        elif word != "test":
+            text += f"{word}: images/{there[0]}  # there is no split of its own\n"
+    text += "names:\n  0: head\n"
     (summary.folder / "data.yaml").write_text(text, encoding="utf-8")
 
 
@@ -157,8 +165,10 @@ def _scan(root: Path) -> Listing:
     images = []
     findings = Findings()
     stems = sorted({*layout.labels, *layout.images})
-    listed = splits_in_lists(split_lists(root), stems, root, findings)
-    listed = listed or _yaml_splits(root, layout, stems, findings)
+    listed: Mapping[str, str] = {}
+    if exported_as(root) is None:  # the index of our own says it
+        listed = splits_in_lists(split_lists(root), stems, root, findings)
+        listed = listed or _yaml_splits(root, layout, stems, findings)
     _note_unlabelled(layout, findings)
     for file, other in layout.twice.items():
         findings.add("duplicate-frame", Where(file), detail=f"as {other}")

@@ -164,6 +164,7 @@ class Listing:
         findings: of the whole dataset.
         origin: where the images come from, if the files say it.
         origins: of single sequences, likewise.
+        ours: whether gtahead exported it.
         classes: of the objects, where the format has any; `load` leaves out those that aren't
             heads.
     """
@@ -174,19 +175,24 @@ class Listing:
     about: dict[str, Any] = field(default_factory=dict)
     classes: Classes | None = None
     findings: Findings = field(default_factory=Findings)
+    ours: bool = False
     origin: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def by_sequence(self) -> dict[str, list[LabelledImage]]:
-        """The images by sequence; a sequence in several splits counts as several."""
+        """The images by sequence.
+
+        A sequence in several splits counts as several, but for our own exports: of photographs
+        that are split one by one, each keeps its own.
+        """
         splits: dict[str, set[str | None]] = {}
         for image in self.images:
             splits.setdefault(image.sequence, set()).add(image.split)
         found: dict[str, list[LabelledImage]] = {}
         for image in self.images:
             name = image.sequence
-            if len(splits[name]) > 1:
+            if len(splits[name]) > 1 and not self.ours:
                 name = f"{name}__{image.split or 'unknown'}"
             found.setdefault(name, []).append(image)
         return found

@@ -83,6 +83,7 @@ def reader_of(
         marker = marker_of(root)
         listing.origin = origin_in(marker) or listing.origin
         listing.origins = marker.get("origins", {})
+        listing.ours = bool(marker)
         return listing, listing.by_sequence
 
     def recognised(root: Path) -> str | None:
@@ -101,7 +102,7 @@ def reader_of(
             sources = []
             for sequence, images in sorted(sequences.items()):
                 if can_name_a_sequence(sequence) and storage.is_plain_name(sequence):
-                    split = images[0].split
+                    split = images[0].split if len({one.split for one in images}) == 1 else None
                     sources.append(
                         SequenceSource(name, root, sequence, ".", split, state, options, heads)
                     )
@@ -283,6 +284,7 @@ def _captured(
         replace(image, size_wh=read.sizes[index]) if index in read.sizes else image
         for index, image in enumerate(images)
     ]
+    made_ids = "head_id" not in columns
     _complete(columns)
     has_images = any(_is_there(source.root, one) for one in listing.images)
     headers = [_header_of(source.root, one, has_images, unpack) for one in images]
@@ -308,6 +310,7 @@ def _captured(
             row=image.row,
             upright=upright[index],
             number=image.number,
+            split=image.split if source.split is None else None,
         )
         for index, image in enumerate(images)
     ]
@@ -326,6 +329,7 @@ def _captured(
         location=_text(first.get("location")),
         split=source.split,
         origin=listing.origins.get(source.name, listing.origin),
+        made_ids=made_ids,
         about=dict(listing.about),
         lost_frames=rows.lost_frames,
         guessed_sizes=guessed,

@@ -123,6 +123,7 @@ class CapturedFrame:
         upright: whether the heads' pixels are those of the image once its orientation tag is
             applied, where the size alone doesn't tell.
         number: that the labels give it, by which results may name it.
+        split: that it is given, where its sequence's frames are in several.
     """
 
     frame: str
@@ -138,6 +139,7 @@ class CapturedFrame:
     row: int | None = None
     upright: bool = False
     number: int | None = None
+    split: str | None = None
 
     def path(self, root: Path) -> Path:
         """Return where the image is.
@@ -164,6 +166,7 @@ class CapturedSequence:
         lost_frames: indices of frames in which heads were lost to a fault: where none is left, the
             frame isn't empty but unknown.
         origin: where its images come from, if the sequence itself says so.
+        made_ids: whether heads had no ids, and got running numbers.
         guessed_sizes: indices of frames whose size was guessed from where their heads are.
     """
 
@@ -178,6 +181,7 @@ class CapturedSequence:
     location: str | None = None
     split: str | None = None
     origin: str | None = None
+    made_ids: bool = False
     about: dict[str, Any] = field(default_factory=dict)
     lost_frames: set[int] = field(default_factory=set)
     guessed_sizes: set[int] = field(default_factory=set)

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from gtahead import storage
 from gtahead.arrays import Progress
-from gtahead.dataset import FRAMES, Dataset, heads_file, write_manifest
-from gtahead.dataset.fingerprints import combined, images_digest
+from gtahead.dataset import FRAMES, Dataset, heads_file, splits_of, write_manifest
+from gtahead.dataset.fingerprints import fingerprints_by_split, images_digest
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.images.prepare import prepare
 from gtahead.images.reading import (
@@ -474,17 +474,9 @@ def _manifest(
         name: images_digest({"frame_id": ids, "sha256": [hashes[one] for one in ids]})
         for name, ids in by_sequence.items()
     }
-    split_of = {
-        name: split for split, names in document["splits"]["sequences"].items() for name in names
-    }
-    parts = {
-        part: combined(
-            (name, digest)
-            for name, digest in digests.items()
-            if part in ("all", split_of.get(name))
-        )
-        for part in document["fingerprints"]["images"]
-    }
+    splits = {name: split for name, split in splits_of(opened).items() if name in digests}
+    whole = {name: {"images": digest} for name, digest in digests.items()}
+    parts = fingerprints_by_split(whole, splits)["images"]
     return {
         **document,
         "sources": [

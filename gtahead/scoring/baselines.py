@@ -34,7 +34,7 @@ def trivial(ground_truth: GroundTruth) -> dict[str, dict[str, float]]:
     found = {}
     if ground_truth.train_mean is not None:
         found["train_mean"] = np.full(len(real), ground_truth.train_mean)
-    if ground_truth.images.sequences:
+    if ground_truth.in_sequences:
         images = np.bincount(of_frames)
         found["sequence_mean"] = (np.bincount(of_frames, weights=real) / images)[of_frames]
     else:

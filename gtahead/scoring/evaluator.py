@@ -211,7 +211,7 @@ def _metrics(run: _Evaluation, findings: Findings, file: str, resamples: int) ->
             "level": intervals.LEVEL,
             "resamples": resamples if spans else 0,
             "clusters": len(clusters),
-            "clustered_by": "sequence" if run.ground_truth.images.sequences else "image",
+            "clustered_by": "sequence" if run.ground_truth.in_sequences else "image",
         },
         "undefined": run.undefined(),
     }
@@ -234,7 +234,7 @@ def _about_data(ground_truth: GroundTruth) -> dict[str, Any]:
         "images": len(ground_truth),
         "heads": int((~ground_truth.ignored).sum()),
         "ignored": int(ground_truth.ignored.sum()),
-        "sequences": len(clusters) if ground_truth.images.sequences else None,
+        "sequences": len(clusters) if ground_truth.in_sequences else None,
     }
 
 
@@ -441,7 +441,7 @@ def _intervals(
     if not resamples:
         return {}
     location = Where(sequence=None)
-    if not run.ground_truth.images.sequences:
+    if not run.ground_truth.in_sequences:
         findings.add("resampled-by-image", location)
     elif clusters < intervals.FEW:
         findings.add("few-clusters", location, clusters)

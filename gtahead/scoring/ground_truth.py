@@ -51,6 +51,7 @@ class GroundTruth:
         train_mean: mean count of the training images; None where there are none.
         categories: numbers that COCO's results give heads; None where the data don't number any.
         findings: what was odd about the labels.
+        independent: whether images were taken one by one, though they have sequences.
     """
 
     name: str
@@ -68,6 +69,7 @@ class GroundTruth:
     train_mean: float | None = None
     categories: frozenset[int] | None = None
     findings: Findings = field(default_factory=Findings)
+    independent: bool = False
 
     def __len__(self) -> int:
         return len(self.images)
@@ -83,9 +85,15 @@ class GroundTruth:
         return self.by_image.index
 
     @property
+    def in_sequences(self) -> bool:
+        """Whether images belong to sequences, whose images are alike."""
+        return self.images.sequences is not None and not self.independent
+
+    @property
     def clusters(self) -> tuple[list[str], Ints]:
         """Names of the clusters, and (F,) which one each image is of."""
-        names = self.images.sequences or self.images.ids
+        sequences = self.images.sequences if self.in_sequences else None
+        names = sequences or self.images.ids
         order = {name: number for number, name in enumerate(dict.fromkeys(names))}
         return list(order), np.array([order[name] for name in names], np.int64)
 
@@ -220,6 +228,7 @@ def ground_truth_of(opened: Dataset, part: Dataset, split: str) -> GroundTruth:
         fingerprints={kind: prints[kind][split] for kind in ("points", "labels")},
         policy=opened.manifest.policy,
         train_mean=float(np.mean(of_train)) if of_train and split != "train" else None,
+        independent=opened.manifest.document["splits"]["unit"] == "image",
     )
 
 

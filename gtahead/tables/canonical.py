@@ -166,12 +166,12 @@ class FramesWriter:
         self._waiting: list[Any] = []
         self.rows = 0
 
-    def add(self, part: Path, split: str) -> None:
-        """Append one sequence's frames, with its split filled in."""
+    def add(self, part: Path, splits: Sequence[str]) -> None:
+        """Append one sequence's frames, with the split of each filled in."""
         table = _read(part, str(part), FRAMES_V1, None)
         column = FRAMES_V1.get_field_index("split")
-        splits = from_text([split] * table.num_rows)
-        self._waiting.append(table.set_column(column, FRAMES_V1.field(column), splits))
+        table = table.set_column(column, FRAMES_V1.field(column), from_text(list(splits)))
+        self._waiting.append(table)
         self.rows += table.num_rows
         if sum(waiting.num_rows for waiting in self._waiting) >= FRAMES_A_GROUP:
             self._flush()

@@ -29,6 +29,7 @@ _HEADS = pa.struct(
     [
         pa.field("id", pa.list_(pa.int64())),
         pa.field("bbox", pa.list_(_FLOATS)),  # COCO's: x, y, width, height in pixels
+        pa.field("area", pa.list_(pa.float32())),  # of the box; trainers of detectors ask for it
         pa.field("point", pa.list_(_FLOATS)),  # x, y in pixels
         pa.field("category", pa.list_(pa.int64())),  # 0: head
         pa.field("occluded", pa.list_(pa.bool_())),  # null where unknown

@@ -1,13 +1,15 @@
-"""Which frames train and which validate: by sequence, never the test split."""
+"""Which frames train and which validate; never the test split."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gtahead.annotation import SplitItem, deal_images, design_splits
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, UsageError, Where
 
-CARVED_SHARE = 0.2
+CARVED = {"train": 9.0, "validation": 1.0, "test": 0.0}
+"""Shares of the train split that are learnt from, and that are chosen by where nothing else is."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,8 @@ class Parts:
         train: to learn from.
         validation: to choose by.
         split: the split that validation frames are of.
-        carved: sequences that were taken out of train to validate on; empty where the dataset has
-            a validation split of its own.
+        carved: sequences, or frame ids of images that are split one by one, that were taken out of
+            train to validate on; empty where the dataset has a validation split of its own.
     """
 
     train: Dataset
@@ -31,41 +33,60 @@ class Parts:
 def parts_of(dataset: Dataset) -> Parts:
     """Take train and validation splits; carve the latter out of train where there is none.
 
-    Sequences of one location stay together. The test split is never looked at.
+    A tenth of what the dataset is split by, sequences or images, is carved out, with crowds small
+    and large. Sequences of one location stay together. The test split is never looked at.
 
     Raises:
         InputError: no frames to train on.
-        UsageError: nothing to validate on: train has one sequence, or one location.
+        UsageError: nothing to validate on: train has one image, or one location.
     """
     train, validation = dataset.select(split="train"), dataset.select(split="validation")
     if not len(train):
         raise InputError(
             "the dataset has no train split",
             where=Where(str(dataset.folder)),
-            remedy="build it from more sequences: one alone can't be split",
+            remedy="split it otherwise: gtahead annotate --split 70:10:20",
         )
     if len(validation):
         return Parts(train, validation, "validation")
-    columns = train.frames(["sequence", "location"])
-    positions: dict[str, dict[str, int]] = {}
-    for sequence, location in zip(columns["sequence"], columns["location"], strict=True):
-        at = positions.setdefault(location or f"sequence {sequence}", {})
-        at[sequence] = at.get(sequence, 0) + 1
-    if len(positions) < 2:
+    if dataset.manifest.document["splits"]["unit"] == "image":
+        items = _images(train)
+        chosen = deal_images(items, CARVED)
+    else:
+        items = _sequences(train)
+        chosen = design_splits(items, CARVED)
+    carved = tuple(name for name, split in chosen.items() if split != "train")
+    kept = [name for name in chosen if name not in set(carved)]
+    if not carved or not kept:
         raise UsageError(
             "nothing to validate on: all frames for training are of one location",
-            value=next(iter(positions)),
-            remedy="build the dataset from more sequences",
+            value=items[0].name,
+            remedy="split it by image, if they aren't alike: gtahead annotate --split-by image",
         )
-    # The smallest locations first, until a fifth of the frames is reached; one is left to train on.
-    carved: list[str] = []
-    frames = 0
-    for position in sorted(positions, key=lambda name: (sum(positions[name].values()), name))[:-1]:
-        carved += positions[position]
-        frames += sum(positions[position].values())
-        if frames >= CARVED_SHARE * len(train):
-            break
-    kept = [name for name in train.sequences if name not in carved]
-    return Parts(
-        train.select(sequences=kept), train.select(sequences=carved), "train", tuple(sorted(carved))
-    )
+    if dataset.manifest.document["splits"]["unit"] == "image":
+        return Parts(train.select(frames=kept), train.select(frames=carved), "train", carved)
+    return Parts(train.select(sequences=kept), train.select(sequences=carved), "train", carved)
+
+
+def _images(train: Dataset) -> list[SplitItem]:
+    """Return the images as items; those that designed splits kept together have a key."""
+    balance = train.manifest.document["splits"].get("balance") or {}
+    bound = {
+        name: number for number, names in enumerate(balance.get("bound", ())) for name in names
+    }
+    columns = train.frames(["frame_id", "num_heads"])
+    return [
+        SplitItem(name, count, 1, frozenset([bound[name]] if name in bound else []))
+        for name, count in zip(columns["frame_id"], columns["num_heads"], strict=True)
+    ]
+
+
+def _sequences(train: Dataset) -> list[SplitItem]:
+    """Return the sequences as items; those of one location share it as a key."""
+    columns = train.frames(["sequence", "location", "num_heads"])
+    found: dict[str, SplitItem] = {}
+    for name, location, count in zip(*columns.values(), strict=True):
+        known = found.get(name, SplitItem(name, 0, 0))
+        keys = known.keys | ({location} if location is not None else set())
+        found[name] = SplitItem(name, known.heads + count, known.frames + 1, keys)
+    return list(found.values())

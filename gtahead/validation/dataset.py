@@ -16,7 +16,12 @@ import numpy.typing as npt
 from gtahead import storage
 from gtahead.arrays import Booleans, Columns, Floats, Ints
 from gtahead.dataset import FRAMES, SPLITS, CountPolicy, Dataset, heads_file
-from gtahead.dataset.fingerprints import KINDS, combined, sequence_digests, without_unknown
+from gtahead.dataset.fingerprints import (
+    KINDS,
+    fingerprints_by_split,
+    sequence_digests,
+    without_unknown,
+)
 from gtahead.errors import GtaheadError, InputError, Where
 from gtahead.findings import Findings
 from gtahead.origins import origin_of
@@ -39,7 +44,7 @@ class _Tally:
     """Sums over sequences, to be compared with the manifest."""
 
     digests: dict[str, dict[str, str]] = field(default_factory=dict)
-    split_of: dict[str, str] = field(default_factory=dict)
+    split_of: dict[str, dict[str, str]] = field(default_factory=dict)
     heads: Counter[str] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
     split_heads: Counter[str] = field(default_factory=Counter)
@@ -62,7 +67,7 @@ def check_dataset(opened: Dataset, findings: Findings) -> Iterator[str]:
     for sequence, rows in positions.items():
         mine = {name: [values[row] for row in rows] for name, values in frames.items()}
         splits = set(mine["split"])
-        if len(splits) > 1:
+        if len(splits) > 1 and opened.manifest.document["splits"]["unit"] == "sequence":
             findings.add(
                 "sequence-in-two-splits",
                 Where(FRAMES, sequence),
@@ -74,8 +79,8 @@ def check_dataset(opened: Dataset, findings: Findings) -> Iterator[str]:
             findings.add(
                 "file-unreadable", error.where or Where(sequence=sequence), detail=error.what
             )
+        tally.split_of[sequence] = dict(zip(mine["frame_id"], map(str, mine["split"]), strict=True))
         for split, count in zip(mine["split"], mine["num_heads"], strict=True):
-            tally.split_of[sequence] = str(split)
             tally.split_heads[str(split)] += count
             tally.split_frames[str(split)] += 1
         yield sequence
@@ -344,7 +349,7 @@ def _check_manifest(
         found["ledger/heads/out"] = (document["ledger"]["heads"]["out"], sum(heads.values()))
     for split, row in statistics["splits"].items():
         there = {
-            "sequences": sum(one == split for one in tally.split_of.values()),
+            "sequences": sum(split in one.values() for one in tally.split_of.values()),
             "frames": tally.split_frames[split],
             "heads": tally.split_heads[split],
         }
@@ -356,7 +361,7 @@ def _check_manifest(
     _check_ledger(document["ledger"], findings)
     for split in SPLITS:
         names = document["splits"]["sequences"].get(split, [])
-        there_too = sorted(name for name, one in tally.split_of.items() if one == split)
+        there_too = sorted(name for name, one in tally.split_of.items() if split in one.values())
         if sorted(names) != there_too:
             odd = sorted(set(names) ^ set(there_too))
             location = Where("manifest.json", field=f"/splits/sequences/{split}")
@@ -379,14 +384,10 @@ def _check_ledger(ledger: Mapping[str, Any], findings: Findings) -> None:
 
 
 def _check_fingerprints(said: Mapping[str, Any], tally: _Tally, findings: Findings) -> None:
+    there = fingerprints_by_split(tally.digests, tally.split_of)
     for kind in KINDS:
         for part, digest in said[kind].items():
-            mine = [
-                (sequence, digests[kind])
-                for sequence, digests in tally.digests.items()
-                if part in ("all", tally.split_of[sequence])
-            ]
-            if combined(mine) != digest:
+            if there[kind].get(part) != digest:
                 location = Where("manifest.json", field=f"/fingerprints/{kind}/{part}")
                 findings.add("fingerprint-differs", location, f"{digest[:12]}…")
 

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from gtahead import storage
 from gtahead.dataset import SPLITS, Dataset
 from gtahead.errors import Where
 from gtahead.findings import Findings
+from gtahead.images.alike import Hashes, alike, telling
 from gtahead.images.reading import (
     ImageError,
     check_health,
@@ -23,12 +21,6 @@ from gtahead.images.reading import (
     read_bytes,
     read_header,
 )
-
-NEAR_BITS = 3
-"""Difference hashes that differ in so many of their 64 bits are of images that look alike."""
-
-MIN_BITS = 12
-"""A hash with fewer bits of either kind is of an image in which there is next to nothing."""
 
 AT_ONCE = 512
 
@@ -96,13 +88,9 @@ def check_images(task: ImageTask) -> tuple[Findings, dict[str, int]]:
 def check_near_duplicates(opened: Dataset, hashes: Mapping[str, int], findings: Findings) -> None:
     """Look for images of one split that nearly equal those of another."""
     split_of = dict(zip(opened.frame_ids, opened.frames(["split"])["split"], strict=True))
-    parts: dict[str, tuple[list[str], npt.NDArray[np.uint64]]] = {}
+    parts: dict[str, tuple[list[str], Hashes]] = {}
     for split in sorted({*split_of.values()} & {*SPLITS}):  # any other has been noted
-        ids = [one for one in hashes if split_of[one] == split]
-        codes = np.array([hashes[one] for one in ids], np.uint64)
-        bits = np.bitwise_count(codes)
-        some = (bits >= MIN_BITS) & (bits <= 64 - MIN_BITS)
-        parts[split] = ([one for one, kept in zip(ids, some, strict=True) if kept], codes[some])
+        parts[split] = telling({one: h for one, h in hashes.items() if split_of[one] == split})
     names = list(parts)
     for position, one in enumerate(names):
         for other in names[position + 1 :]:
@@ -110,14 +98,10 @@ def check_near_duplicates(opened: Dataset, hashes: Mapping[str, int], findings: 
 
 
 def _compare(
-    one: tuple[list[str], npt.NDArray[np.uint64]],
-    other: tuple[list[str], npt.NDArray[np.uint64]],
-    split: str,
-    findings: Findings,
+    one: tuple[list[str], Hashes], other: tuple[list[str], Hashes], split: str, findings: Findings
 ) -> None:
-    ids, codes = one
-    for frame_id, code in zip(ids, codes, strict=True):
-        near = np.flatnonzero(np.bitwise_count(other[1] ^ code) <= NEAR_BITS)
+    for frame_id, code in zip(*one, strict=True):
+        near = alike(code, other[1])
         if len(near):
             sequence, _, frame = frame_id.rpartition("/")
             twin = other[0][int(near[0])]

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import HEADER, edit_sequence, make_native, make_sequence, write_rows
+from helpers import HEADER, ROWS, edit_sequence, make_native, make_sequence, write_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gtahead.building import build
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, project
 from gtahead.ingest.model import CapturedSequence, SequenceSource
@@ -189,3 +190,11 @@ def test_the_writer_refuses_what_the_reader_would(
         make_native(tmp_path / "seq", whole, {})
     with pytest.raises(ValueError, match="not a column of version 1: z"):
         make_native(tmp_path / "seq", {"width": 10, "height": 10, "frames": []}, {"z": [1]})
+
+
+def test_a_box_that_lacks_a_corner_is_no_box(tmp_path: Path) -> None:
+    header = f"{HEADER},box_x0,box_y0,box_x1,box_y2"
+    make_sequence(tmp_path / "raw", header=header, rows=[f"{row},1,2,3,4" for row in ROWS])
+    report = build(tmp_path / "raw", tmp_path / "set", workers=1)
+    assert report.findings.totals["unknown-column"] == 4
+    assert "captured" not in report.manifest["statistics"]["box_sources"]

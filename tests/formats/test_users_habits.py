@@ -734,3 +734,32 @@ def test_broken_images_in_tables_are_found_without_decoding(tmp_path: Path) -> N
     Table.from_dict(rows).to_parquet(str(tmp_path / "raw" / "train.parquet"))
     found = gtahead.validate(tmp_path / "raw", workers=1).finish().totals
     assert found["image-truncated"] == found["image-empty"] == 1
+
+
+@pytest.mark.parametrize(
+    ("there", "lines"),
+    [
+        (["train", "val", "test"], ["train: images/train", "val: images/val", "test: images/test"]),
+        (["train"], ["train: images/train", "val: images/train"]),
+        (["test"], ["train: images/test", "val: images/test", "test: images/test"]),
+    ],
+)
+def test_the_yaml_of_a_yolo_export_is_what_ultralytics_wants(
+    tmp_path: Path, there: list[str], lines: list[str]
+) -> None:
+    """No `path`, which would be taken from the current folder; always `train` and `val`."""
+    files: dict[str, str | bytes] = {**NAMES}
+    for number, split in enumerate(there):
+        files |= {f"images/{split}/a{number}.jpg": jpeg(number)}
+        files |= {f"labels/{split}/a{number}.txt": HEAD}
+    gtahead.build(put(tmp_path / "raw", files), tmp_path / "set", workers=1)
+    gtahead.export(tmp_path / "set", tmp_path / "yolo", format="yolo", allow_lossy=True)
+    text = (tmp_path / "yolo" / "data.yaml").read_text()
+    own = [line.partition("  #")[0] for line in text.splitlines() if "images" in line]
+    assert own == lines
+    assert "path" not in text
+    back = gtahead.build(tmp_path / "yolo", tmp_path / "back", workers=1)
+    there_too = {"val": "validation"}
+    wanted = {there_too.get(split, split) for split in there}
+    assert {str(frame.split) for frame in Dataset.open(tmp_path / "back")} == wanted
+    assert back.exit_code == 0

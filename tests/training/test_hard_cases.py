@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import gtahead, make_sequence, spawn_gtahead
+from helpers import gtahead, image, make_sequence, spawn_gtahead
 
 from gtahead import Dataset, InputError, UsageError, benchmark, build, export_model, train
 from gtahead.simulation import simulate
@@ -27,6 +27,7 @@ from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.crops import EpochOrder, frames_with_boxes
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.fitting import fitting_scale
+from gtahead.training.holdout import parts_of
 
 QUICK = {
     "crop_wh": (64, 64),
@@ -180,7 +181,7 @@ def test_two_sequences_of_one_frame_each(tmp_path: Path) -> None:
     build(tmp_path / "captures", tmp_path / "dataset", workers=1)
     done = gtahead("train", tmp_path / "dataset", "--out", tmp_path / "run", *SETTINGS)
     assert done.code == 0, done.err
-    assert "validated on 1 (carved out of train: a)" in done.out
+    assert "validated on 1 (carved out of train: b)" in done.out
 
 
 def test_nobody_to_learn_from(tmp_path: Path) -> None:
@@ -479,3 +480,27 @@ def test_a_precision_that_the_processor_emulates_is_warned_of(
     done = gtahead("train", tmp_path / "nothing", "--set", f"precision={precision}")
     assert done.code == 1
     assert ("warning: this processor emulates" in done.err) == slow
+
+
+def test_a_tenth_of_the_photographs_is_carved_out(tmp_path: Path) -> None:
+    """Of ShanghaiTech's kind: train and test alone, of which test is never looked at."""
+    rows = {"train": "file,x,y\n", "test": "file,x,y\n"}
+    (tmp_path / "raw").mkdir()
+    for number in range(24):
+        split = "test" if number >= 20 else "train"
+        name = f"{split}/{number:02d}.jpg"
+        (tmp_path / "raw" / split).mkdir(exist_ok=True)
+        (tmp_path / "raw" / name).write_bytes(image(number))
+        rows[split] += "".join(f"{name},{5 + 7 * n},{20 + n}\n" for n in range(1 + number % 7))
+    for split, text in rows.items():
+        (tmp_path / "raw" / f"{split}.csv").write_text(text)
+    report = build(tmp_path / "raw", tmp_path / "set", origin="photographs", workers=1)
+    assert report.manifest["splits"]["how"] == "given"
+    parts = parts_of(Dataset.open(tmp_path / "set"))
+    assert len(parts.train) == 18
+    assert parts.validation.frame_ids == list(parts.carved)
+    assert len(parts.carved) == 2
+    counts = [frame.count for frame in parts.validation]
+    assert 2 <= np.mean(counts) <= 5
+    assert all(frame.split == "train" for frame in parts.validation)
+    assert parts_of(Dataset.open(tmp_path / "set")).carved == parts.carved

@@ -1,0 +1,37 @@
+"""Images that look alike, by their difference hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+Hashes = npt.NDArray[np.uint64]
+
+NEAR_BITS = 3
+"""Difference hashes that differ in so many of their 64 bits are of images that look alike."""
+
+MIN_BITS = 12
+"""A hash with fewer bits of either kind is of an image in which there is next to nothing."""
+
+
+def telling(hashes: Mapping[str, int]) -> tuple[list[str], Hashes]:
+    """Return the names and hashes of images in which there is something to compare."""
+    codes = np.array(list(hashes.values()), np.uint64)
+    bits = np.bitwise_count(codes)
+    some = (bits >= MIN_BITS) & (bits <= 64 - MIN_BITS)
+    return [name for name, kept in zip(hashes, some, strict=True) if kept], codes[some]
+
+
+def alike(code: np.uint64, codes: Hashes) -> npt.NDArray[np.intp]:
+    """Return which hashes are of images that look like one."""
+    return np.flatnonzero(np.bitwise_count(codes ^ code) <= NEAR_BITS)
+
+
+def pairs_alike(hashes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of names whose images look alike, each once."""
+    names, codes = telling(hashes)
+    for index, name in enumerate(names):
+        for other in alike(codes[index], codes[index + 1 :]):
+            yield name, names[index + 1 + int(other)]

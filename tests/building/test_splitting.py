@@ -1,0 +1,219 @@
+"""Splits by sequence, by image, by shares, by a file; in a build and in a dataset that stands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from helpers import gtahead, image, make_sequence, put
+
+import gtahead as library
+from gtahead import Dataset, InputError, UsageError
+from gtahead.annotation import SplitItem, balance_of, deal_images, parse_shares
+
+SHARES = {"train": 70.0, "validation": 10.0, "test": 20.0}
+
+
+def photographs(root: Path, count: int = 40, alike: tuple[int, ...] = ()) -> Path:
+    """A folder of photographs with points; those of `alike` show nearly the same."""
+    files: dict[str, str | bytes] = {}
+    rows = ""
+    for number in range(count):
+        seed = 1000 if number in alike else number
+        shown = image(seed, (200, 100))
+        if number in alike[1:]:  # what looks the same, in other bytes
+            shown = np.array(cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR))
+            shown = bytes(cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, 80])[1])
+        files[f"{number:03d}.jpg"] = shown
+        rows += "".join(f"{number:03d}.jpg,{5 * n},{40 + n}\n" for n in range(1 + number % 7))
+    return put(root, {**files, "points.csv": f"file,x,y\n{rows}"})
+
+
+def splits_in(dataset: Path) -> dict[str, str]:
+    return {frame.frame_id: str(frame.split) for frame in Dataset.open(dataset)}
+
+
+def sizes_in(dataset: Path) -> dict[str, int]:
+    found = list(splits_in(dataset).values())
+    return {split: found.count(split) for split in SHARES}
+
+
+def test_photographs_are_split_by_image(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", alike=(3, 4))
+    report = library.build(raw, tmp_path / "set", origin="photographs", split="70:10:20", workers=1)
+    splits = report.manifest["splits"]
+    assert splits["unit"] == "image"
+    assert splits["how"] == "designed"
+    assert sizes_in(tmp_path / "set") == {"train": 28, "validation": 4, "test": 8}
+    assert sorted(map(len, splits["balance"]["bound"])) == [2]
+    found = splits_in(tmp_path / "set")
+    assert len({found[name] for name in splits["balance"]["bound"][0]}) == 1
+    assert splits["balance"]["off"]["heads"] < 0.06
+    assert "few-locations" not in report.findings.totals
+    assert library.validate(tmp_path / "set", workers=1).finish().totals == {}
+    again = library.build(
+        raw, tmp_path / "again", origin="photographs", split="70:10:20", workers=2
+    )
+    assert again.manifest["fingerprints"] == report.manifest["fingerprints"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "by", "unit"),
+    [
+        ("photographs", None, "image"),
+        ("unknown", None, "image"),
+        ("game", None, "sequence"),
+        ("game", "image", "image"),
+        ("photographs", "sequence", "sequence"),
+    ],
+)
+def test_what_is_split_as_a_whole(tmp_path: Path, origin: str, by: str | None, unit: str) -> None:
+    raw = photographs(tmp_path / "raw", 9)
+    report = library.build(raw, tmp_path / "set", origin=origin, split_by=by, workers=1)
+    assert report.manifest["splits"]["unit"] == unit
+    assert (sizes_in(tmp_path / "set")["train"] == 9) == (unit == "sequence")
+
+
+def test_given_splits_of_some_images_are_kept(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 20, alike=(2, 3))
+    rows = (raw / "points.csv").read_text().splitlines(keepends=True)
+    (raw / "train.csv").write_text(rows[0] + "".join(r for r in rows if r.startswith("002")))
+    (raw / "points.csv").write_text("".join(r for r in rows if not r.startswith("002")))
+    report = library.build(raw, tmp_path / "set", origin="photographs", workers=1)
+    found = splits_in(tmp_path / "set")
+    assert found["train/002"] == "train"
+    assert found["points/003"] == "train"  # which looks like it
+    assert set(found.values()) == set(SHARES)
+    assert report.findings.totals["split-missing"] == 1
+    designed = library.build(
+        raw, tmp_path / "new", origin="photographs", split="designed", workers=1
+    )
+    assert designed.manifest["splits"]["how"] == "designed"
+    with pytest.raises(UsageError, match="--split given"):
+        library.build(raw, tmp_path / "no", origin="photographs", split="given", workers=1)
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_a_file_says_the_splits(tmp_path: Path, kind: str) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in ("a", "b", "c"):
+        make_sequence(raw, name, frames=2)
+    named = {"train": ["a", "b/000000"], "val": ["b/000001"], "test": ["c"]}
+    file = tmp_path / f"splits.{kind}"
+    lines = [f"{name},{split}\n" for split, names in named.items() for name in names]
+    file.write_text(json.dumps(named) if kind == "json" else "name,split\n" + "".join(lines))
+    report = library.build(raw, tmp_path / "set", split=str(file), split_by="image", workers=1)
+    assert report.manifest["splits"]["how"] == "file"
+    assert list(splits_in(tmp_path / "set").values()) == [
+        *("train", "train", "train", "validation", "test", "test")
+    ]
+    assert library.validate(tmp_path / "set", workers=1).finish().totals == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"train": ["a"]}', "leaves out a frame"),
+        ('{"train": ["a", "b", "x"]}', "names what isn't in the dataset"),
+        ('{"train": ["a", "b"], "test": ["a"]}', "two splits"),
+        ('{"train": "a"}', "not a list of names"),
+        ('{"trai": ["a", "b"]}', "no such split"),
+        ("[1", "ends too early"),
+    ],
+)
+def test_a_file_of_splits_that_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in ("a", "b"):
+        make_sequence(raw, name, frames=2)
+    (tmp_path / "splits.json").write_text(text)
+    with pytest.raises((InputError, UsageError), match=message):
+        library.build(raw, tmp_path / "set", split=str(tmp_path / "splits.json"), workers=1)
+    assert not (tmp_path / "set" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("word", ["70:20", "3:1:1", "1:0:0"])
+def test_shares_of_sequences(tmp_path: Path, word: str) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for number in range(10):
+        make_sequence(raw, f"s{number}", frames=2)
+    library.build(raw, tmp_path / "set", split=word, workers=1)
+    sizes = sizes_in(tmp_path / "set")
+    wanted = parse_shares(word)
+    for split, share in wanted.items():
+        assert sizes[split] / 20 == pytest.approx(share / sum(wanted.values()), abs=0.11)
+        assert (sizes[split] > 0) == (share > 0)
+
+
+@pytest.mark.parametrize("word", ["70", "a:b", "1:2:3:4", "0:0:0", "-1:2", "designd", "nan:1"])
+def test_words_that_are_no_way_to_split(tmp_path: Path, word: str) -> None:
+    make_sequence(tmp_path / "raw", "a")
+    done = gtahead("build", "--raw", tmp_path / "raw", "--out", tmp_path / "set", "--split", word)
+    assert done.code == 2
+    assert "split" in done.err
+
+
+def test_a_dataset_that_stands_is_split_anew(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 30)
+    options: dict[str, Any] = {"origin": "photographs", "workers": 1}
+    library.build(raw, tmp_path / "set", **options)
+    built = library.build(raw, tmp_path / "other", split="60:20:20", **options).manifest
+    before = {p.name: p.read_bytes() for p in (tmp_path / "set" / "heads").iterdir()}
+    report = library.annotate(tmp_path / "set", split="60:20:20", workers=1)
+    for key in ("splits", "fingerprints", "statistics", "tables", "options"):
+        assert report.manifest[key] == built[key], key
+    assert {p.name: p.read_bytes() for p in (tmp_path / "set" / "heads").iterdir()} == before
+    assert library.validate(tmp_path / "set", workers=1).finish().totals == {}
+    again = library.annotate(tmp_path / "set", split="60:20:20", workers=1)
+    assert not again.changed
+    both = library.annotate(tmp_path / "set", split="designed", boxes="knn", workers=1).manifest
+    twin = library.build(raw, tmp_path / "twin", boxes="knn", split="designed", **options).manifest
+    assert both["fingerprints"] == twin["fingerprints"]
+    assert library.validate(tmp_path / "set", workers=1).finish().totals == {}
+
+
+def test_exports_and_releases_of_photographs_keep_their_splits(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 20)
+    library.build(raw, tmp_path / "set", origin="photographs", workers=1)
+    sizes = sizes_in(tmp_path / "set")
+    for name in ("coco", "yolo", "huggingface", "points-csv", "webdataset"):
+        library.export(tmp_path / "set", tmp_path / name, format=name)
+        library.build(tmp_path / name, tmp_path / f"{name}-back", workers=1)
+        assert sizes_in(tmp_path / f"{name}-back") == sizes, name
+    facts = {"repo": "lab/heads", "creator": "The lab", "licence": "mit", "annotators": "other"}
+    library.stage(tmp_path / "set", tmp_path / "release", **facts, i_have_rights=True)  # type: ignore[arg-type]
+    library.pull(str(tmp_path / "release"), tmp_path / "pulled")
+    mine, theirs = (Dataset.open(tmp_path / n).manifest.document for n in ("set", "pulled"))
+    assert mine["fingerprints"] == theirs["fingerprints"]
+    assert mine["splits"] == theirs["splits"]
+    assert library.validate(tmp_path / "pulled", workers=1).finish().totals == {}
+
+
+def test_scores_of_photographs_are_resampled_by_image(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 40)
+    library.build(raw, tmp_path / "set", origin="photographs", workers=1)
+    (tmp_path / "none.json").write_text("[]")
+    score = library.benchmark(tmp_path / "none.json", tmp_path / "set", resamples=9)
+    assert score.document["intervals"]["clustered_by"] == "image"
+
+
+def test_dealt_images_are_even_and_seeded() -> None:
+    random = np.random.default_rng(0)
+    items = [
+        SplitItem(f"{n:04d}", int(random.lognormal(4, 1)), 1, frozenset([n // 2] if n < 40 else []))
+        for n in range(500)
+    ]
+    chosen = deal_images(items, SHARES)
+    balance = balance_of(items, chosen, SHARES)
+    assert balance.off("frames") < 0.005
+    assert balance.off("heads") < 0.001
+    for n in range(0, 40, 2):
+        assert chosen[f"{n:04d}"] == chosen[f"{n + 1:04d}"]
+    assert deal_images(reversed(items), SHARES) == chosen
+    assert deal_images(items, SHARES, seed=1) != chosen
