@@ -185,7 +185,7 @@ def test_what_the_package_shows() -> None:
             "split: 'str | Sequence[str] | None' = None, images: 'str' = 'link', "
             "allow_lossy: 'bool' = False, drop_empty: 'bool' = False, overwrite: 'bool' = False, "
             "stride: 'int' = 8, dtype: 'str' = 'float32', border: 'str' = 'renormalise', "
-            "store: 'str' = 'npz', workers: 'int | None' = None, scheduler: 'str | None' = None, "
+            "store: 'str' = 'npz', layout: 'str' = 'nested', workers: 'int | None' = None, scheduler: 'str | None' = None, "
             "on_progress: 'Progress | None' = None) -> 'ExportReport'"
         ),
         "info": "(path: 'str | Path' = 'dataset') -> 'Overview'",

@@ -58,10 +58,17 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--store",
-    type=click.Choice(["npz", "h5"]),
+    type=click.Choice(["npz", "npy", "h5"]),
     default="npz",
     show_default=True,
     help="Maps: kind of file.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["nested", "flat"]),
+    default="nested",
+    show_default=True,
+    help="Maps: in a folder for each sequence, or all of a split in one.",
 )
 @working_options
 def command(dataset: str, out: str | None, splits: tuple[str, ...], **options: Any) -> int:

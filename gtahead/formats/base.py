@@ -53,7 +53,8 @@ class Options:
         stride: pixels a cell of a map, along each axis.
         dtype: `float32` or `float16`, of maps.
         border: `renormalise` or `clip`, of density maps.
-        store: `npz` or `h5`, of maps.
+        store: `npz`, `npy` or `h5`, of maps.
+        layout: `nested`, maps in a folder for each sequence, or `flat`.
     """
 
     images: str = "link"
@@ -62,6 +63,7 @@ class Options:
     dtype: str = "float32"
     border: str = "renormalise"
     store: str = "npz"
+    layout: str = "nested"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class ExportFrame:
         position: its index in its sequence, from 1, for formats that count frames.
         digits: how many digits the last number of its split has.
         image: the dataset's image; None where there is none or none is wanted.
+        map_name: path of its map, and of the image beside it, without extension.
         extension: of the image's file, `.jpg` where there is none.
         about: the row of the table of frames.
     """
@@ -90,6 +93,7 @@ class ExportFrame:
     image: Path | None
     extension: str
     about: Mapping[str, Any]
+    map_name: str
 
     @property
     def nested_name(self) -> str:

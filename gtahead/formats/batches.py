@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -275,7 +276,23 @@ def _frame(
         image=folder / file if file and options.images != "none" else None,
         extension=Path(file).suffix if file else ".jpg",
         about=about,
+        map_name=_map_name(folder, plan, about, options),
     )
+
+
+def _map_name(folder: Path, plan: BatchPlan, about: dict[str, Any], options: Options) -> str:
+    """Return the name of a frame's map: its own alone where that tells it from all of its split."""
+    if options.layout == "nested":
+        return str(about["frame_id"])
+    alone = about["frame"] in _frames_alone(folder, plan.split)
+    return str(about["frame"]) if alone else f"{about['sequence']}__{about['frame']}"
+
+
+@lru_cache(maxsize=3)
+def _frames_alone(folder: Path, split: str) -> frozenset[str]:
+    columns = Dataset.open(folder).select(split=split).frames(["frame"])
+    counts = Counter(columns["frame"])
+    return frozenset(name for name, count in counts.items() if count == 1)
 
 
 def _heads_of(

@@ -45,13 +45,14 @@ def check_options(kind: Format, options: Options) -> None:
         "images": ("link", "copy", "none"),
         "dtype": ("float32", "float16"),
         "border": ("renormalise", "clip"),
-        "store": ("npz", "h5"),
+        "store": ("npz", "npy", "h5"),
+        "layout": ("nested", "flat"),
     }
     for name, values in allowed.items():
         if getattr(options, name) not in values:
             remedy = f"one of {', '.join(values)}"
             raise UsageError(f"unknown {name}", value=getattr(options, name), remedy=remedy)
-    for name in ("stride", "dtype", "border", "store"):
+    for name in ("stride", "dtype", "border", "store", "layout"):
         if kind.kind != "maps" and getattr(options, name) != getattr(Options, name):
             remedy = "leave it out, or choose density or heatmap"
             raise UsageError(f"{kind.name} has no {name}: only maps have", remedy=remedy)

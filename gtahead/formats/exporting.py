@@ -107,6 +107,7 @@ def export(
     dtype: str = "float32",
     border: str = "renormalise",
     store: str = "npz",
+    layout: str = "nested",
     workers: int | None = None,
     scheduler: str | None = None,
     on_progress: Progress | None = None,
@@ -125,7 +126,8 @@ def export(
         stride: pixels per cell, of maps.
         dtype: `float32` or `float16`, of maps.
         border: `renormalise` or `clip`, of density maps.
-        store: `npz` or `h5`, of maps.
+        store: `npz`, `npy` or `h5`, of maps.
+        layout: `nested`, maps in a folder for each sequence, or `flat`.
         workers: processes; None for one per core, up to 4.
         scheduler: address of a Dask scheduler, instead of processes of this machine.
         on_progress: called at the start and after each part.
@@ -140,7 +142,7 @@ def export(
         ResourceError: disk, rights, a missing extra, or another export to the same folder.
     """
     kind = format_named(format)
-    options = Options(images, drop_empty, stride, dtype, border, store)
+    options = Options(images, drop_empty, stride, dtype, border, store, layout)
     check_options(kind, options)
     if out is not None and not str(out):
         raise UsageError("no folder to export to", value="--out ''", remedy="name one")
@@ -382,7 +384,7 @@ def _mark(job: _Job, report: ExportReport, part: Path) -> None:
     kind, options, document = job.kind, job.options, job.opened.manifest.document
     reported = {"images": options.images, "drop_empty": options.drop_empty}
     if kind.kind == "maps":
-        keys = ("stride", "dtype", "border", "store")
+        keys = ("stride", "dtype", "border", "store", "layout")
         reported |= {key: getattr(options, key) for key in keys}
     storage.write_json(
         part / MARKER,

@@ -235,8 +235,8 @@ frames = load_dataset(".", split="{split}")
 ```
 
 `objects` are the heads that count: `bbox` is x, y, width, height, `area` is the box's and `point`
-is x, y, in pixels from the top-left corner of the image; `category` 0 is `head`. `ignored` are heads that
-scores leave out. A frame without heads has empty lists.
+is x, y, in pixels from the top-left corner of the image; `category` 0 is `head`. `ignored` are
+heads that scores leave out. A frame without heads has empty lists.
 
 | split | frames |
 |---|---|

@@ -1,4 +1,4 @@
-"""Density maps and heatmaps on disk, a file per image: .npz, or .h5 as CSRNet's loaders read it.
+"""Density maps and heatmaps on disk, a file per image: .npz, .npy, or .h5 as of CSRNet.
 
 Maps are cheap to render on demand; stored ones are for programs that can't. Each says what it is:
 kind, stride, border, rule of the sigmas, and how many heads it was rendered from.
@@ -28,7 +28,7 @@ FILE_BYTES = 2_000
 
 
 def _image(split: str, frame: ExportFrame) -> str:
-    return f"{SPLIT_WORDS[split]}/images/{frame.nested_name}"
+    return f"{SPLIT_WORDS[split]}/images/{frame.map_name}{frame.extension}"
 
 
 def _estimate(sizes_wh: Iterable[tuple[int, int]], options: Options) -> int:
@@ -85,10 +85,12 @@ def _store(batch: Batch, frame: ExportFrame, name: str, values: Any, heads: int)
     if name == "density":
         off = abs(count_of(stored) - heads) / max(1, heads)
         batch.note("maps whose sum is off by more than 0.1 %", int(off > 1e-3))
-    folder = batch.folder / SPLIT_WORDS[batch.split] / "ground_truth" / frame.sequence
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{frame.frame}.{options.store}"
-    if options.store == "npz":
+    folder = batch.folder / SPLIT_WORDS[batch.split] / "ground_truth"
+    path = folder / f"{frame.map_name}.{options.store}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if options.store == "npy":
+        np.save(path, np.ascontiguousarray(stored), allow_pickle=False)
+    elif options.store == "npz":
         text = np.frombuffer(json_bytes(about), np.uint8)
         _write_npz(path, {name: stored, "about": text})
     else:
@@ -124,7 +126,7 @@ _ORIGIN = "cell (i, j) covers j s <= x < (j + 1) s, 0 at the image's top-left co
 
 DENSITY = Format(
     name="density",
-    title="density maps, .npz or .h5 per image",
+    title="density maps, .npz, .npy or .h5 per image",
     kind="maps",
     origin=_ORIGIN,
     precision_px=float("inf"),
@@ -135,8 +137,10 @@ DENSITY = Format(
         "frames.csv"
     ),
     notes=(
-        "With `--store h5` a file has the dataset `density`, where CSRNet's loaders look "
-        "for it (they want `--stride 1`). A map sums to its count within 0.1 %; `--border "
+        "With `--store h5 --layout flat --stride 1` CSRNet's loaders find what they look for: "
+        "`images/IMG_1.jpg` beside `ground_truth/IMG_1.h5`, whose dataset is `density`; a name "
+        "that occurs twice in a split has its sequence before it. `--store npy` holds the map "
+        "alone. A map sums to its count within 0.1 %; `--border "
         "clip` gives the map of the papers, which drops what lies beyond the border. "
         "`about` says kind, stride, border, rule of the sigmas, heads and the image's "
         "size. An export that doesn't fit on the disk isn't started."
@@ -149,7 +153,7 @@ DENSITY = Format(
 
 HEATMAP = Format(
     name="heatmap",
-    title="heatmaps with a peak of 1 per head, .npz or .h5 per image",
+    title="heatmaps with a peak of 1 per head, .npz, .npy or .h5 per image",
     kind="maps",
     origin=_ORIGIN,
     precision_px=float("inf"),

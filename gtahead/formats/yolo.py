@@ -274,6 +274,7 @@ def _yaml_splits(
 ) -> Mapping[str, str]:
     """Read which folders or lists YAML files give as their splits, relative to themselves."""
     found: dict[str, str] = {}
+    named: dict[str, str] = {}
     files = [(home, path) for home in _homes(layout) for path in _yaml_files(root, home)]
     for home, path in files:
         document = _yaml(path, root)
@@ -294,6 +295,9 @@ def _yaml_splits(
                 if there is None:
                     if split != "test":  # that of many files isn't part of the download
                         findings.add("split-list-unmatched", location, entry)
+                    continue
+                if named.setdefault(there, word) != word:  # as those do who have no split to spare
+                    findings.add("given-splits-leak", location, entry, f"as {named[there]}")
                     continue
                 if there.endswith(".txt"):
                     mine: Iterable[str] = splits_in_lists(

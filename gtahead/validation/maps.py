@@ -8,7 +8,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from gtahead.density import count_of, map_shape
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import SPLIT_WORDS
-from gtahead.ingest.exports import INDEX
+from gtahead.ingest.exports import INDEX, marker_of
 
 SUM_OFF = 1e-3
 """By how much of the count a density map's sum may be off."""
@@ -50,15 +50,18 @@ def check_maps(folder: Path, name: str, against: Path | None) -> Iterator[Findin
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         remedy = "export the maps again"
         raise InputError("the index can't be read", where=Where(INDEX), remedy=remedy) from error
+    written_with = marker_of(folder).get("options", {})
     for row in rows:
         part = Findings()
         sequence, _, frame = (row.get("frame_id") or "").rpartition("/")
-        position = folder / SPLIT_WORDS.get(row.get("split", ""), "") / "ground_truth" / sequence
-        found = [position / f"{frame}{suffix}" for suffix in (".npz", ".h5")]
+        position = folder / SPLIT_WORDS.get(row.get("split", ""), "") / "ground_truth"
+        stems = [f"{sequence}/{frame}", PurePosixPath(row.get("file") or "").stem]  # nested, flat
+        found = [position / f"{stem}{end}" for stem in stems for end in (".npz", ".npy", ".h5")]
         path = next((one for one in found if one.is_file()), found[0])
         where = Where(path.relative_to(folder).as_posix(), sequence, frame)
         try:
             values, about = read_map(path, name)
+            about = {**written_with, **about}  # .npy holds the map alone
         except (ValueError, OSError) as error:
             part.add("map-unreadable", where, detail=str(error))
         else:
@@ -81,6 +84,8 @@ def read_map(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
         OSError: unreadable.
     """
     try:
+        if path.suffix == ".npy":
+            return _read_npy(path), {}
         return _read_npz(path, name) if path.suffix == ".npz" else _read_h5(path, name)
     except _OF_DAMAGE as error:
         raise ValueError(str(error) or type(error).__name__) from error
@@ -108,6 +113,14 @@ def _read_npz(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
         if not isinstance(about, dict):
             raise TypeError("its `about` isn't an object")
         return stored[name], about
+
+
+def _read_npy(path: Path) -> Map:
+    data = storage.read_bytes(path)
+    if len(data) > MAX_MAP:
+        raise ValueError("it claims more than 1 GiB")
+    values: Map = np.load(io.BytesIO(data), allow_pickle=False)
+    return values
 
 
 def _read_h5(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
@@ -143,6 +156,8 @@ def _check_map(
     if not np.isfinite(values).all() or (values < 0).any():
         part.add("map-unreadable", where, detail="it has cells that are negative or not numbers")
         return
+    if "heads" not in about:
+        return
     if name == "density":
         total = float(count_of(values))
         off = (HALF_OFF if values.dtype == np.float16 else SUM_OFF) * max(1, heads)
@@ -166,7 +181,11 @@ def _check_heads(
     points = frame.points_xy[frame.counted]
     inside = ((points >= 0) & (points < np.array(frame.size_wh))).all(axis=1)
     points = points[inside]
-    if _whole(about.get("heads")) != len(points):
+    if "heads" not in about:  # .npy holds the map alone
+        if name == "density":
+            about = {**about, "heads": len(points)}
+            _check_map(values, about, name, frame.size_wh, where, part)
+    elif _whole(about.get("heads")) != len(points):
         detail = f"the dataset has {len(points)}"
         part.add("differs-from-dataset", where, _whole(about.get("heads")), detail)
         return

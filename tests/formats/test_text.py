@@ -61,7 +61,7 @@ def test_rounding_moves_nothing_across_the_border(
 def test_compiled_annotations_are_plain_annotations(count: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     frames = [
-        ExportFrame(row, 1, 1, 1, "", "", "", size, None, ".jpg", {})
+        ExportFrame(row, 1, 1, 1, "", "", "", size, None, ".jpg", {}, "")
         for row, size in enumerate([(64, 48), (1920, 1080), (1, 1)])
     ]
     bounds = np.sort(random.integers(0, count + 1, 4))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import image, put
+from helpers import image, make_sequence, put
 
 import gtahead
 from gtahead import Dataset
@@ -163,3 +163,65 @@ def test_coco_registered_as_detectron2_does(photographs: Path, tmp_path: Path) -
             assert (coco / "images" / one["file_name"]).is_file()
             assert all(a["image_id"] == one["id"] and a.get("ignore", 0) == 0 for a in mine)
             assert all(a["iscrowd"] == 0 and a["area"] > 0 and len(a["bbox"]) == 4 for a in mine)
+
+
+def csrnet_pair(image_path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Load an image and its map as CSRNet's `load_data` does."""
+    import h5py
+    from PIL import Image
+
+    gt_path = str(image_path).replace(".jpg", ".h5").replace("images", "ground_truth")
+    shown = Image.open(image_path).convert("RGB")
+    with h5py.File(gt_path) as file:
+        return np.asarray(shown), np.asarray(file["density"])
+
+
+@pytest.mark.parametrize("layout", ["flat", "nested"])
+def test_a_csrnet_loader_reads_density_maps(photographs: Path, tmp_path: Path, layout: str) -> None:
+    options = {"store": "h5", "stride": 1, "layout": layout}
+    maps = exported(photographs, tmp_path / "maps", "density", **options)
+    frames = {frame.frame: frame for frame in Dataset.open(photographs)}
+    found = sorted(maps.glob("*/images/*.jpg" if layout == "flat" else "*/images/*/*.jpg"))
+    assert [path.stem for path in found] == sorted(
+        frames, key=lambda n: (frames[n].split != "test", frames[n].split == "validation", n)
+    )
+    for path in found:
+        shown, target = csrnet_pair(path)
+        assert target.shape == shown.shape[:2]
+        assert target.sum() == pytest.approx(frames[path.stem].count, rel=1e-3)
+    checked = gtahead.validate(maps, against=photographs, workers=1).finish().totals
+    assert checked == {}
+
+
+@pytest.mark.parametrize("layout", ["flat", "nested"])
+def test_maps_as_npy(photographs: Path, tmp_path: Path, layout: str) -> None:
+    maps = exported(photographs, tmp_path / "maps", "density", store="npy", layout=layout)
+    files = sorted(maps.glob("*/ground_truth/**/*.npy"))
+    counts = {frame.frame: frame.count for frame in Dataset.open(photographs)}
+    assert {path.stem: round(float(np.load(path).sum()), 2) for path in files} == counts
+    assert gtahead.validate(maps, against=photographs, workers=1).finish().totals == {}
+
+
+def test_flat_names_that_occur_twice_have_their_sequence(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in ("a", "b"):
+        make_sequence(raw, name, frames=2)
+    gtahead.build(raw, tmp_path / "set", split="1:0:0", workers=1)
+    maps = exported(tmp_path / "set", tmp_path / "maps", "density", layout="flat", allow_lossy=True)
+    found = [path.name for path in sorted((maps / "train" / "ground_truth").iterdir())]
+    assert found == [f"{n}__00000{i}.npz" for n in "ab" for i in (0, 1)]
+
+
+def test_lists_of_points_as_fidtm_reads_them(photographs: Path, tmp_path: Path) -> None:
+    """`id n`, then `x y` and three numbers for each head; ids are those of sorted images."""
+    lists = exported(photographs, tmp_path / "fidtm", "fidtm")
+    frames = [frame for frame in Dataset.open(photographs) if frame.split == "test"]
+    names = sorted(path.stem for path in (lists / "test" / "images").glob("*.jpg"))
+    assert len(names) == len(frames)
+    for line, frame in zip((lists / "test_gt.txt").read_text().splitlines(), frames, strict=True):
+        number, count, *values = line.split()
+        points = np.array(values, float).reshape(-1, 5)[:, :2]
+        assert int(count) == len(points) == frame.count
+        assert np.abs(points - np.floor(frame.points_xy)).max(initial=0) == 0
+        assert 1 <= int(number) <= len(names)

@@ -456,15 +456,18 @@ def test_a_list_never_means_another_folders_image(tmp_path: Path) -> None:
     assert found == {"split-list-unmatched": 1, "split-missing": 1}
 
 
-def test_a_yaml_file_that_gives_images_to_two_splits_is_refused(tmp_path: Path) -> None:
+def test_a_yaml_file_that_gives_images_to_two_splits(tmp_path: Path) -> None:
+    """One folder for both, as in Ultralytics' coco128.yaml, is for training; others are refused."""
     text = "train: images/train2017\nval: images/train2017\nnames: [head]\n"
     files: dict[str, str | bytes] = {"coco128.yaml": text, "docker.yml": "a: {{ x }}\n---\nb: 1\n"}
     files |= {"images/train2017/0.jpg": jpeg(), "labels/train2017/0.txt": HEAD}
     raw = put(tmp_path / "raw", files)
+    frames, found = read(raw)
+    assert splits(frames) == {"train/0": "train"}
+    assert found["given-splits-leak"] == 1
+    put(raw, {"coco128.yaml": "train: images\nval: images/train2017\nnames: [head]\n"})
     with pytest.raises(GtaheadError, match="gives an image to two splits"):
         read(raw)
-    put(raw, {"coco128.yaml": "train: images/train2017\nnames: [head]\n"})
-    assert splits(read(raw)[0]) == {"train/0": "train"}
 
 
 def test_a_number_is_a_number_before_it_is_a_name(tmp_path: Path) -> None:
