@@ -94,11 +94,16 @@ demo: $(VENV)/.core
 	  $(BIN)/gtahead info $(DEMO)/dataset-$$tool | tee -a $(DEMO)/report.txt || exit 1; \
 	done
 	$(BIN)/gtahead view $(DEMO)/dataset-gcc --out $(DEMO)/view-gcc.png
+	$(BIN)/gtahead export $(DEMO)/dataset --format points-csv --allow-lossy --out $(DEMO)/photographs --quiet
+	rm $(DEMO)/photographs/export.json $(DEMO)/photographs/frames.csv
+	$(BIN)/gtahead build --raw $(DEMO)/photographs --origin photographs --split 70:10:20 \
+	  --out $(DEMO)/dataset-photographs | tee -a $(DEMO)/report.txt
 	@echo
 	cat $(DEMO)/score.txt | tee -a $(DEMO)/report.txt
 	@echo
 	@echo "demo: captures simulated, in gtahead's format and as JTA-Mods and GCC leave them, and datasets"
-	@echo "built of them; exported, checked, and one of the exports built again; no image or head comes from a game,"
+	@echo "built of them; exported, checked, and one of the exports built again; their points, taken for those of photographs,"
+	@echo "give a dataset that is split by image, its boxes estimated from spacing; no image or head comes from a game,"
 	@echo "and no method made the predictions that are scored: they are the ground truth, disturbed"
 	@echo "report: $(DEMO)/report.html   what was printed: $(DEMO)/report.txt   images: $(DEMO)/contact-sheet.png, $(DEMO)/view.png   score: $(DEMO)/score.html"
 

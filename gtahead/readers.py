@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gtahead import storage
 from gtahead.captures import BY_NAME, CAPTURES, Headless, explain
+from gtahead.captures.native import SEQUENCE, without_description
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.formats import FORMATS
 from gtahead.ingest.exports import exported_as
@@ -90,10 +91,17 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
             raise InputError(
                 f"not what --from {wanted} reads: {READERS[wanted].title}",
                 where=location,
-                remedy="try --from auto, or see the captures page of the docs",
+                remedy="try --from auto, or see docs/captures.md",
             )
         return READERS[wanted], reason
     claims = claims or _claims(root, FORMAT_READERS)
+    if not claims and (half := without_description(root)) is not None:
+        raise InputError(
+            f"a table of heads without {SEQUENCE}, which says the images' size, and the camera",
+            where=Where(str(half)),
+            remedy=f"write {SEQUENCE} beside it: `gtahead schema show capture-sequence`; or list "
+            "points as CSV with the columns file, x, y",
+        )
     if not claims and (found := explain(root)) is not None:
         raise _refusal(found[0], location, found[1])
     if not claims and (export := exported_as(root)) is not None:
@@ -108,7 +116,7 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
             "not a capture or dataset that gtahead knows",
             where=location,
             remedy=f"known kinds: {', '.join(CAPTURE_READERS)}, and what `gtahead formats` says is "
-            "read; see the captures page of the docs",
+            "read; see docs/captures.md",
         )
     if len(claims) > 1:
         reasons = ", ".join(f"{name} ({reason})" for name, reason in claims.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from helpers import Outcome, gtahead
 
+import gtahead as library
 from gtahead.findings import CODES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +41,33 @@ def _matches(shown: str, said: str) -> bool:
     return re.fullmatch(pattern, said) is not None
 
 
+def _photographs(tiny: Path) -> None:
+    """Make what the recipes begin with: ShanghaiTech's layout, COCO of somebody's own, results.
+
+    The simulated images have to do; nothing in the files says that they are.
+    """
+    part = Path("ShanghaiTech/part_A")
+    library.export(
+        tiny / "dataset", part, format="shanghaitech", split=["train", "test"], allow_lossy=True
+    )
+    for name in ("export.json", "frames.csv"):
+        (part / name).unlink()
+    library.export(tiny / "dataset", "coco", format="coco")
+    document: dict[str, list[dict[str, object]]] = {}
+    for file in sorted(Path("coco/annotations").glob("*.json")):
+        for key, rows in json.loads(file.read_bytes()).items():
+            if key in ("images", "annotations"):
+                plain = ({k: v for k, v in row.items() if k != "gtahead"} for row in rows)
+                document.setdefault(key, []).extend(plain)
+    document["annotations"] = [one for one in document["annotations"] if not one["iscrowd"]]
+    document["categories"] = [{"id": 1, "name": "head"}]
+    Path("my-coco").mkdir()
+    Path("coco/images").rename("my-coco/images")
+    Path("my-coco/annotations.json").write_text(json.dumps(document))
+    heads = [{**one, "score": 0.9} for one in document["annotations"]]
+    Path("results.json").write_text(json.dumps(heads))
+
+
 SHARED = {
     "simulate": "simulate",
     "simulate --out ./captures": "simulate",
@@ -59,6 +88,8 @@ def test_console_examples_print_what_they_show(
     page: Path, tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if page.name == "recipes.md":
+        _photographs(tiny)
     for block in _blocks(page, "console"):
         command, shown = "", ""
         steps: list[tuple[str, str]] = []

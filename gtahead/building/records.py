@@ -33,7 +33,7 @@ class SequenceRecord:
     inputs: str
     kept: bool = False
     origin: str = "unknown"
-    made_ids: bool = False
+    made: list[str] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     findings: Findings = field(default_factory=Findings)

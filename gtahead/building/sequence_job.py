@@ -225,7 +225,7 @@ def _label(
     for name in ("heads.parquet", "frames.parquet"):
         storage.sync_file(part / name)
     record.kept = True
-    record.made_ids = captured.made_ids
+    record.made = list(captured.made)
     record.about = captured.about
     record.split = captured.split
     record.splits = {

@@ -52,6 +52,14 @@ _CANONICAL = {"ped_id": "head_id"} | {f"box_{c}": f"captured_{c}" for c in ("x0"
 _ABOUT = ("tool", "licence", "game_build", "seed")
 
 
+def without_description(root: Path) -> Path | None:
+    """Return a folder that has our table of heads, but not the file that describes it."""
+    for folder in (root, *sorted(root.iterdir())):
+        if folder.is_dir() and _heads_files(folder) and not (folder / SEQUENCE).is_file():
+            return folder
+    return None
+
+
 def _recognise(root: Path) -> str | None:
     if (root / SEQUENCE).is_file():
         return f"it holds {SEQUENCE}"

@@ -118,8 +118,8 @@ HEADLESS = (
         "",
         "images with labels in no layout that gtahead knows",
         "nothing that it reads fits the files beside them",
-        "`gtahead formats` lists what is read, and the page on other people's labels how it has to "
-        "lie; --from NAME says what a folder is meant to be",
+        "`gtahead formats` lists what is read, docs/other-labels.md how it has to lie;"
+        " --from NAME says what a folder is meant to be",
         _other_labels,
     ),
     Headless(

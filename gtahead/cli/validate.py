@@ -104,7 +104,7 @@ def _explain(code: str) -> None:
         import difflib
 
         close = difflib.get_close_matches(code, CODES, n=1)
-        remedy = f"did you mean {close[0]}?" if close else "the findings page of the docs has all"
+        remedy = f"did you mean {close[0]}?" if close else "docs/findings.md has all"
         raise UsageError("no such code", value=code, remedy=remedy)
     kind = CODES[code]
     if as_json():

@@ -112,12 +112,15 @@ def survey_losses(
         known.update(mine)
         source = sources.get(sequence, {})
         ignored += source.get("counts", {}).get("ignored", 0)
-        ids += 0 if source.get("made_ids") else mine["head_id"]
+        made_up = source.get("made", ())
+        ids += 0 if "ids" in made_up else mine["head_id"]
         boxes += source.get("box_sources", {}).get("captured", 0)
         if kind.boxed and (
             kind.clips or "points" not in kind.supports or known["box_x0"] < known["x"]
         ):
             off, off_made, none = _beside_boxes(opened, sequence, clips=kind.clips)
+            if "points" in made_up:
+                off, off_made = 0, off + off_made
             aside, cut, boxless = aside + off, cut + off_made, boxless + none
     counts = {
         "boxes": boxes,

@@ -46,6 +46,7 @@ from gtahead.ingest.model import (
 from gtahead.ingest.names import can_name_a_sequence, is_safe_name
 from gtahead.ingest.rows import HeadRows, as_number, settle_heads
 from gtahead.origins import origin_in
+from gtahead.tables.canonical import CAPTURED
 
 
 def reader_of(
@@ -284,8 +285,7 @@ def _captured(
         replace(image, size_wh=read.sizes[index]) if index in read.sizes else image
         for index, image in enumerate(images)
     ]
-    made_ids = "head_id" not in columns
-    _complete(columns)
+    made = _complete(columns)
     has_images = any(_is_there(source.root, one) for one in listing.images)
     headers = [_header_of(source.root, one, has_images, unpack) for one in images]
     upright = _are_upright(images, headers, columns, source.labels, where, findings)
@@ -329,7 +329,7 @@ def _captured(
         location=_text(first.get("location")),
         split=source.split,
         origin=listing.origins.get(source.name, listing.origin),
-        made_ids=made_ids,
+        made=made,
         about=dict(listing.about),
         lost_frames=rows.lost_frames,
         guessed_sizes=guessed,
@@ -377,16 +377,30 @@ def _once_each(
     return list(kept.values()), dropped
 
 
-def _complete(columns: Columns) -> None:
-    """Add columns that are missing and can be derived: points from boxes, running ids."""
-    if "x" not in columns:
+def _complete(columns: Columns) -> tuple[str, ...]:
+    """Add columns that are missing and can be derived: points from boxes, running ids.
+
+    Returns:
+        Which of `points` and `ids` say nothing that the labels don't: points that are all the
+        middles of boxes, ids that were made here.
+    """
+    made = []
+    centres = {}
+    if CAPTURED[0] in columns:
         with np.errstate(invalid="ignore", over="ignore"):  # not-finite is reported of heads
             for name in "xy":
-                columns[name] = (columns[f"captured_{name}0"] + columns[f"captured_{name}1"]) / 2
+                low, high = (columns[f"captured_{name}{end}"] for end in "01")
+                centres[name] = (low + high) / 2
+    if "x" not in columns:
+        columns.update(centres)
+    if centres and all(np.allclose(columns[n], centres[n], atol=1e-6) for n in "xy"):
+        made.append("points")
     if "head_id" not in columns:
+        made.append("ids")
         frame = columns["frame_index"]
         by_frame = Ragged.from_index(frame, int(frame.max(initial=-1)) + 1)
         columns["head_id"] = np.arange(1, len(frame) + 1) - by_frame.offsets[frame]
+    return tuple(made)
 
 
 def _is_there(root: Path, image: LabelledImage) -> bool:

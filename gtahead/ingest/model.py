@@ -166,7 +166,8 @@ class CapturedSequence:
         lost_frames: indices of frames in which heads were lost to a fault: where none is left, the
             frame isn't empty but unknown.
         origin: where its images come from, if the sequence itself says so.
-        made_ids: whether heads had no ids, and got running numbers.
+        made: what the labels don't have and gtahead made up: `points`, the middles of boxes, and
+            `ids`, running numbers.
         guessed_sizes: indices of frames whose size was guessed from where their heads are.
     """
 
@@ -181,7 +182,7 @@ class CapturedSequence:
     location: str | None = None
     split: str | None = None
     origin: str | None = None
-    made_ids: bool = False
+    made: tuple[str, ...] = ()
     about: dict[str, Any] = field(default_factory=dict)
     lost_frames: set[int] = field(default_factory=set)
     guessed_sizes: set[int] = field(default_factory=set)

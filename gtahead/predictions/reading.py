@@ -165,7 +165,7 @@ def _header(document: dict[str, Any], rows: Rows) -> dict[str, Any]:
             "not a prediction file: its `format` isn't gtahead-predictions",
             where=Where(rows.file, field="/format"),
             value=document.get("format"),
-            remedy="the benchmark page of the docs has all kinds; `--template` writes one",
+            remedy="docs/predictions.md has all kinds; `--template` writes one",
         )
     if document.get("version") != 1 or isinstance(document.get("version"), bool):
         raise InputError(

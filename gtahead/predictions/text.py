@@ -39,7 +39,7 @@ def read_text(data: bytes, path: Path, rows: Rows, digest: str) -> Predictions:
             "not a prediction file that gtahead knows",
             where=Where(path.name),
             value=" ".join(lines[0][1])[:60],
-            remedy="the benchmark page of the docs has all kinds; `--template` writes one",
+            remedy="docs/predictions.md has all kinds; `--template` writes one",
         )
     only_counts = all(len(words) == 2 for _, words in lines)
     if only_counts and any(words[1] != "0" for _, words in lines):

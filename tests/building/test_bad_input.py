@@ -187,8 +187,8 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error missing-column: {HEADS} > y: a required column is missing; the captures "
-            "page of the docs lists the columns of each kind; commas go between them"
+            f"error missing-column: {HEADS} > y: a required column is missing; docs/captures.md "
+            "lists the columns of each kind; commas go between them"
         ],
     ),
     "no known column": (
@@ -196,8 +196,8 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error missing-column: {HEADS} > frame: a required column is missing; the captures "
-            "page of the docs lists the columns of each kind; commas go between them",
+            f"error missing-column: {HEADS} > frame: a required column is missing; docs/captures.md "
+            "lists the columns of each kind; commas go between them",
             f"warning unknown-column: {HEADS} > frame;ped_id: unknown column, not read; is it misspelt?",
         ],
     ),
@@ -309,7 +309,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         [
             f'error bad-schema: {DOCUMENT} > /: breaks the schema: "width" is a required property; see '
-            "`schemas/` and the captures page"
+            "`schemas/` and docs/captures.md"
         ],
     ),
     "sequence.json cut short": (
@@ -446,7 +446,7 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
     assert done.err == (
         f"error: {tmp_path}/empty: not a capture or dataset that gtahead knows; known kinds: "
         "native, jta, jta-mods, motsynth, mta, gcc, rgbdsyn, gta-event, gta-human, gta-im, and what `gtahead formats` "
-        "says is read; see the captures page of the docs\n"
+        "says is read; see docs/captures.md\n"
     )
     done = gtahead(
         "build", "--raw", tmp_path / "empty" / "notes.txt", "--out", tmp_path / "dataset"

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gtahead.building import build
+from gtahead.errors import InputError
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import Camera, project
 from gtahead.ingest.model import CapturedSequence, SequenceSource
@@ -198,3 +199,11 @@ def test_a_box_that_lacks_a_corner_is_no_box(tmp_path: Path) -> None:
     report = build(tmp_path / "raw", tmp_path / "set", workers=1)
     assert report.findings.totals["unknown-column"] == 4
     assert "captured" not in report.manifest["statistics"]["box_sources"]
+
+
+def test_heads_without_a_description_say_what_is_missing(tmp_path: Path) -> None:
+    folder = make_sequence(tmp_path / "raw", "seq")
+    (folder / "sequence.json").unlink()
+    for root in (tmp_path / "raw", folder):
+        with pytest.raises(InputError, match=r"seq: a table of heads without sequence\.json"):
+            choose_reader(root)

@@ -105,7 +105,7 @@ def test_a_column_renamed_is_named(tmp_path: Path, column: str) -> None:
     assert done.code == 1
     assert done.err.splitlines()[0] == (
         f"error missing-column: {COORDS} > sequence seq_0 > line 1: a required column is missing: "
-        f"{column}; unknown columns there: my_{column}; the captures page of the docs lists the "
+        f"{column}; unknown columns there: my_{column}; docs/captures.md lists the "
         "columns of each kind; commas go between them"
     )
 
