@@ -19,6 +19,7 @@ FLOORS = {
     "density": 1,
     "origins": 1,
     "plugins": 1,
+    "regions": 2,
     "detectors": 2,
     "findings": 1,
     "geometry": 1,
@@ -172,7 +173,7 @@ def test_what_the_package_shows() -> None:
             "boxes: 'str' = 'auto', sigma: 'str' = 'box', count_policy: 'str' = 'visible', "
             "images: 'str' = 'link', every: 'int' = 1, head_class: 'str | None' = None, "
             "labels_orientation: 'str | None' = None, origin: 'str | None' = None, split: 'str' = 'auto', "
-            "split_by: 'str | None' = None, workers: 'int | None' = None, "
+            "split_by: 'str | None' = None, roi: 'str | Path | None' = None, workers: 'int | None' = None, "
             "scheduler: 'str | None' = None, "
             "strict: 'bool' = False, fresh: 'bool' = False, "
             "on_progress: 'Progress | None' = None) -> 'BuildReport'"

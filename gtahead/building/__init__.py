@@ -27,6 +27,7 @@ from gtahead.ingest.model import LabelOptions
 from gtahead.parallel.dask import Crashed
 from gtahead.parallel.pool import run_units
 from gtahead.readers import choose_reader
+from gtahead.regions import Regions, read_regions
 from gtahead.urls import resolve_urls
 
 __all__ = ["AnnotateReport", "BuildReport", "BuildStopped", "annotate", "build"]
@@ -98,6 +99,7 @@ def build(
     origin: str | None = None,
     split: str = "auto",
     split_by: str | None = None,
+    roi: str | Path | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     strict: bool = False,
@@ -125,6 +127,8 @@ def build(
             `70:10:20`, or a file: JSON with names by split, or CSV with a name and its split.
         split_by: what is in one split as a whole, `sequence` or `image`; by default sequences of
             captures and videos, images of photographs.
+        roi: a file of polygons by image, sequence or location, `*` for all: heads outside are
+            ignored; see `gtahead.regions.read_regions`.
         workers: processes; None for one per core, up to 4.
         scheduler: address of a Dask scheduler, instead of processes of this machine.
         strict: stop, with no dataset, where anything would be set aside.
@@ -146,7 +150,8 @@ def build(
     root, target = Path(os.path.realpath(raw)), Path(out)
     rules = BoxRule.parse(boxes), CountPolicy.parse(count_policy), SigmaRule.parse(sigma)
     splits = SplitOptions(split, split_by)
-    options = BuildOptions(kind.name, *rules, images, every, labels, origin, splits)
+    regions = Regions() if roi is None else read_regions(roi)
+    options = BuildOptions(kind.name, *rules, images, every, labels, origin, splits, regions)
     report = BuildReport(target, kind.name, reason)
     listed = Findings()
     storage.refuse_overlap(target, root, "the dataset and the captures")

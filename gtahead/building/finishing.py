@@ -33,6 +33,7 @@ from gtahead.dataset import (
 )
 from gtahead.dataset.fingerprints import fingerprints_by_split
 from gtahead.dataset.manifest import FORMAT, VERSION
+from gtahead.errors import Where
 from gtahead.findings import Findings, Ledger
 from gtahead.origins import origin_of
 from gtahead.readers import READERS
@@ -78,6 +79,9 @@ def finish(
         findings,
         video=READERS[options.reader].video,
     )
+    known = {name for one in sequences for name in (one.name, one.location, *one.frame_ids) if name}
+    for name in options.regions.unused(known):
+        findings.add("region-unmatched", Where(), name)
     (target / MANIFEST).unlink(missing_ok=True)  # from here on the old one would be wrong
     remove_orphans(target, kept)
     _write_frames(target, splits.of)

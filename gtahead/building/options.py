@@ -12,6 +12,7 @@ from gtahead.dataset import CountPolicy
 from gtahead.errors import UsageError
 from gtahead.ingest.model import LabelOptions
 from gtahead.origins import check_origin
+from gtahead.regions import Regions
 
 IMAGES = ("link", "copy", "none")
 
@@ -29,6 +30,7 @@ class BuildOptions:
         every: keep every n-th frame of a sequence, from the first.
         labels: how other people's labels are taken.
         origin: where the images come from, in place of what their reader says.
+        regions: of interest; heads outside are ignored.
         splits: how frames are put into splits; a sequence's own files don't depend on it.
     """
 
@@ -41,6 +43,7 @@ class BuildOptions:
     labels: LabelOptions = field(default_factory=LabelOptions)
     origin: str | None = None
     splits: SplitOptions = field(default_factory=SplitOptions)
+    regions: Regions = field(default_factory=Regions)
 
     def __post_init__(self) -> None:
         if self.images not in IMAGES:
@@ -62,6 +65,7 @@ class BuildOptions:
             "every": self.every,
             **self.labels.as_dict(),
             **({} if self.origin is None else {"origin": self.origin}),
+            **({"roi": self.regions.as_dict()} if self.regions.polygons else {}),
             **self.splits.as_dict(),
             "gtahead": __version__,
         }

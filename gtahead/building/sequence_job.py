@@ -40,6 +40,7 @@ from gtahead.geometry import Camera
 from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
 from gtahead.ingest.units import check_units
 from gtahead.readers import READERS
+from gtahead.regions import Regions, outside
 from gtahead.storage import crash_point
 from gtahead.tables import canonical
 from gtahead.tables.canonical import ABSENT, COUNTED, IGNORED
@@ -131,14 +132,26 @@ def _annotate(
     heads["status"] = task.options.policy.status(
         in_frame, heads.get("visibility"), heads.get("occluded"), heads.get("ignore")
     )
-    outside = int((~in_frame).sum())
-    if outside:
+    _ignore_outside(captured, heads, task.options.regions)
+    beyond = int((~in_frame).sum())
+    if beyond:
         first = int(np.flatnonzero(~in_frame)[0])
         frame = captured.frames[heads["frame_index"][first]].frame
         where = Where(None, captured.name, frame, int(heads["head_id"][first]))
         value = f"{heads['x'][first]:g}, {heads['y'][first]:g}"
-        record.findings.add("head-outside-frame", where, value, total=outside)
+        record.findings.add("head-outside-frame", where, value, total=beyond)
     captured.heads = without_unknown(heads)
+
+
+def _ignore_outside(captured: CapturedSequence, heads: Columns, regions: Regions) -> None:
+    """Ignore heads that would count, but lie outside their image's region of interest."""
+    points = np.stack([heads["x"], heads["y"]], axis=1)
+    frames = [
+        (f"{captured.name}/{frame.frame}", captured.name, captured.location)
+        for frame in captured.frames
+    ]
+    out = outside(points, heads["frame_index"], frames, regions)
+    heads["status"] = np.where(out & (heads["status"] == COUNTED), IGNORED, heads["status"])
 
 
 def _upright_sizes(captured: CapturedSequence, taken: list[TakenImage]) -> list[tuple[int, int]]:

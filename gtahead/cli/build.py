@@ -90,6 +90,11 @@ from gtahead.origins import ORIGINS
     type=click.Choice(["sequence", "image"]),
     help="What is in one split as a whole.  [default: image for photographs, else sequence]",
 )
+@click.option(
+    "--roi",
+    metavar="FILE",
+    help="JSON of polygons by image, sequence or location, or GeoJSON: heads outside are ignored.",
+)
 @click.option("--strict", is_flag=True, help="Stop with exit 1 if anything would be set aside.")
 @click.option("--fresh", is_flag=True, help="Discard what gtahead made at --out and build anew.")
 @working_options

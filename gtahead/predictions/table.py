@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Floats, Ints, Ragged
+from gtahead.regions import inside_any
 from gtahead.tables.splits import SPLITS_BY_WORD
 
 ImageKey = str | int | tuple[str, int]
@@ -98,6 +100,33 @@ class Predictions:
             box_scores=self.box_scores[boxes],
             boxes_by_image=boxes_by_image,
             locations=[self.locations[row] if row >= 0 else "" for row in rows.tolist()],
+        )
+
+    def within(self, regions: Sequence[Sequence[Floats]]) -> Predictions:
+        """Leave out points, and boxes by their centres, outside their image's region of interest.
+
+        Args:
+            regions: (F,) polygons of each image; of one without any, everything stays.
+        """
+
+        def kept(points_xy: Floats, by_image: Ragged) -> tuple[Booleans, Ragged]:
+            keep = np.ones(len(points_xy), np.bool_)
+            for row, polygons in enumerate(regions):
+                rows = by_image.rows(row)
+                keep[rows] = inside_any(points_xy[rows], polygons)
+            return keep, by_image.where(keep)
+
+        points, points_by_image = kept(self.points_xy, self.points_by_image)
+        centres = (self.boxes_xyxy[:, :2] + self.boxes_xyxy[:, 2:]) / 2
+        boxes, boxes_by_image = kept(centres, self.boxes_by_image)
+        return replace(
+            self,
+            points_xy=self.points_xy[points],
+            point_scores=self.point_scores[points],
+            points_by_image=points_by_image,
+            boxes_xyxy=self.boxes_xyxy[boxes],
+            box_scores=self.box_scores[boxes],
+            boxes_by_image=boxes_by_image,
         )
 
     def heads(self) -> tuple[Floats, Floats, Ragged]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from gtahead.ingest.exports import exported_as
 from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, LabelOptions
 from gtahead.predictions import Images
 from gtahead.readers import choose_reader
+from gtahead.regions import regions_of
 from gtahead.tables.canonical import BOX, CAPTURED
 from gtahead.tables.splits import split_named
 
@@ -52,6 +54,8 @@ class GroundTruth:
         categories: numbers that COCO's results give heads; None where the data don't number any.
         findings: what was odd about the labels.
         independent: whether images were taken one by one, though they have sequences.
+        regions: (F,) polygons in which heads are counted, none where everywhere; empty where no
+            image has any.
     """
 
     name: str
@@ -70,6 +74,7 @@ class GroundTruth:
     categories: frozenset[int] | None = None
     findings: Findings = field(default_factory=Findings)
     independent: bool = False
+    regions: list[Sequence[Floats]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -229,7 +234,17 @@ def ground_truth_of(opened: Dataset, part: Dataset, split: str) -> GroundTruth:
         policy=opened.manifest.policy,
         train_mean=float(np.mean(of_train)) if of_train and split != "train" else None,
         independent=opened.manifest.document["splits"]["unit"] == "image",
+        regions=_regions_of(opened, mine),
     )
+
+
+def _regions_of(opened: Dataset, rows: Mapping[str, Sequence[Any]]) -> list[Sequence[Floats]]:
+    """Return the polygons of some frames of a dataset; empty where it has no regions at all."""
+    regions = regions_of(opened.manifest.document, str(opened.folder))
+    if not regions.polygons:
+        return []
+    frames = zip(rows["frame_id"], rows["sequence"], rows["location"], strict=True)
+    return [regions.of(*frame) for frame in frames]
 
 
 def _were_numbered(opened: Dataset) -> bool:

@@ -25,8 +25,9 @@ from gtahead.dataset.fingerprints import (
 from gtahead.errors import GtaheadError, InputError, Where
 from gtahead.findings import Findings
 from gtahead.origins import origin_of
+from gtahead.regions import outside, regions_of
 from gtahead.tables import canonical
-from gtahead.tables.canonical import STATUS_NAMES
+from gtahead.tables.canonical import COUNTED, IGNORED, STATUS_NAMES
 
 ODD_RATIO = 4.0
 """Heads are of much the same size: a box so many times larger or smaller than its distance makes
@@ -153,7 +154,10 @@ def _check_sequence(
     sizes = np.stack([frames["width"], frames["height"]], axis=1).astype(np.float64)[index]
     points = np.stack([heads["x"], heads["y"]], axis=1)
     _check_places(points, sizes, heads, at, findings)
-    status = _check_flags(points, sizes, heads, policy, at, findings)
+    names_of = [frames["frame_id"], frames["sequence"], frames["location"]]
+    regions = regions_of(opened.manifest.document, str(opened.folder))
+    beyond = outside(points, index, list(zip(*names_of, strict=True)), regions)
+    status = _check_flags(points, sizes, heads, policy, beyond, at, findings)
     _check_boxes(points, sizes, heads, at, findings)
     _check_sizes(index, heads, frames, at, findings)
     tally.heads.update(
@@ -229,14 +233,24 @@ def _check_places(
 
 
 def _check_flags(
-    points: Floats, sizes: Floats, heads: Columns, policy: CountPolicy, at: _At, findings: Findings
+    points: Floats,
+    sizes: Floats,
+    heads: Columns,
+    policy: CountPolicy,
+    beyond: Booleans,
+    at: _At,
+    findings: Findings,
 ) -> npt.NDArray[np.int8]:
-    """Compare each status with what the policy gives; return the codes that the table has."""
+    """Compare each status with what the policy gives; return the codes that the table has.
+
+    Heads `beyond` their region of interest are ignored where they would count.
+    """
     names = {name: code for code, name in enumerate(STATUS_NAMES)}
     kinds = np.array([names.get(name, -1) for name in heads["status_names"]] or [-1], np.int8)
     status = kinds[heads["status"]]
     inside = np.asarray(((points >= 0) & (points < sizes)).all(axis=1), np.bool_)
     wanted = policy.status(inside, heads["visibility"], heads["occluded"], heads["ignore"])
+    wanted = np.where(beyond & (wanted == COUNTED), IGNORED, wanted)
     findings.add_rows(
         "flag-differs",
         status != wanted,

@@ -23,6 +23,9 @@ LAYERS = ("points", "boxes", "density", "heatmap", "ids", "occlusion")
 FOUND_BGR = {"hit": (90, 220, 60), "miss": (70, 70, 240), "false": (40, 190, 250)}
 """Green was found, red was missed, amber is no head: as in the page of a score."""
 
+REGION_BGR = (255, 200, 60)
+"""The border of a region of interest."""
+
 MIN_WIDTH = 960
 MAX_WIDTH = 3840
 """Small images are magnified by a whole number, so that lines don't cover heads."""
@@ -52,6 +55,9 @@ def draw(shot: Shot, layers: Sequence[str], *, width: int | None = None) -> Canv
     for name in ("density", "heatmap"):
         if name in layers:
             canvas = _with_map(canvas, shot, name)
+    for polygon in shot.regions:
+        corners = np.rint(polygon * scale).astype(np.int32)
+        cv2.polylines(canvas, [corners], isClosed=True, color=REGION_BGR, thickness=2)
     if "boxes" in layers:
         _draw_boxes(canvas, shot, scale, by_visibility="occlusion" in layers)
     if "points" in layers or ("occlusion" in layers and "boxes" not in layers):

@@ -18,6 +18,7 @@ from gtahead.geometry import inside
 from gtahead.images.reading import ImageError, read_bytes
 from gtahead.ingest.model import BrokenSequence, CapturedSequence, Reader, SequenceSource
 from gtahead.readers import choose_reader
+from gtahead.regions import regions_of
 from gtahead.scoring.evaluator import Score, benchmark
 from gtahead.tables.canonical import STATUS_NAMES
 
@@ -58,6 +59,7 @@ class Shot:
         visibility: (N,) visible share, NaN where unknown.
         status: (N,) codes into `STATUS_NAMES`.
         found: what a method found, or None.
+        regions: polygons in which heads are counted; none: everywhere.
     """
 
     frame_id: str
@@ -70,6 +72,7 @@ class Shot:
     visibility: Floats
     status: Ints
     found: MatchedHeads | None = None
+    regions: Sequence[Floats] = ()
 
     def of_status(self, name: str) -> Booleans:
         """Return which heads, (N,), have a status."""
@@ -168,12 +171,15 @@ def open_album(
 
 
 def _of_dataset(dataset: Dataset) -> Album:
+    regions = regions_of(dataset.manifest.document, str(dataset.folder))
+
     def get(names: Sequence[str]) -> Iterator[Shot]:
         sequences = {name.rpartition("/")[0] for name in names}
         wanted, found = set(names), {}
         for frame in dataset.select(sequences=sequences):
             if frame.frame_id in wanted:
-                found[frame.frame_id] = shot_of(frame)
+                mine = regions.of(frame.frame_id, frame.sequence, frame.location)
+                found[frame.frame_id] = replace(shot_of(frame), regions=mine)
         for name in names:
             yield found[name]
 
