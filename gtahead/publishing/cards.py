@@ -278,17 +278,21 @@ def _yaml(release: Release) -> str:
 
 def splits_in_words(splits: Mapping[str, Any]) -> str:
     """Return how a manifest's splits were made."""
-    unit = (
-        "Splits are made by sequence, never by frame; sequences of one location or one camera "
-        "stay together."
-        if splits["unit"] == "sequence"
-        else "Splits are made by image; images that are equal or nearly equal are in one split."
-    )
+    by_image = splits["unit"] == "image"
+    if splits["how"] == "file":
+        return "Splits are as the publisher chose them."
     if splits["how"] == "given":
-        return f"{unit} They are the source's own."
+        alike = "" if by_image else ", which keep sequences whole"
+        return f"Splits are the source's own{alike}."
+    certified = "`manifest.json` certifies how evenly, under `splits`."
+    if by_image:
+        return (
+            "Splits are made by image: equal and nearly equal images are in one split, and each "
+            f"split has small and large crowds alike; {certified}"
+        )
     return (
-        f"{unit} A search spread heads, frames, weather, day and night over them; `manifest.json` "
-        "certifies how evenly, under `splits`."
+        "Splits are made by sequence, never by frame; sequences of one location or one camera stay "
+        f"together. A search spread heads, frames, weather, day and night over them; {certified}"
     )
 
 
