@@ -105,7 +105,7 @@ def read_regions(path: str | Path) -> Regions:
     """
     file = Path(path)
     try:
-        document = schemas.parse_json(file.read_bytes(), str(file))
+        document = schemas.parse_json_once(file.read_bytes(), str(file))
     except OSError as error:
         raise InputError(
             "the regions can't be read",
@@ -178,6 +178,9 @@ def _polygon(values: Any, file: str, pointer: str) -> Floats:  # noqa: ANN401 - 
         corners = corners[:-1]
     if len(corners) < 3:
         raise _wrong(file, pointer, f"a polygon of {len(corners)} corners")
+    x, y = corners.T
+    if abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) < 1e-9:
+        raise _wrong(file, pointer, "a polygon without an area")
     return corners
 
 

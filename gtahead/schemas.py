@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -76,6 +77,26 @@ def faults(document: object, name: str) -> Iterator[tuple[str, str]]:
             yield pointer, shortened(error.message)
     except ValueError:  # its own limit
         yield "/", "it's nested too deeply to be checked"
+
+
+def parse_json_once(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON is any of its types
+    """Parse strict JSON that people write by hand: a key that is there twice is refused.
+
+    Raises:
+        InputError: as `parse_json`, or a key that is there twice.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        for key in keys if len(set(keys)) < len(keys) else ():
+            if keys.count(key) > 1:
+                raise InputError(
+                    "a key is there twice", where=Where(file), value=key, remedy="join the two"
+                )
+        return dict(pairs)
+
+    parse_json(data, file)  # says where it is wrong
+    return json.loads(data.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=once)
 
 
 def parse_json(data: bytes, file: str) -> Any:  # noqa: ANN401 - JSON is any of its types

@@ -142,7 +142,7 @@ def annotate(
         raise UsageError("nothing to do", remedy="give a rule for boxes or sigma, or a split")
     split_options = None
     if split is not None or split_by is not None:
-        split_options = SplitOptions(split or "auto", split_by)
+        split_options = SplitOptions("auto" if split is None else split, split_by)
     box_rule = None if boxes is None else BoxRule.parse(boxes)
     sigma_rule = None if sigma is None else SigmaRule.parse(sigma)
     target = Path(dataset)

@@ -82,6 +82,8 @@ def finish(
     known = {name for one in sequences for name in (one.name, one.location, *one.frame_ids) if name}
     for name in options.regions.unused(known):
         findings.add("region-unmatched", Where(), name)
+    if options.regions.polygons and not any(one.counts.any() for one in sequences):
+        findings.add("region-unmatched", Where(), detail="not a single head lies inside")
     (target / MANIFEST).unlink(missing_ok=True)  # from here on the old one would be wrong
     remove_orphans(target, kept)
     _write_frames(target, splits.of)

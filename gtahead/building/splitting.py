@@ -364,6 +364,15 @@ def _from_file(path: Path, sequences: Sequence[SequenceFrames]) -> dict[str, lis
         InputError: it can't be read, or leaves out a frame.
     """
     named = _names_in(path)
+    known = {name for one in sequences for name in (one.name, *one.frame_ids)}
+    unknown = next((name for name in named if name not in known), None)
+    if unknown is not None:
+        raise InputError(
+            "the file of splits names what isn't in the dataset",
+            where=Where(str(path)),
+            value=unknown,
+            remedy=f"names are those of sequences, or <sequence>/<frame>, as {min(known)}",
+        )
     frames: dict[str, list[str]] = {}
     for one in sequences:
         for frame_id in one.frame_ids:
@@ -376,15 +385,6 @@ def _from_file(path: Path, sequences: Sequence[SequenceFrames]) -> dict[str, lis
                     remedy="name each frame, or its sequence",
                 )
             frames.setdefault(one.name, []).append(split)
-    known = {*frames, *(frame_id for one in sequences for frame_id in one.frame_ids)}
-    unknown = next((name for name in named if name not in known), None)
-    if unknown is not None:
-        raise InputError(
-            "the file of splits names what isn't in the dataset",
-            where=Where(str(path)),
-            value=unknown,
-            remedy="names are those of sequences, or <sequence>/<frame>",
-        )
     return frames
 
 
@@ -392,7 +392,7 @@ def _names_in(path: Path) -> dict[str, str]:
     text = storage.read_input(path, str(path))
     pairs: list[tuple[str, str]] = []
     if path.suffix.lower() == ".json":
-        document = schemas.parse_json(text, str(path))
+        document = schemas.parse_json_once(text, str(path))
         if not isinstance(document, dict) or not all(
             isinstance(names, list) and all(isinstance(name, str) for name in names)
             for names in document.values()

@@ -136,6 +136,8 @@ def survey_losses(
     left = {name: known[name] for name in BY_PRODUCTS if known[name]}
     made = {"boxes": known["box_x0"] - boxes, "ids": known["head_id"] - ids}
     made["points"] = cut
+    regions = opened.manifest.document["options"].get("roi", {})
+    left |= {"regions of interest": len(regions)} if regions else {}
     left |= {f"made_{name}": made[name] for name in kind.drops if made.get(name)}
     return lost, left
 

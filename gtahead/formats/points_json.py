@@ -18,7 +18,7 @@ from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, Format, nested_imag
 from gtahead.formats.chunks import join_each_split, write_chunk
 from gtahead.formats.text import SUPPORTS, RowFormat, point_cents, slices_of
 from gtahead.ingest.classes import Classes
-from gtahead.ingest.exports import about_of, sequence_of, splits_of_lists, with_splits
+from gtahead.ingest.exports import TRIPLES, about_of, sequence_of, splits_of_lists, with_splits
 from gtahead.ingest.labelled import (
     HeadsRead,
     LabelledImage,
@@ -29,6 +29,7 @@ from gtahead.ingest.labelled import (
 )
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import ClassKey
+from gtahead.tables import canonical
 from gtahead.values import CLASS_FIELDS, FLAGS, IGNORE_FIELDS
 
 
@@ -100,6 +101,10 @@ def _scan_json(root: Path) -> Listing:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     images.append(_json_image(line, path.name, split, number))
+    findings = Findings()
+    for path in files:
+        for key in _unread(path):
+            findings.add("unknown-column", Where(path.name), key)
     classes = Classes({}, lambda: _used(images), Where(files[0].name, field="labels"))
 
     def load(
@@ -109,7 +114,27 @@ def _scan_json(root: Path) -> Listing:
 
     with_classes = any(image.key[2] is not None for image in images)
     found = classes if with_classes else None
-    return Listing(images, files, load, {"tool": "points"}, found)
+    return Listing(images, files, load, {"tool": "points"}, found, findings)
+
+
+def _unread(path: Path) -> list[str]:
+    """Return the keys of a file's lines that nothing is read from; of each kind one is."""
+    unread: set[str] = set()
+    for line in path.read_bytes().splitlines():
+        keys = set(orjson.loads(line)) if line.strip() else set()
+        for kind in (_NAMES, CLASS_FIELDS, IGNORE_FIELDS):
+            keys -= set([name for name in kind if name in keys][:1])
+        unread |= keys - _READ
+    return sorted(unread)
+
+
+_READ = frozenset(
+    {
+        *("frame_id", "width", "height", "count", "points", "ids", "ignored_points", "ignored_ids"),
+        *canonical.FRAMES_V1.names,
+        *TRIPLES,
+    }
+)
 
 
 def _used(images: Sequence[LabelledImage]) -> Iterator[ClassKey]:
@@ -176,11 +201,14 @@ def _kinds(row: dict[str, Any], count: int, location: Where) -> list[ClassKey] |
     Raises:
         InputError: they aren't as many as points.
     """
-    found = next((row[key] for key in CLASS_FIELDS if isinstance(row.get(key), list)), None)
+    found = next((row[key] for key in CLASS_FIELDS if key in row), None)
+    if isinstance(found, str | int):  # of all points of the line
+        found = [found] * count
     if found is None:
         return None
-    if len(found) != count or not all(isinstance(one, int | str) for one in found):
-        what = f"{len(found)} classes for {count} points"
+    fine = isinstance(found, list) and len(found) == count
+    if not fine or not all(isinstance(one, int | str) for one in found):
+        what = f"{len(found) if isinstance(found, list) else 'no'} classes for {count} points"
         raise InputError(what, where=location, remedy="give one number or name for each point")
     return list(found)
 
@@ -191,10 +219,11 @@ def _flags(row: Mapping[str, Any], count: int, location: Where) -> Booleans:
     Raises:
         InputError: flags that aren't as many as points, or that aren't any.
     """
-    name = next((key for key in IGNORE_FIELDS if isinstance(row.get(key), list)), None)
+    name = next((key for key in IGNORE_FIELDS if key in row), None)
     if name is None:
         return np.zeros(count, np.bool_)
-    words = [str(value or 0).lower() for value in row[name]]
+    values = row[name] if isinstance(row[name], list) else [row[name]] * count
+    words = [str(value or 0).lower() for value in values]
     if len(words) != count or not all(word in FLAGS for word in words):
         what = f"{name} isn't 0 or 1 for each of {count} points"
         raise InputError(what, where=location, value=str(row[name])[:60], remedy="fix the line")

@@ -123,7 +123,11 @@ def arrange(
             findings.add("image-twice", location, detail=f"first at {first}")
         else:
             rows[found] = row
-    if images.renumbered and any(isinstance(key, int) for key in predictions.images):
+    by_number = (
+        isinstance(key, int) or (isinstance(key, str) and key.isdecimal())
+        for key in predictions.images
+    )
+    if images.renumbered and any(by_number):
         findings.add("numbers-assumed", Where(file))
     lost = np.flatnonzero(rows < 0).tolist()
     if lost and predictions.lists_empty:

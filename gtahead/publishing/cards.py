@@ -296,6 +296,16 @@ def splits_in_words(splits: Mapping[str, Any]) -> str:
     )
 
 
+def region_sentences(document: Mapping[str, Any]) -> list[str]:
+    """Return what has to be said of a dataset's regions of interest."""
+    if not document["options"].get("roi"):
+        return []
+    return [
+        "Only heads inside regions of interest count; those outside are ignored. The polygons are "
+        "in `manifest.json`, under `options`, `roi`."
+    ]
+
+
 def _errors_in_words(origins: Iterable[str]) -> dict[str, str]:
     """Return each box rule's error, where it depends on the origin for each of them."""
     found: dict[str, list[str]] = {}
@@ -333,7 +343,11 @@ def _values(release: Release, changelog: str) -> dict[str, Any]:
         "images": facts.images == "original",
         "images_in_words": in_words(origins),
         "rendered": RENDERED.issuperset(origins),
-        "limits": [*sentences(origins, "limits"), *sentences(origins, "people")],
+        "limits": [
+            *sentences(origins, "limits"),
+            *sentences(origins, "people"),
+            *region_sentences(document),
+        ],
         "splits_in_words": splits_in_words(document["splits"]),
         "splits": [name for name in SPLITS if statistics["splits"][name]["frames"]],
         "density_levels": DENSITY_LEVELS,

@@ -87,6 +87,7 @@ def document(release: Release) -> dict[str, Any]:
         "rai:dataBiases": sentences(origins, "biases"),
         "rai:dataLimitations": [
             *sentences(origins, "limits"),
+            *cards.region_sentences(manifest),
             "Boxes by a rule have the errors that the card gives.",
         ],
         "rai:personalSensitiveInformation": sentences(origins, "people"),

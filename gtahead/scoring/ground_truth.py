@@ -372,7 +372,7 @@ def _of_folder(folder: Path, split: str | None, labels: LabelOptions) -> GroundT
         if split is not None and source.split not in (None, split):
             continue
         try:
-            read.append(reader.read(source, findings, ledger))
+            read += _of_split(reader.read(source, findings, ledger), split)
         except BrokenSequence:
             wrong = next(iter(findings))
             raise InputError(
@@ -408,6 +408,19 @@ def _of_folder(folder: Path, split: str | None, labels: LabelOptions) -> GroundT
         about,
         findings=findings,
     )
+
+
+def _of_split(captured: CapturedSequence, split: str | None) -> list[CapturedSequence]:
+    """Return a sequence with its frames of a split alone, where they are in several."""
+    if split is None or all(frame.split is None for frame in captured.frames):
+        return [captured]
+    keep = np.array([frame.split == split for frame in captured.frames], np.bool_)
+    index = np.asarray(captured.heads["frame_index"], np.int64)
+    rows = keep[index]
+    heads = {name: values[rows] for name, values in captured.heads.items()}
+    heads["frame_index"] = (np.cumsum(keep) - 1)[index[rows]]
+    frames = [frame for frame, mine in zip(captured.frames, keep, strict=True) if mine]
+    return [replace(captured, frames=frames, heads=heads)] if frames else []
 
 
 def _refuse_incomplete(

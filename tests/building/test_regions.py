@@ -119,6 +119,21 @@ def test_a_rebuild_with_another_region_is_another_dataset(tmp_path: Path) -> Non
         library.build(tmp_path / "raw", tmp_path / "set", roi=tmp_path / "roi.json", workers=1)
 
 
+def test_a_region_without_a_head_is_said(tmp_path: Path) -> None:
+    report = built(tmp_path, {"*": [[0, 0], [1, 0], [1, 1], [0, 1]]})
+    assert report.findings.totals["region-unmatched"] == 1
+
+
+def test_what_a_release_and_an_export_say_of_regions(tmp_path: Path) -> None:
+    built(tmp_path, {"*": SQUARE})
+    done = library.export(tmp_path / "set", tmp_path / "coco", format="coco", allow_lossy=True)
+    assert done.left["regions of interest"] == 1
+    facts = {"repo": "lab/heads", "creator": "The lab", "licence": "mit", "images": "none"}
+    library.stage(tmp_path / "set", tmp_path / "release", **facts)  # type: ignore[arg-type]
+    for name in ("README.md", "croissant.json"):
+        assert "regions of interest" in (tmp_path / "release" / name).read_text(encoding="utf-8")
+
+
 def test_names_that_belong_to_nothing_are_said(tmp_path: Path) -> None:
     assert built(tmp_path, {"b": SQUARE, "a": SQUARE}).findings.totals["region-unmatched"] == 1
 
@@ -142,6 +157,8 @@ def test_names_that_belong_to_nothing_are_said(tmp_path: Path) -> None:
             "it has a hole",
         ),
         ("{", "roi.json"),
+        ('{"a": [[0, 0], [9, 9], [20, 20]]}', "without an area"),
+        ('{"*": [0, 0, 9, 0, 9, 9], "*": [0, 0, 5, 0, 5, 5]}', "a key is there twice"),
     ],
 )
 def test_files_that_hold_no_regions(tmp_path: Path, text: str, message: str) -> None:

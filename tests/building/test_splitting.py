@@ -120,6 +120,8 @@ def test_a_file_says_the_splits(tmp_path: Path, kind: str) -> None:
     [
         ('{"train": ["a"]}', "leaves out a frame"),
         ('{"train": ["a", "b", "x"]}', "names what isn't in the dataset"),
+        ('{"train": ["000000.jpg"]}', "<sequence>/<frame>, as a"),
+        ('{"train": ["a"], "train": ["b"]}', "a key is there twice"),
         ('{"train": ["a", "b"], "test": ["a"]}', "two splits"),
         ('{"train": "a"}', "not a list of names"),
         ('{"trai": ["a", "b"]}', "no such split"),
@@ -151,7 +153,7 @@ def test_shares_of_sequences(tmp_path: Path, word: str) -> None:
         assert (sizes[split] > 0) == (share > 0)
 
 
-@pytest.mark.parametrize("word", ["70", "a:b", "1:2:3:4", "0:0:0", "-1:2", "designd", "nan:1"])
+@pytest.mark.parametrize("word", ["", "70", "a:b", "1:2:3:4", "0:0:0", "-1:2", "designd", "nan:1"])
 def test_words_that_are_no_way_to_split(tmp_path: Path, word: str) -> None:
     make_sequence(tmp_path / "raw", "a")
     done = gtahead("build", "--raw", tmp_path / "raw", "--out", tmp_path / "set", "--split", word)

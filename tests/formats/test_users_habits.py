@@ -630,8 +630,11 @@ def test_results_are_joined_to_the_images_of_a_folder_by_its_own_numbers(tmp_pat
         assert score.value["mae"] == 0
         assert "numbers-assumed" not in score.findings.totals
     gtahead.build(raw, tmp_path / "out", workers=1)
-    score = gtahead.benchmark(results, tmp_path / "out", resamples=0)
-    assert score.findings.totals["numbers-assumed"] == 1
+    for number in (int, str):
+        rows = [{**one, "image_id": number(one["image_id"]), "score": 0.9} for one in heads]  # type: ignore[operator]
+        results.write_text(json.dumps(rows))
+        score = gtahead.benchmark(results, tmp_path / "out", resamples=0)
+        assert score.findings.totals["numbers-assumed"] == 1
 
 
 @pytest.mark.parametrize(
@@ -766,3 +769,32 @@ def test_the_yaml_of_a_yolo_export_is_what_ultralytics_wants(
     wanted = {there_too.get(split, split) for split in there}
     assert {str(frame.split) for frame in Dataset.open(tmp_path / "back")} == wanted
     assert back.exit_code == 0
+
+
+def test_a_label_or_a_flag_of_a_whole_line_holds_for_its_points(tmp_path: Path) -> None:
+    lines = [
+        {"file": "a.jpg", "points": [[10, 10], [20, 20]], "label": "head", "ignored": True},
+        {"file": "b.jpg", "points": [[30, 30]], "label": "person"},
+        {"file": "c.jpg", "points": [[30, 30]], "label": "head", "iscrowd": 0, "foo": 1},
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    images = {f"{name}.jpg": jpeg(n) for n, name in enumerate("abc")}
+    raw = put(tmp_path / "raw", {"heads.jsonl": text, **images})
+    report = gtahead.build(raw, tmp_path / "out", workers=1)
+    found = {f.frame: f.status.tolist() for f in Dataset.open(tmp_path / "out")}
+    assert found == {"a": ["ignored", "ignored"], "b": [], "c": ["counted"]}
+    assert report.findings.totals["unknown-column"] == 1  # foo
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo", "points-csv"])
+def test_a_split_of_images_is_scored_alone_in_a_folder_too(tmp_path: Path, name: str) -> None:
+    files: dict[str, str | bytes] = {"heads.csv": "file,x,y\n"}
+    rows = "".join(f"{n}.jpg,{20 + 9 * k},{30 + k}\n" for n in range(9) for k in range(1 + n % 4))
+    files = {f"{n}.jpg": jpeg(n) for n in range(9)} | {"heads.csv": f"file,x,y\n{rows}"}
+    gtahead.build(put(tmp_path / "raw", files), tmp_path / "set", origin="photographs", workers=1)
+    gtahead.export(tmp_path / "set", tmp_path / "there", format=name)
+    (tmp_path / "none.json").write_text("[]")
+    wanted = gtahead.benchmark(tmp_path / "none.json", tmp_path / "set", resamples=0)
+    score = gtahead.benchmark(tmp_path / "none.json", tmp_path / "there", split="test", resamples=0)
+    assert score.value["mae"] == wanted.value["mae"]
+    assert score.document["data"]["images"] == wanted.document["data"]["images"]
