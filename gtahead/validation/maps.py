@@ -55,8 +55,14 @@ def check_maps(folder: Path, name: str, against: Path | None) -> Iterator[Findin
         part = Findings()
         sequence, _, frame = (row.get("frame_id") or "").rpartition("/")
         position = folder / SPLIT_WORDS.get(row.get("split", ""), "") / "ground_truth"
-        stems = [f"{sequence}/{frame}", PurePosixPath(row.get("file") or "").stem]  # nested, flat
-        found = [position / f"{stem}{end}" for stem in stems for end in (".npz", ".npy", ".h5")]
+        # Nested, then flat; a damaged index may name an absolute path.
+        stems = [
+            position / sequence.lstrip("/") / frame,
+            position / Path(row.get("file") or "").stem,
+        ]
+        found = [
+            path.with_name(f"{path.name}{e}") for path in stems for e in (".npz", ".npy", ".h5")
+        ]
         path = next((one for one in found if one.is_file()), found[0])
         where = Where(path.relative_to(folder).as_posix(), sequence, frame)
         try:

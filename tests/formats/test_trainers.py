@@ -225,3 +225,11 @@ def test_lists_of_points_as_fidtm_reads_them(photographs: Path, tmp_path: Path) 
         assert int(count) == len(points) == frame.count
         assert np.abs(points - np.floor(frame.points_xy)).max(initial=0) == 0
         assert 1 <= int(number) <= len(names)
+
+
+def test_an_index_of_maps_that_leads_elsewhere_is_no_bug(photographs: Path, tmp_path: Path) -> None:
+    maps = exported(photographs, tmp_path / "maps", "density")
+    index = (maps / "frames.csv").read_text()
+    (maps / "frames.csv").write_text(index.replace("points/IMG", "/etc/IMG").replace("IMG_2", ""))
+    totals = gtahead.validate(maps, workers=1).finish().totals
+    assert totals["map-unreadable"] > 0
