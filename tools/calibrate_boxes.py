@@ -96,9 +96,11 @@ def photographs(data: Path) -> dict[str, dict[str, Floats]]:
     (scut,) = sequences(data / "scut_head", "voc")
     sets = {"NWPU": errors_of(nwpu, "photographs")}
     for part in "AB":
-        sets[f"SCUT {part}"] = errors_of(
-            scut, "photographs", lambda name, part=part: name.startswith(f"Part{part}")
-        )
+
+        def is_of_part(name: str, begin: str = f"Part{part}") -> bool:
+            return name.startswith(begin)
+
+        sets[f"SCUT {part}"] = errors_of(scut, "photographs", is_of_part)
     return {
         name: {rule: values for rule, values in found.items() if rule in GUESSES}
         for name, found in sets.items()
