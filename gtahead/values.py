@@ -8,6 +8,15 @@ FLAGS = {"": False, "0": False, "0.0": False, "false": False, "no": False, "nan"
 FLAGS |= {"1": True, "1.0": True, "true": True, "yes": True}
 """What a flag as text means, in lower case."""
 
+
+def flags_of(values: object) -> list[bool] | None:
+    """Return a list of flags: truth values, 0 and 1, null, or text; None if it holds others."""
+    if not isinstance(values, list):
+        return None
+    words = [str(value or 0).lower() for value in values]
+    return [FLAGS[word] for word in words] if all(word in FLAGS for word in words) else None
+
+
 CLASS_FIELDS = (
     *("category", "categories", "label", "labels", "class", "classes", "class_label", "name"),
     *("names", "category_id", "label_id", "class_id", "class_name", "type", "object_class"),

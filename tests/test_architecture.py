@@ -172,7 +172,7 @@ def test_what_the_package_shows() -> None:
             "(raw: 'str | Path', out: 'str | Path' = 'dataset', *, reader: 'str' = 'auto', "
             "boxes: 'str' = 'auto', sigma: 'str' = 'box', count_policy: 'str' = 'visible', "
             "images: 'str' = 'link', every: 'int' = 1, head_class: 'str | None' = None, "
-            "labels_orientation: 'str | None' = None, origin: 'str | None' = None, split: 'str' = 'auto', "
+            "labels_orientation: 'str | None' = None, origin: 'str | None' = None, split: 'str | None' = None, "
             "split_by: 'str | None' = None, roi: 'str | Path | None' = None, workers: 'int | None' = None, "
             "scheduler: 'str | None' = None, "
             "strict: 'bool' = False, fresh: 'bool' = False, "

@@ -220,24 +220,37 @@ def _ground(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Boolean
 def _knn(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
     """Derive the side from the distance to the nearest other heads."""
     usable = scene.heads_per_frame >= 2
-
-    def compute(rows: Booleans) -> Floats:
-        return _square(scene, _knn_sides(scene, parameters, rows))(rows)
-
-    return usable, compute
+    return usable, lambda rows: _square(scene, _knn_sides(scene, parameters, rows))(rows)
 
 
 def _knn_sides(scene: HeadFrames, parameters: Mapping[str, float], rows: Booleans) -> Floats:
     """Return the sides by `knn` in frames with a wanted head; NaN for lone heads and elsewhere."""
+
+    def of_frame(points_xy: Floats, height_px: float) -> Floats:
+        raw = parameters["scale"] * nearest_distances(points_xy, int(parameters["k"]))
+        raw = np.clip(raw, FLOOR_PX, max(FLOOR_PX, parameters["cap"] * height_px))
+        sides: Floats = np.minimum(raw, max(FLOOR_PX, 3 * float(np.median(raw))))
+        return sides
+
+    return _frame_by_frame(scene, rows, of_frame)
+
+
+def _frame_by_frame(
+    scene: HeadFrames, rows: Booleans, sides_of: Callable[[Floats, float], Floats]
+) -> Floats:
+    """Return (N,) sides that depend on all heads of a frame, in frames with a wanted head.
+
+    Args:
+        scene: the heads.
+        rows: (N,) which heads are wanted; NaN in frames without any.
+        sides_of: given a frame's (n, 2) points and its height, (n,) sides.
+    """
     frame = scene.heads["frame_index"]
     sides = np.full(len(frame), np.nan)
     by_frame = Ragged.from_index(frame, scene.frames)
     for index in np.unique(frame[rows]):
         part = by_frame.rows(index)
-        raw = parameters["scale"] * nearest_distances(scene.points_xy[part], int(parameters["k"]))
-        most = parameters["cap"] * float(scene.heights_px[index])
-        raw = np.clip(raw, FLOOR_PX, max(FLOOR_PX, most))
-        sides[part] = np.minimum(raw, max(FLOOR_PX, 3 * float(np.median(raw))))
+        sides[part] = sides_of(scene.points_xy[part], float(scene.heights_px[index]))
     return sides
 
 
@@ -256,18 +269,14 @@ def _perspective_of_knn(
 
 def _crowd(scene: HeadFrames, parameters: Mapping[str, float]) -> tuple[Booleans, Compute]:
     """Derive the side from the spacing of the whole image's heads; see `crowd`."""
-    frame = scene.heads["frame_index"]
-    by_frame = Ragged.from_index(frame, scene.frames)
 
-    def compute(rows: Booleans) -> Floats:
-        sides = np.full(len(frame), np.nan)
-        for index in np.unique(frame[rows]):
-            part, height = by_frame.rows(index), float(scene.heights_px[index])
-            raw = parameters["scale"] * crowd_sides(scene.points_xy[part], height, scene.origin)
-            sides[part] = np.clip(raw, FLOOR_PX, max(FLOOR_PX, height / 4))
-        return _square(scene, sides)(rows)
+    def of_frame(points_xy: Floats, height_px: float) -> Floats:
+        raw = parameters["scale"] * crowd_sides(points_xy, height_px, scene.origin)
+        sides: Floats = np.clip(raw, FLOOR_PX, max(FLOOR_PX, height_px / 4))
+        return sides
 
-    return scene.heads_per_frame >= 2, compute
+    usable = scene.heads_per_frame >= 2
+    return usable, lambda rows: _square(scene, _frame_by_frame(scene, rows, of_frame))(rows)
 
 
 def _known_sides(scene: HeadFrames) -> Floats:
@@ -359,7 +368,7 @@ class RuleKind:
         variant_of: the rule whose name and parameters it shares, applied where less is
             known; users don't name it.
         measures: whether its sides are measured rather than guessed, so that others may be fitted.
-        words: what its boxes are, after "boxes ".
+        words: how its boxes come about, after its name.
         estimates: whether `annotate --evaluate` compares it with true boxes.
     """
 

@@ -19,7 +19,7 @@ from gtahead.building.frames import UnitTask
 from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
 from gtahead.building.sequence_job import build_sequence, sorted_sources
-from gtahead.building.splitting import SplitOptions
+from gtahead.building.split_options import SplitOptions
 from gtahead.dataset import ANNOTATING, CountPolicy
 from gtahead.errors import InputError, Where
 from gtahead.findings import CODES, Findings, Ledger
@@ -97,7 +97,7 @@ def build(
     head_class: str | None = None,
     labels_orientation: str | None = None,
     origin: str | None = None,
-    split: str = "auto",
+    split: str | None = None,
     split_by: str | None = None,
     roi: str | Path | None = None,
     workers: int | None = None,
@@ -123,7 +123,7 @@ def build(
             has an orientation tag; by default what is usual in their format.
         origin: where the images come from, `game`, `simulated`, `photographs` or `unknown`; by
             default what the captures say, or what is usual of their kind.
-        split: `auto` keeps given splits and designs the rest; `given`, `designed`, target shares as
+        split: None keeps given splits and designs the rest; `given`, `designed`, target shares as
             `70:10:20`, or a file: JSON with names by split, or CSV with a name and its split.
         split_by: what is in one split as a whole, `sequence` or `image`; by default sequences of
             captures and videos, images of photographs.
@@ -149,7 +149,7 @@ def build(
     kind = kind.with_options(labels)
     root, target = Path(os.path.realpath(raw)), Path(out)
     rules = BoxRule.parse(boxes), CountPolicy.parse(count_policy), SigmaRule.parse(sigma)
-    splits = SplitOptions(split, split_by)
+    splits = SplitOptions.parse("auto" if split is None else split, split_by)
     regions = Regions() if roi is None else read_regions(roi)
     options = BuildOptions(kind.name, *rules, images, every, labels, origin, splits, regions)
     report = BuildReport(target, kind.name, reason)

@@ -23,13 +23,8 @@ from gtahead.annotation.scene import LABEL_CODES, label, standing_scene
 from gtahead.arrays import Progress
 from gtahead.building.output import is_ours, records_of
 from gtahead.building.records import SequenceRecord
-from gtahead.building.splitting import (
-    COLUMNS,
-    SequenceFrames,
-    SplitOptions,
-    split_frames,
-    split_rows,
-)
+from gtahead.building.split_options import SPLIT_KEYS, SplitOptions
+from gtahead.building.splitting import COLUMNS, SequenceFrames, split_frames, split_rows
 from gtahead.dataset import (
     ANNOTATING,
     FRAMES,
@@ -134,7 +129,7 @@ def annotate(
         on_progress: called at the start and after each sequence.
 
     Raises:
-        UsageError: neither rule is given, or one that doesn't exist.
+        UsageError: no rule and no split is given, or one that doesn't exist.
         InputError: no dataset, an unfinished or a damaged one.
         ResourceError: disk, rights, or another run in the same folder.
     """
@@ -142,7 +137,7 @@ def annotate(
         raise UsageError("nothing to do", remedy="give a rule for boxes or sigma, or a split")
     split_options = None
     if split is not None or split_by is not None:
-        split_options = SplitOptions("auto" if split is None else split, split_by)
+        split_options = SplitOptions.parse("auto" if split is None else split, split_by)
     box_rule = None if boxes is None else BoxRule.parse(boxes)
     sigma_rule = None if sigma is None else SigmaRule.parse(sigma)
     target = Path(dataset)
@@ -169,11 +164,10 @@ def annotate(
         options = {**old["options"], "boxes": str(box_rule), "sigma": str(sigma_rule)}
         same_rules = options == old["options"]
         if split_options is not None:
-            options = {k: v for k, v in options.items() if k not in ("split", "split_by")}
+            options = {k: v for k, v in options.items() if k not in SPLIT_KEYS}
             options |= split_options.as_dict()
         report = AnnotateReport(target, old["fingerprint"], old)
-        from_file = split_options is not None and split_options.file is not None
-        if options == old["options"] and not from_file:
+        if options == old["options"]:
             report.changed = False
             return report
         (target / ANNOTATING / "heads").mkdir(parents=True)
@@ -195,10 +189,9 @@ def annotate(
                         on_progress(len(labelled), len(tasks), name)
             crash_point("labelled")
             records = records_of(target, opened.manifest)
-            document = old
+            document, splits = old, splits_of(opened)
             if split_options is not None:
-                document = _split_anew(opened, records, split_options, report.findings)
-            splits = splits_of(opened) if document is old else _splits_in(target / ANNOTATING)
+                document, splits = _split_anew(opened, records, split_options, report.findings)
             report.manifest = _new_manifest(document, options, records, labelled, splits)
             storage.sync_folder(target / ANNOTATING / "heads")
             storage.write_json(target / ANNOTATING / MANIFEST, report.manifest)
@@ -247,6 +240,7 @@ def recover(target: Path) -> None:
         if (work / FRAMES).is_file():
             (work / FRAMES).replace(target / FRAMES)
             storage.sync_folder(target)
+            crash_point("frames-replaced")
         write_manifest(target, document)
         crash_point("annotated")
         (work / MANIFEST).unlink()
@@ -262,11 +256,11 @@ def _split_anew(
     records: Mapping[str, SequenceRecord],
     options: SplitOptions,
     findings: Findings,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
     """Write the table of frames with other splits into the work folder.
 
     Returns:
-        The manifest, with these splits.
+        The manifest, with these splits; and by sequence the split of each frame id.
     """
     target, old = opened.folder, opened.manifest.document
     sequences = [
@@ -276,38 +270,26 @@ def _split_anew(
     kept = {name: record for name, record in records.items() if record.kept}
     video = any(READERS[source["reader"]].video for source in old["sources"])
     splits = split_frames(target, sequences, kept, options, findings, video=video)
-    of = {
-        frame_id: split
-        for one in sequences
-        for frame_id, split in zip(one.frame_ids, splits.of[one.name], strict=True)
-    }
+    of = {one.name: dict(zip(one.frame_ids, splits.of[one.name], strict=True)) for one in sequences}
+    by_frame = {frame_id: split for frames in of.values() for frame_id, split in frames.items()}
     made = target / ANNOTATING / FRAMES
     with storage.replacing(made) as part:
-        columns = {"split": lambda ids: [of[one] for one in ids]}
+        columns = {"split": lambda ids: [by_frame[one] for one in ids]}
         canonical.write_frames_with(target / FRAMES, part, columns)
     noted = Findings.from_dict(old["findings"])
     for code in SPLIT_CODES:
         noted.totals.pop(code, None)
         noted.examples.pop(code, None)
     noted.merge(findings)
-    table = {"sha256": storage.sha256_of(made), "rows": len(of)}
-    return {
+    table = {"sha256": storage.sha256_of(made), "rows": len(by_frame)}
+    document = {
         **old,
         "splits": splits.as_dict(),
         "findings": noted.as_dict(),
         "statistics": {**old["statistics"], "splits": split_rows(sequences, splits)},
         "tables": {**old["tables"], FRAMES: table},
     }
-
-
-def _splits_in(folder: Path) -> dict[str, dict[str, str]]:
-    """Read the splits in a table of frames."""
-    path = folder / FRAMES
-    rows = canonical.read_frames(path, str(path), ["frame_id", "sequence", "split"])
-    found: dict[str, dict[str, str]] = {}
-    for frame_id, sequence, split in zip(*rows.values(), strict=True):
-        found.setdefault(sequence, {})[frame_id] = split
-    return found
+    return document, of
 
 
 def _label_sequence(task: _LabelTask) -> _Labelled:

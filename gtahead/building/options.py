@@ -7,7 +7,7 @@ from typing import Any
 
 from gtahead._version import __version__
 from gtahead.annotation import BoxRule, SigmaRule
-from gtahead.building.splitting import SplitOptions
+from gtahead.building.split_options import SplitOptions
 from gtahead.dataset import CountPolicy
 from gtahead.errors import UsageError
 from gtahead.ingest.model import LabelOptions

@@ -29,6 +29,7 @@ from gtahead.building.records import (
     read_record,
     record_path,
 )
+from gtahead.building.split_options import SPLIT_KEYS
 from gtahead.dataset import FRAMES, MANIFEST, WORK, Manifest, heads_file, read_manifest
 from gtahead.dataset.manifest import FORMAT
 from gtahead.errors import REBUILD, InputError, Where
@@ -118,7 +119,7 @@ def prepare(
     manifest = read_manifest(target) if (target / MANIFEST).exists() else None
     begun_with = _json(work / OPTIONS) or (manifest.document["options"] if manifest else {})
     if begun_with:
-        _refuse_changes(target, begun_with, options)
+        _refuse_changes(target, begun_with, options, finished=manifest is not None)
     names = [source.name for source in sources]
     records = {name: record for name in names if (record := read_record(record_path(target, name)))}
     from_manifest = records_of(target, manifest)
@@ -219,13 +220,19 @@ def _open_work(target: Path, options: BuildOptions, reopened: Mapping[str, Seque
         storage.write_json(record_path(target, name), record.as_dict())
 
 
-def _refuse_changes(target: Path, old: dict[str, Any], options: BuildOptions) -> None:
-    changed = differing(old, options.as_dict())
+def _refuse_changes(
+    target: Path, old: dict[str, Any], options: BuildOptions, *, finished: bool
+) -> None:
+    new = options.as_dict()
+    if not finished:  # splits are only made at the end
+        old, new = ({k: v for k, v in one.items() if k not in SPLIT_KEYS} for one in (old, new))
+    changed = differing(old, new)
     if changed:
         raise InputError(
             f"the dataset was begun with other options: {changed}",
             where=Where(str(target)),
-            remedy="use the same options, another --out, or --fresh to build it anew",
+            remedy="use the same options, another --out, or --fresh to build it anew; `gtahead "
+            "annotate` gives other boxes, sigmas or splits in place",
         )
 
 
@@ -280,7 +287,7 @@ def unit_digest(source: SequenceSource, options: BuildOptions) -> str:
     """Hash everything that a sequence's output depends on; empty if it can't be read."""
     try:
         labels, images = READERS[source.reader].inputs(source)
-        given = {k: v for k, v in options.as_dict().items() if k not in ("split", "split_by")}
+        given = {k: v for k, v in options.as_dict().items() if k not in SPLIT_KEYS}
         if source.split is not None:
             given["split"] = source.split
         if source.head_classes is not None:

@@ -6,11 +6,10 @@ image, those that look alike staying together.
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,81 +17,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead import schemas, storage
-from gtahead.annotation import (
-    Balance,
-    SplitItem,
-    balance_of,
-    deal_images,
-    design_splits,
-    parse_shares,
-)
+from gtahead.annotation import Balance, SplitItem, balance_of, deal_images, design_splits
 from gtahead.annotation.splits import SHARES, groups_of
 from gtahead.arrays import Ints
 from gtahead.building.records import SequenceRecord
+from gtahead.building.split_options import SplitOptions
 from gtahead.dataset import SPLITS
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.images.alike import pairs_alike
 from gtahead.images.reading import ImageError, difference_hash, read_bytes
 from gtahead.origins import RENDERED
-from gtahead.tables.splits import split_named
 
 STANDPOINT_M = 1.0
 """Cameras that stood at most so far apart, in each axis, count as one."""
-
-UNITS = ("sequence", "image")
 
 COLUMNS = (
     *("frame_id", "frame", "num_heads", "width", "height", "weather", "hour", "location"),
     *("file", "source_file", "sha256", "camera_x_m", "camera_y_m", "camera_z_m"),
 )
 """Of the table of frames, what splits and statistics need."""
-
-
-@dataclass(frozen=True)
-class SplitOptions:
-    """How a dataset is split.
-
-    Attributes:
-        how: `auto`: given splits are kept, the rest is designed; `given`: all must be given;
-            `designed`; target shares as `70:10:20`; or a file that names each split's images.
-        by: `sequence` or `image`; None for what suits the data.
-    """
-
-    how: str = "auto"
-    by: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.by not in (None, *UNITS):
-            raise UsageError(
-                "unknown value of --split-by", value=self.by, remedy="sequence or image"
-            )
-        if self.how not in ("auto", "given", "designed") and not Path(self.how).is_file():
-            if not self.how.replace(":", "").replace(".", "").isdigit():
-                raise UsageError(
-                    "unknown value of --split",
-                    value=self.how,
-                    remedy="given, designed, shares as 70:10:20, or a file of names and splits",
-                )
-            parse_shares(self.how)
-
-    @property
-    def shares(self) -> Mapping[str, float] | None:
-        """Target shares, where they are given."""
-        return parse_shares(self.how) if ":" in self.how and not Path(self.how).is_file() else None
-
-    @property
-    def file(self) -> Path | None:
-        """The file that says each split."""
-        path = Path(self.how)
-        known = self.how in ("auto", "given", "designed") or self.shares is not None
-        return None if known else path
-
-    def as_dict(self) -> dict[str, str]:
-        """Return what was given, by the names that a manifest uses."""
-        given = {} if self.how == "auto" else {"split": self.how}
-        return given if self.by is None else {**given, "split_by": self.by}
 
 
 @dataclass(frozen=True)
@@ -162,7 +106,7 @@ class Splits:
     of: Mapping[str, Sequence[str]]
     how: str
     unit: str
-    balance: Balance | None = field(default=None)
+    balance: Balance | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the splits as the manifest holds them."""
@@ -213,8 +157,8 @@ def split_frames(
     ]
     groups = groups_of(items)
     unit = options.by or _usual_unit(sequences, records, groups, video=video)
-    if options.file is not None:
-        return Splits(_from_file(options.file, sequences), "file", unit)
+    if options.names:
+        return Splits(_as_named(options.names, sequences), "file", unit)
     given = {one.name: split for one in sequences if (split := records[one.name].split) is not None}
     known = {f: given[one.name] for one in sequences if one.name in given for f in one.frame_ids}
     if options.by != "sequence" and any(records[one.name].splits for one in sequences):
@@ -326,7 +270,9 @@ def _by_image(
     frames = {one.name: [chosen[frame_id] for frame_id in one.frame_ids] for one in sequences}
     if known:
         return Splits(frames, "given", "image")
-    return Splits(frames, "designed", "image", balance_of(items, chosen, shares or SHARES))
+    balance = balance_of(items, chosen, shares or SHARES)
+    measures = {name: row for name, row in balance.shares.items() if name != "sequences"}
+    return Splits(frames, "designed", "image", replace(balance, shares=measures))
 
 
 def _keys_of_images(target: Path, sequences: Sequence[SequenceFrames]) -> dict[str, set[Hashable]]:
@@ -355,21 +301,19 @@ def _hash_of(path: Path) -> int | None:
         return None
 
 
-def _from_file(path: Path, sequences: Sequence[SequenceFrames]) -> dict[str, list[str]]:
-    """Read the split of each frame from a file: JSON by split, or CSV with a name and a split.
-
-    Names are those of frames or of whole sequences.
+def _as_named(
+    named: Mapping[str, str], sequences: Sequence[SequenceFrames]
+) -> dict[str, list[str]]:
+    """Return the splits of frames that a file names, themselves or with their whole sequence.
 
     Raises:
-        InputError: it can't be read, or leaves out a frame.
+        InputError: it leaves out a frame, or names what isn't there.
     """
-    named = _names_in(path)
     known = {name for one in sequences for name in (one.name, *one.frame_ids)}
     unknown = next((name for name in named if name not in known), None)
     if unknown is not None:
         raise InputError(
             "the file of splits names what isn't in the dataset",
-            where=Where(str(path)),
             value=unknown,
             remedy=f"names are those of sequences, or <sequence>/<frame>, as {min(known)}",
         )
@@ -380,53 +324,11 @@ def _from_file(path: Path, sequences: Sequence[SequenceFrames]) -> dict[str, lis
             if split is None:
                 raise InputError(
                     "the file of splits leaves out a frame",
-                    where=Where(str(path)),
                     value=frame_id,
                     remedy="name each frame, or its sequence",
                 )
             frames.setdefault(one.name, []).append(split)
     return frames
-
-
-def _names_in(path: Path) -> dict[str, str]:
-    text = storage.read_input(path, str(path))
-    pairs: list[tuple[str, str]] = []
-    if path.suffix.lower() == ".json":
-        document = schemas.parse_json_once(text, str(path))
-        if not isinstance(document, dict) or not all(
-            isinstance(names, list) and all(isinstance(name, str) for name in names)
-            for names in document.values()
-        ):
-            raise InputError(
-                "not a list of names for each split",
-                where=Where(str(path)),
-                remedy='such as {"train": ["a/000001"], "validation": [], "test": ["b"]}',
-            )
-        pairs = [(name, split) for split, names in document.items() for name in names]
-    else:
-        for number, row in enumerate(csv.reader(text.decode("utf-8-sig").splitlines()), 1):
-            cells = [cell.strip() for cell in row if cell.strip()]
-            if number == 1 and cells[-1:] == ["split"]:
-                continue
-            if len(cells) not in (0, 2):
-                raise InputError(
-                    "a line isn't a name and a split",
-                    where=Where(str(path), field=f"line {number}"),
-                    value=", ".join(row),
-                    remedy="write <sequence>/<frame>,train",
-                )
-            pairs += [(cells[0], cells[1])] if cells else []
-    named: dict[str, str] = {}
-    for name, word in pairs:
-        split = split_named(word)
-        if named.setdefault(name, split) != split:
-            raise InputError(
-                "the file gives a name two splits",
-                where=Where(str(path)),
-                value=name,
-                remedy="leave one out",
-            )
-    return named
 
 
 def _note_leaks(

@@ -12,6 +12,7 @@ from gtahead.cli.common import (
     for_people,
     print_findings,
     progress_bar,
+    split_options,
     splits_table,
     table,
     working_options,
@@ -32,18 +33,7 @@ from gtahead.cli.common import (
     help="Sigmas of the Gaussians in maps: box[:ratio=R], fixed:PX, knn[:k=3,beta=0.3], "
     "radius[:iou=0.7].  [default: as they are]",
 )
-@click.option(
-    "--split",
-    metavar="HOW",
-    help="given, designed, shares as 70:10:20, or a file of names and splits.  "
-    "[default: as they are]",
-)
-@click.option(
-    "--split-by",
-    metavar="UNIT",
-    type=click.Choice(["sequence", "image"]),
-    help="What is in one split as a whole.  [default: image for photographs, else sequence]",
-)
+@split_options("as they are")
 @click.option(
     "--evaluate",
     is_flag=True,

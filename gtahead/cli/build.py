@@ -15,6 +15,7 @@ from gtahead.cli.common import (
     print_findings,
     print_json,
     progress_bar,
+    split_options,
     splits_table,
     working_options,
 )
@@ -77,19 +78,7 @@ from gtahead.origins import ORIGINS
     type=click.Choice(list(ORIGINS)),
     help="Where the images come from; cards, splits and boxes follow it.  [default: by KIND]",
 )
-@click.option(
-    "--split",
-    default="auto",
-    metavar="HOW",
-    help="given, designed, shares as 70:10:20, or a file of names and splits.  [default: those "
-    "given, the rest designed]",
-)
-@click.option(
-    "--split-by",
-    metavar="UNIT",
-    type=click.Choice(["sequence", "image"]),
-    help="What is in one split as a whole.  [default: image for photographs, else sequence]",
-)
+@split_options("those given, the rest designed")
 @click.option(
     "--roi",
     metavar="FILE",

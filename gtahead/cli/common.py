@@ -88,6 +88,28 @@ def label_options(command: Command) -> Command:
     return head_class(orientation(command))
 
 
+def split_options(default: str) -> Callable[[Command], Command]:
+    """Add the options that say how to split; `default` is what happens without them."""
+
+    def add(command: Command) -> Command:
+        how = click.option(
+            "--split",
+            metavar="HOW",
+            help="given, designed, shares as 70:10:20, or a file of names and splits.  "
+            f"[default: {default}]",
+        )
+        unit = click.option(
+            "--split-by",
+            metavar="UNIT",
+            type=click.Choice(["sequence", "image"]),
+            help="What is in one split as a whole.  [default: image for photographs, else "
+            "sequence]",
+        )
+        return how(unit(command))
+
+    return add
+
+
 def working_options(command: Command) -> Command:
     """Add the options of a command that works through many sequences."""
     option = click.option(

@@ -22,7 +22,7 @@ from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, Load, row
 from gtahead.ingest.model import CapturedFrame, ClassKey
 from gtahead.tables import hub
 from gtahead.tables.canonical import NO_ID
-from gtahead.values import CLASS_FIELDS, FLAGS, IGNORE_FIELDS
+from gtahead.values import CLASS_FIELDS, IGNORE_FIELDS, flags_of
 
 TABLE = "metadata.parquet"
 """Beside images in folders: a table that isn't a shard."""
@@ -363,7 +363,9 @@ def columns_in_json(objects: Any) -> Columns:  # noqa: ANN401 - JSON
         elif name == "track_id":
             found[name] = _ids(values)
         elif name in IGNORE_FIELDS:
-            found[name] = _flags(values, name)
+            if (flags := flags_of(values)) is None:
+                raise ValueError(f"{name} isn't 0 or 1 for each head")
+            found[name] = np.array(flags, np.int64)
         elif name in CLASS_FIELDS:
             if not isinstance(values, list):
                 raise ValueError(f"{name} isn't a list")
@@ -375,18 +377,6 @@ def columns_in_json(objects: Any) -> Columns:  # noqa: ANN401 - JSON
     if "visibility" in found:
         found["visibility"] = np.where(found["visibility"] < 0, np.nan, found["visibility"])
     return found
-
-
-def _flags(values: Any, name: str) -> Ints:  # noqa: ANN401 - JSON
-    """Return flags, which may be truth values, numbers or text.
-
-    Raises:
-        ValueError: one is something else.
-    """
-    words = [str(value or 0).lower() for value in values] if isinstance(values, list) else [""]
-    if not isinstance(values, list) or not all(word in FLAGS for word in words):
-        raise ValueError(f"{name} isn't 0 or 1 for each head")
-    return np.array([FLAGS[word] for word in words], np.int64)
 
 
 def _ids(values: Any) -> Ints:  # noqa: ANN401 - JSON

@@ -30,7 +30,7 @@ from gtahead.ingest.labelled import (
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import ClassKey
 from gtahead.tables import canonical
-from gtahead.values import CLASS_FIELDS, FLAGS, IGNORE_FIELDS
+from gtahead.values import CLASS_FIELDS, IGNORE_FIELDS, flags_of
 
 
 def _labels_file(split: str) -> str:
@@ -222,12 +222,11 @@ def _flags(row: Mapping[str, Any], count: int, location: Where) -> Booleans:
     name = next((key for key in IGNORE_FIELDS if key in row), None)
     if name is None:
         return np.zeros(count, np.bool_)
-    values = row[name] if isinstance(row[name], list) else [row[name]] * count
-    words = [str(value or 0).lower() for value in values]
-    if len(words) != count or not all(word in FLAGS for word in words):
+    flags = flags_of(row[name] if isinstance(row[name], list) else [row[name]] * count)
+    if flags is None or len(flags) != count:
         what = f"{name} isn't 0 or 1 for each of {count} points"
         raise InputError(what, where=location, value=str(row[name])[:60], remedy="fix the line")
-    return np.array([FLAGS[word] for word in words], np.bool_)
+    return np.array(flags, np.bool_)
 
 
 def _load_json(

@@ -155,7 +155,8 @@ def test_changed_options_are_refused_by_name(captures: Path, tmp_path: Path) -> 
     assert done.code == 1
     assert done.err == (
         f"error: {target}: the dataset was begun with other options: boxes was auto, is now fixed:side=24, "
-        "every was 1, is now 2; use the same options, another --out, or --fresh to build it anew\n"
+        "every was 1, is now 2; use the same options, another --out, or --fresh to build it anew; `gtahead "
+        "annotate` gives other boxes, sigmas or splits in place\n"
     )
     fresh = gtahead(
         *("build", "--raw", captures, "--out", target, "--boxes", "fixed", "--every", 2, "--fresh")

@@ -124,7 +124,7 @@ def test_a_file_says_the_splits(tmp_path: Path, kind: str) -> None:
         ('{"train": ["a"], "train": ["b"]}', "a key is there twice"),
         ('{"train": ["a", "b"], "test": ["a"]}', "two splits"),
         ('{"train": "a"}', "not a list of names"),
-        ('{"trai": ["a", "b"]}', "no such split"),
+        ('{"trai": ["a", "b"]}', "/trai: no such split"),
         ("[1", "ends too early"),
     ],
 )
@@ -137,6 +137,45 @@ def test_a_file_of_splits_that_is_wrong(tmp_path: Path, text: str, message: str)
     with pytest.raises((InputError, UsageError), match=message):
         library.build(raw, tmp_path / "set", split=str(tmp_path / "splits.json"), workers=1)
     assert not (tmp_path / "set" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"a,train\n\xff\xfe\n", "not UTF-8 text"),
+        (b"", "names nothing"),
+        (b"name,split\na,train\nb,trian\n", "line 3: no such split"),
+        (b"a,train\nb\n", "line 2: a line isn't a name and its split"),
+        (b"a,train\nb,test\na,test\n", "line 3: a name has two splits"),
+    ],
+)
+def test_a_list_of_splits_that_is_wrong(tmp_path: Path, data: bytes, message: str) -> None:
+    for name in ("a", "b"):
+        make_sequence(tmp_path / "raw", name, frames=2)
+    (tmp_path / "splits.csv").write_bytes(data)
+    words = ("--out", tmp_path / "set", "--split", tmp_path / "splits.csv")
+    done = gtahead("build", "--raw", tmp_path / "raw", *words)
+    assert done.code == 1
+    assert message in done.err
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_file_of_splits_that_changes_is_noticed(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        make_sequence(tmp_path / "raw", name, frames=2)
+    file = tmp_path / "splits.csv"
+    file.write_text("a,train\n")
+    with pytest.raises(InputError, match="leaves out a frame"):
+        library.build(tmp_path / "raw", tmp_path / "set", split=str(file), workers=1)
+    file.write_text("a,train\nb,test\n")  # nothing was finished: it goes on
+    report = library.build(tmp_path / "raw", tmp_path / "set", split=str(file), workers=1)
+    assert report.reused == 2
+    assert str(tmp_path) not in json.dumps(report.manifest)
+    file.write_text("a,test\nb,train\n")
+    with pytest.raises(InputError, match=r"split was file:.*gtahead annotate"):
+        library.build(tmp_path / "raw", tmp_path / "set", split=str(file), workers=1)
+    assert library.annotate(tmp_path / "set", split=str(file), workers=1).changed
+    assert set(splits_in(tmp_path / "set").values()) == {"train", "test"}
 
 
 @pytest.mark.parametrize("word", ["70:20", "3:1:1", "1:0:0"])
