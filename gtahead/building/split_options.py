@@ -30,12 +30,14 @@ class SplitOptions:
         by: `sequence` or `image`; None for what suits the data.
         shares: targets of designed splits, by split; None for the usual ones.
         names: in a file: the split of each frame id or sequence.
+        file: its path, for messages; the manifest doesn't name it.
     """
 
     how: str = "auto"
     by: str | None = None
     shares: Mapping[str, float] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    file: str | None = None
 
     @classmethod
     def parse(cls, text: str, by: str | None = None) -> SplitOptions:
@@ -52,7 +54,7 @@ class SplitOptions:
         if text and Path(text).is_file():
             names = _names_in(Path(text))
             digest = hashlib.sha256(repr(sorted(names.items())).encode()).hexdigest()
-            return cls(f"file:{digest[:16]}", by, names=names)
+            return cls(f"file:{digest[:16]}", by, names=names, file=text)
         if set(text) <= set("0123456789.:") and ":" in text:
             return cls(text, by, parse_shares(text))
         raise UsageError(

@@ -158,7 +158,7 @@ def split_frames(
     groups = groups_of(items)
     unit = options.by or _usual_unit(sequences, records, groups, video=video)
     if options.names:
-        return Splits(_as_named(options.names, sequences), "file", unit)
+        return Splits(_as_named(options, sequences), "file", unit)
     given = {one.name: split for one in sequences if (split := records[one.name].split) is not None}
     known = {f: given[one.name] for one in sequences if one.name in given for f in one.frame_ids}
     if options.by != "sequence" and any(records[one.name].splits for one in sequences):
@@ -301,19 +301,19 @@ def _hash_of(path: Path) -> int | None:
         return None
 
 
-def _as_named(
-    named: Mapping[str, str], sequences: Sequence[SequenceFrames]
-) -> dict[str, list[str]]:
+def _as_named(options: SplitOptions, sequences: Sequence[SequenceFrames]) -> dict[str, list[str]]:
     """Return the splits of frames that a file names, themselves or with their whole sequence.
 
     Raises:
         InputError: it leaves out a frame, or names what isn't there.
     """
+    named, where = options.names, Where(options.file)
     known = {name for one in sequences for name in (one.name, *one.frame_ids)}
     unknown = next((name for name in named if name not in known), None)
     if unknown is not None:
         raise InputError(
             "the file of splits names what isn't in the dataset",
+            where=where,
             value=unknown,
             remedy=f"names are those of sequences, or <sequence>/<frame>, as {min(known)}",
         )
@@ -324,6 +324,7 @@ def _as_named(
             if split is None:
                 raise InputError(
                     "the file of splits leaves out a frame",
+                    where=where,
                     value=frame_id,
                     remedy="name each frame, or its sequence",
                 )

@@ -125,6 +125,8 @@ def _read_npy(path: Path) -> Map:
     data = storage.read_bytes(path)
     if len(data) > MAX_MAP:
         raise ValueError("it claims more than 1 GiB")
+    if not data.startswith(b"\x93NUMPY"):  # NumPy would advise to unpickle it
+        raise ValueError("it isn't an array")
     values: Map = np.load(io.BytesIO(data), allow_pickle=False)
     return values
 

@@ -118,7 +118,7 @@ def test_a_file_says_the_splits(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"train": ["a"]}', "leaves out a frame"),
+        ('{"train": ["a"]}', r"splits\.json: the file of splits leaves out a frame"),
         ('{"train": ["a", "b", "x"]}', "names what isn't in the dataset"),
         ('{"train": ["000000.jpg"]}', "<sequence>/<frame>, as a"),
         ('{"train": ["a"], "train": ["b"]}', "a key is there twice"),

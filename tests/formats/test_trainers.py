@@ -200,6 +200,10 @@ def test_maps_as_npy(photographs: Path, tmp_path: Path, layout: str) -> None:
     counts = {frame.frame: frame.count for frame in Dataset.open(photographs)}
     assert {path.stem: round(float(np.load(path).sum()), 2) for path in files} == counts
     assert gtahead.validate(maps, against=photographs, workers=1).finish().totals == {}
+    first, *_, last = files
+    first.write_bytes(first.read_bytes()[:60])
+    last.write_bytes(b"\x80\x04K\x01.")  # a pickle
+    assert gtahead.validate(maps, workers=1).finish().totals == {"map-unreadable": 2}
 
 
 def test_flat_names_that_occur_twice_have_their_sequence(tmp_path: Path) -> None:
