@@ -24,6 +24,9 @@ CLASS_FIELDS = (
 """Names of the field, or column, in which files keep the class of an object."""
 
 
+POINT_CLASS_FIELDS = tuple(name for name in CLASS_FIELDS if not name.startswith("name"))
+"""The same in lists of points, where a `name` is rather a file's or a person's."""
+
 IGNORE_FIELDS = ("ignored", "ignore", "iscrowd", "difficult")
 """Names of the field, or column, that says of an object that it is neither to be found nor not."""
 

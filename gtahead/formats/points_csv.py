@@ -24,7 +24,7 @@ from gtahead.ingest.exports import INDEX, Index, sequence_of, splits_of_lists, w
 from gtahead.ingest.labelled import HeadsRead, LabelledImage, Listing, gathered
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.tables.canonical import NO_ID
-from gtahead.values import CLASS_FIELDS, FLAGS, IGNORE_FIELDS
+from gtahead.values import FLAGS, IGNORE_FIELDS, POINT_CLASS_FIELDS
 
 CSV_COLUMNS = ("file", "frame_id", "head_id", "x", "y", "ignored")
 
@@ -52,9 +52,6 @@ def _csv_cells(cells: Sequence[str]) -> bytes:
 
 
 _FILE_NAMES = ("file", "filename", "file_name", "image", "image_name", "image_path", "img")
-_CLASS_FIELDS = tuple(name for name in CLASS_FIELDS if not name.startswith("name"))
-"""A column `name` is rather a file's or a person's."""
-
 _BOX_NAMES = ({"width", "height"}, {"w", "h"}, {"xmax", "ymax"}, {"x2", "y2"})
 """Columns beside x and y of which a corner and not a head would be read."""
 
@@ -104,7 +101,7 @@ class _Row:
     @property
     def kind(self) -> str | None:
         """Its class, if the table has any."""
-        return next((self.cells[name] for name in _CLASS_FIELDS if name in self.cells), None)
+        return next((self.cells[name] for name in POINT_CLASS_FIELDS if name in self.cells), None)
 
 
 def _scan_csv(root: Path) -> Listing:
@@ -163,7 +160,7 @@ def _scan_csv(root: Path) -> Listing:
 def _unread(columns: set[str]) -> list[str]:
     """Return the columns that nothing is read from: of each kind the first one is."""
     unread = columns - {"", "x", "y", "frame_id", "head_id"}
-    for kind in (_FILE_NAMES, _CLASS_FIELDS, IGNORE_FIELDS):
+    for kind in (_FILE_NAMES, POINT_CLASS_FIELDS, IGNORE_FIELDS):
         unread -= set([name for name in kind if name in unread][:1])
     return sorted(unread)
 

@@ -30,7 +30,7 @@ from gtahead.ingest.labelled import (
 from gtahead.ingest.labelled_reader import reader_of
 from gtahead.ingest.model import ClassKey
 from gtahead.tables import canonical
-from gtahead.values import CLASS_FIELDS, IGNORE_FIELDS, flags_of
+from gtahead.values import IGNORE_FIELDS, POINT_CLASS_FIELDS, flags_of
 
 
 def _labels_file(split: str) -> str:
@@ -96,14 +96,16 @@ def _scan_json(root: Path) -> Listing:
     if not files:
         remedy = "lines stand in train.jsonl, val.jsonl and test.jsonl"
         raise InputError("no file of points is there", where=Where(str(root)), remedy=remedy)
+    findings = Findings()
     for path, split in with_splits(files, root):
+        unread: set[str] = set()
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    images.append(_json_image(line, path.name, split, number))
-    findings = Findings()
-    for path in files:
-        for key in _unread(path):
+                    row = _json_row(line, path.name, number)
+                    unread |= _unread(set(row))
+                    images.append(_json_image(row, path.name, split, number))
+        for key in sorted(unread):
             findings.add("unknown-column", Where(path.name), key)
     classes = Classes({}, lambda: _used(images), Where(files[0].name, field="labels"))
 
@@ -117,15 +119,11 @@ def _scan_json(root: Path) -> Listing:
     return Listing(images, files, load, {"tool": "points"}, found, findings)
 
 
-def _unread(path: Path) -> list[str]:
-    """Return the keys of a file's lines that nothing is read from; of each kind one is."""
-    unread: set[str] = set()
-    for line in path.read_bytes().splitlines():
-        keys = set(orjson.loads(line)) if line.strip() else set()
-        for kind in (_NAMES, CLASS_FIELDS, IGNORE_FIELDS):
-            keys -= set([name for name in kind if name in keys][:1])
-        unread |= keys - _READ
-    return sorted(unread)
+def _unread(keys: set[str]) -> set[str]:
+    """Return the keys of a line that nothing is read from; of each kind one is."""
+    for kind in (_NAMES, POINT_CLASS_FIELDS, IGNORE_FIELDS):
+        keys = keys - set([name for name in kind if name in keys][:1])
+    return keys - _READ
 
 
 _READ = frozenset(
@@ -142,7 +140,7 @@ def _used(images: Sequence[LabelledImage]) -> Iterator[ClassKey]:
         yield from image.key[2] or ()
 
 
-def _json_image(line: bytes, name: str, split: str | None, number: int) -> LabelledImage:
+def _json_row(line: bytes, name: str, number: int) -> dict[str, Any]:
     location = Where(name, field=f"line {number}")
     try:
         row = schemas.parse_json(line, name)
@@ -151,6 +149,11 @@ def _json_image(line: bytes, name: str, split: str | None, number: int) -> Label
         raise InputError(error.what, where=location, value=error.value, remedy=remedy) from error
     if not isinstance(row, dict) or not isinstance(row.get("points"), list):
         raise InputError("no frame with points", where=location, remedy="each line is one frame")
+    return row
+
+
+def _json_image(row: dict[str, Any], name: str, split: str | None, number: int) -> LabelledImage:
+    location = Where(name, field=f"line {number}")
     named = next((row[key] for key in _NAMES if isinstance(row.get(key), str) and row[key]), None)
     if named is None:
         remedy = f"it needs one of {', '.join(_NAMES)}"
@@ -201,7 +204,7 @@ def _kinds(row: dict[str, Any], count: int, location: Where) -> list[ClassKey] |
     Raises:
         InputError: they aren't as many as points.
     """
-    found = next((row[key] for key in CLASS_FIELDS if key in row), None)
+    found = next((row[key] for key in POINT_CLASS_FIELDS if key in row), None)
     if isinstance(found, str | int):  # of all points of the line
         found = [found] * count
     if found is None:

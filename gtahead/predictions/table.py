@@ -106,8 +106,10 @@ class Predictions:
         """Leave out points, and boxes by their centres, outside their image's region of interest.
 
         Args:
-            regions: (F,) polygons of each image; of one without any, everything stays.
+            regions: (F,) polygons of each image, of one without any everything stays; or empty.
         """
+        if not regions:
+            return self
 
         def kept(points_xy: Floats, by_image: Ragged) -> tuple[Booleans, Ragged]:
             keep = np.ones(len(points_xy), np.bool_)

@@ -102,10 +102,9 @@ def check_predictions(
     )
     arranged = arrange(read, ground_truth.images, findings, path.name, missing)
     geometry_hints(arranged, ground_truth.images, findings, path.name)
-    if ground_truth.regions:
-        arranged = arranged.within(ground_truth.regions)
-        if np.isfinite(arranged.counts).any():
-            findings.add("counts-of-whole-images", Where(path.name))
+    arranged = arranged.within(ground_truth.regions)
+    if ground_truth.regions and np.isfinite(arranged.counts).any():
+        findings.add("counts-of-whole-images", Where(path.name))
     return arranged, findings
 
 

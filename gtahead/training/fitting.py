@@ -183,6 +183,7 @@ def validated(
         The threshold, None for a detector that only counts; metrics, None where undefined.
     """
     predictions = as_predictions(ground_truth.images.ids, found, {})
+    predictions = predictions.within(ground_truth.regions)
     counts_only = all(one.count is not None for one in found)
     threshold = None if counts_only else choose(ground_truth, predictions).threshold
     reported = plain_metrics(ground_truth, predictions, threshold)

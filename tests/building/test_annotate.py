@@ -106,6 +106,7 @@ KILLS = [
         ("decided", True),
         ("manifest-gone", True),
         ("heads-replaced", True),
+        ("frames-replaced", True),
         ("annotated", True),
     )
     for workers, next_one in ((1, "annotate"), (2, "annotate"), (1, "build"))
@@ -114,6 +115,7 @@ FAST_KILLS = [
     ("labelled", False, 2, "annotate"),
     ("manifest-gone", True, 1, "annotate"),
     ("heads-replaced", True, 1, "build"),
+    ("frames-replaced", True, 1, "annotate"),
 ]
 
 
@@ -133,8 +135,8 @@ def test_killed_is_all_or_nothing(
 ) -> None:
     was = files(target)
     shutil.copytree(target, tmp_path / "twin")
-    annotate(tmp_path / "twin", boxes="knn")
-    arguments = ["annotate", target, "--boxes", "knn", "--workers", workers]
+    annotate(tmp_path / "twin", boxes="knn", split="60:20:20")
+    arguments = ["annotate", target, "--boxes", "knn", "--split", "60:20:20", "--workers", workers]
     killed = spawn_gtahead(*arguments, env={"GTAHEAD_CRASH_AT": point})
     assert killed.code == -signal.SIGKILL, killed.err
     if point == "heads-replaced":
@@ -146,10 +148,8 @@ def test_killed_is_all_or_nothing(
         assert again.code == 0, again.err
         assert files(target) == files(tmp_path / "twin")
         return
-    rule = "knn" if done else "auto"
-    again = gtahead(
-        *("build", "--raw", tiny_captures, "--out", target, "--images", "none", "--boxes", rule)
-    )
+    given = ("--boxes", "knn", "--split", "60:20:20") if done else ()
+    again = gtahead("build", "--raw", tiny_captures, "--out", target, "--images", "none", *given)
     assert again.code == 0, again.err
     if done:
         assert comparable(target) == comparable(tmp_path / "twin")

@@ -775,7 +775,7 @@ def test_a_label_or_a_flag_of_a_whole_line_holds_for_its_points(tmp_path: Path) 
     lines = [
         {"file": "a.jpg", "points": [[10, 10], [20, 20]], "label": "head", "ignored": True},
         {"file": "b.jpg", "points": [[30, 30]], "label": "person"},
-        {"file": "c.jpg", "points": [[30, 30]], "label": "head", "iscrowd": 0, "foo": 1},
+        {"file": "c.jpg", "points": [[30, 30]], "label": "head", "iscrowd": 0, "name": "pier"},
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     images = {f"{name}.jpg": jpeg(n) for n, name in enumerate("abc")}
@@ -783,7 +783,7 @@ def test_a_label_or_a_flag_of_a_whole_line_holds_for_its_points(tmp_path: Path) 
     report = gtahead.build(raw, tmp_path / "out", workers=1)
     found = {f.frame: f.status.tolist() for f in Dataset.open(tmp_path / "out")}
     assert found == {"a": ["ignored", "ignored"], "b": [], "c": ["counted"]}
-    assert report.findings.totals["unknown-column"] == 1  # foo
+    assert report.findings.totals["unknown-column"] == 1  # a name is no class
 
 
 @pytest.mark.parametrize("name", ["coco", "yolo", "points-csv"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,25 @@ def test_figures_of_perfect_finds(small_set: Path) -> None:
     assert threshold <= 0.9
     assert reported["mae"] == 0
     assert reported["ap50"] == pytest.approx(1, abs=0.01)
+
+
+def test_finds_outside_the_region_of_interest_choose_nothing(small_set: Path) -> None:
+    from gtahead.scoring.ground_truth import open_ground_truth
+
+    ground_truth = open_ground_truth(small_set, "validation")
+    left = np.array([[0, 0], [32, 0], [32, 999], [0, 999]], np.float64)
+    outside = ground_truth.ignored | (ground_truth.points_xy[:, 0] >= 32)
+    ground_truth = replace(
+        ground_truth, ignored=outside, regions=[[left] for _ in range(len(ground_truth))]
+    )
+    found = []
+    for image in range(len(ground_truth)):
+        rows = ground_truth.by_image.rows(image)
+        boxes = ground_truth.boxes_xyxy[rows][~outside[rows]]
+        beyond = np.array([[200.0, 20, 210, 30]])  # nobody is there, and it doesn't matter
+        found.append(InImage(np.concatenate([boxes, beyond]), np.full(len(boxes) + 1, 0.9)))
+    _, reported = validated(ground_truth, found)
+    assert reported["mae"] == 0
 
 
 def test_data_that_cannot_be_trained_on(small_set: Path, run: Path, tmp_path: Path) -> None:
