@@ -181,7 +181,7 @@ def _repaired(document: Any, name: str, refused: InputError | None, faults: Faul
                 what = "neither a number nor text" if key in row else "it is missing"
                 faults[f"/annotations/{index}/{key}"] = row.get(key), what
     return _Document(
-        [{**image, "id": of_images.of(image["id"])} for image in images],
+        [{**image, "id": of_images.of(image["id"]), OWN_ID: image["id"]} for image in images],
         rows,
         [{**category, "id": of_categories.of(category["id"])} for category in categories],
         lists.get("info"),
@@ -229,6 +229,9 @@ def _plain(value: object) -> object:
     """Return a whole number as one, however it is written."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
+
+OWN_ID = "id as it stands"
+"""Key of an image's id before it became a number: results name the image by it."""
 
 _VALUES = ("id", "bbox", "keypoints", "area", "iscrowd", "ignore", "gtahead")
 

@@ -14,7 +14,7 @@ import numpy as np
 from gtahead.arrays import Columns, Ints
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.formats.coco_columns import CocoFile, read_coco
+from gtahead.formats.coco_columns import OWN_ID, CocoFile, read_coco
 from gtahead.ingest.classes import HEAD_NAMES, Classes
 from gtahead.ingest.exports import (
     about_of,
@@ -225,6 +225,7 @@ def _image(
     ours = image.get("gtahead")
     ours = ours if isinstance(ours, dict) else {}
     folder, _, name = file_name.rpartition("/")
+    own_id = image.get(OWN_ID)
     size = image.get("width"), image.get("height")
     whole = all(type(side) is int and 0 < side < 10**6 for side in size)
     return LabelledImage(
@@ -235,7 +236,7 @@ def _image(
         size_wh=size if whole else None,  # type: ignore[arg-type]
         key=(number, int(image["id"])),
         about=about_of(ours),
-        number=int(image["id"]),
+        own_id=own_id if isinstance(own_id, str) else int(image["id"]),
     )
 
 

@@ -140,7 +140,7 @@ def _scan_csv(root: Path) -> Listing:
             file, mine = rows.get(image.key, ("", []))
             location = Where(file, where.sequence, image.frame)
             are_heads = classes.heads_among(
-                (row.kind for row in mine), findings, location, "points"
+                [row.kind for row in mine], findings, location, "points"
             )
             heads = list(compress(mine, are_heads))
             part = _csv_heads(heads, location, findings, ledger)

@@ -201,10 +201,6 @@ def _scan(root: Path) -> Listing:
 
     def read(image: LabelledImage, findings: Findings, location: Where) -> Columns:
         rows = _rows(root / str(image.labels)) if image.key else np.empty((0, 5))
-        unknown = sorted(set(rows[:, 0].astype(int).tolist()) - set(names)) if names else []
-        if unknown:
-            detail = f"class {unknown[0]}, {len(names)} names in {names_file}"
-            findings.add("class-without-name", location, detail=detail)
         carried = rows[:, 0].astype(np.int64).tolist()
         rows = rows[classes.heads_among(carried, findings, location, "boxes")]
         width, height = believed_size(root, image)
@@ -363,12 +359,28 @@ def _yaml(path: Path, root: Path) -> Any:  # noqa: ANN401 - YAML
     if not any(key in text for key in ("names", "train")):
         return None  # it's about something else, and may be anything
     try:
+        _refuse_twice(yaml.compose(text, yaml.SafeLoader))
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         what, mark = first_line(error), getattr(error, "problem_mark", None)
         field = None if mark is None else f"line {mark.line + 1}"
         where = Where(path.relative_to(root).as_posix(), field=field)
         raise InputError(f"not YAML: {what}", where=where, remedy="fix the file") from error
+
+
+def _refuse_twice(node: Any) -> None:  # noqa: ANN401 - YAML
+    """Refuse a mapping in which a key is there twice: YAML would take the last, without a word.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} is there twice")
+        for _, value in node.value:
+            _refuse_twice(value)
 
 
 def _yaml_names(path: Path, root: Path) -> dict[ClassKey, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,9 +51,11 @@ class Classes:
         return self.heads is None or key in self.heads
 
     def heads_among(
-        self, keys: Iterable[ClassKey | None], findings: Findings, location: Where, what: str
+        self, keys: Sequence[ClassKey | None], findings: Findings, location: Where, what: str
     ) -> Booleans:
         """Return which of a frame's objects are heads, (N,), and note how many aren't.
+
+        Numbers that no name is given for, though others have one, are a warning.
 
         Args:
             keys: what each object carries; one that carries None, nothing, is a head.
@@ -64,6 +66,11 @@ class Classes:
         heads = np.array([key is None or self.are_heads(key) for key in keys], np.bool_)
         if not heads.all():
             findings.add("other-class", location, detail=f"{int((~heads).sum())} {what}")
+            named = {*self.names, *(self.heads or ())}
+            numbers = {key for key in keys if isinstance(key, int)} - named
+            if numbers and (self.names or any(isinstance(key, str) for key in named)):
+                detail = f"class {min(numbers)}, {len(self.names)} names in {self.where.file}"
+                findings.add("class-without-name", location, detail=detail)
         return heads
 
     def name_of(self, key: ClassKey) -> str:

@@ -35,7 +35,7 @@ class LabelledImage:
         unsafe: what the dataset names instead of a file within its folder.
         upright: whether its labels are taken to be of the upright image, whatever its file's
             pixels are turned by.
-        number: that the dataset itself gives it, by which results may name it.
+        own_id: that the labels give it, a number or text, by which results may name it.
     """
 
     sequence: str
@@ -49,7 +49,7 @@ class LabelledImage:
     row: int | None = None
     unsafe: str | None = None
     upright: bool = False
-    number: int | None = None
+    own_id: int | str | None = None
 
 
 @dataclass

@@ -309,7 +309,7 @@ def _captured(
             size_wh=sizes[index],
             row=image.row,
             upright=upright[index],
-            number=image.number,
+            own_id=image.own_id,
             split=image.split if source.split is None else None,
         )
         for index, image in enumerate(images)

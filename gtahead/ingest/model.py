@@ -122,7 +122,7 @@ class CapturedFrame:
         row: where the image lies in `file`, if that is no image but holds several.
         upright: whether the heads' pixels are those of the image once its orientation tag is
             applied, where the size alone doesn't tell.
-        number: that the labels give it, by which results may name it.
+        own_id: that the labels give it, a number or text, by which results may name it.
         split: that it is given, where its sequence's frames are in several.
     """
 
@@ -138,7 +138,7 @@ class CapturedFrame:
     size_wh: tuple[int, int] | None = None
     row: int | None = None
     upright: bool = False
-    number: int | None = None
+    own_id: int | str | None = None
     split: str | None = None
 
     def path(self, root: Path) -> Path:

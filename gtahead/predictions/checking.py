@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Literal
@@ -35,6 +35,7 @@ class Images:
         sequences: (F,) names of their sequences; None where there are none.
         numbers: (F,) as formats that count images number them.
         others: ids of the dataset's other splits, for a better message.
+        by_text: rows of images whose ids are text.
         renumbered: whether they had numbers of their own before they became this dataset.
     """
 
@@ -44,6 +45,7 @@ class Images:
     numbers: Ints
     others: frozenset[str] = frozenset()
     renumbered: bool = False
+    by_text: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -78,7 +80,7 @@ class Images:
             return self._by_order.get(key)
         if isinstance(key, int):
             return self._by_number.get(key)
-        row = self._by_name.get(key)
+        row = self._by_name.get(key, self.by_text.get(key))
         if row is None and PurePosixPath(key).suffix:
             row = self._by_name.get(str(PurePosixPath(key).with_suffix("")))
         if row is None and key.isdecimal() and len(key) < 18:

@@ -25,7 +25,7 @@ from gtahead.formats.coco_reading import read_images
 from gtahead.formats.nwpu_lists import localisation_list
 from gtahead.images.reading import ImageError, peek
 from gtahead.ingest.exports import exported_as
-from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, LabelOptions
+from gtahead.ingest.model import BrokenSequence, CapturedSequence, LabelOptions
 from gtahead.predictions import Images
 from gtahead.readers import choose_reader
 from gtahead.regions import regions_of
@@ -263,13 +263,11 @@ def _of_coco(path: Path, head_class: str | None) -> GroundTruth:
             "two images share a name", where=Where(path.name), value=twice, remedy="rename one"
         )
     sizes = np.array([one.size_wh or (0, 0) for one in images], np.int64).reshape(-1, 2)
+    numbers, texts = _named_by([one.own_id for one in images], path.name)
     return _of_columns(
         path.name,
         Images(
-            ids,
-            sizes,
-            [one.sequence for one in images] if known else None,
-            np.array([one.key[1] for one in images], np.int64),
+            ids, sizes, [one.sequence for one in images] if known else None, numbers, by_text=texts
         ),
         np.bincount(heads["frame_index"], minlength=len(ids)),
         heads,
@@ -384,6 +382,8 @@ def _of_folder(folder: Path, split: str | None, labels: LabelOptions) -> GroundT
     if not read:
         raise UsageError("the split has no images", value=split, remedy="choose another --split")
     _refuse_incomplete(folder, read, findings, ledger)
+    own_ids = [frame.own_id for one in read for frame in one.frames]
+    numbers, texts = _named_by(own_ids, folder.name)
     together = reader.name in CAPTURES or exported_as(folder) is not None
     frames = [(one.name, frame) for one in read for frame in one.frames]
     sizes = [size for one in read for size in one.sizes_wh]
@@ -401,7 +401,8 @@ def _of_folder(folder: Path, split: str | None, labels: LabelOptions) -> GroundT
             [f"{sequence}/{frame.frame}" for sequence, frame in frames],
             np.array(sizes, np.int64).reshape(-1, 2),
             [sequence for sequence, _ in frames] if together else None,
-            _numbers_of(folder, [frame for _, frame in frames]),
+            numbers,
+            by_text=texts,
         ),
         np.concatenate(counts),
         {key: np.concatenate([one.heads[key] for one in read]) for key in sorted(keys)},
@@ -461,20 +462,25 @@ def _refuse_incomplete(
                 )
 
 
-def _numbers_of(folder: Path, frames: list[CapturedFrame]) -> Ints:
-    """Return the numbers by which results may name images: the labels' own, else their order.
+def _named_by(own_ids: Sequence[int | str | None], name: str) -> tuple[Ints, dict[str, int]]:
+    """Return the numbers and the texts by which results may name images.
+
+    Args:
+        own_ids: (F,) as the labels give them; where one has none, the order counts.
+        name: of the data.
 
     Raises:
-        UsageError: two images have one number.
+        UsageError: two images have one id.
     """
-    own = [frame.number for frame in frames if frame.number is not None]
-    if len(own) < len(frames):
-        return np.arange(1, len(frames) + 1)
-    if len(set(own)) < len(own):
-        twice = next(number for number, count in Counter(own).items() if count > 1)
+    if None in own_ids:
+        return np.arange(1, len(own_ids) + 1), {}
+    twice = next((one for one, count in Counter(own_ids).items() if count > 1), None)
+    if twice is not None:
         raise UsageError(
-            f"{folder.name} has several images of one number: results can't tell them apart",
+            f"{name} has several images of one id: results can't tell them apart",
             value=twice,
             remedy="score one --split, or one file of it",
         )
-    return np.array(own, np.int64)
+    numbers = [one if isinstance(one, int) else -1 for one in own_ids]
+    texts = {one: row for row, one in enumerate(own_ids) if isinstance(one, str)}
+    return np.array(numbers, np.int64), texts

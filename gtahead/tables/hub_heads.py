@@ -12,7 +12,7 @@ from gtahead.arrays import Columns
 from gtahead.errors import InputError, Where
 from gtahead.tables.arrow import to_numpy
 from gtahead.tables.canonical import NO_ID
-from gtahead.values import CLASS_FIELDS
+from gtahead.values import CLASS_FIELDS, IGNORE_FIELDS, flags_of
 
 
 def _is_list(kind: Any) -> bool:  # noqa: ANN401 - an Arrow type
@@ -89,6 +89,10 @@ def _values(items: Any, name: str, where: Where) -> Any:  # noqa: ANN401 - Arrow
             raise _no_numbers(f"not lists of {width} numbers", kind, where)
         return to_numpy(items.flatten()).astype(np.float64).reshape(-1, width)
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if name in IGNORE_FIELDS:
+        if (flags := flags_of(items.to_pylist())) is None:
+            raise _no_numbers("not 0 or 1 for each head", kind, where)
+        return np.array(flags, np.int8)
     if name in CLASS_FIELDS or (is_text and name not in _NUMBERS):
         return np.array(items.to_pylist(), object)
     if pa.types.is_boolean(kind):

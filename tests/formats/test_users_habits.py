@@ -798,3 +798,54 @@ def test_a_split_of_images_is_scored_alone_in_a_folder_too(tmp_path: Path, name:
     score = gtahead.benchmark(tmp_path / "none.json", tmp_path / "there", split="test", resamples=0)
     assert score.value["mae"] == wanted.value["mae"]
     assert score.document["data"]["images"] == wanted.document["data"]["images"]
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_results_name_images_by_ids_that_are_text(tmp_path: Path, folder: bool) -> None:
+    boxes = {name: [10 * n, 10, 20, 20] for n, name in enumerate("xyz")}
+    document = json.loads(coco_file([], []))
+    document["images"] = [
+        {"id": one, "file_name": f"{9 - n}.jpg", "width": 200, "height": 100}
+        for n, one in enumerate(boxes)
+    ]
+    document["annotations"] = [
+        {"id": n, "image_id": one, "category_id": 1, "bbox": box}
+        for n, (one, box) in enumerate(boxes.items(), 1)
+    ]
+    files = {"instances.json": json.dumps(document), **{f"{9 - n}.jpg": jpeg(n) for n in range(3)}}
+    raw = put(tmp_path / "raw", files)
+    results = [{**one, "score": 0.9} for one in document["annotations"]]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    against = raw if folder else raw / "instances.json"
+    score = gtahead.benchmark(tmp_path / "results.json", against, resamples=0)
+    assert score.value["mae"] == 0
+    assert score.value["ap50"] == pytest.approx(1, abs=0.01)
+
+
+def test_flags_in_parquet_may_be_text(tmp_path: Path) -> None:
+    from datasets import Dataset as Table
+
+    objects = {"bbox": [[1.0, 2.0, 9.0, 9.0], [50.0, 2.0, 9.0, 9.0]], "difficult": ["true", "0"]}
+    image_of = {"bytes": jpeg(), "path": None}
+    (tmp_path / "raw").mkdir()
+    path = str(tmp_path / "raw" / "train.parquet")
+    Table.from_dict({"image": [image_of], "objects": [objects]}).to_parquet(path)
+    gtahead.build(tmp_path / "raw", tmp_path / "out", workers=1)
+    (frame,) = Dataset.open(tmp_path / "out")
+    assert frame.status.tolist() == ["ignored", "counted"]
+
+
+def test_numbers_in_one_part_and_names_in_another(tmp_path: Path) -> None:
+    boxes = [[50, 60, 20, 20], [90, 0, 20, 20]]
+    parts = {"train": {"category": [0, 1]}, "test": {"label": ["head", "head"]}}
+    files: dict[str, str | bytes] = {}
+    for n, (split, kinds) in enumerate(parts.items()):
+        row = {"file_name": "a.jpg", "objects": {"bbox": boxes, **kinds}}
+        files |= {f"{split}/metadata.jsonl": json.dumps(row), f"{split}/a.jpg": jpeg(n)}
+    assert read(put(tmp_path / "raw", files))[1]["class-without-name"] == 1
+
+
+def test_a_key_that_yaml_has_twice_is_refused(tmp_path: Path) -> None:
+    files = {"data.yaml": "names: {0: head, 0: person}\n", "images/a.jpg": jpeg()}
+    with pytest.raises(GtaheadError, match=r"data\.yaml.*0 is there twice"):
+        read(put(tmp_path / "raw", files | {"labels/a.txt": HEAD}))
