@@ -264,7 +264,7 @@ def _yaml(release: Release) -> str:
         document["license_link"] = "LICENSE"
     document |= {
         "annotations_creators": [facts.annotators],
-        "source_datasets": ["original"],
+        **({"source_datasets": ["original"]} if RENDERED.issuperset(origins) else {}),
         "size_categories": [size_category(statistics["frames"])],
         "task_categories": ["object-detection"],
         "tags": [
@@ -351,7 +351,9 @@ def _values(release: Release, changelog: str) -> dict[str, Any]:
         "splits_in_words": splits_in_words(document["splits"]),
         "splits": [name for name in SPLITS if statistics["splits"][name]["frames"]],
         "density_levels": DENSITY_LEVELS,
-        "dropped": sum(sum(flow["dropped"].values()) for flow in document["ledger"].values()),
+        "dropped": {
+            unit: sum(flow["dropped"].values()) for unit, flow in document["ledger"].items()
+        },
         "tools": sorted(Counter(map(_tool, kept)).items()),
         "readers": sorted({source["reader"] for source in kept}),
         "rule_errors": _errors_in_words(origins),

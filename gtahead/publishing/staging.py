@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -106,6 +106,11 @@ def stage(
             where=Where(str(dataset)),
             remedy="stage the dataset; `gtahead pull` makes one from a release",
         )
+    _refuse_unanswered(
+        lambda: _images(opened, images, i_have_rights=i_have_rights),
+        lambda: licence or _licence_of(opened),
+        lambda: annotators or _annotators_of(opened),
+    )
     chosen, rights = _images(opened, images, i_have_rights=i_have_rights)
     facts = Facts(
         repo=repo,
@@ -166,6 +171,24 @@ def _changes(opened: Dataset, target: Path) -> str:
     return diff(target, opened.folder).changes
 
 
+def _refuse_unanswered(*questions: Callable[[], object]) -> None:
+    """Raise one error for all that only the publisher can say and hasn't said."""
+    missing: list[UsageError] = []
+    for question in questions:
+        try:
+            question()
+        except UsageError as error:
+            missing.append(error)
+    if len(missing) == 1:
+        raise missing[0]
+    if missing:
+        raise UsageError(
+            "; ".join(error.what for error in missing),
+            where=missing[0].where,
+            remedy="; ".join(error.remedy for error in missing if error.remedy),
+        )
+
+
 def _images(opened: Dataset, images: str | None, *, i_have_rights: bool) -> tuple[str, str | None]:
     """Return whether images are included, and by what rights."""
     if images not in (None, "original", "none"):
@@ -201,7 +224,7 @@ def _annotators_of(opened: Dataset) -> str:
         return "machine-generated"
     raise UsageError(
         "who made the labels isn't given",
-        value=f"origin {', '.join(others)}",
+        where=Where(str(opened.folder)),
         remedy=f"--annotators WORD: {', '.join(ANNOTATORS)}",
     )
 
@@ -217,6 +240,7 @@ def _licence_of(opened: Dataset) -> str:
         return one
     raise UsageError(
         "no licence is given",
+        where=Where(str(opened.folder)),
         remedy=f"--licence NAME: one of {', '.join(LICENCES)}, or other with --licence-file",
     )
 

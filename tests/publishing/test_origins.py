@@ -38,6 +38,7 @@ def test_nothing_of_a_game_is_said_of_photographs(tmp_path: Path) -> None:
     card = stage(tmp_path / "set", tmp_path / "release", *options)
     croissant = json.loads((tmp_path / "release" / "croissant.json").read_text())
     assert "annotations_creators: [crowdsourced]" in card
+    assert "source_datasets" not in card  # who reads labels doesn't know whether they are the first
     assert "photographs of real people" in card
     assert "some can be identified" in card
     assert croissant["rai:hasSyntheticData"] is False
@@ -55,7 +56,10 @@ def test_who_labelled_photographs_and_whose_they_are_is_asked(tmp_path: Path, or
     library.build(raw, tmp_path / "set", origin=origin, workers=1)
     words = ("publish", "stage", tmp_path / "set", "--repo", "lab/heads", "--creator", "The lab")
     out = ("--out", tmp_path / "release")
-    assert "may not be yours" in gtahead(*words, *out).err or origin == "photographs"
+    unsaid = gtahead(*words, *out).err
+    assert "may not be yours" in unsaid or origin == "photographs"
+    for option in ("--i-have-rights", "--licence NAME", "--annotators WORD"):
+        assert option in unsaid  # all at once, not one after the other
     done = gtahead(*words, *out, "--i-have-rights")
     assert done.code == 2
     assert "--licence NAME" in done.err
