@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gtahead.annotation.boxes import BOX_RULES, ORDER, calibration
+from gtahead.annotation.boxes import BOX_RULES, ORDER, BoxRule, error_range, measured_on
 from gtahead.dataset import ANNOTATING, MANIFEST, WORK, Dataset, read_manifest
 from gtahead.errors import REBUILD, InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.ingest.model import BrokenSequence
-from gtahead.origins import RENDERED, origin_of
+from gtahead.origins import origin_of
 from gtahead.readers import choose_reader
 from gtahead.urls import resolve_urls
 
@@ -102,23 +102,60 @@ def sizes_in_words(sizes: Mapping[str, int]) -> str:
 
 def boxes_in_words(manifest: Mapping[str, Any]) -> list[str]:
     """Return how a dataset's boxes came about, and how good such boxes are, a line for each way."""
-    table = calibration()
-    counts: Counter[tuple[str, str]] = Counter()
+    wished = BoxRule.parse(manifest["options"]["boxes"])
+    counts: Counter[tuple[str, str, tuple[float, float] | None]] = Counter()
     for source in manifest["sources"]:
         for rule, count in source["box_sources"].items():
-            measured = source["origin"] not in RENDERED and rule in table["photographs"]["rules"]
-            counts[rule, "photographs" if measured else "rendered"] += count
+            errors = error_range(rule, wished, source["origin"])
+            counts[rule, measured_on(rule, source["origin"]), errors] += count
     lines = []
-    for rule, kind in sorted(counts, key=lambda key: (ORDER.index(key[0]), key[1])):
-        line = f"{counts[rule, kind]:,} {rule}, {BOX_RULES[rule].words}"
-        row = table[kind]["rules"].get(rule)
-        if row is not None:
+    for rule, kind, errors in sorted(counts, key=lambda key: (ORDER.index(key[0]), key[1])):
+        line = f"{counts[rule, kind, errors]:,} {rule}, {BOX_RULES[rule].words}"
+        if errors is not None:
             on = "photographs" if kind == "photographs" else "rendered people"
-            line += f"; typically {row['p10']:+.0%} … {row['p90']:+.0%} off on {on}"
+            line += f"; typically {errors[0]:+.0%} … {errors[1]:+.0%} off on {on}"
         elif rule != "captured":
             line += "; how far they are off isn't known"
         lines.append(line)
     return lines or ["none"]
+
+
+_COMPARED = {
+    "look": "equal and nearly equal images are in one split",
+    "bytes": "equal images are in one split, nearly equal ones may not be",
+    "nothing": "images weren't compared, so that equal ones may be in different splits",
+}
+
+
+def splits_in_words(splits: Mapping[str, Any]) -> str:
+    """Return how a manifest's splits were made."""
+    by_image = splits["unit"] == "image"
+    if splits["how"] == "file":
+        return "Splits are as the dataset's maker chose them."
+    if splits["how"] == "given":
+        alike = "" if by_image else ", which keep sequences whole"
+        return f"Splits are the source's own{alike}."
+    certified = "`manifest.json` certifies how evenly, under `splits`."
+    if by_image:
+        compared = _COMPARED[splits.get("compared", "nothing")]
+        return (
+            f"Splits are made by image: {compared}, and each split has small and large crowds "
+            f"alike; {certified}"
+        )
+    return (
+        "Splits are made by sequence, never by frame; sequences of one location or one camera stay "
+        f"together. A search spread heads, frames, weather, day and night over them; {certified}"
+    )
+
+
+def region_sentences(document: Mapping[str, Any]) -> list[str]:
+    """Return what has to be said of a dataset's regions of interest."""
+    if not document["options"].get("roi"):
+        return []
+    return [
+        "Only heads inside regions of interest count; those outside are ignored. The polygons are "
+        "in `manifest.json`, under `options`, `roi`."
+    ]
 
 
 def _of_capture(folder: Path) -> dict[str, Any]:

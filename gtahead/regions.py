@@ -19,6 +19,7 @@ from gtahead.errors import InputError, Where
 from gtahead.values import is_number
 
 EVERYWHERE = "*"
+MAX_PX = 1e7
 
 _NAMED_BY = ("image", "frame_id", "sequence", "location", "name")
 """Properties of a GeoJSON feature that say what it belongs to."""
@@ -97,8 +98,8 @@ def read_regions(path: str | Path) -> Regions:
     """Read regions: GeoJSON features, or an object of polygons by name.
 
     A polygon is a list of [x, y], or COCO's flat list of x, y, x, y. A name may have several. A
-    feature says in its properties what it belongs to: `image`, `sequence` or `location`; one that
-    doesn't belongs to all. Holes aren't read.
+    feature says in its properties what it belongs to: `image`, `sequence` or `location`; one
+    without properties belongs to all. Holes aren't read.
 
     Raises:
         InputError: something else.
@@ -139,15 +140,24 @@ def regions_from(document: Any, file: str) -> Regions:  # noqa: ANN401 - JSON
             if not isinstance(geometry, dict) or geometry.get("type") not in _KINDS:
                 raise _wrong(file, pointer, "not a feature with a Polygon or MultiPolygon")
             properties = feature.get("properties") or {}
-            named = (str(properties[key]) for key in _NAMED_BY if properties.get(key))
+            if not isinstance(properties, dict):
+                raise _wrong(file, f"{pointer}/properties", "not an object")
+            named = [properties[key] for key in _NAMED_BY if properties.get(key) is not None]
+            if not named and (properties or feature.get("id") is not None):
+                known = ", ".join(_NAMED_BY)
+                raise _wrong(file, pointer, f"it has properties, but none of {known}")
+            if any(not isinstance(one, str | int) or one == "" for one in named):
+                raise _wrong(file, pointer, "what it belongs to isn't a name")
             parts = geometry.get("coordinates")
             parts = [parts] if geometry["type"] == "Polygon" else parts
             if not isinstance(parts, list) or not all(isinstance(p, list) and p for p in parts):
                 raise _wrong(file, pointer, "its coordinates aren't rings of points")
             if any(len(part) > 1 for part in parts):
                 raise _wrong(file, pointer, "it has a hole: draw it as two polygons")
-            name = next(named, EVERYWHERE)
+            name = str(named[0]) if named else EVERYWHERE
             found.setdefault(name, []).extend(_polygon(p[0], file, pointer) for p in parts)
+        if not found:
+            raise _wrong(file, "/features", "there is no feature")
         return Regions(found)
     for name, given in document.items():
         pointer = f"/{name}"
@@ -174,6 +184,8 @@ def _polygon(values: Any, file: str, pointer: str) -> Floats:  # noqa: ANN401 - 
         corners = corners.reshape(-1, 2)
     if corners.ndim != 2 or corners.shape[1] != 2 or not np.isfinite(corners).all():
         raise _wrong(file, pointer, "not points of two numbers")
+    if len(corners) and np.abs(corners).max() > MAX_PX:
+        raise _wrong(file, pointer, f"a corner farther out than {MAX_PX:,.0f} px")
     if len(corners) > 1 and (corners[0] == corners[-1]).all():  # GeoJSON closes its rings
         corners = corners[:-1]
     if len(corners) < 3:

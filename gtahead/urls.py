@@ -23,6 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from gtahead import storage
 from gtahead.errors import GtaheadError, InputError, ResourceError, Where, as_size
+from gtahead.storage import targets
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -162,8 +163,8 @@ class _Mirror:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Lock the mirror; other processes wait."""
-        storage.make_folder(self._home)
-        with storage.naming_os_errors(self._home), storage.locked(self._home, wait=True):
+        with storage.naming_os_errors(self._home), targets.locked(self._home, wait=True):
+            storage.make_folder(self._home)
             yield
 
     def fetch(self, *, images: bool = True, may_be_missing: bool = False) -> None:

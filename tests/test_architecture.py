@@ -24,7 +24,7 @@ FLOORS = {
     "findings": 1,
     "geometry": 1,
     "images": 1,
-    "parallel": 1,
+    "parallel": 2,
     "schemas": 1,
     "storage": 1,
     "templates": 0,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gtahead import storage
-from gtahead.errors import InputError, ResourceError
+from gtahead.errors import InputError
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -107,18 +107,6 @@ def test_another_file_system_gets_a_copy(tmp_path: Path) -> None:
         assert target.read_bytes() == b"image"
     finally:
         target.unlink(missing_ok=True)
-
-
-def test_a_lock_is_held_once_and_left_clean(tmp_path: Path) -> None:
-    with storage.locked(tmp_path), pytest.raises(ResourceError, match=f"pid {os.getpid()}"):
-        storage.locked(tmp_path).__enter__()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_dead_process_blocks_nobody(tmp_path: Path) -> None:
-    (tmp_path / ".lock").write_text("1 some-boot-id\n")  # pid 1 lives, yet it holds no lock
-    with storage.locked(tmp_path):
-        assert (tmp_path / ".lock").read_text().startswith(f"{os.getpid()} ")
 
 
 def test_leftovers_go_and_others_stay(tmp_path: Path) -> None:

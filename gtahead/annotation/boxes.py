@@ -33,6 +33,9 @@ JOINT_RATIO = 1.35
 JOINT_ASPECT = 0.8
 """Width over height of a head seen from the front: heads are taller than wide."""
 
+SIZING = ("scale", "side_m", "ratio")
+"""Parameters that sides are in proportion to."""
+
 FLOOR_PX = 2.0
 ROLLED_DEG = 1.0
 
@@ -158,7 +161,7 @@ def give_boxes(scene: HeadFrames, rule: BoxRule) -> PseudoBoxes:
             boxes[rows] = found if name == "captured" else snapped(found)
             given = rows & np.isfinite(boxes).all(axis=1)
             source[given] = ORDER.index(name)
-            error[given] = _errors(name, boxes[given], scene.origin)
+            error[given] = _errors(name, rule, boxes[given], scene.origin)
     others = ~np.isin(source, [ORDER.index(name) for name in wanted])
     fell_back = len(np.unique(frame[others])) if wanted else 0
     return PseudoBoxes(boxes, source, snapped(error), fell_back)
@@ -335,23 +338,48 @@ def calibration() -> Mapping[str, Any]:
     return table
 
 
-def rule_errors(origin: str) -> Mapping[str, Any]:
-    """Return each rule's relative error of the side, on images of an origin.
+def measured_on(name: str, origin: str) -> str:
+    """Return on what a rule's errors were measured that hold for images of an origin.
 
     Rules that were measured on rendered people alone have those errors everywhere.
     """
-    table = calibration()
-    rendered: dict[str, Any] = table["rendered"]["rules"]
-    return rendered if origin in RENDERED else {**rendered, **table["photographs"]["rules"]}
+    on_photographs = origin not in RENDERED and name in calibration()["photographs"]["rules"]
+    return "photographs" if on_photographs else "rendered"
 
 
-def _errors(name: str, boxes_xyxy: Floats, origin: str) -> Floats:
+def error_range(name: str, rule: BoxRule, origin: str) -> tuple[float, float] | None:
+    """Return how far sides by a rule are off: the 10 and 90 % quantiles of their relative error.
+
+    Errors were measured with the rule's usual parameters. Where others make all boxes larger or
+    smaller, the errors follow; of what else they do nothing is known.
+
+    Args:
+        name: of the rule that gave the boxes.
+        rule: that was wished, with its parameters.
+        origin: of the images.
+
+    Returns:
+        None where it isn't known.
+    """
+    row = calibration()[measured_on(name, origin)]["rules"].get(name)
+    named = BOX_RULES[name].variant_of or name
+    usual = BOX_RULES[named].defaults
+    changed = {
+        key: value / usual[key] for key, value in rule.of(named).items() if value != usual[key]
+    }
+    if row is None or set(changed) - {*SIZING}:
+        return None
+    factor = float(np.prod(list(changed.values())))
+    return (1 + row["p10"]) * factor - 1, (1 + row["p90"]) * factor - 1
+
+
+def _errors(name: str, rule: BoxRule, boxes_xyxy: Floats, origin: str) -> Floats:
     """Return half the 10-90 % range of the rule's relative error, times the side."""
-    row = rule_errors(origin).get(name)
+    row = calibration()[measured_on(name, origin)]["rules"].get(name)
     sides = box_sides(boxes_xyxy)
     if name == "captured":
         return np.zeros(len(sides))
-    if row is None:
+    if row is None or error_range(name, rule, origin) is None:
         return np.full(len(sides), np.nan)
     errors: Floats = sides * (row["p90"] - row["p10"]) / 2
     return errors

@@ -103,7 +103,8 @@ def deal_images(
 
     Groups of images that share a key are sorted by their count, shuffled among those of nearly the
     same, and dealt one by one to the split that is furthest behind its share of images. Then single
-    images are exchanged until heads are as even.
+    images are exchanged until heads are as even. Every split that has a share gets a group while
+    there are enough; of two groups the second is for testing, and a lone group is for training.
 
     Returns:
         Frame id to split name, in the order of frame ids.
@@ -116,14 +117,18 @@ def deal_images(
     for first in range(0, len(groups), BLOCK):
         block = groups[first : first + BLOCK]
         groups[first : first + BLOCK] = [block[i] for i in random.permutation(len(block))]
-    names = [name for name in SPLITS if shares[name] > 0]
-    wanted = np.array([shares[name] for name in names]) / sum(shares.values())
+    names = _served(shares, len(groups))
+    wanted = np.array([shares[name] for name in names]) / sum(shares[name] for name in names)
     sizes = np.array([len(group) for group in groups], np.int64)
     counts = np.array([heads[id(group)] for group in groups], np.float64)
     dealt, have = np.zeros(len(groups), np.int64), np.zeros(len(names))
     for index, size in enumerate(sizes):
         dealt[index] = np.argmax(wanted * (have.sum() + size) - have)
         have[dealt[index]] += size
+    for empty in np.flatnonzero(np.bincount(dealt, minlength=len(names)) == 0):
+        giver = np.argmax(np.bincount(dealt, minlength=len(names)))
+        mine = np.flatnonzero(dealt == giver)
+        dealt[mine[len(mine) // 2]] = empty  # one of the middle: neither a large crowd nor a small
     _even_out(dealt, sizes, counts, wanted)
     choice = {
         ordered[index].name: names[split]
@@ -131,6 +136,15 @@ def deal_images(
         for index in group
     }
     return dict(sorted(choice.items()))
+
+
+def _served(shares: Mapping[str, float], groups: int) -> list[str]:
+    """Return the splits that get something: all that have a share, if there are enough groups."""
+    names = [name for name in SPLITS if shares[name] > 0]
+    if 0 < groups < len(names):
+        first = ("train", "test", "validation")
+        names = sorted(names, key=first.index)[:groups]
+    return names
 
 
 def _even_out(dealt: Ints, sizes: Ints, counts: Floats, wanted: Floats) -> None:
@@ -177,10 +191,7 @@ def design_splits(
     if not ordered:
         return {}
     groups = groups_of(ordered)
-    names = [name for name in SPLITS if shares[name] > 0]
-    if len(groups) < len(names):
-        first = ("train", "test", "validation")
-        names = sorted(names, key=first.index)[: len(groups)]
+    names = _served(shares, len(groups))
     wanted_shares = np.array([shares[name] for name in names], np.float64)
     sums = _measures(ordered, groups)
     wanted = np.outer(wanted_shares / wanted_shares.sum(), sums.sum(axis=0))
@@ -246,7 +257,8 @@ def balance_of(
         wanted: target shares.
     """
     ordered = sorted(items, key=lambda item: item.name)
-    used = [name for name in SPLITS if name in set(splits.values())]
+    given = set(splits.values())
+    used = [name for name in SPLITS if name in given or (given and wanted[name] > 0)]
     total = sum(wanted[name] for name in used) or 1
     shares = {}
     for measure, values in _values(ordered).items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import Any
 from gtahead import storage
 from gtahead.annotation import BoxRule, SigmaRule
 from gtahead.arrays import Progress
-from gtahead.building import output as targets
+from gtahead.building import output
 from gtahead.building.annotating import AnnotateReport, annotate, recover
-from gtahead.building.finishing import finish
+from gtahead.building.finishing import finish, splits_before
 from gtahead.building.frames import UnitTask
 from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
@@ -28,6 +28,7 @@ from gtahead.parallel.dask import Crashed
 from gtahead.parallel.pool import run_units
 from gtahead.readers import choose_reader
 from gtahead.regions import Regions, read_regions
+from gtahead.storage import targets
 from gtahead.urls import resolve_urls
 
 __all__ = ["AnnotateReport", "BuildReport", "BuildStopped", "annotate", "build"]
@@ -158,14 +159,15 @@ def build(
     existed = target.exists()
     with storage.naming_os_errors(target):
         sources = kind.list_sequences(root, listed)
-        storage.make_folder(target)
-        with storage.locked(target):
-            targets.refuse_foreign(target)
+        with targets.locked(target):
+            storage.make_folder(target)
+            output.refuse_foreign(target)
+            targets.refuse_links(target, output.FOLDERS)
             if fresh:
                 storage.remove_folder(target / ANNOTATING)
             recover(target)
-            first = not targets.is_ours(target)
-            ready = targets.prepare(target, options, sources, listed, fresh=fresh)
+            first = not output.is_ours(target)
+            ready = output.prepare(target, options, sources, listed, fresh=fresh)
             report.reused = len(ready.records)
             tasks = [
                 (source.name, UnitTask(source, target.absolute(), options, strict))
@@ -202,7 +204,7 @@ def _collect(
 
 def _conclude(
     report: BuildReport,
-    ready: targets.PreparedOutput,
+    ready: output.PreparedOutput,
     options: BuildOptions,
     *,
     strict: bool,
@@ -222,9 +224,21 @@ def _conclude(
         return
     hopeless = not any(record.kept for record in records.values())
     if (hopeless or _no_heads(report)) and first and "unit-crashed" not in report.findings.totals:
-        targets.leave_nothing(report.out, existed=existed)
+        output.leave_nothing(report.out, existed=existed)
     _stop_if_needed(report, records, strict=strict)
+    before = splits_before(report.out)
     report.manifest = finish(report.out, options, records, report.findings, report.ledger)
+    _note_changes(before, splits_before(report.out), report.findings)
+
+
+def _note_changes(before: Mapping[str, str], now: Mapping[str, str], findings: Findings) -> None:
+    """Note frames that were in another split before this build; the manifest doesn't."""
+    for frame_id, split in now.items():
+        was = before.get(frame_id, split)
+        if was != split:
+            sequence, _, frame = frame_id.rpartition("/")
+            where = Where(None, sequence, frame)
+            findings.add("splits-changed", where, detail=f"was for {was}, is for {split}")
 
 
 def _crashed(name: str) -> SequenceRecord:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from gtahead import storage
 from gtahead.annotation import BoxRule, SigmaRule
 from gtahead.annotation.scene import LABEL_CODES, label, standing_scene
 from gtahead.arrays import Progress
-from gtahead.building.output import is_ours, records_of
+from gtahead.building.output import FOLDERS, is_ours, records_of
 from gtahead.building.records import SequenceRecord
 from gtahead.building.split_options import SPLIT_KEYS, SplitOptions
 from gtahead.building.splitting import COLUMNS, SequenceFrames, split_frames, split_rows
@@ -41,7 +41,7 @@ from gtahead.errors import REBUILD, InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.parallel.pool import run_all
 from gtahead.readers import READERS
-from gtahead.storage import crash_point
+from gtahead.storage import crash_point, system, targets
 from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
 
@@ -143,21 +143,10 @@ def annotate(
     target = Path(dataset)
     if not ((target / ANNOTATING).is_dir() and is_ours(target)):
         read_manifest(target)  # before anything is touched in a folder that isn't a dataset
-    with storage.naming_os_errors(target), storage.locked(target):
+    with storage.naming_os_errors(target), targets.locked(target):
+        targets.refuse_links(target, FOLDERS)
         recover(target)
-        opened = Dataset.open(target)
-        if "release" in opened.manifest.document:
-            raise InputError(
-                "a release can't be annotated: its files are listed with their hashes",
-                where=Where(str(target)),
-                remedy="annotate the dataset it was made from, and stage it again",
-            )
-        if (target / WORK).is_dir():
-            raise InputError(
-                "a build is under way in this dataset",
-                where=Where(str(target)),
-                remedy="finish it: run its `gtahead build` again",
-            )
+        opened = _open_to_annotate(target)
         old = dict(opened.manifest.document)
         box_rule = box_rule or _standing_rule(BoxRule, target, old, "boxes")
         sigma_rule = sigma_rule or _standing_rule(SigmaRule, target, old, "sigma")
@@ -175,25 +164,15 @@ def annotate(
             (name, _LabelTask(target.absolute(), name, box_rule, sigma_rule))
             for name in ([] if same_rules else opened.sequences)
         ]
-        labelled: dict[str, _Labelled] = {}
-        if on_progress is not None:
-            on_progress(0, len(tasks), "")
         try:
-            results = run_all(
-                _label_sequence, tasks, workers=workers, scheduler=scheduler, folders=[target]
-            )
-            with closing(results):
-                for name, result in results:
-                    labelled[name] = result
-                    if on_progress is not None:
-                        on_progress(len(labelled), len(tasks), name)
+            labelled = _label(tasks, target, workers, scheduler, on_progress)
             crash_point("labelled")
             records = records_of(target, opened.manifest)
             document, splits = old, splits_of(opened)
             if split_options is not None:
                 document, splits = _split_anew(opened, records, split_options, report.findings)
             report.manifest = _new_manifest(document, options, records, labelled, splits)
-            storage.sync_folder(target / ANNOTATING / "heads")
+            system.sync_folder(target / ANNOTATING / "heads")
             storage.write_json(target / ANNOTATING / MANIFEST, report.manifest)
         except BaseException:
             recover(target)
@@ -203,6 +182,45 @@ def annotate(
     for _, new in sorted(labelled.items()):
         report.findings.merge(new.findings)
     return report
+
+
+def _open_to_annotate(target: Path) -> Dataset:
+    opened = Dataset.open(target)
+    if "release" in opened.manifest.document:
+        raise InputError(
+            "a release can't be annotated: its files are listed with their hashes",
+            where=Where(str(target)),
+            remedy="annotate the dataset it was made from, and stage it again",
+        )
+    if (target / WORK).is_dir():
+        raise InputError(
+            "a build is under way in this dataset",
+            where=Where(str(target)),
+            remedy="finish it: run its `gtahead build` again",
+        )
+    return opened
+
+
+def _label(
+    tasks: Sequence[tuple[str, _LabelTask]],
+    target: Path,
+    workers: int | None,
+    scheduler: str | None,
+    on_progress: Progress | None,
+) -> dict[str, _Labelled]:
+    """Write the sequences' new tables into the work folder; return what is new, by sequence."""
+    labelled: dict[str, _Labelled] = {}
+    if on_progress is not None:
+        on_progress(0, len(tasks), "")
+    results = run_all(
+        _label_sequence, tasks, workers=workers, scheduler=scheduler, folders=[target]
+    )
+    with closing(results):
+        for name, result in results:
+            labelled[name] = result
+            if on_progress is not None:
+                on_progress(len(labelled), len(tasks), name)
+    return labelled
 
 
 def _standing_rule(kind: type[Rule], target: Path, document: Mapping[str, Any], key: str) -> Rule:
@@ -231,15 +249,15 @@ def recover(target: Path) -> None:
     if (work / MANIFEST).is_file():
         document = dict(read_manifest(work).document)
         (target / MANIFEST).unlink(missing_ok=True)
-        storage.sync_folder(target)
+        system.sync_folder(target)
         crash_point("manifest-gone")
         for path in sorted((work / "heads").glob("*.parquet")):
             path.replace(target / "heads" / path.name)
             crash_point("heads-replaced")
-        storage.sync_folder(target / "heads")
+        system.sync_folder(target / "heads")
         if (work / FRAMES).is_file():
             (work / FRAMES).replace(target / FRAMES)
-            storage.sync_folder(target)
+            system.sync_folder(target)
             crash_point("frames-replaced")
         write_manifest(target, document)
         crash_point("annotated")
@@ -247,7 +265,10 @@ def recover(target: Path) -> None:
     shutil.rmtree(work)
 
 
-SPLIT_CODES = ("few-locations", "split-missing", "given-splits-leak", "same-image-twice")
+SPLIT_CODES = (
+    *("few-locations", "few-images", "split-missing", "given-splits-leak", "same-image-twice"),
+    *("near-duplicate", "video-divided", "images-not-compared"),
+)
 """Findings of `split_frames`."""
 
 
@@ -269,7 +290,7 @@ def _split_anew(
     ]
     kept = {name: record for name, record in records.items() if record.kept}
     video = any(READERS[source["reader"]].video for source in old["sources"])
-    splits = split_frames(target, sequences, kept, options, findings, video=video)
+    splits = split_frames(sequences, kept, options, findings, video=video)
     of = {one.name: dict(zip(one.frame_ids, splits.of[one.name], strict=True)) for one in sequences}
     by_frame = {frame_id: split for frames in of.values() for frame_id, split in frames.items()}
     made = target / ANNOTATING / FRAMES

@@ -33,7 +33,7 @@ from gtahead.dataset import (
 )
 from gtahead.dataset.fingerprints import fingerprints_by_split
 from gtahead.dataset.manifest import FORMAT, VERSION
-from gtahead.errors import Where
+from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.origins import origin_of
 from gtahead.readers import READERS
@@ -72,7 +72,6 @@ def finish(
     kept = [name for name in names if records[name].kept]
     sequences = [_sum_up(target, name) for name in kept]
     splits = split_frames(
-        target,
         sequences,
         {name: records[name] for name in kept},
         options.splits,
@@ -83,7 +82,7 @@ def finish(
     for name in options.regions.unused(known):
         findings.add("region-unmatched", Where(), name)
     if options.regions.polygons and not any(one.counts.any() for one in sequences):
-        findings.add("region-unmatched", Where(), detail="not a single head lies inside")
+        findings.add("no-head-inside", Where())
     (target / MANIFEST).unlink(missing_ok=True)  # from here on the old one would be wrong
     remove_orphans(target, kept)
     _write_frames(target, splits.of)
@@ -128,6 +127,15 @@ def finish(
 def _sum_up(target: Path, name: str) -> SequenceFrames:
     path = frames_path(target, name)
     return SequenceFrames.of(name, canonical.read_frames(path, str(path), COLUMNS))
+
+
+def splits_before(target: Path) -> dict[str, str]:
+    """Return the split of each frame id as the table of frames says it; empty without one."""
+    try:
+        columns = canonical.read_frames(target / FRAMES, FRAMES, ["frame_id", "split"])
+    except InputError:
+        return {}
+    return dict(zip(columns["frame_id"], columns["split"], strict=True))
 
 
 def _write_frames(target: Path, splits: Mapping[str, Sequence[str]]) -> None:

@@ -15,9 +15,17 @@ from gtahead.building.records import SequenceRecord
 from gtahead.errors import Where
 from gtahead.images.layers import Layer, compose
 from gtahead.images.prepare import PreparedImage, prepare
-from gtahead.images.reading import ImageError, check_health, read_bytes, read_header
+from gtahead.images.reading import (
+    ImageError,
+    check_health,
+    difference_hash,
+    read_bytes,
+    read_header,
+)
 from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, SequenceSource
+from gtahead.origins import RENDERED
 from gtahead.readers import READERS
+from gtahead.storage import system
 
 
 @dataclass(frozen=True)
@@ -74,11 +82,13 @@ class TakenImage:
     Attributes:
         file: relative to the dataset.
         sha256: of the image as the dataset has it.
+        difference_hash: of photographs, where no neighbouring frames look alike.
         orientation: EXIF orientation by which the frame's heads have to be turned.
     """
 
     file: str | None = None
     sha256: str | None = None
+    difference_hash: str | None = None
     orientation: int = 1
 
 
@@ -154,7 +164,14 @@ def _take_image(
     if task.options.images != "none":
         _place(path, prepared, part / "images" / (frame.frame + prepared.extension), task, record)
         name = f"images/{captured.name}/{frame.frame}{prepared.extension}"
-    return TakenImage(name, prepared.sha256, orientation)
+    photograph = origin_of(captured, task) not in RENDERED and not READERS[task.source.reader].video
+    look = f"{difference_hash(prepared.new_bytes or data):016x}" if photograph else None
+    return TakenImage(name, prepared.sha256, look, orientation)
+
+
+def origin_of(captured: CapturedSequence, task: UnitTask) -> str:
+    """Return where a sequence's images come from: as said, as captured, or as is usual."""
+    return task.options.origin or captured.origin or READERS[task.source.reader].origin
 
 
 def _read_image(frame: CapturedFrame, task: UnitTask) -> bytes:
@@ -186,7 +203,7 @@ def _place(
     """Put an image into the unit's folder: linked, copied, or written anew."""
     if prepared.new_bytes is not None:
         to.write_bytes(prepared.new_bytes)
-        storage.sync_file(to)
+        system.sync_file(to)
     else:
         wanted = task.options.images == "link"
         linked = storage.link_or_copy(path, to, link=wanted)

@@ -30,15 +30,18 @@ from gtahead.building.records import (
     record_path,
 )
 from gtahead.building.split_options import SPLIT_KEYS
-from gtahead.dataset import FRAMES, MANIFEST, WORK, Manifest, heads_file, read_manifest
+from gtahead.dataset import ANNOTATING, FRAMES, MANIFEST, WORK, Manifest, heads_file, read_manifest
 from gtahead.dataset.manifest import FORMAT
 from gtahead.errors import REBUILD, InputError, Where
 from gtahead.findings import Findings
 from gtahead.images.reading import EXTENSIONS
 from gtahead.ingest.model import SequenceSource, inputs_digest
 from gtahead.readers import READERS
-from gtahead.storage import crash_point
+from gtahead.storage import crash_point, system, targets
 from gtahead.tables import canonical
+
+FOLDERS = ("heads", "images", "images/*", WORK, f"{WORK}/*", ANNOTATING, f"{ANNOTATING}/*")
+"""The folders in a dataset that builds and annotations write and remove."""
 
 _DISCARDING = "discarding"
 
@@ -63,7 +66,9 @@ def refuse_foreign(target: Path) -> None:
         InputError: it does.
     """
     names = sorted(path.name for path in target.iterdir())
-    strange = [name for name in names if name != ".lock" and not name.startswith(storage.ASIDE)]
+    strange = [
+        name for name in names if name != targets.LOCK and not name.startswith(storage.ASIDE)
+    ]
     if strange and not is_ours(target):
         raise InputError(
             "the folder holds something that isn't a gtahead dataset",
@@ -141,7 +146,7 @@ def prepare(
     crash_point("reopened")
     if manifest is not None and set(from_manifest) - set(good):
         (target / MANIFEST).unlink()
-        storage.sync_folder(target)
+        system.sync_folder(target)
     return PreparedOutput(good, None)
 
 
@@ -197,7 +202,7 @@ def _mark(target: Path, options: dict[str, Any]) -> None:
         storage.write_json(part / OPTIONS, options)
         crash_point("marking")
         part.rename(work)
-        storage.sync_folder(target)
+        system.sync_folder(target)
     else:
         storage.write_json(work / OPTIONS, options)
 
@@ -368,7 +373,6 @@ def leave_nothing(target: Path, *, existed: bool) -> None:
     """Remove everything that a failed first build has written."""
     for name in ("heads", "images", WORK):
         storage.remove_folder(target / name)
-    (target / ".lock").unlink(missing_ok=True)
     if not existed:
         with suppress(OSError):
             target.rmdir()

@@ -21,7 +21,7 @@ from gtahead import storage
 from gtahead.annotation import lift_points
 from gtahead.annotation.scene import VFOV_DIGITS, label, scene_of
 from gtahead.arrays import Booleans, Columns, Floats
-from gtahead.building.frames import TakenImage, UnitTask, select_frames, take_images
+from gtahead.building.frames import TakenImage, UnitTask, origin_of, select_frames, take_images
 from gtahead.building.orientation import snap_heads, turn_heads, upright_camera, upright_size
 from gtahead.building.output import remove_images, remove_sequence, unit_digest
 from gtahead.building.records import (
@@ -41,7 +41,7 @@ from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence
 from gtahead.ingest.units import check_units
 from gtahead.readers import READERS
 from gtahead.regions import Regions, outside
-from gtahead.storage import crash_point
+from gtahead.storage import crash_point, system
 from gtahead.tables import canonical
 from gtahead.tables.canonical import ABSENT, COUNTED, IGNORED
 
@@ -201,6 +201,7 @@ def _frame_rows(captured: CapturedSequence, taken: list[TakenImage]) -> dict[str
             "file": image.file,
             "source_file": frame.file,
             "sha256": image.sha256,
+            "difference_hash": image.difference_hash,
             "width": width,
             "height": height,
             "split": None,
@@ -226,8 +227,7 @@ def _label(
     record: SequenceRecord,
 ) -> None:
     """Annotate the heads, write the sequence's tables into the unit's folder, fill its record."""
-    usual = READERS[task.source.reader].origin
-    record.origin = task.options.origin or captured.origin or usual
+    record.origin = origin_of(captured, task)
     _annotate(captured, taken, task, record)
     rows = _frame_rows(captured, taken)
     heads = captured.heads
@@ -236,7 +236,7 @@ def _label(
     canonical.write_heads(part / "heads.parquet", heads, rows["frame_id"])
     canonical.write_frames(part / "frames.parquet", rows)
     for name in ("heads.parquet", "frames.parquet"):
-        storage.sync_file(part / name)
+        system.sync_file(part / name)
     record.kept = True
     record.made = list(captured.made)
     record.about = captured.about
@@ -272,10 +272,10 @@ def _commit(task: UnitTask, part: Path, record: SequenceRecord) -> None:
     name = record.sequence
     record_path(task.target, name).unlink(missing_ok=True)
     (task.target / WORK / BEGUN / name).touch()
-    storage.sync_folder(task.target / WORK / RECORDS)
+    system.sync_folder(task.target / WORK / RECORDS)
     if record.kept:
         if record.images:
-            storage.sync_folder(part / "images")
+            system.sync_folder(part / "images")
             storage.replace_folder(part / "images", images_folder(task.target, name))
         else:
             remove_images(task.target, name)
@@ -292,7 +292,7 @@ def _commit(task: UnitTask, part: Path, record: SequenceRecord) -> None:
 
 def _rename(source: Path, to: Path) -> None:
     source.replace(to)
-    storage.sync_folder(to.parent)
+    system.sync_folder(to.parent)
 
 
 def sorted_sources(sources: Iterable[SequenceSource]) -> list[SequenceSource]:

@@ -63,6 +63,11 @@ class SplitOptions:
             remedy="given, designed, shares as 70:10:20, or a file of names and splits",
         )
 
+    @property
+    def is_design(self) -> bool:
+        """Whether splits that are given don't count."""
+        return self.shares is not None or self.how == "designed"
+
     def as_dict(self) -> dict[str, str]:
         """Return what was given, by the names that a manifest uses."""
         given = {} if self.how == "auto" else {"split": self.how}

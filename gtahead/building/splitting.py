@@ -7,15 +7,12 @@ image, those that look alike staying together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gtahead.annotation import Balance, SplitItem, balance_of, deal_images, design_splits
 from gtahead.annotation.splits import SHARES, groups_of
@@ -25,16 +22,19 @@ from gtahead.building.split_options import SplitOptions
 from gtahead.dataset import SPLITS
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
-from gtahead.images.alike import pairs_alike
-from gtahead.images.reading import ImageError, difference_hash, read_bytes
+from gtahead.images.alike import twins
 from gtahead.origins import RENDERED
+
+Twins = Sequence[tuple[str, str]]
+"""Pairs of frame ids whose images are the same or look alike."""
 
 STANDPOINT_M = 1.0
 """Cameras that stood at most so far apart, in each axis, count as one."""
 
 COLUMNS = (
     *("frame_id", "frame", "num_heads", "width", "height", "weather", "hour", "location"),
-    *("file", "source_file", "sha256", "camera_x_m", "camera_y_m", "camera_z_m"),
+    *("file", "source_file", "sha256", "difference_hash"),
+    *("camera_x_m", "camera_y_m", "camera_z_m"),
 )
 """Of the table of frames, what splits and statistics need."""
 
@@ -47,6 +47,7 @@ class SequenceFrames:
         counts: (F,) heads that count.
         sizes: how many frames of which size.
         sha256: (F,) of the images, None where there is none.
+        hashes: (F,) their difference hashes, None where there is none.
         image_files: (F,) relative to the dataset, None where there is none.
         source_files: (F,) what the images were made from.
     """
@@ -60,6 +61,7 @@ class SequenceFrames:
     location: str | None
     standpoints: frozenset[tuple[float, float, float]]
     sha256: list[str | None]
+    hashes: list[str | None]
     image_files: list[str | None]
     source_files: list[str | None]
 
@@ -77,6 +79,7 @@ class SequenceFrames:
             location=rows["location"][0],
             standpoints=frozenset(position for position in positions if None not in position),
             sha256=list(rows["sha256"]),
+            hashes=list(rows["difference_hash"]),
             image_files=list(rows["file"]),
             source_files=list(rows["source_file"]),
         )
@@ -85,11 +88,6 @@ class SequenceFrames:
     def files(self) -> int:
         """How many images the dataset holds."""
         return sum(file is not None for file in self.image_files)
-
-    @property
-    def prefixes(self) -> npt.NDArray[np.uint64]:
-        """The first 64 bits of each image's sha256, each once."""
-        return np.unique(np.array([int(one[:16], 16) for one in self.sha256 if one], np.uint64))
 
 
 @dataclass(frozen=True)
@@ -101,18 +99,21 @@ class Splits:
         how: given, designed, or file.
         unit: what was put into splits as a whole: sequence or image.
         balance: how even designed splits are; None for others.
+        compared: by what images were compared: `look`, `bytes`, or `nothing` where there are none.
     """
 
     of: Mapping[str, Sequence[str]]
     how: str
     unit: str
     balance: Balance | None = None
+    compared: str = "nothing"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the splits as the manifest holds them."""
         return {
             "how": self.how,
             "unit": self.unit,
+            "compared": self.compared,
             "balance": None if self.balance is None else self.balance.as_dict(),
             "sequences": {
                 split: [name for name in sorted(self.of) if split in self.of[name]]
@@ -122,7 +123,6 @@ class Splits:
 
 
 def split_frames(
-    target: Path,
     sequences: Sequence[SequenceFrames],
     records: Mapping[str, SequenceRecord],
     options: SplitOptions,
@@ -133,7 +133,6 @@ def split_frames(
     """Put every frame into a split.
 
     Args:
-        target: the dataset's folder, with its images.
         sequences: all that are kept.
         records: theirs, with the splits that are given.
         options: how.
@@ -144,45 +143,84 @@ def split_frames(
         InputError: a file of splits that can't be read, or leaves out a frame.
         UsageError: splits should all be given, and aren't.
     """
-    shared = _shared_images(sequences, findings)
-    items = [
-        SplitItem(
-            sequence.name,
-            int(sequence.counts.sum()),
-            len(sequence.counts),
-            frozenset({*_place_keys(sequence), *shared.get(sequence.name, ())}),
-            _traits(sequence),
-        )
-        for sequence in sequences
-    ]
+    alike = _twins(sequences, findings)
+    splits = _splits(sequences, records, options, alike, findings, video=video)
+    splits = replace(splits, compared=_compared(sequences))
+    _note_twins(sequences, splits, alike, findings)
+    if splits.unit == "image":
+        _note_divided(sequences, records, splits, findings, video=video)
+    return splits
+
+
+def _splits(
+    sequences: Sequence[SequenceFrames],
+    records: Mapping[str, SequenceRecord],
+    options: SplitOptions,
+    alike: Twins,
+    findings: Findings,
+    *,
+    video: bool,
+) -> Splits:
+    """Decide between given splits, named ones, and designed ones by sequence or image."""
+    items = _as_items(sequences, alike)
     groups = groups_of(items)
     unit = options.by or _usual_unit(sequences, records, groups, video=video)
     if options.names:
-        return Splits(_as_named(options, sequences), "file", unit)
-    given = {one.name: split for one in sequences if (split := records[one.name].split) is not None}
-    known = {f: given[one.name] for one in sequences if one.name in given for f in one.frame_ids}
-    if options.by != "sequence" and any(records[one.name].splits for one in sequences):
-        unit = "image"
-        for one in sequences:
-            known |= records[one.name].splits
-    if options.shares is not None or options.how == "designed":
-        given, known = {}, {}
-    frames = {f: one.name for one in sequences for f in one.frame_ids}
+        named = _as_named(options, sequences)
+        return Splits(named, "file", _unit_of(named, unit, options.by, options.file))
+    known = {} if options.is_design else _given(sequences, records)
+    frames = {frame_id for one in sequences for frame_id in one.frame_ids}
     if options.how == "given" and len(known) < len(frames):
-        lacking = next(name for name in frames if name not in known)
+        lacking = min(frames - known.keys())
         raise UsageError(
             "--split given: the data don't say the split of every frame",
             value=lacking,
             remedy="leave --split out: gtahead then designs those that aren't given",
         )
+    of = {one.name: [known.get(frame_id) for frame_id in one.frame_ids] for one in sequences}
+    whole = {name: splits[0] for name, splits in of.items() if len(set(splits)) == 1}
+    given = {name: split for name, split in whole.items() if split is not None}
+    if known:
+        unit = _unit_of(of, unit, options.by, None)
     if len(given) == len(sequences):
-        _note_leaks(items, groups, given, findings)
+        _note_leaks(items, given, findings)
     if len(known) == len(frames):
-        of = {one.name: [known[frame_id] for frame_id in one.frame_ids] for one in sequences}
-        return Splits(of, "given", unit)
+        return Splits({n: [s for s in mine if s] for n, mine in of.items()}, "given", unit)
     if unit == "image":
-        return _by_image(target, sequences, known, options.shares, findings)
+        return _by_image(sequences, known, alike, options.shares, findings)
     return _by_sequence(sequences, items, groups, given, options.shares, findings)
+
+
+def _given(
+    sequences: Sequence[SequenceFrames], records: Mapping[str, SequenceRecord]
+) -> dict[str, str]:
+    """Return the splits that the data bring, by frame id: of whole sequences, or of images."""
+    known: dict[str, str] = {}
+    for one in sequences:
+        record = records[one.name]
+        if record.split is not None:
+            known |= dict.fromkeys(one.frame_ids, record.split)
+        known |= record.splits
+    return known
+
+
+def _unit_of(
+    of: Mapping[str, Sequence[str | None]], usual: str, wanted: str | None, file: str | None
+) -> str:
+    """Return the unit of splits that are given: images, where they divide a sequence.
+
+    Raises:
+        UsageError: they do, though they should be by sequence.
+    """
+    divided = [name for name, splits in of.items() if len(set(splits)) > 1]
+    if divided and wanted == "sequence":
+        raise UsageError(
+            "--split-by sequence: the splits that are given divide a sequence",
+            where=Where(file) if file else None,
+            value=divided[0],
+            remedy="leave --split-by out, or discard them: --split designed",
+        )
+    return "image" if divided else usual
 
 
 def split_rows(sequences: Sequence[SequenceFrames], splits: Splits) -> dict[str, dict[str, int]]:
@@ -241,9 +279,9 @@ def _by_sequence(
 
 
 def _by_image(
-    target: Path,
     sequences: Sequence[SequenceFrames],
     known: Mapping[str, str],
+    alike: Twins,
     shares: Mapping[str, float] | None,
     findings: Findings,
 ) -> Splits:
@@ -251,7 +289,7 @@ def _by_image(
     for one in sequences if known else ():
         if not all(frame_id in known for frame_id in one.frame_ids):
             findings.add("split-missing", Where(sequence=one.name))
-    keys = _keys_of_images(target, sequences)
+    keys = _keys_of(alike)
     items = [
         SplitItem(frame_id, int(count), 1, frozenset(keys.get(frame_id, ())))
         for one in sequences
@@ -267,6 +305,10 @@ def _by_image(
         else:
             chosen = {item.name: split for item in mine} | chosen
     chosen |= deal_images(free, shares or SHARES)
+    wanted = [name for name in SPLITS if (shares or SHARES)[name] > 0]
+    if shares is not None and not known and len(groups_of(items)) < len(wanted):
+        count = len(groups_of(items))
+        findings.add("few-images", Where(), detail=f"{count} that differ, {len(wanted)} splits")
     frames = {one.name: [chosen[frame_id] for frame_id in one.frame_ids] for one in sequences}
     if known:
         return Splits(frames, "given", "image")
@@ -275,30 +317,32 @@ def _by_image(
     return Splits(frames, "designed", "image", replace(balance, shares=measures))
 
 
-def _keys_of_images(target: Path, sequences: Sequence[SequenceFrames]) -> dict[str, set[Hashable]]:
+def _keys_of(alike: Twins) -> dict[str, set[Hashable]]:
     """Return by frame id keys that images share which are the same or look alike."""
     keys: dict[str, set[Hashable]] = {}
-    files: dict[str, Path] = {}
-    for one in sequences:
-        for frame_id, sha256, file in zip(one.frame_ids, one.sha256, one.image_files, strict=True):
-            if sha256 is not None:
-                keys.setdefault(frame_id, set()).add(("image", sha256))
-            if file is not None:
-                files[frame_id] = target / file
-    with ThreadPoolExecutor() as threads:
-        found = dict(zip(files, threads.map(_hash_of, files.values()), strict=True))
-    hashes = {frame_id: code for frame_id, code in found.items() if code is not None}
-    for number, pair in enumerate(pairs_alike(hashes)):
+    for pair in alike:
         for frame_id in pair:
-            keys.setdefault(frame_id, set()).add(("alike", number))
+            keys.setdefault(frame_id, set()).add(("alike", *pair))
     return keys
 
 
-def _hash_of(path: Path) -> int | None:
-    try:
-        return difference_hash(read_bytes(path))
-    except ImageError:
-        return None
+def _as_items(sequences: Sequence[SequenceFrames], alike: Twins) -> list[SplitItem]:
+    """Return the sequences as the search for splits sees them."""
+    shared: dict[str, set[Hashable]] = {}
+    for one, other in alike:
+        names = one.rpartition("/")[0], other.rpartition("/")[0]
+        for name in names if names[0] != names[1] else ():
+            shared.setdefault(name, set()).add(("alike", one, other))
+    return [
+        SplitItem(
+            one.name,
+            int(one.counts.sum()),
+            len(one.counts),
+            frozenset({*_place_keys(one), *shared.get(one.name, ())}),
+            _traits(one),
+        )
+        for one in sequences
+    ]
 
 
 def _as_named(options: SplitOptions, sequences: Sequence[SequenceFrames]) -> dict[str, list[str]]:
@@ -332,20 +376,57 @@ def _as_named(options: SplitOptions, sequences: Sequence[SequenceFrames]) -> dic
     return frames
 
 
-def _note_leaks(
-    items: Sequence[SplitItem],
-    groups: Sequence[Sequence[int]],
-    given: Mapping[str, str],
-    findings: Findings,
-) -> None:
-    """Note given splits that put one location, or one image, on two sides."""
-    for group in groups:
+def _alike_keys(keys: Iterable[Hashable]) -> set[Hashable]:
+    return {key for key in keys if isinstance(key, tuple) and key[0] == "alike"}
+
+
+def _note_leaks(items: Sequence[SplitItem], given: Mapping[str, str], findings: Findings) -> None:
+    """Note given splits that put one location or standpoint on two sides; images have their own."""
+    places = [replace(one, keys=one.keys - _alike_keys(one.keys)) for one in items]
+    for group in groups_of(places):
         first = items[group[0]].name
         for index in group[1:]:
             other = items[index].name
             if given[other] != given[first]:
                 detail = f"{first} is for {given[first]}, {other} for {given[other]}"
                 findings.add("given-splits-leak", Where(sequence=other), detail=detail)
+
+
+def _note_twins(
+    sequences: Sequence[SequenceFrames], splits: Splits, alike: Twins, findings: Findings
+) -> None:
+    """Note images of one split that are the same as, or look like, those of another."""
+    split_of = {
+        frame_id: split
+        for one in sequences
+        for frame_id, split in zip(one.frame_ids, splits.of[one.name], strict=True)
+    }
+    noted: set[str] = set()
+    for one, other in alike:
+        if split_of[one] != split_of[other] and other not in noted:
+            noted.add(other)
+            sequence, _, frame = other.rpartition("/")
+            detail = f"in {split_of[one]}; this is for {split_of[other]}"
+            findings.add("near-duplicate", Where(None, sequence, frame), one, detail)
+
+
+def _note_divided(
+    sequences: Sequence[SequenceFrames],
+    records: Mapping[str, SequenceRecord],
+    splits: Splits,
+    findings: Findings,
+    *,
+    video: bool,
+) -> None:
+    """Note what splits by image can't vouch for: videos, and images that weren't compared."""
+    for one in sequences:
+        moving = video or records[one.name].origin in RENDERED
+        if moving and len(set(splits.of[one.name])) > 1:
+            findings.add("video-divided", Where(sequence=one.name))
+    photographs = not video and any(records[s.name].origin not in RENDERED for s in sequences)
+    if photographs and splits.how == "designed" and splits.compared != "look":
+        detail = "only their bytes were" if splits.compared == "bytes" else "there are none"
+        findings.add("images-not-compared", Where(), detail=detail)
 
 
 def _completed(
@@ -394,27 +475,24 @@ def _traits(sequence: SequenceFrames) -> tuple[str, ...]:
     return tuple(traits)
 
 
-def _shared_images(
-    sequences: Sequence[SequenceFrames], findings: Findings
-) -> dict[str, set[tuple[object, ...]]]:
-    """Find images that are in two sequences, and return keys for them by sequence."""
-    if not sequences:
-        return {}
-    images = np.concatenate([sequence.prefixes for sequence in sequences])
-    owners = np.repeat(np.arange(len(sequences)), [len(one.prefixes) for one in sequences])
-    order = np.argsort(images, kind="stable")
-    shared: dict[str, set[tuple[object, ...]]] = {}
-    for position in np.flatnonzero(images[order][1:] == images[order][:-1]):
-        first, second = (sequences[owners[order[position + step]]] for step in (0, 1))
-        prefix = f"{int(images[order[position]]):016x}"
-        other = _place_of(first, prefix).file
-        findings.add("same-image-twice", _place_of(second, prefix), detail=f"as {other}")
-        for one in (first, second):
-            shared.setdefault(one.name, set()).add(("image", prefix))
-    return shared
+def _compared(sequences: Sequence[SequenceFrames]) -> str:
+    """Return by what all images were compared with one another."""
+    if all(None not in one.hashes for one in sequences):
+        return "look"
+    return "bytes" if all(None not in one.sha256 for one in sequences) else "nothing"
 
 
-def _place_of(sequence: SequenceFrames, prefix: str) -> Where:
-    index = next(i for i, one in enumerate(sequence.sha256) if (one or "").startswith(prefix))
-    _, _, frame = sequence.frame_ids[index].rpartition("/")
-    return Where(sequence.source_files[index], sequence.name, frame)
+def _twins(sequences: Sequence[SequenceFrames], findings: Findings) -> Twins:
+    """Return pairs of frame ids whose images are the same or look alike; note the former."""
+    names = [frame_id for one in sequences for frame_id in one.frame_ids]
+    digests = [sha256 for one in sequences for sha256 in one.sha256]
+    hashes = [code for one in sequences for code in one.hashes]
+    files = dict(zip(names, (file for one in sequences for file in one.source_files), strict=True))
+    digest_of = dict(zip(names, digests, strict=True))
+    pairs = twins(names, digests, hashes)
+    for first, second in pairs:
+        if digest_of[first] is not None and digest_of[first] == digest_of[second]:
+            sequence, _, frame = second.rpartition("/")
+            where = Where(files[second], sequence, frame)
+            findings.add("same-image-twice", where, detail=f"as {files[first]}")
+    return pairs

@@ -107,7 +107,10 @@ def _print(report: ExportReport) -> None:
         lost = ", ".join(f"{LOSSES[name]} {count:,}" for name, count in report.lost.items())
         echo(f"  not in this format: {lost}")
     if report.left:
-        left = ", ".join(
-            f"{name.replace('made_', 'made ')} {count:,}" for name, count in report.left.items()
-        )
-        echo(f"  only in the dataset: {left}")
+        left = dict(report.left)
+        moved = left.pop("moved_points", 0)
+        if left:
+            words = (f"{name.replace('made_', 'made ')} {left[name]:,}" for name in left)
+            echo(f"  only in the dataset: {', '.join(words)}")
+        if moved:
+            echo(f"  moved: {moved:,} points, to the middle of their box where the image cuts it")

@@ -55,6 +55,7 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
             f"tables of {as_size(details['table_bytes'])}",
         ],
         ["splits", _splits_line(details["splits"])],
+        *([["regions", _regions_line(details)]] if details["options"].get("roi") else []),
         ["fingerprint", details["fingerprint"]],
     ]
     width = max(len(name) for name, _ in facts)
@@ -78,6 +79,12 @@ def _splits_line(splits: Mapping[str, Any]) -> str:
         if name in balance["off"]
     )
     return f"{line}; largest deviation from the target shares: {off}"
+
+
+def _regions_line(details: Mapping[str, Any]) -> str:
+    named = details["options"]["roi"]
+    of_all = ", one of them of all images" if "*" in named else ""
+    return f"of interest, by {len(named)} names{of_all}: heads outside are ignored"
 
 
 def _print_capture(path: str, details: Mapping[str, Any]) -> None:

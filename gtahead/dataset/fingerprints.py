@@ -22,7 +22,7 @@ KINDS = ("points", "labels", "images")
 
 _POINT_FRAMES = ("frame_id", "width", "height", "num_heads", "num_ignored", "num_absent")
 _POINT_HEADS = ("head_id", "x", "y", "status")
-_NOT_LABELS = {"file", "source_file", "sha256", "split", "sequence", "frame"}
+_NOT_LABELS = {"file", "source_file", "sha256", "difference_hash", "split", "sequence", "frame"}
 _LABEL_FRAMES = tuple(
     name for name in FRAMES_V1.names if name not in _NOT_LABELS and name not in _POINT_FRAMES
 )

@@ -106,19 +106,29 @@ def survey_losses(
     known: Counter[str] = Counter()
     ignored = aside = cut = boxless = ids = boxes = 0
     sources = {row["sequence"]: row for row in opened.manifest.document["sources"]}
-    for sequence in sorted({s for names in sequences_of(opened, splits).values() for s in names}):
+    columns = opened.frames(["frame_id", "sequence", "split", "num_ignored"])
+    chosen: dict[str, list[str]] = {}
+    frames = Counter(columns["sequence"])
+    for frame_id, sequence, split, count in zip(*columns.values(), strict=True):
+        if split in splits:
+            chosen.setdefault(sequence, []).append(frame_id)
+            ignored += count
+    for sequence, mine_only in sorted(chosen.items()):
         path = opened.folder / heads_file(sequence)
-        mine = canonical.known_values(path, str(path))
-        known.update(mine)
         source = sources.get(sequence, {})
-        ignored += source.get("counts", {}).get("ignored", 0)
+        if len(mine_only) == frames[sequence]:
+            mine = canonical.known_values(path, str(path))
+            boxes += source.get("box_sources", {}).get("captured", 0)
+        else:  # the sequence is divided between splits
+            mine = canonical.known_values_in(path, str(path), mine_only)
+            boxes += mine["captured"]
+        known.update(mine)
         made_up = source.get("made", ())
         ids += 0 if "ids" in made_up else mine["head_id"]
-        boxes += source.get("box_sources", {}).get("captured", 0)
         if kind.boxed and (
             kind.clips or "points" not in kind.supports or known["box_x0"] < known["x"]
         ):
-            off, off_made, none = _beside_boxes(opened, sequence, clips=kind.clips)
+            off, off_made, none = _beside_boxes(opened, sequence, mine_only, clips=kind.clips)
             if "points" in made_up:
                 off, off_made = 0, off + off_made
             aside, cut, boxless = aside + off, cut + off_made, boxless + none
@@ -135,14 +145,16 @@ def survey_losses(
         lost["boxless"] = boxless
     left = {name: known[name] for name in BY_PRODUCTS if known[name]}
     made = {"boxes": known["box_x0"] - boxes, "ids": known["head_id"] - ids}
-    made["points"] = cut
+    left |= {"moved_points": cut} if cut and "points" in kind.drops else {}
     regions = opened.manifest.document["options"].get("roi", {})
     left |= {"regions of interest": len(regions)} if regions else {}
     left |= {f"made_{name}": made[name] for name in kind.drops if made.get(name)}
     return lost, left
 
 
-def _beside_boxes(opened: Dataset, sequence: str, *, clips: bool) -> tuple[int, int, int]:
+def _beside_boxes(
+    opened: Dataset, sequence: str, frame_ids: Collection[str], *, clips: bool
+) -> tuple[int, int, int]:
     """Count heads whose point isn't the middle of their exported box, and those without a box.
 
     Of the first come those whose box the source had, then those whose box gtahead made.
@@ -162,7 +174,9 @@ def _beside_boxes(opened: Dataset, sequence: str, *, clips: bool) -> tuple[int, 
         boxes = clipped(boxes, limits[heads["frame_id"]])
     off = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - np.stack([heads["x"], heads["y"]], axis=1))
     absent = [i for i, name in enumerate(heads["status_names"]) if name == "absent"]
-    there = ~np.isin(heads["status"], absent)
+    chosen = set(frame_ids)
+    wanted = [i for i, name in enumerate(heads["frame_id_names"]) if name in chosen]
+    there = np.isin(heads["frame_id"], wanted) & ~np.isin(heads["status"], absent)
     boxed = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     words = np.append(heads["box_source_names"], "")
     own = words[heads["box_source"]] == "captured"

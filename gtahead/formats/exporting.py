@@ -45,7 +45,7 @@ from gtahead.formats.export_checks import (
 from gtahead.ingest.exports import INDEX, MARKER
 from gtahead.origins import origins_in
 from gtahead.parallel.pool import run_all
-from gtahead.storage import crash_point
+from gtahead.storage import crash_point, targets
 from gtahead.urls import resolve_urls
 
 INDEX_COLUMNS = (
@@ -159,16 +159,13 @@ def export(
         raise lossy(kind, report.lost)
     job = _Job(opened, kind, options, splits, plan_batches(opened, kind, splits, options))
     _refuse_collisions(job)
-    with storage.naming_os_errors(target):
+    with storage.naming_os_errors(target), targets.locked(target):
         refuse_target(target, overwrite=overwrite)
         _refuse_too_large(job, target)
-        part = storage.working_folder(target)
-        storage.make_folder(part)
-        with storage.locked(part), storage.gone_on_error(part):
-            storage.empty_folder(part)
+        with targets.working_folder(target) as part:
             _write(job, part, report, workers, scheduler, on_progress)
             crash_point("exported")
-        _put_in_place(part, target)
+            targets.replace(part, target)
     return report
 
 
@@ -378,7 +375,7 @@ def _write_index(job: _Job, part: Path) -> None:
 
 def _mark(job: _Job, report: ExportReport, part: Path) -> None:
     """Write what this export is, and which files are its own; sum up their bytes."""
-    files = sorted(path for path in part.rglob("*") if path.is_file() and path.name != ".lock")
+    files = sorted(path for path in part.rglob("*") if path.is_file())
     names = [path.relative_to(part).as_posix() for path in files]
     report.files, report.bytes = len(files) + 1, sum(path.stat().st_size for path in files)
     kind, options, document = job.kind, job.options, job.opened.manifest.document
@@ -407,10 +404,3 @@ def _mark(job: _Job, report: ExportReport, part: Path) -> None:
             "files": names,
         },
     )
-
-
-def _put_in_place(part: Path, target: Path) -> None:
-    """Move the finished export to its target; an older export there is removed."""
-    (part / ".lock").unlink(missing_ok=True)
-    storage.make_folder(target.absolute().parent)
-    storage.replace_folder(part, target.absolute())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,26 @@ def telling(hashes: Mapping[str, int]) -> tuple[list[str], Hashes]:
 def alike(code: np.uint64, codes: Hashes) -> npt.NDArray[np.intp]:
     """Return which hashes are of images that look like one."""
     return np.flatnonzero(np.bitwise_count(codes ^ code) <= NEAR_BITS)
+
+
+def twins(
+    names: Sequence[str], digests: Sequence[str | None], hashes: Sequence[str | None]
+) -> list[tuple[str, str]]:
+    """Return pairs of images that are the same or look alike, each once, the same ones first.
+
+    Args:
+        names: of N images.
+        digests: N, of their bytes; None where unknown.
+        hashes: N difference hashes in hex; None where unknown.
+    """
+    first: dict[str, str] = {}
+    same = [
+        (other, name)
+        for name, digest in zip(names, digests, strict=True)
+        if digest is not None and (other := first.setdefault(digest, name)) != name
+    ]
+    known = {n: int(code, 16) for n, code in zip(names, hashes, strict=True) if code is not None}
+    return list(dict.fromkeys([*same, *pairs_alike(known)]))
 
 
 def pairs_alike(hashes: Mapping[str, int]) -> Iterator[tuple[str, str]]:

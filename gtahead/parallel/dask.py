@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from gtahead._version import __version__
 from gtahead.compiling import single_threaded
 from gtahead.errors import ResourceError, Where
+from gtahead.storage import targets
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -33,7 +33,7 @@ class Crashed:
 class _Folder:
     """A folder that worker and caller must share.
 
-    `.lock` tells whether it is the same one: each run that writes leaves its own words there.
+    The lock's words tell whether it is the same one: each run that writes leaves its own.
     """
 
     path: Path
@@ -42,12 +42,12 @@ class _Folder:
     @classmethod
     def seen_here(cls, path: Path) -> _Folder:
         path = path.absolute()
-        return cls(path, _lock_of(path))
+        return cls(path, targets.lock_words(path))
 
     def require_here(self) -> None:
         if not self.path.exists():
             problem = "a Dask worker doesn't see this folder"
-        elif self.lock is not None and _lock_of(self.path) != self.lock:
+        elif self.lock is not None and targets.lock_words(self.path) != self.lock:
             problem = "a Dask worker sees another folder under this path"
         else:
             return
@@ -57,12 +57,6 @@ class _Folder:
             value=f"worker on {platform.node()}",
             remedy="mount one shared folder at the same path on every machine",
         )
-
-
-def _lock_of(path: Path) -> bytes | None:
-    with suppress(OSError):
-        return (path / ".lock").read_bytes()
-    return None
 
 
 @dataclass(frozen=True)

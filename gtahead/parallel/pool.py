@@ -25,6 +25,7 @@ from typing import Generic, TypeVar
 from gtahead.compiling import THREAD_VARIABLES, single_threaded
 from gtahead.errors import ResourceError, Where
 from gtahead.parallel.dask import Crashed, run_on_cluster
+from gtahead.storage import system
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -42,9 +43,7 @@ class _Pending(Generic[Task]):
 
 def default_workers() -> int:
     """Return the default number of workers: one per core that we may use, up to 4."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(cores, 4)
+    return min(system.cores(), 4)
 
 
 def run_units(
@@ -176,11 +175,10 @@ def _as_workers_begin() -> Iterator[None]:
     """
     unset = [name for name in THREAD_VARIABLES if name not in os.environ]
     os.environ.update(dict.fromkeys(unset, "1"))
-    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        with system.interrupts_blocked():
+            yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
         for name in unset:
             del os.environ[name]
 
@@ -190,8 +188,8 @@ class _Pool:
 
     def __init__(self, workers: int, module: str) -> None:
         """Make a pool for units whose function is defined in `module`."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([module])
+        context = multiprocessing.get_context(system.start_method())
+        context.set_forkserver_preload([module])  # without a fork server, of no effect
         lifeline, self._held = context.Pipe(duplex=False)
         self.executor = ProcessPoolExecutor(
             workers, mp_context=context, initializer=_prepare_worker, initargs=(lifeline,)

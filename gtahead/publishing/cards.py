@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from gtahead import storage
-from gtahead.annotation.boxes import rule_errors
+from gtahead.annotation.boxes import BOX_RULES, BoxRule, error_range
 from gtahead.dataset import DENSITY_LEVELS, SPLITS
 from gtahead.errors import InputError, Where
 from gtahead.formats.huggingface import configurations, size_category, yaml_text
-from gtahead.inspection import sizes_in_words
+from gtahead.inspection import region_sentences, sizes_in_words, splits_in_words
 from gtahead.origins import RENDERED, in_words, origins_of, sentences
 from gtahead.publishing.facts import LICENCES, OTHER, PLACEHOLDERS, Facts
 from gtahead.publishing.releases import CARD, HASHES, Release
@@ -276,42 +276,15 @@ def _yaml(release: Release) -> str:
     return yaml_text(document | configurations(splits, images=facts.images == "original"))
 
 
-def splits_in_words(splits: Mapping[str, Any]) -> str:
-    """Return how a manifest's splits were made."""
-    by_image = splits["unit"] == "image"
-    if splits["how"] == "file":
-        return "Splits are as the publisher chose them."
-    if splits["how"] == "given":
-        alike = "" if by_image else ", which keep sequences whole"
-        return f"Splits are the source's own{alike}."
-    certified = "`manifest.json` certifies how evenly, under `splits`."
-    if by_image:
-        return (
-            "Splits are made by image: equal and nearly equal images are in one split, and each "
-            f"split has small and large crowds alike; {certified}"
-        )
-    return (
-        "Splits are made by sequence, never by frame; sequences of one location or one camera stay "
-        f"together. A search spread heads, frames, weather, day and night over them; {certified}"
-    )
-
-
-def region_sentences(document: Mapping[str, Any]) -> list[str]:
-    """Return what has to be said of a dataset's regions of interest."""
-    if not document["options"].get("roi"):
-        return []
-    return [
-        "Only heads inside regions of interest count; those outside are ignored. The polygons are "
-        "in `manifest.json`, under `options`, `roi`."
-    ]
-
-
-def _errors_in_words(origins: Iterable[str]) -> dict[str, str]:
+def _errors_in_words(rule: BoxRule, origins: Iterable[str]) -> dict[str, str]:
     """Return each box rule's error, where it depends on the origin for each of them."""
     found: dict[str, list[str]] = {}
     for origin in origins:
-        for name, row in rule_errors(origin).items():
-            words = f"{row['p10']:+.0%} to {row['p90']:+.0%}"
+        for name in BOX_RULES:
+            errors = error_range(name, rule, origin)
+            if errors is None:
+                continue
+            words = f"{errors[0]:+.0%} to {errors[1]:+.0%}"
             if words not in found.setdefault(name, []):
                 found[name].append(words)
     return {name: " or ".join(words) for name, words in found.items()}
@@ -356,7 +329,7 @@ def _values(release: Release, changelog: str) -> dict[str, Any]:
         },
         "tools": sorted(Counter(map(_tool, kept)).items()),
         "readers": sorted({source["reader"] for source in kept}),
-        "rule_errors": _errors_in_words(origins),
+        "rule_errors": _errors_in_words(BoxRule.parse(document["options"]["boxes"]), origins),
         "licence": LICENCES.get(facts.licence, "the terms in LICENSE"),
         "hashes": HASHES,
         "key": _slug(facts.repo).replace("-", ""),

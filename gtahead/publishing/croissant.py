@@ -14,6 +14,7 @@ from typing import Any
 
 from gtahead import schemas, storage
 from gtahead.errors import InputError
+from gtahead.inspection import region_sentences
 from gtahead.origins import RENDERED, in_words, origins_of, sentences
 from gtahead.publishing import cards
 from gtahead.publishing.facts import PLACEHOLDERS
@@ -87,7 +88,7 @@ def document(release: Release) -> dict[str, Any]:
         "rai:dataBiases": sentences(origins, "biases"),
         "rai:dataLimitations": [
             *sentences(origins, "limits"),
-            *cards.region_sentences(manifest),
+            *region_sentences(manifest),
             "Boxes by a rule have the errors that the card gives.",
         ],
         "rai:personalSensitiveInformation": sentences(origins, "people"),

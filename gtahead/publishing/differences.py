@@ -24,8 +24,8 @@ _NOT_HEADS = ("frame_id", "head_id", *_POINTS)
 _FRAME_FACTS = tuple(
     name
     for name in canonical.FRAMES_V1.names
-    if name not in ("file", "source_file", "sha256", "split", "num_heads", "num_ignored")
-    and name != "num_absent"
+    if name not in ("file", "source_file", "sha256", "difference_hash", "split")
+    and name not in ("num_heads", "num_ignored", "num_absent")
 )
 
 

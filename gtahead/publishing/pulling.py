@@ -15,8 +15,9 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Finding, Findings, Severity
 from gtahead.publishing.facts import check_repo
 from gtahead.publishing.hub import download
+from gtahead.publishing.new_dataset import MADE_OF, new_dataset, write_target
 from gtahead.publishing.releases import SHARDS, Release, check_files, file_of_frame, with_images
-from gtahead.publishing.targets import MADE_OF, new_dataset, write_target
+from gtahead.storage import system
 from gtahead.tables import canonical
 from gtahead.tables.hub import each_image
 from gtahead.validation.dataset import check_dataset
@@ -248,6 +249,6 @@ def _extract(release: Release, dataset: Dataset, target: Path) -> dict[str, str]
             path = target / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-            storage.sync_file(path)
+            system.sync_file(path)
             placed[frame_id] = file
     return placed

@@ -29,8 +29,9 @@ from gtahead.images.reading import (
     read_bytes,
     read_header,
 )
+from gtahead.publishing.new_dataset import MADE_OF, new_dataset, write_target
 from gtahead.publishing.releases import HASH_CELLS, HASHES, file_of_frame, with_images
-from gtahead.publishing.targets import MADE_OF, new_dataset, write_target
+from gtahead.storage import system
 from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
 
@@ -453,7 +454,7 @@ def _place(
         storage.link_or_copy(source, target / file, link=link)
         return file, hashlib.sha256(data).hexdigest()
     (target / file).write_bytes(prepared.new_bytes)
-    storage.sync_file(target / file)
+    system.sync_file(target / file)
     return file, hashlib.sha256(prepared.new_bytes).hexdigest()
 
 

@@ -18,6 +18,7 @@ from gtahead.dataset import FRAMES, MANIFEST, Dataset, Manifest, read_manifest
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.publishing.facts import Facts
+from gtahead.storage import targets
 
 CARD = "README.md"
 CROISSANT = "croissant.json"
@@ -132,7 +133,7 @@ def files_below(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         first = name.partition("/")[0]
-        if first in (".cache", ".git", ".gitattributes", ".lock"):
+        if first in (".cache", ".git", ".gitattributes", targets.LOCK):
             continue
         if first.startswith(storage.ASIDE) or not (path.is_file() or path.is_symlink()):
             continue

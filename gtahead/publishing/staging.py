@@ -8,7 +8,7 @@ import io
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from gtahead.parallel.pool import run_all
 from gtahead.publishing import cards, croissant
 from gtahead.publishing.differences import diff
 from gtahead.publishing.facts import ANNOTATORS, LICENCES, OTHER, Facts
+from gtahead.publishing.new_dataset import MADE_OF, write_target
 from gtahead.publishing.releases import (
     EDITABLE,
     HASH_CELLS,
@@ -37,8 +38,7 @@ from gtahead.publishing.releases import (
     listed,
     with_images,
 )
-from gtahead.publishing.targets import MADE_OF, write_target
-from gtahead.storage import crash_point
+from gtahead.storage import crash_point, targets
 from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
 
@@ -123,25 +123,23 @@ def stage(
         contact=contact,
         rights=rights,
         annotators=annotators or _annotators_of(opened),
-        changes=changes or _changes(opened, Path(out)),
+        changes=changes or Facts.changes,
     )
-    terms = _terms(facts, licence_file, Path(out))
     target = write_target(out)
     storage.refuse_overlap(target, opened.folder, MADE_OF)
-    with storage.naming_os_errors(target):
+    with storage.naming_os_errors(target), targets.locked(target):
         _refuse_target(target, overwrite=overwrite)
+        if changes is None and target.is_dir() and is_release(target):
+            facts = replace(facts, changes=diff(target, opened.folder).changes)
+        terms = _terms(facts, licence_file, target)
         old_card = cards.read(target) if target.is_dir() else None
-        part = storage.working_folder(target)
-        storage.make_folder(part)
-        with storage.locked(part), storage.gone_on_error(part):
-            storage.empty_folder(part)
+        with targets.working_folder(target) as part:
             _write(opened, facts, terms, part, workers, scheduler, on_progress)
             release = Release.open(part)
             croissant.write(release)
             cards.write(release, old_card)
             crash_point("release-written")
-            (part / ".lock").unlink(missing_ok=True)
-            storage.replace_folder(part, target)
+            targets.replace(part, target)
     return Release.open(out)
 
 
@@ -162,13 +160,6 @@ def _write(
     _write_texts(part, terms)
     crash_point("staged")
     _write_manifest(opened, facts, part)
-
-
-def _changes(opened: Dataset, target: Path) -> str:
-    """Describe what is new compared with the release at the target, if there is one."""
-    if not (target.is_dir() and is_release(target)):
-        return "First release."
-    return diff(target, opened.folder).changes
 
 
 def _refuse_unanswered(*questions: Callable[[], object]) -> None:

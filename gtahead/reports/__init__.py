@@ -11,6 +11,7 @@ from gtahead.arrays import Progress
 from gtahead.dataset import SPLITS, Dataset
 from gtahead.errors import UsageError
 from gtahead.findings import CODES
+from gtahead.inspection import region_sentences, splits_in_words
 from gtahead.origins import in_words, origins_of
 from gtahead.reports.collecting import collect
 from gtahead.reports.gallery import FRAMES, figures
@@ -92,6 +93,8 @@ def report(
         figures=shown,
         most=max((int(row.counts.max()) for row in found.sequences if len(row.counts)), default=0),
         splits=SPLITS,
+        splits_in_words=splits_in_words(document["splits"]),
+        region_sentences=region_sentences(document),
         balance=balance,
         findings=_findings(document["findings"]),
         measures=_measures(balance),

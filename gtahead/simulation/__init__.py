@@ -34,6 +34,7 @@ from gtahead.simulation.presets import (
     folder_name,
     plan,
 )
+from gtahead.storage import system, targets
 from gtahead.tables.canonical import COUNTED
 from gtahead.urls import resolve_urls
 
@@ -120,33 +121,31 @@ def simulate(
     report = SimulationReport(target, name, seed, images, layout)
     kind = "with images" if images else "labels alone"
     tool = f"gtahead {__version__} simulate, preset {name}{wishes}, {kind}, layout {layout}"
-    with storage.naming_os_errors(target):
+    with storage.naming_os_errors(target), targets.locked(target):
         storage.make_folder(target)
-        with storage.locked(target):
-            storage.remove_leftovers(target)
-            _clear_others(target, {folder_name(layout, one) for one in plans}, overwrite=overwrite)
-            tasks = []
-            for one in plans:
-                sequence = folder_name(layout, one)
-                if _stands(target / sequence, tool, seed, overwrite=overwrite):
-                    report.reused += 1
-                    report.sequences[sequence] = _counts(target / sequence)
-                else:
-                    tasks.append(
-                        (sequence, _DrawTask(one, target.absolute(), tool, images, layout))
-                    )
-            tasks.sort(key=lambda task: -task[1].plan.heads * task[1].plan.frames)
-            if on_progress is not None:
-                on_progress(len(report.sequences), len(plans), "")
-            results = run_all(
-                _simulate_sequence, tasks, workers=workers, scheduler=scheduler, folders=[target]
-            )
-            with closing(results):
-                for sequence, result in results:
-                    report.sequences[sequence] = result
-                    report.written += 1
-                    if on_progress is not None:
-                        on_progress(len(report.sequences), len(plans), sequence)
+        targets.refuse_links(target, ("*",))
+        storage.remove_leftovers(target)
+        _clear_others(target, {folder_name(layout, one) for one in plans}, overwrite=overwrite)
+        tasks = []
+        for one in plans:
+            sequence = folder_name(layout, one)
+            if _stands(target / sequence, tool, seed, overwrite=overwrite):
+                report.reused += 1
+                report.sequences[sequence] = _counts(target / sequence)
+            else:
+                tasks.append((sequence, _DrawTask(one, target.absolute(), tool, images, layout)))
+        tasks.sort(key=lambda task: -task[1].plan.heads * task[1].plan.frames)
+        if on_progress is not None:
+            on_progress(len(report.sequences), len(plans), "")
+        results = run_all(
+            _simulate_sequence, tasks, workers=workers, scheduler=scheduler, folders=[target]
+        )
+        with closing(results):
+            for sequence, result in results:
+                report.sequences[sequence] = result
+                report.written += 1
+                if on_progress is not None:
+                    on_progress(len(report.sequences), len(plans), sequence)
     report.sequences = dict(sorted(report.sequences.items()))
     report.frames = sum(row["frames"] for row in report.sequences.values())
     report.heads = sum(row["heads"] for row in report.sequences.values())
@@ -213,7 +212,7 @@ def _simulate_sequence(task: _DrawTask) -> dict[str, int]:
         part.mkdir(parents=True)
         counts = _draw(task, part)
         for folder in [part, *(path for path in part.rglob("*") if path.is_dir())]:
-            storage.sync_folder(folder)
+            system.sync_folder(folder)
         storage.replace_folder(part, to)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -8,7 +8,7 @@ whole, not clipped to the image. Unknown floats are NaN in memory and null on di
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import isnan
 from pathlib import Path
@@ -67,6 +67,9 @@ HEADS_V1 = pa.schema(
     metadata={"gtahead.table": "heads", "gtahead.version": "1"},
 )
 
+ADDED = ("difference_hash",)
+"""Columns that a table may lack: all of it is null then."""
+
 FRAMES_V1 = pa.schema(
     [
         pa.field("frame_id", pa.string(), nullable=False),
@@ -75,6 +78,9 @@ FRAMES_V1 = pa.schema(
         pa.field("file", pa.string()),  # relative to the dataset; null: labels alone
         pa.field("source_file", pa.string()),  # relative to the capture
         pa.field("sha256", pa.string()),  # of the image as the dataset has it
+        pa.field(
+            "difference_hash", pa.string()
+        ),  # hex, of photographs; alike where they look alike
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
         pa.field("split", pa.string()),  # train, validation, test
@@ -384,6 +390,21 @@ def known_values(path: Path, file: str) -> Counter[str]:
     return found
 
 
+def known_values_in(path: Path, file: str, frame_ids: Collection[str]) -> Counter[str]:
+    """Count as `known_values` does, in some frames; and boxes that were captured, as `captured`.
+
+    Raises:
+        InputError: missing, truncated, or another table.
+    """
+    table = _read(path, file, HEADS_V1, None)
+    wanted = pa.array(sorted(frame_ids), pa.string())
+    table = table.filter(compute.is_in(table.column("frame_id").cast(pa.string()), wanted))
+    found = Counter({n: len(table) - table.column(n).null_count for n in table.column_names})
+    sources = table.column("box_source").cast(pa.string())
+    found["captured"] = compute.sum(compute.equal(sources, "captured")).as_py() or 0
+    return found
+
+
 def _read(
     path: Path,
     file: str,
@@ -404,6 +425,10 @@ def _read(
             table = source.read(columns=there, use_threads=False)
         else:
             table = _read_rows(source, there, rows)
+    for name in ADDED:
+        if name in schema.names and name in (columns or schema.names) and name not in there:
+            field = schema.field(name)
+            table = table.append_column(field, pa.nulls(len(table), field.type))
     wrong = [f.name for f in schema if columns is None or f.name in columns]
     wrong = [n for n in wrong if n not in table.column_names or _differs(table, schema, n)]
     if wrong:

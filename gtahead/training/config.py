@@ -220,7 +220,11 @@ def make_config(
     target = _read(Path(file)) if file is not None else {}
     target |= {name: value for name, value in settings.items() if value is not None}
     kind = DETECTORS.get(str(target.get("detector")))
-    return config_of({**TRAIN_PRESETS[preset], **(kind.settings if kind else {}), **target})
+    usual = {**TRAIN_PRESETS[preset], **(kind.settings if kind else {})}
+    epochs, every = target.get("epochs"), usual.get("validate_every")
+    if isinstance(epochs, int) and epochs > 0 and every is not None:
+        usual["validate_every"] = math.gcd(epochs, every)  # the last epoch must be validated
+    return config_of({**usual, **target})
 
 
 def config_of(values: Mapping[str, Any]) -> TrainConfig:

@@ -31,6 +31,7 @@ from gtahead.geometry import box_sides
 from gtahead.scoring.evaluator import plain_metrics
 from gtahead.scoring.ground_truth import GroundTruth, ground_truth_of
 from gtahead.scoring.thresholds import choose
+from gtahead.storage import system, targets
 from gtahead.training.config import TrainConfig
 from gtahead.training.crops import (
     CropBatch,
@@ -270,8 +271,9 @@ def train(
             run = Run(folder, record, last=last if last.exists() else None)
         else:
             with storage.naming_os_errors(folder):
+                stack.enter_context(targets.locked(folder))
                 storage.make_folder(folder)
-            stack.enter_context(storage.locked(folder))
+                targets.refuse_links(folder, (CHECKPOINTS,))
             run = open_run(folder, record, resume=resume)
         module.run = run
         trainer = _trainer(config, run, stop_after, on_progress)
@@ -317,7 +319,7 @@ def _crops(frames: list[Frame], config: TrainConfig) -> DataLoader[Any]:
         sampler=EpochOrder(len(crops), config.epoch_crops or len(crops), config.seed),
         num_workers=config.workers,
         collate_fn=batched,
-        multiprocessing_context="forkserver" if config.workers else None,
+        multiprocessing_context=system.start_method() if config.workers else None,
         persistent_workers=config.workers > 0,
     )
 

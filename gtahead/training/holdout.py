@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from gtahead.annotation import SplitItem, deal_images, design_splits
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, UsageError, Where
+from gtahead.images.alike import twins
 
 CARVED = {"train": 9.0, "validation": 1.0, "test": 0.0}
 """Shares of the train split that are learnt from, and that are chosen by where nothing else is."""
+
+
+_ALIKE = {
+    True: ("look alike", "bring more images, or give splits: gtahead annotate --split FILE"),
+    False: (
+        "are of one location",
+        "split it by image, if they aren't alike: gtahead annotate --split-by image",
+    ),
+}
+"""Why nothing can be carved out of images, and of sequences, and the way out."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,8 @@ def parts_of(dataset: Dataset) -> Parts:
         )
     if len(validation):
         return Parts(train, validation, "validation")
-    if dataset.manifest.document["splits"]["unit"] == "image":
+    by_image = dataset.manifest.document["splits"]["unit"] == "image"
+    if by_image:
         items = _images(train)
         chosen = deal_images(items, CARVED)
     else:
@@ -58,25 +71,26 @@ def parts_of(dataset: Dataset) -> Parts:
     carved = tuple(name for name, split in chosen.items() if split != "train")
     kept = [name for name in chosen if name not in set(carved)]
     if not carved or not kept:
+        what, remedy = _ALIKE[by_image]
         raise UsageError(
-            "nothing to validate on: all frames for training are of one location",
+            f"nothing to validate on: all frames for training {what}",
             value=items[0].name,
-            remedy="split it by image, if they aren't alike: gtahead annotate --split-by image",
+            remedy=remedy,
         )
-    if dataset.manifest.document["splits"]["unit"] == "image":
+    if by_image:
         return Parts(train.select(frames=kept), train.select(frames=carved), "train", carved)
     return Parts(train.select(sequences=kept), train.select(sequences=carved), "train", carved)
 
 
 def _images(train: Dataset) -> list[SplitItem]:
-    """Return the images as items; those that designed splits kept together have a key."""
-    balance = train.manifest.document["splits"].get("balance") or {}
-    bound = {
-        name: number for number, names in enumerate(balance.get("bound", ())) for name in names
-    }
-    columns = train.frames(["frame_id", "num_heads"])
+    """Return the images as items; those that are the same or look alike share a key."""
+    columns = train.frames(["frame_id", "num_heads", "sha256", "difference_hash"])
+    keys: dict[str, set[Hashable]] = {}
+    for pair in twins(columns["frame_id"], columns["sha256"], columns["difference_hash"]):
+        for name in pair:
+            keys.setdefault(name, set()).add(pair)
     return [
-        SplitItem(name, count, 1, frozenset([bound[name]] if name in bound else []))
+        SplitItem(name, count, 1, frozenset(keys.get(name, ())))
         for name, count in zip(columns["frame_id"], columns["num_heads"], strict=True)
     ]
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from gtahead import storage
 from gtahead.errors import ResourceError, UsageError, Where
+from gtahead.storage import system
 from gtahead.viewing.layers import Canvas
 
 FILMS = {".mp4": "mp4v", ".webm": "VP80", ".gif": None}
@@ -41,7 +42,7 @@ def write_film(target: Path, frames: Iterator[Canvas], fps: float) -> None:
             _write_gif(part, first, frames, fps)
         else:
             _write_video(part, first, frames, fps, codec)
-        storage.sync_file(part)
+        system.sync_file(part)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gtahead.annotation import BoxRule, HeadFrames, PseudoBoxes, give_boxes
-from gtahead.annotation.boxes import ORDER, RULES, calibration, nearest_distances
+from gtahead.annotation.boxes import ORDER, RULES, calibration, error_range, nearest_distances
 from gtahead.errors import UsageError
 
 FOCAL = 1000.0
@@ -75,6 +75,25 @@ def test_boxes_are_centred_and_on_the_grid() -> None:
     assert (box * 256 == np.round(box * 256)).all()
     assert (box[:2] + box[2:]) / 2 == pytest.approx([100.3, 200.7], abs=1 / 256)
     assert found.error_px[0] > 0
+
+
+@pytest.mark.parametrize(("spec", "factor"), [("knn:scale=0.5", 2.0), ("camera:side_m=0.12", 0.5)])
+def test_errors_follow_what_makes_all_boxes_larger(spec: str, factor: float) -> None:
+    rule = BoxRule.parse(spec)
+    usual, other = (error_range(rule.name, one, "game") for one in (BoxRule(rule.name), rule))
+    assert usual is not None
+    assert other == pytest.approx([factor * (1 + one) - 1 for one in usual])
+    heads = scene([[(100, 200), (150, 200)]], depth_m=[10, 20])
+    found = give_boxes(heads, rule)
+    assert (found.error_px > 0).all()
+
+
+@pytest.mark.parametrize("spec", ["knn:k=1", "knn:cap=0.5", "joints:aspect=1"])
+def test_of_other_parameters_the_error_is_not_known(spec: str) -> None:
+    rule = BoxRule.parse(spec)
+    assert error_range(rule.name, rule, "game") is None
+    heads = scene([[(100, 200), (150, 200)]], top_neck_m=[0.2, 0.2], depth_m=[10, 20])
+    assert np.isnan(give_boxes(heads, rule).error_px).all()
 
 
 def test_auto_chooses_for_each_frame_so_that_none_is_mixed() -> None:

@@ -99,4 +99,4 @@ def test_nothing_to_balance() -> None:
     assert balance_of([], {}).as_dict() == {"target": {}, "shares": {}, "off": {}, "bound": []}
     empty = balance_of([SplitItem("a", 0, 3)], {"a": "train"}).as_dict()
     assert "heads" not in empty["shares"]
-    assert empty["off"] == {"sequences": 0, "frames": 0}
+    assert empty["off"] == {"sequences": 0.4286, "frames": 0.4286}  # all of it, not 20 of 35

@@ -173,7 +173,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         7,
         [
             f"warning duplicate-image: {IMAGE}: the image is the same as an earlier frame's: "
-            "seq/frames/000000.jpg; the game was paused; drop the frame"
+            "seq/frames/000000.jpg; the frame is left out; keep the one whose labels are right"
         ],
     ),
     "wrong sha256": (

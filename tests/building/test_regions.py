@@ -18,6 +18,11 @@ from gtahead import Dataset, InputError
 from gtahead.density import count_of
 from gtahead.regions import Regions, inside_any, read_regions
 
+FEATURE = (
+    '{"type": "FeatureCollection", "features": [{"type": "Feature", %s '
+    '"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9]]]}}]}'
+)
+
 SQUARE = [[0, 0], [32, 0], [32, 48], [0, 48]]
 """The left half of the frames."""
 
@@ -121,7 +126,17 @@ def test_a_rebuild_with_another_region_is_another_dataset(tmp_path: Path) -> Non
 
 def test_a_region_without_a_head_is_said(tmp_path: Path) -> None:
     report = built(tmp_path, {"*": [[0, 0], [1, 0], [1, 1], [0, 1]]})
-    assert report.findings.totals["region-unmatched"] == 1
+    assert report.findings.totals["no-head-inside"] == 1
+
+
+def test_regions_are_shown_by_info_and_report(tmp_path: Path) -> None:
+    built(tmp_path, {"*": SQUARE, "a": SQUARE})
+    assert (
+        "of interest, by 2 names, one of them of all images"
+        in gtahead("info", tmp_path / "set").out
+    )
+    assert gtahead("report", tmp_path / "set", "--html", tmp_path / "report.html").code == 0
+    assert "inside regions of interest" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_a_release_and_an_export_say_of_regions(tmp_path: Path) -> None:
@@ -156,6 +171,13 @@ def test_names_that_belong_to_nothing_are_said(tmp_path: Path) -> None:
             "[[[0, 0], [9, 0], [9, 9]], [[1, 1], [2, 1], [2, 2]]]}}",
             "it has a hole",
         ),
+        (FEATURE % '"properties": ["x"],', "not an object"),
+        (FEATURE % '"properties": {"file_name": "a.jpg"},', "none of image"),
+        (FEATURE % '"id": 4,', "none of image"),
+        (FEATURE % '"properties": {"sequence": ""},', "isn't a name"),
+        (FEATURE % '"properties": {"image": [1]},', "isn't a name"),
+        ('{"type": "FeatureCollection", "features": []}', "there is no feature"),
+        ('{"*": [[0, 0], [1e200, 0], [1e200, 1e200]]}', "a corner farther out"),
         ("{", "roi.json"),
         ('{"a": [[0, 0], [9, 9], [20, 20]]}', "without an area"),
         ('{"*": [0, 0, 9, 0, 9, 9], "*": [0, 0, 5, 0, 5, 5]}', "a key is there twice"),

@@ -385,7 +385,7 @@ def test_given_splits_that_leak_are_said(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "target")
     assert done.code == 0
     assert done.err == (
-        "warning given-splits-leak: sequence b: two splits that the capture gives share a location, a "
+        "warning given-splits-leak: sequence b: two splits that the data bring share a location, a "
         "standpoint or an image: a is for train, b for test; scores on them are too optimistic; put "
         "such sequences into one split\n"
     )

@@ -258,3 +258,156 @@ def test_dealt_images_are_even_and_seeded() -> None:
         assert chosen[f"{n:04d}"] == chosen[f"{n + 1:04d}"]
     assert deal_images(reversed(items), SHARES) == chosen
     assert deal_images(items, SHARES, seed=1) != chosen
+
+
+# What looks alike, however splits come about.
+
+
+def near_copies(root: Path, splits: dict[str, list[int]]) -> Path:
+    """Photographs in lists by split; 0 and 1 show nearly the same, 2 and 3 are one file."""
+    photographs(root, 12, alike=(0, 1))
+    (root / "003.jpg").write_bytes((root / "002.jpg").read_bytes())
+    lines = (root / "points.csv").read_text().splitlines(keepends=True)
+    (root / "points.csv").unlink()
+    for split, numbers in splits.items():
+        mine = [line for line in lines[1:] if int(line[:3]) in numbers]
+        (root / f"{split}.csv").write_text(lines[0] + "".join(mine))
+    return root
+
+
+def test_given_splits_that_share_an_image_are_noted(tmp_path: Path) -> None:
+    raw = near_copies(tmp_path / "raw", {"train": [0, 2, *range(4, 12)], "test": [1, 3]})
+    report = library.build(raw, tmp_path / "set", origin="photographs", workers=1)
+    assert report.manifest["splits"]["how"] == "given"
+    assert report.findings.totals["near-duplicate"] == 2
+    said = {str(one.where): one.detail for one in report.findings.examples["near-duplicate"]}
+    assert len(said) == 2
+    assert all("this is for" in str(detail) for detail in said.values())
+
+
+def test_a_file_that_divides_what_looks_alike_is_noted(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 8, alike=(0, 1))
+    library.build(raw, tmp_path / "set", origin="photographs", workers=1)
+    file = tmp_path / "splits.csv"
+    file.write_text(
+        "".join(f"{n.name},train\n" for n in ())
+        + "".join(
+            f"{frame.frame_id},{'test' if frame.frame_id.endswith('001') else 'train'}\n"
+            for frame in Dataset.open(tmp_path / "set")
+        )
+    )
+    report = library.annotate(tmp_path / "set", split=str(file), workers=1)
+    assert report.findings.totals["near-duplicate"] == 1
+
+
+def test_folders_with_an_image_in_common_are_in_one_split(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 12, alike=(0, 9))
+    lines = (raw / "points.csv").read_text().splitlines(keepends=True)
+    (raw / "points.csv").unlink()
+    for name, first in (("a", 0), ("b", 3), ("c", 6), ("d", 9)):
+        mine = [line for line in lines[1:] if first <= int(line[:3]) < first + 3]
+        (raw / f"{name}.csv").write_text(lines[0] + "".join(mine))
+    report = library.build(
+        raw, tmp_path / "set", origin="photographs", split_by="sequence", workers=1
+    )
+    found = {name.partition("/")[0]: split for name, split in splits_in(tmp_path / "set").items()}
+    assert len(set(found.values())) == 3
+    assert found["a"] == found["d"]
+    assert "near-duplicate" not in report.findings.totals
+
+
+def test_images_that_are_left_out_are_compared_all_the_same(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 30, alike=(3, 4, 5))
+    options: dict[str, Any] = {"origin": "photographs", "split": "60:20:20", "workers": 1}
+    with_images = library.build(raw, tmp_path / "with", **options)
+    without = library.build(raw, tmp_path / "without", images="none", **options)
+    assert splits_in(tmp_path / "with") == splits_in(tmp_path / "without")
+    assert without.manifest["splits"] == with_images.manifest["splits"]
+    assert without.manifest["splits"]["compared"] == "look"
+
+
+def test_labels_alone_cannot_be_compared(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 10)
+    library.build(raw, tmp_path / "set", origin="photographs", workers=1)
+    library.export(tmp_path / "set", tmp_path / "coco", format="coco", images="none")
+    for path in (tmp_path / "coco").rglob("*.jpg"):
+        path.unlink()
+    report = library.build(
+        tmp_path / "coco",
+        tmp_path / "labels",
+        origin="photographs",
+        images="none",
+        split="70:10:20",
+        workers=1,
+    )
+    assert report.manifest["splits"]["compared"] == "nothing"
+    assert report.findings.totals["images-not-compared"] == 1
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+@pytest.mark.parametrize("shares", ["80:10:10", "98:1:1", "34:33:33"])
+def test_no_split_that_was_asked_for_is_empty(count: int, shares: str) -> None:
+    items = [SplitItem(f"{n:02d}", 10 * n, 1) for n in range(count)]
+    wanted = parse_shares(shares)
+    found = deal_images(items, wanted)
+    assert len(set(found.values())) == min(count, 3)
+    if count < 3:
+        assert set(found.values()) == {"train", "test"} if count == 2 else {"train"}
+        assert balance_of(items, found, wanted).off("frames") > 0.005
+
+
+def test_too_few_images_for_the_splits_are_noted(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 2)
+    report = library.build(raw, tmp_path / "set", origin="photographs", split="70:10:20", workers=1)
+    assert report.findings.totals["few-images"] == 1
+    assert report.manifest["splits"]["balance"]["target"]["validation"] == 0.1
+
+
+def test_a_file_that_divides_sequences_splits_by_image(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in ("a", "b", "c"):
+        make_sequence(raw, name, frames=3)
+    file = tmp_path / "splits.csv"
+    file.write_text("a,train\nb,test\nc/000000,train\nc/000001,validation\nc/000002,test\n")
+    report = library.build(raw, tmp_path / "set", split=str(file), workers=1)
+    assert report.manifest["splits"]["unit"] == "image"
+    assert report.findings.totals["video-divided"] == 1
+    with pytest.raises(UsageError, match=r"splits\.csv: --split-by sequence.*'c'"):
+        library.build(raw, tmp_path / "no", split=str(file), split_by="sequence", workers=1)
+    assert "by image" in gtahead("info", tmp_path / "set").out
+
+
+def test_given_splits_are_not_discarded_for_a_unit(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 9)
+    library.build(raw, tmp_path / "set", origin="photographs", workers=1)
+    library.export(tmp_path / "set", tmp_path / "jsonl", format="points-json", allow_lossy=True)
+    given = splits_in(tmp_path / "set")
+    report = library.build(tmp_path / "jsonl", tmp_path / "again", workers=1)
+    assert report.manifest["splits"]["how"] == "given"
+    assert sorted(splits_in(tmp_path / "again").values()) == sorted(given.values())
+    with pytest.raises(UsageError, match="the splits that are given divide a sequence"):
+        library.build(tmp_path / "jsonl", tmp_path / "no", split_by="sequence", workers=1)
+
+
+def test_a_capture_that_is_split_by_image_says_so(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    make_sequence(raw, "a", frames=8, split=None)
+    report = library.build(raw, tmp_path / "set", split_by="image", workers=1)
+    assert report.findings.totals["video-divided"] == 1
+
+
+def test_frames_that_change_their_split_are_noted(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 20)
+    first = library.build(raw, tmp_path / "set", origin="photographs", workers=1)
+    before = splits_in(tmp_path / "set")
+    assert "splits-changed" not in first.findings.totals
+    photographs(raw, 21)
+    second = library.build(raw, tmp_path / "set", origin="photographs", workers=1)
+    changed = sum(
+        before[name] != split
+        for name, split in splits_in(tmp_path / "set").items()
+        if name in before
+    )
+    assert second.findings.totals.get("splits-changed", 0) == changed > 0

@@ -167,7 +167,8 @@ def test_tables_keep_their_columns() -> None:
         *("occluded", "self_occluded", "visibility", "ignore", "in_frame", "status"),
     ]
     assert canonical.FRAMES_V1.names == [
-        *("frame_id", "sequence", "frame", "file", "source_file", "sha256", "width", "height"),
+        *("frame_id", "sequence", "frame", "file", "source_file", "sha256"),
+        *("difference_hash", "width", "height"),
         *("split", "num_heads", "num_ignored", "num_absent", "vfov_deg"),
         *("camera_x_m", "camera_y_m", "camera_z_m", "pitch_deg", "roll_deg", "yaw_deg"),
         "ground_m",

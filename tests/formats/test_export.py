@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from helpers import but_slow, gtahead, image, spawn_gtahead
+from helpers import but_slow, gtahead, image, make_sequence, spawn_gtahead
 from pyarrow import parquet
 
 import gtahead as library
@@ -268,3 +268,32 @@ def test_a_store_that_isn_t_installed_says_how_to_get_it(
     options: dict[str, Any] = {"format": "density", "store": "h5", "allow_lossy": True}
     with pytest.raises(ResourceError, match=r"pip install 'gtahead\[hdf5\]'"):
         library.export(small_dataset, tmp_path / "out", workers=1, **options)
+
+
+def test_what_other_splits_have_is_no_loss_of_one(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    lines = ["frame,ped_id,x,y,depth_m,ignore"]
+    make_sequence(
+        raw, frames=4, header=lines[0], rows=["0,1,10,20,8,0", "1,1,11,20,8,1", "2,2,30,20,7,1"]
+    )
+    file = tmp_path / "splits.csv"
+    file.write_text("seq/000000,train\nseq/000001,test\nseq/000002,test\nseq/000003,train\n")
+    library.build(raw, tmp_path / "set", split=str(file), workers=1)
+    with pytest.raises(InputError, match=r"ignored heads \(2\)"):
+        library.export(tmp_path / "set", tmp_path / "all", format="yolo", workers=1)
+    with pytest.raises(InputError, match=r"persons' ids \(1\)") as refused:
+        library.export(tmp_path / "set", tmp_path / "one", format="yolo", split="train", workers=1)
+    assert "ignored heads" not in str(refused.value)
+
+
+def test_points_that_a_format_moves_are_said(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    (raw / "images").mkdir(parents=True)
+    (raw / "0.jpg").write_bytes(image(1, (200, 100)))
+    (raw / "points.csv").write_text("file,x,y\n0.jpg,1,1\n0.jpg,100,50\n")
+    done = gtahead("build", "--raw", raw, "--out", tmp_path / "set", "--boxes", "fixed:side=40")
+    assert done.code == 0, done.err
+    done = gtahead("export", tmp_path / "set", "--format", "yolo", "--out", tmp_path / "yolo")
+    assert done.code == 0, done.err
+    assert "moved: 1 points, to the middle of their box where the image cuts it" in done.out

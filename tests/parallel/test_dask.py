@@ -22,6 +22,7 @@ from gtahead.errors import InputError, ResourceError
 from gtahead.parallel import dask, pool
 from gtahead.parallel.dask import Crashed
 from gtahead.simulation import Preset
+from gtahead.storage import targets
 
 pytest.importorskip("distributed")
 
@@ -106,10 +107,10 @@ def test_a_worker_without_the_folder_says_so(
     with pytest.raises(ResourceError, match=r"not shared: a Dask worker doesn't see this folder"):
         list(pool.run_units(square, UNITS, scheduler=scheduler, folders=[missing]))
     # The same path, and other words in it, as on a machine that has a folder of its own there.
-    (tmp_path / ".lock").write_text("of the worker's machine")
-    monkeypatch.setattr(dask, "_lock_of", lambda path: b"of ours")
-    with pytest.raises(ResourceError, match="sees another folder under this path"):
-        list(pool.run_units(square, UNITS, scheduler=scheduler, folders=[tmp_path]))
+    with targets.locked(tmp_path):
+        monkeypatch.setattr(targets, "lock_words", lambda path: b"of ours")
+        with pytest.raises(ResourceError, match="sees another folder under this path"):
+            list(pool.run_units(square, UNITS, scheduler=scheduler, folders=[tmp_path]))
 
 
 def test_a_worker_with_another_version_says_so(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import gtahead, image, make_sequence, spawn_gtahead
+from PIL import Image
 
 from gtahead import Dataset, InputError, UsageError, benchmark, build, export_model, train
 from gtahead.simulation import simulate
@@ -504,3 +506,45 @@ def test_a_tenth_of_the_photographs_is_carved_out(tmp_path: Path) -> None:
     assert 2 <= np.mean(counts) <= 5
     assert all(frame.split == "train" for frame in parts.validation)
     assert parts_of(Dataset.open(tmp_path / "set")).carved == parts.carved
+
+
+def test_what_looks_alike_is_not_carved_apart(tmp_path: Path) -> None:
+    """Ten photographs, each saved twice: the second time smaller, so that its bytes differ."""
+    rows = "file,x,y\n"
+    (tmp_path / "raw").mkdir()
+    for number in range(20):
+        data = image(number // 2, (320, 240))
+        if number % 2:
+            pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            shown = io.BytesIO()
+            Image.fromarray(pixels).save(shown, "JPEG", quality=60)
+            data = shown.getvalue()
+        (tmp_path / "raw" / f"{number:02d}.jpg").write_bytes(data)
+        rows += "".join(f"{number:02d}.jpg,{9 + 7 * n},{40 + n}\n" for n in range(1 + number // 2))
+    (tmp_path / "raw" / "train.csv").write_text(rows)
+    build(tmp_path / "raw", tmp_path / "set", origin="photographs", split="1:0:0", workers=1)
+    carved = {int(name[-2:]) // 2 for name in parts_of(Dataset.open(tmp_path / "set")).carved}
+    kept = {int(frame.frame) // 2 for frame in parts_of(Dataset.open(tmp_path / "set")).train}
+    assert carved
+    assert not carved & kept
+
+
+@pytest.mark.parametrize(("count", "fine"), [(1, False), (2, True), (3, True)])
+def test_few_images_are_carved_as_well(tmp_path: Path, count: int, fine: bool) -> None:
+    rows = "file,x,y\n"
+    (tmp_path / "raw").mkdir()
+    for number in range(count):
+        (tmp_path / "raw" / f"{number}.jpg").write_bytes(image(number))
+        rows += f"{number}.jpg,9,9\n"
+    (tmp_path / "raw" / "points.csv").write_text(rows)
+    build(tmp_path / "raw", tmp_path / "set", origin="photographs", split="1:0:0", workers=1)
+    if fine:
+        assert len(parts_of(Dataset.open(tmp_path / "set")).carved) == 1
+    else:
+        with pytest.raises(UsageError, match="look alike"):
+            parts_of(Dataset.open(tmp_path / "set"))
+
+
+@pytest.mark.parametrize(("epochs", "every"), [(1, 1), (7, 1), (10, 5), (15, 5)])
+def test_epochs_alone_can_be_set(epochs: int, every: int) -> None:
+    assert make_config("tiny", epochs=epochs).validate_every == every

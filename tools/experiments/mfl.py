@@ -31,12 +31,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from gtahead import Dataset, ResourceError, __version__, benchmark, build, simulate, storage
+from gtahead import Dataset, ResourceError, __version__, benchmark, build, simulate
 from gtahead.dataset import Frame
 from gtahead.geometry import box_sides
 from gtahead.predictions import write_predictions
 from gtahead.scoring.ground_truth import ground_truth_of
 from gtahead.scoring.thresholds import choose, f1_at
+from gtahead.storage import targets
 from gtahead.training import TrainConfig, make_config, train
 from gtahead.training.crops import heads_of, read_image
 from gtahead.training.detectors import Detector, make_detector
@@ -161,7 +162,7 @@ def next_run(plan: Mapping[str, Any], results: Path, claims: Path) -> Iterator[R
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             try:
-                stack.enter_context(storage.locked(folder))
+                stack.enter_context(targets.locked(folder))
             except ResourceError:
                 continue
             if run in finished(read_results(results)):

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written aside, synced, renamed; and the target's lock.
+"""Files that are either whole or not there: written aside, synced, renamed.
 
 Every function here survives `kill -9` at any moment: what has its final name is complete.
 """
@@ -6,14 +6,12 @@ Every function here survives `kill -9` at any moment: what has its final name is
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
-import signal
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gtahead.errors import InputError, ResourceError, UsageError, Where
+from gtahead.storage import system
 
 ASIDE = ".part-"
 """Prefix of what is being written; nobody reads it, and the next run removes it."""
@@ -46,36 +45,12 @@ def crash_point(name: str) -> None:
             os.close(os.open(once, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
             return
-    os.kill(os.getpid(), signal.Signals[f"SIG{kind or 'KILL'}"])
+    system.kill_oneself(kind or "KILL")
 
 
 def aside_name(target: Path) -> Path:
     """Return a fresh name beside `target`; short, so that long names don't grow past the limit."""
     return target.with_name(ASIDE + secrets.token_hex(6))
-
-
-def working_folder(target: Path) -> Path:
-    """Return the folder beside `target` in which it is made: the same in every run, and short."""
-    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()
-    return target.absolute().with_name(f"{ASIDE}{digest[:16]}")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_file(path: Path) -> None:
-    """Make a closed file's bytes durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -88,12 +63,12 @@ def replacing(target: Path) -> Iterator[Path]:
     part = aside_name(target)
     try:
         yield part
-        sync_file(part)
+        system.sync_file(part)
         part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    sync_folder(target.parent)
+    system.sync_folder(target.parent)
 
 
 def write_bytes(target: Path, data: bytes) -> None:
@@ -114,27 +89,34 @@ def write_json(target: Path, document: Any) -> None:  # noqa: ANN401 - JSON is a
     write_bytes(target, json_bytes(document))
 
 
-def replace_folder(part: Path, target: Path) -> None:
-    """Rename the folder `part` to `target`, replacing an older folder there.
+def replace_folder(part: Path, target: Path, old: Path | None = None) -> None:
+    """Give the folder `part` the name `target`, replacing an older folder there.
 
-    A crash between the two renames leaves no `target`, and the unit that made it runs again.
+    Where the system can, the two swap their names in one step. Elsewhere the older one is renamed
+    to `old` first: a kill in between leaves `old` and no `target`.
+
+    Args:
+        part: what was made, in the same folder or one of the same file system.
+        target: its name.
+        old: name of the older folder meanwhile; a fresh one beside it by default.
     """
+    aside = aside_name(target) if old is None else old
     while True:
         try:
             part.rename(target)
+            break
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            # The same name each time: what a kill leaves of it goes with the next replacement.
-            digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()
-            old = target.with_name(f"{ASIDE}old-{digest[:12]}")
-            shutil.rmtree(old, ignore_errors=True)
-            with suppress(FileNotFoundError):  # another worker of the same unit was quicker
-                target.rename(old)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            sync_folder(target.parent)
-            return
+        with suppress(FileNotFoundError):  # another worker of the same unit was quicker
+            if system.exchange(part, target):
+                break
+            target.rename(aside)
+            crash_point("old-aside")
+    crash_point("replaced")
+    system.sync_folder(target.parent)
+    for older in (part, aside):
+        shutil.rmtree(older, ignore_errors=True)
 
 
 def remove_folder(folder: Path) -> None:
@@ -145,42 +127,17 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-@contextmanager
-def gone_on_error(part: Path) -> Iterator[None]:
-    """Remove an unfinished folder if the block fails; only a killed run leaves one."""
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-
-
-def empty_folder(part: Path) -> None:
-    """Remove what a run that was stopped has left in its folder; the lock stays."""
-    for path in part.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != ".lock":
-            path.unlink()
-
-
 def link_or_copy(source: Path, target: Path, *, link: bool) -> bool:
     """Put a file at `target` by hard link, or by a synced copy where that isn't possible.
 
     Returns:
         Whether it was linked. A linked file is shared with its owner: never open it for writing.
     """
-    if link:
-        try:
-            # A hard link to a symbolic link would be one itself: link what it points to.
-            os.link(source.resolve(), target)
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
-                raise
-        else:
-            return True
+    # A hard link to a symbolic link would be one itself: link what it points to.
+    if link and system.link(source.resolve(), target):
+        return True
     shutil.copyfile(source, target)
-    sync_file(target)
+    system.sync_file(target)
     return False
 
 
@@ -279,59 +236,6 @@ def is_safe_relative(name: str) -> bool:
 def is_plain_name(name: str) -> bool:
     """Return whether a name inside data is one name, not a path."""
     return is_safe_relative(name) and "/" not in name and name != "."
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return "unknown"
-
-
-@contextmanager
-def locked(folder: Path, name: str = ".lock", *, wait: bool = False) -> Iterator[None]:
-    """Lock a folder for this process alone.
-
-    The kernel's file lock decides, so that a dead process never blocks its successor; the file
-    holds pid and boot id for whoever meets it.
-
-    Args:
-        folder: to hold.
-        name: of the lock's file.
-        wait: until another process lets it go, instead of raising.
-
-    Raises:
-        ResourceError: another process holds it; the message gives its pid.
-    """
-    path = folder / name
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            holder = os.read(descriptor, 200).decode(errors="replace").split()
-            os.close(descriptor)
-            raise ResourceError(
-                "another gtahead process is working on this target",
-                where=Where(str(folder)),
-                value=f"pid {holder[0]}" if holder else "just started",
-                remedy="wait until it ends, or choose another --out",
-            ) from None
-        except OSError:
-            os.close(descriptor)
-            raise
-        # The holder before us may have removed the very file that we opened: then try anew.
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                break
-        os.close(descriptor)
-    try:
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} {_boot_id()}\n".encode(), 0)
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
 
 
 @contextmanager

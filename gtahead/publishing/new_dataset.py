@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from gtahead import storage
 from gtahead.dataset import ANNOTATING, WORK, Dataset
-from gtahead.errors import InputError, ResourceError, UsageError, Where
+from gtahead.errors import InputError, UsageError, Where
 from gtahead.publishing.releases import files_below, files_of
+from gtahead.storage import system, targets
 
 MADE_OF = "what is written and what it's made of"
 """How a message names a target and its source."""
@@ -44,36 +45,24 @@ def new_dataset(target: Path, *, overwrite: bool) -> Iterator[Path]:
         InputError: something else stands at `target`.
         ResourceError: disk, rights, or another run with the same target.
     """
-    with storage.naming_os_errors(target):
+    with storage.naming_os_errors(target), targets.locked(target, resumes=True):
         _refuse(target, overwrite=overwrite)
-        part = storage.working_folder(target)
-        storage.make_folder(part)
-        with ExitStack() as locks:
-            locks.enter_context(storage.locked(part))
+        with targets.working_folder(target, resumes=True) as part:
             made = part / "dataset"
             shutil.rmtree(made, ignore_errors=True)
             made.mkdir()
-            keep = False
             try:
                 yield part
                 _sync(made)
-                if target.is_dir():
-                    locks.enter_context(storage.locked(target))  # nobody builds there
-                    _refuse(target, overwrite=overwrite)
-                storage.replace_folder(made, target)
-            except (ResourceError, KeyboardInterrupt):
-                keep = True  # the next run goes on with what was downloaded
-                raise
+                targets.replace(made, target)
             finally:
                 shutil.rmtree(made, ignore_errors=True)
-                if not keep or all(path.name == ".lock" for path in part.iterdir()):
-                    shutil.rmtree(part, ignore_errors=True)
 
 
 def _sync(folder: Path) -> None:
     for path in (folder, folder / "heads", folder / "images"):
         if path.is_dir():
-            storage.sync_folder(path)
+            system.sync_folder(path)
 
 
 def _refuse(target: Path, *, overwrite: bool) -> None:
@@ -83,7 +72,7 @@ def _refuse(target: Path, *, overwrite: bool) -> None:
         return
     if not target.is_dir():
         raise InputError("the dataset's path is a file", where=location, remedy="remove it")
-    names = sorted(path.name for path in target.iterdir() if path.name != ".lock")
+    names = sorted(path.name for path in target.iterdir() if path.name != targets.LOCK)
     if not names:
         return
     foreign = InputError(

@@ -1,0 +1,167 @@
+"""The folder that a command writes: locked while the command works, and replaced in one step.
+
+Beside a target, hidden, lies what belongs to it and to no other: its lock, the folder in which it
+is made anew and, where the system can't swap two folders, for an instant the old one. A command
+that is killed leaves them; the next one with the same target puts back the old one or clears them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gtahead import storage
+from gtahead.errors import InputError, ResourceError, Where
+from gtahead.storage import system
+
+BESIDE = ".gtahead-"
+"""Prefix of what lies beside a target."""
+
+LOCK = ".lock"
+"""The lock in a target, where nothing can be written beside it."""
+
+
+def _beside(target: Path, ending: str = "") -> Path:
+    target = Path(os.path.realpath(target))
+    digest = hashlib.sha256(os.fsencode(os.path.normcase(target.name))).hexdigest()
+    return target.with_name(f"{BESIDE}{digest[:16]}{ending}")
+
+
+def _lock_file(target: Path) -> Path:
+    beside = _beside(target, ".lock")
+    parent = beside.parent
+    return beside if os.access(parent, os.W_OK) or not parent.exists() else target / LOCK
+
+
+def lock_words(target: Path) -> bytes | None:
+    """Return what the holder of a target's lock has left in it: pid and boot id, or None."""
+    with suppress(OSError):
+        return _lock_file(target).read_bytes()
+    return None
+
+
+@contextmanager
+def locked(target: Path, *, wait: bool = False, resumes: bool = False) -> Iterator[None]:
+    """Lock a target for this process alone, and clear what a killed run has left beside it.
+
+    The system's file lock decides, so that a dead process never blocks its successor.
+
+    Args:
+        target: the folder that will be written; it needn't be there yet.
+        wait: until another process lets it go, instead of raising.
+        resumes: leave the folder in which a killed run has worked, to go on in it.
+
+    Raises:
+        ResourceError: another process holds it; the message gives its pid.
+        OSError: the lock can't be made there.
+    """
+    file = _lock_file(target)
+    made = _make_parents(file)
+    lock = FileLock(file, timeout=-1 if wait else 0, thread_local=False)
+    try:
+        try:
+            lock.acquire()
+        except Timeout:
+            file.touch()  # it needn't be another process: where no file can be made, this says so
+            raise
+    except Timeout as error:
+        holder = (lock_words(target) or b"").decode(errors="replace").split()
+        raise ResourceError(
+            "another gtahead process is working on this target",
+            where=Where(str(target)),
+            value=f"pid {holder[0]}" if holder else "just started",
+            remedy="wait until it ends, or choose another --out",
+        ) from error
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
+    try:
+        if type(lock) is FileLock:  # not its way without file locks, which has words of its own
+            with suppress(OSError):  # on Windows, what is locked can't be written to
+                file.write_text(f"{os.getpid()} {system.boot_id()}\n", encoding="ascii")
+        _settle(target, resumes=resumes)
+        yield
+    finally:
+        # Before it is released: whoever opened it meanwhile finds it gone, and starts anew.
+        with suppress(OSError):
+            file.unlink()
+        lock.release()
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _make_parents(file: Path) -> list[Path]:
+    """Make a file's folder; return those that were made, the innermost first."""
+    new = [folder for folder in file.parents if not folder.exists()]
+    storage.make_folder(file.parent)
+    return new
+
+
+def _settle(target: Path, *, resumes: bool) -> None:
+    """Put back, or clear, what a killed run has left; the lock is held."""
+    target, old = Path(os.path.realpath(target)), _beside(target, "-old")
+    if old.exists():
+        with suppress(OSError):
+            target.rmdir()  # an empty one is nothing to lose
+        if target.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(target)
+    if not resumes:
+        shutil.rmtree(_beside(target), ignore_errors=True)
+
+
+@contextmanager
+def working_folder(target: Path, *, resumes: bool = False) -> Iterator[Path]:
+    """Yield the folder beside a target in which it is made; the lock must be held.
+
+    It is removed at the end. One that `resumes` holds what was downloaded: that stays where the
+    network or the disk fails or Ctrl-C comes, and the next run finds it.
+    """
+    part = _beside(target)
+    storage.make_folder(part)
+    keep = False
+    try:
+        yield part
+    except (ResourceError, OSError, KeyboardInterrupt):
+        keep = resumes and any(part.iterdir())
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def replace(made: Path, target: Path) -> None:
+    """Give a finished folder its target's name, in one step where the system can.
+
+    The target is there, whole, at every moment, or the next run puts it back.
+    """
+    target = Path(os.path.realpath(target))
+    storage.replace_folder(made, target, _beside(target, "-old"))
+
+
+def refuse_links(target: Path, folders: tuple[str, ...]) -> None:
+    """Refuse a target with inner folders that lead elsewhere, before anything is written.
+
+    Args:
+        target: the folder that will be written.
+        folders: inner folders that are written, `*` for all in one.
+
+    Raises:
+        InputError: one of them is a link.
+    """
+    for pattern in folders:
+        for path in target.glob(pattern):
+            if system.leads_elsewhere(path):
+                raise InputError(
+                    "a folder in the target is a link: nothing is written outside of it",
+                    where=Where(str(path)),
+                    value=str(path.readlink()),
+                    remedy="remove the link, or choose another --out",
+                )
