@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 
 SHOWN_CHARACTERS = 80
@@ -49,7 +50,11 @@ class Where:
 
     def as_dict(self) -> dict[str, str | int]:
         """Return the parts that are known, for JSON."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return {
+            key: masked(value) if isinstance(value, str) else value
+            for key, value in asdict(self).items()
+            if value is not None
+        }
 
 
 def as_size(count: int) -> str:
@@ -79,6 +84,22 @@ def quoted(value: object) -> str:
     return repr(value) if isinstance(value, str) else str(value)
 
 
+_USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s'\"]*@")
+_QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s?'\"]*)\?[^\s'\");,]*[^\s'\");,:]")
+
+
+def masked(text: str) -> str:
+    """Hide what URLs in a text may hold of secrets: user info and query.
+
+    Example:
+        >>> masked("https://me:secret@host/x?token=1: nothing is there")
+        'https://***@host/x?***: nothing is there'
+    """
+    if "://" not in text:
+        return text
+    return _QUERY.sub(r"\1?***", _USER_INFO.sub(r"\1***@", text))
+
+
 def printable(text: str) -> str:
     """Escape what would break a line or command a terminal: control characters, lone surrogates."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
@@ -92,7 +113,7 @@ def sentence(what: str, *, where: Where | None, value: object, remedy: str | Non
         text += f" (got {quoted(value)})"
     if remedy:
         text += f"; {remedy}"
-    return printable(text)
+    return printable(masked(text))
 
 
 def first_line(error: Exception) -> str:

@@ -19,12 +19,16 @@ GRID = 256
 """Pixels that are stored are multiples of 1/256: the same whatever computed or spelt them."""
 
 
+VFOV_DEG = (0.01, 179.99)
+"""The narrowest and the widest vertical field of view that is believed."""
+
+
 @dataclass(frozen=True)
 class Camera:
     """A pinhole camera of the game: square pixels, no skew, axis through the image's centre.
 
     Attributes:
-        vfov_deg: vertical field of view in degrees, in (0, 180).
+        vfov_deg: vertical field of view in degrees, within `VFOV_DEG`.
         position_m: where it stands in the world, None where that isn't known.
         rotation_deg: pitch, roll, yaw; None where they aren't known.
     """

@@ -163,7 +163,7 @@ def _of_capture(folder: Path) -> dict[str, Any]:
     findings = Findings()
     rows, sizes = [], Counter[str]()
     origins = set()
-    for source in reader.list_sequences(Path(os.path.realpath(folder)), findings):
+    for source in reader.sequences(Path(os.path.realpath(folder)), findings):
         ledger = Ledger()
         try:
             sequence = reader.read(source, findings, ledger)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from gtahead import storage
-from gtahead.errors import GtaheadError, InputError, ResourceError, Where, as_size
+from gtahead.errors import GtaheadError, InputError, ResourceError, Where, as_size, masked
 from gtahead.storage import targets
 
 P = ParamSpec("P")
@@ -53,7 +53,12 @@ def cache_folder() -> Path:
     own = os.environ.get("GTAHEAD_CACHE")
     if own:
         return Path(own).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gtahead"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gtahead"
+    except RuntimeError as error:
+        raise ResourceError(
+            "there is no home folder for the cache", remedy="name one: GTAHEAD_CACHE=FOLDER"
+        ) from error
 
 
 def local_copy(url: str, *, images: bool = True) -> Path:
@@ -150,15 +155,15 @@ class _Mirror:
 
     def __init__(self, url: str, purpose: str) -> None:
         self.url = url.rstrip("/")
-        name = self.url.rpartition("/")[2] or "root"
-        if not storage.is_plain_name(name):
+        name = self.url.partition("?")[0].rstrip("/").rpartition("/")[2] or "root"
+        if not storage.can_name(name):
             raise InputError("the URL doesn't end in a name", value=url, remedy="give a folder's")
         digest = hashlib.sha256(f"{purpose} {self.url}".encode()).hexdigest()[:16]
         self._home = cache_folder() / digest
         self.path = self._home / name
         self._record = self._home / "record.json"
         self._files, self._path = _file_system(url)
-        _mirrored[str(self.path)] = self.url
+        _mirrored[str(self.path)] = masked(self.url)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -203,7 +208,7 @@ class _Mirror:
         self._note(known, sent)
         if changed:
             size = as_size(sum(there[name]["size"] or 0 for name in changed))
-            _LOG.info("%s: %d files fetched, %s", self.url, len(changed), size)
+            _LOG.info("%s: %d files fetched, %s", masked(self.url), len(changed), size)
 
     def send(self) -> None:
         """Send what is new here; the marker is removed first and sent last.
@@ -235,7 +240,7 @@ class _Mirror:
             self._call("put_file", str(self._local(name)), self._remote(name))
         there = self._listed()
         self._note({name: there[name]["version"] for name in here if name in there}, here)
-        _LOG.info("%s: %d files sent", self.url, len(new))
+        _LOG.info("%s: %d files sent", masked(self.url), len(new))
 
     def _listed(self) -> dict[str, dict[str, Any]]:
         """Return size and version of every file there, by its path below the URL; "" is the URL."""
@@ -286,7 +291,7 @@ class _Mirror:
             return {"known": {}, "sent": {}}
 
     def _note(self, known: Mapping[str, str], sent: Mapping[str, str]) -> None:
-        document = {"url": self.url, "known": known, "sent": sent}
+        document = {"url": masked(self.url), "known": known, "sent": sent}
         storage.write_json(self._record, document)
 
     def _call(self, method: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - fsspec

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 import pickle
 
 import pytest
 
-from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError, Where
+from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError, Where, masked
 
 
 def test_a_message_has_place_value_and_remedy() -> None:
@@ -39,3 +40,21 @@ def test_errors_cross_processes_whole(kind: type[GtaheadError], code: int) -> No
 def test_control_characters_cannot_reach_the_terminal() -> None:
     error = InputError("wrong", where=Where("a\x1b[31m\nb 名 \udcff"), value="\x07")
     assert str(error) == r"a\x1b[31m\nb 名 \udcff: wrong (got '\x07')"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ftp://user:PW@host/x", "ftp://***@host/x"),
+        ("https://user:PW@host/x?token=T&b=1: gone", "https://***@host/x?***: gone"),
+        ("(got 'sftp://user:PW@host/x'); do", "(got 'sftp://***@host/x'); do"),
+        ("simplecache::s3://key:PW@bucket/a", "simplecache::s3://***@bucket/a"),
+        ("s3://bucket/a@b/c", "s3://bucket/a@b/c"),
+        ("me@home", "me@home"),
+    ],
+)
+def test_what_urls_hold_of_secrets_is_hidden(text: str, shown: str) -> None:
+    assert masked(text) == shown
+    assert shown in str(InputError(text))
+    assert shown in str(InputError("a fault", where=Where(text)))
+    assert shown in json.dumps(Where(text).as_dict())

@@ -132,3 +132,26 @@ def test_what_cannot_be_read_is_named_with_a_remedy(tmp_path: Path) -> None:
         "gone.json: the file can't be read (got 'No such file or directory'); "
         "check its name and permissions"
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cam:1", "a<b", "a>b", 'a"b', "a|b", "what?", "a*", "a/b", "a\\b", "", ".", ".."),
+        *("end.", "end ", "CON", "con", "aux.v2", "NUL", "Com1", "lpt9.x", "COM¹", "\x07", "=1"),
+        *("\udcff", "x" * 201, "é" * 101, ".part-0", ".gtahead-0", "a\u202eb", "c:", "http://x"),
+    ],
+)
+def test_names_that_not_every_system_can_have(name: str) -> None:
+    assert not storage.can_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("seq_00", "cam 1", "console", "auxiliary", "com10", "com", "conference.v2", "x" * 200),
+        *("é" * 100, "日本", "a.b.c", ".hidden", " leading", "a=b", "(1)", "IMG_1", "100 %"),
+    ],
+)
+def test_names_that_every_system_can_have(name: str) -> None:
+    assert storage.can_name(name)

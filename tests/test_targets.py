@@ -55,7 +55,7 @@ def test_a_target_has_one_lock_under_all_its_names(tmp_path: Path) -> None:
 def test_a_dead_process_blocks_nobody(tmp_path: Path) -> None:
     target = tmp_path / "target"
     with targets.locked(target):
-        (lock,) = tmp_path.glob(f"{targets.BESIDE}*.lock")
+        (lock,) = tmp_path.glob(f"{storage.BESIDE}*.lock")
     lock.write_text("1 some-boot-id\n")  # pid 1 lives, yet it holds no lock
     with targets.locked(target):
         assert (targets.lock_words(target) or b"").startswith(f"{os.getpid()} ".encode())

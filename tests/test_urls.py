@@ -230,3 +230,29 @@ def test_every_command_names_urls(store: Any, captures: Path) -> None:
         assert str(urls.cache_folder()) not in done.out + done.err
     assert store.cat("/view.png")[:4] == b"\x89PNG"
     assert store.exists("/drawn/seq_00/heads.csv")
+
+
+@pytest.mark.parametrize("command", ["info", "build", "export", "validate"])
+def test_no_secret_is_shown_or_stored(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GTAHEAD_CACHE", str(tmp_path / "cache"))
+    url = "ftp://user:S3CRETPW@host.invalid/x?token=T0KEN"
+    words = [command, url]
+    if command == "build":
+        words = ["build", "--raw", url, "--out", tmp_path / "x"]
+    if command == "export":
+        words += ["--format", "coco"]
+    for more in ([], ["--json"]):
+        done = gtahead(*words, *more)
+        assert done.code in (1, 4)
+        assert "S3CRETPW" not in done.out + done.err
+        assert "T0KEN" not in done.out + done.err
+    for path in (tmp_path / "cache").rglob("*"):
+        assert path.is_dir() or b"S3CRETPW" not in path.read_bytes()
+
+
+def test_the_record_of_a_mirror_has_no_secret(store: Any, captures: Path) -> None:
+    put(store, captures, "/raw?token=T0KEN")
+    position = local_copy("memory://raw?token=T0KEN")
+    assert b"T0KEN" not in (position.parent / "record.json").read_bytes()

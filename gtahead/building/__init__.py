@@ -158,7 +158,7 @@ def build(
     storage.refuse_overlap(target, root, "the dataset and the captures")
     existed = target.exists()
     with storage.naming_os_errors(target):
-        sources = kind.list_sequences(root, listed)
+        sources = kind.sequences(root, listed)
         with targets.locked(target):
             storage.make_folder(target)
             output.refuse_foreign(target)

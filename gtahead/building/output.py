@@ -312,7 +312,7 @@ def _images_there(target: Path, record: SequenceRecord) -> bool:
 
 def remove_sequence(target: Path, name: str) -> None:
     """Remove a sequence's table and images; files that aren't ours stay."""
-    if not storage.is_plain_name(name):
+    if not storage.can_name(name):
         return
     (target / heads_file(name)).unlink(missing_ok=True)
     remove_images(target, name)

@@ -34,7 +34,7 @@ from gtahead.ingest.model import (
     Reader,
     SequenceSource,
 )
-from gtahead.ingest.names import can_name_a_sequence, folders_in, frame_name
+from gtahead.ingest.names import folders_in, frame_name
 from gtahead.ingest.rows import HeadRows, note_gaps, settle_heads
 
 SIZE_WH = (2560, 1440)
@@ -74,14 +74,11 @@ def _recognise(root: Path) -> str | None:
     return f"it holds data/{printable(folders[0].name)}/ and locations" if folders else None
 
 
-def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
-    sources = []
-    for folder in _folders(root):
-        if can_name_a_sequence(folder.name):
-            sources.append(SequenceSource("gta-event", root, folder.name, f"data/{folder.name}"))
-        else:
-            findings.add("bad-name", Where(printable(folder.name)))
-    return sources
+def _list_sequences(root: Path, _findings: Findings) -> list[SequenceSource]:
+    return [
+        SequenceSource("gta-event", root, folder.name, f"data/{folder.name}")
+        for folder in _folders(root)
+    ]
 
 
 @dataclass(frozen=True)

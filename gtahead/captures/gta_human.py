@@ -28,7 +28,7 @@ from gtahead.ingest.model import (
     Reader,
     SequenceSource,
 )
-from gtahead.ingest.names import can_name_a_sequence, frame_name
+from gtahead.ingest.names import frame_name
 from gtahead.ingest.rows import HeadRows, note_gaps, settle_heads
 
 VFOV_DEG = 50.0
@@ -57,15 +57,11 @@ def _recognise(root: Path) -> str | None:
     return f"it holds {printable(folders[0].relative_to(root).as_posix())}/*.npz"
 
 
-def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
-    sources = []
-    for folder in _folders(root):
-        path = folder.relative_to(root).as_posix()
-        if can_name_a_sequence(folder.name):
-            sources.append(SequenceSource("gta-human", root, folder.name, path))
-        else:
-            findings.add("bad-name", Where(printable(path)))
-    return sources
+def _list_sequences(root: Path, _findings: Findings) -> list[SequenceSource]:
+    return [
+        SequenceSource("gta-human", root, folder.name, folder.relative_to(root).as_posix())
+        for folder in _folders(root)
+    ]
 
 
 def _people(source: SequenceSource) -> list[Path]:

@@ -25,7 +25,7 @@ from gtahead.ingest.model import (
     Reader,
     SequenceSource,
 )
-from gtahead.ingest.names import can_name_a_sequence, folders_in, frame_name
+from gtahead.ingest.names import folders_in, frame_name
 from gtahead.ingest.rows import HeadRows, settle_heads
 
 LABELS = "info_frames.npz"
@@ -47,17 +47,11 @@ def _recognise(root: Path) -> str | None:
     return f"it holds {printable((folders[0] / LABELS).relative_to(root).as_posix())}"
 
 
-def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
+def _list_sequences(root: Path, _findings: Findings) -> list[SequenceSource]:
     folders = _folders(root)
     if folders[:1] == [root]:  # one sequence alone
         return [SequenceSource("gta-im", root.parent, root.name, root.name)]
-    sources = []
-    for folder in folders:
-        if can_name_a_sequence(folder.name):
-            sources.append(SequenceSource("gta-im", root, folder.name, folder.name))
-        else:
-            findings.add("bad-name", Where(printable(folder.name)))
-    return sources
+    return [SequenceSource("gta-im", root, folder.name, folder.name) for folder in folders]
 
 
 def _images(source: SequenceSource) -> dict[int, Path]:

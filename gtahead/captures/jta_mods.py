@@ -27,7 +27,7 @@ from gtahead.ingest.model import (
     SequenceSource,
     mark_simulated,
 )
-from gtahead.ingest.names import can_name_a_sequence, folders_in
+from gtahead.ingest.names import folders_in
 from gtahead.tables.csv import write_csv
 
 COORDS = "coords.csv"
@@ -56,9 +56,7 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
         return [SequenceSource("jta-mods", root.parent, root.name, root.name)]
     found = []
     for folder in folders_in(root):
-        if (folder / COORDS).is_file() and not can_name_a_sequence(folder.name):
-            findings.add("bad-name", Where(printable(folder.name)))
-        elif (folder / COORDS).is_file():
+        if (folder / COORDS).is_file():
             found.append(SequenceSource("jta-mods", root, folder.name, folder.name))
         elif folder.name.startswith("seq_") or numbered_images(folder):
             findings.add("no-labels-file", Where(printable(folder.name)), detail=COORDS)

@@ -29,7 +29,7 @@ from gtahead.captures.joints.model import (
 )
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
-from gtahead.geometry import Camera, vertical_fov_deg
+from gtahead.geometry import VFOV_DEG, Camera, vertical_fov_deg
 from gtahead.ingest.model import (
     BrokenSequence,
     CapturedFrame,
@@ -229,7 +229,7 @@ def _size(info: dict[str, Any], images: dict[int, _Image]) -> tuple[int, int]:
 def _vfov(info: dict[str, Any], size_wh: tuple[int, int]) -> float:
     """Return the field of view: from the focal length, as given, or from JTA's focal length."""
     focal, vfov = _number(info.get("fy")), _number(info.get("cam_fov"))
-    if focal is None and vfov is not None and 0 < vfov < 180:
+    if focal is None and vfov is not None and VFOV_DEG[0] <= vfov <= VFOV_DEG[1]:
         return vfov
     if focal is None or not 1 <= focal <= 1e6:
         focal = FOCAL_PX * size_wh[1] / SIZE_WH[1]

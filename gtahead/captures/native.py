@@ -22,7 +22,7 @@ from gtahead.ingest.model import (
     Reader,
     SequenceSource,
 )
-from gtahead.ingest.names import can_name_a_sequence, frame_name
+from gtahead.ingest.names import frame_name
 from gtahead.ingest.rows import HeadRows, frames_around, frames_within, note_gaps, settle_heads
 from gtahead.origins import origin_in
 from gtahead.tables.canonical import CAPTURED
@@ -72,7 +72,7 @@ def _recognise(root: Path) -> str | None:
 def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
     if (root / SEQUENCE).is_file():
         folder = root.resolve()
-        return _sources([folder], findings)
+        return _sources([folder])
     folders = []
     for folder in sorted(root.iterdir()):
         if folder.name.startswith(storage.ASIDE):
@@ -82,17 +82,11 @@ def _list_sequences(root: Path, findings: Findings) -> list[SequenceSource]:
                 findings.add("no-sequence-file", Where(printable(folder.name)))
         else:
             folders.append(folder)
-    return _sources(folders, findings)
+    return _sources(folders)
 
 
-def _sources(folders: list[Path], findings: Findings) -> list[SequenceSource]:
-    found = []
-    for folder in folders:
-        if can_name_a_sequence(folder.name):
-            found.append(SequenceSource("native", folder.parent, folder.name, folder.name))
-        else:
-            findings.add("bad-name", Where(printable(folder.name)))
-    return found
+def _sources(folders: list[Path]) -> list[SequenceSource]:
+    return [SequenceSource("native", one.parent, one.name, one.name) for one in folders]
 
 
 def _heads_files(folder: Path) -> list[Path]:

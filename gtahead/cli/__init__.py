@@ -12,6 +12,7 @@ import click
 
 from gtahead._version import __version__
 from gtahead.errors import GtaheadError
+from gtahead.storage import system
 
 _COMMANDS = {
     "annotate": "Give a dataset other boxes or sigmas.",
@@ -105,8 +106,15 @@ def main() -> None:
 
 def run() -> None:
     """Run the command line and end the process with gtahead's exit codes."""
+    system.open_streams()
+    system.forget_warning_options()
     signal.signal(signal.SIGTERM, _on_terminate)
-    sys.exit(_exit_code(sys.argv[1:]))
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    code = _exit_code(sys.argv[1:])
+    # What is left is to leave: a second Ctrl-C would only print a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _on_terminate(number: int, frame: FrameType | None) -> None:
@@ -121,6 +129,7 @@ def _exit_code(arguments: list[str]) -> int:
         _report_transfers()
     try:
         result: Any = main(arguments, prog_name="gtahead", standalone_mode=False)
+        sys.stdout.flush()  # where it fails, this says so, not the interpreter at its end
     except GtaheadError as error:
         if debug:
             raise
@@ -132,6 +141,7 @@ def _exit_code(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         _complain("interrupted: run the same command again")
         return 130
     except _Terminated:
@@ -142,8 +152,17 @@ def _exit_code(arguments: list[str]) -> int:
     except MemoryError:
         if debug:
             raise
-        _complain("error: too little memory; use fewer --workers, then run the same command again")
+        _complain(_LITTLE_MEMORY)
         return 4
+    except ImportError as error:
+        if debug:
+            raise
+        # A library that doesn't fit into the memory that there is.
+        if "failed to map segment" in str(error) or "allocate memory" in str(error):
+            _complain(_LITTLE_MEMORY)
+            return 4
+        _complain(_bug(error))
+        return _BUG
     except OSError as error:
         if debug:
             raise
@@ -153,12 +172,19 @@ def _exit_code(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        _complain(
-            f"error: a bug in gtahead {__version__} ({type(error).__name__}: {error}); "
-            "please report it with the command and what `--debug` prints"
-        )
+        _complain(_bug(error))
         return _BUG
     return result if isinstance(result, int) else 0
+
+
+_LITTLE_MEMORY = "error: too little memory; use fewer --workers, then run the same command again"
+
+
+def _bug(error: Exception) -> str:
+    return (
+        f"error: a bug in gtahead {__version__} ({type(error).__name__}: {error}); "
+        "please report it with the command and what `--debug` prints"
+    )
 
 
 def _report_transfers() -> None:

@@ -118,12 +118,13 @@ def command(
         if for_people({"findings": score.findings.as_dict()}):
             echo("nothing was scored: fix the file, and try again", err=True)
         return 1
-    if out is not None:
-        write_result(out, score.document)
-    if html is not None:
-        from gtahead.reports.score import write_score
+    with storage.together():
+        if out is not None:
+            write_result(out, score.document)
+        if html is not None:
+            from gtahead.reports.score import write_score
 
-        write_score(Path(html), score, None if ground_truth else Path(against))
+            write_score(Path(html), score, None if ground_truth else Path(against))
     if for_people(score.document):
         from gtahead.cli.score_tables import summary
 

@@ -250,7 +250,7 @@ class Dataset:
         """Find a sequence's table of heads, and what the manifest says about it."""
         path = self.folder / heads_file(sequence)
         named = self.manifest.document["tables"].get(heads_file(sequence))
-        if named is None or not storage.is_plain_name(sequence):
+        if named is None or not storage.can_name(sequence):
             raise InputError(
                 "the manifest doesn't name this table", where=Where(str(path)), remedy=REBUILD
             )

@@ -57,7 +57,7 @@ def _write(batch: Batch) -> None:
         about = {
             "name": sequence,
             "imDir": "img1",
-            "frameRate": f"{last.about['fps'] or 1:g}",
+            "frameRate": repr(last.about["fps"] or 1),
             "seqLength": str(last.position),
             "imWidth": str(last.size_wh[0]),
             "imHeight": str(last.size_wh[1]),
@@ -117,6 +117,13 @@ def _scan(root: Path) -> Listing:
         kinds = _kinds(folder.name)
         _refuse_shift(numbers, frames, f"{prefix}gt/gt.txt")
         last = max([0, *numbers, *frames])
+        if last > len({*numbers, *frames}) + MAX_EMPTY:
+            raise InputError(
+                "a frame number is far beyond all others",
+                where=Where(f"{prefix}gt/gt.txt" if last in frames else f"{prefix}{folder_name}"),
+                value=last,
+                remedy=f"fix it: {MAX_EMPTY:,} frames at most may be without image and heads",
+            )
         if length.isdigit() and len(length) < 10:
             # Frames without heads and images are only counted: a few thousand are believed.
             last = max(last, min(int(length), last + MAX_EMPTY))

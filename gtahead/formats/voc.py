@@ -367,7 +367,7 @@ VOC = Format(
     title="Pascal VOC, .xml per image",
     kind="boxes",
     origin="1-based, whole pixels, the last one is part of the box",
-    precision_px=0.5,
+    precision_px=1.0,  # what is narrower than a pixel is a whole one
     supports=frozenset({"boxes", "ignored"}),
     layout=(
         "Annotations/<sequence>__<frame>.xml\n"

@@ -23,7 +23,9 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.images.reading import IMAGE_SUFFIXES, Header, ImageError, read_bytes, read_header
 from gtahead.ingest.exports import (
+    HOURS,
     MARKER,
+    RATES,
     camera_from,
     exported_as,
     images_in,
@@ -31,6 +33,7 @@ from gtahead.ingest.exports import (
     split_by_folder,
     split_of_folder,
     splits_of_lists,
+    within,
 )
 from gtahead.ingest.image_search import with_images_found
 from gtahead.ingest.labelled import LabelledImage, Listing
@@ -43,8 +46,8 @@ from gtahead.ingest.model import (
     Reader,
     SequenceSource,
 )
-from gtahead.ingest.names import can_name_a_sequence, is_safe_name
-from gtahead.ingest.rows import HeadRows, as_number, settle_heads
+from gtahead.ingest.names import is_safe_name
+from gtahead.ingest.rows import HeadRows, settle_heads
 from gtahead.origins import origin_in
 from gtahead.tables.canonical import CAPTURED
 
@@ -102,13 +105,10 @@ def reader_of(
             _report_unlisted(root, listing, findings)
             sources = []
             for sequence, images in sorted(sequences.items()):
-                if can_name_a_sequence(sequence) and storage.is_plain_name(sequence):
-                    split = images[0].split if len({one.split for one in images}) == 1 else None
-                    sources.append(
-                        SequenceSource(name, root, sequence, ".", split, state, options, heads)
-                    )
-                else:
-                    findings.add("bad-name", Where(sequence=sequence))
+                split = images[0].split if len({one.split for one in images}) == 1 else None
+                sources.append(
+                    SequenceSource(name, root, sequence, ".", split, state, options, heads)
+                )
             return sources
 
         return Reader(
@@ -200,7 +200,7 @@ def _kept_inside(image: LabelledImage) -> LabelledImage:
         plain = posixpath.normpath(image.file)
         image = image if plain == image.file else replace(image, file=plain)
     name = image.sequence
-    if not (can_name_a_sequence(name) and storage.is_plain_name(name)):
+    if not storage.can_name(name):
         return replace(image, unsafe=f"{name}/{image.frame}", sequence=home)
     return image
 
@@ -305,7 +305,7 @@ def _captured(
             camera_from(image.about),
             fault=read.faults.get(index),
             weather=_text(image.about.get("weather")),
-            hour=as_number(image.about.get("hour")),
+            hour=within(image.about.get("hour"), *HOURS),
             size_wh=sizes[index],
             row=image.row,
             upright=upright[index],
@@ -325,7 +325,7 @@ def _captured(
         frames=frames,
         heads=settled,
         images=has_images,
-        fps=as_number(first.get("fps")),
+        fps=within(first.get("fps"), *RATES),
         location=_text(first.get("location")),
         split=source.split,
         origin=listing.origins.get(source.name, listing.origin),
@@ -360,6 +360,7 @@ def _once_each(
         Those that are kept, and by reason those that aren't.
     """
     kept: dict[str, LabelledImage] = {}
+    folded: dict[str, str] = {}
     dropped: dict[str, list[LabelledImage]] = {}
     for image in images:
         location = Where(image.labels or where.file, where.sequence, image.frame)
@@ -369,11 +370,15 @@ def _once_each(
         elif image.frame in kept:
             findings.add("duplicate-frame", location, detail=image.file or "")
             dropped.setdefault("duplicate-frame", []).append(image)
-        elif not (storage.is_plain_name(image.frame) and can_name_a_sequence(image.frame)):
+        elif not storage.can_name(image.frame):
             findings.add("bad-frame-name", location)
+            dropped.setdefault("bad-frame-name", []).append(image)
+        elif other := folded.get(image.frame.casefold()):
+            findings.add("bad-frame-name", location, detail=f"but for its case, it is {other}")
             dropped.setdefault("bad-frame-name", []).append(image)
         else:
             kept[image.frame] = image
+            folded[image.frame.casefold()] = image.frame
     return list(kept.values()), dropped
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
+from gtahead import storage
 from gtahead.arrays import Columns
-from gtahead.errors import UsageError, Where
+from gtahead.errors import UsageError, Where, printable
 from gtahead.findings import Finding, Findings, Ledger
 from gtahead.geometry import Camera
 from gtahead.images.reading import ImageError
@@ -225,6 +226,19 @@ class Reader:
     configure: Callable[[LabelOptions], Reader] | None = None
     origin: str = "game"
     video: bool = True
+
+    def sequences(self, root: Path, findings: Findings) -> list[SequenceSource]:
+        """List a capture's sequences, but for those whose name can't name files: they are noted."""
+        found: dict[str, SequenceSource] = {}
+        for source in self.list_sequences(root, findings):
+            where = Where(printable(source.name if source.path == "." else source.path))
+            if not storage.can_name(source.name):
+                findings.add("bad-name", where)
+            elif other := found.get(source.name.casefold()):
+                findings.add("bad-name", where, detail=f"but for its case, it is {other.name}")
+            else:
+                found[source.name.casefold()] = source
+        return list(found.values())
 
     def with_options(self, options: LabelOptions) -> Reader:
         """Return this reader, taking labels by these options.

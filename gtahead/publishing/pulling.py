@@ -190,7 +190,7 @@ def _make(
     dataset = release.dataset
     for name in dataset.sequences:
         file = heads_file(name)
-        if not storage.is_plain_name(name):
+        if not storage.can_name(name):
             raise InputError("a sequence's name points outside the dataset", value=name)
         storage.link_or_copy(release.folder / file, target / file, link=True)
     placed: dict[str, str] = {}
@@ -235,7 +235,7 @@ def _extract(release: Release, dataset: Dataset, target: Path) -> dict[str, str]
                 raise InputError("the image belongs to no frame", where=location)
             frame_id, sha256 = known[sequence, frame]
             extension = Path(name).suffix.lower()
-            if not (storage.is_plain_name(sequence) and storage.is_plain_name(frame + extension)):
+            if not (storage.can_name(sequence) and storage.can_name(frame)):
                 raise InputError(
                     "the image's name points outside the dataset", where=location, value=name
                 )

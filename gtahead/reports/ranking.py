@@ -18,6 +18,7 @@ from gtahead.errors import InputError, UsageError, Where, printable
 from gtahead.reports.pages import write_page
 from gtahead.scoring.comparing import read_result
 from gtahead.scoring.metrics import COMPARED, METRIC_VERSION, METRICS, format_metric, title_of
+from gtahead.storage import targets
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def leaderboard(
     board = _ranked(documents, sort, skipped)
     if out is not None:
         target = Path(out)
-        with storage.naming_os_errors(target):
+        with storage.naming_os_errors(target), targets.locked(target), storage.together():
             storage.make_folder(target)
             titles = [title_of(name) for name in board.columns]
             write_page(target / "index.html", "ranking", board=board, titles=titles)

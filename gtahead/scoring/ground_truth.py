@@ -366,7 +366,7 @@ def _of_folder(folder: Path, split: str | None, labels: LabelOptions) -> GroundT
     reader = choose_reader(folder)[0].with_options(labels)
     findings, ledger = Findings(), Ledger()
     read: list[CapturedSequence] = []
-    for source in reader.list_sequences(Path(os.path.realpath(folder)), findings):
+    for source in reader.sequences(Path(os.path.realpath(folder)), findings):
         if split is not None and source.split not in (None, split):
             continue
         try:

@@ -15,6 +15,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,6 +24,9 @@ from gtahead.storage import system
 
 ASIDE = ".part-"
 """Prefix of what is being written; nobody reads it, and the next run removes it."""
+
+BESIDE = ".gtahead-"
+"""Prefix of what lies beside a target; see `targets`."""
 
 _CRASH_AT = "GTAHEAD_CRASH_AT"
 
@@ -53,6 +57,10 @@ def aside_name(target: Path) -> Path:
     return target.with_name(ASIDE + secrets.token_hex(6))
 
 
+_waiting: ContextVar[list[tuple[Path, Path]] | None] = ContextVar("_waiting", default=None)
+"""Within `together`: files that are written, and the names that they will get."""
+
+
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a path to write to, which is renamed to `target` if the block succeeds.
@@ -61,14 +69,41 @@ def replacing(target: Path) -> Iterator[Path]:
     written is removed and an older `target` stays as it was.
     """
     part = aside_name(target)
+    waiting = _waiting.get()
     try:
         yield part
         system.sync_file(part)
-        part.replace(target)
+        if waiting is None:
+            part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    system.sync_folder(target.parent)
+    if waiting is None:
+        system.sync_folder(target.parent)
+    else:
+        waiting.append((part, target))
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Give the files that are replaced in the block their names at its end, one after the other.
+
+    So those that belong together are all the old ones or all the new ones, unless a kill comes
+    between two renames: then each is whole, and the next run replaces them all.
+    """
+    waiting: list[tuple[Path, Path]] = []
+    token = _waiting.set(waiting)
+    try:
+        yield
+        for part, target in waiting:
+            part.replace(target)
+            crash_point("one-replaced")
+        for folder in {target.parent for _, target in waiting}:
+            system.sync_folder(folder)
+    finally:
+        _waiting.reset(token)
+        for part, _ in waiting:
+            part.unlink(missing_ok=True)
 
 
 def write_bytes(target: Path, data: bytes) -> None:
@@ -233,9 +268,35 @@ def is_safe_relative(name: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts and path.parts != ()
 
 
-def is_plain_name(name: str) -> bool:
-    """Return whether a name inside data is one name, not a path."""
-    return is_safe_relative(name) and "/" not in name and name != "."
+MAX_NAME_BYTES = 200
+
+_COMMANDING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|^[=+@-]")
+"""Characters that command a terminal or turn a line's direction, and what begins a formula."""
+
+_NOT_ON_WINDOWS = re.compile(
+    r"""[<>:"/\\|?*]|[. ]$|^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)""", re.IGNORECASE
+)
+"""What no file's name may hold, end with or be on Windows (Microsoft, "Naming Files, Paths, and
+Namespaces")."""
+
+
+def can_name(name: str) -> bool:
+    """Return whether a sequence or a frame may have this name, and so the files named after it.
+
+    The one rule, for reading, building and opening: safe in file names of every system, in tables,
+    pages and terminals, and neither like a formula nor like a file being written. It leaves room
+    for a suffix in the file system's 255 bytes.
+
+    Example:
+        >>> can_name("cam 1"), can_name("cam:1"), can_name("a/b"), can_name("aux.v2"), can_name("")
+        (True, False, False, False, False)
+    """
+    try:
+        fits = 0 < len(name.encode("utf-8")) <= MAX_NAME_BYTES
+    except UnicodeEncodeError:
+        return False
+    odd = _COMMANDING.search(name) or _NOT_ON_WINDOWS.search(name)
+    return fits and not odd and not name.startswith((ASIDE, BESIDE))
 
 
 @contextmanager

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import io
 import multiprocessing
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,6 +141,34 @@ def interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+
+
+def open_streams() -> None:
+    """Give a process without stdin, stdout or stderr, as daemons start them, ones to nowhere.
+
+    Else a file that is opened next would get a stream's number, and what libraries print would be
+    written into it.
+    """
+    modes = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+    for name, mode in modes:
+        stream = getattr(sys, name)
+        if stream is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - until the end
+            setattr(sys, name, stream)
+        elif name != "stdin" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # in any locale
+
+
+def forget_warning_options() -> None:
+    """Undo `-W error` and its like: they are for gtahead's tests, not for libraries' warnings.
+
+    Worker processes don't inherit them either.
+    """
+    if sys.warnoptions:
+        sys.warnoptions.clear()
+        os.environ.pop("PYTHONWARNINGS", None)
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore")
 
 
 def kill_oneself(kind: str = "KILL") -> None:

@@ -20,9 +20,6 @@ from gtahead import storage
 from gtahead.errors import InputError, ResourceError, Where
 from gtahead.storage import system
 
-BESIDE = ".gtahead-"
-"""Prefix of what lies beside a target."""
-
 LOCK = ".lock"
 """The lock in a target, where nothing can be written beside it."""
 
@@ -30,7 +27,7 @@ LOCK = ".lock"
 def _beside(target: Path, ending: str = "") -> Path:
     target = Path(os.path.realpath(target))
     digest = hashlib.sha256(os.fsencode(os.path.normcase(target.name))).hexdigest()
-    return target.with_name(f"{BESIDE}{digest[:16]}{ending}")
+    return target.with_name(f"{storage.BESIDE}{digest[:16]}{ending}")
 
 
 def _lock_file(target: Path) -> Path:

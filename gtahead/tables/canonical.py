@@ -268,7 +268,7 @@ def _require_plain_names(table: Any, file: str) -> None:  # noqa: ANN401 - an Ar
     names = {name: table.column(name) for name in ("sequence", "frame", "frame_id", "file")}
     for column in ("sequence", "frame"):
         for name in compute.unique(names[column]).to_pylist():
-            if not storage.is_plain_name(name):
+            if not storage.can_name(name):
                 raise _tampered(file, column, name)
     slash = from_text(["/"] * table.num_rows)
     joined = compute.binary_join_element_wise(names["sequence"], names["frame"], slash)

@@ -298,7 +298,7 @@ class Validation:
     def _sequences(self, reader: Reader) -> Iterator[Findings]:
         part = Findings()
         try:
-            sources = reader.list_sequences(Path(os.path.realpath(self.path)), part)
+            sources = reader.sequences(Path(os.path.realpath(self.path)), part)
         except ClassesUnclear as error:
             part.add("classes-unclear", error.where or Where(str(self.path)), error.value)
             sources = []

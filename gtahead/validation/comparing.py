@@ -92,7 +92,7 @@ def _frames_of(folder: Path, kind: Format, findings: Findings) -> Iterator[tuple
     """Read an export: for each frame its heads' coordinates, as `_exported` gives them."""
     assert kind.reader is not None
     quiet = Findings()  # what a reader finds is reported by the check of the export itself
-    for source in kind.reader.list_sequences(Path(os.path.realpath(folder)), quiet):
+    for source in kind.reader.sequences(Path(os.path.realpath(folder)), quiet):
         try:
             captured = kind.reader.read(source, quiet, Ledger())
         except BrokenSequence:

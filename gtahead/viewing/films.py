@@ -25,12 +25,12 @@ def write_film(target: Path, frames: Iterator[Canvas], fps: float) -> None:
     """Write a film; the first frame gives its size, others are fitted into it.
 
     Raises:
-        UsageError: no frames, or a speed that isn't above 0.
+        UsageError: no frames, or a speed out of range.
         ResourceError: OpenCV was built without the codec.
     """
-    if not 0 < fps <= 120:
+    if not 0.1 <= fps <= 120:
         raise UsageError(
-            "no such frame rate", value=fps, remedy="frames per second, above 0 and up to 120"
+            "no such frame rate", value=fps, remedy="frames per second, from 0.1 to 120"
         )
     codec = FILMS[target.suffix.lower()]
     first = next(frames, None)

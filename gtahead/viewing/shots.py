@@ -226,7 +226,7 @@ def _found(score: Score, row: int) -> MatchedHeads:
 def _of_capture(kind: Reader, folder: Path) -> Album:
     """Return the frames of a capture: each sequence is read when it is asked for, and kept."""
     root = Path(os.path.realpath(folder))
-    sources = {source.name: source for source in kind.list_sequences(root, Findings())}
+    sources = {source.name: source for source in kind.sequences(root, Findings())}
     if not sources:
         raise InputError("no sequences are there", where=Where(str(folder)))
     read: dict[str, CapturedSequence] = {}

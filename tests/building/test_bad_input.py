@@ -502,8 +502,9 @@ def test_names_that_cannot_be(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "dataset", "--workers", 1)
     assert done.code == 3
     assert done.err.splitlines() == [
-        f"error bad-name: {name}: the folder's name can't name a sequence; rename it: valid Unicode, at "
-        "most 200 bytes, no control characters, no =+-@ at the start"
+        f"error bad-name: {name}: the name can't name a sequence; rename it: letters, digits, blanks, - and "
+        "_ always work; at most 200 bytes, and nothing that Windows can't have (<>:\"|?*, CON, a full stop at "
+        "the end)"
         for name in (r"line\nbreak", r"seq\udcff", "x" * 220)
     ]
     assert gtahead("build", "--raw", captures, "--out", tmp_path / "dataset").code == 3

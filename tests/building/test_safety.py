@@ -434,3 +434,23 @@ def test_the_same_build_on_dask(captures: Path, tmp_path: Path) -> None:
         )
     assert done.code == 0, done.err
     assert tree(tmp_path / "target") == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["cam:1", "aux", "what?", "end."])
+def test_a_name_that_cannot_be_opened_is_not_built(tmp_path: Path, name: str) -> None:
+    make_sequence(tmp_path / "raw", "fine")
+    make_sequence(tmp_path / "raw", name)
+    done = gtahead("build", "--raw", tmp_path / "raw", "--out", tmp_path / "set")
+    assert done.code == 3
+    assert "bad-name" in done.err
+    assert gtahead("info", tmp_path / "set").code == 0
+    assert gtahead("validate", tmp_path / "set").code == 0
+    assert gtahead("validate", tmp_path / "raw").code == 1
+
+
+def test_two_names_that_are_one_on_windows(tmp_path: Path) -> None:
+    make_sequence(tmp_path / "raw", "cam")
+    make_sequence(tmp_path / "raw", "CAM")
+    done = gtahead("build", "--raw", tmp_path / "raw", "--out", tmp_path / "set")
+    assert done.code == 3
+    assert "but for its case, it is CAM" in done.err

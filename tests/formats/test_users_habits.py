@@ -849,3 +849,18 @@ def test_a_key_that_yaml_has_twice_is_refused(tmp_path: Path) -> None:
     files = {"data.yaml": "names: {0: head, 0: person}\n", "images/a.jpg": jpeg()}
     with pytest.raises(GtaheadError, match=r"data\.yaml.*0 is there twice"):
         read(put(tmp_path / "raw", files | {"labels/a.txt": HEAD}))
+
+
+def test_images_that_are_one_on_windows(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        {
+            "a.jpg": image(1, (200, 100)),
+            "A.jpg": image(2, (200, 100)),
+            "b:c.jpg": image(3, (200, 100)),
+            "points.csv": "file,x,y\na.jpg,9,9\nA.jpg,9,9\nb:c.jpg,9,9\n",
+        },
+    )
+    report = gtahead.build(tmp_path, tmp_path.with_suffix(".set"), workers=1)
+    assert report.findings.totals["bad-frame-name"] == 2
+    assert report.ledger.heads.dropped == {"bad-frame-name": 2}

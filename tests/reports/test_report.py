@@ -31,7 +31,7 @@ def page_file(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset of odd names, without images, weather and heads."""
     root = tmp_path_factory.mktemp("odd")
-    make_sequence(root / "captures", "a & <b>", rows=[], location=EVIL, weather=EVIL)
+    make_sequence(root / "captures", "a & b", rows=[], location=EVIL, weather=EVIL)
     make_sequence(root / "captures", "площадь", rows=[])
     done = gtahead("build", "--raw", root / "captures", "--out", root / "data", "--images", "none")
     assert done.code == 0, done.err
@@ -92,7 +92,7 @@ def test_nothing_of_the_data_gets_into_the_page(odd: Path, tmp_path: Path) -> No
     assert done.json["frames"] == 8
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert EVIL not in text
-    assert "a & <b>" not in text
+    assert "a & b" not in text
     assert "&lt;script&gt;" in text
     assert "площадь" in text
 
@@ -208,3 +208,19 @@ def test_a_full_size_report(browser: Any, tmp_path: Path) -> None:
     page.wait_for_function(f"{timing} > 0")
     print(f"\n{done.bytes:,} bytes, loaded after {page.evaluate(timing):.0f} ms")  # noqa: T201 - a figure to quote
     page.close()
+
+
+def test_a_report_of_one_place(tmp_path: Path) -> None:
+    """All sequences share their location, so that the designed splits have train alone."""
+    for name in ("a", "b"):
+        make_sequence(tmp_path / "raw", name, split=None, location="square")
+    library.build(tmp_path / "raw", tmp_path / "set", workers=1)
+    document = manifest(tmp_path / "set")
+    assert document["splits"]["how"] == "designed"
+    for command in (
+        ["report", tmp_path / "set", "--html", tmp_path / "report.html"],
+        ["validate", tmp_path / "set", "--html", tmp_path / "findings.html"],
+        ["info", tmp_path / "set"],
+        ["view", tmp_path / "set", "--out", tmp_path / "view.png"],
+    ):
+        assert gtahead(*command).code == 0
