@@ -82,7 +82,7 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
             raise InputError(
                 "the folder holds a pipe or a device: reading it would never end",
                 where=location,
-                value=str(special.relative_to(root)),
+                value=special.relative_to(root).as_posix(),
                 remedy="remove it",
             )
     if wanted != "auto":

@@ -208,7 +208,7 @@ def _place(
         wanted = task.options.images == "link"
         linked = storage.link_or_copy(path, to, link=wanted)
         if wanted and not linked:
-            where = Where(str(path.relative_to(task.source.root)), task.source.name)
+            where = Where(path.relative_to(task.source.root).as_posix(), task.source.name)
             record.findings.add("copied-images", where)
     record.images += 1
     record.image_bytes += to.stat().st_size

@@ -265,13 +265,13 @@ def inputs_digest(
     for path in labels:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        total.update(os.fsencode(path.relative_to(root)) + f" {digest}\n".encode())
+        total.update(os.fsencode(path.relative_to(root).as_posix()) + f" {digest}\n".encode())
     for path in sorted(images):
         try:
             size = path.stat().st_size
         except OSError:
             size = -1
-        total.update(os.fsencode(path.relative_to(root)) + f" {size}\n".encode())
+        total.update(os.fsencode(path.relative_to(root).as_posix()) + f" {size}\n".encode())
     return total.hexdigest()
 
 
