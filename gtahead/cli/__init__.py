@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from gtahead._version import __version__
-from gtahead.errors import GtaheadError
+from gtahead.errors import GtaheadError, ResourceError, as_size
 from gtahead.storage import system
 
 _COMMANDS = {
@@ -43,6 +43,9 @@ _COMMANDS = {
 
 _BUG = 70
 
+MIN_ADDRESS_SPACE = 1_000_000_000
+"""Under a smaller limit, libraries die or spin while they are loaded, which nobody can catch."""
+
 
 class _Terminated(BaseException):
     """SIGTERM was received."""
@@ -61,6 +64,13 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
+        limit = system.address_space()
+        if limit is not None and limit < MIN_ADDRESS_SPACE:
+            raise ResourceError(
+                "too little address space: native libraries would hang in it",
+                value=as_size(limit),
+                remedy=f"raise the limit (ulimit -v) to {as_size(MIN_ADDRESS_SPACE)} or more",
+            )
         command: click.Command = import_module(f"gtahead.cli.{cmd_name.replace('-', '_')}").command
         return command
 

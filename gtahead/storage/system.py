@@ -143,6 +143,16 @@ def interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
 
+def address_space() -> int | None:
+    """Return the limit of this process's address space in bytes (`ulimit -v`); None without one."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
 def open_streams() -> None:
     """Give a process without stdin, stdout or stderr, as daemons start them, ones to nowhere.
 
