@@ -228,7 +228,7 @@ class Balance:
             >>> items = [SplitItem("a", 60, 1), SplitItem("b", 40, 1)]
             >>> balance = balance_of(items, {"a": "train", "b": "test"})
             >>> round(balance.off("heads"), 3)
-            0.067
+            0.143
         """
         row = self.shares.get(measure, {})
         return max((abs(row[name] - self.target[name]) for name in row), default=0.0)

@@ -857,8 +857,8 @@ def test_images_that_are_one_on_windows(tmp_path: Path) -> None:
         {
             "a.jpg": image(1, (200, 100)),
             "A.jpg": image(2, (200, 100)),
-            "b:c.jpg": image(3, (200, 100)),
-            "points.csv": "file,x,y\na.jpg,9,9\nA.jpg,9,9\nb:c.jpg,9,9\n",
+            "what?.jpg": image(3, (200, 100)),
+            "points.csv": "file,x,y\na.jpg,9,9\nA.jpg,9,9\nwhat?.jpg,9,9\n",
         },
     )
     report = gtahead.build(tmp_path, tmp_path.with_suffix(".set"), workers=1)
