@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gtahead import storage
 from gtahead.arrays import Columns, Floats
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
@@ -219,3 +220,34 @@ def gathered(parts: Iterable[tuple[int, Columns]], names: Sequence[str]) -> Colu
 
 
 _KINDS: Mapping[str, type] = {"head_id": np.int64, "ignore": np.int8, "occluded": np.int8}
+
+
+def once_each(
+    images: Sequence[LabelledImage], where: Where, findings: Findings
+) -> tuple[list[LabelledImage], dict[str, list[LabelledImage]]]:
+    """Keep the first of several images of one name; set aside names that can't be a frame's.
+
+    Returns:
+        Those that are kept, and by reason those that aren't.
+    """
+    kept: dict[str, LabelledImage] = {}
+    folded: dict[str, str] = {}
+    dropped: dict[str, list[LabelledImage]] = {}
+    for image in images:
+        location = Where(image.labels or where.file, where.sequence, image.frame)
+        if image.unsafe is not None:
+            findings.add("unsafe-path", location, image.unsafe)
+            dropped.setdefault("unsafe-path", []).append(image)
+        elif image.frame in kept:
+            findings.add("duplicate-frame", location, detail=image.file or "")
+            dropped.setdefault("duplicate-frame", []).append(image)
+        elif not storage.can_name(image.frame):
+            findings.add("bad-frame-name", location)
+            dropped.setdefault("bad-frame-name", []).append(image)
+        elif other := folded.get(image.frame.casefold()):
+            findings.add("bad-frame-name", location, detail=f"but for its case, it is {other}")
+            dropped.setdefault("bad-frame-name", []).append(image)
+        else:
+            kept[image.frame] = image
+            folded[image.frame.casefold()] = image.frame
+    return list(kept.values()), dropped

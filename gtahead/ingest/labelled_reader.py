@@ -36,7 +36,7 @@ from gtahead.ingest.exports import (
     within,
 )
 from gtahead.ingest.image_search import with_images_found
-from gtahead.ingest.labelled import LabelledImage, Listing
+from gtahead.ingest.labelled import LabelledImage, Listing, once_each
 from gtahead.ingest.model import (
     BrokenSequence,
     CapturedFrame,
@@ -269,7 +269,7 @@ def _captured(
     """Put one sequence together from its images and their heads."""
     where = Where(images[0].labels or _label_of(listing, images[0], source), source.name)
     ledger.frames.came += len(images)
-    images, dropped = _once_each(sorted(images, key=lambda one: one.frame), where, findings)
+    images, dropped = once_each(sorted(images, key=lambda one: one.frame), where, findings)
     for reason, those in dropped.items():
         ledger.frames.drop(reason, len(those))
         theirs = Ledger()
@@ -349,37 +349,6 @@ def _label_of(listing: Listing, image: LabelledImage, source: SequenceSource) ->
         return image.sequence in parts, splits_of_lists([name])[0] == image.split
 
     return max(names, key=fits, default=None)  # the first one of those that fit best
-
-
-def _once_each(
-    images: Sequence[LabelledImage], where: Where, findings: Findings
-) -> tuple[list[LabelledImage], dict[str, list[LabelledImage]]]:
-    """Keep the first of several images of one name; set aside names that can't be a frame's.
-
-    Returns:
-        Those that are kept, and by reason those that aren't.
-    """
-    kept: dict[str, LabelledImage] = {}
-    folded: dict[str, str] = {}
-    dropped: dict[str, list[LabelledImage]] = {}
-    for image in images:
-        location = Where(image.labels or where.file, where.sequence, image.frame)
-        if image.unsafe is not None:
-            findings.add("unsafe-path", location, image.unsafe)
-            dropped.setdefault("unsafe-path", []).append(image)
-        elif image.frame in kept:
-            findings.add("duplicate-frame", location, detail=image.file or "")
-            dropped.setdefault("duplicate-frame", []).append(image)
-        elif not storage.can_name(image.frame):
-            findings.add("bad-frame-name", location)
-            dropped.setdefault("bad-frame-name", []).append(image)
-        elif other := folded.get(image.frame.casefold()):
-            findings.add("bad-frame-name", location, detail=f"but for its case, it is {other}")
-            dropped.setdefault("bad-frame-name", []).append(image)
-        else:
-            kept[image.frame] = image
-            folded[image.frame.casefold()] = image.frame
-    return list(kept.values()), dropped
 
 
 def _complete(columns: Columns) -> tuple[str, ...]:
