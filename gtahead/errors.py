@@ -46,7 +46,7 @@ class Where:
             None if self.head is None else f"head {self.head}",
             self.field,
         ]
-        return " > ".join(shortened(part) for part in parts if part is not None)
+        return " > ".join(shortened(masked(part)) for part in parts if part is not None)
 
     def as_dict(self) -> dict[str, str | int]:
         """Return the parts that are known, for JSON."""
@@ -79,25 +79,28 @@ def quoted(value: object) -> str:
         >>> quoted("a" * 100)[-5:]
         "aaa…'"
     """
+    if isinstance(value, str):
+        value = masked(value)  # before it is cut: half a secret is one
     if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
         value = value[:SHOWN_CHARACTERS] + "…"
     return repr(value) if isinstance(value, str) else str(value)
 
 
-_USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s'\"]*@")
-_QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s?'\"]*)\?[^\s'\");,]*[^\s'\");,:]")
+_SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*:/{1,2})"  # a path has lost one of the two
+_USER_INFO = re.compile(_SCHEME + r"(?:[^\s'\"/@]*:[^\s'\"]*|[^\s'\"/]*)@")
+_QUERY = re.compile(_SCHEME + r"([^\s?#'\"]*)([?#])[^\s'\"]*")
 
 
 def masked(text: str) -> str:
-    """Hide what URLs in a text may hold of secrets: user info and query.
+    """Hide what URLs in a text may hold of secrets: user info, query and fragment.
 
     Example:
-        >>> masked("https://me:secret@host/x?token=1: nothing is there")
-        'https://***@host/x?***: nothing is there'
+        >>> masked("https://me:secret@host/x?token=1 isn't there")
+        "https://***@host/x?*** isn't there"
     """
-    if "://" not in text:
+    if ":/" not in text:
         return text
-    return _QUERY.sub(r"\1?***", _USER_INFO.sub(r"\1***@", text))
+    return _QUERY.sub(r"\1\2\3***", _USER_INFO.sub(r"\1***@", text))
 
 
 def printable(text: str) -> str:

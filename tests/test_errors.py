@@ -46,7 +46,11 @@ def test_control_characters_cannot_reach_the_terminal() -> None:
     ("text", "shown"),
     [
         ("ftp://user:PW@host/x", "ftp://***@host/x"),
-        ("https://user:PW@host/x?token=T&b=1: gone", "https://***@host/x?***: gone"),
+        ("https://user:PW@host/x?token=T&b=1 gone", "https://***@host/x?*** gone"),
+        ("https://host/x?a=1;SignedHeaders=host;token=T", "https://host/x?***"),
+        ("nope:/me:PW@host/x#T", "nope:/***@host/x#***"),
+        ("ftp://me:a/PW@host", "ftp://***@host"),
+        ("ftp://me:p@PW@host", "ftp://***@host"),
         ("(got 'sftp://user:PW@host/x'); do", "(got 'sftp://***@host/x'); do"),
         ("simplecache::s3://key:PW@bucket/a", "simplecache::s3://***@bucket/a"),
         ("s3://bucket/a@b/c", "s3://bucket/a@b/c"),

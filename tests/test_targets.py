@@ -257,3 +257,59 @@ def test_an_export_that_is_killed_leaves_what_stood(tiny_dataset: Path, tmp_path
         assert gtahead("validate", tmp_path / "out").code == 0
     assert gtahead(*command, "--allow-lossy").code == 0
     assert hidden(tmp_path) == []
+
+
+def test_what_somebody_puts_there_meanwhile_stays(tiny_dataset: Path, tmp_path: Path) -> None:
+    """The export is stopped when it is done, and something is put where it is to lie."""
+    out = tmp_path / "out"
+    words = ["export", tiny_dataset, "--format", "coco", "--out", out, "--workers", "1"]
+    environment = os.environ | {"GTAHEAD_CRASH_AT": "exported:STOP"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gtahead", *map(str, words)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    os.waitpid(process.pid, os.WUNTRACED)
+    put(out, {"thesis.txt": "mine"})
+    process.send_signal(signal.SIGCONT)
+    said = process.communicate()[1].decode()
+    assert process.returncode == 1, said
+    assert "isn't a gtahead export" in said
+    assert (out / "thesis.txt").read_text() == "mine"
+    assert hidden(tmp_path) == []
+
+
+def test_the_working_folder_is_always_empty_and_ones_own(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    outside = put(tmp_path / "outside", {"holiday.jpg": b"mine"})
+    with targets.locked(target), targets.working_folder(target) as part:
+        name = part.name
+    (tmp_path / name).symlink_to(outside)  # of somebody who has guessed the name
+    with targets.locked(target), targets.working_folder(target) as part:
+        assert list(part.iterdir()) == []
+    assert (outside / "holiday.jpg").exists()
+    put(tmp_path / name, {"inner/file": "of a killed run"})
+    (tmp_path / name / "inner").chmod(0o500)
+    with targets.locked(target), targets.working_folder(target) as part:
+        assert list(part.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["simulate", "leaderboard"])
+def test_the_root_is_no_target(command: str, tmp_path: Path) -> None:
+    words = ["simulate", "--preset", "tiny"] if command == "simulate" else ["leaderboard", tmp_path]
+    if command == "leaderboard":
+        pytest.importorskip("gtahead.reports.ranking")
+        (tmp_path / "x.json").write_text("{}")
+    done = gtahead(*words, "--out", "/")
+    assert done.code in (1, 2)
+    assert "a bug" not in done.err
+
+
+def test_a_capture_that_a_kill_left_half_cleared_is_no_obstacle(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    library.simulate(out, preset="tiny", seed=1, images=False)
+    words = ["simulate", "--preset", "tiny", "--layout", "gcc", "--no-images", "--overwrite"]
+    done = spawn_gtahead(*words, "--out", out, env={"GTAHEAD_CRASH_AT": "cleared"})
+    assert done.code == -signal.SIGKILL
+    assert gtahead(*words, "--out", out).code == 0

@@ -180,9 +180,10 @@ def design_splits(
     """Choose a split for every sequence.
 
     Groups are moved and swapped between splits, from several seeded starts, until neither makes
-    the splits more even in sequences, heads, frames and traits. The result depends on nothing but
-    the items and the shares. Every split that has a share gets a group while there are enough; of
-    two groups the second is the test split, and a lone group is for training.
+    the splits more even in sequences, heads, frames and traits; more than `_SWAPS_UP_TO` are dealt
+    out and then moved. The result depends on nothing but the items and the shares. Every split that
+    has a share gets a group while there are enough; of two groups the second is the test split, and
+    a lone group is for training.
 
     Returns:
         Sequence name to split name, in the order of names.
@@ -196,7 +197,11 @@ def design_splits(
     sums = _measures(ordered, groups)
     wanted = np.outer(wanted_shares / wanted_shares.sum(), sums.sum(axis=0))
     random = np.random.default_rng(0)
-    tries = [_descend(sums, wanted, random) for _ in range(_RESTARTS)]
+    if len(groups) > _SWAPS_UP_TO:  # so many are even once they are dealt out
+        tries = [_descend(sums, wanted, _dealt(sums, wanted))]
+    else:
+        each = np.arange(len(groups)) % len(names)
+        tries = [_descend(sums, wanted, random.permutation(each)) for _ in range(_RESTARTS)]
     best = min(tries, key=lambda found: found[0])  # the first of equals
     choice = {
         ordered[index].name: names[split]
@@ -290,10 +295,20 @@ def _measures(items: Sequence[SplitItem], groups: Sequence[Sequence[int]]) -> Fl
     return np.array([shares[list(group)].sum(axis=0) for group in groups])
 
 
-def _descend(sums: Floats, wanted: Floats, random: np.random.Generator) -> tuple[float, list[int]]:
-    """From a random start, make the best single move or swap until none helps."""
+def _dealt(sums: Floats, wanted: Floats) -> Ints:
+    """Give each group, the largest first, to the split where it makes least uneven."""
+    assigned, have = np.zeros(len(sums), np.int64), np.zeros_like(wanted)
+    for group in np.argsort(-sums.sum(axis=1), kind="stable"):
+        change = np.eye(len(wanted))[:, :, None] * sums[group]
+        assigned[group] = np.argmin(_costs(have + change, wanted))
+        have[assigned[group]] += sums[group]
+    return assigned
+
+
+def _descend(sums: Floats, wanted: Floats, start: Ints) -> tuple[float, list[int]]:
+    """From a start, make the best single move or swap until none helps."""
     count, splits = len(sums), len(wanted)
-    assigned = random.permutation(np.arange(count) % splits)
+    assigned = start.copy()
     have = np.zeros_like(wanted)
     np.add.at(have, assigned, sums)
     current = float(_costs(have[None], wanted)[0])

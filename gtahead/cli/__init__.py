@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from importlib import import_module
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from gtahead._version import __version__
-from gtahead.errors import GtaheadError, ResourceError, as_size
+from gtahead.errors import GtaheadError, ResourceError, as_size, masked
 from gtahead.storage import system
 
 _COMMANDS = {
@@ -148,7 +149,9 @@ def _exit_code(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        _complain(shown.getvalue().rstrip("\n"))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -209,6 +212,6 @@ def _report_transfers() -> None:
 
 def _complain(message: str) -> None:
     try:
-        click.echo(message, err=True)
+        click.echo(masked(message), err=True)
     except OSError:
         return

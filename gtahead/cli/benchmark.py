@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,7 @@ def command(
         raise UsageError("no prediction file is given", remedy=remedy)
     for name in (html, out):
         _require_writable(name)
+    _require_apart(predictions, out, html)
     if check_only:
         return _check(predictions, against, split, missing, labels)
     groups = [name.strip() for name in (by or "").split(",") if name.strip()]
@@ -154,6 +156,18 @@ def _print_template(
     if not is_quiet():
         echo(f"wrote {out}")
     return 0
+
+
+def _require_apart(*files: str | None) -> None:
+    """Refuse to write the result or the page over one another, or over the predictions."""
+    seen: set[str] = set()
+    for name in files:
+        path = None if name is None else os.path.realpath(name)
+        if path in seen:
+            raise UsageError(
+                "a file would be written over another", value=name, remedy="give it another name"
+            )
+        seen |= {path} if path is not None else set()
 
 
 def _require_writable(file: str | None) -> None:

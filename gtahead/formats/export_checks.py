@@ -14,6 +14,7 @@ from gtahead.formats import FORMATS
 from gtahead.formats.base import LOSSES, Format, Options
 from gtahead.geometry import clipped
 from gtahead.ingest.exports import MARKER, marker_of
+from gtahead.storage import targets
 from gtahead.tables import canonical
 from gtahead.tables.splits import split_named
 
@@ -204,7 +205,7 @@ def refuse_target(target: Path, *, overwrite: bool) -> None:
         return
     if not target.is_dir():
         raise InputError("the export's path is a file", where=location, remedy="remove it")
-    if not any(target.iterdir()):
+    if all(path.name == targets.LOCK for path in target.iterdir()):
         return
     if not marker_of(target):
         raise InputError(

@@ -165,6 +165,7 @@ def export(
         with targets.working_folder(target) as part:
             _write(job, part, report, workers, scheduler, on_progress)
             crash_point("exported")
+            refuse_target(target, overwrite=overwrite)  # somebody may have put something there
             targets.replace(part, target)
     return report
 

@@ -54,6 +54,7 @@ def new_dataset(target: Path, *, overwrite: bool) -> Iterator[Path]:
             try:
                 yield part
                 _sync(made)
+                _refuse(target, overwrite=overwrite)  # somebody may have put something there
                 targets.replace(made, target)
             finally:
                 shutil.rmtree(made, ignore_errors=True)

@@ -139,6 +139,7 @@ def stage(
             croissant.write(release)
             cards.write(release, old_card)
             crash_point("release-written")
+            _refuse_target(target, overwrite=overwrite)  # somebody may have put something there
             targets.replace(part, target)
     return Release.open(out)
 
@@ -283,7 +284,7 @@ def _refuse_target(target: Path, *, overwrite: bool) -> None:
         return
     if not target.is_dir():
         raise InputError("the release's path is a file", where=location, remedy="remove it")
-    if not any(target.iterdir()):
+    if all(path.name == targets.LOCK for path in target.iterdir()):
         return
     if not is_release(target):
         raise InputError(

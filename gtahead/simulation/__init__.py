@@ -182,7 +182,8 @@ def _clear_others(target: Path, names: set[str], *, overwrite: bool) -> None:
             ours = bool(_document_of(folder))
             if not (ours and overwrite):
                 raise _refuse(folder, ours=ours)
-            shutil.rmtree(folder)
+            storage.remove_folder(folder)
+            storage.crash_point("cleared")
 
 
 def _stands(folder: Path, tool: str, seed: int, *, overwrite: bool) -> bool:

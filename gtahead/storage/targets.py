@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gtahead import storage
-from gtahead.errors import InputError, ResourceError, Where
+from gtahead.errors import InputError, ResourceError, UsageError, Where
 from gtahead.storage import system
 
 LOCK = ".lock"
@@ -26,6 +26,8 @@ LOCK = ".lock"
 
 def _beside(target: Path, ending: str = "") -> Path:
     target = Path(os.path.realpath(target))
+    if not target.name:
+        raise UsageError("the root can't be a target", value=str(target), remedy="name a folder")
     digest = hashlib.sha256(os.fsencode(os.path.normcase(target.name))).hexdigest()
     return target.with_name(f"{storage.BESIDE}{digest[:16]}{ending}")
 
@@ -107,11 +109,27 @@ def _settle(target: Path, *, resumes: bool) -> None:
         with suppress(OSError):
             target.rmdir()  # an empty one is nothing to lose
         if target.exists():
-            shutil.rmtree(old)
+            _clear(old)
         else:
             old.rename(target)
     if not resumes:
-        shutil.rmtree(_beside(target), ignore_errors=True)
+        _clear(_beside(target))
+
+
+def _clear(folder: Path) -> None:
+    """Remove a folder whole, folders in it that may not be written to as well; of a link, the link.
+
+    Raises:
+        OSError: it can't be removed.
+    """
+    if system.leads_elsewhere(folder):
+        folder.unlink()
+        return
+    with suppress(FileNotFoundError):
+        for inner in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            if not system.leads_elsewhere(inner):
+                inner.chmod(0o700)
+        shutil.rmtree(folder)
 
 
 @contextmanager
@@ -122,7 +140,9 @@ def working_folder(target: Path, *, resumes: bool = False) -> Iterator[Path]:
     network or the disk fails or Ctrl-C comes, and the next run finds it.
     """
     part = _beside(target)
-    storage.make_folder(part)
+    if system.leads_elsewhere(part):
+        part.unlink()
+    part.mkdir(exist_ok=resumes)
     keep = False
     try:
         yield part
@@ -131,7 +151,8 @@ def working_folder(target: Path, *, resumes: bool = False) -> Iterator[Path]:
         raise
     finally:
         if not keep:
-            shutil.rmtree(part, ignore_errors=True)
+            with suppress(OSError):  # the next run says that it can't
+                _clear(part)
 
 
 def replace(made: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import but_slow
+from helpers import but_slow, gtahead
 
 import gtahead as library
 
@@ -199,3 +199,49 @@ def test_a_second_ctrl_c_changes_nothing(given: dict[str, Path]) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == 130
     assert done.stderr == b"interrupted: run the same command again\n"
+
+
+def test_a_wrong_call_ends_with_2_though_nobody_can_be_told() -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        start = [sys.executable, "-m", "gtahead", "info", "--nosuch"]
+        assert subprocess.run(start, stderr=full, check=False).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["URL"],
+        ["info", "x", "URL"],
+        ["build", "--every", "URL"],
+        ["build", "--raw", "RAW", "--roi", "URL"],
+        ["verify", "URL"],
+        ["leaderboard", "URL"],
+        ["compare", "URL", "URL"],
+        ["schema", "show", "URL"],
+        ["publish", "plan", "URL"],
+        ["info", "LONG"],
+    ],
+)
+def test_no_message_shows_a_secret(words: list[str], tmp_path: Path) -> None:
+    given = {
+        "URL": "nope://me:SECRET@host/x?token=SECRET",
+        "LONG": f"nope://me:{'SECRET' * 60}@host/x",
+        "RAW": str(tmp_path),
+    }
+    for more in ([], ["--json"]):
+        done = gtahead(*(given.get(word, word) for word in words), *more)
+        assert done.code in (1, 2, 4)
+        assert "SECRET" not in done.out + done.err
+
+
+def test_a_result_is_never_written_over_what_it_is_of(
+    given: dict[str, Path], tmp_path: Path
+) -> None:
+    predictions = tmp_path / "p.json"
+    predictions.write_text("[]")
+    words = ["benchmark", predictions, "--data", given["DATASET"], "--resamples", "0"]
+    for more in (["--out", predictions], ["--out", tmp_path / "x", "--html", tmp_path / "x"]):
+        done = gtahead(*words, *more)
+        assert done.code == 2
+        assert "written over another" in done.err
+    assert predictions.read_text() == "[]"
