@@ -313,3 +313,12 @@ def test_a_capture_that_a_kill_left_half_cleared_is_no_obstacle(tmp_path: Path) 
     done = spawn_gtahead(*words, "--out", out, env={"GTAHEAD_CRASH_AT": "cleared"})
     assert done.code == -signal.SIGKILL
     assert gtahead(*words, "--out", out).code == 0
+
+
+def test_a_worker_that_died_leaves_nothing_in_the_capture(tmp_path: Path) -> None:
+    out, once = tmp_path / "out", tmp_path / "once"
+    words = ["simulate", "--preset", "tiny", "--no-images", "--out", out, "--workers", "2"]
+    done = spawn_gtahead(*words, env={"GTAHEAD_CRASH_AT": f"drawn:KILL@{once}"})
+    assert done.code == 0, done.err
+    assert once.exists()
+    assert hidden(out) == []

@@ -146,6 +146,7 @@ def simulate(
                 report.written += 1
                 if on_progress is not None:
                     on_progress(len(report.sequences), len(plans), sequence)
+        storage.remove_leftovers(target)  # of workers that died
     report.sequences = dict(sorted(report.sequences.items()))
     report.frames = sum(row["frames"] for row in report.sequences.values())
     report.heads = sum(row["heads"] for row in report.sequences.values())
@@ -212,6 +213,7 @@ def _simulate_sequence(task: _DrawTask) -> dict[str, int]:
     try:
         part.mkdir(parents=True)
         counts = _draw(task, part)
+        storage.crash_point("drawn")
         for folder in [part, *(path for path in part.rglob("*") if path.is_dir())]:
             system.sync_folder(folder)
         storage.replace_folder(part, to)
