@@ -29,6 +29,10 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(system, "exchange", lambda one, other: False)
 
 
+ANYTHING = targets.Kind("thing", lambda folder: [])
+"""A kind of folder that may be replaced, whatever is in it."""
+
+
 def made(folder: Path, word: str) -> Path:
     return put(folder, {"file": word, "inner/file": word})
 
@@ -85,8 +89,8 @@ def test_folders_made_for_a_lock_go_with_it(tmp_path: Path) -> None:
 def test_what_stood_is_replaced_whole(tmp_path: Path, exchanging: bool) -> None:
     target = made(tmp_path / "target", "old")
     (target / "gone").touch()
-    with targets.locked(target), targets.working_folder(target) as part:
-        targets.replace(made(part, "new"), target)
+    with targets.replacing(target, ANYTHING, overwrite=True) as part:
+        made(part, "new")
     assert sorted(path.name for path in target.iterdir()) == ["file", "inner"]
     assert (target / "inner" / "file").read_text() == "new"
     assert hidden(tmp_path) == []
@@ -98,8 +102,8 @@ def test_a_first_target_gets_its_name(tmp_path: Path, exchanging: bool, stands: 
     target = tmp_path / "target"
     if stands == "empty":
         target.mkdir()
-    with targets.locked(target), targets.working_folder(target) as part:
-        targets.replace(made(part, "new"), target)
+    with targets.replacing(target, ANYTHING, overwrite=True) as part:
+        made(part, "new")
     assert (target / "file").read_text() == "new"
     assert hidden(tmp_path) == []
 
@@ -107,8 +111,8 @@ def test_a_first_target_gets_its_name(tmp_path: Path, exchanging: bool, stands: 
 def test_a_link_to_a_target_stays_one(tmp_path: Path) -> None:
     target = made(tmp_path / "disk" / "target", "old")
     (tmp_path / "link").symlink_to(target)
-    with targets.locked(tmp_path / "link"), targets.working_folder(tmp_path / "link") as part:
-        targets.replace(made(part, "new"), tmp_path / "link")
+    with targets.replacing(tmp_path / "link", ANYTHING, overwrite=True) as part:
+        made(part, "new")
     assert (tmp_path / "link").is_symlink()
     assert (target / "file").read_text() == "new"
 
@@ -119,9 +123,9 @@ def killed_at(point: str, target: Path, *, exchanging: bool) -> None:
         "import sys; from pathlib import Path; from gtahead.storage import system, targets\n"
         f"if not {exchanging}: system.exchange = lambda one, other: False\n"
         "target = Path(sys.argv[1])\n"
-        "with targets.locked(target), targets.working_folder(target) as part:\n"
+        "anything = targets.Kind('thing', lambda folder: [])\n"
+        "with targets.replacing(target, anything, overwrite=True) as part:\n"
         "    (part / 'file').write_text('new')\n"
-        "    targets.replace(part, target)\n"
     )
     environment = os.environ | {"GTAHEAD_CRASH_AT": point}
     done = subprocess.run([sys.executable, "-c", code, str(target)], env=environment, check=False)
@@ -146,10 +150,7 @@ def test_what_was_downloaded_waits_for_the_next_run(tmp_path: Path) -> None:
     target = tmp_path / "target"
 
     def run(*, fails: bool) -> bool:
-        with (
-            targets.locked(target, resumes=True),
-            targets.working_folder(target, resumes=True) as part,
-        ):
+        with targets.replacing(target, ANYTHING, overwrite=True, made="made", resumes=True) as part:
             there = (part / "download").exists()
             (part / "download").touch()
             if fails:
@@ -158,8 +159,9 @@ def test_what_was_downloaded_waits_for_the_next_run(tmp_path: Path) -> None:
 
     with pytest.raises(ResourceError):
         run(fails=True)
+    assert not target.exists()
     assert run(fails=False)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
 @WAYS
@@ -275,7 +277,7 @@ def test_what_somebody_puts_there_meanwhile_stays(tiny_dataset: Path, tmp_path: 
     process.send_signal(signal.SIGCONT)
     said = process.communicate()[1].decode()
     assert process.returncode == 1, said
-    assert "isn't a gtahead export" in said
+    assert "isn't a finished gtahead export" in said
     assert (out / "thesis.txt").read_text() == "mine"
     assert hidden(tmp_path) == []
 
@@ -283,15 +285,15 @@ def test_what_somebody_puts_there_meanwhile_stays(tiny_dataset: Path, tmp_path: 
 def test_the_working_folder_is_always_empty_and_ones_own(tmp_path: Path) -> None:
     target = tmp_path / "target"
     outside = put(tmp_path / "outside", {"holiday.jpg": b"mine"})
-    with targets.locked(target), targets.working_folder(target) as part:
+    with targets.replacing(target, ANYTHING, overwrite=True) as part:
         name = part.name
     (tmp_path / name).symlink_to(outside)  # of somebody who has guessed the name
-    with targets.locked(target), targets.working_folder(target) as part:
+    with targets.replacing(target, ANYTHING, overwrite=True) as part:
         assert list(part.iterdir()) == []
     assert (outside / "holiday.jpg").exists()
     put(tmp_path / name, {"inner/file": "of a killed run"})
     (tmp_path / name / "inner").chmod(0o500)
-    with targets.locked(target), targets.working_folder(target) as part:
+    with targets.replacing(target, ANYTHING, overwrite=True) as part:
         assert list(part.iterdir()) == []
 
 

@@ -195,38 +195,17 @@ def lossy(kind: Format, lost: Mapping[str, int]) -> InputError:
     )
 
 
-def refuse_target(target: Path, *, overwrite: bool) -> None:
-    """Refuse to overwrite anything but an export of ours that has no other files in it."""
-    location = Where(str(target))
-    if target.is_symlink() and not target.exists():
-        remedy = "remove it, or choose another --out"
-        raise InputError("the export's path is a broken link", where=location, remedy=remedy)
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise InputError("the export's path is a file", where=location, remedy="remove it")
-    if all(path.name == targets.LOCK for path in target.iterdir()):
-        return
-    if not marker_of(target):
-        raise InputError(
-            "the folder holds something that isn't a gtahead export",
-            where=location,
-            value=sorted(path.name for path in target.iterdir())[0],
-            remedy="choose an empty folder for --out",
-        )
-    if not overwrite:
-        raise InputError(
-            "there is already an export",
-            where=location,
-            remedy="add --overwrite to replace it, or choose another --out",
-        )
-    listed = set(marker_of(target).get("files", ()))
-    for path in sorted(target.rglob("*")):
-        name = path.relative_to(target).as_posix()
-        if (path.is_file() or path.is_symlink()) and name != MARKER and name not in listed:
-            raise InputError(
-                "the export holds a file that isn't part of it",
-                where=location,
-                value=name,
-                remedy="move it away: --overwrite removes exports, nothing else",
-            )
+def _strange_in(folder: Path) -> list[str] | None:
+    marker = marker_of(folder)
+    if not marker:
+        return None
+    own = {MARKER, *marker.get("files", ())}
+    names = (
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() or path.is_symlink()
+    )
+    return [name for name in names if name not in own]
+
+
+EXPORT = targets.Kind("export", _strange_in)

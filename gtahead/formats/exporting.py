@@ -33,12 +33,12 @@ from gtahead.formats.batches import (
     require_image,
 )
 from gtahead.formats.export_checks import (
+    EXPORT,
     check_frames,
     check_options,
     chosen_splits,
     format_named,
     lossy,
-    refuse_target,
     sequences_of,
     survey_losses,
 )
@@ -159,14 +159,10 @@ def export(
         raise lossy(kind, report.lost)
     job = _Job(opened, kind, options, splits, plan_batches(opened, kind, splits, options))
     _refuse_collisions(job)
-    with storage.naming_os_errors(target), targets.locked(target):
-        refuse_target(target, overwrite=overwrite)
+    with targets.replacing(target, EXPORT, overwrite=overwrite) as part:
         _refuse_too_large(job, target)
-        with targets.working_folder(target) as part:
-            _write(job, part, report, workers, scheduler, on_progress)
-            crash_point("exported")
-            refuse_target(target, overwrite=overwrite)  # somebody may have put something there
-            targets.replace(part, target)
+        _write(job, part, report, workers, scheduler, on_progress)
+        crash_point("exported")
     return report
 
 

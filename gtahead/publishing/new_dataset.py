@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gtahead import storage
 from gtahead.dataset import ANNOTATING, WORK, Dataset
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import InputError, UsageError
 from gtahead.publishing.releases import files_below, files_of
 from gtahead.storage import system, targets
 
@@ -45,19 +43,11 @@ def new_dataset(target: Path, *, overwrite: bool) -> Iterator[Path]:
         InputError: something else stands at `target`.
         ResourceError: disk, rights, or another run with the same target.
     """
-    with storage.naming_os_errors(target), targets.locked(target, resumes=True):
-        _refuse(target, overwrite=overwrite)
-        with targets.working_folder(target, resumes=True) as part:
-            made = part / "dataset"
-            shutil.rmtree(made, ignore_errors=True)
-            made.mkdir()
-            try:
-                yield part
-                _sync(made)
-                _refuse(target, overwrite=overwrite)  # somebody may have put something there
-                targets.replace(made, target)
-            finally:
-                shutil.rmtree(made, ignore_errors=True)
+    with targets.replacing(
+        target, DATASET, overwrite=overwrite, made="dataset", resumes=True
+    ) as part:
+        yield part
+        _sync(part / "dataset")
 
 
 def _sync(folder: Path) -> None:
@@ -66,42 +56,17 @@ def _sync(folder: Path) -> None:
             system.sync_folder(path)
 
 
-def _refuse(target: Path, *, overwrite: bool) -> None:
-    """Refuse to overwrite anything but a dataset that has no other files in it."""
-    location = Where(str(target))
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise InputError("the dataset's path is a file", where=location, remedy="remove it")
-    names = sorted(path.name for path in target.iterdir() if path.name != targets.LOCK)
-    if not names:
-        return
-    foreign = InputError(
-        "the folder holds something that isn't a finished gtahead dataset",
-        where=location,
-        value=names[0],
-        remedy="choose an empty folder for --out",
-    )
-    if any((target / name).is_dir() for name in (WORK, ANNOTATING)):
-        raise foreign
+def _strange_in(folder: Path) -> list[str] | None:
+    if any((folder / name).is_dir() for name in (WORK, ANNOTATING)):
+        return None
     try:
-        dataset = Dataset.open(target)
-    except InputError as error:
-        raise foreign from error
+        dataset = Dataset.open(folder)
+    except InputError:
+        return None
     if "release" in dataset.manifest.document:
-        raise foreign
-    if not overwrite:
-        raise InputError(
-            "there is already a dataset",
-            where=location,
-            remedy="add --overwrite to replace it, or choose another --out",
-        )
-    known = files_of(dataset)
-    for name in files_below(target):
-        if name not in known:
-            raise InputError(
-                "the dataset holds a file that isn't part of it",
-                where=location,
-                value=name,
-                remedy="move it away: --overwrite removes datasets, nothing else",
-            )
+        return None
+    own = files_of(dataset)
+    return [name for name in files_below(folder) if name not in own]
+
+
+DATASET = targets.Kind("dataset", _strange_in)

@@ -127,20 +127,16 @@ def stage(
     )
     target = write_target(out)
     storage.refuse_overlap(target, opened.folder, MADE_OF)
-    with storage.naming_os_errors(target), targets.locked(target):
-        _refuse_target(target, overwrite=overwrite)
-        if changes is None and target.is_dir() and is_release(target):
+    with targets.replacing(target, RELEASE, overwrite=overwrite) as part:
+        if changes is None and is_release(target):
             facts = replace(facts, changes=diff(target, opened.folder).changes)
         terms = _terms(facts, licence_file, target)
         old_card = cards.read(target) if target.is_dir() else None
-        with targets.working_folder(target) as part:
-            _write(opened, facts, terms, part, workers, scheduler, on_progress)
-            release = Release.open(part)
-            croissant.write(release)
-            cards.write(release, old_card)
-            crash_point("release-written")
-            _refuse_target(target, overwrite=overwrite)  # somebody may have put something there
-            targets.replace(part, target)
+        _write(opened, facts, terms, part, workers, scheduler, on_progress)
+        release = Release.open(part)
+        croissant.write(release)
+        cards.write(release, old_card)
+        crash_point("release-written")
     return Release.open(out)
 
 
@@ -275,40 +271,16 @@ def _terms(facts: Facts, file: str | Path | None, target: Path) -> str:
     return _generated_terms(facts)
 
 
-def _refuse_target(target: Path, *, overwrite: bool) -> None:
-    """Refuse to overwrite anything but a release that has no other files in it."""
-    location = Where(str(target))
-    if target.is_symlink() and not target.exists():
-        raise InputError("the release's path is a broken link", where=location, remedy="remove it")
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise InputError("the release's path is a file", where=location, remedy="remove it")
-    if all(path.name == targets.LOCK for path in target.iterdir()):
-        return
-    if not is_release(target):
-        raise InputError(
-            "the folder holds something that isn't a gtahead release",
-            where=location,
-            value=min(path.name for path in target.iterdir()),
-            remedy="choose an empty folder for --out",
-        )
-    if not overwrite:
-        raise InputError(
-            "there is already a release",
-            where=location,
-            remedy="add --overwrite to replace it (edits in card and licence stay, croissant.json "
-            "is written anew), or choose another --out",
-        )
-    known = {*EDITABLE, *(one.path for one in Release.open(target).files)}
-    for name in files_below(target):
-        if name not in known:
-            raise InputError(
-                "the release holds a file that isn't part of it",
-                where=location,
-                value=name,
-                remedy="move it away: --overwrite removes releases, nothing else",
-            )
+def _strange_in(folder: Path) -> list[str] | None:
+    if not is_release(folder):
+        return None
+    own = {*EDITABLE, *(one.path for one in Release.open(folder).files)}
+    return [name for name in files_below(folder) if name not in own]
+
+
+RELEASE = targets.Kind(
+    "release", _strange_in, "edits in card and licence stay, croissant.json is written anew"
+)
 
 
 def _write_tables(opened: Dataset, part: Path) -> None:

@@ -7,11 +7,13 @@ that is killed leaves them; the next one with the same target puts back the old 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -64,11 +66,7 @@ def locked(target: Path, *, wait: bool = False, resumes: bool = False) -> Iterat
     made = _make_parents(file)
     lock = FileLock(file, timeout=-1 if wait else 0, thread_local=False)
     try:
-        try:
-            lock.acquire()
-        except Timeout:
-            file.touch()  # it needn't be another process: where no file can be made, this says so
-            raise
+        _acquire(lock, file)
     except Timeout as error:
         holder = (lock_words(target) or b"").decode(errors="replace").split()
         raise ResourceError(
@@ -93,6 +91,24 @@ def locked(target: Path, *, wait: bool = False, resumes: bool = False) -> Iterat
         for folder in made:
             with suppress(OSError):
                 folder.rmdir()
+
+
+def _acquire(lock: FileLock, file: Path) -> None:
+    """Acquire a lock; once more where its holder has just gone.
+
+    Raises:
+        Timeout: another process holds it.
+        OSError: no lock can be made there, which `filelock` takes for a holder.
+    """
+    for _ in range(2):
+        try:
+            lock.acquire()
+        except Timeout:
+            if file.exists():
+                raise
+        else:
+            return
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
 
 
 def _make_parents(file: Path) -> list[Path]:
@@ -132,13 +148,62 @@ def _clear(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-@contextmanager
-def working_folder(target: Path, *, resumes: bool = False) -> Iterator[Path]:
-    """Yield the folder beside a target in which it is made; the lock must be held.
+@dataclass(frozen=True)
+class Kind:
+    """A kind of folder that a command writes whole, and may replace.
 
-    It is removed at the end. One that `resumes` holds what was downloaded: that stays where the
-    network or the disk fails or Ctrl-C comes, and the next run finds it.
+    Attributes:
+        name: in a word.
+        strange_in: given a folder, the names of files in it that don't belong to one of this kind;
+            None where it isn't one.
+        stays: what `--overwrite` leaves, for the message; empty for nothing.
     """
+
+    name: str
+    strange_in: Callable[[Path], Sequence[str] | None]
+    stays: str = ""
+
+
+@contextmanager
+def replacing(
+    target: Path, kind: Kind, *, overwrite: bool, made: str = "", resumes: bool = False
+) -> Iterator[Path]:
+    """Yield an empty folder beside a target; what is made there takes its place if all goes well.
+
+    The target is locked meanwhile. It is there, whole, at every moment, or the next run puts it
+    back; what isn't of the same kind is never replaced, nor what somebody puts there meanwhile.
+
+    Args:
+        target: the folder that will be written.
+        kind: of what is written.
+        overwrite: replace a folder of this kind.
+        made: the folder in the one that is yielded that takes the target's place; all of it by
+            default.
+        resumes: whatever else was put there stays where the network or the disk fails or Ctrl-C
+            comes, and the next run finds it.
+
+    Raises:
+        InputError: something else stands at the target, or one of this kind without `overwrite`.
+        ResourceError: disk, rights, or another run with the same target.
+    """
+    with storage.naming_os_errors(target), locked(target, resumes=resumes):
+        _refuse(target, kind, overwrite=overwrite)
+        with _working_folder(target, resumes=resumes) as part:
+            if made:
+                _clear(part / made)
+                (part / made).mkdir()
+            try:
+                yield part
+                _refuse(target, kind, overwrite=overwrite)
+                place = Path(os.path.realpath(target))
+                storage.replace_folder(part / made, place, _beside(place, "-old"))
+            finally:
+                if made:
+                    shutil.rmtree(part / made, ignore_errors=True)
+
+
+@contextmanager
+def _working_folder(target: Path, *, resumes: bool) -> Iterator[Path]:
     part = _beside(target)
     if system.leads_elsewhere(part):
         part.unlink()
@@ -155,13 +220,41 @@ def working_folder(target: Path, *, resumes: bool = False) -> Iterator[Path]:
                 _clear(part)
 
 
-def replace(made: Path, target: Path) -> None:
-    """Give a finished folder its target's name, in one step where the system can.
-
-    The target is there, whole, at every moment, or the next run puts it back.
-    """
-    target = Path(os.path.realpath(target))
-    storage.replace_folder(made, target, _beside(target, "-old"))
+def _refuse(target: Path, kind: Kind, *, overwrite: bool) -> None:
+    """Refuse to replace anything but a folder of the same kind that has no other files in it."""
+    location, name = Where(str(target)), kind.name
+    if target.is_symlink() and not target.exists():
+        remedy = "remove it, or choose another --out"
+        raise InputError(f"the {name}'s path is a broken link", where=location, remedy=remedy)
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError(f"the {name}'s path is a file", where=location, remedy="remove it")
+    there = sorted(path.name for path in target.iterdir() if path.name != LOCK)
+    if not there:
+        return
+    strange = kind.strange_in(target)
+    if strange is None:
+        raise InputError(
+            f"the folder holds something that isn't a finished gtahead {name}",
+            where=location,
+            value=there[0],
+            remedy="choose an empty folder for --out",
+        )
+    if not overwrite:
+        stays = f" ({kind.stays})" if kind.stays else ""
+        raise InputError(
+            f"there is already {'an' if name[0] in 'aeiou' else 'a'} {name}",
+            where=location,
+            remedy=f"add --overwrite to replace it{stays}, or choose another --out",
+        )
+    if strange:
+        raise InputError(
+            f"the {name} holds a file that isn't part of it",
+            where=location,
+            value=strange[0],
+            remedy=f"move it away: --overwrite removes {name}s, nothing else",
+        )
 
 
 def refuse_links(target: Path, folders: tuple[str, ...]) -> None:

@@ -123,7 +123,7 @@ def test_overwriting_replaces_ours_and_keeps_what_is_foreign(
     foreign.mkdir()
     (foreign / "thesis.tex").write_text("precious")
     for overwrite in (False, True):
-        with pytest.raises(InputError, match="isn't a gtahead export"):
+        with pytest.raises(InputError, match="isn't a finished gtahead export"):
             library.export(small_dataset, foreign, format="coco", overwrite=overwrite, workers=1)
     assert (foreign / "thesis.tex").read_text() == "precious"
 
