@@ -1,4 +1,4 @@
-"""`gtahead` and `python -m gtahead`: the command line, deaf to nothing from its first instant."""
+"""`gtahead` and `python -m gtahead`: the command line, which Ctrl-C ends quietly at any moment."""
 
 from __future__ import annotations
 

@@ -102,11 +102,11 @@ def sizes_in_words(sizes: Mapping[str, int]) -> str:
 
 def boxes_in_words(manifest: Mapping[str, Any]) -> list[str]:
     """Return how a dataset's boxes came about, and how good such boxes are, a line for each way."""
-    wished = BoxRule.parse(manifest["options"]["boxes"])
+    box_rule = BoxRule.parse(manifest["options"]["boxes"])
     counts: Counter[tuple[str, str, tuple[float, float] | None]] = Counter()
     for source in manifest["sources"]:
         for rule, count in source["box_sources"].items():
-            errors = error_range(rule, wished, source["origin"])
+            errors = error_range(rule, box_rule, source["origin"])
             counts[rule, measured_on(rule, source["origin"]), errors] += count
     lines = []
     for rule, kind, errors in sorted(counts, key=lambda key: (ORDER.index(key[0]), key[1])):

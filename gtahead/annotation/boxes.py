@@ -355,7 +355,7 @@ def error_range(name: str, rule: BoxRule, origin: str) -> tuple[float, float] | 
 
     Args:
         name: of the rule that gave the boxes.
-        rule: that was wished, with its parameters.
+        rule: the dataset's, with its parameters.
         origin: of the images.
 
     Returns:

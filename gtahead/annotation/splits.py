@@ -296,7 +296,7 @@ def _measures(items: Sequence[SplitItem], groups: Sequence[Sequence[int]]) -> Fl
 
 
 def _dealt(sums: Floats, wanted: Floats) -> Ints:
-    """Give each group, the largest first, to the split where it makes least uneven."""
+    """Assign each group, the largest first, to the split that stays nearest to its share."""
     assigned, have = np.zeros(len(sums), np.int64), np.zeros_like(wanted)
     for group in np.argsort(-sums.sum(axis=1), kind="stable"):
         change = np.eye(len(wanted))[:, :, None] * sums[group]

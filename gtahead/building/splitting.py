@@ -7,7 +7,7 @@ image, those that look alike staying together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -22,7 +22,7 @@ from gtahead.building.split_options import SplitOptions
 from gtahead.dataset import SPLITS
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
-from gtahead.images.alike import twins
+from gtahead.images.alike import shared_keys, twins
 from gtahead.origins import RENDERED
 
 Twins = Sequence[tuple[str, str]]
@@ -183,7 +183,7 @@ def _splits(
     if known:
         unit = _unit_of(of, unit, options.by, None)
     if len(given) == len(sequences):
-        _note_leaks(items, given, findings)
+        _note_leaks(sequences, given, findings)
     if len(known) == len(frames):
         return Splits({n: [s for s in mine if s] for n, mine in of.items()}, "given", unit)
     if unit == "image":
@@ -289,7 +289,7 @@ def _by_image(
     for one in sequences if known else ():
         if not all(frame_id in known for frame_id in one.frame_ids):
             findings.add("split-missing", Where(sequence=one.name))
-    keys = _keys_of(alike)
+    keys = shared_keys(alike)
     items = [
         SplitItem(frame_id, int(count), 1, frozenset(keys.get(frame_id, ())))
         for one in sequences
@@ -297,7 +297,8 @@ def _by_image(
     ]
     chosen = dict(known)
     free: list[SplitItem] = []
-    for group in groups_of(items):  # what looks like an image of a given split goes with it
+    groups = groups_of(items)
+    for group in groups:  # what looks like an image of a given split goes with it
         mine = [items[index] for index in group]
         split = next((known[item.name] for item in mine if item.name in known), None)
         if split is None:
@@ -305,10 +306,9 @@ def _by_image(
         else:
             chosen = {item.name: split for item in mine} | chosen
     chosen |= deal_images(free, shares or SHARES)
-    wanted = [name for name in SPLITS if (shares or SHARES)[name] > 0]
-    if shares is not None and not known and len(groups_of(items)) < len(wanted):
-        count = len(groups_of(items))
-        findings.add("few-images", Where(), detail=f"{count} that differ, {len(wanted)} splits")
+    wanted = 0 if shares is None else sum(share > 0 for share in shares.values())
+    if not known and len(groups) < wanted:
+        findings.add("few-images", Where(), detail=f"{len(groups)} that differ, {wanted} splits")
     frames = {one.name: [chosen[frame_id] for frame_id in one.frame_ids] for one in sequences}
     if known:
         return Splits(frames, "given", "image")
@@ -317,22 +317,13 @@ def _by_image(
     return Splits(frames, "designed", "image", replace(balance, shares=measures))
 
 
-def _keys_of(alike: Twins) -> dict[str, set[Hashable]]:
-    """Return by frame id keys that images share which are the same or look alike."""
-    keys: dict[str, set[Hashable]] = {}
-    for pair in alike:
-        for frame_id in pair:
-            keys.setdefault(frame_id, set()).add(("alike", *pair))
-    return keys
-
-
 def _as_items(sequences: Sequence[SequenceFrames], alike: Twins) -> list[SplitItem]:
     """Return the sequences as the search for splits sees them."""
     shared: dict[str, set[Hashable]] = {}
     for one, other in alike:
         names = one.rpartition("/")[0], other.rpartition("/")[0]
         for name in names if names[0] != names[1] else ():
-            shared.setdefault(name, set()).add(("alike", one, other))
+            shared.setdefault(name, set()).add((one, other))
     return [
         SplitItem(
             one.name,
@@ -376,14 +367,12 @@ def _as_named(options: SplitOptions, sequences: Sequence[SequenceFrames]) -> dic
     return frames
 
 
-def _alike_keys(keys: Iterable[Hashable]) -> set[Hashable]:
-    return {key for key in keys if isinstance(key, tuple) and key[0] == "alike"}
-
-
-def _note_leaks(items: Sequence[SplitItem], given: Mapping[str, str], findings: Findings) -> None:
+def _note_leaks(
+    sequences: Sequence[SequenceFrames], given: Mapping[str, str], findings: Findings
+) -> None:
     """Note given splits that put one location or standpoint on two sides; images have their own."""
-    places = [replace(one, keys=one.keys - _alike_keys(one.keys)) for one in items]
-    for group in groups_of(places):
+    items = _as_items(sequences, ())
+    for group in groups_of(items):
         first = items[group[0]].name
         for index in group[1:]:
             other = items[index].name
@@ -488,11 +477,9 @@ def _twins(sequences: Sequence[SequenceFrames], findings: Findings) -> Twins:
     digests = [sha256 for one in sequences for sha256 in one.sha256]
     hashes = [code for one in sequences for code in one.hashes]
     files = dict(zip(names, (file for one in sequences for file in one.source_files), strict=True))
-    digest_of = dict(zip(names, digests, strict=True))
-    pairs = twins(names, digests, hashes)
-    for first, second in pairs:
-        if digest_of[first] is not None and digest_of[first] == digest_of[second]:
-            sequence, _, frame = second.rpartition("/")
-            where = Where(files[second], sequence, frame)
-            findings.add("same-image-twice", where, detail=f"as {files[first]}")
-    return pairs
+    same, near = twins(names, digests, hashes)
+    for first, second in same:
+        sequence, _, frame = second.rpartition("/")
+        where = Where(files[second], sequence, frame)
+        findings.add("same-image-twice", where, detail=f"as {files[first]}")
+    return [*same, *near]

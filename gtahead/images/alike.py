@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,8 @@ def alike(code: np.uint64, codes: Hashes) -> npt.NDArray[np.intp]:
 
 def twins(
     names: Sequence[str], digests: Sequence[str | None], hashes: Sequence[str | None]
-) -> list[tuple[str, str]]:
-    """Return pairs of images that are the same or look alike, each once, the same ones first.
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return pairs of images that are the same, and pairs that look alike.
 
     Args:
         names: of N images.
@@ -46,7 +46,7 @@ def twins(
         if digest is not None and (other := first.setdefault(digest, name)) != name
     ]
     known = {n: int(code, 16) for n, code in zip(names, hashes, strict=True) if code is not None}
-    return list(dict.fromkeys([*same, *pairs_alike(known)]))
+    return same, list(pairs_alike(known))
 
 
 def pairs_alike(hashes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
@@ -55,3 +55,12 @@ def pairs_alike(hashes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     for index, name in enumerate(names):
         for other in alike(codes[index], codes[index + 1 :]):
             yield name, names[index + 1 + int(other)]
+
+
+def shared_keys(pairs: Iterable[tuple[str, str]]) -> dict[str, set[Hashable]]:
+    """Return by name a key for each pair that the name is in, which its twin has too."""
+    keys: dict[str, set[Hashable]] = {}
+    for pair in pairs:
+        for name in pair:
+            keys.setdefault(name, set()).add(pair)
+    return keys

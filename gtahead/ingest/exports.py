@@ -292,20 +292,10 @@ def images_below(folder: Path) -> dict[str, str]:
     return found
 
 
-HOURS, RATES = (0.0, 23.999999999999996), (0.001, 1e5)
-"""Between what a time of day in hours and frames per second are believed."""
-
-
-def within(value: object, low: float, high: float) -> float | None:
-    """Return a number of a table, None for what is none or out of range."""
-    number = as_number(value)
-    return number if number is not None and low <= number <= high else None
-
-
 def camera_from(about: Mapping[str, Any]) -> Camera | None:
     """Return the camera in a frame's columns; None if there is none."""
-    vfov = as_number(about.get("vfov_deg"))
-    if vfov is None or not VFOV_DEG[0] <= vfov <= VFOV_DEG[1]:
+    vfov = as_number(about.get("vfov_deg"), *VFOV_DEG)
+    if vfov is None:
         return None
     position = [as_number(about.get(name)) for name in ("camera_x_m", "camera_y_m", "camera_z_m")]
     rotation = [as_number(about.get(name)) for name in ("pitch_deg", "roll_deg", "yaw_deg")]

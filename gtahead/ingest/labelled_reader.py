@@ -23,9 +23,7 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.images.reading import IMAGE_SUFFIXES, Header, ImageError, read_bytes, read_header
 from gtahead.ingest.exports import (
-    HOURS,
     MARKER,
-    RATES,
     camera_from,
     exported_as,
     images_in,
@@ -33,7 +31,6 @@ from gtahead.ingest.exports import (
     split_by_folder,
     split_of_folder,
     splits_of_lists,
-    within,
 )
 from gtahead.ingest.image_search import with_images_found
 from gtahead.ingest.labelled import LabelledImage, Listing, once_each
@@ -47,7 +44,7 @@ from gtahead.ingest.model import (
     SequenceSource,
 )
 from gtahead.ingest.names import is_safe_name
-from gtahead.ingest.rows import HeadRows, settle_heads
+from gtahead.ingest.rows import HOURS, RATES, HeadRows, as_number, settle_heads
 from gtahead.origins import origin_in
 from gtahead.tables.canonical import CAPTURED
 
@@ -305,7 +302,7 @@ def _captured(
             camera_from(image.about),
             fault=read.faults.get(index),
             weather=_text(image.about.get("weather")),
-            hour=within(image.about.get("hour"), *HOURS),
+            hour=as_number(image.about.get("hour"), *HOURS),
             size_wh=sizes[index],
             row=image.row,
             upright=upright[index],
@@ -325,7 +322,7 @@ def _captured(
         frames=frames,
         heads=settled,
         images=has_images,
-        fps=within(first.get("fps"), *RATES),
+        fps=as_number(first.get("fps"), *RATES),
         location=_text(first.get("location")),
         split=source.split,
         origin=listing.origins.get(source.name, listing.origin),

@@ -18,14 +18,17 @@ from gtahead.geometry import GRID, Camera, depth_from_distance, project
 from gtahead.ingest.names import frame_name
 from gtahead.tables.canonical import CAPTURED
 
+HOURS, RATES = (0.0, math.nextafter(24, 0)), (0.001, 1e5)
+"""The least and greatest time of day in hours, and frames per second, that are believed."""
 
-def as_number(value: object) -> float | None:
-    """Read a number that may be written as text; None where it is none, or isn't finite."""
+
+def as_number(value: object, low: float = -math.inf, high: float = math.inf) -> float | None:
+    """Read a number that may be text; None where it is none, isn't finite, or is out of range."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
-    return number if math.isfinite(number) else None
+    return number if math.isfinite(number) and low <= number <= high else None
 
 
 def note_gaps(numbers: Ints, where: Where, findings: Findings) -> None:

@@ -86,7 +86,7 @@ def replacing(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Give the files that are replaced in the block their names at its end, one after the other.
+    """Rename the files that are replaced in the block at its end, one right after the other.
 
     So those that belong together are all the old ones or all the new ones, unless a kill comes
     between two renames: then each is whole, and the next run replaces them all.
@@ -125,7 +125,7 @@ def write_json(target: Path, document: Any) -> None:  # noqa: ANN401 - JSON is a
 
 
 def replace_folder(part: Path, target: Path, old: Path | None = None) -> None:
-    """Give the folder `part` the name `target`, replacing an older folder there.
+    """Rename the folder `part` to `target`, replacing an older folder there.
 
     Where the system can, the two swap their names in one step. Elsewhere the older one is renamed
     to `old` first: a kill in between leaves `old` and no `target`.

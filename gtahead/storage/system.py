@@ -154,7 +154,7 @@ def address_space() -> int | None:
 
 
 def open_streams() -> None:
-    """Give a process without stdin, stdout or stderr, as daemons start them, ones to nowhere.
+    """Open the streams that this process lacks, as a daemon does, on the null device.
 
     Else a file that is opened next would get a stream's number, and what libraries print would be
     written into it.

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 from gtahead.annotation import SplitItem, deal_images, design_splits
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, UsageError, Where
-from gtahead.images.alike import twins
+from gtahead.images.alike import shared_keys, twins
 
 CARVED = {"train": 9.0, "validation": 1.0, "test": 0.0}
 """Shares of the train split that are learnt from, and that are chosen by where nothing else is."""
-
-
-_ALIKE = {
-    True: ("look alike", "bring more images, or give splits: gtahead annotate --split FILE"),
-    False: (
-        "are of one location",
-        "split it by image, if they aren't alike: gtahead annotate --split-by image",
-    ),
-}
-"""Why nothing can be carved out of images, and of sequences, and the way out."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +54,18 @@ def parts_of(dataset: Dataset) -> Parts:
     if by_image:
         items = _images(train)
         chosen = deal_images(items, CARVED)
+        what, remedy = (
+            "look alike",
+            "bring more images, or give splits: gtahead annotate --split FILE",
+        )
     else:
         items = _sequences(train)
         chosen = design_splits(items, CARVED)
+        what = "are of one location"
+        remedy = "split it by image, if they aren't alike: gtahead annotate --split-by image"
     carved = tuple(name for name, split in chosen.items() if split != "train")
     kept = [name for name in chosen if name not in set(carved)]
     if not carved or not kept:
-        what, remedy = _ALIKE[by_image]
         raise UsageError(
             f"nothing to validate on: all frames for training {what}",
             value=items[0].name,
@@ -85,10 +79,8 @@ def parts_of(dataset: Dataset) -> Parts:
 def _images(train: Dataset) -> list[SplitItem]:
     """Return the images as items; those that are the same or look alike share a key."""
     columns = train.frames(["frame_id", "num_heads", "sha256", "difference_hash"])
-    keys: dict[str, set[Hashable]] = {}
-    for pair in twins(columns["frame_id"], columns["sha256"], columns["difference_hash"]):
-        for name in pair:
-            keys.setdefault(name, set()).add(pair)
+    same, near = twins(columns["frame_id"], columns["sha256"], columns["difference_hash"])
+    keys = shared_keys([*same, *near])
     return [
         SplitItem(name, count, 1, frozenset(keys.get(name, ())))
         for name, count in zip(columns["frame_id"], columns["num_heads"], strict=True)
