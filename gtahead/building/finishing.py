@@ -33,7 +33,7 @@ from gtahead.dataset import (
 )
 from gtahead.dataset.fingerprints import fingerprints_by_split
 from gtahead.dataset.manifest import FORMAT, VERSION
-from gtahead.errors import InputError, Where
+from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.origins import origin_of
 from gtahead.readers import READERS
@@ -71,13 +71,16 @@ def finish(
     names = sorted(records)
     kept = [name for name in names if records[name].kept]
     sequences = [_sum_up(target, name) for name in kept]
-    splits = split_frames(
-        sequences,
-        {name: records[name] for name in kept},
-        options.splits,
-        findings,
-        video=READERS[options.reader].video,
-    )
+    mine = {name: records[name] for name in kept}
+    video = READERS[options.reader].video
+    try:
+        splits = split_frames(sequences, mine, options.splits, findings, video=video)
+    except (InputError, UsageError) as error:
+        stays = "what was built stays, and a build with other splits goes on from it"
+        remedy = f"{error.remedy}; {stays}"
+        raise type(error)(
+            error.what, where=error.where, value=error.value, remedy=remedy
+        ) from error
     known = {name for one in sequences for name in (one.name, one.location, *one.frame_ids) if name}
     for name in options.regions.unused(known):
         findings.add("region-unmatched", Where(), name)

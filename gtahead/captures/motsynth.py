@@ -38,7 +38,7 @@ from gtahead.ingest.model import (
     SequenceSource,
 )
 from gtahead.ingest.names import folders_in, frame_name
-from gtahead.ingest.rows import HeadRows, note_gaps, settle_heads
+from gtahead.ingest.rows import RATES, HeadRows, as_number, note_gaps, settle_heads
 from gtahead.values import is_number
 
 SIZE_WH = (1920, 1080)
@@ -135,7 +135,7 @@ def _read(source: SequenceSource, findings: Findings, ledger: Ledger) -> Capture
         frames=frames,
         heads=settled,
         images=has_images,
-        fps=_number(info.get("fps")) or FPS,
+        fps=as_number(info.get("fps"), *RATES) or FPS,
         weather=info.get("weather") if isinstance(info.get("weather"), str) else None,
         hour=_hour(info.get("time")),
         about={"tool": "MOTSynth", "licence": "CC BY-NC 4.0, as the dataset's authors state"},

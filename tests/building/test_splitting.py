@@ -411,3 +411,14 @@ def test_frames_that_change_their_split_are_noted(tmp_path: Path) -> None:
         if name in before
     )
     assert second.findings.totals.get("splits-changed", 0) == changed > 0
+
+
+def test_a_wrong_file_of_splits_costs_no_second_build(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 9)
+    file = tmp_path / "splits.csv"
+    file.write_text("nobody,train\n")
+    with pytest.raises(InputError, match=r"'nobody'.*what was built stays"):
+        library.build(raw, tmp_path / "set", origin="photographs", split=str(file), workers=1)
+    assert "the dataset isn't finished" in gtahead("info", tmp_path / "set").err
+    report = library.build(raw, tmp_path / "set", origin="photographs", workers=1)
+    assert (report.built, report.reused) == (0, 1)
