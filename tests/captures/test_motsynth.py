@@ -238,7 +238,7 @@ def test_a_truncated_file_names_the_location(tmp_path: Path) -> None:
     assert done.err.startswith(f"error bad-json: {LABELS} > sequence 000")
 
 
-@pytest.mark.parametrize("fps", [0, -1, 1e-9, 1e300, float("inf"), "fast"])
+@pytest.mark.parametrize("fps", [0, -1, 1e-9, 1e300, "fast"])
 def test_rates_that_cannot_be_are_the_datasets_own(tmp_path: Path, fps: object) -> None:
     root = layouts.write_motsynth(tmp_path, crowd())
     edit(root, lambda d: d["info"].update(fps=fps))
