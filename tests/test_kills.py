@@ -42,6 +42,7 @@ def commands(folder: Path) -> dict[str, Callable[[Path], list[object]]]:
     over = "--overwrite"
     return {
         "build": lambda out: ["build", "--raw", captures, "--out", out, *IMAGES],
+        "fresh": lambda out: ["build", "--raw", captures, "--out", out, *IMAGES, "--fresh"],
         "annotate": lambda out: ["annotate", out, "--boxes", "knn", "--sigma", "fixed:4"],
         "export": lambda out: ["export", dataset, "--out", out, *IMAGES, *YOLO, over],
         "stage": lambda out: ["publish", "stage", dataset, "--out", out, *RELEASE, over],
@@ -75,7 +76,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(captures, folder / "fewer")
     shutil.rmtree(sorted((folder / "fewer").iterdir())[-1])
     library.build(folder / "fewer", old / "build", images="copy")
-    for kind in ("annotate", "pull", "rebuild"):
+    for kind in ("fresh", "annotate", "pull", "rebuild"):
         source = folder / "dataset" if kind == "annotate" else old / "build"
         shutil.copytree(source, old / kind)
     library.export(old / "build", old / "export", format="yolo", allow_lossy=True)
@@ -89,7 +90,7 @@ def check_killed(
     kind: str, found: dict[str, str], old: dict[str, str], new: dict[str, str]
 ) -> None:
     """Check what a killed run has left: the old target, the new one, or what may lie between."""
-    if kind in ("export", "stage", "pull", "rebuild"):
+    if kind in ("fresh", "export", "stage", "pull", "rebuild"):
         assert found in (old, new)
     elif kind == "simulate":  # sequence by sequence
         for name in {path.partition("/")[0] for path in old}:
@@ -110,7 +111,7 @@ def check_killed(
 
 
 @pytest.mark.parametrize(
-    "kind", ["build", "annotate", "export", "stage", "pull", "rebuild", "simulate"]
+    "kind", ["build", "fresh", "annotate", "export", "stage", "pull", "rebuild", "simulate"]
 )
 def test_kills_at_random_moments(folder: Path, tmp_path: Path, kind: str) -> None:
     more: list[object] = [] if kind in ALONE else ["--workers", 2]

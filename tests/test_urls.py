@@ -174,7 +174,11 @@ def test_two_writers_at_once(store: Any, captures: Path, tmp_path: Path) -> None
 def test_foreign_files_there_stay(store: Any, captures: Path) -> None:
     library.build("memory://raw", "memory://set", workers=1)
     store.pipe("/set/notes.txt", b"mine")
-    library.build("memory://raw", "memory://set", boxes="fixed:5", fresh=True, workers=1)
+    make_sequence(captures, "another")
+    put(store, captures, "/raw")
+    assert library.build("memory://raw", "memory://set", workers=1).built == 1
+    with pytest.raises(InputError, match=r"isn't part of it \(got 'notes.txt'\)"):
+        library.build("memory://raw", "memory://set", boxes="fixed:5", fresh=True, workers=1)
     assert store.cat("/set/notes.txt") == b"mine"
 
 

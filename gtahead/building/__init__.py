@@ -20,7 +20,7 @@ from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
 from gtahead.building.sequence_job import build_sequence, sorted_sources
 from gtahead.building.split_options import SplitOptions
-from gtahead.dataset import ANNOTATING, CountPolicy
+from gtahead.dataset import CountPolicy
 from gtahead.errors import InputError, Where
 from gtahead.findings import CODES, Findings, Ledger
 from gtahead.ingest.model import LabelOptions
@@ -28,7 +28,6 @@ from gtahead.parallel.dask import Crashed
 from gtahead.parallel.pool import run_units
 from gtahead.readers import choose_reader
 from gtahead.regions import Regions, read_regions
-from gtahead.storage import targets
 from gtahead.urls import resolve_urls
 
 __all__ = ["AnnotateReport", "BuildReport", "BuildStopped", "annotate", "build"]
@@ -133,7 +132,7 @@ def build(
         workers: processes; None for one per core, up to 4.
         scheduler: address of a Dask scheduler, instead of processes of this machine.
         strict: stop, with no dataset, where anything would be set aside.
-        fresh: discard what stands at `out` (only what gtahead made) and build anew.
+        fresh: build anew beside the dataset at `out`, and replace it at the end.
         on_progress: called at the start and after each sequence.
 
     Returns:
@@ -159,28 +158,25 @@ def build(
     existed = target.exists()
     with storage.naming_os_errors(target):
         sources = kind.sequences(root, listed)
-        with targets.locked(target):
-            storage.make_folder(target)
-            output.refuse_foreign(target)
-            targets.refuse_links(target, output.FOLDERS)
-            if fresh:
-                storage.remove_folder(target / ANNOTATING)
-            recover(target)
-            first = not output.is_ours(target)
-            ready = output.prepare(target, options, sources, listed, fresh=fresh)
+        with output.opened(target, options, sources, fresh=fresh) as place:
+            recover(place)
+            first = not output.is_ours(place)
+            ready = output.prepare(place, options, sources, listed)
             report.reused = len(ready.records)
             tasks = [
-                (source.name, UnitTask(source, target.absolute(), options, strict))
+                (source.name, UnitTask(source, place.absolute(), options, strict))
                 for source in sorted_sources(sources)
                 if source.name not in ready.records
             ]
-            folders = [root, target]
             results = run_units(
-                build_sequence, tasks, workers=workers, scheduler=scheduler, folders=folders
+                *(build_sequence, tasks),
+                workers=workers,
+                scheduler=scheduler,
+                folders=[root, place],
             )
             _collect(results, ready.records, report, len(sources), on_progress)
             _sum_up(report, ready.records, listed)
-            _conclude(report, ready, options, strict=strict, first=first, existed=existed)
+            _conclude(report, place, ready, options, strict=strict, first=first, existed=existed)
     return report
 
 
@@ -204,6 +200,7 @@ def _collect(
 
 def _conclude(
     report: BuildReport,
+    place: Path,
     ready: output.PreparedOutput,
     options: BuildOptions,
     *,
@@ -224,11 +221,11 @@ def _conclude(
         return
     hopeless = not any(record.kept for record in records.values())
     if (hopeless or _no_heads(report)) and first and "unit-crashed" not in report.findings.totals:
-        output.leave_nothing(report.out, existed=existed)
+        output.leave_nothing(place, existed=existed)
     _stop_if_needed(report, records, strict=strict)
-    before = splits_before(report.out)
-    report.manifest = finish(report.out, options, records, report.findings, report.ledger)
-    _note_changes(before, splits_before(report.out), report.findings)
+    before = splits_before(place)
+    report.manifest = finish(place, options, records, report.findings, report.ledger)
+    _note_changes(before, splits_before(place), report.findings)
 
 
 def _note_changes(before: Mapping[str, str], now: Mapping[str, str], findings: Findings) -> None:

@@ -7,8 +7,8 @@ its own sequences has to be built again, and in the last step of every build.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 import orjson
 
 from gtahead import storage
-from gtahead._version import __version__
 from gtahead.building.options import BuildOptions, differing
 from gtahead.building.records import (
     BEGUN,
@@ -43,8 +42,6 @@ from gtahead.tables import canonical
 FOLDERS = ("heads", "images", "images/*", WORK, f"{WORK}/*", ANNOTATING, f"{ANNOTATING}/*")
 """The folders in a dataset that builds and annotations write and remove."""
 
-_DISCARDING = "discarding"
-
 
 @dataclass(frozen=True)
 class PreparedOutput:
@@ -57,6 +54,63 @@ class PreparedOutput:
 
     records: dict[str, SequenceRecord]
     finished: Manifest | None
+
+
+@contextmanager
+def opened(
+    target: Path, options: BuildOptions, sources: Sequence[SequenceSource], *, fresh: bool
+) -> Iterator[Path]:
+    """Yield the folder to build into, locked: the target, or one beside it that replaces it.
+
+    Args:
+        target: the dataset's folder.
+        options: of this build.
+        sources: all sequences of the captures.
+        fresh: build anew beside a dataset that stands there, which stays whole until the new one
+            is. What a stopped run with the same options has begun there is gone on with.
+
+    Raises:
+        InputError: the target holds something else, or a folder in it is a link.
+        ResourceError: disk, rights, or another run with the same target.
+    """
+    if fresh and target.is_dir() and is_ours(target):
+        targets.refuse_links(target, FOLDERS)
+        with targets.replacing(target, _DATASET, overwrite=True, resumes=True) as part:
+            begun = {path.stem for path in (part / WORK / RECORDS).glob("*.json")}
+            gone = begun - {source.name for source in sources}
+            if gone or _json(part / WORK / OPTIONS) != options.as_dict():
+                targets.clear(part)
+                part.mkdir()
+            yield part
+        return
+    with targets.locked(target):
+        storage.make_folder(target)
+        refuse_foreign(target)
+        targets.refuse_links(target, FOLDERS)
+        yield target
+
+
+def _strange_in(folder: Path) -> list[str] | None:
+    """Name the files that aren't a dataset's; None where it is none, finished or not."""
+    if not is_ours(folder):
+        return None
+    own = {MANIFEST, FRAMES, targets.LOCK}
+    suffixes = {"heads": {".parquet"}, "images": set(EXTENSIONS.values())}
+    strange = []
+    for path in folder.rglob("*"):
+        parts = path.relative_to(folder).parts
+        inside = parts[0] in (WORK, ANNOTATING) or parts[0].startswith(storage.ASIDE)
+        if path.is_dir() or inside or path.name.startswith(storage.ASIDE):
+            continue
+        if len(parts) == 1 and parts[0] in own:
+            continue
+        if len(parts) > 1 and path.suffix in suffixes.get(parts[0], ()):
+            continue
+        strange.append("/".join(parts))
+    return sorted(strange)
+
+
+_DATASET = targets.Kind("dataset", _strange_in)
 
 
 def refuse_foreign(target: Path) -> None:
@@ -97,12 +151,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def prepare(
-    target: Path,
-    options: BuildOptions,
-    sources: Sequence[SequenceSource],
-    listed: Findings,
-    *,
-    fresh: bool,
+    target: Path, options: BuildOptions, sources: Sequence[SequenceSource], listed: Findings
 ) -> PreparedOutput:
     """Prepare the target for building, and find the sequences that are done already.
 
@@ -111,16 +160,13 @@ def prepare(
         options: of this build.
         sources: all sequences of the captures.
         listed: what was noticed while they were listed.
-        fresh: discard what stands there.
 
     Raises:
-        InputError: options changed, or sequences are gone from the captures, without `fresh`; or
-            the manifest is damaged.
+        InputError: options changed, sequences are gone from the captures, or the manifest is
+            damaged.
     """
     work = target / WORK
     storage.remove_leftovers(target)
-    if fresh or _DISCARDING in _json(work / OPTIONS):
-        discard(target)
     manifest = read_manifest(target) if (target / MANIFEST).exists() else None
     begun_with = _json(work / OPTIONS) or (manifest.document["options"] if manifest else {})
     if begun_with:
@@ -327,35 +373,6 @@ def remove_images(target: Path, name: str) -> None:
                 path.unlink()
         with suppress(OSError):
             folder.rmdir()
-
-
-def discard(target: Path) -> None:
-    """Remove a finished or unfinished dataset file by file; files that aren't ours stay.
-
-    The work folder's options go last, so that a kill in between leaves something that is ours.
-    """
-    if not is_ours(target):
-        return
-    work = target / WORK
-    names = {path.stem for path in (work / RECORDS).glob("*.json")} | {*_begun(target)}
-    sources = _json(target / MANIFEST).get("sources")
-    if isinstance(sources, list):
-        names |= {row["sequence"] for row in sources if isinstance(row, dict) and "sequence" in row}
-    with suppress(InputError):
-        names |= set(canonical.read_frames(target / FRAMES, FRAMES, ["sequence"])["sequence"])
-    _mark(target, {"gtahead": __version__, _DISCARDING: True})
-    (target / MANIFEST).unlink(missing_ok=True)
-    crash_point("discarding")
-    for name in names:
-        if isinstance(name, str):
-            remove_sequence(target, name)
-    (target / FRAMES).unlink(missing_ok=True)
-    for folder in ("heads", "images"):
-        if (target / folder).is_dir():
-            storage.remove_leftovers(target / folder)
-            with suppress(OSError):
-                (target / folder).rmdir()
-    storage.remove_folder(work)
 
 
 def _begun(target: Path) -> list[str]:

@@ -85,7 +85,7 @@ from gtahead.origins import ORIGINS
     help="JSON of polygons by image, sequence or location, or GeoJSON: heads outside are ignored.",
 )
 @click.option("--strict", is_flag=True, help="Stop with exit 1 if anything would be set aside.")
-@click.option("--fresh", is_flag=True, help="Discard what gtahead made at --out and build anew.")
+@click.option("--fresh", is_flag=True, help="Build anew, then replace the dataset at --out.")
 @working_options
 def command(raw: str, out: str, **options: Any) -> int:
     """Build a dataset from captures, or from another dataset's labels and images.

@@ -125,14 +125,14 @@ def _settle(target: Path, *, resumes: bool) -> None:
         with suppress(OSError):
             target.rmdir()  # an empty one is nothing to lose
         if target.exists():
-            _clear(old)
+            clear(old)
         else:
             old.rename(target)
     if not resumes:
-        _clear(_beside(target))
+        clear(_beside(target))
 
 
-def _clear(folder: Path) -> None:
+def clear(folder: Path) -> None:
     """Remove a folder whole, folders in it that may not be written to as well; of a link, the link.
 
     Raises:
@@ -190,7 +190,7 @@ def replacing(
         _refuse(target, kind, overwrite=overwrite)
         with _working_folder(target, resumes=resumes) as part:
             if made:
-                _clear(part / made)
+                clear(part / made)
                 (part / made).mkdir()
             try:
                 yield part
@@ -217,7 +217,7 @@ def _working_folder(target: Path, *, resumes: bool) -> Iterator[Path]:
     finally:
         if not keep:
             with suppress(OSError):  # the next run says that it can't
-                _clear(part)
+                clear(part)
 
 
 def _refuse(target: Path, kind: Kind, *, overwrite: bool) -> None:
@@ -253,7 +253,7 @@ def _refuse(target: Path, kind: Kind, *, overwrite: bool) -> None:
             f"the {name} holds a file that isn't part of it",
             where=location,
             value=strange[0],
-            remedy=f"move it away: --overwrite removes {name}s, nothing else",
+            remedy="move it away, or choose another --out",
         )
 
 

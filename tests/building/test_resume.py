@@ -165,16 +165,6 @@ def test_changed_options_are_refused_by_name(captures: Path, tmp_path: Path) -> 
     assert manifest(target)["statistics"]["frames"] == 8
 
 
-def test_fresh_keeps_foreign_files(captures: Path, tmp_path: Path) -> None:
-    target = tmp_path / "target"
-    library.build(captures, target, workers=1)
-    (target / "notes.txt").write_text("mine")
-    (target / "images" / "a" / "mine.txt").write_text("mine")
-    library.build(captures, target, workers=1, every=2, fresh=True)
-    assert (target / "notes.txt").read_text() == "mine"
-    assert not (target / "images" / "a" / "000001.jpg").exists()
-
-
 def test_a_sequence_that_is_gone_is_refused(captures: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     library.build(captures, target, workers=1)

@@ -21,6 +21,7 @@ from helpers import (
     gtahead,
     make_sequence,
     manifest,
+    put,
     spawn_gtahead,
     write_rows,
 )
@@ -89,16 +90,57 @@ def test_fresh_follows_no_path_out_of_the_dataset(
     assert victim.read_text() == "mine"
 
 
-@pytest.mark.parametrize("then", [[], ["--fresh"]])
-def test_fresh_killed_midway_can_go_on(
-    captures: Path, built: Path, tmp_path: Path, then: list[str]
+@pytest.mark.parametrize("name", ["notes.txt", "images/a/mine.txt", "heads/mine.csv", "mine/x.jpg"])
+def test_fresh_removes_no_foreign_file(captures: Path, built: Path, name: str) -> None:
+    put(built, {name: b"mine"})
+    before = tree(built)
+    done = gtahead("build", "--raw", captures, "--out", built, "--every", 2, "--fresh")
+    assert done.code == 1
+    assert done.err == (
+        f"error: {built}: the dataset holds a file that isn't part of it (got {name!r}); move it "
+        "away, or choose another --out\n"
+    )
+    assert tree(built) == before
+
+
+def test_fresh_loses_nothing_when_killed_and_goes_on(
+    captures: Path, built: Path, tmp_path: Path
 ) -> None:
-    arguments = ["build", "--raw", captures, "--out", built, "--boxes", "fixed", "--workers", 1]
-    killed = spawn_gtahead(*arguments, "--fresh", env={"GTAHEAD_CRASH_AT": "discarding"})
-    assert killed.code == -signal.SIGKILL
-    assert gtahead(*arguments, *then).code == 0
+    before = tree(built)
+    other = ("--boxes", "fixed", "--fresh")
+    command = ["build", "--raw", captures, "--out", built, "--workers", 1]
+    for _ in range(2):
+        killed = spawn_gtahead(*command, *other, env={"GTAHEAD_CRASH_AT": "unit-done"})
+        assert killed.code == -signal.SIGKILL
+        assert tree(built) == before
+    done = gtahead(*command, *other, "--json")
+    assert (done.code, done.json["reused"]) == (0, 2)
     library.build(captures, tmp_path / "whole", boxes="fixed", workers=1)
     assert tree(built) == tree(tmp_path / "whole")
+    assert not list(tmp_path.glob(".gtahead-*"))
+
+
+def test_fresh_goes_on_with_nothing_of_other_options(captures: Path, built: Path) -> None:
+    command = ["build", "--raw", captures, "--out", built, "--workers", 1, "--fresh"]
+    stopped = spawn_gtahead(*command, "--every", 2, env={"GTAHEAD_CRASH_AT": "unit-done"})
+    assert stopped.code == -signal.SIGKILL
+    assert gtahead(*command, "--json").json["reused"] == 0
+    assert spawn_gtahead(*command, env={"GTAHEAD_CRASH_AT": "unit-done"}).code == -signal.SIGKILL
+    shutil.rmtree(captures / "a")
+    assert gtahead(*command, "--json").json["ledger"]["sequences"]["in"] == 3
+
+
+def test_fresh_that_ends_without_a_dataset_leaves_the_old_one(captures: Path, built: Path) -> None:
+    before = tree(built)
+    broken = next((captures / "a").rglob("*.jpg"))
+    broken.unlink()  # the dataset's is a link to it
+    broken.write_bytes(b"no image")
+    command = ["build", "--raw", captures, "--out", built, "--fresh"]
+    assert gtahead(*command, "--strict").code == 1
+    for path in captures.rglob("*.jpg"):
+        path.unlink()
+    assert gtahead(*command).code == 1
+    assert tree(built) == before
 
 
 def _swap(target: Path) -> None:
