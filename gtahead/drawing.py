@@ -31,7 +31,7 @@ def check_png(path: str | Path) -> None:
         raise UsageError(
             "images are written as PNG", value=Path(path).name, remedy="end the name with .png"
         )
-    storage.require_folder_of(Path(path), "the image")
+    storage.prepare_file(Path(path), "the image")
 
 
 def write_png(path: str | Path, image: npt.NDArray[np.uint8]) -> None:

@@ -246,26 +246,6 @@ def manifest(target: Path) -> dict[str, Any]:
     return document
 
 
-_WORDS = (b"nan", b"1e400", b"-", b",,", b"\n", b'"', b"99999999999999999999", b"\xff")
-
-
-def mutated(data: bytes, chance: random.Random) -> bytes:
-    """Change some bytes of a file: others, fewer, odd words, or an early end."""
-    changed = bytearray(data)
-    for _ in range(chance.randint(1, 6)):
-        position = chance.randrange(len(changed) or 1)
-        what = chance.random()
-        if what < 0.4 and changed:
-            changed[position] = chance.randrange(256)
-        elif what < 0.6:
-            del changed[position : position + chance.randint(1, 20)]
-        elif what < 0.8:
-            changed[position:position] = chance.choice(_WORDS)
-        else:
-            changed = changed[:position] or bytearray(b" ")
-    return bytes(changed)
-
-
 AXE = Path(sys.prefix) / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 """axe-core, where `make` could get it from the npm registry."""
 

@@ -163,3 +163,33 @@ def test_kills_at_random_moments(folder: Path, tmp_path: Path, kind: str) -> Non
     if kind == "stage":
         assert OWN_WORDS in (target / "README.md").read_text(encoding="utf-8")
     assert digest(folder) == before  # nothing that was read has changed
+
+
+FILES: dict[str, Callable[[Path, Path], list[object]]] = {
+    "report": lambda data, out: ["report", data, "--html", out / "page.html"],
+    "view": lambda data, out: ["view", data, "--out", out / "view.png"],
+    "film": lambda data, out: ["view", data, "--video", "--out", out / "view.gif"],
+    "validate": lambda data, out: ["validate", data, "--html", out / "page.html"],
+    "template": lambda data, out: [
+        *("benchmark", "--template", "--data", data, "--out", out / "found.json")
+    ],
+    "evaluate": lambda data, out: [*("annotate", data, "--evaluate", "--image", out / "rules.png")],
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_files_killed_at_random_moments(folder: Path, tmp_path: Path, kind: str) -> None:
+    command = FILES[kind](folder / "dataset", tmp_path)
+    chance = random.Random(kind)
+    start = time.monotonic()
+    assert spawn_gtahead(*command).code == 0
+    duration = time.monotonic() - start
+    wanted, kills = digest(tmp_path), 0
+    assert len(wanted) == 1
+    for _ in range(12):
+        kills += kill_after(command, chance.uniform(0.3, 1.0) * duration) == -signal.SIGKILL
+        found = digest(tmp_path)
+        assert found.items() >= wanted.items()
+        assert spawn_gtahead(*command).code == 0
+        assert digest(tmp_path) == wanted
+    assert kills

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from helpers import run_code
 
 from gtahead import storage
 from gtahead.errors import InputError
@@ -155,3 +156,24 @@ def test_names_that_not_every_system_can_have(name: str) -> None:
 )
 def test_names_that_every_system_can_have(name: str) -> None:
     assert storage.can_name(name)
+
+
+def test_what_a_killed_run_left_of_a_file_goes(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, gtahead.storage as storage\n"
+        "with storage.replacing(pathlib.Path('page.html')) as part:\n"
+        "    part.write_text('half')\n"
+        "    os._exit(9)\n"
+    )
+    assert run_code(code, tmp_path).code == 9
+    with storage.replacing(tmp_path / "other.html") as part:  # of a process that is there
+        part.write_text("whole")
+        foreign = tmp_path / f"{storage.ASIDE}notes-mine"
+        foreign.write_text("mine")
+        assert len(list(tmp_path.iterdir())) == 3
+        storage.prepare_file(tmp_path / "page.html", "the page")
+        assert sorted(tmp_path.iterdir()) == sorted([part, foreign])
+    with pytest.raises(InputError, match="no such folder for the page"):
+        storage.prepare_file(tmp_path / "gone" / "page.html", "the page")
+    with pytest.raises(InputError, match="the page can't be a folder"):
+        storage.prepare_file(tmp_path, "the page")

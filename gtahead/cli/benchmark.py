@@ -108,8 +108,9 @@ def command(
     if predictions is None:
         remedy = "name it; `gtahead benchmark --template` prints an empty one"
         raise UsageError("no prediction file is given", remedy=remedy)
-    for name in (html, out):
-        _require_writable(name)
+    for name, what in ((html, "the page"), (out, "the result")):
+        if name is not None:
+            storage.prepare_file(Path(name), what)
     _require_apart(predictions, out, html)
     if check_only:
         return _check(predictions, against, split, missing, labels)
@@ -150,7 +151,7 @@ def _print_template(
     if out is None:
         click.echo(text.decode(), nl=False)
         return 0
-    storage.require_folder_of(Path(out), "the template")
+    storage.prepare_file(Path(out), "the template")
     with storage.naming_os_errors(Path(out)):
         storage.write_bytes(Path(out), text)
     if not is_quiet():
@@ -168,15 +169,6 @@ def _require_apart(*files: str | None) -> None:
                 "a file would be written over another", value=name, remedy="give it another name"
             )
         seen |= {path} if path is not None else set()
-
-
-def _require_writable(file: str | None) -> None:
-    """Refuse a file that can't be written, before anything is scored."""
-    if file is not None and not Path(file).absolute().parent.is_dir():
-        remedy = "make it, or choose another"
-        raise UsageError("there is no such folder", value=file, remedy=remedy)
-    if file is not None and Path(file).is_dir():
-        raise UsageError("a folder, not a file", value=file, remedy="name a file in it")
 
 
 def _check(

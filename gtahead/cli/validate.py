@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gtahead import storage
 from gtahead.cli.common import (
     as_json,
     echo,
@@ -78,9 +79,8 @@ def command(
     from gtahead.validation import validate
     from gtahead.validation.waivers import read_baseline, without_known
 
-    if html is not None and not Path(html).absolute().parent.is_dir():
-        remedy = "make it, or choose another"
-        raise UsageError("no such folder for the page", value=html, remedy=remedy)
+    if html is not None:
+        storage.prepare_file(Path(html), "the page")
     known = None if baseline is None else read_baseline(Path(baseline))
     with progress_bar("checking") as show:
         checked = validate(path, on_progress=show, **options)

@@ -33,7 +33,7 @@ def check_target(path: str | Path) -> None:
     if not target.name.removesuffix(".gz").endswith(endings):
         remedy = "end it with .json, .jsonl or .parquet, the first two with .gz if you like"
         raise UsageError("not a kind of prediction file", value=target.name, remedy=remedy)
-    storage.require_folder_of(target, "the predictions")
+    storage.prepare_file(target, "the predictions")
 
 
 def write_predictions(path: str | Path, predictions: Predictions) -> None:

@@ -165,7 +165,7 @@ def check_report(path: Path) -> None:
     """
     if not path.name:
         raise UsageError("no file is named", value="--report ''")
-    storage.require_folder_of(path, "the report")
+    storage.prepare_file(path, "the report")
     if not os.path.lexists(path):
         return
     head = b""

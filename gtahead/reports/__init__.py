@@ -76,7 +76,7 @@ def report(
     if not 0 <= gallery <= 200:
         raise UsageError("that many frames don't fit a page", value=gallery, remedy="0 to 200")
     target = Path(html)
-    storage.require_folder_of(target, "the page")
+    storage.prepare_file(target, "the page")
     opened = Dataset.open(dataset)
     found = collect(opened, on_progress)
     shown = list(figures(opened, gallery)) if gallery else []

@@ -113,6 +113,7 @@ def leaderboard(
         target = Path(out)
         with storage.naming_os_errors(target), targets.locked(target), storage.together():
             storage.make_folder(target)
+            storage.remove_leftovers(target)
             titles = [title_of(name) for name in board.columns]
             write_page(target / "index.html", "ranking", board=board, titles=titles)
             storage.write_bytes(target / "leaderboard.md", board.markdown().encode())

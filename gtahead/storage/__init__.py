@@ -54,7 +54,7 @@ def crash_point(name: str) -> None:
 
 def aside_name(target: Path) -> Path:
     """Return a fresh name beside `target`; short, so that long names don't grow past the limit."""
-    return target.with_name(ASIDE + secrets.token_hex(6))
+    return target.with_name(f"{ASIDE}{os.getpid()}-{secrets.token_hex(6)}")
 
 
 _waiting: ContextVar[list[tuple[Path, Path]] | None] = ContextVar("_waiting", default=None)
@@ -317,22 +317,30 @@ def naming_os_errors(target: Path, sequence: str | None = None) -> Iterator[None
         ) from error
 
 
-def require_folder_of(path: Path, what: str) -> None:
-    """Check, before the work begins, whether there is a folder to write a file into.
+def prepare_file(path: Path, what: str) -> None:
+    """Check, before the work, whether a file can be written; clear what killed runs left of it.
 
     Args:
         path: of the file.
         what: it is, with its article.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no folder for it, or a folder of that name.
     """
-    if not path.parent.is_dir():
+    if not path.absolute().parent.is_dir():
         raise InputError(
             f"no such folder for {what}",
             where=Where(str(path)),
             remedy="make the folder, or give another path",
         )
+    if path.is_dir():
+        remedy = "name a file in it"
+        raise InputError(f"{what} can't be a folder", where=Where(str(path)), remedy=remedy)
+    for left in path.parent.glob(ASIDE + "*-*"):
+        process = left.name.removeprefix(ASIDE).partition("-")[0]
+        if process.isdigit() and left.is_file() and not system.is_running(int(process)):
+            with suppress(OSError):
+                left.unlink()
 
 
 def make_folder(path: Path) -> None:

@@ -112,6 +112,19 @@ def boot_id() -> str:
         return "unknown"
 
 
+def is_running(process: int) -> bool:
+    """Return whether a process is there; on Windows, where asking takes its rights, always true."""
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)

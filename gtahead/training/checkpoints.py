@@ -10,10 +10,12 @@ import torch
 
 from gtahead import storage
 from gtahead._version import __version__
+from gtahead.detectors import DETECTORS
 from gtahead.errors import GtaheadError, InputError, Where, first_line
 from gtahead.training.config import config_of
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.weights import load_weights
+from gtahead.values import is_number
 
 FORMAT, VERSION = "gtahead-model", 1
 
@@ -82,18 +84,29 @@ def read_checkpoint(path: str | Path) -> Trained:
             remedy=f"this gtahead reads version {VERSION}; it was written by gtahead "
             f"{document.get('gtahead')}",
         )
+    threshold, about = document.get("threshold"), document.get("about") or {}
     try:
         detector = make_detector(_without_download(document["config"]))
         detector.load_state_dict(document["weights"])
-    except (GtaheadError, RuntimeError, KeyError, TypeError) as error:
+        if not all(value.isfinite().all() for value in detector.state_dict().values()):
+            raise ValueError("a weight isn't a finite number")
+        if not _is_threshold(threshold, detector) or not isinstance(about, dict):
+            raise ValueError(f"a threshold of {threshold!r}, or no facts about the run")
+    except (GtaheadError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            "the checkpoint's weights don't fit its configuration",
+            "the checkpoint's parts don't fit each other",
             where=where,
             value=first_line(error),
             remedy="it was changed by hand, or by another program: train anew",
         ) from error
     detector.eval()
-    return Trained(detector, document.get("threshold"), dict(document.get("about") or {}))
+    return Trained(detector, threshold, about)
+
+
+def _is_threshold(value: object, detector: Detector) -> bool:
+    if DETECTORS[detector.config.detector].counts_only:
+        return value is None
+    return is_number(value) and 0 <= value <= 1
 
 
 def _without_download(config: dict[str, Any]) -> Any:  # noqa: ANN401 - the configuration

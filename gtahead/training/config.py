@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from gtahead import storage
 from gtahead.detectors import DETECTORS
 from gtahead.errors import InputError, UsageError, Where
 
@@ -251,10 +252,9 @@ def config_of(values: Mapping[str, Any]) -> TrainConfig:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    text = storage.read_input(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError("no such file", where=Where(str(path))) from error
+        return tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:
         remedy = "`gtahead train --print-config` shows one that is"
         raise InputError(f"not TOML: {error}", where=Where(str(path)), remedy=remedy) from error

@@ -87,7 +87,7 @@ def export_model(checkpoint: str | Path, out: str | Path = "model.onnx") -> Expo
     to = Path(out)
     if to.suffix.lower() != ".onnx":
         raise UsageError("ONNX files end with .onnx", value=to.name)
-    storage.require_folder_of(to, "the model")
+    storage.prepare_file(to, "the model")
     for package in ("onnx", "onnxscript", "onnxruntime"):
         if find_spec(package) is None:
             remedy = "pip install 'gtahead[onnx]'"

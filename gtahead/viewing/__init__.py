@@ -129,7 +129,7 @@ def _check_target(target: Path, *, video: bool) -> None:
             "images are written as PNG", value=target.name, remedy="end --out with .png"
         )
     if suffix:
-        storage.require_folder_of(target, "the film" if video else "the image")
+        storage.prepare_file(target, "the film" if video else "the image")
 
 
 def _chosen(

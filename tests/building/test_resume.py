@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from damage import mutated
 from helpers import (
     but_slow,
     edit_sequence,
@@ -21,7 +22,6 @@ from helpers import (
     kill_after,
     make_sequence,
     manifest,
-    mutated,
     spawn_gtahead,
     write_rows,
 )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import layouts
 import pytest
-from helpers import gtahead, mutated
+from damage import mutated
+from helpers import gtahead
 from layouts import crowd
 
 SMALL = {

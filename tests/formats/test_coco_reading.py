@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import examples, image, mutated
+from damage import mutated
+from helpers import examples, image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

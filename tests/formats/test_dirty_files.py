@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import image, mutated
+from damage import mutated
+from helpers import image
 
 import gtahead
 from gtahead import Dataset, GtaheadError, InputError

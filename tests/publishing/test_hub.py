@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -359,3 +360,55 @@ def test_labels_alone_leave_the_images_there(staged: Path, hub: Hub, tmp_path: P
     assert not [path for method, path in hub.requests if "/data/" in path and method == "GET"]
     assert manifest(tmp_path / "x")["fingerprints"] == manifest(staged)["fingerprints"]
     assert manifest(tmp_path / "x")["statistics"]["images"] == 0
+
+
+@pytest.mark.slow
+def test_connections_cut_at_every_call(staged: Path, hub: Hub, tmp_path: Path) -> None:
+    """From the first call on, the second, and so on: nothing half there, and the next run ends."""
+    seen = 0
+
+    def cut(method: str, path: str) -> int | str | None:
+        nonlocal seen
+        seen += 1
+        return "cut" if seen > last else None
+
+    last = 1000
+    hub.fault = cut
+    assert push(staged).code == 0
+    pushing, seen = seen, 0
+    assert gtahead("pull", REPO, "--out", tmp_path / "whole").code == 0
+    pulling = seen
+    assert (pushing, pulling) > (20, 20)
+    whole = local(tmp_path / "whole")
+    for last in range(pulling):
+        seen, out = 0, tmp_path / f"at {last}"
+        done = gtahead("pull", REPO, "--out", out)
+        assert done.code == 4, (last, done.err)
+        assert "Traceback" not in done.err
+        assert not out.exists()
+        if last % 5 == 0:  # an older dataset stays
+            shutil.copytree(tmp_path / "whole", out)
+            (out / "manifest.json").write_bytes(whole["manifest.json"] + b"\n")
+            old, seen = local(out), 0
+            done = gtahead("pull", REPO, "--out", out, "--overwrite")
+            # What was fetched before the first cut isn't fetched again: it may be enough now.
+            assert (done.code, local(out)) in ((4, old), (0, whole))
+        hub.fault = lambda method, path: None
+        assert gtahead("pull", REPO, "--out", out, "--overwrite").code == 0
+        assert local(out) == whole
+        hub.fault = cut
+        assert not list(tmp_path.glob(".gtahead-*"))
+        shutil.rmtree(out)
+    for last in range(pushing):
+        hub.repos.clear()
+        hub.blobs.clear()
+        seen = 0
+        done = push(staged)
+        assert done.code in (0, 4), (last, done.err)
+        sent = remote(hub) if REPO in hub.repos else {}
+        assert sent in ({}, local(staged))
+        assert sent or done.code == 4
+        hub.fault = lambda method, path: None
+        assert push(staged).code == 0
+        assert remote(hub) == local(staged)
+        hub.fault = cut

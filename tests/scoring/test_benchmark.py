@@ -289,7 +289,7 @@ def test_the_command(dataset: Path, tmp_path: Path) -> None:
     assert gtahead("benchmark", tmp_path / "a.json", "--data", tmp_path / "no").code == 1
     for path in (tmp_path / "x/y", tmp_path):
         done = gtahead("benchmark", tmp_path / "a.json", "--data", dataset, "--out", path)
-        assert (done.code, done.out) == (2, "")
+        assert (done.code, done.out) == (1, "")
     wrong = {"format": "gtahead-predictions", "version": 1, "predictions": []}
     (tmp_path / "w.json").write_text(json.dumps(wrong))
     done = gtahead(

@@ -269,7 +269,7 @@ def test_data_that_cannot_be_trained_on(small_set: Path, run: Path, tmp_path: Pa
         read_checkpoint(tmp_path / "new.pt")
     other = {**document, "config": {**document["config"], "detector": "density", "loss": "native"}}
     torch.save(other, tmp_path / "other.pt")
-    with pytest.raises(InputError, match="don't fit its configuration"):
+    with pytest.raises(InputError, match="parts don't fit each other"):
         read_checkpoint(tmp_path / "other.pt")
     frames = [frame for frame in Dataset.open(small_set) if frame.count == 0]
     if frames:

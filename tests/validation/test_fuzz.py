@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers import mutated
+from damage import mutated
 
 import gtahead as library
 from gtahead import GtaheadError
