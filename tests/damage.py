@@ -54,6 +54,8 @@ def paths_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 def swapped_json(document: Any, chance: random.Random) -> Any:
     """Put a value of another type somewhere into a JSON document."""
     changed = copy.deepcopy(document)
+    if not paths_in(changed):
+        return chance.choice(VALUES)
     *way, last = chance.choice(paths_in(changed))
     holder = changed
     for key in way:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from helpers import run_code
 
 from gtahead import storage
-from gtahead.errors import InputError
+from gtahead.errors import InputError, ResourceError
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -177,3 +179,18 @@ def test_what_a_killed_run_left_of_a_file_goes(tmp_path: Path) -> None:
         storage.prepare_file(tmp_path / "gone" / "page.html", "the page")
     with pytest.raises(InputError, match="the page can't be a folder"):
         storage.prepare_file(tmp_path, "the page")
+
+
+def test_a_full_disk_is_the_one_that_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+
+    def full(one: Path, other: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(one), None, str(other))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(ResourceError, match=f"^{tmp_path}/to: .*No space left on device"):
+        with storage.naming_os_errors(tmp_path):
+            storage.link_or_copy(source, tmp_path / "to", link=False)

@@ -169,7 +169,9 @@ class _PartShot:
 
     def missing(self, people: int) -> str | None:
         """Return the first missing file of an image of so many people; None if all are there."""
-        wanted = sorted({*self.batches, *range(0, max(people, 1), BATCH)})
+        # One batch more than there are files is enough: a wrong number may be of billions.
+        most = min(people, BATCH * (len(self.batches) + 1))
+        wanted = sorted({*self.batches, *range(0, max(most, 1), BATCH)})
         names = [f"part_{batch}_1.bmp" for batch in wanted]
         if len(wanted) > 1:
             names += [f"part_{batch}.raw" for batch in wanted]

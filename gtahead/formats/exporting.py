@@ -245,7 +245,8 @@ def _refuse_too_large(job: _Job, target: Path) -> None:
         raise ResourceError(
             f"the export needs about {as_size(needed)}, and {as_size(free)} are free",
             where=Where(str(target)),
-            remedy="free space, choose a larger --stride or float16 for maps, or another --out",
+            remedy="free space, choose another --out"
+            + (", a larger --stride or float16" if kind.estimate is not None else ""),
         )
 
 

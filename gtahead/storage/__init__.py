@@ -309,9 +309,11 @@ def naming_os_errors(target: Path, sequence: str | None = None) -> Iterator[None
     try:
         yield
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        named = error.filename2 if full else None  # the copy, not what was copied
         raise ResourceError(
             "a file can't be read or written",
-            where=Where(str(error.filename or target), sequence),
+            where=Where(str(named or error.filename or target), sequence),
             value=error.strerror or str(error),
             remedy="free space or fix the permissions, then run the same command: it goes on",
         ) from error

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from helpers import edit_sequence, gtahead, image, make_sequence, put, spawn_gtahead
+from layouts import crowd, write_gcc
 
 import gtahead as library
 from gtahead import Dataset
@@ -108,3 +111,20 @@ def test_boxes_of_voc_within_a_pixel_pass_their_own_check(tmp_path: Path) -> Non
     library.export(tmp_path / "set", tmp_path / "voc", format="voc", allow_lossy=True, workers=1)
     done = gtahead("validate", tmp_path / "voc", "--against", tmp_path / "set")
     assert done.code == 0, done.out
+
+
+def test_an_id_of_gcc_that_is_a_typo(tmp_path: Path) -> None:
+    scene = crowd(frames=1)
+    raw = write_gcc(
+        tmp_path / "raw", replace(scene, people=[scene.people[0][:4]], size_wh=(64, 36))
+    )
+    info = next(raw.rglob("pedInfo.xml"))
+    text = info.read_text()
+    ped = re.search(r"\d+", text)
+    assert ped is not None
+    info.write_text(text[: ped.start()] + "4294967296" + text[ped.end() :])
+    limits = {resource.RLIMIT_AS: 2_000_000_000}
+    words = ("build", "--raw", raw, "--out", tmp_path / "set", "--workers", 1)
+    done = spawn_gtahead(*words, limits=limits)
+    assert done.code in (1, 3)
+    assert "part_180_1.bmp" in done.err
