@@ -191,6 +191,6 @@ def test_a_full_disk_is_the_one_that_is_written_to(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(one), None, str(other))
 
     monkeypatch.setattr(shutil, "copyfile", full)
-    with pytest.raises(ResourceError, match=f"^{tmp_path}/to: .*No space left on device"):
-        with storage.naming_os_errors(tmp_path):
-            storage.link_or_copy(source, tmp_path / "to", link=False)
+    said = f"^{tmp_path}/to: .*No space left on device"
+    with pytest.raises(ResourceError, match=said), storage.naming_os_errors(tmp_path):
+        storage.link_or_copy(source, tmp_path / "to", link=False)
