@@ -110,6 +110,8 @@ def deal_images(
         Frame id to split name, in the order of frame ids.
     """
     ordered = sorted(items, key=lambda item: item.name)
+    if not ordered:
+        return {}
     groups = groups_of(ordered)
     heads = {id(group): sum(ordered[index].heads for index in group) for group in groups}
     groups.sort(key=lambda group: -heads[id(group)])

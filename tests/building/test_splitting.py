@@ -61,6 +61,15 @@ def test_photographs_are_split_by_image(tmp_path: Path) -> None:
     assert again.manifest["fingerprints"] == report.manifest["fingerprints"]
 
 
+def test_one_image_without_a_split_goes_with_its_twin(tmp_path: Path) -> None:
+    raw = photographs(tmp_path / "raw", 4, alike=(2, 3))
+    header, *rows = (raw / "points.csv").read_text().splitlines(keepends=True)
+    (raw / "train.csv").write_text(header + "".join(r for r in rows if not r.startswith("003")))
+    (raw / "points.csv").write_text(header + "".join(r for r in rows if r.startswith("003")))
+    library.build(raw, tmp_path / "set", origin="photographs", workers=1)
+    assert set(splits_in(tmp_path / "set").values()) == {"train"}
+
+
 @pytest.mark.parametrize(
     ("origin", "by", "unit"),
     [
