@@ -312,3 +312,25 @@ def test_a_worker_that_died_leaves_nothing_in_the_capture(tmp_path: Path) -> Non
     assert done.code == 0, done.err
     assert once.exists()
     assert hidden(out) == []
+
+
+@pytest.mark.parametrize("command", ["export", "stage", "pull", "build"])
+def test_the_current_folder_is_not_replaced(
+    tiny_dataset: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: dict[str, list[object]] = {
+        "export": ["export", tiny_dataset, "--format", "coco", "--overwrite"],
+        "stage": ["publish", "stage", tiny_dataset, "--repo", "a/b", "--creator", "me"],
+        "pull": ["pull", tmp_path / "release"],
+        "build": ["build", "--raw", tmp_path / "raw", "--fresh"],
+    }
+    make_sequence(tmp_path / "raw")
+    library.build(tmp_path / "raw", tmp_path / "here", workers=1)
+    library.stage(tiny_dataset, tmp_path / "release", repo="a/b", creator="me", licence="mit")
+    (tmp_path / "here" / "inner").mkdir()
+    for folder in (tmp_path / "here", tmp_path / "here" / "inner"):
+        monkeypatch.chdir(folder)
+        done = gtahead(*words[command], "--out", tmp_path / "here")
+        assert done.code == 2, done.err
+        assert "the current folder can't be replaced" in done.err
+    assert library.Dataset.open(tmp_path / "here")

@@ -244,10 +244,12 @@ def once_each(
         elif not storage.can_name(image.frame):
             findings.add("bad-frame-name", location)
             dropped.setdefault("bad-frame-name", []).append(image)
-        elif other := folded.get(image.frame.casefold()):
-            findings.add("bad-frame-name", location, detail=f"but for its case, it is {other}")
+        elif other := folded.get(storage.folded_name(image.frame)):
+            findings.add(
+                "bad-frame-name", location, detail=f"but for case or accents, it is {other}"
+            )
             dropped.setdefault("bad-frame-name", []).append(image)
         else:
             kept[image.frame] = image
-            folded[image.frame.casefold()] = image.frame
+            folded[storage.folded_name(image.frame)] = image.frame
     return list(kept.values()), dropped

@@ -231,13 +231,15 @@ class Reader:
         """List a capture's sequences, but for those whose name can't name files: they are noted."""
         found: dict[str, SequenceSource] = {}
         for source in self.list_sequences(root, findings):
+            folded = storage.folded_name(source.name)
             where = Where(printable(source.name if source.path == "." else source.path))
             if not storage.can_name(source.name):
                 findings.add("bad-name", where)
-            elif other := found.get(source.name.casefold()):
-                findings.add("bad-name", where, detail=f"but for its case, it is {other.name}")
+            elif folded in found:
+                other = found[folded].name
+                findings.add("bad-name", where, detail=f"but for case or accents, it is {other}")
             else:
-                found[source.name.casefold()] = source
+                found[folded] = source
         return list(found.values())
 
     def with_options(self, options: LabelOptions) -> Reader:

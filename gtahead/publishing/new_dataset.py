@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gtahead.dataset import ANNOTATING, WORK, Dataset
-from gtahead.errors import InputError, UsageError
+from gtahead.errors import InputError
 from gtahead.publishing.releases import files_below, files_of
 from gtahead.storage import system, targets
 
 MADE_OF = "what is written and what it's made of"
 """How a message names a target and its source."""
-
-
-def write_target(out: str | Path) -> Path:
-    """Resolve the folder that a link or a relative path refers to.
-
-    Raises:
-        UsageError: the current folder, which can't be replaced, or no name.
-    """
-    if not str(out):
-        raise UsageError("no folder is named", value="--out ''")
-    target = Path(os.path.realpath(out))
-    if target == Path.cwd() or target in Path.cwd().parents:
-        raise UsageError(
-            "the current folder can't be replaced", value=str(out), remedy="name a folder in it"
-        )
-    return target
 
 
 @contextmanager

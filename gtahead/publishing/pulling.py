@@ -15,7 +15,7 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Finding, Findings, Severity
 from gtahead.publishing.facts import check_repo
 from gtahead.publishing.hub import download
-from gtahead.publishing.new_dataset import MADE_OF, new_dataset, write_target
+from gtahead.publishing.new_dataset import MADE_OF, new_dataset
 from gtahead.publishing.releases import SHARDS, Release, check_files, file_of_frame, with_images
 from gtahead.storage import system
 from gtahead.tables import canonical
@@ -92,7 +92,7 @@ def pull(
         _refuse_odd_name(str(source))
     if revision is not None and not revision.strip():
         raise UsageError("no revision is named", value="--revision ''")
-    target = write_target(out)
+    target = Path(out)
     if local:
         storage.refuse_overlap(target, here, MADE_OF)
     with new_dataset(target, overwrite=overwrite) as part:

@@ -29,7 +29,7 @@ from gtahead.images.reading import (
     read_bytes,
     read_header,
 )
-from gtahead.publishing.new_dataset import MADE_OF, new_dataset, write_target
+from gtahead.publishing.new_dataset import MADE_OF, new_dataset
 from gtahead.publishing.releases import HASH_CELLS, HASHES, file_of_frame, with_images
 from gtahead.storage import system
 from gtahead.tables import canonical
@@ -214,7 +214,7 @@ def rebuild(
         raise InputError(
             "no such folder", where=Where(str(root)), remedy="give the folder of your frames"
         )
-    target = write_target(out)
+    target = Path(out)
     for source in (root, opened.folder):
         storage.refuse_overlap(target, source, MADE_OF)
     wanted = _wanted(opened)

@@ -24,7 +24,7 @@ from gtahead.parallel.pool import run_all
 from gtahead.publishing import cards, croissant
 from gtahead.publishing.differences import diff
 from gtahead.publishing.facts import ANNOTATORS, LICENCES, OTHER, Facts
-from gtahead.publishing.new_dataset import MADE_OF, write_target
+from gtahead.publishing.new_dataset import MADE_OF
 from gtahead.publishing.releases import (
     EDITABLE,
     HASH_CELLS,
@@ -125,7 +125,7 @@ def stage(
         annotators=annotators or _annotators_of(opened),
         changes=changes or Facts.changes,
     )
-    target = write_target(out)
+    target = Path(out)
     storage.refuse_overlap(target, opened.folder, MADE_OF)
     with targets.replacing(target, RELEASE, overwrite=overwrite) as part:
         if changes is None and is_release(target):

@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -270,8 +271,10 @@ def is_safe_relative(name: str) -> bool:
 
 MAX_NAME_BYTES = 200
 
-_COMMANDING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|^[=+@-]")
-"""Characters that command a terminal or turn a line's direction, and what begins a formula."""
+_COMMANDING = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]|^[=+@-]"
+)
+"""What commands a terminal, turns a line's direction or isn't seen, and what begins a formula."""
 
 _NOT_ON_WINDOWS = re.compile(
     r"""[<>:"/\\|?*]|[. ]$|^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)""", re.IGNORECASE
@@ -297,6 +300,16 @@ def can_name(name: str) -> bool:
         return False
     odd = _COMMANDING.search(name) or _NOT_ON_WINDOWS.search(name)
     return fits and not odd and not name.startswith((ASIDE, BESIDE))
+
+
+def folded_name(name: str) -> str:
+    """Return what is the same for names that some system takes for one: by case, or by accents.
+
+    Example:
+        >>> folded_name("Caf\u00e9") == folded_name("cafe\u0301")
+        True
+    """
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 @contextmanager

@@ -186,6 +186,11 @@ def replacing(
         InputError: something else stands at the target, or one of this kind without `overwrite`.
         ResourceError: disk, rights, or another run with the same target.
     """
+    place = Path(os.path.realpath(target))
+    if place in (Path.cwd(), *Path.cwd().parents):
+        raise UsageError(
+            "the current folder can't be replaced", value=str(target), remedy="name a folder in it"
+        )
     with storage.naming_os_errors(target), locked(target, resumes=resumes):
         _refuse(target, kind, overwrite=overwrite)
         with _working_folder(target, resumes=resumes) as part:
@@ -195,7 +200,6 @@ def replacing(
             try:
                 yield part
                 _refuse(target, kind, overwrite=overwrite)
-                place = Path(os.path.realpath(target))
                 storage.replace_folder(part / made, place, _beside(place, "-old"))
             finally:
                 if made:

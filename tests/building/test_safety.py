@@ -478,7 +478,7 @@ def test_the_same_build_on_dask(captures: Path, tmp_path: Path) -> None:
     assert tree(tmp_path / "target") == tree(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("name", ["cam:1", "aux", "what?", "end."])
+@pytest.mark.parametrize("name", ["cam:1", "aux", "what?", "end.", "cam\u200b1"])
 def test_a_name_that_cannot_be_opened_is_not_built(tmp_path: Path, name: str) -> None:
     make_sequence(tmp_path / "raw", "fine")
     make_sequence(tmp_path / "raw", name)
@@ -490,9 +490,12 @@ def test_a_name_that_cannot_be_opened_is_not_built(tmp_path: Path, name: str) ->
     assert gtahead("validate", tmp_path / "raw").code == 1
 
 
-def test_two_names_that_are_one_on_windows(tmp_path: Path) -> None:
-    make_sequence(tmp_path / "raw", "cam")
-    make_sequence(tmp_path / "raw", "CAM")
+@pytest.mark.parametrize(
+    ("one", "other"), [("cam", "CAM"), ("caf\u00e9", "cafe\u0301"), ("stra\u00dfe", "STRASSE")]
+)
+def test_two_names_that_are_one_elsewhere(tmp_path: Path, one: str, other: str) -> None:
+    make_sequence(tmp_path / "raw", one)
+    make_sequence(tmp_path / "raw", other)
     done = gtahead("build", "--raw", tmp_path / "raw", "--out", tmp_path / "set")
     assert done.code == 3
-    assert "but for its case, it is CAM" in done.err
+    assert f"but for case or accents, it is {min(one, other)}" in done.err
