@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gtahead import storage
 from gtahead.arrays import Floats
 from gtahead.errors import InputError, UsageError, Where
+from gtahead.values import StrPath
 
 COLOURS_BGR = {"counted": (90, 220, 60), "ignored": (40, 190, 250), "absent": (60, 60, 230)}
 """Green counts, amber is ignored, red is absent."""
@@ -20,7 +21,7 @@ _SUBPIXEL = 4
 WHITE = (255, 255, 255)
 
 
-def check_png(path: str | Path) -> None:
+def check_png(path: StrPath) -> None:
     """Check, before the work begins, whether an image can be written there.
 
     Raises:
@@ -34,7 +35,7 @@ def check_png(path: str | Path) -> None:
     storage.prepare_file(Path(path), "the image")
 
 
-def write_png(path: str | Path, image: npt.NDArray[np.uint8]) -> None:
+def write_png(path: StrPath, image: npt.NDArray[np.uint8]) -> None:
     """Write an image, whole or not at all, as PNG.
 
     Raises:

@@ -17,6 +17,7 @@ from gtahead.ingest.model import BrokenSequence
 from gtahead.origins import origin_of
 from gtahead.readers import choose_reader
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Overview:
 
 
 @resolve_urls(reads=["path"], labels=["path"])
-def info(path: str | Path = "dataset") -> Overview:
+def info(path: StrPath = "dataset") -> Overview:
     """Summarise a folder: a dataset from its manifest, a capture by reading its labels.
 
     Raises:

@@ -16,7 +16,7 @@ import numpy as np
 from gtahead import schemas
 from gtahead.arrays import Booleans, Floats, Ints, Ragged
 from gtahead.errors import InputError, Where
-from gtahead.values import is_number
+from gtahead.values import StrPath, is_number
 
 EVERYWHERE = "*"
 MAX_PX = 1e7
@@ -94,7 +94,7 @@ def inside_any(points_xy: Floats, polygons: Sequence[Floats]) -> Booleans:
     return found
 
 
-def read_regions(path: str | Path) -> Regions:
+def read_regions(path: StrPath) -> Regions:
     """Read regions: GeoJSON features, or an object of polygons by name.
 
     A polygon is a list of [x, y], or COCO's flat list of x, y, x, y. A name may have several. A

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TypeGuard
+
+StrPath = str | os.PathLike[str]
+"""A path, or the report of what was written there."""
 
 FLAGS = {"": False, "0": False, "0.0": False, "false": False, "no": False, "nan": False}
 FLAGS |= {"1": True, "1.0": True, "true": True, "yes": True}

@@ -154,71 +154,71 @@ def test_what_the_package_shows() -> None:
         "ResourceError": "class",
         "UsageError": "class",
         "annotate": (
-            "(dataset: 'str | Path' = 'dataset', *, boxes: 'str | None' = None, "
+            "(dataset: 'StrPath' = 'dataset', *, boxes: 'str | None' = None, "
             "sigma: 'str | None' = None, split: 'str | None' = None, split_by: 'str | None' = None, workers: 'int | None' = None, "
             "scheduler: 'str | None' = None, on_progress: "
             "'Progress | None' = None) -> 'AnnotateReport'"
         ),
         "benchmark": (
-            "(predictions: 'str | Path', data: 'str | Path' = 'dataset', *, "
+            "(predictions: 'StrPath', data: 'StrPath' = 'dataset', *, "
             "split: 'str | None' = None, by: 'Sequence[str]' = (), missing: 'Missing' = 'error', "
-            "validation: 'str | Path | None' = None, threshold: 'float | None' = None, "
+            "validation: 'StrPath | None' = None, threshold: 'float | None' = None, "
             "coco_compat: 'bool' = False, sweep: 'bool' = False, "
             "resamples: 'int' = 2000, ceilings: 'bool' = True, head_class: 'str | None' = None, "
             "labels_orientation: 'str | None' = None) "
             "-> 'Score'"
         ),
         "build": (
-            "(raw: 'str | Path', out: 'str | Path' = 'dataset', *, reader: 'str' = 'auto', "
+            "(raw: 'StrPath', out: 'StrPath' = 'dataset', *, reader: 'str' = 'auto', "
             "boxes: 'str' = 'auto', sigma: 'str' = 'box', count_policy: 'str' = 'visible', "
             "images: 'str' = 'link', every: 'int' = 1, head_class: 'str | None' = None, "
             "labels_orientation: 'str | None' = None, origin: 'str | None' = None, split: 'str | None' = None, "
-            "split_by: 'str | None' = None, roi: 'str | Path | None' = None, workers: 'int | None' = None, "
+            "split_by: 'str | None' = None, roi: 'StrPath | None' = None, workers: 'int | None' = None, "
             "scheduler: 'str | None' = None, "
             "strict: 'bool' = False, fresh: 'bool' = False, "
             "on_progress: 'Progress | None' = None) -> 'BuildReport'"
         ),
         "compare": (
-            "(results: 'Sequence[str | Path]', *, group: 'str | None' = None) -> 'Comparison'"
+            "(results: 'Sequence[StrPath]', *, group: 'str | None' = None) -> 'Comparison'"
         ),
         "export": (
-            "(dataset: 'str | Path' = 'dataset', out: 'str | Path | None' = None, *, format: 'str', "
+            "(dataset: 'StrPath' = 'dataset', out: 'StrPath | None' = None, *, format: 'str', "
             "split: 'str | Sequence[str] | None' = None, images: 'str' = 'link', "
             "allow_lossy: 'bool' = False, drop_empty: 'bool' = False, overwrite: 'bool' = False, "
             "stride: 'int' = 8, dtype: 'str' = 'float32', border: 'str' = 'renormalise', "
             "store: 'str' = 'npz', layout: 'str' = 'nested', workers: 'int | None' = None, scheduler: 'str | None' = None, "
             "on_progress: 'Progress | None' = None) -> 'ExportReport'"
         ),
-        "info": "(path: 'str | Path' = 'dataset') -> 'Overview'",
+        "info": "(path: 'StrPath' = 'dataset') -> 'Overview'",
         "leaderboard": (
-            "(folder: 'str | Path', out: 'str | Path | None' = None, *, sort: 'str' = 'mae') "
+            "(folder: 'StrPath', out: 'StrPath | None' = None, *, sort: 'str' = 'mae') "
             "-> 'Leaderboard'"
         ),
         "export_model": (
-            "(checkpoint: 'str | Path', out: 'str | Path' = 'model.onnx') -> 'ExportedModel'"
+            "(checkpoint: 'StrPath', out: 'StrPath' = 'model.onnx') -> 'ExportedModel'"
         ),
-        "diff": "(old: 'str | Path', new: 'str | Path') -> 'DatasetDifference'",
+        "diff": "(old: 'StrPath', new: 'StrPath') -> 'DatasetDifference'",
         "doctor": "(*, run: 'bool' = True) -> 'Checkup'",
         "publish": (
-            "(release: 'str | Path', repo: 'str', *, yes: 'bool' = False, private: 'bool' = False, "
+            "(release: 'StrPath', repo: 'str', *, yes: 'bool' = False, private: 'bool' = False, "
             "gated: 'str | None' = None, revision: 'str' = 'main', tag: 'str | None' = None, "
             "overwrite: 'bool' = False, load: 'bool | None' = None, "
             "on_progress: 'Progress | None' = None) -> 'PushReport'"
         ),
         "pull": (
-            "(source: 'str | Path', out: 'str | Path' = 'dataset', *, revision: 'str | None' = None, "
+            "(source: 'StrPath', out: 'StrPath' = 'dataset', *, revision: 'str | None' = None, "
             "images: 'str' = 'original', overwrite: 'bool' = False, "
             "on_progress: 'Progress | None' = None) -> 'PullReport'"
         ),
         "rebuild": (
-            "(labels: 'str | Path', frames: 'str | Path', out: 'str | Path' = 'dataset', *, "
+            "(labels: 'StrPath', frames: 'StrPath', out: 'StrPath' = 'dataset', *, "
             "images: 'str' = 'link', overwrite: 'bool' = False, "
             "on_progress: 'Progress | None' = None) -> 'RebuildReport'"
         ),
         "stage": (
-            "(dataset: 'str | Path' = 'dataset', out: 'str | Path' = 'release', *, repo: 'str', "
+            "(dataset: 'StrPath' = 'dataset', out: 'StrPath' = 'release', *, repo: 'str', "
             "creator: 'str', name: 'str | None' = None, version: 'str' = '1.0.0', "
-            "licence: 'str | None' = None, licence_file: 'str | Path | None' = None, "
+            "licence: 'str | None' = None, licence_file: 'StrPath | None' = None, "
             "date: 'str | None' = None, contact: 'str | None' = None, changes: 'str | None' = None, "
             "images: 'str | None' = None, i_have_rights: 'bool' = False, "
             "annotators: 'str | None' = None, overwrite: 'bool' = False, "
@@ -226,30 +226,30 @@ def test_what_the_package_shows() -> None:
             "on_progress: 'Progress | None' = None) -> 'Release'"
         ),
         "verify": (
-            "(path: 'str | Path' = 'dataset', *, "
+            "(path: 'StrPath' = 'dataset', *, "
             "on_progress: 'Progress | None' = None) -> 'VerifyReport'"
         ),
         "predict": (
-            "(checkpoint: 'str | Path', data: 'str | Path' = 'dataset', out: 'str | Path' = 'predictions.json', *, split: 'str' = 'test', images: 'str | Path | None' = None, scheduler: 'str | None' = None, on_progress: 'Progress | None' = None) -> 'PredictReport'"
+            "(checkpoint: 'StrPath', data: 'StrPath' = 'dataset', out: 'StrPath' = 'predictions.json', *, split: 'str' = 'test', images: 'StrPath | None' = None, scheduler: 'str | None' = None, on_progress: 'Progress | None' = None) -> 'PredictReport'"
         ),
         "train": (
-            "(dataset: 'str | Path' = 'dataset', out: 'str | Path | None' = None, *, config: 'TrainConfig | None' = None, resume: 'bool' = False, stop_after: 'int | None' = None, on_progress: 'Progress | None' = None, on_validated: 'Validated | None' = None) -> 'TrainReport'"
+            "(dataset: 'StrPath' = 'dataset', out: 'StrPath | None' = None, *, config: 'TrainConfig | None' = None, resume: 'bool' = False, stop_after: 'int | None' = None, on_progress: 'Progress | None' = None, on_validated: 'Validated | None' = None) -> 'TrainReport'"
         ),
         "report": (
-            "(dataset: 'str | Path' = 'dataset', html: 'str | Path' = 'report.html', *, "
+            "(dataset: 'StrPath' = 'dataset', html: 'StrPath' = 'report.html', *, "
             "gallery: 'int' = 24, "
             "on_progress: 'Progress | None' = None) -> 'ReportDone'"
         ),
         "view": (
-            "(path: 'str | Path' = 'dataset', frames: 'Sequence[str]' = (), *, "
-            "layers: 'Sequence[str] | None' = None, out: 'str | Path' = 'view.png', "
+            "(path: 'StrPath' = 'dataset', frames: 'Sequence[str]' = (), *, "
+            "layers: 'Sequence[str] | None' = None, out: 'StrPath' = 'view.png', "
             "grid: 'tuple[int, int] | None' = None, video: 'bool' = False, fps: 'float' = 8.0, "
-            "reader: 'str' = 'auto', predictions: 'str | Path | None' = None, "
+            "reader: 'str' = 'auto', predictions: 'StrPath | None' = None, "
             "split: 'str | None' = None, "
             "on_progress: 'Progress | None' = None) -> 'ViewReport'"
         ),
         "simulate": (
-            "(out: 'str | Path' = 'captures', *, preset: 'str | Preset' = 'tiny', seed: 'int' = 0, "
+            "(out: 'StrPath' = 'captures', *, preset: 'str | Preset' = 'tiny', seed: 'int' = 0, "
             "images: 'bool' = True, layout: 'str' = 'native', "
             "size_wh: 'tuple[int, int] | None' = None, heads: 'tuple[int, int] | None' = None, "
             "weather: 'str | None' = None, hour: 'float | None' = None, "
@@ -258,8 +258,8 @@ def test_what_the_package_shows() -> None:
             "'Progress | None' = None) -> 'SimulationReport'"
         ),
         "validate": (
-            "(path: 'str | Path' = 'dataset', *, reader: 'str' = 'auto', images: 'str' = 'quick', "
-            "against: 'str | Path | None' = None, head_class: 'str | None' = None, "
+            "(path: 'StrPath' = 'dataset', *, reader: 'str' = 'auto', images: 'str' = 'quick', "
+            "against: 'StrPath | None' = None, head_class: 'str | None' = None, "
             "labels_orientation: 'str | None' = None, workers: 'int | None' = None, scheduler: "
             "'str | None' = None, on_progress: 'Progress | None' = None) "
             "-> 'Validation'"

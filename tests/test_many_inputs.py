@@ -58,7 +58,10 @@ COMMANDS: dict[str, list[str]] = {
     "dataset": [
         *("info IN", "validate IN", "verify IN", "report IN --html OUT", "diff DATA IN"),
         *("annotate IN --boxes knn", "annotate IN --split designed", "view IN --out OUT.png"),
-        *("export IN --format coco --out OUT", "export IN --format hub --out OUT"),
+        *(
+            "export IN --format coco --allow-lossy --out OUT",
+            "export IN --format huggingface --allow-lossy --out OUT",
+        ),
         *(f"publish stage IN --out OUT {' '.join(RELEASE)}", "benchmark --template --data IN"),
         *("build --raw CAPTURES --out IN", "benchmark FOUND --data IN --resamples 0 --split train"),
     ],

@@ -123,3 +123,9 @@ def test_nothing_else_depends_on_the_system() -> None:
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert path == home or not [word for word in ONLY_HERE if word in text], path
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone binds to cores")
+def test_cores_are_those_that_this_process_may_use(tmp_path: Path) -> None:
+    code = "import os; from gtahead.storage import system; os.sched_setaffinity(0, {0}); print(system.cores())"
+    assert run_code(code, tmp_path).out == "1\n"

@@ -84,7 +84,7 @@ def test_the_whole_way_by_url_gives_the_same(store: Any, captures: Path, tmp_pat
     assert stored(store, "/bucket/my set coco") == files(tmp_path / "my set coco")
     opened = library.Dataset.open(url)
     assert opened.folder.name == "my set"
-    assert all(frame.image and frame.image.is_file() for frame in opened)
+    assert all(frame.image_path and frame.image_path.is_file() for frame in opened)
 
 
 def test_only_what_changed_is_fetched(store: Any, captures: Path, capsys: Any) -> None:

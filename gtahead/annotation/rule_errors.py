@@ -21,6 +21,7 @@ from gtahead.parallel.pool import run_all
 from gtahead.tables import canonical
 from gtahead.tables.canonical import COUNTED
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 BANDS: dict[str, tuple[float, ...]] = {
     "distance": (0, 10, 20, 40, np.inf),
@@ -77,7 +78,7 @@ class _Measured:
 
 @resolve_urls(reads=["dataset"], labels=["dataset"])
 def evaluate(
-    dataset: str | Path = "dataset",
+    dataset: StrPath = "dataset",
     *,
     workers: int | None = None,
     scheduler: str | None = None,

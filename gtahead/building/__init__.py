@@ -20,7 +20,7 @@ from gtahead.building.options import BuildOptions
 from gtahead.building.records import SequenceRecord
 from gtahead.building.sequence_job import build_sequence, sorted_sources
 from gtahead.building.split_options import SplitOptions
-from gtahead.dataset import CountPolicy
+from gtahead.dataset import CountPolicy, WrittenDataset
 from gtahead.errors import InputError, Where
 from gtahead.findings import CODES, Findings, Ledger
 from gtahead.ingest.model import LabelOptions
@@ -29,12 +29,13 @@ from gtahead.parallel.pool import run_units
 from gtahead.readers import choose_reader
 from gtahead.regions import Regions, read_regions
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 __all__ = ["AnnotateReport", "BuildReport", "BuildStopped", "annotate", "build"]
 
 
 @dataclass
-class BuildReport:
+class BuildReport(WrittenDataset):
     """The result of a build.
 
     Attributes:
@@ -85,8 +86,8 @@ class BuildStopped(InputError):  # noqa: N818 - says what happened, not what is 
 
 @resolve_urls(reads=["raw"], writes=["out"])
 def build(
-    raw: str | Path,
-    out: str | Path = "dataset",
+    raw: StrPath,
+    out: StrPath = "dataset",
     *,
     reader: str = "auto",
     boxes: str = "auto",
@@ -99,7 +100,7 @@ def build(
     origin: str | None = None,
     split: str | None = None,
     split_by: str | None = None,
-    roi: str | Path | None = None,
+    roi: StrPath | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     strict: bool = False,

@@ -44,6 +44,7 @@ from gtahead.readers import READERS
 from gtahead.storage import crash_point, system, targets
 from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 Rule = TypeVar("Rule", BoxRule, SigmaRule)
 
@@ -102,7 +103,7 @@ class _Labelled:
 
 @resolve_urls(writes=["dataset"], labels=["dataset"])
 def annotate(
-    dataset: str | Path = "dataset",
+    dataset: StrPath = "dataset",
     *,
     boxes: str | None = None,
     sigma: str | None = None,

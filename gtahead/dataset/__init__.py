@@ -1,6 +1,7 @@
 """The canonical dataset: tables of frames and heads, manifest, fingerprints, reading, writing."""
 
-from gtahead.dataset.dataset import FRAMES, Dataset, Frame, camera_of, heads_file, splits_of
+from gtahead.dataset.dataset import FRAMES, Dataset, WrittenDataset, heads_file, splits_of
+from gtahead.dataset.frame import Frame, camera_of
 from gtahead.dataset.manifest import (
     ANNOTATING,
     MANIFEST,
@@ -23,6 +24,7 @@ __all__ = [
     "Dataset",
     "Frame",
     "Manifest",
+    "WrittenDataset",
     "camera_of",
     "density_level",
     "heads_file",

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from gtahead import storage
-from gtahead.arrays import Booleans, Columns, Floats, Ints
+from gtahead.arrays import Columns, Floats, Ints
+from gtahead.dataset import conditions
+from gtahead.dataset.frame import Frame, camera_of
 from gtahead.dataset.manifest import Manifest, read_manifest
-from gtahead.errors import REBUILD, InputError, UsageError, Where
-from gtahead.geometry import Camera
+from gtahead.errors import REBUILD, InputError, ResourceError, UsageError, Where
 from gtahead.tables import canonical
 from gtahead.tables.arrow import equals, from_numpy, to_numpy
 from gtahead.tables.splits import SPLITS, split_named
 from gtahead.urls import is_url, local_copy
 
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
 FRAMES = "frames.parquet"
 
-NOTEBOOK_WIDTH = 1280
-"""Of a frame that is shown in a notebook, in pixels."""
+CACHE_BYTES = 2**28
+"""Heads of sequences that were read last stay in memory, up to so many bytes: 1.7 million heads are
+140 MB."""
 
+Table = Literal["frames", "heads"]
+
+_FRAME_COLUMNS = (
+    *("frame_id", "sequence", "frame", "file", "width", "height", "split", "vfov_deg"),
+    *("camera_x_m", "camera_y_m", "camera_z_m", "pitch_deg", "roll_deg", "yaw_deg"),
+    *("weather", "hour", "location"),
+)
 _FRAME_HEADS = ["head_id", "x", "y", *canonical.BOX, *canonical.SIGMA, "visibility", "status"]
 
 
@@ -35,17 +51,55 @@ def heads_file(sequence: str) -> str:
     return f"heads/{sequence}.parquet"
 
 
-def camera_of(row: Mapping[str, Any]) -> Camera | None:
-    """Return the camera in a row of the table of frames; None where it isn't known."""
-    if row["vfov_deg"] is None:
-        return None
-    position = (row["camera_x_m"], row["camera_y_m"], row["camera_z_m"])
-    rotation = (row["pitch_deg"], row["roll_deg"], row["yaw_deg"])
-    return Camera(
-        row["vfov_deg"],
-        None if None in position else position,
-        None if None in rotation else rotation,
-    )
+@dataclass(frozen=True)
+class _SequenceHeads:
+    """The heads of a sequence, as frames have them."""
+
+    head_ids: Ints
+    points_xy: Floats
+    boxes_xyxy: Floats
+    sigmas_xy: Floats
+    visibility: Floats
+    codes: npt.NDArray[np.int32]
+    words: npt.NDArray[np.object_]
+    slices: Mapping[str, slice]
+
+    @classmethod
+    def of(cls, columns: Columns) -> _SequenceHeads:
+        return cls(
+            columns["head_id"],
+            np.stack([columns["x"], columns["y"]], axis=1),
+            np.stack([columns[name] for name in canonical.BOX], axis=1),
+            np.stack([columns[name] for name in canonical.SIGMA], axis=1),
+            columns["visibility"],
+            columns["status"],
+            columns["status_names"],
+            _slices(columns["frame_id"], columns["frame_id_names"]),
+        )
+
+    @property
+    def bytes(self) -> int:
+        parts = (self.head_ids, self.points_xy, self.boxes_xyxy, self.sigmas_xy, self.visibility)
+        return sum(part.nbytes for part in parts) + self.codes.nbytes
+
+
+class _HeadsCache:
+    """The heads of the sequences that were used last; shared by the parts of one dataset."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, _SequenceHeads] = OrderedDict()
+
+    def get(self, sequence: str, read: Callable[[str], _SequenceHeads]) -> _SequenceHeads:
+        held = self._held.pop(sequence, None)
+        if held is None:
+            held = read(sequence)
+        self._held[sequence] = held
+        while len(self._held) > 1 and sum(one.bytes for one in self._held.values()) > CACHE_BYTES:
+            self._held.popitem(last=False)
+        return held
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_held": OrderedDict()}  # other processes read what they need
 
 
 def splits_of(opened: Dataset) -> dict[str, dict[str, str]]:
@@ -57,86 +111,38 @@ def splits_of(opened: Dataset) -> dict[str, dict[str, str]]:
     return found
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One frame with its heads; a frame without heads has arrays of length 0.
-
-    Attributes:
-        frame_id: `<sequence>/<frame>`.
-        sequence: name of the sequence.
-        frame: name of the frame within its sequence.
-        split: train, validation or test.
-        image: path of the image, None in a dataset of labels alone.
-        size_wh: width and height in pixels.
-        camera: the frame's camera, None where it isn't known.
-        weather: as the game names it, or None.
-        hour: time of day in hours, or None.
-        location: name of the location, or None.
-        head_ids: (N,) int64 ids of the persons.
-        points_xy: (N, 2) centres of the visible heads, in pixels.
-        boxes_xyxy: (N, 4) boxes in pixels, not clipped; NaN where a head has none.
-        sigmas_xy: (N, 2) sigmas in maps, in pixels along x and y.
-        visibility: (N,) visible share, NaN where unknown.
-        status: (N,) text: counted, ignored or absent.
-    """
-
-    frame_id: str
-    sequence: str
-    frame: str
-    split: str | None
-    image: Path | None
-    size_wh: tuple[int, int]
-    camera: Camera | None
-    weather: str | None
-    hour: float | None
-    location: str | None
-    head_ids: Ints
-    points_xy: Floats
-    boxes_xyxy: Floats
-    sigmas_xy: Floats
-    visibility: Floats
-    status: npt.NDArray[np.object_]
-
-    def _repr_png_(self) -> bytes | None:
-        """Show the frame in a notebook: its image with boxes; None where that can't be drawn."""
-        from gtahead import drawing  # OpenCV takes a fifth of a second to import
-
-        if self.image is None:
-            return None
-        width = min(NOTEBOOK_WIDTH, max(self.size_wh[0], NOTEBOOK_WIDTH // 2))
-        try:
-            image = drawing.decoded_image(self.image.read_bytes(), Where(frame=self.frame_id))
-        except (InputError, OSError):
-            return None
-        return drawing.boxes_png(image, self.boxes_xyxy, self.status.tolist(), width)
-
-    @property
-    def counted(self) -> Booleans:
-        """(N,) which heads count under the dataset's policy."""
-        return np.asarray(self.status == "counted", np.bool_)
-
-    @property
-    def count(self) -> int:
-        """How many heads count: the number to learn and to score against."""
-        return int(self.counted.sum())
-
-
 class Dataset:
     """A dataset on disk, or a part of one; its tables are read as they are needed.
 
+    Frames are indexed by number, by id, and by slice or list of numbers, which give a part.
+
+    Attributes:
+        folder: where it lies.
+        manifest: what it says about itself, of the whole also in a part.
+
     Example:
         >>> dataset = Dataset.open("dataset")  # doctest: +SKIP
-        >>> for frame in dataset.select(split="test"):  # doctest: +SKIP
+        >>> for frame in dataset.split("test"):  # doctest: +SKIP
         ...     print(frame.frame_id, frame.count)
+        >>> dataset[0].image().shape, dataset["seq_00/000004"].points_xy  # doctest: +SKIP
+        >>> rainy = dataset.filter("num_heads > 100 and weather == 'RAIN'")  # doctest: +SKIP
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, table: Any) -> None:  # noqa: ANN401 - Arrow
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        table: Any,  # noqa: ANN401 - Arrow
+        part_of: Dataset | None = None,
+    ) -> None:
         self.folder = folder
         self.manifest = manifest
         self._table = table  # frames, of whole sequences or parts of them, in order
+        self._heads: _HeadsCache = _HeadsCache() if part_of is None else part_of._heads
+        self._positions: dict[str, int] | None = None
 
     @classmethod
-    def open(cls, folder: str | Path, *, check_names: bool = True) -> Dataset:
+    def open(cls, folder: str | os.PathLike[str], *, check_names: bool = True) -> Dataset:
         """Open a dataset, by path or URL (`s3://…`, `hf://…`).
 
         Args:
@@ -159,7 +165,13 @@ class Dataset:
 
     def __repr__(self) -> str:
         heads = int(to_numpy(self._table.column("num_heads")).sum())
-        return f"Dataset({str(self.folder)!r}: {len(self):,} frames, {heads:,} heads)"
+        splits = set(self._column("split")) if len(self) < self._whole else set()
+        part = f", split={splits.pop()!r}" if len(splits) == 1 else ""
+        return f"Dataset({str(self.folder)!r}{part}: {len(self):,} frames, {heads:,} heads)"
+
+    @property
+    def _whole(self) -> int:
+        return int(self.manifest.document["tables"][FRAMES]["rows"])
 
     def _repr_html_(self) -> str:
         """Show the dataset in a notebook: what it holds, by split."""
@@ -267,6 +279,17 @@ class Dataset:
             raise self._damaged(path, f"{rows} rows")
         return heads
 
+    def _heads_of(self, sequence: str) -> _SequenceHeads:
+        path, named = self._heads_table(sequence)
+        columns = canonical.read_head_codes(path, str(path), ["frame_id", *_FRAME_HEADS])
+        rows = len(columns["x"])
+        foreign = any(
+            not name.startswith(f"{sequence}/") for name in columns["frame_id_names"] if name
+        )
+        if rows != named["rows"] or foreign:
+            raise self._damaged(path, f"{rows} rows")
+        return _SequenceHeads.of(columns)
+
     def select(
         self,
         *,
@@ -301,59 +324,187 @@ class Dataset:
             chosen = set(sequences)
             for sequence, rows in canonical.spans(self._table):
                 keep[rows.start : rows.stop] &= sequence in chosen
-        return Dataset(
-            self.folder, self.manifest, self._table.take(from_numpy(np.flatnonzero(keep)))
-        )
+        return self._part(np.flatnonzero(keep))
 
-    def __iter__(self) -> Iterator[Frame]:
-        """Iterate over the frames in order; one sequence's heads are in memory at a time."""
-        for sequence, span in canonical.spans(self._table):
-            heads = self._read_heads(sequence, ["frame_id", *_FRAME_HEADS])
-            slices = _slices(heads["frame_id"])
-            for row in self._table.slice(span.start, len(span)).to_pylist():
-                yield self._frame(row, heads, slices.get(row["frame_id"], _NOTHING))
+    def _part(self, positions: Ints) -> Dataset:
+        """Return the frames at some positions, in the dataset's order."""
+        table = self._table.take(from_numpy(np.unique(positions)))
+        return Dataset(self.folder, self.manifest, table, self)
 
-    def __getitem__(self, frame_id: str) -> Frame:
-        """Return one frame by its id.
+    def split(self, name: str) -> Dataset:
+        """Return the part of the dataset in one split: train, validation or test.
 
         Raises:
-            KeyError: no such frame here.
+            UsageError: no such split.
         """
-        positions = np.flatnonzero(equals(self._table.column("frame_id"), frame_id))
-        if len(positions) == 0:
-            raise KeyError(frame_id)
-        (row,) = self._table.slice(int(positions[0]), 1).to_pylist()
-        heads = self._read_heads(row["sequence"], ["frame_id", *_FRAME_HEADS])
-        return self._frame(row, heads, _slices(heads["frame_id"]).get(frame_id, _NOTHING))
+        return self.select(split=name)
 
-    def _frame(self, rows: dict[str, Any], heads: Columns, part: slice) -> Frame:
+    def filter(
+        self, condition: str | Callable[[Frame], bool] | None = None, /, **columns: object
+    ) -> Dataset:
+        """Return the part of the dataset whose frames meet a condition.
+
+        Args:
+            condition: on columns of the table of frames, as text: `num_heads > 100 and weather ==
+                'RAIN'`; or a function that takes a frame.
+            columns: values by column, one or a list of them: `weather="RAIN"`.
+
+        Raises:
+            UsageError: it isn't a condition, or no such column.
+        """
+        keep = np.ones(len(self), np.bool_)
+        if isinstance(condition, str):
+            names = conditions.columns_in(condition)
+            known = {name: self._column(name) for name in names if name in self._table.column_names}
+            unknown = [name for name in names if name not in known]
+            everything = dict.fromkeys(self._table.column_names, ())
+            keep = conditions.holds(condition, known if not unknown else everything, len(self))
+        for name, value in columns.items():
+            wanted = value if isinstance(value, list | tuple | set) else [value]
+            text = " or ".join(f"{name} == {one!r}" for one in wanted)
+            keep &= conditions.holds(text, {name: self._column(name)}, len(self))
+        if callable(condition):
+            keep &= np.array([bool(condition(frame)) for frame in self], np.bool_)
+        return self._part(np.flatnonzero(keep))
+
+    def sample(self, n: int, seed: int = 0) -> Dataset:
+        """Return n frames, chosen at random, in the dataset's order.
+
+        Raises:
+            UsageError: there are fewer.
+        """
+        if not 0 <= n <= len(self):
+            raise UsageError(f"there are {len(self):,} frames to choose from", value=n)
+        return self._part(np.random.default_rng(seed).choice(len(self), n, replace=False))
+
+    def to_arrow(self, table: Table = "frames") -> Any:  # noqa: ANN401 - Arrow
+        """Return the table of frames, or of these frames' heads, as an Arrow table.
+
+        Raises:
+            UsageError: no such table.
+            InputError: a table is missing or damaged.
+        """
+        if table == "frames":
+            return self._table
+        if table != "heads":
+            raise UsageError("no such table", value=table, remedy="frames or heads")
+        files = []
+        for sequence in self.sequences:
+            path, named = self._heads_table(sequence)
+            files.append((path, named["rows"]))
+        return canonical.heads_of_frames(files, self.frame_ids)
+
+    def to_pandas(self, table: Table = "frames") -> pandas.DataFrame:
+        """Return the table of frames, or of these frames' heads, as a pandas data frame.
+
+        Raises:
+            ResourceError: pandas isn't installed.
+            InputError: a table is missing or damaged.
+        """
+        if find_spec("pandas") is None:
+            raise ResourceError("this needs pandas", remedy="pip install pandas")
+        frame: pandas.DataFrame = self.to_arrow(table).to_pandas()
+        return frame
+
+    def to_polars(self, table: Table = "frames") -> polars.DataFrame:
+        """Return the table of frames, or of these frames' heads, as a polars data frame.
+
+        Raises:
+            ResourceError: polars isn't installed.
+            InputError: a table is missing or damaged.
+        """
+        if find_spec("polars") is None:
+            raise ResourceError("this needs polars", remedy="pip install polars")
+        import polars
+
+        frame = polars.from_arrow(self.to_arrow(table))
+        assert isinstance(frame, polars.DataFrame)
+        return frame
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Iterate over the frames in order."""
+        for sequence, span in canonical.spans(self._table):
+            heads = self._heads.get(sequence, self._heads_of)
+            rows = self._table.slice(span.start, len(span)).select(_FRAME_COLUMNS)
+            for row in rows.to_pylist():
+                yield self._frame(row, heads)
+
+    @overload
+    def __getitem__(self, key: int | str) -> Frame: ...
+
+    @overload
+    def __getitem__(self, key: slice | Sequence[int] | npt.NDArray[Any]) -> Dataset: ...
+
+    def __getitem__(
+        self, key: int | str | slice | Sequence[int] | npt.NDArray[Any]
+    ) -> Frame | Dataset:
+        """Return a frame by number or id, or the part at a slice, numbers or a mask of N flags.
+
+        Raises:
+            IndexError: no frame of this number.
+            KeyError: no frame of this id.
+        """
+        if isinstance(key, str):
+            if self._positions is None:
+                self._positions = {name: at for at, name in enumerate(self.frame_ids)}
+            return self._at(self._positions[key])
+        if isinstance(key, int | np.integer) and not isinstance(key, bool):
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"frame {key} of {len(self)}")
+            return self._at(int(key) % len(self))
+        if not isinstance(key, slice) and (isinstance(key, bytes) or not hasattr(key, "__len__")):
+            raise KeyError(key)
+        chosen: Any = key
+        if not isinstance(key, slice):
+            chosen = np.asarray(key)
+            chosen = chosen if chosen.size else np.empty(0, np.int64)
+        return self._part(np.arange(len(self))[chosen])
+
+    def _at(self, position: int) -> Frame:
+        (row,) = self._table.slice(position, 1).select(_FRAME_COLUMNS).to_pylist()
+        return self._frame(row, self._heads.get(row["sequence"], self._heads_of))
+
+    def _frame(self, row: Mapping[str, Any], heads: _SequenceHeads) -> Frame:
+        part = heads.slices.get(row["frame_id"], _NOTHING)
         return Frame(
-            frame_id=rows["frame_id"],
-            sequence=rows["sequence"],
-            frame=rows["frame"],
-            split=rows["split"],
-            image=None if rows["file"] is None else self.folder / rows["file"],
-            size_wh=(rows["width"], rows["height"]),
-            camera=camera_of(rows),
-            weather=rows["weather"],
-            hour=rows["hour"],
-            location=rows["location"],
-            head_ids=heads["head_id"][part],
-            points_xy=np.stack([heads["x"][part], heads["y"][part]], axis=1),
-            boxes_xyxy=np.stack([heads[name][part] for name in canonical.BOX], axis=1),
-            sigmas_xy=np.stack([heads[name][part] for name in canonical.SIGMA], axis=1),
-            visibility=heads["visibility"][part],
-            status=heads["status"][part],
+            frame_id=row["frame_id"],
+            sequence=row["sequence"],
+            frame=row["frame"],
+            split=row["split"],
+            image_path=None if row["file"] is None else self.folder / row["file"],
+            size_wh=(row["width"], row["height"]),
+            camera=camera_of(row),
+            weather=row["weather"],
+            hour=row["hour"],
+            location=row["location"],
+            head_ids=heads.head_ids[part],
+            points_xy=heads.points_xy[part],
+            boxes_xyxy=heads.boxes_xyxy[part],
+            sigmas_xy=heads.sigmas_xy[part],
+            visibility=heads.visibility[part],
+            status=heads.words[heads.codes[part]],
         )
+
+
+class WrittenDataset(storage.Written):
+    """The report of what wrote a dataset, which opens it."""
+
+    def open(self) -> Dataset:
+        """Open the dataset.
+
+        Raises:
+            InputError: it isn't there any more, or damaged.
+        """
+        return Dataset.open(self.out)
 
 
 _NOTHING = slice(0, 0)
 
 
-def _slices(ids: npt.NDArray[np.object_]) -> dict[str, slice]:
+def _slices(codes: npt.NDArray[np.int32], names: npt.NDArray[np.object_]) -> dict[str, slice]:
     """Find each frame's rows in a table of heads sorted by frame."""
-    if len(ids) == 0:
+    if len(codes) == 0:
         return {}
-    starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
-    edges = [*map(int, starts), len(ids)]
-    return {ids[a]: slice(a, b) for a, b in pairwise(edges)}
+    starts = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
+    edges = [*map(int, starts), len(codes)]
+    return {names[codes[a]]: slice(a, b) for a, b in pairwise(edges)}

@@ -47,6 +47,7 @@ from gtahead.origins import origins_in
 from gtahead.parallel.pool import run_all
 from gtahead.storage import crash_point, targets
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 INDEX_COLUMNS = (
     *("frame_id", "split", "width", "height", "weather", "hour", "location", "fps", "vfov_deg"),
@@ -55,7 +56,7 @@ INDEX_COLUMNS = (
 
 
 @dataclass
-class ExportReport:
+class ExportReport(storage.Written):
     """The result of an export.
 
     Attributes:
@@ -94,8 +95,8 @@ class ExportReport:
 
 @resolve_urls(reads=["dataset"], writes=["out"])
 def export(
-    dataset: str | Path = "dataset",
-    out: str | Path | None = None,
+    dataset: StrPath = "dataset",
+    out: StrPath | None = None,
     *,
     format: str,
     split: str | Sequence[str] | None = None,

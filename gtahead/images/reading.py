@@ -322,6 +322,19 @@ def decode_rgb(data: bytes) -> npt.NDArray[np.uint8]:
     return pixels
 
 
+def read_rgb(path: Path, size_wh: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
+    """Read an image, (H, W, 3), upright, red first.
+
+    Raises:
+        ImageError: it is missing, can't be read, or has another size than `size_wh`.
+    """
+    image = decode_rgb(read_bytes(path))
+    found = (image.shape[1], image.shape[0])
+    if size_wh is not None and found != size_wh:
+        raise ImageError("wrong-size", "{} x {} instead of {} x {}".format(*found, *size_wh))
+    return image
+
+
 def decode_values(data: bytes) -> npt.NDArray[np.uint8]:
     """Decode a stencil that was saved as an image: its values as they are, (H, W).
 

@@ -23,7 +23,7 @@ from gtahead.predictions.rows import Rows, quoted
 from gtahead.predictions.table import Predictions
 from gtahead.predictions.text import read_mot_folder, read_text
 from gtahead.tables import records
-from gtahead.values import is_number
+from gtahead.values import StrPath, is_number
 
 FORMAT = "gtahead-predictions"
 
@@ -48,7 +48,7 @@ _MANY = "write JSON Lines or Parquet: they are read in parts"
 
 
 def read_predictions(
-    path: str | Path, findings: Findings, categories: frozenset[int] | None = None
+    path: StrPath, findings: Findings, categories: frozenset[int] | None = None
 ) -> Predictions:
     """Read a prediction file of any kind, recognised by its contents, not by its name.
 

@@ -15,12 +15,13 @@ from gtahead.errors import UsageError
 from gtahead.predictions.reading import FORMAT, HEADER_KEY
 from gtahead.predictions.table import Predictions
 from gtahead.tables import records
+from gtahead.values import StrPath
 
 DECIMALS = 3
 """Of pixels and scores as they are written."""
 
 
-def check_target(path: str | Path) -> None:
+def check_target(path: StrPath) -> None:
     """Check, before the work begins, whether a prediction file can be written there.
 
     Raises:
@@ -36,7 +37,7 @@ def check_target(path: str | Path) -> None:
     storage.prepare_file(target, "the predictions")
 
 
-def write_predictions(path: str | Path, predictions: Predictions) -> None:
+def write_predictions(path: StrPath, predictions: Predictions) -> None:
     """Write a prediction file: `.json`, `.jsonl`, either with `.gz`, or `.parquet`.
 
     Raises:

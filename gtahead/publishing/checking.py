@@ -29,6 +29,7 @@ from gtahead.publishing.releases import (
 )
 from gtahead.tables.hub import each_image, shard_facts
 from gtahead.validation.dataset import check_dataset
+from gtahead.values import StrPath
 
 
 @dataclass
@@ -64,7 +65,7 @@ class CheckReport:
 
 
 def check(
-    release: str | Path = "release",
+    release: StrPath = "release",
     *,
     load: bool = True,
     python: str | None = None,
@@ -189,7 +190,7 @@ class VerifyReport:
         }
 
 
-def verify(path: str | Path = "dataset", *, on_progress: Progress | None = None) -> VerifyReport:
+def verify(path: StrPath = "dataset", *, on_progress: Progress | None = None) -> VerifyReport:
     """Check every file of a dataset or a release against the hashes that its manifest gives.
 
     Args:
@@ -314,7 +315,7 @@ class UploadPlan:
         }
 
 
-def plan(release: str | Path = "release") -> UploadPlan:
+def plan(release: StrPath = "release") -> UploadPlan:
     """Describe the upload of a release; nothing is hashed or sent.
 
     Raises:

@@ -16,6 +16,7 @@ from gtahead.errors import InputError
 from gtahead.publishing.facts import parse_version
 from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 NAMES_SHOWN = 5
 
@@ -99,7 +100,7 @@ class DatasetDifference:
 
 
 @resolve_urls(reads=["old", "new"], labels=["old", "new"])
-def diff(old: str | Path, new: str | Path) -> DatasetDifference:
+def diff(old: StrPath, new: StrPath) -> DatasetDifference:
     """Compare two datasets or releases.
 
     Sequences whose fingerprints are equal aren't read.

@@ -23,6 +23,7 @@ from gtahead.findings import Severity
 from gtahead.publishing.checking import check, require
 from gtahead.publishing.facts import Facts, check_repo, parse_version
 from gtahead.publishing.releases import Release
+from gtahead.values import StrPath
 
 MAIN = "main"
 
@@ -94,7 +95,7 @@ def git_sha1(path: Path) -> str:
 
 
 def publish(
-    release: str | Path,
+    release: StrPath,
     repo: str,
     *,
     yes: bool = False,

@@ -10,7 +10,7 @@ from typing import Any
 
 from gtahead import storage
 from gtahead.arrays import Progress
-from gtahead.dataset import FRAMES, MANIFEST, Dataset, heads_file, write_manifest
+from gtahead.dataset import FRAMES, MANIFEST, Dataset, WrittenDataset, heads_file, write_manifest
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Finding, Findings, Severity
 from gtahead.publishing.facts import check_repo
@@ -21,10 +21,11 @@ from gtahead.storage import system
 from gtahead.tables import canonical
 from gtahead.tables.hub import each_image
 from gtahead.validation.dataset import check_dataset
+from gtahead.values import StrPath
 
 
 @dataclass
-class PullReport:
+class PullReport(WrittenDataset):
     """The result of a pull.
 
     Attributes:
@@ -57,8 +58,8 @@ class PullReport:
 
 
 def pull(
-    source: str | Path,
-    out: str | Path = "dataset",
+    source: StrPath,
+    out: StrPath = "dataset",
     *,
     revision: str | None = None,
     images: str = "original",

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from gtahead import storage
 from gtahead.arrays import Progress
-from gtahead.dataset import FRAMES, Dataset, heads_file, splits_of, write_manifest
+from gtahead.dataset import FRAMES, Dataset, WrittenDataset, heads_file, splits_of, write_manifest
 from gtahead.dataset.fingerprints import fingerprints_by_split, images_digest
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.images.prepare import prepare
@@ -34,6 +34,7 @@ from gtahead.publishing.releases import HASH_CELLS, HASHES, file_of_frame, with_
 from gtahead.storage import system
 from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 NEAR_BITS = 25
 """Difference hashes of 256 bits that differ in at most so many are of one image, saved again."""
@@ -70,7 +71,7 @@ class Match:
 
 
 @dataclass
-class RebuildReport:
+class RebuildReport(WrittenDataset):
     """The result of a rebuild: which frames got an image.
 
     Attributes:
@@ -180,9 +181,9 @@ def check_report(path: Path) -> None:
 
 @resolve_urls(reads=["labels", "frames"], writes=["out"])
 def rebuild(
-    labels: str | Path,
-    frames: str | Path,
-    out: str | Path = "dataset",
+    labels: StrPath,
+    frames: StrPath,
+    out: StrPath = "dataset",
     *,
     images: str = "link",
     overwrite: bool = False,

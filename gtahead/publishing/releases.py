@@ -19,6 +19,7 @@ from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.publishing.facts import Facts
 from gtahead.storage import targets
+from gtahead.values import StrPath
 
 CARD = "README.md"
 CROISSANT = "croissant.json"
@@ -55,7 +56,7 @@ class Release:
     files: tuple[Listed, ...]
 
     @classmethod
-    def open(cls, folder: str | Path) -> Release:
+    def open(cls, folder: StrPath) -> Release:
         """Open a release.
 
         Raises:

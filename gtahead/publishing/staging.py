@@ -41,6 +41,7 @@ from gtahead.publishing.releases import (
 from gtahead.storage import crash_point, targets
 from gtahead.tables import canonical
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 RIGHTS = "The publisher declares the right to redistribute these images."
 
@@ -50,15 +51,15 @@ SCHEMAS = ("manifest", "predictions")
 
 @resolve_urls(reads=["dataset"], writes=["out"])
 def stage(
-    dataset: str | Path = "dataset",
-    out: str | Path = "release",
+    dataset: StrPath = "dataset",
+    out: StrPath = "release",
     *,
     repo: str,
     creator: str,
     name: str | None = None,
     version: str = "1.0.0",
     licence: str | None = None,
-    licence_file: str | Path | None = None,
+    licence_file: StrPath | None = None,
     date: str | None = None,
     contact: str | None = None,
     changes: str | None = None,
@@ -240,7 +241,7 @@ def _generated_terms(facts: Facts) -> str:
     )
 
 
-def _terms(facts: Facts, file: str | Path | None, target: Path) -> str:
+def _terms(facts: Facts, file: StrPath | None, target: Path) -> str:
     """Return the text of LICENSE: the given one, the edited one that is there, or a new one."""
     if file is not None:
         try:

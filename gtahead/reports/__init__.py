@@ -17,6 +17,7 @@ from gtahead.reports.collecting import collect
 from gtahead.reports.gallery import FRAMES, figures
 from gtahead.reports.pages import write_page
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 __all__ = ["ReportDone", "report"]
 
@@ -51,8 +52,8 @@ class ReportDone:
 
 @resolve_urls(reads=["dataset"], writes=["html"])
 def report(
-    dataset: str | Path = "dataset",
-    html: str | Path = "report.html",
+    dataset: StrPath = "dataset",
+    html: StrPath = "report.html",
     *,
     gallery: int = FRAMES,
     on_progress: Progress | None = None,

@@ -106,8 +106,8 @@ def _figure(frame: Frame) -> Figure:
     side = float(np.nanmedian(sides)) if np.isfinite(sides).any() else 12.0
     level = density_level(frame.count)
     image = None
-    if frame.image is not None:
-        image = embedded_jpeg(frame.image, IMAGE_PX, (78, 60, 40), IMAGE_BYTES)
+    if frame.image_path is not None:
+        image = embedded_jpeg(frame.image_path, IMAGE_PX, (78, 60, 40), IMAGE_BYTES)
     assert level in DENSITY_LEVELS
     return Figure(
         frame.frame_id,
@@ -118,7 +118,7 @@ def _figure(frame: Frame) -> Figure:
         frame.size_wh,
         frame.count,
         image,
-        image is None and frame.image is not None,
+        image is None and frame.image_path is not None,
         _density(frame),
         list(_paths(frame)),
         round(float(np.clip(0.3 * side, 2, 12)), 1),

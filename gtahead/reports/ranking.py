@@ -19,6 +19,7 @@ from gtahead.reports.pages import write_page
 from gtahead.scoring.comparing import read_result
 from gtahead.scoring.metrics import COMPARED, METRIC_VERSION, METRICS, format_metric, title_of
 from gtahead.storage import targets
+from gtahead.values import StrPath
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,7 @@ class Leaderboard:
         return "\n".join(lines) + "\n"
 
 
-def leaderboard(
-    folder: str | Path, out: str | Path | None = None, *, sort: str = "mae"
-) -> Leaderboard:
+def leaderboard(folder: StrPath, out: StrPath | None = None, *, sort: str = "mae") -> Leaderboard:
     """Rank the results in a folder, and write the board as `index.html` and `leaderboard.md`.
 
     Args:

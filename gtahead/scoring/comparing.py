@@ -21,6 +21,7 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.scoring import curves, metrics
 from gtahead.scoring.curves import Curves
 from gtahead.scoring.intervals import SEED, Interval, Statistic, of_difference
+from gtahead.values import StrPath
 
 EXHAUSTIVE = 14
 """Sequences up to which all patterns of exchange are tried."""
@@ -127,7 +128,7 @@ class Comparison:
         }
 
 
-def read_result(path: str | Path) -> dict[str, Any]:
+def read_result(path: StrPath) -> dict[str, Any]:
     """Read a result file.
 
     Raises:
@@ -145,7 +146,7 @@ def read_result(path: str | Path) -> dict[str, Any]:
     return dict(document)
 
 
-def compare(results: Sequence[str | Path], *, group: str | None = None) -> Comparison:
+def compare(results: Sequence[StrPath], *, group: str | None = None) -> Comparison:
     """Compare the first of several results with each of the others.
 
     Args:

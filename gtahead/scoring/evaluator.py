@@ -30,6 +30,7 @@ from gtahead.scoring.ground_truth import GroundTruth, open_ground_truth
 from gtahead.scoring.matching import Matching
 from gtahead.scoring.thresholds import Chosen, choose
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 RESULT = "gtahead-result"
 RESULT_VERSION = 1
@@ -79,7 +80,7 @@ class Score:
 
 
 def check_predictions(
-    predictions: str | Path, ground_truth: GroundTruth, missing: Missing = "error"
+    predictions: StrPath, ground_truth: GroundTruth, missing: Missing = "error"
 ) -> tuple[Predictions, Findings]:
     """Read a prediction file and compare it with the images, without looking at any head.
 
@@ -110,13 +111,13 @@ def check_predictions(
 
 @resolve_urls(reads=["predictions", "data"], labels=["data"])
 def benchmark(
-    predictions: str | Path,
-    data: str | Path = "dataset",
+    predictions: StrPath,
+    data: StrPath = "dataset",
     *,
     split: str | None = None,
     by: Sequence[str] = (),
     missing: Missing = "error",
-    validation: str | Path | None = None,
+    validation: StrPath | None = None,
     threshold: float | None = None,
     coco_compat: bool = False,
     sweep: bool = False,
@@ -244,8 +245,8 @@ def _about_data(ground_truth: GroundTruth) -> dict[str, Any]:
 def _threshold(
     arranged: Predictions,
     given: float | None,
-    validation: str | Path | None,
-    data: str | Path,
+    validation: StrPath | None,
+    data: StrPath,
     ground_truth: GroundTruth,
     findings: Findings,
     path: Path,
@@ -493,7 +494,7 @@ def _clusters(run: _Evaluation, names: list[str], of_frames: Ints) -> dict[str, 
     return kept
 
 
-def write_result(path: str | Path, document: Mapping[str, Any]) -> None:
+def write_result(path: StrPath, document: Mapping[str, Any]) -> None:
     """Write a result file.
 
     Raises:

@@ -31,6 +31,7 @@ from gtahead.readers import choose_reader
 from gtahead.regions import regions_of
 from gtahead.tables.canonical import BOX, CAPTURED
 from gtahead.tables.splits import split_named
+from gtahead.values import StrPath
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +123,7 @@ def sigmas_of(boxes_xyxy: Floats) -> Floats:
 
 
 def open_ground_truth(
-    path: str | Path, split: str | None = None, labels: LabelOptions | None = None
+    path: StrPath, split: str | None = None, labels: LabelOptions | None = None
 ) -> GroundTruth:
     """Read what is to be found.
 

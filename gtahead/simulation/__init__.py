@@ -37,12 +37,13 @@ from gtahead.simulation.presets import (
 from gtahead.storage import system, targets
 from gtahead.tables.canonical import COUNTED
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 __all__ = ["PRESETS", "WEATHERS", "Preset", "SimulationReport", "simulate"]
 
 
 @dataclass
-class SimulationReport:
+class SimulationReport(storage.Written):
     """What was simulated: totals over all sequences, those of an earlier run included."""
 
     out: Path
@@ -73,7 +74,7 @@ class _DrawTask:
 
 @resolve_urls(writes=["out"])
 def simulate(
-    out: str | Path = "captures",
+    out: StrPath = "captures",
     *,
     preset: str | Preset = "tiny",
     seed: int = 0,

@@ -32,6 +32,19 @@ BESIDE = ".gtahead-"
 _CRASH_AT = "GTAHEAD_CRASH_AT"
 
 
+class Written:
+    """The report of what was written, which stands for its path: `build(simulate("captures"))`.
+
+    Attributes:
+        out: path of what was written.
+    """
+
+    out: Path
+
+    def __fspath__(self) -> str:
+        return str(self.out)
+
+
 def crash_point(name: str) -> None:
     """Die here if a test asks for it: the fault tests' only hook.
 

@@ -376,6 +376,26 @@ def read_head_codes(
     return out
 
 
+def heads_of_frames(tables: Sequence[tuple[Path, int]], frame_ids: Collection[str]) -> Any:  # noqa: ANN401 - an Arrow table
+    """Read the heads of some frames, with all columns, from tables of whole sequences.
+
+    Args:
+        tables: path of each, and how many rows it has to have.
+        frame_ids: of the frames.
+
+    Raises:
+        InputError: one is missing, truncated, or another table.
+    """
+    wanted = from_text(list(frame_ids))
+    parts = []
+    for path, rows in tables:
+        table = _read(path, str(path), HEADS_V1, None, expected=rows)
+        mine = compute.is_in(table.column("frame_id").cast(pa.string()), value_set=wanted)
+        parts.append(table.filter(mine).cast(HEADS_V1))
+    whole = pa.concat_tables(parts) if parts else HEADS_V1.empty_table()
+    return whole.unify_dictionaries()
+
+
 def known_values(path: Path, file: str) -> Counter[str]:
     """Count, for each column of a table of heads, the rows that have a value; from its footer.
 

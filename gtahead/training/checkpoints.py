@@ -15,7 +15,7 @@ from gtahead.errors import GtaheadError, InputError, Where, first_line
 from gtahead.training.config import config_of
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.weights import load_weights
-from gtahead.values import is_number
+from gtahead.values import StrPath, is_number
 
 FORMAT, VERSION = "gtahead-model", 1
 
@@ -54,7 +54,7 @@ def write_checkpoint(path: Path, trained: Trained) -> None:
         torch.save(document, out)
 
 
-def read_checkpoint(path: str | Path) -> Trained:
+def read_checkpoint(path: StrPath) -> Trained:
     """Read a detector.
 
     Raises:

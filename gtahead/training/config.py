@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from gtahead import storage
 from gtahead.detectors import DETECTORS
 from gtahead.errors import InputError, UsageError, Where
+from gtahead.values import StrPath
 
 AREAS = ("binary", "mfl-area")
 """Losses that take whole heads instead of what a matcher calls positive."""
@@ -200,7 +201,7 @@ TRAIN_PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 def make_config(
-    preset: str = "base", file: str | Path | None = None, **settings: object
+    preset: str = "base", file: StrPath | None = None, **settings: object
 ) -> TrainConfig:
     """Make a configuration from a preset, a TOML file and single settings; the last one wins.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,8 +17,6 @@ from torch.utils.data import Sampler
 from gtahead.arrays import Floats, Ints
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, Where
-from gtahead.findings import CODES
-from gtahead.images.reading import ImageError, decode_rgb, read_bytes
 from gtahead.training.config import TrainConfig
 from gtahead.training.targets import HeadTargets
 
@@ -57,43 +54,6 @@ def normalised(images: Tensor) -> Tensor:
     mean = torch.tensor(MEAN, device=images.device) * 255
     spread = torch.tensor(SPREAD, device=images.device) * 255
     return ((images.float() - mean) / spread).permute(0, 3, 1, 2).contiguous()
-
-
-def load_image(path: Path, size_wh: tuple[int, int] | None = None) -> Image:
-    """Read an image, (H, W, 3) RGB.
-
-    Raises:
-        ImageError: it is missing, can't be read, or has another size than `size_wh`.
-    """
-    image = decode_rgb(read_bytes(path))
-    found = (image.shape[1], image.shape[0])
-    if size_wh is not None and found != size_wh:
-        raise ImageError("wrong-size", "{} x {} instead of {} x {}".format(*found, *size_wh))
-    return image
-
-
-def read_image(frame: Frame) -> Image:
-    """Read a frame's image, (H, W, 3) RGB.
-
-    Raises:
-        InputError: there is none, it can't be read, or it has another size than the table says.
-    """
-    where = Where(str(frame.image) if frame.image else None, frame=frame.frame_id)
-    if frame.image is None:
-        raise InputError(
-            "the dataset holds labels alone",
-            where=where,
-            remedy="build it with images: without --images none",
-        )
-    try:
-        return load_image(frame.image, frame.size_wh)
-    except ImageError as error:
-        raise InputError(
-            CODES[error.code].what,
-            where=where,
-            value=error.detail or None,
-            remedy="`gtahead validate --images full` finds all that are damaged",
-        ) from error
 
 
 def scaled(image: Image, scale: float) -> Image:
@@ -162,7 +122,7 @@ class Crops(TorchDataset[tuple[Image, HeadTargets, str]]):
         frame = self._frames[number % len(self._frames)]
         spread = np.log([config.scale_low, config.scale_high])
         scale = config.scale * float(np.exp(random.uniform(*spread)))
-        image, heads = _cut(read_image(frame), frame, scale, config.crop_wh, random)
+        image, heads = _cut(frame.image(), frame, scale, config.crop_wh, random)
         if config.flip and random.random() < 0.5:
             image, heads = _mirrored(image, heads)
         return _coloured(image, config.colour, random), heads, frame.frame_id

@@ -40,7 +40,6 @@ from gtahead.training.crops import (
     batched,
     frames_with_boxes,
     normalised,
-    read_image,
 )
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.holdout import parts_of
@@ -56,6 +55,7 @@ from gtahead.training.runs import (
     record_of,
 )
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 KEPT = ("ap50", "f1_large", "precision_large", "recall_large", "mae", "rmse", "bias", "game3")
 
@@ -64,7 +64,7 @@ Validated = Callable[[int, Detector, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class TrainReport:
+class TrainReport(storage.Written):
     """The result of a training run.
 
     Attributes:
@@ -139,7 +139,7 @@ class _Module(pl.LightningModule):
 
     def validation_step(self, frame: Frame, number: int) -> None:
         del number
-        self._found.append(find_heads(self.detector, read_image(frame)))
+        self._found.append(find_heads(self.detector, frame.image()))
         if len(self._found) == len(self._ground_truth):
             self._conclude()  # here, not at the end of the epoch: then averaged weights are gone
 
@@ -221,8 +221,8 @@ class _StopAfter(Callback):
 
 @resolve_urls(reads=["dataset"])
 def train(
-    dataset: str | Path = "dataset",
-    out: str | Path | None = None,
+    dataset: StrPath = "dataset",
+    out: StrPath | None = None,
     *,
     config: TrainConfig | None = None,
     resume: bool = False,

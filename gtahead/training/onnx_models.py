@@ -24,6 +24,7 @@ from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.crops import normalised
 from gtahead.training.detectors.centernet import CenterNet
 from gtahead.training.detectors.detector import MULTIPLE
+from gtahead.values import StrPath
 
 MAX_DIFFERENCE = 1e-4
 """Between torch's outputs and the file's."""
@@ -66,7 +67,7 @@ class _Whole(nn.Module):
         return heat, peaks, offset, size.exp()
 
 
-def export_model(checkpoint: str | Path, out: str | Path = "model.onnx") -> ExportedModel:
+def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedModel:
     """Write a trained `centernet` as ONNX, and check that it gives what torch gives.
 
     The file takes `images`, (B, H, W, 3) float32, RGB from 0 to 255, H and W multiples of 32 of

@@ -11,18 +11,19 @@ from typing import Any
 
 import torch
 
+from gtahead import storage
 from gtahead.arrays import Progress
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
-from gtahead.images.reading import ImageError
+from gtahead.images.reading import ImageError, read_rgb
 from gtahead.parallel.pool import run_all
 from gtahead.predictions import check_target, write_predictions
 from gtahead.tables.splits import split_named
 from gtahead.training.checkpoints import Trained, read_checkpoint
-from gtahead.training.crops import load_image
 from gtahead.training.inference import InImage, as_predictions, find_heads
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 BATCH = 8
@@ -30,7 +31,7 @@ BATCH = 8
 
 
 @dataclass(frozen=True)
-class PredictReport:
+class PredictReport(storage.Written):
     """The result of a prediction run.
 
     Attributes:
@@ -61,12 +62,12 @@ class PredictReport:
 
 @resolve_urls(reads=["checkpoint", "data", "images"], writes=["out"])
 def predict(
-    checkpoint: str | Path,
-    data: str | Path = "dataset",
-    out: str | Path = "predictions.json",
+    checkpoint: StrPath,
+    data: StrPath = "dataset",
+    out: StrPath = "predictions.json",
     *,
     split: str = "test",
-    images: str | Path | None = None,
+    images: StrPath | None = None,
     scheduler: str | None = None,
     on_progress: Progress | None = None,
 ) -> PredictReport:
@@ -172,7 +173,7 @@ def _look(task: _ShareTask) -> dict[str, InImage | ImageError]:
     looked: dict[str, InImage | ImageError] = {}
     for one in task.wanted:
         try:
-            looked[one.name] = find_heads(detector, load_image(one.path, one.size_wh))
+            looked[one.name] = find_heads(detector, read_rgb(one.path, one.size_wh))
         except ImageError as error:
             looked[one.name] = error
     return looked
@@ -201,11 +202,11 @@ def _of_split(opened: Dataset, split: str) -> list[_Wanted]:
         raise UsageError("the split has no images", value=split)
     wanted = []
     for frame in part:
-        if frame.image is None:
+        if frame.image_path is None:
             remedy = "build it with images: without --images none"
             where = Where(str(opened.folder))
             raise InputError("the dataset holds labels alone", where=where, remedy=remedy)
-        wanted.append(_Wanted(frame.frame_id, frame.image, frame.size_wh))
+        wanted.append(_Wanted(frame.frame_id, frame.image_path, frame.size_wh))
     return wanted
 
 

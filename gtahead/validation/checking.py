@@ -27,6 +27,7 @@ from gtahead.validation.dataset import check_dataset, open_dataset
 from gtahead.validation.files import check_file, kind_of
 from gtahead.validation.images import check_images, check_near_duplicates, image_tasks
 from gtahead.validation.motion import LagEvidence
+from gtahead.values import StrPath
 
 IMAGES = ("quick", "full", "none")
 
@@ -36,11 +37,11 @@ MAPS = ("density", "heatmap")
 
 @resolve_urls(reads=["path", "against"], labels=["against"])
 def validate(
-    path: str | Path = "dataset",
+    path: StrPath = "dataset",
     *,
     reader: str = "auto",
     images: str = "quick",
-    against: str | Path | None = None,
+    against: StrPath | None = None,
     head_class: str | None = None,
     labels_orientation: str | None = None,
     workers: int | None = None,

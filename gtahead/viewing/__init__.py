@@ -14,6 +14,7 @@ from gtahead.arrays import Progress
 from gtahead.drawing import write_png
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
 from gtahead.viewing.films import FILMS, write_film
 from gtahead.viewing.layers import LAYERS, Canvas, draw
 from gtahead.viewing.shots import Album, open_album
@@ -45,16 +46,16 @@ class ViewReport:
 
 @resolve_urls(reads=["path", "predictions"], writes=["out"])
 def view(
-    path: str | Path = "dataset",
+    path: StrPath = "dataset",
     frames: Sequence[str] = (),
     *,
     layers: Sequence[str] | None = None,
-    out: str | Path = "view.png",
+    out: StrPath = "view.png",
     grid: tuple[int, int] | None = None,
     video: bool = False,
     fps: float = 8.0,
     reader: str = "auto",
-    predictions: str | Path | None = None,
+    predictions: StrPath | None = None,
     split: str | None = None,
     on_progress: Progress | None = None,
 ) -> ViewReport:
@@ -133,12 +134,7 @@ def _check_target(target: Path, *, video: bool) -> None:
 
 
 def _chosen(
-    album: Album,
-    frames: Sequence[str],
-    path: str | Path,
-    *,
-    grid: tuple[int, int] | None,
-    video: bool,
+    album: Album, frames: Sequence[str], path: StrPath, *, grid: tuple[int, int] | None, video: bool
 ) -> list[str]:
     """Return the frames to draw."""
     if not album.names:

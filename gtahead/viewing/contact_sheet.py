@@ -17,6 +17,7 @@ from gtahead.geometry import inside
 from gtahead.ingest.model import SequenceSource
 from gtahead.readers import READERS
 from gtahead.tables.canonical import COUNTED, STATUS_NAMES
+from gtahead.values import StrPath
 
 _SHEET_FRAMES = 12
 
@@ -25,7 +26,7 @@ _SHEET_COLUMNS = 2
 _SHEET_WIDTH = 480
 
 
-def draw_contact_sheet(captures: str | Path, names: Sequence[str]) -> npt.NDArray[np.uint8]:
+def draw_contact_sheet(captures: StrPath, names: Sequence[str]) -> npt.NDArray[np.uint8]:
     """Draw 12 frames of native captures, each without boxes and, to its right, with them.
 
     The frames are spread over the sequences. Boxes of heads that count are green, of those that

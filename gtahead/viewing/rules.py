@@ -80,11 +80,11 @@ def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
 
 def frame_image(frame: Frame) -> npt.NDArray[np.uint8]:
     """Read a frame's image, (H, W, 3)."""
-    where = Where(None if frame.image is None else str(frame.image), frame=frame.frame_id)
-    if frame.image is None:
+    where = Where(None if frame.image_path is None else str(frame.image_path), frame=frame.frame_id)
+    if frame.image_path is None:
         raise InputError(
             "the dataset holds labels alone",
             where=where,
             remedy="build it with --images link to draw on images",
         )
-    return decoded_image(frame.image.read_bytes(), where)
+    return decoded_image(frame.image_path.read_bytes(), where)

@@ -21,6 +21,7 @@ from gtahead.readers import choose_reader
 from gtahead.regions import regions_of
 from gtahead.scoring.evaluator import Score, benchmark
 from gtahead.tables.canonical import STATUS_NAMES
+from gtahead.values import StrPath
 
 SHARE_OF_BOX = 0.25
 LONE_SIGMA_PX = 4.0
@@ -85,7 +86,7 @@ def shot_of(frame: Frame) -> Shot:
     return Shot(
         frame.frame_id,
         frame.size_wh,
-        None if frame.image is None else _reader_of(frame.image),
+        None if frame.image_path is None else _reader_of(frame.image_path),
         frame.head_ids,
         frame.points_xy,
         frame.boxes_xyxy,
@@ -135,10 +136,10 @@ class Album:
 
 
 def open_album(
-    path: str | Path,
+    path: StrPath,
     *,
     reader: str = "auto",
-    predictions: str | Path | None = None,
+    predictions: StrPath | None = None,
     split: str | None = None,
 ) -> Album:
     """Open a dataset, a capture, an export or other people's labels.
@@ -187,7 +188,7 @@ def _of_dataset(dataset: Dataset) -> Album:
     return Album(columns["frame_id"], columns["num_heads"], get)
 
 
-def _of_score(dataset: Dataset, folder: Path, predictions: str | Path, split: str | None) -> Album:
+def _of_score(dataset: Dataset, folder: Path, predictions: StrPath, split: str | None) -> Album:
     score = benchmark(predictions, folder, split=split, missing="zero", resamples=0, ceilings=False)
     if score.matching is None:
         first = next(iter(score.findings), None)

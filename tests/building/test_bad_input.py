@@ -486,8 +486,8 @@ def test_names_of_any_language(tmp_path: Path, name: str) -> None:
     assert dataset.frame_ids[0] == f"{name}/000000"
     frame = dataset[f"{name}/000000"]
     assert frame.count == 2
-    assert frame.image is not None
-    assert frame.image.read_bytes()[:2] == b"\xff\xd8"
+    assert frame.image_path is not None
+    assert frame.image_path.read_bytes()[:2] == b"\xff\xd8"
 
 
 def test_names_that_cannot_be(tmp_path: Path) -> None:

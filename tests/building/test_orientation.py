@@ -46,9 +46,9 @@ def test_a_turned_image_takes_its_heads_along(tmp_path: Path, orientation: int) 
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "set", "--workers", 1, "--json")
     assert done.code == 0
     frame = Dataset.open(tmp_path / "set")["seq/000000"]
-    assert frame.image is not None
+    assert frame.image_path is not None
     assert (folder / "frames" / "000000.jpg").read_bytes() == before  # ours never changes theirs
-    assert frame.points_xy[0] == pytest.approx(red_spot(frame.image), abs=0.6)
+    assert frame.points_xy[0] == pytest.approx(red_spot(frame.image_path), abs=0.6)
     x0, y0, x1, y1 = frame.boxes_xyxy[0]
     assert x0 < frame.points_xy[0, 0] < x1
     assert y0 < frame.points_xy[0, 1] < y1
@@ -59,7 +59,7 @@ def test_a_turned_image_takes_its_heads_along(tmp_path: Path, orientation: int) 
     assert focal == pytest.approx(24 / np.tan(np.radians(25)))
     expected = {"exif-orientation": 1} if orientation > 1 else {"exif-removed": 1}
     assert done.json["findings"]["totals"] == expected
-    assert not Image.open(frame.image).getexif()
+    assert not Image.open(frame.image_path).getexif()
     other = Dataset.open(tmp_path / "set")["seq/000001"]
     assert (other.size_wh, other.points_xy[0].tolist()) == ((64, 48), [10, 10])
     heads = Dataset.open(tmp_path / "set").heads("seq", ["top_x", "top_y", "in_frame"])
@@ -92,8 +92,8 @@ def test_heads_given_in_upright_pixels_stay(tmp_path: Path) -> None:
     assert gtahead("build", "--raw", captures, "--out", tmp_path / "set").code == 0
     frame = Dataset.open(tmp_path / "set")["seq/000000"]
     assert frame.points_xy[0].tolist() == [40.5, 50.5]
-    assert frame.image is not None
-    assert frame.points_xy[0] == pytest.approx(red_spot(frame.image), abs=0.6)
+    assert frame.image_path is not None
+    assert frame.points_xy[0] == pytest.approx(red_spot(frame.image_path), abs=0.6)
 
 
 def test_other_colour_modes_become_rgb_and_names_follow_the_content(tmp_path: Path) -> None:

@@ -358,3 +358,14 @@ def test_mutated_captures_never_end_in_a_bug(tmp_path: Path) -> None:
         assert done.code in (0, 3), (number, data[:500], done.err)
         assert "Traceback" not in done.err
     assert set(codes) == {0, 3}
+
+
+def test_reports_stand_for_what_was_written(tmp_path: Path) -> None:
+    captures = library.simulate(tmp_path / "captures", preset="tiny", seed=3, workers=1)
+    report = library.build(captures, tmp_path / "dataset", workers=1)
+    assert len(report.open()) == len(library.Dataset.open(report)) == 56
+    staged = tmp_path / "release"
+    library.stage(report, staged, repo="a/b", creator="me", licence="mit")
+    pulled = library.pull(staged, tmp_path / "pulled")
+    assert pulled.open()[0].frame_id == report.open()[0].frame_id
+    library.export(report, tmp_path / "coco", format="coco", allow_lossy=True, workers=1)

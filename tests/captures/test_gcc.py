@@ -137,9 +137,9 @@ def test_layers_are_put_together(tmp_path: Path) -> None:
     done = build(root)
     assert done.code == 0, done.err
     (frame,) = Dataset.open(tmp_path / "set")
-    assert frame.image is not None
-    assert frame.image.suffix == ".png"
-    assert cv2.imread(str(frame.image)).tolist() == wanted.tolist()
+    assert frame.image_path is not None
+    assert frame.image_path.suffix == ".png"
+    assert cv2.imread(str(frame.image_path)).tolist() == wanted.tolist()
     copied = build(root, "--images", "copy", "--fresh")
     assert copied.code == 0, copied.err
 

@@ -175,7 +175,7 @@ def test_datasets_of_one_scene_agree(name: str, tmp_path: Path) -> None:
         assert mine.head_ids.tolist() == theirs.head_ids.tolist()
         assert mine.points_xy == pytest.approx(theirs.points_xy, abs=0.51)
         assert mine.boxes_xyxy == pytest.approx(theirs.boxes_xyxy, abs=0.75)
-        assert (mine.image is None) == (theirs.image is None)
+        assert (mine.image_path is None) == (theirs.image_path is None)
     for sequence, other in zip(found.sequences, wanted.sequences, strict=True):
         columns = ["box_source", "occluded", "status"]
         mine, theirs = found.heads(sequence, columns), wanted.heads(other, columns)
@@ -199,7 +199,7 @@ def test_simulated_tool_layouts_hold_what_the_native_one_does(tmp_path: Path) ->
     for mine, theirs in zip(sets["jta-mods"], native, strict=True):
         assert mine.head_ids.tolist() == theirs.head_ids.tolist()
         assert mine.points_xy == pytest.approx(theirs.points_xy, abs=0.011)
-        assert mine.image.read_bytes() == theirs.image.read_bytes()
+        assert mine.image_path.read_bytes() == theirs.image_path.read_bytes()
     for mine, theirs in zip(sets["gcc"], native, strict=True):
         ground_truth = theirs.points_xy[(theirs.points_xy >= 0).all(axis=1)]
         near = np.linalg.norm(mine.points_xy[:, None] - ground_truth, axis=2).min(axis=1)
@@ -208,7 +208,7 @@ def test_simulated_tool_layouts_hold_what_the_native_one_does(tmp_path: Path) ->
         # The layers together show what was painted in one go, but for what JPEG costs.
         import cv2
 
-        shown, painted = cv2.imread(str(mine.image)), cv2.imread(str(theirs.image))
+        shown, painted = cv2.imread(str(mine.image_path)), cv2.imread(str(theirs.image_path))
         assert np.abs(shown.astype(int) - painted).mean() < 4.0
 
 

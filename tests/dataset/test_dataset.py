@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gtahead import Dataset, InputError, UsageError
-from gtahead.dataset import heads_file
+from gtahead.dataset import conditions, heads_file
 from gtahead.dataset.fingerprints import combined, sequence_digests
 from gtahead.tables import canonical
 from gtahead.tables.canonical import STATUS_NAMES
@@ -27,8 +29,8 @@ def test_frames_come_in_order_with_their_heads(tiny_dataset: Path) -> None:
         assert frame.points_xy.shape == (count, 2)
         assert frame.boxes_xyxy.shape == (count, 4)
         assert (np.diff(frame.head_ids) > 0).all()
-        assert frame.image is not None
-        assert frame.image.is_file()
+        assert frame.image_path is not None
+        assert frame.image_path.is_file()
         assert frame.camera is not None
         one = dataset[frame.frame_id]
         assert np.array_equal(one.points_xy, frame.points_xy)
@@ -54,13 +56,169 @@ def test_selecting_by_sequence(tiny_dataset: Path) -> None:
         part["seq_01/000000"]
     with pytest.raises(KeyError):
         part.heads("seq_01")
-    for odd in (5, None, b"seq_02/000000", "\ud800"):
+    for odd in (True, None, b"seq_02/000000", "\ud800"):
         with pytest.raises(KeyError):
             part[odd]  # type: ignore[index]
     with pytest.raises(UsageError, match="no such split"):
         part.select(split="vall")
     with pytest.raises(UsageError, match="no such sequence"):
         part.select(sequences=["seq_01"])
+
+
+def test_frames_by_number_slice_list_and_mask(tiny_dataset: Path) -> None:
+    dataset = Dataset.open(tiny_dataset)
+    ids = dataset.frame_ids
+    assert [dataset[number].frame_id for number in (0, 5, -1, np.int64(3))] == [
+        ids[number] for number in (0, 5, -1, 3)
+    ]
+    assert dataset[10:20:3].frame_ids == ids[10:20:3]
+    assert dataset[[7, 2]].frame_ids == [ids[2], ids[7]]  # in the dataset's order
+    mask = np.arange(56) % 2 == 0
+    assert dataset[mask].frame_ids == ids[::2]
+    assert len(dataset[[]]) == 0
+    assert dataset[8:16][-1].frame_id == ids[15]
+    for number in (56, -57):
+        with pytest.raises(IndexError):
+            dataset[number]
+    with pytest.raises(IndexError):
+        dataset[mask[:5]]
+    again = pickle.loads(pickle.dumps(dataset[:3]))
+    assert [frame.count for frame in again] == [frame.count for frame in dataset[:3]]
+
+
+def test_conditions(tiny_dataset: Path) -> None:
+    dataset = Dataset.open(tiny_dataset)
+    rows = dataset.to_pandas()
+    dense = dataset.filter("num_heads > 40 and weather != 'CLEAR'")
+    assert dense.frame_ids == list(rows.query("num_heads > 40 and weather != 'CLEAR'").frame_id)
+    assert 0 < len(dense) < 56
+    assert dataset.filter(lambda frame: frame.count > 40).frame_ids == list(
+        rows[rows.num_heads > 40].frame_id
+    )
+    mine = dataset.filter("10 <= num_heads <= 60", split=["test", "validation"], weather="CLEAR")
+    assert mine.frame_ids == list(
+        rows[
+            rows.num_heads.between(10, 60)
+            & rows.split.isin(["test", "validation"])
+            & (rows.weather == "CLEAR")
+        ].frame_id
+    )
+    assert dataset.filter("sequence in ('seq_00', 'seq_01')").sequences == ["seq_00", "seq_01"]
+    assert len(dataset.filter("sequence not in ['seq_00']")) == 48
+    assert len(dataset.filter("ground_m == None")) == rows.ground_m.isna().sum()
+    assert len(dataset.filter(lambda frame: True)) == len(dataset.filter()) == 56
+    with pytest.raises(KeyError):
+        dataset.filter(wether="RAIN")
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("num_heds > 3", "no such column (got 'num_heds'); did you mean num_heads?"),
+        ("num_heads > 'x'", "a number is compared with a text (got \"num_heads > 'x'\")"),
+        ("__import__('os').system('true')", "not a condition that can be understood"),
+        ("num_heads.__class__ == 3", "neither a column, a number nor a text"),
+        ("[n for n in (1,)] == 3", "neither a column, a number nor a text"),
+        ("num_heads", "not a condition that can be understood"),
+        ("num_heads >", "not a condition (got 'num_heads >')"),
+        ("weather in 'RAIN'", "a list has to follow `in`"),
+        ("", "not a condition"),
+        ("(" * 500, "not a condition"),
+        ("num_heads > f'{sha256}'", "neither a column, a number nor a text"),
+    ],
+)
+def test_conditions_that_are_none(tiny_dataset: Path, condition: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Dataset.open(tiny_dataset).filter(condition)
+    assert said in str(caught.value)
+
+
+def test_unknown_values_meet_no_comparison() -> None:
+    columns = {"weather": ["RAIN", None, "FOG"], "hour": [None, 3.0, 23.5], "n": [1, 2, 3]}
+    for condition, wanted in {
+        "weather != 'RAIN'": [False, False, True],
+        "weather not in ('RAIN',)": [False, False, True],
+        "weather is None or hour is None": [True, True, False],
+        "weather is not None": [True, False, True],
+        "not hour > 5": [True, True, False],
+        "-1 < n <= 2 and hour < 24": [False, True, False],
+        "1 == 1": [True, True, True],
+        "n > hour": [False, False, False],
+    }.items():
+        assert conditions.holds(condition, columns, 3).tolist() == wanted, condition
+
+
+def test_tables_for_other_programs(tiny_dataset: Path) -> None:
+    part = Dataset.open(tiny_dataset).filter("num_heads > 20")
+    heads = part.to_pandas("heads")
+    assert len(heads) == sum(len(frame.head_ids) for frame in part)
+    assert set(heads.frame_id) == set(part.frame_ids)
+    frame = part[3]
+    mine = heads[heads.frame_id == frame.frame_id]
+    assert np.array_equal(mine[["x", "y"]].to_numpy(), frame.points_xy)
+    assert list(mine.status) == frame.status.tolist()
+    assert len(part.to_pandas()) == len(part) == part.to_arrow().num_rows
+    assert part.to_arrow("heads").num_rows == len(heads)
+    polars = pytest.importorskip("polars")
+    other = part.to_polars("heads")
+    assert isinstance(other, polars.DataFrame)
+    assert other["x"].to_list() == heads.x.tolist()
+    assert part[:0].to_pandas("heads").empty
+    with pytest.raises(UsageError, match="no such table"):
+        part.to_arrow("people")  # type: ignore[arg-type]
+
+
+def test_some_frames_by_chance(tiny_dataset: Path) -> None:
+    dataset = Dataset.open(tiny_dataset)
+    assert len(dataset.sample(10)) == 10
+    assert dataset.sample(10).frame_ids == dataset.sample(10).frame_ids
+    assert dataset.sample(10, seed=1).frame_ids != dataset.sample(10).frame_ids
+    assert dataset.sample(56).frame_ids == dataset.frame_ids
+    with pytest.raises(UsageError, match="there are 56 frames"):
+        dataset.sample(57)
+
+
+def test_what_a_frame_gives(tiny_dataset: Path) -> None:
+    dataset = Dataset.open(tiny_dataset)
+    frame = max(dataset, key=lambda frame: frame.count)
+    image = frame.image()
+    assert (image.shape, image.dtype) == ((*frame.size_wh[::-1], 3), np.uint8)
+    assert frame.image_path is not None
+    assert np.array_equal(image, np.asarray(Image.open(frame.image_path).convert("RGB")))
+    assert frame.density(stride=8).sum() == pytest.approx(frame.count, rel=1e-4)
+    heat = frame.heatmap(stride=4)
+    assert heat.shape == (-(-frame.size_wh[1] // 4), -(-frame.size_wh[0] // 4))
+    assert heat.max() == 1
+
+
+def test_what_is_shown(tiny_dataset: Path) -> None:
+    dataset = Dataset.open(tiny_dataset)
+    frame = dataset["seq_00/000004"]
+    assert repr(frame) == f"Frame('seq_00/000004': {frame.count} heads, 640×360, {frame.split})"
+    assert repr(dataset) == f"Dataset({str(tiny_dataset)!r}: 56 frames, 2,597 heads)"
+    test = dataset.split("test")
+    heads = sum(frame.count for frame in test)
+    shown = f"Dataset({str(tiny_dataset)!r}, split='test': {len(test)} frames, {heads:,} heads)"
+    assert repr(test) == shown
+    assert shown.replace("'", "&#x27;") in test._repr_html_()
+
+
+def test_heads_stay_in_memory_within_bounds(
+    tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    read = Dataset._heads_of
+    monkeypatch.setattr(
+        Dataset, "_heads_of", lambda self, name: reads.append(name) or read(self, name)
+    )
+    dataset = Dataset.open(tiny_dataset)
+    for frame_id in ("seq_00/000000", "seq_01/000000", "seq_00/000001"):
+        assert dataset[frame_id]
+        assert dataset.select(sequences=["seq_00"])[0]
+    assert reads == ["seq_00", "seq_01"]
+    monkeypatch.setattr("gtahead.dataset.dataset.CACHE_BYTES", 1)
+    list(dataset)
+    assert len(dataset._heads._held) == 1
 
 
 def test_columns_without_the_rest(tiny_dataset: Path) -> None:

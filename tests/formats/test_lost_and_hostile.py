@@ -62,8 +62,8 @@ def test_samples_in_folders_with_dots_keep_their_own_images(
     assert [frame.frame_id for frame in frames] == [f"{sequence}/0002", f"{sequence}/0003"]
     for number, frame in zip((2, 3), frames, strict=True):
         assert frame.boxes_xyxy[0, 0] == 10 * number
-        assert frame.image is not None
-        assert frame.image.read_bytes() == samples[number][".jpg"]
+        assert frame.image_path is not None
+        assert frame.image_path.read_bytes() == samples[number][".jpg"]
 
 
 @pytest.mark.parametrize(

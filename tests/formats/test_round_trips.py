@@ -190,7 +190,9 @@ def test_an_export_is_forgotten_with_its_folder(small_dataset: Path, tmp_path: P
     """Images are links: removing an export leaves the dataset whole."""
     gtahead.export(small_dataset, tmp_path / "out", format="coco", workers=1)
     shutil.rmtree(tmp_path / "out")
-    assert all(frame.image.is_file() for frame in Dataset.open(small_dataset) if frame.image)
+    assert all(
+        frame.image_path.is_file() for frame in Dataset.open(small_dataset) if frame.image_path
+    )
 
 
 LARGE_IDS = [0, 2**53, 2**53 + 1, 2**62, 2**63 - 1]

@@ -330,7 +330,7 @@ def test_lists_of_coco_take_their_own_folders_images(tmp_path: Path) -> None:
     assert set(splits(read(raw)[0]).values()) == {"train", "validation"}
     opened = {f.split: f for f in Dataset.open(tmp_path / "fiftyone-set")}
     for split, folder in (("train", "train"), ("validation", "val")):
-        stored = opened[split].image
+        stored = opened[split].image_path
         assert stored is not None
         assert stored.read_bytes() == (raw / folder / "data" / "1.jpg").read_bytes()
     files = {"all.json": coco("1.jpg"), "cam1/1.jpg": jpeg(1), "cam2/1.jpg": jpeg(2)}

@@ -131,8 +131,8 @@ def test_other_sizes_and_other_files(labels: Path, frames: Path, tmp_path: Path)
     assert report.missing == ["seq_00/000000", "seq_00/000001", "seq_00/000002"]
     assert gtahead("verify", tmp_path / "out").code == 0
     dataset = library.Dataset.open(tmp_path / "out")
-    assert dataset["seq_00/000002"].image is None
-    assert dataset["seq_00/000003"].image is not None
+    assert dataset["seq_00/000002"].image_path is None
+    assert dataset["seq_00/000003"].image_path is not None
 
 
 def test_what_cannot_be_rebuilt(labels: Path, frames: Path, tmp_path: Path) -> None:

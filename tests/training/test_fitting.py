@@ -17,14 +17,7 @@ from gtahead.detectors import DETECTORS
 from gtahead.training import make_config, predict, train
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.config import config_of
-from gtahead.training.crops import (
-    Crops,
-    _coloured,
-    batched,
-    frames_with_boxes,
-    normalised,
-    read_image,
-)
+from gtahead.training.crops import Crops, _coloured, batched, frames_with_boxes, normalised
 from gtahead.training.detectors import make_detector
 from gtahead.training.fitting import _repeatable, validated
 from gtahead.training.inference import InImage, find_heads, tiles_of
@@ -191,7 +184,7 @@ def test_heads_on_seams_are_counted_once(small_set: Path, run: Path) -> None:
     """An image in four tiles has about the heads that it has in one."""
     trained = read_checkpoint(run / "model.pt")
     frame = max(Dataset.open(small_set), key=lambda one: one.count)
-    image = np.tile(read_image(frame), (3, 3, 1))
+    image = np.tile(frame.image(), (3, 3, 1))
     whole = find_heads(trained.detector, image)
     trained.detector.config = config_of({**trained.detector.config.as_dict(), "tile": 256})
     tiled = find_heads(trained.detector, image)

@@ -13,7 +13,6 @@ from gtahead import Dataset
 from gtahead.detectors import DETECTORS
 from gtahead.training import make_config, mask_focal_loss, predict, train
 from gtahead.training.checkpoints import read_checkpoint
-from gtahead.training.crops import read_image
 from gtahead.training.detectors import make_detector
 from gtahead.training.inference import find_heads
 from gtahead.training.targets import HeadTargets, density_targets, heat_targets
@@ -109,8 +108,8 @@ def test_a_run(detector: str, precision: str, small_set: Path, tmp_path: Path) -
     # What was trained here finds the same on a processor.
     trained = read_checkpoint(report.model)
     frame = next(iter(Dataset.open(small_set).select(split="test")))
-    there = find_heads(trained.detector.to(GPU), read_image(frame))
-    here = find_heads(trained.detector.cpu(), read_image(frame))
+    there = find_heads(trained.detector.to(GPU), frame.image())
+    here = find_heads(trained.detector.cpu(), frame.image())
     if detector == "density":
         assert there.count == pytest.approx(here.count, rel=0.01, abs=0.01)
     else:

@@ -219,9 +219,9 @@ def test_heads_without_boxes_are_named(mixed_set: Path) -> None:
 def test_a_image_that_is_damaged_is_named(mixed_set: Path, tmp_path: Path) -> None:
     build(mixed_set.parent / "captures", tmp_path / "d", images="copy", workers=1)
     for frame in Dataset.open(tmp_path / "d"):
-        assert frame.image is not None
+        assert frame.image_path is not None
         if frame.split == "train":
-            frame.image.write_bytes(frame.image.read_bytes()[:500])
+            frame.image_path.write_bytes(frame.image_path.read_bytes()[:500])
     done = gtahead("train", tmp_path / "d", "--out", tmp_path / "run", *SETTINGS)
     assert done.code == 1
     assert "the image is cut short (got '500 bytes')" in done.err
@@ -247,7 +247,7 @@ def test_images_that_cannot_be_read_are_set_aside(
 ) -> None:
     images = tmp_path / "im ä"
     images.mkdir()
-    good = next(frame.image for frame in Dataset.open(mixed_set))
+    good = next(frame.image_path for frame in Dataset.open(mixed_set))
     assert good is not None
     (images / "good.jpg").write_bytes(good.read_bytes())
     (images / "cut.jpg").write_bytes(good.read_bytes()[:400])

@@ -17,7 +17,7 @@ from gtahead.scoring.thresholds import choose, f1_at
 from gtahead.simulation import simulate
 from gtahead.simulation.presets import Preset
 from gtahead.training import TrainConfig, make_config
-from gtahead.training.crops import Crops, batched, heads_of, normalised, read_image
+from gtahead.training.crops import Crops, batched, heads_of, normalised
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.detectors.centernet import CenterNet
 from gtahead.training.detectors.torchvision_base import NMS_IOU
@@ -90,7 +90,7 @@ def _learn(config: TrainConfig, dataset: Dataset, good: float) -> tuple[float, f
             torch.nn.utils.clip_grad_norm_(detector.parameters(), config.clip)
             optimiser.step()
         detector.eval()
-        found = [find_heads(detector, read_image(frame)) for frame in frames]
+        found = [find_heads(detector, frame.image()) for frame in frames]
         if config.detector == "density":
             mae = np.mean([abs((one.count or 0) - c) for one, c in zip(found, counts, strict=True)])
             score = 1 - float(mae) / float(counts.mean())

@@ -39,7 +39,7 @@ from gtahead.scoring.ground_truth import ground_truth_of
 from gtahead.scoring.thresholds import choose, f1_at
 from gtahead.storage import targets
 from gtahead.training import TrainConfig, make_config, train
-from gtahead.training.crops import heads_of, read_image
+from gtahead.training.crops import heads_of
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.detectors.centernet import CenterNet
 from gtahead.training.fitting import is_emulated, validated
@@ -188,9 +188,7 @@ class Scorer:
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self.parts = {name: dataset.select(split=name) for name in ("validation", "test")}
-        self.images = {
-            name: [read_image(frame) for frame in part] for name, part in self.parts.items()
-        }
+        self.images = {name: [frame.image() for frame in part] for name, part in self.parts.items()}
         self.ground_truth = ground_truth_of(dataset, self.parts["validation"], "validation")
 
     def find(self, detector: Detector, split: str) -> list[InImage]:
