@@ -34,6 +34,7 @@ FLOORS = {
     "tables": 2,
     "urls": 2,
     "dataset": 3,
+    "metrics": 4,
     "ingest": 3,
     "predictions": 3,
     "annotation": 4,

@@ -112,8 +112,9 @@ def test_console_examples_print_what_they_show(
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_examples_run(page: Path, playground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(playground)
+    names: dict[str, object] = {"__name__": "__main__"}  # a page's blocks follow on one another
     for number, block in enumerate(_blocks(page, "python") if page.name not in ELSEWHERE else ()):
-        exec(compile(block, f"{page.name}, block {number}", "exec"), {"__name__": "__main__"})
+        exec(compile(block, f"{page.name}, block {number}", "exec"), names)
 
 
 def _typed(page: Path) -> list[str]:

@@ -190,7 +190,7 @@ def test_a_box_rule(world: Path, tmp_path: Path) -> None:
 
 def test_a_metric(world: Path, tmp_path: Path) -> None:
     copy = edited(
-        tmp_path, "gtahead/scoring/metrics.py", "METRICS", '        Metric("ap", "AP .50:.95"'
+        tmp_path, "gtahead/metrics/definitions.py", "METRICS", '        Metric("ap", "AP .50:.95"'
     )
     data = world / "dataset"
     template = run_copy(copy, "benchmark", "--template", "--data", data, cwd=tmp_path)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import make_sequence, manifest
+from helpers import make_sequence, manifest, run_code
 from units import UNITS, die, square
 
 import gtahead as library
@@ -127,5 +127,8 @@ def test_nothing_else_depends_on_the_system() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone binds to cores")
 def test_cores_are_those_that_this_process_may_use(tmp_path: Path) -> None:
-    code = "import os; from gtahead.storage import system; os.sched_setaffinity(0, {0}); print(system.cores())"
+    code = (
+        "import os; from gtahead.storage import system; os.sched_setaffinity(0, {0});"
+        "print(system.cores())"
+    )
     assert run_code(code, tmp_path).out == "1\n"

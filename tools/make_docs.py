@@ -17,7 +17,8 @@ from typing import Any
 import click
 
 import gtahead
-from gtahead import schemas
+import gtahead.dataset
+from gtahead import metrics, schemas
 from gtahead.cli import main as group
 from gtahead.findings import CODES
 from gtahead.formats import FORMATS, Format
@@ -101,18 +102,23 @@ def api_page() -> str:
         "render_density` [maps](maps.md).",
         "",
     ]
-    for name in gtahead.__all__:
-        thing = getattr(gtahead, name)
-        lines += [f"## gtahead.{name}", "", "```text"]
+    shown = [(gtahead, name) for name in gtahead.__all__]
+    for home, name in [
+        *shown,
+        (gtahead.dataset, "Frame"),
+        *((metrics, n) for n in metrics.__all__),
+    ]:
+        thing = getattr(home, name)
+        lines += [f"## {home.__name__}.{name}", "", "```text"]
         if inspect.isclass(thing):
             lines += [inspect.cleandoc(thing.__doc__ or ""), ""]
             for method, member in vars(thing).items():
                 plain = member.__func__ if isinstance(member, classmethod) else member
-                shown = plain.fget if isinstance(plain, property) else plain
-                if method.startswith("_") or not callable(shown):
+                called = plain.fget if isinstance(plain, property) else plain
+                if method.startswith("_") or not callable(called):
                     continue
-                reported = inspect.getdoc(shown) or ""
-                brackets = "" if isinstance(plain, property) else _signature(shown)
+                reported = inspect.getdoc(called) or ""
+                brackets = "" if isinstance(plain, property) else _signature(called)
                 lines += (
                     [f"{method}{brackets}", f"    {reported.splitlines()[0]}"] if reported else []
                 )

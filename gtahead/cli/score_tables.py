@@ -7,8 +7,8 @@ from typing import Any
 
 from gtahead.cli.common import table
 from gtahead.errors import printable
+from gtahead.metrics.definitions import BY_GROUP, METRICS, PARTS, format_metric, title_of
 from gtahead.scoring import Comparison, Score
-from gtahead.scoring.metrics import BY_GROUP, METRICS, PARTS, format_metric, title_of
 
 
 def summary(score: Score) -> str:

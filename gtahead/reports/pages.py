@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gtahead import storage
 from gtahead.images.reading import ImageError, decode_upright, read_bytes
-from gtahead.scoring.metrics import format_metric, title_of
+from gtahead.metrics.definitions import format_metric, title_of
 from gtahead.templates import environment
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import Any
 
 from gtahead import storage
 from gtahead.errors import InputError, UsageError, Where, printable
+from gtahead.metrics.definitions import COMPARED, METRIC_VERSION, METRICS, format_metric, title_of
 from gtahead.reports.pages import write_page
 from gtahead.scoring.comparing import read_result
-from gtahead.scoring.metrics import COMPARED, METRIC_VERSION, METRICS, format_metric, title_of
 from gtahead.storage import targets
 from gtahead.values import StrPath
 

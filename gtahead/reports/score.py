@@ -11,12 +11,13 @@ import numpy as np
 from gtahead import storage
 from gtahead.dataset import Dataset
 from gtahead.errors import GtaheadError
+from gtahead.metrics import definitions
+from gtahead.metrics.definitions import format_metric, title_of
+from gtahead.metrics.detection import FALSE, HIT
 from gtahead.reports.charts import Chart
 from gtahead.reports.pages import embedded_jpeg, write_page
-from gtahead.scoring import breakdown, metrics
-from gtahead.scoring.detection import FALSE, HIT
+from gtahead.scoring import breakdown
 from gtahead.scoring.error_types import faults, fixed_boxes
-from gtahead.scoring.metrics import format_metric, title_of
 
 if TYPE_CHECKING:
     from gtahead.scoring.evaluator import Score
@@ -188,14 +189,16 @@ def _errors(score: Score) -> dict[str, Any] | None:
         count, ap50 = found
         now = format_metric(score.value["ap50"])
         boxes = {"count": count, "fixed": format_metric(ap50), "now": now}
-    return {"radius": metrics.METRICS[name].title, "rows": rows, "boxes": boxes}
+    return {"radius": definitions.METRICS[name].title, "rows": rows, "boxes": boxes}
 
 
 def _groups(document: dict[str, Any]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """Yield the tables by group: name, header, rows."""
     for name, listed in document.get("by", {}).items():
         shown = [
-            one for one in metrics.BY_GROUP if any(one in row.get("metrics", {}) for row in listed)
+            one
+            for one in definitions.BY_GROUP
+            if any(one in row.get("metrics", {}) for row in listed)
         ]
         sizes = [key for key in ("images", "heads") if key in listed[0]]
         rows = []

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from gtahead.arrays import Floats, Ragged
-from gtahead.scoring import metrics
-from gtahead.scoring.detection import ap_metrics
-from gtahead.scoring.ground_truth import GroundTruth
+from gtahead.metrics import definitions
+from gtahead.metrics.detection import ap_metrics
+from gtahead.metrics.ground_truth import GroundTruth
 
 STRIDES = (2, 4, 8)
 """Of heatmaps: pixels per cell."""
@@ -41,8 +41,8 @@ def trivial(ground_truth: GroundTruth) -> dict[str, dict[str, float]]:
         found["own_mean"] = np.full(len(real), real.mean() if len(real) else 0.0)
     out = {}
     for name, counts in found.items():
-        sums = metrics.totals(metrics.counting_states(ground_truth, counts))
-        values = metrics.values_of(sums)
+        sums = definitions.totals(definitions.counting_states(ground_truth.counts, counts))
+        values = definitions.values_of(sums)
         out[name] = {key: float(values[key]) for key in ("mae", "rmse")}
     return out
 
@@ -70,11 +70,11 @@ def _decoded(ground_truth: GroundTruth, stride: int) -> dict[str, float]:
     found = np.asarray((cells[:, 1:] + 0.5) * stride, np.float64)
     sums: dict[str, Floats] = {}
     by_image = Ragged.from_index(cells[:, 0], len(ground_truth))
-    sums |= metrics.counting_states(ground_truth, by_image.counts.astype(np.float64))
-    name = "large" if "large" in metrics.radii_known(ground_truth) else "8px"
-    matching = metrics.match_within(ground_truth, found, by_image, name)
-    sums |= metrics.matching_states(ground_truth, by_image, matching, name)
-    values = metrics.values_of(metrics.totals(sums))
+    sums |= definitions.counting_states(ground_truth.counts, by_image.counts.astype(np.float64))
+    name = "large" if "large" in definitions.radii_known(ground_truth) else "8px"
+    matching = definitions.match_within(ground_truth, found, by_image, name)
+    sums |= definitions.matching_states(ground_truth, by_image, matching, name)
+    values = definitions.values_of(definitions.totals(sums))
     return {
         "stride": stride,
         "mae": float(values["mae"]),
@@ -102,7 +102,7 @@ def _pseudo_boxes(ground_truth: GroundTruth, boxes: Floats) -> dict[str, float]:
     keep = ~ground_truth.ignored
     scores = np.random.default_rng(SEED + 1).random(int(keep.sum()))
     by_image = ground_truth.by_image.where(keep)
-    found = ap_metrics(metrics.match_heads(ground_truth, boxes[keep], scores, by_image))
+    found = ap_metrics(definitions.match_heads(ground_truth, boxes[keep], scores, by_image))
     return {
         **{name: found[name] for name in ("ap", "ap50", "ap75")},
         "known": float(np.isfinite(ground_truth.head_values["box_error_px"][keep]).mean()),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gtahead.metrics.ground_truth import GroundTruth
 from gtahead.predictions.writing import document_bytes
-from gtahead.scoring.ground_truth import GroundTruth
 
 
 def template_of(ground_truth: GroundTruth) -> bytes:

@@ -15,9 +15,9 @@ import numpy as np
 
 from gtahead.arrays import Floats, Ints
 from gtahead.errors import UsageError
-from gtahead.scoring import metrics
-from gtahead.scoring.ground_truth import GroundTruth
-from gtahead.scoring.matching import Matching
+from gtahead.metrics import definitions
+from gtahead.metrics.ground_truth import GroundTruth
+from gtahead.metrics.matching import Matching
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +175,8 @@ def table(
             for row, hit in zip(rows, hits.tolist(), strict=True):
                 row["metrics"] = {"recall": hit / row["heads"] if row["heads"] else None}
     else:
-        sums = metrics.summed(states, of, len(labels))
-        values = metrics.values_of(sums)
+        sums = definitions.summed(states, of, len(labels))
+        values = definitions.values_of(sums)
         rows = [
             {
                 "group": label,

@@ -18,9 +18,10 @@ import numpy as np
 from gtahead import schemas, storage
 from gtahead.arrays import Floats
 from gtahead.errors import InputError, UsageError, Where
-from gtahead.scoring import curves, metrics
+from gtahead.metrics import definitions
+from gtahead.metrics.intervals import SEED, Interval, Statistic, of_difference
+from gtahead.scoring import curves
 from gtahead.scoring.curves import Curves
-from gtahead.scoring.intervals import SEED, Interval, Statistic, of_difference
 from gtahead.values import StrPath
 
 EXHAUSTIVE = 14
@@ -211,7 +212,7 @@ def _entrant(name: str, document: Mapping[str, Any], file: str) -> Entrant:
         if len(gathered) != count:
             where = Where(file, field="/clusters/curves")
             raise InputError("not one curve per sequence", where=where, remedy="score it again")
-    if not metrics.defined(states):
+    if not definitions.defined(states):
         where = Where(file, field="/clusters/states")
         raise InputError("no metric can be computed", where=where, remedy="score it again")
     values = {
@@ -264,18 +265,20 @@ def _joined(name: str, runs: Sequence[Entrant]) -> Entrant:
     states = {key: np.sum([run.states[key] for run in runs], axis=0) for key in sorted(keys)}
     common = set.intersection(*(set(run.values) for run in runs))
     values = {key: float(np.mean([run.values[key] for run in runs])) for key in common}
-    sums = metrics.totals(states)
-    values |= {key: float(value) for key, value in metrics.values_of(sums).items()}
+    sums = definitions.totals(states)
+    values |= {key: float(value) for key, value in definitions.values_of(sums).items()}
     return Entrant(name, states, None, values, [file for run in runs for file in run.files])
 
 
 def _differences(first: Entrant, second: Entrant, clusters: int) -> list[MetricDifference]:
     out = []
     sums = _sum_statistics(first, second)
-    both = [(sums, [name for name in metrics.COMPARED if name in sums[0](np.ones((1, clusters)))])]
+    both = [
+        (sums, [name for name in definitions.COMPARED if name in sums[0](np.ones((1, clusters)))])
+    ]
     if first.curves is not None and second.curves is not None:
         drawn = _curve_statistics(first.curves, second.curves)
-        both.append((drawn, [name for name in metrics.COMPARED if name in curves.DETECTION]))
+        both.append((drawn, [name for name in definitions.COMPARED if name in curves.DETECTION]))
     for (one, other, exchanged), names in both:
         if not names:
             continue
@@ -287,7 +290,7 @@ def _differences(first: Entrant, second: Entrant, clusters: int) -> list[MetricD
                 p = chances[name]
                 span = _centred(spans[name], left - right)
                 out.append(MetricDifference(name, left, right, span, p, p))
-    return sorted(out, key=lambda one: metrics.COMPARED.index(one.metric))
+    return sorted(out, key=lambda one: definitions.COMPARED.index(one.metric))
 
 
 def _centred(span: Interval | None, difference: float) -> Interval | None:
@@ -301,13 +304,13 @@ def _centred(span: Interval | None, difference: float) -> Interval | None:
 def _sum_statistics(first: Entrant, second: Entrant) -> tuple[Statistic, Statistic, Statistic]:
     """Return metrics of the first, of the second, and of both together as 2 K sequences."""
     names = sorted(set(first.states) & set(second.states))
-    wanted = metrics.defined(dict.fromkeys(names))
+    wanted = definitions.defined(dict.fromkeys(names))
     tables = [np.stack([e.states[n] for n in names], axis=1) for e in (first, second)]
 
     def of(table: Floats) -> Statistic:
         def figures(weights: Floats) -> Mapping[str, Floats]:
             total = weights @ table
-            return metrics.values_of({n: total[:, k] for k, n in enumerate(names)}, wanted)
+            return definitions.values_of({n: total[:, k] for k, n in enumerate(names)}, wanted)
 
         return figures
 

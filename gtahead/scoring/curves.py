@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Floats, Ints
-from gtahead.scoring.detection import FALSE, HIT, IOU_THRESHOLDS, MISS_RATE_POINTS, Detections
-from gtahead.scoring.intervals import Statistic
+from gtahead.metrics.detection import FALSE, HIT, IOU_THRESHOLDS, MISS_RATE_POINTS, Detections
+from gtahead.metrics.intervals import Statistic
 
 CUTS = 128
 

@@ -13,11 +13,11 @@ import numpy as np
 from gtahead.annotation.nearest import mean_distances_by_frame
 from gtahead.arrays import Booleans, Floats, Ints, Ragged
 from gtahead.geometry import box_iou
+from gtahead.metrics import definitions
+from gtahead.metrics.detection import average_precision
+from gtahead.metrics.ground_truth import GroundTruth
+from gtahead.metrics.matching import Matching, match_points
 from gtahead.predictions import Predictions
-from gtahead.scoring import metrics
-from gtahead.scoring.detection import average_precision
-from gtahead.scoring.ground_truth import GroundTruth
-from gtahead.scoring.matching import Matching, match_points
 
 SMALL_PX = 12
 """Side of a head below which it's small."""
@@ -62,7 +62,7 @@ def faults(
         by_image: which of them are of which image.
         found: (F,) predicted counts.
         matching: of the found points.
-        radius: within which they were matched, one of `metrics.RADII`.
+        radius: within which they were matched, one of `definitions.RADII`.
     """
     missed = ~ground_truth.ignored & ~matching.found(len(ground_truth.points_xy))
     of_heads = ground_truth.frame_of_heads
@@ -120,7 +120,7 @@ def _on_found_heads(
     on = np.zeros(len(points_xy), np.bool_)
     # With found heads passed as ignored ones, `on_ignored` tells which points lie on one.
     found = matching.found(len(ground_truth.points_xy))
-    radii = np.nan_to_num(metrics.radii_of(ground_truth, radius), nan=1.0)
+    radii = np.nan_to_num(definitions.radii_of(ground_truth, radius), nan=1.0)
     again = match_points(
         points_xy[rest],
         by_image.where(rest).offsets,
@@ -148,10 +148,10 @@ def fixed_boxes(
         return None
     boxes, by_image = predictions.boxes_xyxy.copy(), predictions.boxes_by_image
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    matching = metrics.match_within(ground_truth, centres, by_image, "large")
+    matching = definitions.match_within(ground_truth, centres, by_image, "large")
     rows = np.flatnonzero(matching.hits)
     own = ground_truth.boxes_xyxy[matching.head_of[rows]]
     off = box_iou(boxes[rows], own) < 0.5
     boxes[rows[off]] = own[off]
-    detections = metrics.match_heads(ground_truth, boxes, predictions.box_scores, by_image)
+    detections = definitions.match_heads(ground_truth, boxes, predictions.box_scores, by_image)
     return int(off.sum()), float(average_precision(detections)[0][0])

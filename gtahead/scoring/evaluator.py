@@ -11,23 +11,19 @@ import numpy as np
 
 from gtahead import storage
 from gtahead._version import __version__
-from gtahead.arrays import Booleans, Floats, Ints, Ragged
+from gtahead.arrays import Floats, Ints, Ragged
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.ingest.model import LabelOptions
+from gtahead.metrics import definitions, intervals
+from gtahead.metrics.detection import Detections, ap_metrics
+from gtahead.metrics.evaluation import Evaluation
+from gtahead.metrics.ground_truth import GroundTruth
+from gtahead.metrics.matching import Matching
 from gtahead.predictions import Predictions, arrange, geometry_hints, read_predictions
 from gtahead.predictions.checking import Missing, check_dataset
-from gtahead.scoring import baselines, breakdown, curves, intervals, metrics, thresholds
-from gtahead.scoring.detection import (
-    Detections,
-    Overlaps,
-    ap_metrics,
-    jaccard_index,
-    log_average_miss_rate,
-    overlaps_of,
-)
-from gtahead.scoring.ground_truth import GroundTruth, open_ground_truth
-from gtahead.scoring.matching import Matching
+from gtahead.scoring import baselines, breakdown, curves, thresholds
+from gtahead.scoring.ground_truth import open_ground_truth
 from gtahead.scoring.thresholds import Chosen, choose
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
@@ -157,7 +153,7 @@ def benchmark(
     chosen = _threshold(
         arranged, threshold, validation, data, ground_truth, findings, Path(predictions)
     )
-    run = _Evaluation(ground_truth, arranged, chosen.threshold)
+    run = Evaluation(ground_truth, arranged, chosen.threshold)
     document = {
         **_about(run, chosen, findings, Path(predictions)),
         **_metrics(run, findings, Path(predictions).name, resamples),
@@ -181,16 +177,32 @@ def benchmark(
         }
     document["clusters"] = _clusters(run, *ground_truth.clusters)
     document["findings"] = dict(sorted(findings.totals.items()))
-    return run.score(document, findings)
+    return _score_of(run, document, findings)
 
 
-def _about(run: _Evaluation, chosen: Chosen, findings: Findings, path: Path) -> dict[str, Any]:
+def _score_of(run: Evaluation, document: dict[str, Any], findings: Findings) -> Score:
+    """Return the result, with all that it was computed from."""
+    return Score(
+        document,
+        findings,
+        run.ground_truth,
+        run.predictions,
+        run.matching,
+        run.radius,
+        run.states,
+        run.points_xy,
+        run.by_image,
+        run.detections,
+    )
+
+
+def _about(run: Evaluation, chosen: Chosen, findings: Findings, path: Path) -> dict[str, Any]:
     """Return what was scored, on which data, and at which threshold."""
     return {
         "format": RESULT,
         "version": RESULT_VERSION,
         "gtahead": __version__,
-        "metric_version": metrics.METRIC_VERSION,
+        "metric_version": definitions.METRIC_VERSION,
         "data": _about_data(run.ground_truth),
         "predictions": {
             "file": path.name,
@@ -203,7 +215,7 @@ def _about(run: _Evaluation, chosen: Chosen, findings: Findings, path: Path) -> 
     }
 
 
-def _metrics(run: _Evaluation, findings: Findings, file: str, resamples: int) -> dict[str, Any]:
+def _metrics(run: Evaluation, findings: Findings, file: str, resamples: int) -> dict[str, Any]:
     """Return the metrics with their intervals, and why others are undefined."""
     _note_shift(run, findings, file)
     clusters, of_frames = run.ground_truth.clusters
@@ -287,131 +299,11 @@ def _threshold(
     return Chosen(float(declared), "declared", on)
 
 
-def plain_metrics(
-    ground_truth: GroundTruth, predictions: Predictions, threshold: float | None
-) -> dict[str, float]:
-    """Return the plain metrics of predictions, without intervals, as training looks at them.
-
-    Args:
-        ground_truth: heads to be found.
-        predictions: in the order of its images.
-        threshold: of scores from which on a head counts.
-
-    Returns:
-        By the names of `metrics.METRICS`, and `ap50` and others of detection where there are boxes;
-        NaN where a metric isn't defined.
-    """
-    return _Evaluation(ground_truth, predictions, threshold).values()
-
-
-class _Evaluation:
-    """One scoring: states, matches and detections of a ground truth and its predictions."""
-
-    def __init__(
-        self, ground_truth: GroundTruth, predictions: Predictions, threshold: float | None
-    ) -> None:
-        self.ground_truth, self.predictions = ground_truth, predictions
-        least = 0.0 if threshold is None else threshold
-        xy, scores, by_image = predictions.heads()
-        self.scored = threshold is not None
-        keep = scores >= least
-        self.points_xy, self.by_image = xy[keep], by_image.where(keep)
-        self.located = bool((predictions.has_points | predictions.has_boxes).any())
-        found = metrics.counts_of(predictions, least)
-        self.states: dict[str, Floats] = metrics.counting_states(ground_truth, found)
-        self.matching: Matching | None = None
-        self.radius = "8px"
-        if self.located:
-            self.states |= metrics.game_states(ground_truth, self.points_xy, self.by_image)
-            for name in metrics.radii_known(ground_truth):
-                matching = metrics.match_within(ground_truth, self.points_xy, self.by_image, name)
-                self.states |= metrics.matching_states(ground_truth, self.by_image, matching, name)
-                if name == "large" or (name == "8px" and self.matching is None):
-                    self.matching, self.radius = matching, name
-        self.detections: Detections | None = None
-        self.overlaps: Overlaps | None = None
-        if bool(predictions.has_boxes.any()) and ground_truth.has_boxes:
-            self.detections = self.match()
-            self.overlaps = overlaps_of(
-                predictions.boxes_xyxy,
-                predictions.boxes_by_image.offsets,
-                ground_truth.boxes_xyxy,
-                ground_truth.by_image.offsets,
-                self.ground_truth.ignored,
-            )
-            self.states |= self._jaccard(predictions.box_scores >= least)
-
-    def match(self, cap: int | None = None) -> Detections:
-        """Match boxes with heads, all or the best of each image."""
-        predictions = self.predictions
-        boxes, scores = predictions.boxes_xyxy, predictions.box_scores
-        return metrics.match_heads(
-            self.ground_truth, boxes, scores, predictions.boxes_by_image, cap
-        )
-
-    def _jaccard(self, kept: Booleans) -> dict[str, Floats]:
-        assert self.overlaps is not None
-        index = jaccard_index(self.overlaps, kept)
-        there = ~np.isnan(index)
-        return {"jaccard": np.where(there, index, 0), "jaccard_images": there.astype(np.float64)}
-
-    def values(self) -> dict[str, float]:
-        """Return all metrics of the whole."""
-        sums = metrics.totals(self.states)
-        found = {name: float(value) for name, value in metrics.values_of(sums).items()}
-        if self.detections is not None:
-            found |= {
-                **ap_metrics(self.detections),
-                "mr2": log_average_miss_rate(self.detections),
-                "ji_best": self._best_jaccard(),
-            }
-        return found
-
-    def _best_jaccard(self) -> float:
-        """Return CrowdHuman's JI: the best of ten thresholds, chosen on the same data."""
-        best = 0.0
-        for least in np.linspace(0, 0.9, 10):
-            states = self._jaccard(self.predictions.box_scores >= least)
-            images = states["jaccard_images"].sum()
-            best = max(best, float(states["jaccard"].sum() / images) if images else 0.0)
-        return best
-
-    def score(self, document: dict[str, Any], findings: Findings) -> Score:
-        """Return the result, with all that it was computed from."""
-        return Score(
-            document,
-            findings,
-            self.ground_truth,
-            self.predictions,
-            self.matching,
-            self.radius,
-            self.states,
-            self.points_xy,
-            self.by_image,
-            self.detections,
-        )
-
-    def undefined(self) -> dict[str, str]:
-        """Return why groups of metrics are missing."""
-        why = {}
-        if not self.located:
-            why["localisation"] = "the predictions are counts alone"
-        elif "small" not in metrics.radii_known(self.ground_truth):
-            why["localisation"] = "heads have no boxes; radii are fixed"
-        if self.located and "game1" not in self.states:
-            why["game"] = "the sizes of the images aren't known"
-        if not self.predictions.has_boxes.any():
-            why["detection"] = "the predictions have no boxes"
-        elif not self.ground_truth.has_boxes:
-            why["detection"] = "not every head of the ground truth has a box"
-        return why
-
-
 MIN_SHIFT_PX = 0.25
 MIN_PAIRS = 200
 
 
-def _note_shift(run: _Evaluation, findings: Findings, file: str) -> None:
+def _note_shift(run: Evaluation, findings: Findings, file: str) -> None:
     """Note found heads that lie beside the true ones, all to the same side."""
     if run.matching is None or run.matching.hits.sum() < MIN_PAIRS:
         return
@@ -434,7 +326,7 @@ def _entry(value: float, span: intervals.Interval | None) -> dict[str, float | N
 
 
 def _intervals(
-    run: _Evaluation,
+    run: Evaluation,
     values: Mapping[str, float],
     of_frames: Ints,
     clusters: int,
@@ -451,27 +343,27 @@ def _intervals(
         findings.add("few-clusters", location, clusters)
     if clusters < intervals.MIN_UNITS:
         return {}
-    states = metrics.summed(run.states, of_frames, clusters)
+    states = definitions.summed(run.states, of_frames, clusters)
     names = list(states)
     table = np.stack([states[name] for name in names], axis=1)
-    wanted = metrics.defined(states)
+    wanted = definitions.defined(states)
 
     def sums(weights: Floats) -> Mapping[str, Floats]:
         total = weights @ table
-        return metrics.values_of({n: total[:, k] for k, n in enumerate(names)}, wanted)
+        return definitions.values_of({n: total[:, k] for k, n in enumerate(names)}, wanted)
 
     scales = {metric.name: metric.scale for metric in wanted}
     found = intervals.studentised(sums, scales, clusters, resamples=resamples)
     if run.detections is not None:
         gathered = curves.curves_of(run.detections, of_frames, clusters)
-        scales = {name: metrics.METRICS[name].scale for name in curves.DETECTION}
+        scales = {name: definitions.METRICS[name].scale for name in curves.DETECTION}
         found |= intervals.studentised(
             curves.statistic(gathered), scales, clusters, resamples=resamples, centres=values
         )
     return {name: span for name, span in found.items() if span is not None}
 
 
-def _capped(run: _Evaluation) -> dict[str, Any]:
+def _capped(run: Evaluation) -> dict[str, Any]:
     """Return what COCO's evaluation prints: the best 100 boxes of each image."""
     sizes = run.predictions.boxes_by_image.counts
     return {
@@ -482,9 +374,9 @@ def _capped(run: _Evaluation) -> dict[str, Any]:
     }
 
 
-def _clusters(run: _Evaluation, names: list[str], of_frames: Ints) -> dict[str, Any]:
+def _clusters(run: Evaluation, names: list[str], of_frames: Ints) -> dict[str, Any]:
     """Return the states of sequences, with which another result is compared."""
-    states = metrics.summed(run.states, of_frames, len(names))
+    states = definitions.summed(run.states, of_frames, len(names))
     kept: dict[str, Any] = {
         "names": names,
         "states": {name: values.tolist() for name, values in states.items()},

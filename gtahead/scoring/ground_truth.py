@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,100 +26,13 @@ from gtahead.formats.nwpu_lists import localisation_list
 from gtahead.images.reading import ImageError, peek
 from gtahead.ingest.exports import exported_as
 from gtahead.ingest.model import BrokenSequence, CapturedSequence, LabelOptions
+from gtahead.metrics.ground_truth import GroundTruth, hit_radii
 from gtahead.predictions import Images
 from gtahead.readers import choose_reader
 from gtahead.regions import regions_of
 from gtahead.tables.canonical import BOX, CAPTURED
 from gtahead.tables.splits import split_named
 from gtahead.values import StrPath
-
-
-@dataclass(frozen=True, eq=False)
-class GroundTruth:
-    """Heads to be found.
-
-    Attributes:
-        name: of the data, for people.
-        split: that is scored; None where the data has none.
-        images: their ids, sizes, sequences and numbers.
-        by_image: which heads are of which of the F images.
-        points_xy: (N, 2) pixels.
-        boxes_xyxy: (N, 4) pixels, NaN where a head has none.
-        sigmas: (N, 2) radii of a small and a large hit in pixels, NaN where unknown.
-        ignored: (N,) heads that are neither hit nor missed.
-        head_values: further columns of heads: visibility, depth_m, box_error_px, level.
-        frame_values: further columns of images: weather, hour, location.
-        fingerprints: by kind, `points` and `labels`; empty where nobody made any.
-        policy: which heads count, in words.
-        train_mean: mean count of the training images; None where there are none.
-        categories: numbers that COCO's results give heads; None where the data don't number any.
-        findings: what was odd about the labels.
-        independent: whether images were taken one by one, though they have sequences.
-        regions: (F,) polygons in which heads are counted, none where everywhere; empty where no
-            image has any.
-    """
-
-    name: str
-    split: str | None
-    images: Images
-    by_image: Ragged
-    points_xy: Floats
-    boxes_xyxy: Floats
-    sigmas: Floats
-    ignored: Booleans
-    head_values: dict[str, Floats] = field(default_factory=dict)
-    frame_values: dict[str, list[Any]] = field(default_factory=dict)
-    fingerprints: dict[str, str] = field(default_factory=dict)
-    policy: str = "all"
-    train_mean: float | None = None
-    categories: frozenset[int] | None = None
-    findings: Findings = field(default_factory=Findings)
-    independent: bool = False
-    regions: list[Sequence[Floats]] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def counts(self) -> Floats:
-        """(F,) heads that count."""
-        return self.by_image.count(~self.ignored).astype(np.float64)
-
-    @property
-    def frame_of_heads(self) -> Ints:
-        """(N,) row of each head's image."""
-        return self.by_image.index
-
-    @property
-    def in_sequences(self) -> bool:
-        """Whether images belong to sequences, whose images are alike."""
-        return self.images.sequences is not None and not self.independent
-
-    @property
-    def clusters(self) -> tuple[list[str], Ints]:
-        """Names of the clusters, and (F,) which one each image is of."""
-        sequences = self.images.sequences if self.in_sequences else None
-        names = sequences or self.images.ids
-        order = {name: number for number, name in enumerate(dict.fromkeys(names))}
-        return list(order), np.array([order[name] for name in names], np.int64)
-
-    @property
-    def has_boxes(self) -> bool:
-        """Whether every head that counts has a box."""
-        counted = self.boxes_xyxy[~self.ignored]
-        return bool(len(counted) > 0 and np.isfinite(counted).all())
-
-
-def sigmas_of(boxes_xyxy: Floats) -> Floats:
-    """Return radii of hits from boxes: half the shorter side, half the diagonal, at least 1 px.
-
-    Returns:
-        (N, 2) pixels, NaN where there is no box.
-    """
-    width = boxes_xyxy[:, 2] - boxes_xyxy[:, 0]
-    height = boxes_xyxy[:, 3] - boxes_xyxy[:, 1]
-    radii = np.stack([np.minimum(width, height) / 2, np.hypot(width, height) / 2], axis=1)
-    return np.maximum(radii, 1)
 
 
 def open_ground_truth(
@@ -227,7 +140,7 @@ def ground_truth_of(opened: Dataset, part: Dataset, split: str) -> GroundTruth:
         by_image=Ragged.from_counts(sizes),
         points_xy=np.stack([joined["x"], joined["y"]], axis=1),
         boxes_xyxy=boxes,
-        sigmas=sigmas_of(boxes),
+        sigmas=hit_radii(boxes),
         ignored=joined["ignored"].astype(np.bool_),
         head_values={key: joined[key] for key in ("visibility", "depth_m", "box_error_px")},
         frame_values={key: mine[key] for key in ("weather", "hour", "location")},
@@ -307,7 +220,7 @@ def _of_columns(
         by_image=Ragged.from_counts(sizes),
         points_xy=np.stack([heads["x"], heads["y"]], axis=1).reshape(-1, 2),
         boxes_xyxy=boxes,
-        sigmas=sigmas_of(boxes),
+        sigmas=hit_radii(boxes),
         ignored=np.asarray(ignored, np.bool_),
         head_values={
             key: np.asarray(heads[key], np.float64)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from gtahead.arrays import Floats, Ragged
+from gtahead.metrics import definitions
+from gtahead.metrics.ground_truth import GroundTruth
 from gtahead.predictions import Predictions
-from gtahead.scoring import metrics
-from gtahead.scoring.ground_truth import GroundTruth
 
 SWEEP_PX = 100
 """Largest radius of the sweep."""
@@ -64,10 +64,10 @@ def choose(ground_truth: GroundTruth, predictions: Predictions) -> Chosen:
 def f1_at(
     ground_truth: GroundTruth, predictions: Predictions, least: float, radius: str
 ) -> float | None:
-    """Return F1 at a threshold, within one of `metrics.RADII`; None without heads or points."""
+    """Return F1 at a threshold, within one of `definitions.RADII`; None without heads or points."""
     xy, scores, by_image = predictions.heads()
     keep = scores >= least
-    matching = metrics.match_within(ground_truth, xy[keep], by_image.where(keep), radius)
+    matching = definitions.match_within(ground_truth, xy[keep], by_image.where(keep), radius)
     hits, false = int(matching.hits.sum()), int(matching.false.sum())
     total = hits + false + int(ground_truth.counts.sum())
     return 2 * hits / total if total else None
@@ -78,7 +78,7 @@ def sweep(ground_truth: GroundTruth, points_xy: Floats, by_image: Ragged) -> dic
     rows: dict[str, Any] = {"precision": [], "recall": [], "f1": []}
     heads = ground_truth.counts.sum()
     for radius in range(1, SWEEP_PX + 1):
-        matching = metrics.match_within(ground_truth, points_xy, by_image, f"{radius}px")
+        matching = definitions.match_within(ground_truth, points_xy, by_image, f"{radius}px")
         hits, false = float(matching.hits.sum()), float(matching.false.sum())
         precision = hits / (hits + false) if hits + false else 0.0
         recall = hits / heads if heads else 0.0
@@ -91,12 +91,12 @@ def sweep(ground_truth: GroundTruth, points_xy: Floats, by_image: Ragged) -> dic
 
 
 def _mae(ground_truth: GroundTruth, predictions: Predictions, least: float) -> float:
-    return float(np.abs(metrics.counts_of(predictions, least) - ground_truth.counts).mean())
+    return float(np.abs(definitions.counts_of(predictions, least) - ground_truth.counts).mean())
 
 
 def threshold_curve(ground_truth: GroundTruth, predictions: Predictions) -> list[dict[str, Any]]:
     """Return MAE and F1 over thresholds: at the larger radius, or 8 px where heads have none."""
-    radius = "large" if "large" in metrics.radii_known(ground_truth) else "8px"
+    radius = "large" if "large" in definitions.radii_known(ground_truth) else "8px"
     _, scores, _ = predictions.heads()
     rows = []
     for step in range(CURVE_STEPS + 1):

@@ -28,8 +28,9 @@ from gtahead.dataset import Dataset, Frame
 from gtahead.detectors import DETECTORS
 from gtahead.errors import InputError, Where
 from gtahead.geometry import box_sides
-from gtahead.scoring.evaluator import plain_metrics
-from gtahead.scoring.ground_truth import GroundTruth, ground_truth_of
+from gtahead.metrics.evaluation import metrics_of
+from gtahead.metrics.ground_truth import GroundTruth
+from gtahead.scoring.ground_truth import ground_truth_of
 from gtahead.scoring.thresholds import choose
 from gtahead.storage import system, targets
 from gtahead.training.config import TrainConfig
@@ -187,7 +188,7 @@ def validated(
     predictions = predictions.within(ground_truth.regions)
     counts_only = all(one.count is not None for one in found)
     threshold = None if counts_only else choose(ground_truth, predictions).threshold
-    reported = plain_metrics(ground_truth, predictions, threshold)
+    reported = metrics_of(ground_truth, predictions, threshold)
     values = {name: reported[name] for name in KEPT if name in reported}
     return threshold, {n: None if math.isnan(v) else round(v, 6) for n, v in values.items()}
 

@@ -128,3 +128,14 @@ def test_an_id_of_gcc_that_is_a_typo(tmp_path: Path) -> None:
     done = spawn_gtahead(*words, limits=limits)
     assert done.code in (1, 3)
     assert "part_180_1.bmp" in done.err
+
+
+def test_a_captured_box_has_a_pixels_256th_at_least(tmp_path: Path) -> None:
+    header = "frame,ped_id,x,y,depth_m,box_x0,box_y0,box_x1,box_y1"
+    rows = ["0,1,10,10,8,9,9,9.00390625,11", "0,2,30,20,8,30,20,30.00390625,20.00390625"]
+    folder = make_sequence(tmp_path / "raw", "a", rows=rows, header=header)
+    assert folder.is_dir()
+    report = library.build(tmp_path / "raw", tmp_path / "set", workers=1)
+    assert report.findings.totals["bad-box"] == 1  # of head 1, which isn't in its box
+    frame = Dataset.open(tmp_path / "set")[0]
+    assert frame.boxes_xyxy[1].tolist() == [30, 20, 30.00390625, 20.00390625]

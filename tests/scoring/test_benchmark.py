@@ -15,8 +15,9 @@ from helpers import gtahead, make_sequence
 import gtahead as library
 from gtahead import Dataset, InputError, UsageError, schemas
 from gtahead.arrays import Ragged
+from gtahead.metrics import definitions
 from gtahead.predictions import Predictions, write_predictions
-from gtahead.scoring import Score, metrics, read_result, write_result
+from gtahead.scoring import Score, read_result, write_result
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
@@ -140,12 +141,12 @@ def test_the_same_file_gives_the_same_bytes(dataset: Path, tmp_path: Path) -> No
 
 
 def test_parts_add_up_to_the_whole(scored: Score) -> None:
-    sequences = metrics.summed(scored.states, scored.ground_truth.clusters[1], SEQUENCES)
+    sequences = definitions.summed(scored.states, scored.ground_truth.clusters[1], SEQUENCES)
     halves = [
         {n: v[some].sum() for n, v in sequences.items()} for some in (slice(4), slice(4, None))
     ]
     together = {name: halves[0][name] + halves[1][name] for name in sequences}
-    for name, value in metrics.values_of(together).items():
+    for name, value in definitions.values_of(together).items():
         assert float(value) == pytest.approx(scored.value[name], rel=1e-12, nan_ok=True)
     for name in ("weather", "sequence", "density", "hour", "location"):
         rows = scored.document["by"][name]

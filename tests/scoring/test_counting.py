@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gtahead.arrays import Ragged
+from gtahead.metrics import definitions
+from gtahead.metrics.ground_truth import GroundTruth, hit_radii
 from gtahead.predictions import Images
-from gtahead.scoring import baselines, metrics
-from gtahead.scoring.ground_truth import GroundTruth, sigmas_of
+from gtahead.scoring import baselines
 
 
 def ground_truth_of(
@@ -76,8 +77,8 @@ def test_game_equals_plain_loops(seed: int, size: tuple[int, int]) -> None:
 
     heads, found = [points(), points()], [points(), points()]
     by_image = Ragged.from_counts([len(p) for p in found])
-    states = metrics.game_states(ground_truth_of(heads, size), np.concatenate(found), by_image)
-    for level in metrics.GAME_LEVELS:
+    states = definitions.game_states(ground_truth_of(heads, size), np.concatenate(found), by_image)
+    for level in definitions.GAME_LEVELS:
         wanted = [game(f, h, size, level) for f, h in zip(found, heads, strict=True)]
         assert states[f"game{level}"].tolist() == wanted
 
@@ -87,7 +88,9 @@ def test_metrics_are_their_definitions() -> None:
     real = np.array([0.0, 3, 10, 0, 7, 150])
     ground_truth = ground_truth_of([rng.uniform(0, 9, (int(n), 2)) for n in real], (10, 10))
     found = np.array([2.0, 3, 8.5, 0, 9, 120])
-    values = metrics.values_of(metrics.totals(metrics.counting_states(ground_truth, found)))
+    values = definitions.values_of(
+        definitions.totals(definitions.counting_states(ground_truth.counts, found))
+    )
     off = found - real
     assert values["mae"] == pytest.approx(np.abs(off).mean())
     assert values["rmse"] == pytest.approx(np.sqrt((off**2).mean()))
@@ -102,14 +105,14 @@ def test_ignored_heads_are_no_heads() -> None:
     heads = np.array([[1.0, 1], [5, 5], [8, 8]])
     ground_truth = ground_truth_of([heads], (10, 10), ignored=1)
     assert ground_truth.counts.tolist() == [2]
-    states = metrics.game_states(ground_truth, heads[:2], Ragged.from_counts([2]))
+    states = definitions.game_states(ground_truth, heads[:2], Ragged.from_counts([2]))
     assert states["game3"].tolist() == [0]
 
 
 def test_radii_of_hits() -> None:
     boxes = np.array([[0.0, 0, 6, 8], [0, 0, 1, 1], [np.nan] * 4])
-    assert sigmas_of(boxes)[:2].tolist() == [[3, 5], [1, 1]]
-    assert np.isnan(sigmas_of(boxes)[2]).all()
+    assert hit_radii(boxes)[:2].tolist() == [[3, 5], [1, 1]]
+    assert np.isnan(hit_radii(boxes)[2]).all()
 
 
 def test_heads_of_one_cell_decode_as_one() -> None:
@@ -123,5 +126,5 @@ def test_heads_of_one_cell_decode_as_one() -> None:
 
 def test_no_images_at_all() -> None:
     ground_truth = ground_truth_of([], (10, 10))
-    sums = metrics.totals(metrics.counting_states(ground_truth, np.empty(0)))
-    assert np.isnan(metrics.values_of(sums)["mae"])
+    sums = definitions.totals(definitions.counting_states(ground_truth.counts, np.empty(0)))
+    assert np.isnan(definitions.values_of(sums)["mae"])

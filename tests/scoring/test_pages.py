@@ -13,8 +13,9 @@ from helpers import VIEWS, barriers, gtahead, make_sequence
 
 import gtahead as library
 from gtahead import InputError, UsageError
+from gtahead.metrics import definitions
 from gtahead.reports.charts import ticks
-from gtahead.scoring import error_types, metrics
+from gtahead.scoring import error_types
 from gtahead.scoring.evaluator import benchmark
 
 EVIL = '<script>alert("x")</script>'
@@ -150,7 +151,7 @@ def test_fixing_all_faults_is_perfect(folder: Path) -> None:
     assert score.matching is not None
     arguments = (score.ground_truth, score.points_xy, score.by_image, score.states["found"])
     listed = error_types.faults(*arguments, score.matching, score.radius)
-    sums = metrics.totals(score.states)
+    sums = definitions.totals(score.states)
     missed = sum(one.count for one in listed if one.name.startswith("missed"))
     false = sum(one.count for one in listed if one.name.startswith("false"))
     assert missed == sums[f"missed_{score.radius}"]

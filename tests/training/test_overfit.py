@@ -11,8 +11,9 @@ from torchvision.ops import nms
 
 from gtahead import Dataset, build
 from gtahead.dataset import Frame
+from gtahead.metrics.ground_truth import GroundTruth
 from gtahead.predictions import Predictions
-from gtahead.scoring.ground_truth import GroundTruth, ground_truth_of
+from gtahead.scoring.ground_truth import ground_truth_of
 from gtahead.scoring.thresholds import choose, f1_at
 from gtahead.simulation import simulate
 from gtahead.simulation.presets import Preset

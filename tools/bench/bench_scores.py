@@ -41,7 +41,7 @@ quiet = contextlib.redirect_stdout(io.StringIO())
 """
 
 OURS_AP = """
-from gtahead.scoring.detection import average_precision, match_boxes
+from gtahead.metrics.detection import average_precision, match_boxes
 data = np.load(sys.argv[1])
 none = np.zeros(1, np.bool_)
 one = np.array([[0.0, 0, 9, 9]])
@@ -87,7 +87,7 @@ true = rng.uniform(0, side, (heads, 2))
 found = np.concatenate([true[rng.random(heads) < 0.8], rng.uniform(0, side, (heads // 5, 2))])
 found = rng.permutation(found + rng.normal(0, 4, found.shape))
 radii = [rng.uniform(3, 9, heads), rng.uniform(6, 16, heads)]
-from gtahead.scoring.matching import match_points
+from gtahead.metrics.matching import match_points
 at, of = np.array([0, len(found)]), np.array([0, heads])
 match_points(found[:1], np.array([0, 1]), true[:1], np.ones(1), np.array([0, 1]))
 

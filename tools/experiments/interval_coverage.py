@@ -16,8 +16,8 @@ from functools import partial
 import numpy as np
 
 from gtahead.arrays import Floats
+from gtahead.metrics.intervals import Interval, studentised
 from gtahead.scoring.comparing import paired_difference
-from gtahead.scoring.intervals import Interval, studentised
 
 FRAMES = 20
 SIZES = (7, 10, 35)

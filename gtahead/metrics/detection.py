@@ -72,7 +72,7 @@ def match_boxes(
     outcomes = np.zeros((len(IOU_THRESHOLDS), len(boxes)), np.int8)
     heads = np.ascontiguousarray(heads_xyxy, np.float64)
     flags = np.ascontiguousarray(ignored, np.bool_)
-    from gtahead.scoring.detection_compiled import match_all
+    from gtahead.metrics.detection_compiled import match_all
 
     thresholds = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)
     match_all(boxes, kept_starts, heads, np.asarray(head_starts), flags, thresholds, outcomes)

@@ -9,7 +9,7 @@ import pytest
 from helpers import but_slow
 
 from gtahead.arrays import Floats
-from gtahead.scoring.intervals import (
+from gtahead.metrics.intervals import (
     Statistic,
     _interval,
     draws,

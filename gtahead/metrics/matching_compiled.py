@@ -19,7 +19,7 @@ def match_all(
     head_of: Ints,
     on_ignored: Booleans,
 ) -> None:
-    """Pair points with heads, image by image; see `gtahead.scoring.matching`."""
+    """Pair points with heads, image by image; see `gtahead.metrics.matching`."""
     for frame in range(len(starts) - 1):
         a, b = starts[frame], starts[frame + 1]
         c, d = head_starts[frame], head_starts[frame + 1]

@@ -68,7 +68,7 @@ def match_points(
     """
     if ignored is None:
         ignored = np.zeros(len(heads_xy), np.bool_)
-    from gtahead.scoring.matching_compiled import match_all
+    from gtahead.metrics.matching_compiled import match_all
 
     head_of = np.full(len(points_xy), -1, np.int64)
     on_ignored = np.zeros(len(points_xy), np.bool_)

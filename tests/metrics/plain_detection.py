@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Floats
-from gtahead.scoring.detection import HIT, IOU_THRESHOLDS, NEITHER, _overlaps
+from gtahead.metrics.detection import HIT, IOU_THRESHOLDS, NEITHER, _overlaps
 
 
 def match_one(boxes: Floats, heads: Floats, ignored: Booleans) -> npt.NDArray[np.int8]:

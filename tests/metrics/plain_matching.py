@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from gtahead.arrays import Booleans, Floats, Ints
-from gtahead.scoring.matching import Matching
+from gtahead.metrics.matching import Matching
 
 
 def match_points(

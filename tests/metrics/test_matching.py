@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from gtahead.scoring.matching import match_points
+from gtahead.metrics.matching import match_points
 
 with imported_from(Path(__file__).parent, "plain_matching") as (plain_matching,):
     pass

@@ -19,7 +19,7 @@ def match_all(
     thresholds: Floats,
     outcomes: npt.NDArray[np.int8],
 ) -> None:
-    """Match boxes, sorted by score in each image; see `gtahead.scoring.detection`."""
+    """Match boxes, sorted by score in each image; see `gtahead.metrics.detection`."""
     for frame in range(len(starts) - 1):
         a, b = starts[frame], starts[frame + 1]
         c, d = head_starts[frame], head_starts[frame + 1]

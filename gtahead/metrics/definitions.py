@@ -18,10 +18,10 @@ from math import isfinite
 import numpy as np
 
 from gtahead.arrays import Floats, Ints, Ragged
+from gtahead.metrics.detection import Detections, match_boxes
+from gtahead.metrics.ground_truth import GroundTruth
+from gtahead.metrics.matching import Matching, match_points
 from gtahead.predictions import Predictions
-from gtahead.scoring.detection import Detections, match_boxes
-from gtahead.scoring.ground_truth import GroundTruth
-from gtahead.scoring.matching import Matching, match_points
 
 METRIC_VERSION = 1
 """Of the definitions: metrics of different versions are never set side by side."""
@@ -47,7 +47,7 @@ class Metric:
         better: `less`, `more`, or `zero`.
         needs: states that its formula takes.
         formula: from sums of states to the metric, NaN where it isn't defined; None for metrics of
-            a curve, which `gtahead.scoring.detection` computes.
+            a curve, which `gtahead.metrics.detection` computes.
         by_group: whether breakdowns show it.
         compared: whether comparisons and leaderboards show it.
     """
@@ -78,7 +78,9 @@ def _explained(sums: Sums) -> Floats:
     return 1 - _ratio(sums["square"], spread)
 
 
-def _share(radius: str, kind: str) -> Callable[[Sums], Floats]:
+def share(radius: str, kind: str) -> Callable[[Sums], Floats]:
+    """Return the formula of precision, recall or F1 from the states of one radius."""
+
     def formula(sums: Sums) -> Floats:
         hits, false, missed = (sums[f"{name}_{radius}"] for name in ("hits", "false", "missed"))
         if kind == "precision":
@@ -109,7 +111,7 @@ def _localisation(radius: str) -> Iterator[Metric]:
             "logit",
             "more",
             needs,
-            _share(radius, kind),
+            share(radius, kind),
             by_group=name in _BY_GROUP,
             compared=name in _SHOWN,
         )
@@ -183,9 +185,8 @@ def counts_of(predictions: Predictions, threshold: float) -> Floats:
     return np.where(np.isnan(predictions.counts), counted, predictions.counts)
 
 
-def counting_states(ground_truth: GroundTruth, found: Floats) -> dict[str, Floats]:
-    """Return states of counting, (F,) each."""
-    real = ground_truth.counts
+def counting_states(real: Floats, found: Floats) -> dict[str, Floats]:
+    """Return states of counting, (F,) each, from true and predicted counts."""
     error = found - real
     some = real > 0
     return {
@@ -204,13 +205,9 @@ def counting_states(ground_truth: GroundTruth, found: Floats) -> dict[str, Float
 def game_states(
     ground_truth: GroundTruth, points_xy: Floats, by_image: Ragged
 ) -> dict[str, Floats]:
-    """Return sums of absolute errors over cells, (F,) each; none unless all sizes are known.
-
-    Cells are half-open; a point outside its image is of the nearest cell.
-    """
+    """Return sums of absolute errors over cells, (F,) each; none unless all sizes are known."""
     counted = ~ground_truth.ignored
     sides = ground_truth.images.sizes_wh.astype(np.float64)
-    frames = len(ground_truth)
     if not (sides > 0).all():
         return {}
     of_points = by_image.index
@@ -218,16 +215,27 @@ def game_states(
     out = {}
     for level in GAME_LEVELS:
         cells = 2**level
-
-        def table(xy: Floats, of: Ints, cells: int = cells) -> Floats:
-            position = np.clip(np.floor(xy * cells / sides[of]), 0, cells - 1).astype(np.int64)
-            flat = (of * cells + position[:, 1]) * cells + position[:, 0]
-            counts = np.bincount(flat, minlength=frames * cells * cells).reshape(frames, -1)
-            return counts.astype(np.float64)
-
-        off = table(points_xy, of_points) - table(ground_truth.points_xy[counted], of_heads)
+        found = cell_counts(points_xy, of_points, sides, cells)
+        off = found - cell_counts(ground_truth.points_xy[counted], of_heads, sides, cells)
         out[f"game{level}"] = np.abs(off).sum(axis=1).astype(np.float64)
     return out
+
+
+def cell_counts(points_xy: Floats, of: Ints, sizes_wh: Floats, cells: int) -> Floats:
+    """Count points in the cells of a grid over each image, (F, cells * cells), row by row.
+
+    Cells are half-open; a point outside its image is of the nearest cell.
+
+    Args:
+        points_xy: (P, 2) pixels.
+        of: (P,) which image each is of.
+        sizes_wh: (F, 2) pixels.
+        cells: along each side.
+    """
+    position = np.clip(np.floor(points_xy * cells / sizes_wh[of]), 0, cells - 1).astype(np.int64)
+    flat = (of * cells + position[:, 1]) * cells + position[:, 0]
+    counts = np.bincount(flat, minlength=len(sizes_wh) * cells * cells)
+    return counts.reshape(len(sizes_wh), -1).astype(np.float64)
 
 
 def radii_of(ground_truth: GroundTruth, name: str) -> Floats:

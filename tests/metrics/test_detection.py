@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from helpers import imported_from
 
-from gtahead.scoring.curves import curves_of, detection_metrics
-from gtahead.scoring.detection import (
+from gtahead.metrics.detection import (
     average_precision,
     jaccard_index,
     log_average_miss_rate,
     match_boxes,
     overlaps_of,
 )
+from gtahead.scoring.curves import curves_of, detection_metrics
 
 with imported_from(Path(__file__).parent, "plain_detection") as (plain_detection,):
     match_one = plain_detection.match_one

@@ -1,0 +1,204 @@
+"""A metric for loops: fed batch by batch, as those of torchmetrics are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gtahead.arrays import Booleans, Floats, Ragged
+from gtahead.metrics.evaluation import metrics_of
+from gtahead.metrics.functions import Array, as_array
+from gtahead.metrics.ground_truth import GroundTruth, hit_radii
+from gtahead.predictions import Images, Predictions
+
+Row = Mapping[str, Array]
+"""What was found in an image, or is in it, by name."""
+
+_PREDICTED = ("points", "boxes", "scores", "count", "labels")
+_TRUE = ("points", "boxes", "ignored", "size_wh", "labels", "image_id", "area", "iscrowd")
+
+
+class CrowdMetric:
+    """All metrics of crowds: MAE, RMSE, GAME, F1 within radii, AP, MR⁻², JI, as far as defined.
+
+    Rows are as torchvision's detection models take and give them: `update` takes what was found
+    in a batch of images, and what is in them.
+
+    Args:
+        threshold: of scores from which on a head counts; AP and MR⁻² look at all.
+
+    Example:
+        >>> metric = CrowdMetric(threshold=0.5)
+        >>> metric.update(
+        ...     [{"points": [[10, 10], [50, 52]], "scores": [0.9, 0.2]}],
+        ...     [{"points": [[11, 10], [50, 50]]}],
+        ... )
+        >>> found = metric.compute()
+        >>> found["mae"], found["precision_4px"], found["recall_4px"]
+        (1.0, 1.0, 0.5)
+    """
+
+    def __init__(self, threshold: float = 0.0) -> None:
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"the threshold is {threshold}, not from 0 to 1")
+        self.threshold = threshold
+        self._found: list[_Found] = []
+        self._true: list[_True] = []
+
+    def __repr__(self) -> str:
+        return f"CrowdMetric(threshold={self.threshold:g}: {len(self._true):,} images)"
+
+    def reset(self) -> None:
+        """Forget all images."""
+        self._found, self._true = [], []
+
+    def update(self, preds: Sequence[Row], targets: Sequence[Row]) -> None:
+        """Add a batch of images.
+
+        Args:
+            preds: for each image what was found: `points` (P, 2) or `boxes` (P, 4) or both of the
+                same heads, in pixels, with `scores` (P,) from 0 to 1; or a `count` alone. A
+                `count` beside heads goes before their number.
+            targets: for each image what is there: `points` (N, 2) or `boxes` (N, 4) or both;
+                `ignored` (N,) for heads that are neither hit nor missed; and `size_wh`, without
+                which GAME isn't defined.
+
+        Raises:
+            ValueError: lists of different lengths, shapes that don't fit, or unknown names.
+        """
+        if len(preds) != len(targets):
+            raise ValueError(f"predictions of {len(preds)} images, targets of {len(targets)}")
+        found = [_Found.of(row) for row in preds]  # all of a batch, or nothing
+        true = [_True.of(row) for row in targets]
+        self._found += found
+        self._true += true
+
+    def compute(self) -> dict[str, float]:
+        """Return the metrics of all images so far, by the names of `gtahead benchmark`.
+
+        Metrics that aren't defined are left out: of detection without boxes, GAME without sizes.
+
+        Raises:
+            ValueError: there are no images.
+        """
+        if not self._true:
+            raise ValueError("there are no images yet")
+        predictions = _predictions_of(self._found)
+        metrics = metrics_of(_ground_truth_of(self._true), predictions, self.threshold)
+        return {name: value for name, value in metrics.items() if np.isfinite(value)}
+
+
+class _Found:
+    """What was found in one image."""
+
+    def __init__(
+        self, points: Floats | None, boxes: Floats | None, scores: Floats, count: float
+    ) -> None:
+        self.points, self.boxes, self.scores, self.count = points, boxes, scores, count
+
+    @classmethod
+    def of(cls, row: Row) -> _Found:
+        _require(row, _PREDICTED, "prediction")
+        points, boxes = _rows(row, "points", 2), _rows(row, "boxes", 4)
+        count = float(as_array(row["count"])) if "count" in row else np.nan
+        if points is None and boxes is None and np.isnan(count):
+            raise ValueError("a prediction has neither points, boxes nor a count")
+        heads = len(points if points is not None else boxes if boxes is not None else ())
+        if points is not None and boxes is not None and len(points) != len(boxes):
+            raise ValueError(f"{len(points)} points and {len(boxes)} boxes of the same heads")
+        scores = np.asarray(as_array(row.get("scores", np.ones(heads))), np.float64).reshape(-1)
+        if len(scores) != heads:
+            raise ValueError(f"{len(scores)} scores of {heads} heads")
+        if not ((scores >= 0) & (scores <= 1)).all():
+            raise ValueError("a score isn't from 0 to 1")
+        return cls(points, boxes, scores, count)
+
+
+class _True:
+    """What is in one image."""
+
+    def __init__(
+        self, points: Floats, boxes: Floats, ignored: Booleans, size_wh: tuple[int, int]
+    ) -> None:
+        self.points, self.boxes, self.ignored, self.size_wh = points, boxes, ignored, size_wh
+
+    @classmethod
+    def of(cls, row: Row) -> _True:
+        _require(row, _TRUE, "target")
+        points, boxes = _rows(row, "points", 2), _rows(row, "boxes", 4, unknown=True)
+        if points is None and boxes is None:
+            raise ValueError("a target has neither points nor boxes")
+        if points is None:
+            assert boxes is not None
+            points = (boxes[:, :2] + boxes[:, 2:]) / 2
+        boxes = np.full((len(points), 4), np.nan) if boxes is None else boxes
+        ignored = np.asarray(as_array(row.get("ignored", np.zeros(len(points)))), np.bool_)
+        if len(points) != len(boxes) or ignored.shape != (len(points),):
+            sizes = f"{len(points)} points, {len(boxes)} boxes and {ignored.size} flags"
+            raise ValueError(f"{sizes} of the same heads")
+        width, height = (int(side) for side in as_array(row.get("size_wh", (0, 0))))
+        return cls(points, boxes, ignored, (width, height))
+
+
+def _require(row: Row, names: Sequence[str], what: str) -> None:
+    unknown = sorted(set(row) - set(names))
+    if unknown:
+        raise ValueError(f"a {what} has {unknown[0]!r}; known are {', '.join(names)}")
+
+
+def _rows(row: Row, name: str, columns: int, *, unknown: bool = False) -> Floats | None:
+    if name not in row:
+        return None
+    values = np.asarray(as_array(row[name]), np.float64)
+    values = values.reshape(0, columns) if values.size == 0 else values
+    if values.ndim != 2 or values.shape[1] != columns:
+        raise ValueError(f"{name} have the shape {values.shape} instead of (N, {columns})")
+    if not unknown and not np.isfinite(values).all():
+        raise ValueError(f"{name} aren't all finite")
+    return values
+
+
+def _ground_truth_of(rows: Sequence[_True]) -> GroundTruth:
+    boxes = np.concatenate([row.boxes for row in rows])
+    sizes_wh = np.array([row.size_wh for row in rows], np.int64)
+    names = [str(number) for number in range(len(rows))]
+    return GroundTruth(
+        name="",
+        split=None,
+        images=Images(names, sizes_wh, None, np.arange(len(rows))),
+        by_image=Ragged.from_counts([len(row.points) for row in rows]),
+        points_xy=np.concatenate([row.points for row in rows]),
+        boxes_xyxy=boxes,
+        sigmas=hit_radii(boxes),
+        ignored=np.concatenate([row.ignored for row in rows]),
+    )
+
+
+def _predictions_of(rows: Sequence[_Found]) -> Predictions:
+    def together(parts: list[Floats | None], columns: int) -> tuple[Floats, Ragged]:
+        there = [part if part is not None else np.empty((0, columns)) for part in parts]
+        return np.concatenate(there), Ragged.from_counts([len(part) for part in there])
+
+    points, points_by_image = together([row.points for row in rows], 2)
+    boxes, boxes_by_image = together([row.boxes for row in rows], 4)
+    empty = np.empty(0)
+
+    def scores(name: str) -> Floats:
+        return np.concatenate(
+            [empty, *(row.scores for row in rows if getattr(row, name) is not None)]
+        )
+
+    return Predictions(
+        kind="gtahead",
+        images=[str(number) for number in range(len(rows))],
+        counts=np.array([row.count for row in rows], np.float64),
+        has_points=np.array([row.points is not None for row in rows], np.bool_),
+        has_boxes=np.array([row.boxes is not None for row in rows], np.bool_),
+        points_xy=points,
+        point_scores=scores("points"),
+        points_by_image=points_by_image,
+        boxes_xyxy=boxes,
+        box_scores=scores("boxes"),
+        boxes_by_image=boxes_by_image,
+    )

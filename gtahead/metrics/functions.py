@@ -1,0 +1,432 @@
+"""Metrics of arrays: of NumPy, or tensors of PyTorch; lists of one array per image.
+
+Counting and localisation take points, (N, 2) x and y in pixels, detection takes boxes, (N, 4) x0,
+y0, x1, y1. `gtahead benchmark` computes its metrics by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.arrays import Booleans, Floats, Ragged
+from gtahead.metrics import definitions
+from gtahead.metrics.detection import (
+    Detections,
+    ap_metrics,
+    log_average_miss_rate,
+    match_boxes,
+    overlaps_of,
+)
+from gtahead.metrics.detection import jaccard_index as jaccard_indices
+from gtahead.metrics.matching import match_points
+
+Array = Any
+"""An array of NumPy, a tensor, or nested lists of numbers."""
+
+Images = Sequence[Array]
+"""One array for each image."""
+
+
+def as_array(values: Array) -> npt.NDArray[Any]:
+    """Return an array; of a tensor its values, wherever it lies."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values.float() if str(values.dtype) == "torch.bfloat16" else values
+        return np.asarray(values.numpy())
+    return np.asarray(values)
+
+
+def _counts(values: Array, what: str) -> Floats:
+    counts = np.asarray(as_array(values), np.float64).reshape(-1)
+    if not np.isfinite(counts).all():
+        raise ValueError(f"{what} aren't all finite")
+    return counts
+
+
+def _counting(pred: Array, true: Array, name: str) -> float:
+    found, real = _counts(pred, "predicted counts"), _counts(true, "true counts")
+    if len(found) != len(real):
+        raise ValueError(f"{len(found)} predicted counts and {len(real)} true ones")
+    sums = definitions.totals(definitions.counting_states(real, found))
+    formula = definitions.METRICS[name].formula
+    assert formula is not None
+    return float(formula(sums))
+
+
+def mae(pred: Array, true: Array) -> float:
+    """Return the mean absolute error of counts, (1/F) Σ |pred - true|.
+
+    Args:
+        pred: (F,) predicted counts of F images.
+        true: (F,) true counts.
+
+    Returns:
+        The error in heads per image; NaN without images.
+
+    Raises:
+        ValueError: of different lengths, or not finite.
+
+    Example:
+        >>> mae([10, 20], [12, 16])
+        3.0
+    """
+    return _counting(pred, true, "mae")
+
+
+def rmse(pred: Array, true: Array) -> float:
+    """Return the root of the mean squared error of counts, which papers on crowds print as "MSE".
+
+    sqrt((1/F) Σ (pred - true)²); arguments, result and errors as for `mae`.
+
+    Example:
+        >>> rmse([10, 20], [13, 16])
+        3.5355339059327378
+    """
+    return _counting(pred, true, "rmse")
+
+
+def nae(pred: Array, true: Array) -> float:
+    """Return the normalised absolute error, the mean of |pred - true| / true.
+
+    Images without heads are left out, as the evaluation of NWPU-Crowd does; otherwise as `mae`.
+
+    Example:
+        >>> nae([10, 20, 5], [8, 16, 0])
+        0.25
+    """
+    return _counting(pred, true, "nae")
+
+
+def bias(pred: Array, true: Array) -> float:
+    """Return the mean error of counts, (1/F) Σ (pred - true): above 0 where too many are found.
+
+    Arguments and errors as for `mae`.
+
+    Example:
+        >>> bias([10, 20], [12, 16])
+        1.0
+    """
+    return _counting(pred, true, "bias")
+
+
+def r2(pred: Array, true: Array) -> float:
+    """Return the share of the counts' variance that is explained.
+
+    1 - Σ (pred - true)² / Σ (true - mean)².
+
+    NaN where all true counts are equal; otherwise as `mae`.
+
+    Example:
+        >>> r2([10, 20, 30], [12, 20, 28])
+        0.9375
+    """
+    return _counting(pred, true, "r2")
+
+
+def _images(values: Array) -> list[npt.NDArray[Any]]:
+    """Return a list of one array per image; a single array is one image's."""
+    if isinstance(values, list | tuple) and (len(values) == 0 or _is_image(values[0])):
+        return [as_array(one) for one in values]
+    array = as_array(values)
+    return list(array) if array.ndim == 3 else [array]
+
+
+def _is_image(first: Array) -> bool:
+    """Return whether the first of a list is an image's array, and not a point or box of one."""
+    array = as_array(first)
+    return array.ndim >= 2 or array.size == 0
+
+
+def _pairs(pred: Array, true: Array) -> tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]]:
+    """Return predictions and ground truth by image; an empty list beside one image is its own.
+
+    Raises:
+        ValueError: of different numbers of images.
+    """
+    found, real = _images(pred), _images(true)
+    if {len(found), len(real)} == {0, 1}:
+        found, real = found or [np.empty(0)], real or [np.empty(0)]
+    if len(found) != len(real):
+        raise ValueError(f"predictions of {len(found)} images, ground truth of {len(real)}")
+    return found, real
+
+
+def _rows(arrays: Iterable[npt.NDArray[Any]], columns: int, what: str) -> tuple[Floats, Ragged]:
+    """Put the rows of all images into one array."""
+    parts = []
+    for number, array in enumerate(arrays):
+        part = np.asarray(array, np.float64)
+        part = part.reshape(0, columns) if part.size == 0 else part
+        if part.ndim != 2 or part.shape[1] != columns:
+            raise ValueError(f"{what} of image {number} have the shape {part.shape}")
+        if not np.isfinite(part).all():
+            raise ValueError(f"{what} of image {number} aren't all finite")
+        parts.append(part)
+    whole = np.concatenate([np.empty((0, columns)), *parts])
+    return whole, Ragged.from_counts([len(part) for part in parts])
+
+
+def _flat(values: Array, by_image: Ragged, what: str) -> Floats:
+    """Put one value for each row of all images into one array."""
+    listed = isinstance(values, list | tuple) and (len(values) == 0 or np.ndim(as_array(values[0])))
+    parts = [as_array(one) for one in values] if listed else [as_array(values)]
+    sizes = [part.size for part in parts]
+    if sizes != by_image.counts.tolist():
+        raise ValueError(f"{what} of {sizes} for {by_image.counts.tolist()} rows")
+    flat = np.concatenate([np.empty(0), *(part.reshape(-1) for part in parts)])
+    return np.asarray(flat, np.float64)
+
+
+def game(
+    pred: Array | Images,
+    true_points: Array | Images,
+    size_wh: tuple[int, int] | Sequence[tuple[int, int]],
+    level: int = 3,
+) -> float:
+    """Return GAME(L), the grid average mean absolute error.
+
+    Each image is cut into 2^L x 2^L equal cells; the absolute errors of the cells' counts are
+    summed, and averaged over images. GAME(0) is the MAE.
+
+    Source: Guerrero-Gomez-Olmo et al., Extremely Overlapping Vehicle Counting, IbPRIA 2015.
+
+    Args:
+        pred: found points, (P, 2), or a density map, (h, w) with more or less than two columns,
+            whose sum is the count; a list of them for several images. A map covers the image; what
+            lies in one of its cells is spread evenly over it.
+        true_points: (N, 2) points of the heads, or a list of them.
+        size_wh: width and height of the image, or of each.
+        level: L, from 0.
+
+    Raises:
+        ValueError: shapes or numbers of images that don't fit.
+
+    Example:
+        >>> game([[10, 10], [90, 90]], [[10, 10], [20, 20]], (100, 100), level=1)
+        2.0
+    """
+    found, real = _pairs(pred, true_points)
+    sizes = np.asarray(size_wh, np.float64).reshape(-1, 2)
+    sizes = np.repeat(sizes, len(found), axis=0) if len(sizes) == 1 else sizes
+    if len(sizes) != len(found) or not (sizes > 0).all():
+        raise ValueError(f"sizes of {len(sizes)} images for {len(found)}, or one without an area")
+    if level < 0:
+        raise ValueError("the level is below 0")
+    cells = 2**level
+    off = []
+    for one, points, size in zip(found, real, sizes, strict=True):
+        is_map = one.ndim == 2 and one.shape[1] != 2 and one.size
+        cells_found = (
+            _cells_of_map(np.asarray(one, np.float64), cells)
+            if is_map
+            else _cells_of_points(_rows([one], 2, "points")[0], size, cells)
+        )
+        heads = _cells_of_points(_rows([points], 2, "points")[0], size, cells)
+        off.append(np.abs(cells_found - heads).sum())
+    return float(np.mean(off)) if off else float("nan")
+
+
+def _cells_of_points(points_xy: Floats, size_wh: Floats, cells: int) -> Floats:
+    """Count points in cells, (cells, cells)."""
+    one = np.zeros(len(points_xy), np.int64)
+    return definitions.cell_counts(points_xy, one, size_wh[None], cells).reshape(cells, cells)
+
+
+def _cells_of_map(density: Floats, cells: int) -> Floats:
+    """Sum a density map over cells, (cells, cells): exactly, also where edges cut its own cells."""
+    if not np.isfinite(density).all():
+        raise ValueError("the density map isn't finite")
+    for axis in (0, 1):
+        summed = np.insert(np.cumsum(density, axis=axis), 0, 0, axis=axis)
+        edges = np.linspace(0, density.shape[axis], cells + 1)
+        below = np.minimum(edges.astype(np.int64), density.shape[axis] - 1)
+        share = np.expand_dims(edges - below, 1 - axis)
+        low, high = np.take(summed, below, axis), np.take(summed, below + 1, axis)
+        density = np.diff(low + share * (high - low), axis=axis)
+    return density
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """How well heads were found.
+
+    Attributes:
+        precision: share of found points that are hits; NaN where none was found.
+        recall: share of heads that were hit; NaN where there is none.
+        f1: their harmonic mean; NaN where there was nothing to be found and nothing was.
+        hits: pairs of a found point and a head.
+        false: found points that belong to no head.
+        missed: heads that weren't found.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    hits: int
+    false: int
+    missed: int
+
+
+def localisation(
+    pred: Array | Images,
+    true: Array | Images,
+    radius: float | Array | Images,
+    *,
+    ignored: Array | Images | None = None,
+) -> Localisation:
+    """Match found points one to one with heads, as many as possible, and count hits and misses.
+
+    Source: the evaluation of NWPU-Crowd (Wang et al., 2020), whose radii are those of `hit_radii`.
+
+    Args:
+        pred: (P, 2) found points in pixels, or a list of them for several images.
+        true: (N, 2) points of the heads, or a list of them.
+        radius: how far off a hit may be, in pixels, inclusive: one number, or (N,) of each head.
+        ignored: (N,) heads that are neither hit nor missed; a point on one isn't false.
+
+    Raises:
+        ValueError: shapes or numbers of images that don't fit.
+
+    Example:
+        >>> found = localisation([[10, 10], [50, 50]], [[12, 10], [90, 90]], radius=4)
+        >>> found.hits, found.false, found.missed, found.f1
+        (1, 1, 1, 0.5)
+    """
+    found, real = _pairs(pred, true)
+    points, by_image = _rows(found, 2, "found points")
+    heads, heads_by_image = _rows(real, 2, "true points")
+    if isinstance(radius, int | float):
+        radii = np.full(len(heads), float(radius))
+    else:
+        radii = _flat(radius, heads_by_image, "radii")
+    flags = _flags(ignored, heads_by_image)
+    matching = match_points(points, by_image.offsets, heads, radii, heads_by_image.offsets, flags)
+    hits, false = int(matching.hits.sum()), int(matching.false.sum())
+    missed = int((~flags).sum()) - hits
+    sums = {"hits_r": hits, "false_r": false, "missed_r": missed}
+    states = {name: np.array(value, np.float64) for name, value in sums.items()}
+    precision, recall, f1 = (
+        float(definitions.share("r", kind)(states)) for kind in ("precision", "recall", "f1")
+    )
+    return Localisation(precision, recall, f1, hits, false, missed)
+
+
+def _flags(ignored: Array | Images | None, by_image: Ragged) -> Booleans:
+    if ignored is None:
+        return np.zeros(by_image.total, np.bool_)
+    return _flat(ignored, by_image, "flags of ignored heads").astype(np.bool_)
+
+
+@dataclass(frozen=True, eq=False)
+class _Boxes:
+    boxes_xyxy: Floats
+    scores: Floats
+    by_image: Ragged
+    heads_xyxy: Floats
+    heads_by_image: Ragged
+    ignored: Booleans
+
+    @classmethod
+    def of(cls, pred: Any, scores: Any, true: Any, ignored: Any) -> _Boxes:  # noqa: ANN401
+        found, real = _pairs(pred, true)
+        boxes, by_image = _rows(found, 4, "found boxes")
+        heads, heads_by_image = _rows(real, 4, "true boxes")
+        flags = _flags(ignored, heads_by_image)
+        given = _flat(scores, by_image, "scores")
+        return cls(boxes, given, by_image, heads, heads_by_image, flags)
+
+    def detections(self, cap: int | None = None) -> Detections:
+        starts, head_starts = self.by_image.offsets, self.heads_by_image.offsets
+        return match_boxes(
+            *(self.boxes_xyxy, self.scores, starts, self.heads_xyxy, head_starts, self.ignored),
+            cap=cap,
+        )
+
+
+def average_precision(
+    pred: Array | Images,
+    scores: Array | Images,
+    true: Array | Images,
+    *,
+    ignored: Array | Images | None = None,
+    cap: int | None = None,
+) -> dict[str, float]:
+    """Return average precision as COCO defines it, but for its cap of 100 boxes per image.
+
+    Source: pycocotools' cocoeval: IoU thresholds 0.50 to 0.95, 101 points of recall.
+
+    Args:
+        pred: (B, 4) found boxes in pixels, or a list of them for several images.
+        scores: (B,) their scores, likewise.
+        true: (N, 4) boxes of the heads, likewise.
+        ignored: (N,) heads that are neither hit nor missed.
+        cap: so many best boxes of an image are looked at; None for all, COCO takes 100.
+
+    Returns:
+        `ap` (mean over the thresholds), `ap50`, `ap75` and `ar`; NaN where there is no head.
+
+    Raises:
+        ValueError: shapes or numbers of images that don't fit.
+
+    Example:
+        >>> round(average_precision([[0, 0, 10, 10]], [0.9], [[0, 0, 10, 10]])["ap"], 6)
+        1.0
+    """
+    return ap_metrics(_Boxes.of(pred, scores, true, ignored).detections(cap))
+
+
+def miss_rate(
+    pred: Array | Images,
+    scores: Array | Images,
+    true: Array | Images,
+    *,
+    ignored: Array | Images | None = None,
+) -> float:
+    """Return MR⁻², the log-average miss rate at an IoU of 0.5, of 10⁻² to 1 false boxes per image.
+
+    Source: Dollár et al., Pedestrian Detection, TPAMI 2012; arguments and errors as for
+    `average_precision`.
+
+    Example:
+        >>> round(miss_rate([[0, 0, 10, 10]], [0.9], [[0, 0, 10, 10], [50, 50, 60, 60]]), 4)
+        0.5
+    """
+    return log_average_miss_rate(_Boxes.of(pred, scores, true, ignored).detections())
+
+
+def jaccard_index(
+    pred: Array | Images,
+    scores: Array | Images,
+    true: Array | Images,
+    *,
+    ignored: Array | Images | None = None,
+    threshold: float = 0.0,
+) -> float:
+    """Return JI, the mean over images of pairs / (boxes + heads - pairs), of an IoU over 0.5.
+
+    Source: CrowdHuman (Shao et al., 2018); otherwise as `average_precision`.
+
+    Args:
+        pred: found boxes.
+        scores: of theirs.
+        true: boxes of the heads.
+        ignored: heads that are neither hit nor missed.
+        threshold: boxes of at least this score are looked at.
+
+    Example:
+        >>> jaccard_index([[0, 0, 10, 10]], [0.9], [[0, 0, 10, 10], [50, 50, 60, 60]])
+        0.5
+    """
+    given = _Boxes.of(pred, scores, true, ignored)
+    overlaps = overlaps_of(
+        *(given.boxes_xyxy, given.by_image.offsets, given.heads_xyxy),
+        *(given.heads_by_image.offsets, given.ignored),
+    )
+    index = jaccard_indices(overlaps, given.scores >= threshold)
+    there = index[~np.isnan(index)]
+    return float(there.mean()) if len(there) else float("nan")

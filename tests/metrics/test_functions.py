@@ -1,0 +1,244 @@
+"""Metrics on arrays: the command's digits, other libraries' values, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import gtahead
+
+from gtahead import Dataset, metrics
+from gtahead.metrics import CrowdMetric
+
+
+def scene(seed: int, images: int = 6) -> tuple[list[Any], ...]:
+    """Draw boxes of heads, found boxes with scores, and which heads are ignored, by image."""
+    rng = np.random.default_rng(seed)
+    boxes, scores, heads, ignored = [], [], [], []
+    for _ in range(images):
+        count = int(rng.integers(0, 40))
+        corner = rng.uniform(0, 400, (count, 2))
+        true = np.concatenate([corner, corner + rng.uniform(8, 40, (count, 2))], axis=1)
+        found = true[rng.random(count) < 0.8]
+        found = found + rng.normal(0, 2, found.shape)
+        corner = rng.uniform(0, 400, (int(rng.integers(0, 15)), 2))
+        false = np.concatenate([corner, corner + rng.uniform(8, 40, corner.shape)], axis=1)
+        both = np.concatenate([found, false])
+        both[:, 2:] = np.maximum(both[:, 2:], both[:, :2] + 1)
+        boxes.append(both)
+        scores.append(rng.permutation(len(both)) / max(len(both), 1))
+        heads.append(true)
+        ignored.append(rng.random(count) < 0.1)
+    return boxes, scores, heads, ignored
+
+
+def centres(boxes: list[Any]) -> list[Any]:
+    return [(one[:, :2] + one[:, 2:]) / 2 for one in boxes]
+
+
+def test_counting_by_the_formulas() -> None:
+    rng = np.random.default_rng(0)
+    pred, true = rng.uniform(0, 900, 50), rng.integers(0, 900, 50)
+    true[:3] = 0
+    error = pred - true
+    assert metrics.mae(pred, true) == pytest.approx(np.abs(error).mean(), rel=1e-12)
+    assert metrics.rmse(pred, true) == pytest.approx(np.sqrt((error**2).mean()), rel=1e-12)
+    assert metrics.bias(pred, true) == pytest.approx(error.mean(), rel=1e-12)
+    some = true > 0
+    assert metrics.nae(pred, true) == pytest.approx((np.abs(error)[some] / true[some]).mean())
+    explained = 1 - (error**2).sum() / ((true - true.mean()) ** 2).sum()
+    assert metrics.r2(pred, true) == pytest.approx(explained, rel=1e-9)
+    assert np.isnan(metrics.mae([], []))
+    assert np.isnan(metrics.nae([1.0], [0.0]))
+    assert np.isnan(metrics.r2([1, 2], [3, 3]))
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_game_of_points_and_of_maps(level: int) -> None:
+    rng = np.random.default_rng(level)
+    width, height = 250, 130
+    pred, true = (rng.uniform(0, (width, height), (n, 2)) for n in (70, 90))
+    cells = 2**level
+    tables = [
+        np.histogram2d(xy[:, 1], xy[:, 0], cells, [(0, height), (0, width)])[0]
+        for xy in (pred, true)
+    ]
+    wanted = np.abs(tables[0] - tables[1]).sum()
+    assert metrics.game(pred, true, (width, height), level) == pytest.approx(wanted)
+    assert metrics.game([pred, pred], [true, true], [(width, height)] * 2, level) == wanted
+    fine = np.histogram2d(pred[:, 1], pred[:, 0], [height, width], [(0, height), (0, width)])[0]
+    # A map of single pixels: its cells are cut where the grid's edges lie inside a pixel.
+    assert metrics.game(fine, true, (width, height), level) == pytest.approx(wanted, abs=3)
+    if level == 0:
+        assert metrics.game(pred, true, (width, height), 0) == metrics.mae([70], [90])
+        coarse = fine.reshape(13, 10, 25, 10).sum(axis=(1, 3))
+        assert metrics.game(coarse, true, (width, height), 0) == pytest.approx(20)
+
+
+def test_a_map_of_odd_size_is_cut_exactly() -> None:
+    density = np.ones((3, 5)) / 15
+    assert metrics.game(density, np.empty((0, 2)), (50, 30), 1) == pytest.approx(1)
+    four = [[12.5, 7.5], [37.5, 7.5], [12.5, 22.5], [37.5, 22.5]]
+    assert metrics.game(density * 4, four, (50, 30), 1) == pytest.approx(0, abs=1e-12)
+
+
+def test_localisation_against_a_plain_matching() -> None:
+    from scipy.optimize import linear_sum_assignment
+
+    boxes, _, heads, ignored = scene(3)
+    found, real = centres(boxes), centres(heads)
+    hits = false = 0
+    for points, xy, flags in zip(found, real, ignored, strict=True):
+        near = np.linalg.norm(points[:, None] - xy[None], axis=2) <= 5
+        pairs = near[:, ~flags]
+        rows, columns = linear_sum_assignment(~pairs)
+        taken = rows[pairs[rows, columns]]
+        hits += len(taken)
+        rest = np.setdiff1d(np.arange(len(points)), taken)
+        false += int((~near[np.ix_(rest, np.flatnonzero(flags))].any(axis=1)).sum())
+    total = sum(int((~flags).sum()) for flags in ignored)
+    got = metrics.localisation(found, real, 5, ignored=ignored)
+    assert (got.hits, got.missed) == (hits, total - hits)
+    assert got.recall == pytest.approx(hits / total)
+    assert got.precision == pytest.approx(hits / (hits + got.false))
+    assert got.false <= false + 1  # the pairs aren't unique, their number is
+    radii = [np.full(len(xy), 5.0) for xy in real]
+    assert metrics.localisation(found, real, radii, ignored=ignored) == got
+
+
+def test_detection_against_torchmetrics() -> None:
+    torch = pytest.importorskip("torch")
+    detection = pytest.importorskip("torchmetrics.detection")
+    boxes, scores, heads, _ = scene(5)
+    other = detection.MeanAveragePrecision(max_detection_thresholds=[1, 10, 1000])
+    other.update(
+        [
+            {
+                "boxes": torch.tensor(b),
+                "scores": torch.tensor(s),
+                "labels": torch.zeros(len(b), dtype=torch.int64),
+            }
+            for b, s in zip(boxes, scores, strict=True)
+        ],
+        [
+            {"boxes": torch.tensor(h), "labels": torch.zeros(len(h), dtype=torch.int64)}
+            for h in heads
+        ],
+    )
+    theirs = other.compute()
+    mine = metrics.average_precision(boxes, scores, heads)
+    assert mine["ap50"] == pytest.approx(float(theirs["map_50"]), abs=1e-6)
+    assert mine["ap75"] == pytest.approx(float(theirs["map_75"]), abs=1e-6)
+    assert mine["ar"] == pytest.approx(float(theirs["mar_1000"]), abs=1e-6)
+    tensors = [torch.tensor(one, dtype=torch.float64) for one in boxes]
+    assert metrics.average_precision(tensors, scores, heads) == mine
+
+
+def test_the_metric_gives_the_commands_digits(tiny_dataset: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    rows, preds, targets = [], [], []
+    for frame in Dataset.open(tiny_dataset).split("test"):
+        keep = rng.random(len(frame.points_xy)) < 0.7
+        boxes = np.round(frame.boxes_xyxy[keep] + rng.normal(0, 1.5, (int(keep.sum()), 4)), 2)
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+        scores = np.round(rng.random(len(boxes)), 3)
+        sides = np.round(boxes[:, 2:] - boxes[:, :2], 2)
+        boxes[:, 2:] = boxes[:, :2] + sides  # files have width and height
+        listed = np.column_stack([boxes[:, :2], sides, scores]).tolist()
+        rows.append({"image": frame.frame_id, "boxes": listed})
+        preds.append({"boxes": boxes, "scores": scores})
+        there = frame.status != "absent"
+        targets.append(
+            {
+                "points": frame.points_xy[there],
+                "boxes": frame.boxes_xyxy[there],
+                "ignored": frame.status[there] == "ignored",
+                "size_wh": frame.size_wh,
+            }
+        )
+    document = {
+        "format": "gtahead-predictions",
+        "version": 1,
+        "method": {"name": "m", "threshold": 0.3, "threshold_selected_on": "validation"},
+        "predictions": rows,
+    }
+    (tmp_path / "found.json").write_text(json.dumps(document))
+    words = [
+        "benchmark",
+        tmp_path / "found.json",
+        "--data",
+        tiny_dataset,
+        "--resamples",
+        0,
+        "--json",
+    ]
+    scored = gtahead(*words)
+    assert scored.code == 0, scored.err
+    wanted = {name: row["value"] for name, row in scored.json["metrics"].items()}
+    metric = CrowdMetric(threshold=0.3)
+    for first in range(0, len(preds), 3):
+        metric.update(preds[first : first + 3], targets[first : first + 3])
+    assert repr(metric) == f"CrowdMetric(threshold=0.3: {len(preds)} images)"
+    got = metric.compute()
+    assert got == {name: value for name, value in wanted.items() if value is not None}
+    assert {"mae", "game3", "f1_small", "ap", "mr2", "ji_best"} <= set(got)
+    counts = [int((row["scores"] >= 0.3).sum()) for row in preds]
+    real = [int((~row["ignored"]).sum()) for row in targets]
+    assert metrics.mae(counts, real) == got["mae"]
+    args = [[row["boxes"] for row in preds], [row["scores"] for row in preds]]
+    args.append([row["boxes"] for row in targets])
+    ignored = [row["ignored"] for row in targets]
+    assert metrics.average_precision(*args, ignored=ignored)["ap"] == got["ap"]
+    assert metrics.miss_rate(*args, ignored=ignored) == got["mr2"]
+    assert metrics.jaccard_index(*args, ignored=ignored, threshold=0.3) == got["ji"]
+    metric.reset()
+    with pytest.raises(ValueError, match="no images yet"):
+        metric.compute()
+
+
+def test_what_a_metric_takes() -> None:
+    metric = CrowdMetric()
+    metric.update([{"count": 3}, {"points": []}], [{"points": [[1, 2]]}, {"boxes": []}])
+    assert metric.compute()["mae"] == 1
+    assert "ap" not in metric.compute()
+    assert "game1" not in metric.compute()
+    for pred, target, said in [
+        ({"points": [[1, 2]], "scores": [2.0]}, {"points": []}, "isn't from 0 to 1"),
+        ({"points": [[1, 2]], "scores": [0.5, 0.5]}, {"points": []}, "2 scores of 1 heads"),
+        ({"boxes": [[1, 2]]}, {"points": []}, r"boxes have the shape \(1, 2\)"),
+        ({"point": [[1, 2]]}, {"points": []}, "a prediction has 'point'"),
+        ({"points": [[np.nan, 2]]}, {"points": []}, "points aren't all finite"),
+        ({}, {"points": []}, "neither points, boxes nor a count"),
+        ({"count": 1}, {"labels": []}, "neither points nor boxes"),
+        ({"count": 1}, {"points": [[1, 2]], "ignored": [0, 1]}, "1 points, 1 boxes and 2 flags"),
+    ]:
+        with pytest.raises(ValueError, match=said):
+            metric.update([pred], [target])
+    with pytest.raises(ValueError, match="1 images, targets of 0"):
+        metric.update([{"count": 1}], [])
+    with pytest.raises(ValueError, match="not from 0 to 1"):
+        CrowdMetric(threshold=5)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: metrics.mae([1, 2], [1]), "2 predicted counts and 1 true ones"),
+        (lambda: metrics.mae([np.nan], [1]), "predicted counts aren't all finite"),
+        (lambda: metrics.localisation([[[1, 2, 3]]], [[[1, 2]]], 4), r"shape \(1, 3\)"),
+        (
+            lambda: metrics.localisation([[[1, 2]]], [[[1, 2]]] * 2, 4),
+            "1 images, ground truth of 2",
+        ),
+        (lambda: metrics.localisation([[1, 2]], [[1, 2]], [4, 5]), "radii of"),
+        (lambda: metrics.average_precision([[0, 0, 1, 1]], [], [[0, 0, 1, 1]]), "scores of"),
+        (lambda: metrics.game([[1, 1]], [[1, 1]], (0, 5)), "without an area"),
+        (lambda: metrics.game([[1, 1]], [[1, 1]], (9, 5), -1), "below 0"),
+    ],
+)
+def test_what_does_not_fit_is_refused(call: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        call()
