@@ -13,6 +13,7 @@ from gtahead.metrics import definitions
 from gtahead.metrics.ground_truth import GroundTruth, hit_radii
 from gtahead.predictions import Images
 from gtahead.scoring import baselines
+from gtahead.scoring.thresholds import sweep
 
 
 def ground_truth_of(
@@ -128,3 +129,13 @@ def test_no_images_at_all() -> None:
     ground_truth = ground_truth_of([], (10, 10))
     sums = definitions.totals(definitions.counting_states(ground_truth.counts, np.empty(0)))
     assert np.isnan(definitions.values_of(sums)["mae"])
+
+
+def test_a_sweep_has_every_radius() -> None:
+    heads = np.array([[10.0, 10.0], [300.0, 10.0]])
+    ground_truth = ground_truth_of([heads], (400, 400))
+    found = sweep(ground_truth, heads + [[30, 0], [99.5, 0]], Ragged.from_counts([2]))
+    assert found["radii_px"] == list(range(1, 101))
+    assert found["recall"] == [0.0] * 29 + [0.5] * 70 + [1.0]
+    assert found["precision"] == found["f1"] == found["recall"]
+    assert found["mean_f1"] == pytest.approx(0.36)
