@@ -45,6 +45,7 @@ FLOORS = {
     "building": 7,
     "inspection": 7,
     "scoring": 7,
+    "torch": 5,
     "validation": 7,
     "publishing": 8,
     "reports": 8,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gtahead.training.targets import HeadTargets
+from gtahead.torch.targets import HeadTargets
 
 
 def make_heads(boxes: object, ignored: object = ()) -> HeadTargets:

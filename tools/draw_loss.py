@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from gtahead.torch.targets import HeadTargets, heat_targets
 from gtahead.training import mask_focal_loss
-from gtahead.training.targets import HeadTargets, heat_targets
 
 COLOURS = ("#d1495b", "#edae49", "#0b6e99")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -61,8 +62,8 @@ class CrowdMetric:
                 same heads, in pixels, with `scores` (P,) from 0 to 1; or a `count` alone. A
                 `count` beside heads goes before their number.
             targets: for each image what is there: `points` (N, 2) or `boxes` (N, 4) or both;
-                `ignored` (N,) for heads that are neither hit nor missed; and `size_wh`, without
-                which GAME isn't defined.
+                `ignored` for heads that are neither hit nor missed, (N,) flags or (K, 4) boxes of
+                further ones; and `size_wh`, without which GAME isn't defined.
 
         Raises:
             ValueError: lists of different lengths, shapes that don't fit, or unknown names.
@@ -132,8 +133,14 @@ class _True:
         if points is None:
             assert boxes is not None
             points = (boxes[:, :2] + boxes[:, 2:]) / 2
+        flags: Any = as_array(row.get("ignored", np.zeros(len(points))))
         boxes = np.full((len(points), 4), np.nan) if boxes is None else boxes
-        ignored = np.asarray(as_array(row.get("ignored", np.zeros(len(points)))), np.bool_)
+        unsure = _rows(row, "ignored", 4, unknown=True) if np.ndim(flags) == 2 else None
+        if unsure is not None:  # boxes of further heads
+            flags = np.arange(len(points) + len(unsure)) >= len(points)
+            points = np.concatenate([points, (unsure[:, :2] + unsure[:, 2:]) / 2])
+            boxes = np.concatenate([boxes, unsure])
+        ignored = np.asarray(flags, np.bool_)
         if len(points) != len(boxes) or ignored.shape != (len(points),):
             sizes = f"{len(points)} points, {len(boxes)} boxes and {ignored.size} flags"
             raise ValueError(f"{sizes} of the same heads")

@@ -237,6 +237,8 @@ def _refuse(target: Path, kind: Kind, *, overwrite: bool) -> None:
     there = sorted(path.name for path in target.iterdir() if path.name != LOCK)
     if not there:
         return
+    if not os.access(target, os.W_OK):  # who made it so wants it to stay
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
     strange = kind.strange_in(target)
     if strange is None:
         raise InputError(

@@ -17,8 +17,8 @@ from torch.utils.data import Sampler
 from gtahead.arrays import Floats, Ints
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, Where
+from gtahead.torch.targets import HeadTargets
 from gtahead.training.config import TrainConfig
-from gtahead.training.targets import HeadTargets
 
 Image = npt.NDArray[np.uint8]
 

@@ -11,11 +11,11 @@ from training_helpers import make_heads, random_heads
 
 from gtahead import Dataset
 from gtahead.detectors import DETECTORS
+from gtahead.torch.targets import HeadTargets, density_targets, heat_targets
 from gtahead.training import make_config, mask_focal_loss, predict, train
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.detectors import make_detector
 from gtahead.training.inference import find_heads
-from gtahead.training.targets import HeadTargets, density_targets, heat_targets
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 

@@ -134,7 +134,7 @@ def test_a_damaged_checkpoint_of_a_run(mixed_set: Path, tmp_path: Path) -> None:
         (["--weights", "gone.pt"], 1, "no such file of weights"),
         (["--weights", __file__], 1, "not a file of weights that torch can read safely"),
         (["--set", "novalue"], 2, "--set takes NAME=VALUE"),
-        (["--config", "gone.toml"], 1, "no such file"),
+        (["--config", "gone.toml"], 1, "gone.toml: the file can't be read"),
     ],
 )
 def test_wrong_calls_leave_nothing(

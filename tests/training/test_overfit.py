@@ -17,13 +17,13 @@ from gtahead.scoring.ground_truth import ground_truth_of
 from gtahead.scoring.thresholds import choose, f1_at
 from gtahead.simulation import simulate
 from gtahead.simulation.presets import Preset
+from gtahead.torch.targets import heat_targets
 from gtahead.training import TrainConfig, make_config
 from gtahead.training.crops import Crops, batched, heads_of, normalised
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.detectors.centernet import CenterNet
 from gtahead.training.detectors.torchvision_base import NMS_IOU
 from gtahead.training.inference import InImage, as_predictions, find_heads
-from gtahead.training.targets import heat_targets
 
 MINUTES = 15
 SIZE_WH = (128, 96)

@@ -25,9 +25,9 @@ import torch
 from figures import Figure, tell
 
 from gtahead.detectors import DETECTORS
+from gtahead.torch.targets import HeadTargets, heat_targets
 from gtahead.training import make_config
 from gtahead.training.detectors import Detector, make_detector
-from gtahead.training.targets import HeadTargets, heat_targets
 
 SIDE = 512
 

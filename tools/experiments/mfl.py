@@ -38,13 +38,13 @@ from gtahead.predictions import write_predictions
 from gtahead.scoring.ground_truth import ground_truth_of
 from gtahead.scoring.thresholds import choose, f1_at
 from gtahead.storage import targets
+from gtahead.torch.targets import heat_targets
 from gtahead.training import TrainConfig, make_config, train
 from gtahead.training.crops import heads_of
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.detectors.centernet import CenterNet
 from gtahead.training.fitting import is_emulated, validated
 from gtahead.training.inference import InImage, as_predictions, find_heads
-from gtahead.training.targets import heat_targets
 
 HERE = Path(__file__).parent
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

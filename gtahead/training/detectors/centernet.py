@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 from torchvision.ops import nms
 
+from gtahead.torch.targets import HeadTargets, HeatTargets, heat_targets
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors.backbones import Backbone, Neck, convolution
 from gtahead.training.detectors.detector import Detector, Found
 from gtahead.training.losses import mask_focal_loss
-from gtahead.training.targets import HeadTargets, HeatTargets, heat_targets
 
 PRIOR = 0.05
 """Heat that an untrained network gives everywhere."""

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from gtahead.torch.targets import HeadTargets, density_targets
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors.backbones import Backbone, Neck, convolution
 from gtahead.training.detectors.detector import Detector, Found, nothing
-from gtahead.training.targets import HeadTargets, density_targets
 
 SCALE = 100.0
 """Heads are counted in hundredths by the network: cells hold small numbers."""

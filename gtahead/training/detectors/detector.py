@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gtahead.torch.targets import HeadTargets
 from gtahead.training.config import TrainConfig
-from gtahead.training.targets import HeadTargets
 
 MULTIPLE = 32
 """Sides of images that go into a network are multiples of it: its coarsest stride."""

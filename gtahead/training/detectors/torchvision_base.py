@@ -20,11 +20,11 @@ from torchvision.ops import box_iou, sigmoid_focal_loss
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 from gtahead.errors import UsageError
+from gtahead.torch.targets import HeadTargets
 from gtahead.training.config import AREAS, TrainConfig
 from gtahead.training.detectors.backbones import residual_network
 from gtahead.training.detectors.detector import Detector, Found
 from gtahead.training.losses import mask_focal_loss
-from gtahead.training.targets import HeadTargets
 
 FINEST = 4
 """Pixels a cell of the finest level."""

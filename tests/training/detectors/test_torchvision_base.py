@@ -20,6 +20,7 @@ from training_helpers import make_heads, random_heads
 
 from gtahead.detectors import DETECTORS
 from gtahead.errors import UsageError
+from gtahead.torch.targets import HeadTargets
 from gtahead.training import make_config
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors import Detector, make_detector, torchvision_base
@@ -33,7 +34,6 @@ from gtahead.training.detectors.torchvision_base import (
     match_anchors,
     pyramid,
 )
-from gtahead.training.targets import HeadTargets
 
 CANONICAL = ("fcos", "retinanet", "fasterrcnn")
 ARMS = [(name, loss) for name in CANONICAL for loss in DETECTORS[name].losses]

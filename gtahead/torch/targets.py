@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -230,3 +232,54 @@ def density_targets(heads: list[HeadTargets], shape: tuple[int, int], stride: in
         total = torch.zeros(len(boxes), device=device).index_add_(0, head, value)
         out.index_add_(0, position, value / total[head].clamp(min=math.ulp(1.0)))
     return out.view(len(heads), rows, columns)
+
+
+def make_targets(
+    points: npt.ArrayLike, boxes: npt.ArrayLike, size_wh: tuple[int, int], stride: int
+) -> dict[str, Tensor]:
+    """Render what a heatmap detector learns of one image, for Mask Focal Loss.
+
+    Args:
+        points: (N, 2) centres of the heads, in pixels; those outside the image are left out.
+        boxes: (N, 4) x0, y0, x1, y1 of the same heads, in pixels.
+        size_wh: width and height of the image, in pixels.
+        stride: pixels per cell.
+
+    Returns:
+        On a grid of ceil(H / stride) x ceil(W / stride) cells: `heat` in [0, 1], 1 on each head's
+        cell; `mask`, whether a cell lies inside any head; `offset`, (2, h, w) from the cell to the
+        centre of its head, and `size`, (2, h, w) the logarithm of its width and height, both in
+        cells, where `owner` >= 0, which numbers the head that the cell belongs to.
+
+    Raises:
+        ValueError: of different numbers, or not finite.
+
+    Example:
+        >>> found = make_targets([[6, 10]], [[2, 6, 10, 14]], (16, 16), stride=4)
+        >>> found["heat"].shape, float(found["heat"][2, 1]), found["offset"][:, 2, 1].tolist()
+        (torch.Size([4, 4]), 1.0, [0.5, 0.5])
+    """
+    xy = torch.as_tensor(np.asarray(points, np.float64).reshape(-1, 2))
+    corners = torch.as_tensor(np.asarray(boxes, np.float64).reshape(-1, 4))
+    if len(xy) != len(corners):
+        raise ValueError(f"{len(xy)} points and {len(corners)} boxes of the same heads")
+    if not (xy.isfinite().all() and corners.isfinite().all()):
+        raise ValueError("points and boxes must be finite")
+    inside = ((xy >= 0) & (xy < torch.tensor(size_wh))).all(dim=1)
+    half = (corners[:, 2:] - corners[:, :2]) / 2
+    centred = torch.cat([xy - half, xy + half], dim=1)[inside]  # the point is what is to be found
+    nothing = torch.empty(0, 4)
+    heads = HeadTargets(centred, nothing, half[inside] / 2)
+    shape = (-(-size_wh[1] // stride), -(-size_wh[0] // stride))
+    found = heat_targets([heads], shape, stride)
+    owner = found.owner[0]
+    numbers = torch.nonzero(inside).flatten()
+    if len(numbers):
+        owner = torch.where(owner >= 0, numbers[owner.clamp(min=0)], owner)
+    return {
+        "heat": found.heat[0],
+        "mask": found.mask[0],
+        "offset": found.offset[0],
+        "size": found.size[0],
+        "owner": owner,
+    }

@@ -1,0 +1,50 @@
+"""Datasets for PyTorch, targets of heatmaps, and a metric of torchmetrics.
+
+All of it needs torch and torchvision: `pip install 'gtahead[train]'`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from gtahead.errors import ResourceError
+
+if TYPE_CHECKING:
+    from gtahead.torch.datasets import CrowdDataset, DropHeadsOutside, HeadDataset, collate
+    from gtahead.torch.metric import CrowdMetric
+    from gtahead.torch.targets import make_targets
+
+for _name in ("torch", "torchvision"):
+    if find_spec(_name) is None:
+        raise ResourceError(
+            "gtahead.torch needs torch and torchvision",
+            value=_name,
+            remedy="pip install 'gtahead[train]'",
+        )
+
+_HOMES = {
+    "CrowdDataset": "gtahead.torch.datasets",
+    "CrowdMetric": "gtahead.torch.metric",
+    "DropHeadsOutside": "gtahead.torch.datasets",
+    "HeadDataset": "gtahead.torch.datasets",
+    "collate": "gtahead.torch.datasets",
+    "make_targets": "gtahead.torch.targets",
+}
+
+__all__ = [
+    "CrowdDataset",
+    "CrowdMetric",
+    "DropHeadsOutside",
+    "HeadDataset",
+    "collate",
+    "make_targets",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever stands there
+    """Import a public name at its first use: what reads targets needs no torchvision."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gtahead.torch' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

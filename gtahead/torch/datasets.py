@@ -1,0 +1,251 @@
+"""Datasets for PyTorch: heads as torchvision's detection datasets, and crowds as maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset as TorchDataset
+from torchvision import tv_tensors
+
+from gtahead.arrays import Floats
+from gtahead.dataset import Dataset, Frame
+from gtahead.density import render_density, render_heatmap
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.torch.targets import make_targets
+from gtahead.values import StrPath
+
+Sample = tuple[Any, dict[str, Any]]
+Transforms = Callable[[Any, dict[str, Any]], Sample]
+Map = Literal["density", "heatmap", "mask"]
+
+
+class HeadDataset(TorchDataset[Sample]):
+    """Images with the boxes of their heads, as torchvision's detection datasets give them.
+
+    An item is `(image, target)`: the image a (3, H, W) uint8 `tv_tensors.Image`, the target a dict:
+
+    - `boxes`: (N, 4) x0, y0, x1, y1 in pixels, of the heads that count, cut at the image's edges;
+    - `labels`: (N,) ones;
+    - `points`: (N, 2) `KeyPoints`, their centres;
+    - `ignored`: (K, 4) boxes of heads that are neither to be found nor background;
+    - `area`: (N,) of the boxes, in pixels;
+    - `image_id`: the number of the frame in the dataset.
+
+    Transforms of `torchvision.transforms.v2` move boxes and points together: they get the points as
+    boxes without area, since torchvision mirrors key points by whole pixels, one off from boxes.
+    After those that cut, `DropHeadsOutside` drops the heads that are gone.
+
+    Args:
+        dataset: opened, a part of one, or its path.
+        transforms: takes and returns image and target.
+
+    Example:
+        >>> dataset = HeadDataset("dataset", transforms=DropHeadsOutside())  # doctest: +SKIP
+        >>> image, target = dataset[0]  # doctest: +SKIP
+    """
+
+    def __init__(self, dataset: Dataset | StrPath, transforms: Transforms | None = None) -> None:
+        self.dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+        self.transforms = transforms
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.dataset!r})"
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read an image and its heads.
+
+        Raises:
+            IndexError: no frame of this number.
+            InputError: the image can't be read, or a head that counts has no box.
+        """
+        frame = self.dataset[int(index)]
+        image, target = _image_of(frame), _target_of(frame, int(index) % len(self))
+        if self.transforms is not None:
+            image, target = self.transforms(image, target)
+        centres = target["points"].as_subclass(torch.Tensor)[:, :2]
+        return image, {**target, "points": _key_points(centres, image.shape[-2:])}
+
+
+def _image_of(frame: Frame) -> Any:  # noqa: ANN401 - torchvision has no types
+    return tv_tensors.Image(torch.from_numpy(frame.image()).permute(2, 0, 1))
+
+
+def _target_of(frame: Frame, image_id: int) -> dict[str, Any]:
+    counted, ignored = frame.counted, frame.status == "ignored"
+    boxes = _cut(frame.boxes_xyxy[counted], frame.size_wh)
+    if not np.isfinite(boxes).all():
+        raise InputError(
+            "a head that counts has no box",
+            where=Where(frame=frame.frame_id),
+            remedy="`gtahead annotate` gives them boxes; CrowdDataset needs points alone",
+        )
+    unsure = _cut(frame.boxes_xyxy[ignored], frame.size_wh)
+    boxes_tensor = _boxes(boxes, frame.size_wh)
+    return {
+        "boxes": boxes_tensor,
+        "labels": torch.ones(len(boxes), dtype=torch.int64),
+        "points": _boxes(np.tile(frame.points_xy[counted], 2), frame.size_wh, whole=True),
+        "ignored": _boxes(unsure[np.isfinite(unsure).all(axis=1)], frame.size_wh),
+        "area": _areas(boxes_tensor),
+        "image_id": image_id,
+    }
+
+
+def _cut(boxes_xyxy: Floats, size_wh: tuple[int, int]) -> Floats:
+    return np.clip(boxes_xyxy, 0, np.array([*size_wh, *size_wh], np.float64))
+
+
+def _boxes(values: Floats, size_wh: tuple[int, int], *, whole: bool = False) -> Any:  # noqa: ANN401
+    """Return boxes of torchvision's; `whole` ones aren't cut at the border by transforms."""
+    return tv_tensors.BoundingBoxes(
+        torch.from_numpy(np.asarray(values, np.float32).reshape(-1, 4)),
+        format="XYXY",
+        canvas_size=size_wh[::-1],
+        clamping_mode=None if whole else "soft",
+    )
+
+
+def _key_points(points: torch.Tensor, shape: Sequence[int]) -> Any:  # noqa: ANN401
+    return tv_tensors.KeyPoints(points, canvas_size=(int(shape[0]), int(shape[1])))
+
+
+def _areas(boxes: Any) -> torch.Tensor:  # noqa: ANN401 - torchvision has no types
+    plain: torch.Tensor = boxes.as_subclass(torch.Tensor)
+    return (plain[:, 2] - plain[:, 0]) * (plain[:, 3] - plain[:, 1])
+
+
+class DropHeadsOutside:
+    """A transform that drops heads whose centre a crop has left outside, and those without area.
+
+    It keeps `boxes`, `labels`, `points` and `area` of a target in step.
+
+    Args:
+        min_px: heads with a thinner box are dropped, in pixels.
+    """
+
+    def __init__(self, min_px: float = 1.0) -> None:
+        self.min_px = min_px
+
+    def __call__(self, image: Any, target: dict[str, Any]) -> Sample:  # noqa: ANN401 - any image
+        """Return the image, and the target of the heads that are in it."""
+        height, width = image.shape[-2:]
+        points = target["points"].as_subclass(torch.Tensor)  # (N, 4): boxes without area
+        boxes = target["boxes"].as_subclass(torch.Tensor)
+        limits = torch.tensor([width, height], dtype=points.dtype)
+        keep = ((points[:, :2] >= 0) & (points[:, :2] < limits)).all(dim=1)
+        keep &= (boxes[:, 2:] - boxes[:, :2] >= self.min_px).all(dim=1)
+        unsure = target["ignored"].as_subclass(torch.Tensor)
+        there = (unsure[:, 2:] > unsure[:, :2]).all(dim=1)
+        kept = tv_tensors.wrap(boxes[keep], like=target["boxes"])
+        return image, {
+            **target,
+            "boxes": kept,
+            "labels": target["labels"][keep],
+            "points": tv_tensors.wrap(points[keep], like=target["points"]),
+            "ignored": tv_tensors.wrap(unsure[there], like=target["ignored"]),
+            "area": _areas(kept),
+        }
+
+
+class CrowdDataset(TorchDataset[Sample]):
+    """Images with maps of their heads, for regressors of density and nets of heatmaps.
+
+    An item is `(image, target)`: the image a (3, H, W) uint8 `tv_tensors.Image`, the target a dict
+    with the maps that are wanted, each (1, ceil(H / stride), ceil(W / stride)), and
+
+    - `count`: how many heads that count are in the image, a float tensor: the sum of the density;
+    - `image_id`: the number of the frame in the dataset.
+
+    Maps are rendered after the transforms, at their own stride, so that nothing is lost in resizing
+    them; kernels grow and shrink with the image.
+
+    Args:
+        dataset: opened, a part of one, or its path.
+        stride: pixels per cell.
+        maps: of `density`, `heatmap` (1 on each head's cell) and `mask` (inside any head).
+        transforms: takes and returns image and target; the target then has `sigmas` and `sides`,
+            (N, 4) boxes around each head's centre.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset | StrPath,
+        stride: int = 8,
+        maps: Sequence[Map] = ("density",),
+        transforms: Transforms | None = None,
+    ) -> None:
+        unknown = [name for name in maps if name not in ("density", "heatmap", "mask")]
+        if unknown:
+            raise UsageError("no such map", value=unknown[0], remedy="density, heatmap or mask")
+        if stride < 1:
+            raise UsageError("the stride is below 1", value=stride)
+        self.dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+        self.stride, self.maps, self.transforms = stride, tuple(maps), transforms
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __repr__(self) -> str:
+        return f"CrowdDataset({self.dataset!r}, stride={self.stride})"
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read an image and render its maps.
+
+        Raises:
+            IndexError: no frame of this number.
+            InputError: the image can't be read.
+        """
+        frame = self.dataset[int(index)]
+        mine, size_wh = frame.counted, frame.size_wh
+        points, sigmas = frame.points_xy[mine], frame.sigmas_xy[mine]
+        halves = np.nan_to_num(frame.boxes_xyxy[mine, 2:] - frame.boxes_xyxy[mine, :2]) / 2
+        image = _image_of(frame)
+        if self.transforms is not None:
+            # Boxes around the centres: transforms move and scale them with the image.
+            around = {
+                name: _boxes(np.hstack([points - reach, points + reach]), size_wh, whole=True)
+                for name, reach in (("sigmas", sigmas), ("sides", halves))
+            }
+            image, around = self.transforms(image, around)
+            points, sigmas = _centres_and_halves(around["sigmas"])
+            _, halves = _centres_and_halves(around["sides"])
+            size_wh = (image.shape[-1], image.shape[-2])
+        inside = ((points >= 0) & (points < size_wh)).all(axis=1)
+        points, sigmas, halves = points[inside], sigmas[inside], halves[inside]
+        found: dict[str, Any] = {
+            "count": torch.tensor(float(len(points))),
+            "image_id": int(index) % len(self),
+        }
+        for name in self.maps:
+            found[name] = self._map(name, points, sigmas, halves, size_wh)[None]
+        return image, found
+
+    def _map(
+        self, name: Map, points: Floats, sigmas: Floats, halves: Floats, size_wh: tuple[int, int]
+    ) -> torch.Tensor:
+        if name == "mask":
+            boxes = np.hstack([points - halves, points + halves])
+            return make_targets(points, boxes, size_wh, self.stride)["mask"]
+        render = render_density if name == "density" else render_heatmap
+        return torch.from_numpy(render(points, sigmas, size_wh, stride=self.stride))
+
+
+def _centres_and_halves(boxes: Any) -> tuple[Floats, Floats]:  # noqa: ANN401 - torchvision
+    corners = boxes.as_subclass(torch.Tensor).double().numpy()
+    return (corners[:, :2] + corners[:, 2:]) / 2, (corners[:, 2:] - corners[:, :2]) / 2
+
+
+def collate(samples: Sequence[Sample]) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Gather samples of a batch as torchvision's detection models take them: lists, not stacks.
+
+    Example:
+        >>> collate([("image 0", {"image_id": 0}), ("image 1", {"image_id": 1})])
+        (['image 0', 'image 1'], [{'image_id': 0}, {'image_id': 1}])
+    """
+    return [image for image, _ in samples], [target for _, target in samples]

@@ -1,0 +1,240 @@
+"""Datasets for PyTorch: what they give, how transforms move it, and two loops that learn."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch.utils.data import DataLoader
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+import gtahead
+from gtahead import Dataset, InputError, UsageError
+from gtahead.metrics import CrowdMetric as PlainMetric
+from gtahead.torch import (
+    CrowdDataset,
+    CrowdMetric,
+    DropHeadsOutside,
+    HeadDataset,
+    collate,
+    make_targets,
+)
+
+
+def test_an_item_is_as_torchvisions_detection_datasets_give_it(tiny_dataset: Path) -> None:
+    opened = Dataset.open(tiny_dataset)
+    dataset = HeadDataset(opened)
+    assert len(dataset) == 56
+    assert repr(dataset).startswith("HeadDataset(Dataset(")
+    densest = int(np.argmax([frame.count for frame in opened]))
+    frame, (image, target) = opened[densest], dataset[densest]
+    assert isinstance(image, tv_tensors.Image)
+    assert np.array_equal(image.permute(1, 2, 0).numpy(), frame.image())
+    assert set(target) == {"boxes", "labels", "points", "ignored", "area", "image_id"}
+    assert isinstance(target["boxes"], tv_tensors.BoundingBoxes)
+    assert target["boxes"].shape == (frame.count, 4)
+    assert target["boxes"].canvas_size == frame.size_wh[::-1]
+    assert target["image_id"] == densest
+    assert target["labels"].unique().tolist() == [1]
+    assert len(target["ignored"]) == int((frame.status == "ignored").sum())
+    assert np.allclose(target["points"].numpy(), frame.points_xy[frame.counted], atol=1e-4)
+    width, height = frame.size_wh
+    cut = target["boxes"].as_subclass(torch.Tensor)
+    assert (cut >= 0).all()
+    assert (cut[:, [0, 2]] <= width).all()
+    assert (cut[:, [1, 3]] <= height).all()
+    sides = cut[:, 2:] - cut[:, :2]
+    assert torch.allclose(target["area"], sides.prod(dim=1))
+    assert dataset[-1][1]["image_id"] == 55
+    with pytest.raises(IndexError):
+        dataset[56]
+    empty = int(np.flatnonzero([frame.count == 0 for frame in opened])[0])
+    assert dataset[empty][1]["boxes"].shape == (0, 4)
+    assert len(HeadDataset(str(tiny_dataset))) == 56
+
+
+def test_transforms_move_boxes_and_points_together(tiny_dataset: Path) -> None:
+    move = v2.Compose(
+        [v2.RandomHorizontalFlip(1.0), v2.Resize((180, 320)), v2.RandomCrop((96, 128))]
+    )
+    torch.manual_seed(0)
+    dropping = v2.Compose([move, DropHeadsOutside()])
+    for number in range(0, 56, 5):
+        image, target = HeadDataset(tiny_dataset, dropping)[number]
+        assert image.shape == (3, 96, 128)
+        boxes, points = (target[n].as_subclass(torch.Tensor) for n in ("boxes", "points"))
+        assert len(boxes) == len(points) == len(target["labels"]) == len(target["area"])
+        assert ((points >= 0) & (points < torch.tensor([128, 96]))).all()
+        assert (points >= boxes[:, :2] - 1e-3).all()
+        assert (points <= boxes[:, 2:] + 1e-3).all()
+        assert (boxes[:, 2:] - boxes[:, :2] >= 1).all()
+    whole = HeadDataset(tiny_dataset)[3][1]
+    assert isinstance(whole["points"], tv_tensors.KeyPoints)
+    flipped = HeadDataset(tiny_dataset, v2.RandomHorizontalFlip(1.0))[3][1]
+    assert torch.allclose(
+        640 - flipped["points"][:, 0], whole["points"][:, 0].as_subclass(torch.Tensor)
+    )
+
+
+def test_heads_without_boxes_are_named(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Dataset.open(tiny_dataset)
+    frame = next(frame for frame in opened if frame.count)
+    frame.boxes_xyxy[:] = np.nan  # of the cached heads
+    with pytest.raises(InputError, match=f"{frame.frame_id}: a head that counts has no box"):
+        HeadDataset(opened)[opened.frame_ids.index(frame.frame_id)]
+
+
+def test_maps_follow_the_transforms(tiny_dataset: Path) -> None:
+    opened = Dataset.open(tiny_dataset)
+    densest = int(np.argmax([frame.count for frame in opened]))
+    frame = opened[densest]
+    image, target = CrowdDataset(opened, stride=8, maps=("density", "heatmap", "mask"))[densest]
+    assert image.shape == (3, *frame.size_wh[::-1])
+    shape = (1, -(-frame.size_wh[1] // 8), -(-frame.size_wh[0] // 8))
+    assert {target[name].shape for name in ("density", "heatmap", "mask")} == {shape}
+    assert float(target["density"].sum()) == pytest.approx(frame.count, rel=1e-4)
+    assert float(target["count"]) == frame.count
+    assert np.allclose(target["density"][0].numpy(), frame.density(8), atol=1e-5)
+    assert np.allclose(target["heatmap"][0].numpy(), frame.heatmap(8), atol=1e-5)
+    assert target["mask"].dtype == torch.bool
+    assert target["mask"].any()
+    half = v2.Compose([v2.Resize((frame.size_wh[1] // 2, frame.size_wh[0] // 2))])
+    small = CrowdDataset(opened, stride=4, transforms=half)[densest][1]
+    assert small["density"].shape == shape
+    # Halved images at half the stride: the same maps, but for the last bits.
+    assert np.allclose(small["density"], target["density"], atol=2e-3)
+    torch.manual_seed(1)
+    crop = CrowdDataset(opened, stride=4, transforms=v2.RandomCrop((64, 96)))[densest][1]
+    assert float(crop["density"].sum()) == pytest.approx(float(crop["count"]), rel=1e-4)
+    assert 0 < float(crop["count"]) < frame.count
+    with pytest.raises(UsageError, match="no such map"):
+        CrowdDataset(opened, maps=("depth",))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="stride is below 1"):
+        CrowdDataset(opened, stride=0)
+
+
+def test_targets_of_one_image() -> None:
+    points = [[8.0, 8.0], [40.0, 24.0], [-5.0, 3.0]]
+    boxes = [[4, 4, 12, 12], [30, 14, 50, 34], [-9, 0, -1, 6]]
+    found = make_targets(points, boxes, (64, 48), 4)
+    assert found["heat"].shape == (12, 16)
+    assert found["heat"][2, 2] == found["heat"][6, 10] == 1
+    assert found["owner"][2, 2] == 0
+    assert found["owner"][6, 10] == 1
+    assert not found["mask"][0, 0]
+    assert found["size"][:, 6, 10].exp().tolist() == pytest.approx([5, 5])
+    assert set(found["owner"].unique().tolist()) <= {-1, 0, 1}
+    nothing = make_targets(np.empty((0, 2)), np.empty((0, 4)), (64, 48), 4)
+    assert nothing["heat"].sum() == 0
+    assert (nothing["owner"] == -1).all()
+    with pytest.raises(ValueError, match="1 points and 2 boxes"):
+        make_targets([[1, 1]], [[0, 0, 2, 2]] * 2, (9, 9), 1)
+    with pytest.raises(ValueError, match="must be finite"):
+        make_targets([[np.nan, 1]], [[0, 0, 2, 2]], (9, 9), 1)
+
+
+def test_workers_get_the_same(tiny_dataset: Path) -> None:
+    dataset = HeadDataset(Dataset.open(tiny_dataset)[:6])
+    dataset[0]  # what is cached stays here
+    assert len(pickle.dumps(dataset)) < 100_000
+    loader = DataLoader(
+        dataset, 2, num_workers=1, collate_fn=collate, multiprocessing_context="spawn"
+    )
+    batches = list(loader)
+    assert [target["image_id"] for _, targets in batches for target in targets] == list(range(6))
+    assert torch.equal(batches[1][0][0], dataset[2][0])
+
+
+def _row(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(0, 9))
+    corner = rng.uniform(0, 90, (count, 2))
+    true = torch.tensor(np.concatenate([corner, corner + 9], axis=1))
+    found = true[1:] + 1
+    return (
+        {"boxes": found, "scores": torch.tensor(rng.random(len(found)))},
+        {"boxes": true, "ignored": torch.empty(0, 4), "size_wh": (100, 100)},
+    )
+
+
+def test_the_metric_of_torchmetrics() -> None:
+    pytest.importorskip("torchmetrics")
+    mine, plain, parts = CrowdMetric(0.3), PlainMetric(0.3), [CrowdMetric(0.3), CrowdMetric(0.3)]
+    for seed in range(12):
+        pred, target = _row(seed)
+        for metric in (mine, plain, parts[seed % 2]):
+            metric.update([pred], [target])
+    wanted = plain.compute()
+    got = {name: float(value) for name, value in mine.compute().items()}
+    assert got == wanted
+    assert {"mae", "game1", "ap"} <= set(got)
+    # As processes gather it: one vector after the other.
+    gathered = CrowdMetric(0.3)
+    gathered.rows = [torch.cat(part.rows) for part in parts]
+    assert {name: float(value) for name, value in gathered.compute().items()} == pytest.approx(
+        wanted, rel=1e-12
+    )
+    mine.reset()
+    with pytest.raises(ValueError, match="no images yet"):
+        mine.compute()
+    boxes = tv_tensors.BoundingBoxes(
+        torch.tensor([[1.0, 1, 9, 9]]), format="XYXY", canvas_size=(20, 30)
+    )
+    mine.update([{"boxes": boxes, "scores": torch.ones(1)}], [{"boxes": boxes}])
+    assert float(mine.compute()["game1"]) == 0  # the size is known by the boxes
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Build a dataset of small images with large heads."""
+    from gtahead.simulation.presets import Preset
+
+    folder = tmp_path_factory.mktemp("loops")
+    preset = Preset("loops", (128, 96), (4,) * 4, (4.0, 6.0, 8.0, 10.0), 6, (14.0, 30.0), 0.48)
+    gtahead.simulate(folder / "captures", preset=preset, workers=1)
+    return gtahead.build(folder / "captures", folder / "dataset", workers=1).open()
+
+
+def test_torchvisions_detectors_learn_from_it(small: Dataset) -> None:
+    torch.manual_seed(0)
+    model = torchvision.models.detection.fasterrcnn_mobilenet_v3_large_fpn(
+        weights=None, weights_backbone=None, num_classes=2, min_size=96, max_size=128
+    )
+    to_float = v2.ToDtype(torch.float32, scale=True)
+    loader = DataLoader(HeadDataset(small, to_float), 4, collate_fn=collate)
+    optimiser = torch.optim.SGD(model.parameters(), 0.02, momentum=0.9)
+    losses = []
+    for _ in range(3):
+        for images, targets in loader:
+            loss = sum(model(images, targets).values())
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(float(loss))
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-4:]) < np.mean(losses[:4])
+
+
+def test_a_regressor_of_density_learns_from_it(small: Dataset) -> None:
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv2d(3, 16, 5, 4, 2), torch.nn.ReLU(), torch.nn.Conv2d(16, 16, 3, 2, 1)]
+    net = torch.nn.Sequential(*layers, torch.nn.ReLU(), torch.nn.Conv2d(16, 1, 3, 1, 1))
+    loader = DataLoader(
+        CrowdDataset(small, stride=8, transforms=v2.ToDtype(torch.float32, scale=True)), 4
+    )
+    optimiser = torch.optim.Adam(net.parameters(), 3e-3)
+    losses = []
+    for _ in range(25):
+        for images, targets in loader:
+            loss = ((net(images) - targets["density"]) ** 2).sum(dim=(1, 2, 3)).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(float(loss))
+    assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
