@@ -10,8 +10,8 @@ import torch
 from training_helpers import make_heads, random_heads
 
 from gtahead.density import render_density
+from gtahead.torch import targets as module
 from gtahead.torch.targets import HeadTargets, density_targets, heat_targets
-from gtahead.training import targets as module
 
 
 def _plain(heads: HeadTargets, shape: tuple[int, int], stride: int) -> dict[str, np.ndarray]:
