@@ -18,6 +18,7 @@ import click
 
 import gtahead
 import gtahead.dataset
+import gtahead.torch
 from gtahead import metrics, schemas
 from gtahead.cli import main as group
 from gtahead.findings import CODES

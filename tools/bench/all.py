@@ -38,6 +38,7 @@ BENCHES = {
     "formats": ["bench_formats.py"],
     "validate": ["bench_validate.py"],
     "scores": ["bench_scores.py"],
+    "dataset": ["bench_dataset.py"],
     "training": ["bench_training.py"],
     "publish": ["bench_publish.py", "--images", "500"],
     "simulate": ["bench_simulate.py"],
