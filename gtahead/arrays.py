@@ -21,6 +21,40 @@ Progress = Callable[[int, int, str], None]
 """Called at the start and after each unit of work: done, total, and the unit's name."""
 
 
+Array = Any
+"""An array of NumPy, a tensor, or nested lists of numbers."""
+
+
+def as_array(values: Array) -> npt.NDArray[Any]:
+    """Return an array; of a tensor its values, wherever it lies."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values.float() if str(values.dtype) == "torch.bfloat16" else values
+        return np.asarray(values.numpy())
+    return np.asarray(values)
+
+
+def rows_of(values: Array, columns: int, what: str, *, unknown: bool = False) -> Floats:
+    """Return (N, columns) numbers.
+
+    Args:
+        values: an array or tensor of that shape, or an empty one.
+        columns: how many there have to be.
+        what: they are, for messages.
+        unknown: whether NaN is allowed.
+
+    Raises:
+        ValueError: of another shape, or not finite.
+    """
+    rows = np.asarray(as_array(values), np.float64)
+    rows = rows.reshape(0, columns) if rows.size == 0 else rows
+    if rows.ndim != 2 or rows.shape[1] != columns:
+        raise ValueError(f"{what} have the shape {rows.shape} instead of (N, {columns})")
+    if not unknown and not np.isfinite(rows).all():
+        raise ValueError(f"{what} aren't all finite")
+    return rows
+
+
 @dataclass(frozen=True, eq=False)
 class Ragged:
     """How rows of an array belong to groups: heads to frames, points to images.

@@ -162,9 +162,9 @@ def test_what_the_package_shows() -> None:
             "'Progress | None' = None) -> 'AnnotateReport'"
         ),
         "benchmark": (
-            "(predictions: 'StrPath', data: 'StrPath' = 'dataset', *, "
+            "(predictions: 'StrPath | Predictions', data: 'StrPath | Dataset' = 'dataset', *, "
             "split: 'str | None' = None, by: 'Sequence[str]' = (), missing: 'Missing' = 'error', "
-            "validation: 'StrPath | None' = None, threshold: 'float | None' = None, "
+            "validation: 'StrPath | Predictions | None' = None, threshold: 'float | None' = None, "
             "coco_compat: 'bool' = False, sweep: 'bool' = False, "
             "resamples: 'int' = 2000, ceilings: 'bool' = True, head_class: 'str | None' = None, "
             "labels_orientation: 'str | None' = None) "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Floats, Ints
-from gtahead.errors import InputError, Where
+from gtahead.errors import InputError, ResourceError, Where
 from gtahead.geometry import Camera
 
 if TYPE_CHECKING:
@@ -127,6 +128,24 @@ class Frame:
                 value=error.detail or None,
                 remedy="`gtahead validate --images full` finds all that are damaged",
             ) from error
+
+    def to_supervision(self) -> Any:  # noqa: ANN401 - supervision.Detections
+        """Return the boxes of the heads that count as `supervision.Detections`, with their ids.
+
+        Raises:
+            ResourceError: supervision isn't installed.
+        """
+        if find_spec("supervision") is None:
+            raise ResourceError("this needs supervision", remedy="pip install supervision")
+        from supervision import Detections
+
+        mine = self.counted
+        return Detections(
+            xyxy=self.boxes_xyxy[mine].astype(np.float32),
+            class_id=np.zeros(self.count, np.int64),
+            tracker_id=self.head_ids[mine],
+            data={"class_name": np.full(self.count, "head")},
+        )
 
     def density(self, stride: int = 1, *, border: Border = "renormalise") -> Map:
         """Render the density map of the heads that count: its sum is their number.

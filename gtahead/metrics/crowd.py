@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.arrays import Booleans, Floats, Ragged
+from gtahead.arrays import Array, Booleans, Floats, Ragged, as_array, rows_of
 from gtahead.metrics.evaluation import metrics_of
-from gtahead.metrics.functions import Array, as_array
 from gtahead.metrics.ground_truth import GroundTruth, hit_radii
 from gtahead.predictions import Images, Predictions
+from gtahead.predictions.table import FoundHeads
 
 Row = Mapping[str, Array]
 """What was found in an image, or is in it, by name."""
 
-_PREDICTED = ("points", "boxes", "scores", "count", "labels")
 _TRUE = ("points", "boxes", "ignored", "size_wh", "labels", "image_id", "area", "iscrowd")
 
 
@@ -44,7 +43,7 @@ class CrowdMetric:
         if not 0 <= threshold <= 1:
             raise ValueError(f"the threshold is {threshold}, not from 0 to 1")
         self.threshold = threshold
-        self._found: list[_Found] = []
+        self._found: list[FoundHeads] = []
         self._true: list[_True] = []
 
     def __repr__(self) -> str:
@@ -70,7 +69,7 @@ class CrowdMetric:
         """
         if len(preds) != len(targets):
             raise ValueError(f"predictions of {len(preds)} images, targets of {len(targets)}")
-        found = [_Found.of(row) for row in preds]  # all of a batch, or nothing
+        found = [FoundHeads.of(row) for row in preds]  # all of a batch, or nothing
         true = [_True.of(row) for row in targets]
         self._found += found
         self._true += true
@@ -85,35 +84,9 @@ class CrowdMetric:
         """
         if not self._true:
             raise ValueError("there are no images yet")
-        predictions = _predictions_of(self._found)
+        predictions = Predictions.of({str(n): found for n, found in enumerate(self._found)})
         metrics = metrics_of(_ground_truth_of(self._true), predictions, self.threshold)
         return {name: value for name, value in metrics.items() if np.isfinite(value)}
-
-
-class _Found:
-    """What was found in one image."""
-
-    def __init__(
-        self, points: Floats | None, boxes: Floats | None, scores: Floats, count: float
-    ) -> None:
-        self.points, self.boxes, self.scores, self.count = points, boxes, scores, count
-
-    @classmethod
-    def of(cls, row: Row) -> _Found:
-        _require(row, _PREDICTED, "prediction")
-        points, boxes = _rows(row, "points", 2), _rows(row, "boxes", 4)
-        count = float(as_array(row["count"])) if "count" in row else np.nan
-        if points is None and boxes is None and np.isnan(count):
-            raise ValueError("a prediction has neither points, boxes nor a count")
-        heads = len(points if points is not None else boxes if boxes is not None else ())
-        if points is not None and boxes is not None and len(points) != len(boxes):
-            raise ValueError(f"{len(points)} points and {len(boxes)} boxes of the same heads")
-        scores = np.asarray(as_array(row.get("scores", np.ones(heads))), np.float64).reshape(-1)
-        if len(scores) != heads:
-            raise ValueError(f"{len(scores)} scores of {heads} heads")
-        if not ((scores >= 0) & (scores <= 1)).all():
-            raise ValueError("a score isn't from 0 to 1")
-        return cls(points, boxes, scores, count)
 
 
 class _True:
@@ -126,8 +99,11 @@ class _True:
 
     @classmethod
     def of(cls, row: Row) -> _True:
-        _require(row, _TRUE, "target")
-        points, boxes = _rows(row, "points", 2), _rows(row, "boxes", 4, unknown=True)
+        strange = sorted(set(row) - set(_TRUE))
+        if strange:
+            raise ValueError(f"a target has {strange[0]!r}; known are {', '.join(_TRUE)}")
+        points = rows_of(row["points"], 2, "points") if "points" in row else None
+        boxes = rows_of(row["boxes"], 4, "boxes", unknown=True) if "boxes" in row else None
         if points is None and boxes is None:
             raise ValueError("a target has neither points nor boxes")
         if points is None:
@@ -135,7 +111,7 @@ class _True:
             points = (boxes[:, :2] + boxes[:, 2:]) / 2
         flags: Any = as_array(row.get("ignored", np.zeros(len(points))))
         boxes = np.full((len(points), 4), np.nan) if boxes is None else boxes
-        unsure = _rows(row, "ignored", 4, unknown=True) if np.ndim(flags) == 2 else None
+        unsure = rows_of(flags, 4, "ignored boxes", unknown=True) if np.ndim(flags) == 2 else None
         if unsure is not None:  # boxes of further heads
             flags = np.arange(len(points) + len(unsure)) >= len(points)
             points = np.concatenate([points, (unsure[:, :2] + unsure[:, 2:]) / 2])
@@ -146,24 +122,6 @@ class _True:
             raise ValueError(f"{sizes} of the same heads")
         width, height = (int(side) for side in as_array(row.get("size_wh", (0, 0))))
         return cls(points, boxes, ignored, (width, height))
-
-
-def _require(row: Row, names: Sequence[str], what: str) -> None:
-    unknown = sorted(set(row) - set(names))
-    if unknown:
-        raise ValueError(f"a {what} has {unknown[0]!r}; known are {', '.join(names)}")
-
-
-def _rows(row: Row, name: str, columns: int, *, unknown: bool = False) -> Floats | None:
-    if name not in row:
-        return None
-    values = np.asarray(as_array(row[name]), np.float64)
-    values = values.reshape(0, columns) if values.size == 0 else values
-    if values.ndim != 2 or values.shape[1] != columns:
-        raise ValueError(f"{name} have the shape {values.shape} instead of (N, {columns})")
-    if not unknown and not np.isfinite(values).all():
-        raise ValueError(f"{name} aren't all finite")
-    return values
 
 
 def _ground_truth_of(rows: Sequence[_True]) -> GroundTruth:
@@ -179,33 +137,4 @@ def _ground_truth_of(rows: Sequence[_True]) -> GroundTruth:
         boxes_xyxy=boxes,
         sigmas=hit_radii(boxes),
         ignored=np.concatenate([row.ignored for row in rows]),
-    )
-
-
-def _predictions_of(rows: Sequence[_Found]) -> Predictions:
-    def together(parts: list[Floats | None], columns: int) -> tuple[Floats, Ragged]:
-        there = [part if part is not None else np.empty((0, columns)) for part in parts]
-        return np.concatenate(there), Ragged.from_counts([len(part) for part in there])
-
-    points, points_by_image = together([row.points for row in rows], 2)
-    boxes, boxes_by_image = together([row.boxes for row in rows], 4)
-    empty = np.empty(0)
-
-    def scores(name: str) -> Floats:
-        return np.concatenate(
-            [empty, *(row.scores for row in rows if getattr(row, name) is not None)]
-        )
-
-    return Predictions(
-        kind="gtahead",
-        images=[str(number) for number in range(len(rows))],
-        counts=np.array([row.count for row in rows], np.float64),
-        has_points=np.array([row.points is not None for row in rows], np.bool_),
-        has_boxes=np.array([row.boxes is not None for row in rows], np.bool_),
-        points_xy=points,
-        point_scores=scores("points"),
-        points_by_image=points_by_image,
-        boxes_xyxy=boxes,
-        box_scores=scores("boxes"),
-        boxes_by_image=boxes_by_image,
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.arrays import Booleans, Floats, Ragged
+from gtahead.arrays import Array, Booleans, Floats, Ragged, as_array
 from gtahead.metrics import definitions
 from gtahead.metrics.detection import (
     Detections,
@@ -25,20 +25,8 @@ from gtahead.metrics.detection import (
 from gtahead.metrics.detection import jaccard_index as jaccard_indices
 from gtahead.metrics.matching import match_points
 
-Array = Any
-"""An array of NumPy, a tensor, or nested lists of numbers."""
-
 Images = Sequence[Array]
 """One array for each image."""
-
-
-def as_array(values: Array) -> npt.NDArray[Any]:
-    """Return an array; of a tensor its values, wherever it lies."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        values = values.float() if str(values.dtype) == "torch.bfloat16" else values
-        return np.asarray(values.numpy())
-    return np.asarray(values)
 
 
 def _counts(values: Array, what: str) -> Floats:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.arrays import Booleans, Floats, Ints, Ragged
+from gtahead.arrays import Array, Booleans, Floats, Ints, Ragged, as_array, rows_of
 from gtahead.regions import inside_any
 from gtahead.tables.splits import SPLITS_BY_WORD
 
@@ -17,7 +18,53 @@ ImageKey = str | int | tuple[str, int]
 """An image as a file names it: by name, by number, or as the n-th frame of a sequence (from 1)."""
 
 
+FOUND = ("points", "boxes", "scores", "count", "labels")
+"""Names in a row of what was found in an image."""
+
+
 @dataclass(frozen=True, eq=False)
+class FoundHeads:
+    """What was found in one image.
+
+    Attributes:
+        points: (P, 2) pixels, None where boxes alone are given.
+        boxes: (P, 4) pixels, None likewise.
+        scores: (P,) from 0 to 1.
+        count: that was given, NaN where none was.
+    """
+
+    points: Floats | None
+    boxes: Floats | None
+    scores: Floats
+    count: float = np.nan
+
+    @classmethod
+    def of(cls, row: Mapping[str, Array]) -> FoundHeads:
+        """Take a row: `points` (P, 2) or `boxes` (P, 4) or both, `scores` (P,), or a `count`.
+
+        Raises:
+            ValueError: shapes that don't fit, values out of range, or unknown names.
+        """
+        unknown = sorted(set(row) - set(FOUND))
+        if unknown:
+            raise ValueError(f"a prediction has {unknown[0]!r}; known are {', '.join(FOUND)}")
+        points = rows_of(row["points"], 2, "points") if "points" in row else None
+        boxes = rows_of(row["boxes"], 4, "boxes") if "boxes" in row else None
+        count = float(as_array(row["count"])) if "count" in row else np.nan
+        if points is None and boxes is None and np.isnan(count):
+            raise ValueError("a prediction has neither points, boxes nor a count")
+        if points is not None and boxes is not None and len(points) != len(boxes):
+            raise ValueError(f"{len(points)} points and {len(boxes)} boxes of the same heads")
+        heads = len(points if points is not None else boxes if boxes is not None else ())
+        scores = np.asarray(as_array(row.get("scores", np.ones(heads))), np.float64).reshape(-1)
+        if len(scores) != heads:
+            raise ValueError(f"{len(scores)} scores of {heads} heads")
+        if not ((scores >= 0) & (scores <= 1)).all():
+            raise ValueError("a score isn't from 0 to 1")
+        return cls(points, boxes, scores, count)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
     """What a method found.
 
@@ -58,6 +105,98 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        heads = max(len(self.points_xy), len(self.boxes_xyxy))
+        return f"Predictions({len(self):,} images, {heads:,} heads)"
+
+    @classmethod
+    def of(
+        cls,
+        found: Mapping[str, Mapping[str, Array] | FoundHeads],
+        *,
+        method: str = "predictions",
+        threshold: float | None = None,
+    ) -> Predictions:
+        """Take what a method found from arrays or tensors.
+
+        Args:
+            found: by frame id a row: `points` (P, 2) or `boxes` (P, 4) x0, y0, x1, y1 or both, in
+                pixels of the image, and `scores` (P,) from 0 to 1; or a `count`.
+            method: its name, for tables.
+            threshold: of scores from which on a head counts.
+
+        Raises:
+            ValueError: shapes that don't fit, values out of range, or unknown names.
+
+        Example:
+            >>> Predictions.of({"seq_00/000000": {"points": [[10, 20]], "scores": [0.9]}})
+            Predictions(1 images, 1 heads)
+        """
+        rows = []
+        for name, row in found.items():
+            try:
+                rows.append(row if isinstance(row, FoundHeads) else FoundHeads.of(row))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        named: dict[str, Any] = {"name": method}
+        if threshold is not None:
+            named["threshold"] = float(threshold)
+        points, points_by_image = _together([row.points for row in rows], 2)
+        boxes, boxes_by_image = _together([row.boxes for row in rows], 4)
+        scores = {
+            kind: np.concatenate(
+                [np.empty(0), *(row.scores for row in rows if getattr(row, kind) is not None)]
+            )
+            for kind in ("points", "boxes")
+        }
+        digest = hashlib.sha256("\n".join(found).encode())
+        for values in (points, boxes, *scores.values()):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        return cls(
+            kind="gtahead",
+            images=list(found),
+            counts=np.array([row.count for row in rows], np.float64),
+            has_points=np.array([row.points is not None for row in rows], np.bool_),
+            has_boxes=np.array([row.boxes is not None for row in rows], np.bool_),
+            points_xy=points,
+            point_scores=scores["points"],
+            points_by_image=points_by_image,
+            boxes_xyxy=boxes,
+            box_scores=scores["boxes"],
+            boxes_by_image=boxes_by_image,
+            locations=list(found),
+            header={"method": named},
+            sha256=digest.hexdigest(),
+        )
+
+    @classmethod
+    def from_supervision(cls, found: Mapping[str, Any], **about: Any) -> Predictions:  # noqa: ANN401
+        """Take `supervision.Detections` by frame id; `about` as for `of`."""
+        return cls.of(
+            {
+                name: {"boxes": one.xyxy}
+                | ({} if one.confidence is None else {"scores": one.confidence})
+                for name, one in found.items()
+            },
+            **about,
+        )
+
+    @classmethod
+    def from_ultralytics(cls, found: Mapping[str, Any], **about: Any) -> Predictions:  # noqa: ANN401
+        """Take `ultralytics.engine.results.Results` by frame id; `about` as for `of`."""
+        rows = {n: {"boxes": one.boxes.xyxy, "scores": one.boxes.conf} for n, one in found.items()}
+        return cls.of(rows, **about)
+
+    @classmethod
+    def from_transformers(cls, found: Mapping[str, Any], **about: Any) -> Predictions:  # noqa: ANN401
+        """Take what `post_process_object_detection` of transformers gives, by frame id.
+
+        torchvision's detection models give the same: `boxes` in pixels, `scores`, `labels`. `about`
+        as for `of`.
+        """
+        rows = {n: {"boxes": one["boxes"], "scores": one["scores"]} for n, one in found.items()}
+        return cls.of(rows, **about)
 
     @property
     def method(self) -> dict[str, Any]:
@@ -154,3 +293,9 @@ class Predictions:
                 part = boxes.rows(row)
                 xy[into], scores[into] = centres[part], self.box_scores[part]
         return xy, scores, by_image
+
+
+def _together(parts: Sequence[Floats | None], columns: int) -> tuple[Floats, Ragged]:
+    there = [part if part is not None else np.empty((0, columns)) for part in parts]
+    whole = np.concatenate([np.empty((0, columns)), *there])
+    return whole, Ragged.from_counts([len(part) for part in there])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from gtahead import storage
 from gtahead._version import __version__
 from gtahead.arrays import Floats, Ints, Ragged
+from gtahead.dataset import Dataset
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.ingest.model import LabelOptions
@@ -41,7 +43,7 @@ MAX_CLUSTERS_KEPT = 64
 """Clusters whose curves a result file holds, so that AP can be compared."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Score:
     """What a prediction file scored.
 
@@ -69,14 +71,47 @@ class Score:
     by_image: Ragged = field(default_factory=lambda: Ragged.from_counts([]))
     detections: Detections | None = None
 
+    def __repr__(self) -> str:
+        if not self.document:
+            return f"Score(nothing: {self.findings.summed})"
+        shown = {"mae": "MAE", "f1_large": "F1", "f1_8px": "F1", "ap50": "AP50"}
+        known = {title: self.value.get(name) for name, title in reversed(shown.items())}
+        parts = [
+            f"{title} {known[title]:.{1 if title == 'MAE' else 2}f}"
+            for title in dict.fromkeys(shown.values())
+            if known[title] is not None
+        ]
+        return f"Score({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """Show the metrics in a notebook, with their intervals."""
+        rows = []
+        for name, entry in (self.document or {"metrics": {}})["metrics"].items():
+            if entry["value"] is None:
+                continue
+            span = f"{entry['low']:.4g} to {entry['high']:.4g}" if "low" in entry else ""
+            title = escape(definitions.title_of(name))
+            shown = escape(definitions.format_metric(entry["value"]))
+            rows.append(f"<tr><td>{title}</td><td>{shown}</td><td>{span}</td></tr>")
+        head = "<tr><th>metric</th><th>value</th><th>95 % interval</th></tr>"
+        table = f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+        return f"<p><b>{escape(repr(self))}</b></p>{table if rows else ''}"
+
     @property
     def value(self) -> dict[str, float]:
         """Metrics by name."""
         return {name: entry["value"] for name, entry in self.document["metrics"].items()}
 
 
+def _named(predictions: StrPath | Predictions) -> Path:
+    """Return the path of a prediction file, or a name for what never was in one."""
+    if isinstance(predictions, Predictions):
+        return Path(str(predictions.method.get("name", "predictions")))
+    return Path(predictions)
+
+
 def check_predictions(
-    predictions: StrPath, ground_truth: GroundTruth, missing: Missing = "error"
+    predictions: StrPath | Predictions, ground_truth: GroundTruth, missing: Missing = "error"
 ) -> tuple[Predictions, Findings]:
     """Read a prediction file and compare it with the images, without looking at any head.
 
@@ -86,10 +121,13 @@ def check_predictions(
     Raises:
         InputError: the file can't be read.
     """
-    path = Path(predictions)
+    path = _named(predictions)
     findings = Findings()
     findings.merge(ground_truth.findings)
-    read = read_predictions(path, findings, ground_truth.categories)
+    if isinstance(predictions, Predictions):
+        read = predictions
+    else:
+        read = read_predictions(path, findings, ground_truth.categories)
     check_dataset(
         read.dataset,
         split=ground_truth.split,
@@ -107,13 +145,13 @@ def check_predictions(
 
 @resolve_urls(reads=["predictions", "data"], labels=["data"])
 def benchmark(
-    predictions: StrPath,
-    data: StrPath = "dataset",
+    predictions: StrPath | Predictions,
+    data: StrPath | Dataset = "dataset",
     *,
     split: str | None = None,
     by: Sequence[str] = (),
     missing: Missing = "error",
-    validation: StrPath | None = None,
+    validation: StrPath | Predictions | None = None,
     threshold: float | None = None,
     coco_compat: bool = False,
     sweep: bool = False,
@@ -126,8 +164,10 @@ def benchmark(
 
     Args:
         predictions: a file: gtahead's JSON, JSON Lines or Parquet, COCO's list of results, lists of
-            counts or points as NWPU-Crowd takes them, MOT text; packed by gzip or not.
-        data: a dataset, a folder that `gtahead build` reads, a COCO file, or a list of points.
+            counts or points as NWPU-Crowd takes them, MOT text; packed by gzip or not. Or what
+            `Predictions.of` made of arrays.
+        data: a dataset, a part of one, or its path; a folder that `gtahead build` reads, a COCO
+            file, or a list of points.
         split: of a dataset; "test" unless said otherwise.
         by: how metrics are broken down; see `gtahead.scoring.breakdown.GROUPINGS`.
         missing: whether an image without prediction is an error, or scored as empty ("zero").
@@ -151,12 +191,12 @@ def benchmark(
     if any(finding.severity == "error" for finding in findings):
         return Score({}, findings, ground_truth)
     chosen = _threshold(
-        arranged, threshold, validation, data, ground_truth, findings, Path(predictions)
+        arranged, threshold, validation, data, ground_truth, findings, _named(predictions)
     )
     run = Evaluation(ground_truth, arranged, chosen.threshold)
     document = {
-        **_about(run, chosen, findings, Path(predictions)),
-        **_metrics(run, findings, Path(predictions).name, resamples),
+        **_about(run, chosen, findings, _named(predictions)),
+        **_metrics(run, findings, _named(predictions).name, resamples),
     }
     if chosen.f1_best is not None and run.matching is not None:
         f1 = thresholds.f1_at(ground_truth, arranged, chosen.f1_best, run.radius)
@@ -257,8 +297,8 @@ def _about_data(ground_truth: GroundTruth) -> dict[str, Any]:
 def _threshold(
     arranged: Predictions,
     given: float | None,
-    validation: StrPath | None,
-    data: StrPath,
+    validation: StrPath | Predictions | None,
+    data: StrPath | Dataset,
     ground_truth: GroundTruth,
     findings: Findings,
     path: Path,

@@ -36,7 +36,7 @@ from gtahead.values import StrPath
 
 
 def open_ground_truth(
-    path: StrPath, split: str | None = None, labels: LabelOptions | None = None
+    path: StrPath | Dataset, split: str | None = None, labels: LabelOptions | None = None
 ) -> GroundTruth:
     """Read what is to be found.
 
@@ -50,8 +50,10 @@ def open_ground_truth(
         InputError: it can't be read.
         UsageError: no such split.
     """
-    source = Path(path)
     split = None if split is None else split_named(split)
+    if isinstance(path, Dataset):
+        return replace(_of_opened(path, split), categories=_categories_given(labels))
+    source = Path(path)
     if not source.exists():
         remedy = "give a dataset with --data, or another ground truth with --ground-truth"
         raise InputError("there is no such file or folder", where=Where(str(source)), remedy=remedy)
@@ -75,6 +77,23 @@ def _categories_given(labels: LabelOptions | None) -> frozenset[int] | None:
     """Return the number that --class gives: datasets of gtahead's have no classes themselves."""
     given = labels.head_class if labels is not None else None
     return frozenset([int(given)]) if given is not None and given.isdecimal() else None
+
+
+def _of_opened(part: Dataset, split: str | None) -> GroundTruth:
+    """Return the heads of a dataset that is open: its test split, or all of what is a part."""
+    whole = Dataset.open(part.folder)
+    if len(part) == len(whole):
+        return _of_dataset(whole, split or "test")
+    part = part if split is None else part.select(split=split)
+    if not len(part):
+        raise UsageError("there are no images to score", value=repr(part))
+    splits = set(part.frames(["split"])["split"])
+    only = splits.pop() if len(splits) == 1 else None
+    found = ground_truth_of(whole, part, only or "test")
+    if only is not None and len(whole.select(split=only)) == len(part):
+        return found
+    name = f"{found.name}, {len(part):,} of {len(whole):,} images"
+    return replace(found, name=name, split=only, fingerprints={})  # those are of whole splits
 
 
 def _of_dataset(opened: Dataset, split: str) -> GroundTruth:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from gtahead import metrics
+from gtahead.arrays import as_array
 from gtahead.errors import ResourceError
 from gtahead.metrics.crowd import Row
-from gtahead.metrics.functions import as_array
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
