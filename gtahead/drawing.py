@@ -89,16 +89,21 @@ def decoded_image(encoded: bytes, where: Where) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(decoded, np.uint8)
 
 
-def boxes_png(
-    image: npt.NDArray[np.uint8], boxes_xyxy: Floats, status: Sequence[str], width: int
+def with_boxes(
+    image: npt.NDArray[np.uint8],
+    boxes_xyxy: Floats,
+    status: Sequence[str],
+    width: int,
+    ending: str = ".png",
 ) -> bytes:
-    """Draw boxes on an image, coloured by status, as PNG of a given width.
+    """Draw boxes on an image, coloured by status, as PNG or JPEG of a given width.
 
     Args:
         image: (H, W, 3), blue first.
         boxes_xyxy: (N, 4) in the image's pixels; those with NaN aren't drawn.
         status: (N,) keys of `COLOURS_BGR`.
-        width: of the PNG, in pixels.
+        width: of what is drawn, in pixels.
+        ending: ".png" or ".jpg".
     """
     scale = width / image.shape[1]
     size_wh = (width, max(1, round(image.shape[0] * scale)))
@@ -107,4 +112,4 @@ def boxes_png(
     for box, name in zip(boxes_xyxy, status, strict=True):
         if np.isfinite(box).all():
             rectangle(canvas, box * scale, COLOURS_BGR[name], 1)
-    return bytes(cv2.imencode(".png", canvas)[1])
+    return bytes(cv2.imencode(ending, canvas)[1])

@@ -6,7 +6,6 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -20,10 +19,11 @@ from gtahead.arrays import Columns, Floats, Ints
 from gtahead.dataset import conditions
 from gtahead.dataset.frame import Frame, camera_of
 from gtahead.dataset.manifest import Manifest, read_manifest
+from gtahead.dataset.notebook import dataset_html
 from gtahead.errors import REBUILD, InputError, ResourceError, UsageError, Where
 from gtahead.tables import canonical
 from gtahead.tables.arrow import equals, from_numpy, to_numpy
-from gtahead.tables.splits import SPLITS, split_named
+from gtahead.tables.splits import split_named
 from gtahead.urls import is_url, local_copy
 
 if TYPE_CHECKING:
@@ -174,22 +174,8 @@ class Dataset:
         return int(self.manifest.document["tables"][FRAMES]["rows"])
 
     def _repr_html_(self) -> str:
-        """Show the dataset in a notebook: what it holds, by split."""
-        columns = self.frames(["sequence", "split", "num_heads"])
-        rows = []
-        for name in SPLITS:
-            mine = [i for i, split in enumerate(columns["split"]) if split == name]
-            sequences = len({columns["sequence"][i] for i in mine})
-            heads = sum(columns["num_heads"][i] for i in mine)
-            cells = (name, f"{sequences:,}", f"{len(mine):,}", f"{heads:,}")
-            rows.append("".join(f"<td>{cell}</td>" for cell in cells))
-        head = "".join(f"<th>{cell}</th>" for cell in ("split", "sequences", "frames", "heads"))
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        return (
-            f"<p><b>{escape(repr(self))}</b><br>count policy <code>{escape(self.manifest.policy)}"
-            f"</code>, fingerprint <code>{self.manifest.fingerprint[:16]}…</code></p>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        )
+        """Show the dataset in a notebook: what it holds, by split, and three frames."""
+        return dataset_html(self)
 
     @property
     def frame_ids(self) -> list[str]:

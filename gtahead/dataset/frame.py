@@ -12,14 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.dataset.notebook import FRAME_PX, frame_image
 from gtahead.errors import InputError, ResourceError, Where
 from gtahead.geometry import Camera
 
 if TYPE_CHECKING:
     from gtahead.density import Border, Map
-
-NOTEBOOK_WIDTH = 1280
-"""Of a frame that is shown in a notebook, in pixels."""
 
 
 def camera_of(row: Mapping[str, Any]) -> Camera | None:
@@ -82,16 +80,7 @@ class Frame:
 
     def _repr_png_(self) -> bytes | None:
         """Show the frame in a notebook: its image with boxes; None where that can't be drawn."""
-        from gtahead import drawing  # OpenCV takes a fifth of a second to import
-
-        if self.image_path is None:
-            return None
-        width = min(NOTEBOOK_WIDTH, max(self.size_wh[0], NOTEBOOK_WIDTH // 2))
-        try:
-            image = drawing.decoded_image(self.image_path.read_bytes(), Where(frame=self.frame_id))
-        except (InputError, OSError):
-            return None
-        return drawing.boxes_png(image, self.boxes_xyxy, self.status.tolist(), width)
+        return frame_image(self, FRAME_PX)
 
     @property
     def counted(self) -> Booleans:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import get_worker_info
 from torchvision import tv_tensors
 
 from gtahead.arrays import Floats
@@ -69,7 +70,8 @@ class HeadDataset(TorchDataset[Sample]):
         if self.transforms is not None:
             image, target = self.transforms(image, target)
         centres = target["points"].as_subclass(torch.Tensor)[:, :2]
-        return image, {**target, "points": _key_points(centres, image.shape[-2:])}
+        target = {**target, "points": _key_points(centres, image.shape[-2:])}
+        return image, target if get_worker_info() is None else _in_one_storage(target)
 
 
 def _image_of(frame: Frame) -> Any:  # noqa: ANN401 - torchvision has no types
@@ -113,6 +115,20 @@ def _boxes(values: Floats, size_wh: tuple[int, int], *, whole: bool = False) -> 
 
 def _key_points(points: torch.Tensor, shape: Sequence[int]) -> Any:  # noqa: ANN401
     return tv_tensors.KeyPoints(points, canvas_size=(int(shape[0]), int(shape[1])))
+
+
+def _in_one_storage(target: dict[str, Any]) -> dict[str, Any]:
+    """Return a target whose tensors lie in one piece of memory: processes hand over each piece."""
+    tensors = {n: v.as_subclass(torch.Tensor) for n, v in target.items() if torch.is_tensor(v)}
+    names = sorted(tensors, key=lambda name: -tensors[name].element_size())  # so all are aligned
+    storage = torch.empty(sum(tensor.nbytes for tensor in tensors.values()), dtype=torch.uint8)
+    packed, at = dict(target), 0
+    for name in names:
+        tensor, like = tensors[name], target[name]
+        part = storage[at : at + tensor.nbytes].view(tensor.dtype).view(tensor.shape)
+        packed[name] = tv_tensors.wrap(part.copy_(tensor), like=like)
+        at += tensor.nbytes
+    return packed
 
 
 def _areas(boxes: Any) -> torch.Tensor:  # noqa: ANN401 - torchvision has no types

@@ -149,6 +149,14 @@ def test_workers_get_the_same(tiny_dataset: Path) -> None:
     batches = list(loader)
     assert [target["image_id"] for _, targets in batches for target in targets] == list(range(6))
     assert torch.equal(batches[1][0][0], dataset[2][0])
+    for number, target in enumerate(target for _, targets in batches for target in targets):
+        here = dataset[number][1]
+        assert {name: type(value) for name, value in target.items()} == {
+            name: type(value) for name, value in here.items()
+        }
+        for name in set(here) - {"image_id"}:
+            assert torch.equal(target[name], here[name]), name
+            assert target[name].dtype == here[name].dtype
 
 
 def _row(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -241,6 +244,12 @@ def test_notebooks(tiny_dataset: Path, tmp_path: Path) -> None:
     assert png.startswith(b"\x89PNG")
     html = dataset._repr_html_()
     assert "<td>train</td><td>4</td><td>32</td><td>1,518</td>" in html
+    assert "width:91px" in html  # 32 of 56 frames
+    thumbnails = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
+    shown = [Image.open(io.BytesIO(base64.b64decode(one))).size for one in thumbnails]
+    assert shown == [(240, 135)] * 3
+    assert len(html) < 100_000
+    assert dataset[:0]._repr_html_().count("<figure") == 0
     code = "import gtahead, sys; gtahead.Dataset.open(sys.argv[1]); print('gtahead.viewing' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code, str(tiny_dataset)], capture_output=True, text=True, cwd=ROOT
