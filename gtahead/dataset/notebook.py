@@ -66,7 +66,7 @@ def _thumbnails(dataset: Dataset, counts: list[int]) -> list[str]:
         frame = dataset[row]
         data = frame_image(frame, THUMBNAIL_PX, ".jpg")
         if data is not None:
-            title = escape(f"{frame.frame_id}: {frame.count:,}")
+            title = escape(f"{frame.frame_id}: {frame.count:,} heads")
             source = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
             shown.append(
                 f'<figure style="display:inline-block;margin:0 8px 0 0"><img src="{source}" '
