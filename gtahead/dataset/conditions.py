@@ -126,6 +126,8 @@ class _Evaluator:
         ]
         for side, other in ((left, 1), (right, 0)):
             if isinstance(side, ast.Constant) and side.value is None:
+                if compare not in (operator.eq, operator.ne):
+                    raise self._wrong("None has no order: ask with == or !=", node)
                 found = unknown[other]
                 return found if compare is operator.eq else np.logical_not(found)
         kinds = [{type(v) is str for v in side.tolist() if v is not None} for side in (a, b)]

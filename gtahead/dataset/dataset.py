@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -15,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead import storage
-from gtahead.arrays import Columns, Floats, Ints
+from gtahead.arrays import Columns, Ints
 from gtahead.dataset import conditions
 from gtahead.dataset.frame import Frame, camera_of
+from gtahead.dataset.heads import FRAME_HEADS, HeadsCache, SequenceHeads
 from gtahead.dataset.manifest import Manifest, read_manifest
 from gtahead.dataset.notebook import dataset_html
 from gtahead.errors import REBUILD, InputError, ResourceError, UsageError, Where
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 
 FRAMES = "frames.parquet"
 
-CACHE_BYTES = 2**28
-"""Heads of sequences that were read last stay in memory, up to so many bytes: 1.7 million heads are
-140 MB."""
-
 Table = Literal["frames", "heads"]
 
 _FRAME_COLUMNS = (
@@ -43,63 +39,11 @@ _FRAME_COLUMNS = (
     *("camera_x_m", "camera_y_m", "camera_z_m", "pitch_deg", "roll_deg", "yaw_deg"),
     *("weather", "hour", "location"),
 )
-_FRAME_HEADS = ["head_id", "x", "y", *canonical.BOX, *canonical.SIGMA, "visibility", "status"]
 
 
 def heads_file(sequence: str) -> str:
     """Return the path of a sequence's heads, relative to the dataset."""
     return f"heads/{sequence}.parquet"
-
-
-@dataclass(frozen=True)
-class _SequenceHeads:
-    """The heads of a sequence, as frames have them."""
-
-    head_ids: Ints
-    points_xy: Floats
-    boxes_xyxy: Floats
-    sigmas_xy: Floats
-    visibility: Floats
-    codes: npt.NDArray[np.int32]
-    words: npt.NDArray[np.object_]
-    slices: Mapping[str, slice]
-
-    @classmethod
-    def of(cls, columns: Columns) -> _SequenceHeads:
-        return cls(
-            columns["head_id"],
-            np.stack([columns["x"], columns["y"]], axis=1),
-            np.stack([columns[name] for name in canonical.BOX], axis=1),
-            np.stack([columns[name] for name in canonical.SIGMA], axis=1),
-            columns["visibility"],
-            columns["status"],
-            columns["status_names"],
-            _slices(columns["frame_id"], columns["frame_id_names"]),
-        )
-
-    @property
-    def bytes(self) -> int:
-        parts = (self.head_ids, self.points_xy, self.boxes_xyxy, self.sigmas_xy, self.visibility)
-        return sum(part.nbytes for part in parts) + self.codes.nbytes
-
-
-class _HeadsCache:
-    """The heads of the sequences that were used last; shared by the parts of one dataset."""
-
-    def __init__(self) -> None:
-        self._held: OrderedDict[str, _SequenceHeads] = OrderedDict()
-
-    def get(self, sequence: str, read: Callable[[str], _SequenceHeads]) -> _SequenceHeads:
-        held = self._held.pop(sequence, None)
-        if held is None:
-            held = read(sequence)
-        self._held[sequence] = held
-        while len(self._held) > 1 and sum(one.bytes for one in self._held.values()) > CACHE_BYTES:
-            self._held.popitem(last=False)
-        return held
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_held": OrderedDict()}  # other processes read what they need
 
 
 def splits_of(opened: Dataset) -> dict[str, dict[str, str]]:
@@ -138,7 +82,7 @@ class Dataset:
         self.folder = folder
         self.manifest = manifest
         self._table = table  # frames, of whole sequences or parts of them, in order
-        self._heads: _HeadsCache = _HeadsCache() if part_of is None else part_of._heads
+        self._heads: HeadsCache = HeadsCache() if part_of is None else part_of._heads
         self._positions: dict[str, int] | None = None
 
     @classmethod
@@ -265,16 +209,16 @@ class Dataset:
             raise self._damaged(path, f"{rows} rows")
         return heads
 
-    def _heads_of(self, sequence: str) -> _SequenceHeads:
+    def _heads_of(self, sequence: str) -> SequenceHeads:
         path, named = self._heads_table(sequence)
-        columns = canonical.read_head_codes(path, str(path), ["frame_id", *_FRAME_HEADS])
+        columns = canonical.read_head_codes(path, str(path), ["frame_id", *FRAME_HEADS])
         rows = len(columns["x"])
         foreign = any(
             not name.startswith(f"{sequence}/") for name in columns["frame_id_names"] if name
         )
         if rows != named["rows"] or foreign:
             raise self._damaged(path, f"{rows} rows")
-        return _SequenceHeads.of(columns)
+        return SequenceHeads.of(columns)
 
     def select(
         self,
@@ -339,6 +283,14 @@ class Dataset:
             UsageError: it isn't a condition, or no such column.
         """
         keep = np.ones(len(self), np.bool_)
+        given: object = condition  # whatever the caller's types are
+        if given is not None and not isinstance(given, str) and not callable(given):
+            remedy = "a condition as text, or a function; a mask goes in brackets: dataset[mask]"
+            raise UsageError("not a condition", value=type(given).__name__, remedy=remedy)
+        for name in columns:
+            if name not in self._table.column_names:
+                remedy = f"one of {', '.join(self._table.column_names)}"
+                raise UsageError("no such column", value=name, remedy=remedy)
         if isinstance(condition, str):
             names = conditions.columns_in(condition)
             known = {name: self._column(name) for name in names if name in self._table.column_names}
@@ -346,9 +298,11 @@ class Dataset:
             everything = dict.fromkeys(self._table.column_names, ())
             keep = conditions.holds(condition, known if not unknown else everything, len(self))
         for name, value in columns.items():
-            wanted = value if isinstance(value, list | tuple | set) else [value]
-            text = " or ".join(f"{name} == {one!r}" for one in wanted)
-            keep &= conditions.holds(text, {name: self._column(name)}, len(self))
+            several = isinstance(value, Iterable) and not isinstance(value, str)
+            wanted = list(value) if several else [value]  # type: ignore[call-overload]
+            if name == "split":
+                wanted = [split_named(str(one)) for one in wanted]
+            keep &= np.array([one in wanted for one in self._column(name)], np.bool_)
         if callable(condition):
             keep &= np.array([bool(condition(frame)) for frame in self], np.bool_)
         return self._part(np.flatnonzero(keep))
@@ -407,6 +361,10 @@ class Dataset:
         assert isinstance(frame, polars.DataFrame)
         return frame
 
+    def __contains__(self, key: object) -> bool:
+        """Return whether there is a frame of an id, or this frame."""
+        return (key.frame_id if isinstance(key, Frame) else key) in self.frame_ids
+
     def __iter__(self) -> Iterator[Frame]:
         """Iterate over the frames in order."""
         for sequence, span in canonical.spans(self._table):
@@ -426,10 +384,16 @@ class Dataset:
     ) -> Frame | Dataset:
         """Return a frame by number or id, or the part at a slice, numbers or a mask of N flags.
 
+        A part keeps the dataset's order: numbers ascend, each at most once.
+
         Raises:
             IndexError: no frame of this number.
             KeyError: no frame of this id.
+            UsageError: numbers that don't ascend, or a step below 0.
         """
+        if not isinstance(key, bool | slice | str) and not getattr(key, "shape", ()):
+            with suppress(TypeError):  # of NumPy's and PyTorch's integers as well
+                key = operator.index(key)  # type: ignore[arg-type]
         if isinstance(key, str):
             if self._positions is None:
                 self._positions = {name: at for at, name in enumerate(self.frame_ids)}
@@ -444,14 +408,21 @@ class Dataset:
         if not isinstance(key, slice):
             chosen = np.asarray(key)
             chosen = chosen if chosen.size else np.empty(0, np.int64)
-        return self._part(np.arange(len(self))[chosen])
+        positions = np.arange(len(self))[chosen]
+        if positions.ndim != 1 or (np.diff(positions) <= 0).any():
+            raise UsageError(
+                "a part keeps the dataset's order",
+                value=key if isinstance(key, slice) else "numbers that don't ascend",
+                remedy="sort them, each once; for another order, index frames one by one",
+            )
+        return self._part(positions)
 
     def _at(self, position: int) -> Frame:
         (row,) = self._table.slice(position, 1).select(_FRAME_COLUMNS).to_pylist()
         return self._frame(row, self._heads.get(row["sequence"], self._heads_of))
 
-    def _frame(self, row: Mapping[str, Any], heads: _SequenceHeads) -> Frame:
-        part = heads.slices.get(row["frame_id"], _NOTHING)
+    def _frame(self, row: Mapping[str, Any], heads: SequenceHeads) -> Frame:
+        part = heads.slices.get(row["frame_id"], slice(0, 0))
         return Frame(
             frame_id=row["frame_id"],
             sequence=row["sequence"],
@@ -482,15 +453,3 @@ class WrittenDataset(storage.Written):
             InputError: it isn't there any more, or damaged.
         """
         return Dataset.open(self.out)
-
-
-_NOTHING = slice(0, 0)
-
-
-def _slices(codes: npt.NDArray[np.int32], names: npt.NDArray[np.object_]) -> dict[str, slice]:
-    """Find each frame's rows in a table of heads sorted by frame."""
-    if len(codes) == 0:
-        return {}
-    starts = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
-    edges = [*map(int, starts), len(codes)]
-    return {names[codes[a]]: slice(a, b) for a, b in pairwise(edges)}

@@ -59,7 +59,8 @@ class CrowdMetric:
         Args:
             preds: for each image what was found: `points` (P, 2) or `boxes` (P, 4) or both of the
                 same heads, in pixels, with `scores` (P,) from 0 to 1; or a `count` alone. A
-                `count` beside heads goes before their number.
+                `count` beside heads goes before their number. `labels` are passed over: leave out
+                what isn't a head.
             targets: for each image what is there: `points` (N, 2) or `boxes` (N, 4) or both;
                 `ignored` for heads that are neither hit nor missed, (N,) flags or (K, 4) boxes of
                 further ones; and `size_wh`, without which GAME isn't defined.
@@ -108,6 +109,7 @@ class _True:
             raise ValueError("a target has neither points nor boxes")
         if points is None:
             assert boxes is not None
+            rows_of(boxes, 4, "boxes without points")  # all of them known
             points = (boxes[:, :2] + boxes[:, 2:]) / 2
         flags: Any = as_array(row.get("ignored", np.zeros(len(points))))
         boxes = np.full((len(points), 4), np.nan) if boxes is None else boxes

@@ -161,8 +161,11 @@ def _rows(arrays: Iterable[npt.NDArray[Any]], columns: int, what: str) -> tuple[
 
 def _flat(values: Array, by_image: Ragged, what: str) -> Floats:
     """Put one value for each row of all images into one array."""
-    listed = isinstance(values, list | tuple) and (len(values) == 0 or np.ndim(as_array(values[0])))
+    listed = isinstance(values, list | tuple) and len(values) and np.ndim(as_array(values[0]))
     parts = [as_array(one) for one in values] if listed else [as_array(values)]
+    if len(parts) == 1 and parts[0].ndim == 2 and len(by_image) > 1:
+        parts = list(parts[0])
+    parts = [] if not len(by_image) else parts
     sizes = [part.size for part in parts]
     if sizes != by_image.counts.tolist():
         raise ValueError(f"{what} of {sizes} for {by_image.counts.tolist()} rows")
@@ -175,6 +178,7 @@ def game(
     true_points: Array | Images,
     size_wh: tuple[int, int] | Sequence[tuple[int, int]],
     level: int = 3,
+    stride: int | None = None,
 ) -> float:
     """Return GAME(L), the grid average mean absolute error.
 
@@ -185,14 +189,17 @@ def game(
 
     Args:
         pred: found points, (P, 2), or a density map, (h, w) with more or less than two columns,
-            whose sum is the count; a list of them for several images. A map covers the image; what
-            lies in one of its cells is spread evenly over it.
+            whose sum is the count; a list of them for several images. What lies in one of its cells
+            is spread evenly over it.
         true_points: (N, 2) points of the heads, or a list of them.
         size_wh: width and height of the image, or of each.
         level: L, from 0.
+        stride: pixels per cell of maps, as `frame.density(stride)` has them: the last cells may
+            reach beyond the image. None for maps that cover it exactly.
 
     Raises:
-        ValueError: shapes or numbers of images that don't fit.
+        ValueError: shapes or numbers of images that don't fit; maps whose cells don't divide the
+            image, without a stride.
 
     Example:
         >>> game([[10, 10], [90, 90]], [[10, 10], [20, 20]], (100, 100), level=1)
@@ -210,7 +217,7 @@ def game(
     for one, points, size in zip(found, real, sizes, strict=True):
         is_map = one.ndim == 2 and one.shape[1] != 2 and one.size
         cells_found = (
-            _cells_of_map(np.asarray(one, np.float64), cells)
+            _cells_of_map(np.asarray(one, np.float64), cells, size, stride)
             if is_map
             else _cells_of_points(_rows([one], 2, "points")[0], size, cells)
         )
@@ -225,14 +232,24 @@ def _cells_of_points(points_xy: Floats, size_wh: Floats, cells: int) -> Floats:
     return definitions.cell_counts(points_xy, one, size_wh[None], cells).reshape(cells, cells)
 
 
-def _cells_of_map(density: Floats, cells: int) -> Floats:
+def _cells_of_map(density: Floats, cells: int, size_wh: Floats, stride: int | None) -> Floats:
     """Sum a density map over cells, (cells, cells): exactly, also where edges cut its own cells."""
     if not np.isfinite(density).all():
         raise ValueError("the density map isn't finite")
-    for axis in (0, 1):
+    for axis, side in ((0, size_wh[1]), (1, size_wh[0])):
+        there = density.shape[axis]
+        if stride is None and side % there:
+            sizes = f"{there} cells of a map on {side:g} pixels"
+            raise ValueError(
+                f"{sizes}: say its stride, as the last cell may reach beyond the image"
+            )
+        covered = there if stride is None else side / stride
+        if not there - 1 < covered <= there:
+            raise ValueError(f"{there} cells of {stride} pixels don't cover {side:g} pixels")
         summed = np.insert(np.cumsum(density, axis=axis), 0, 0, axis=axis)
-        edges = np.linspace(0, density.shape[axis], cells + 1)
-        below = np.minimum(edges.astype(np.int64), density.shape[axis] - 1)
+        edges = np.linspace(0, covered, cells + 1)
+        edges[-1] = there  # what a kernel has in the last cell is in the image
+        below = np.minimum(edges.astype(np.int64), there - 1)
         share = np.expand_dims(edges - below, 1 - axis)
         low, high = np.take(summed, below, axis), np.take(summed, below + 1, axis)
         density = np.diff(low + share * (high - low), axis=axis)
@@ -288,10 +305,12 @@ def localisation(
     found, real = _pairs(pred, true)
     points, by_image = _rows(found, 2, "found points")
     heads, heads_by_image = _rows(real, 2, "true points")
-    if isinstance(radius, int | float):
-        radii = np.full(len(heads), float(radius))
+    if np.ndim(as_array(radius) if not isinstance(radius, list | tuple) else [0]) == 0:
+        radii = np.full(len(heads), float(as_array(radius)))
     else:
         radii = _flat(radius, heads_by_image, "radii")
+    if not (radii >= 0).all():
+        raise ValueError("a radius isn't a number from 0")
     flags = _flags(ignored, heads_by_image)
     matching = match_points(points, by_image.offsets, heads, radii, heads_by_image.offsets, flags)
     hits, false = int(matching.hits.sum()), int(matching.false.sum())
@@ -307,7 +326,10 @@ def localisation(
 def _flags(ignored: Array | Images | None, by_image: Ragged) -> Booleans:
     if ignored is None:
         return np.zeros(by_image.total, np.bool_)
-    return _flat(ignored, by_image, "flags of ignored heads").astype(np.bool_)
+    flags = _flat(ignored, by_image, "flags of ignored heads")
+    if not np.isin(flags, (0, 1)).all():
+        raise ValueError("ignored heads are given by flags, not by their numbers")
+    return flags.astype(np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,6 +348,8 @@ class _Boxes:
         heads, heads_by_image = _rows(real, 4, "true boxes")
         flags = _flags(ignored, heads_by_image)
         given = _flat(scores, by_image, "scores")
+        if not np.isfinite(given).all():
+            raise ValueError("scores aren't all finite")
         return cls(boxes, given, by_image, heads, heads_by_image, flags)
 
     def detections(self, cap: int | None = None) -> Detections:
@@ -377,7 +401,9 @@ def miss_rate(
 ) -> float:
     """Return MR⁻², the log-average miss rate at an IoU of 0.5, of 10⁻² to 1 false boxes per image.
 
-    Source: Dollár et al., Pedestrian Detection, TPAMI 2012; arguments and errors as for
+    Each of the nine miss rates is that of the first box with at least so many false ones, as in the
+    evaluation of CrowdHuman; the toolbox of Dollár et al. (Pedestrian Detection, TPAMI 2012), where
+    the metric is from, takes the last with at most so many. Arguments and errors as for
     `average_precision`.
 
     Example:

@@ -51,6 +51,8 @@ class FoundHeads:
         points = rows_of(row["points"], 2, "points") if "points" in row else None
         boxes = rows_of(row["boxes"], 4, "boxes") if "boxes" in row else None
         count = float(as_array(row["count"])) if "count" in row else np.nan
+        if "count" in row and not (np.isfinite(count) and count >= 0):
+            raise ValueError(f"a count of {count:g}")
         if points is None and boxes is None and np.isnan(count):
             raise ValueError("a prediction has neither points, boxes nor a count")
         if points is not None and boxes is not None and len(points) != len(boxes):
@@ -124,7 +126,9 @@ class Predictions:
             found: by frame id a row: `points` (P, 2) or `boxes` (P, 4) x0, y0, x1, y1 or both, in
                 pixels of the image, and `scores` (P,) from 0 to 1; or a `count`.
             method: its name, for tables.
-            threshold: of scores from which on a head counts.
+            threshold: of scores from which on a head counts; without one, `benchmark` takes 0.5.
+
+        `labels` in a row are passed over: leave out what isn't a head.
 
         Raises:
             ValueError: shapes that don't fit, values out of range, or unknown names.
@@ -141,6 +145,8 @@ class Predictions:
                 raise ValueError(f"{name}: {error}") from error
         named: dict[str, Any] = {"name": method}
         if threshold is not None:
+            if not 0 <= threshold <= 1:
+                raise ValueError(f"the threshold is {threshold}, not from 0 to 1")
             named["threshold"] = float(threshold)
         points, points_by_image = _together([row.points for row in rows], 2)
         boxes, boxes_by_image = _together([row.boxes for row in rows], 4)

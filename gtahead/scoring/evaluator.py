@@ -99,7 +99,13 @@ class Score:
 
     @property
     def value(self) -> dict[str, float]:
-        """Metrics by name."""
+        """Metrics by name.
+
+        Raises:
+            InputError: nothing was scored, since the predictions are wrong.
+        """
+        if not self.document:
+            raise InputError("nothing was scored", value=self.findings.summed)
         return {name: entry["value"] for name, entry in self.document["metrics"].items()}
 
 

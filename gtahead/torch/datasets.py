@@ -37,7 +37,9 @@ class HeadDataset(TorchDataset[Sample]):
 
     Transforms of `torchvision.transforms.v2` move boxes and points together: they get the points as
     boxes without area, since torchvision mirrors key points by whole pixels, one off from boxes.
-    After those that cut, `DropHeadsOutside` drops the heads that are gone.
+    After those that cut, `DropHeadsOutside` drops the heads that are gone; `RandomIoUCrop` and
+    `SanitizeBoundingBoxes` know one list of boxes alone, and can't be used. AP differs a little
+    from that of `gtahead benchmark`, which doesn't cut boxes at the image's edges.
 
     Args:
         dataset: opened, a part of one, or its path.
@@ -71,6 +73,8 @@ class HeadDataset(TorchDataset[Sample]):
             image, target = self.transforms(image, target)
         centres = target["points"].as_subclass(torch.Tensor)[:, :2]
         target = {**target, "points": _key_points(centres, image.shape[-2:])}
+        if target["boxes"].format == tv_tensors.BoundingBoxFormat.XYXY:
+            target["area"] = _areas(target["boxes"])
         return image, target if get_worker_info() is None else _in_one_storage(target)
 
 
@@ -151,6 +155,8 @@ class DropHeadsOutside:
     def __call__(self, image: Any, target: dict[str, Any]) -> Sample:  # noqa: ANN401 - any image
         """Return the image, and the target of the heads that are in it."""
         height, width = image.shape[-2:]
+        if target["boxes"].format != tv_tensors.BoundingBoxFormat.XYXY:
+            raise ValueError("DropHeadsOutside takes boxes as XYXY: convert them after it")
         points = target["points"].as_subclass(torch.Tensor)  # (N, 4): boxes without area
         boxes = target["boxes"].as_subclass(torch.Tensor)
         limits = torch.tensor([width, height], dtype=points.dtype)
@@ -232,7 +238,7 @@ class CrowdDataset(TorchDataset[Sample]):
             points, sigmas = _centres_and_halves(around["sigmas"])
             _, halves = _centres_and_halves(around["sides"])
             size_wh = (image.shape[-1], image.shape[-2])
-        inside = ((points >= 0) & (points < size_wh)).all(axis=1)
+        inside = ((points >= 0) & (points < size_wh) & (sigmas > 0)).all(axis=1)
         points, sigmas, halves = points[inside], sigmas[inside], halves[inside]
         found: dict[str, Any] = {
             "count": torch.tensor(float(len(points))),

@@ -72,7 +72,13 @@ def test_frames_by_number_slice_list_and_mask(tiny_dataset: Path) -> None:
         ids[number] for number in (0, 5, -1, 3)
     ]
     assert dataset[10:20:3].frame_ids == ids[10:20:3]
-    assert dataset[[7, 2]].frame_ids == [ids[2], ids[7]]  # in the dataset's order
+    assert dataset[[2, 7]].frame_ids == [ids[2], ids[7]]
+    for key in ([7, 2], [2, 2], slice(None, None, -1), [[1, 2], [3, 4]], np.array([5, 1])):
+        with pytest.raises(UsageError, match="keeps the dataset's order"):
+            dataset[key]  # type: ignore[index]
+    assert ids[3] in dataset
+    assert dataset[4] in dataset
+    assert ids[3] not in dataset[:2]
     mask = np.arange(56) % 2 == 0
     assert dataset[mask].frame_ids == ids[::2]
     assert len(dataset[[]]) == 0
@@ -107,8 +113,14 @@ def test_conditions(tiny_dataset: Path) -> None:
     assert len(dataset.filter("sequence not in ['seq_00']")) == 48
     assert len(dataset.filter("ground_m == None")) == rows.ground_m.isna().sum()
     assert len(dataset.filter(lambda frame: True)) == len(dataset.filter()) == 56
-    with pytest.raises(KeyError):
+    with pytest.raises(UsageError, match="no such column"):
         dataset.filter(wether="RAIN")
+    for odd in (np.zeros(56, bool), False, {"weather": "RAIN"}, ["num_heads > 3"]):
+        with pytest.raises(UsageError, match="not a condition"):
+            dataset.filter(odd)  # type: ignore[arg-type]
+    assert dataset.filter(split="val").frame_ids == dataset.split("validation").frame_ids
+    assert len(dataset.filter(num_heads=np.arange(1000))) == 56
+    assert len(dataset.filter(weather=frozenset())) == 0
 
 
 @pytest.mark.parametrize(
@@ -122,6 +134,7 @@ def test_conditions(tiny_dataset: Path) -> None:
         ("num_heads", "not a condition that can be understood"),
         ("num_heads >", "not a condition (got 'num_heads >')"),
         ("weather in 'RAIN'", "a list has to follow `in`"),
+        ("num_heads > None", "None has no order"),
         ("", "not a condition"),
         ("(" * 500, "not a condition"),
         ("num_heads > f'{sha256}'", "neither a column, a number nor a text"),
@@ -191,6 +204,14 @@ def test_what_a_frame_gives(tiny_dataset: Path) -> None:
     assert heat.max() == 1
 
 
+def test_what_frames_share_cannot_be_changed(tiny_dataset: Path) -> None:
+    dataset = Dataset.open(tiny_dataset)
+    frame = dataset[0]
+    for values in (frame.points_xy, frame.boxes_xyxy, frame.sigmas_xy, frame.visibility):
+        with pytest.raises(ValueError, match="read-only"):
+            values[...] = 8
+
+
 def test_what_is_shown(tiny_dataset: Path) -> None:
     dataset = Dataset.open(tiny_dataset)
     frame = dataset["seq_00/000004"]
@@ -216,7 +237,7 @@ def test_heads_stay_in_memory_within_bounds(
         assert dataset[frame_id]
         assert dataset.select(sequences=["seq_00"])[0]
     assert reads == ["seq_00", "seq_01"]
-    monkeypatch.setattr("gtahead.dataset.dataset.CACHE_BYTES", 1)
+    monkeypatch.setattr("gtahead.dataset.heads.CACHE_BYTES", 1)
     list(dataset)
     assert len(dataset._heads._held) == 1
 

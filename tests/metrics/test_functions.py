@@ -85,6 +85,24 @@ def test_a_map_of_odd_size_is_cut_exactly() -> None:
     assert metrics.game(density * 4, four, (50, 30), 1) == pytest.approx(0, abs=1e-12)
 
 
+def test_maps_whose_last_cells_reach_beyond_the_image(tiny_dataset: Path) -> None:
+    frame = max(Dataset.open(tiny_dataset), key=lambda frame: frame.count)
+    points = frame.points_xy[frame.counted]
+    for stride in (16, 50):
+        density = frame.density(stride)
+        fine = np.kron(density / stride**2, np.ones((stride, stride)))
+        cut = fine[: frame.size_wh[1], : frame.size_wh[0]].copy()
+        cut[-1] += fine[frame.size_wh[1] :, : frame.size_wh[0]].sum(axis=0)
+        cut[:, -1] += fine[: len(cut), frame.size_wh[0] :].sum(axis=1)
+        wanted = metrics.game(cut, points, frame.size_wh, 1)
+        got = metrics.game(density, points, frame.size_wh, 1, stride=stride)
+        assert got == pytest.approx(wanted, abs=0.2)
+        with pytest.raises(ValueError, match="say its stride"):
+            metrics.game(density, points, frame.size_wh, 1)
+    with pytest.raises(ValueError, match="don't cover"):
+        metrics.game(frame.density(16), points, frame.size_wh, 1, stride=8)
+
+
 def test_localisation_against_a_plain_matching() -> None:
     from scipy.optimize import linear_sum_assignment
 
@@ -107,6 +125,17 @@ def test_localisation_against_a_plain_matching() -> None:
     assert got.false <= false + 1  # the pairs aren't unique, their number is
     radii = [np.full(len(xy), 5.0) for xy in real]
     assert metrics.localisation(found, real, radii, ignored=ignored) == got
+
+
+def test_empty_lists_and_numbers_of_any_type() -> None:
+    box = [[0.0, 0, 9, 9]]
+    assert metrics.average_precision([], [], box)["ap"] == 0
+    point = [[1.0, 1], [5, 5]]
+    for radius in (3, np.float32(3), np.int64(3), np.array(3.0)):
+        assert metrics.localisation(point, point, radius).hits == 2
+    assert metrics.localisation([], [], []).hits == 0
+    many = np.tile(np.array(box), (3, 1, 1))
+    assert metrics.average_precision(many, np.ones((3, 1)), many)["ap50"] == pytest.approx(1)
 
 
 def test_detection_against_torchmetrics() -> None:
@@ -213,6 +242,8 @@ def test_what_a_metric_takes() -> None:
         ({"points": [[np.nan, 2]]}, {"points": []}, "points aren't all finite"),
         ({}, {"points": []}, "neither points, boxes nor a count"),
         ({"count": 1}, {"labels": []}, "neither points nor boxes"),
+        ({"count": float("inf")}, {"points": []}, "a count of inf"),
+        ({"count": 1}, {"boxes": [[np.nan] * 4]}, "boxes without points aren't all finite"),
         ({"count": 1}, {"points": [[1, 2]], "ignored": [0, 1]}, "1 points, 1 boxes and 2 flags"),
     ]:
         with pytest.raises(ValueError, match=said):
@@ -236,6 +267,9 @@ def test_what_a_metric_takes() -> None:
         (lambda: metrics.localisation([[1, 2]], [[1, 2]], [4, 5]), "radii of"),
         (lambda: metrics.average_precision([[0, 0, 1, 1]], [], [[0, 0, 1, 1]]), "scores of"),
         (lambda: metrics.game([[1, 1]], [[1, 1]], (0, 5)), "without an area"),
+        (lambda: metrics.localisation([[1, 1]], [[1, 1]], -1), "a radius isn't"),
+        (lambda: metrics.localisation([[1, 1]], [[1, 1]], 3, ignored=[5]), "by flags"),
+        (lambda: metrics.jaccard_index([[0, 0, 1, 1]], [np.nan], [[0, 0, 1, 1]]), "scores aren't"),
         (lambda: metrics.game([[1, 1]], [[1, 1]], (9, 5), -1), "below 0"),
     ],
 )

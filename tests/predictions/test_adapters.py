@@ -12,7 +12,7 @@ import pytest
 from helpers import gtahead
 
 import gtahead as library
-from gtahead import Dataset, UsageError
+from gtahead import Dataset, InputError, UsageError
 from gtahead.predictions import Predictions, write_predictions
 
 
@@ -73,6 +73,10 @@ def test_a_part_is_scored_as_a_part(tiny_dataset: Path) -> None:
     missing = library.benchmark(Predictions.of(found_in(part[:3])), part, resamples=0)
     assert not missing.document
     assert repr(missing).startswith("Score(nothing: ")
+    with pytest.raises(InputError, match="nothing was scored"):
+        assert missing.value
+    with pytest.raises(ValueError, match="not from 0 to 1"):
+        Predictions.of({}, threshold=50)
 
 
 def test_what_other_libraries_give(tiny_dataset: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,12 @@ def test_transforms_move_boxes_and_points_together(tiny_dataset: Path) -> None:
         assert (points >= boxes[:, :2] - 1e-3).all()
         assert (points <= boxes[:, 2:] + 1e-3).all()
         assert (boxes[:, 2:] - boxes[:, :2] >= 1).all()
+    smaller = HeadDataset(tiny_dataset, v2.Resize((90, 160)))[3][1]
+    corners = smaller["boxes"].as_subclass(torch.Tensor)
+    assert torch.allclose(smaller["area"], (corners[:, 2:] - corners[:, :2]).prod(dim=1))
+    other = v2.Compose([v2.ConvertBoundingBoxFormat("XYWH"), DropHeadsOutside()])
+    with pytest.raises(ValueError, match="takes boxes as XYXY"):
+        HeadDataset(tiny_dataset, other)[3]
     whole = HeadDataset(tiny_dataset)[3][1]
     assert isinstance(whole["points"], tv_tensors.KeyPoints)
     flipped = HeadDataset(tiny_dataset, v2.RandomHorizontalFlip(1.0))[3][1]
@@ -85,7 +92,8 @@ def test_transforms_move_boxes_and_points_together(tiny_dataset: Path) -> None:
 def test_heads_without_boxes_are_named(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Dataset.open(tiny_dataset)
     frame = next(frame for frame in opened if frame.count)
-    frame.boxes_xyxy[:] = np.nan  # of the cached heads
+    boxes = np.full_like(frame.boxes_xyxy, np.nan)
+    monkeypatch.setattr(Dataset, "_at", lambda self, at: replace(frame, boxes_xyxy=boxes))
     with pytest.raises(InputError, match=f"{frame.frame_id}: a head that counts has no box"):
         HeadDataset(opened)[opened.frame_ids.index(frame.frame_id)]
 
