@@ -69,7 +69,7 @@ def swapped_document(document: dict[str, Any], chance: random.Random) -> dict[st
             continue
         values: list[Any] = [*VALUES, 10**9, -1.0, 1e300, float("nan")]
         if isinstance(inner, torch.Tensor):
-            values += [inner[..., :1], inner.double(), torch.full_like(inner, float("nan")), None]
+            values += [inner.reshape(-1)[:1], inner.double(), inner.double() * float("nan"), None]
         holder[name] = chance.choice(values)
         return changed
 
