@@ -11,6 +11,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import get_worker_info
 from torchvision import tv_tensors
 
+import gtahead.images.reading  # noqa: F401 - so that forked workers have it already
 from gtahead.arrays import Floats
 from gtahead.dataset import Dataset, Frame
 from gtahead.density import render_density, render_heatmap
