@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 
 SHOWN_CHARACTERS = 80
 """How much of an offending value a message quotes."""
@@ -174,3 +175,18 @@ class ResourceError(GtaheadError):
     """The environment fails: disk, permissions, network, a missing extra, a lock that is held."""
 
     exit_code = 4
+
+
+def require(*modules: str, install: str) -> None:
+    """Refuse to begin what needs a module that isn't installed.
+
+    Args:
+        modules: their names.
+        install: what `pip install` is to be given.
+
+    Raises:
+        ResourceError: one is missing.
+    """
+    for name in modules:
+        if find_spec(name) is None:
+            raise ResourceError(f"{name} isn't installed", remedy=f"pip install {install}")

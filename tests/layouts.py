@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -624,3 +624,17 @@ def write_gta_im(folder: Path, images: int = NPZ_FRAMES) -> Path:
         (folder / f"{number:05d}.png").write_bytes(b"a depth map")
         (folder / f"{number:05d}_id.png").write_bytes(b"instances")
     return folder
+
+
+WRITERS: dict[str, Callable[[Path, Scene], Path]] = {
+    "jta": write_jta,
+    "jta-mods": write_jta_mods,
+    "motsynth": write_motsynth,
+    "mta": write_mta,
+    "gcc": write_gcc,
+    "scene": write_gcc_scene,
+    "mats": lambda root, scene: write_gcc_scene(root, scene, mats=True),
+    "rgbdsyn": write_rgbdsyn,
+    "gta-event": write_gta_event,
+}
+"""Writers of captures of every kind, from a scene."""

@@ -11,7 +11,7 @@ import re
 import resource
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,21 +30,10 @@ from gtahead.predictions import read_predictions, write_predictions
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = 60
+ROUNDS = 100
 WITHOUT_TORCH = {"USE_TORCH": "0"}  # which `datasets` would import: torch alone maps more than that
 LIMITS = {resource.RLIMIT_AS: 2 << 30, resource.RLIMIT_CPU: 60}
 
-CAPTURES: dict[str, Callable[[Path, layouts.Scene], Path]] = {
-    "jta": layouts.write_jta,
-    "jta-mods": layouts.write_jta_mods,
-    "motsynth": layouts.write_motsynth,
-    "mta": layouts.write_mta,
-    "gcc": layouts.write_gcc,
-    "scene": layouts.write_gcc_scene,
-    "mats": lambda root, scene: layouts.write_gcc_scene(root, scene, mats=True),
-    "rgbdsyn": layouts.write_rgbdsyn,
-    "gta-event": layouts.write_gta_event,
-}
 WITH_WORKERS = {"build", "validate", "annotate", "export"}
 READ = [name for name, one in FORMATS.items() if one.reader is not None]
 RELEASE = ("--repo", "a/b", "--creator", "me", "--licence", "mit")
@@ -53,7 +42,7 @@ RELEASE = ("--repo", "a/b", "--creator", "me", "--licence", "mit")
 # and DATA a sound dataset.
 BUILD = "build --raw IN --out OUT"
 COMMANDS: dict[str, list[str]] = {
-    **{f"captures {name}": [BUILD, "info IN"] for name in (*CAPTURES, "native")},
+    **{f"captures {name}": [BUILD, "info IN"] for name in (*layouts.WRITERS, "native")},
     **{f"labels {name}": [BUILD, "validate IN"] for name in READ},
     "dataset": [
         *("info IN", "validate IN", "verify IN", "report IN --html OUT", "diff DATA IN"),
@@ -124,7 +113,7 @@ def made(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("made")
     scene = layouts.crowd(frames=2)
     scene = replace(scene, people=[frame[:4] for frame in scene.people])
-    for name, write in CAPTURES.items():
+    for name, write in layouts.WRITERS.items():
         size = (1920, 1080) if name == "jta" else (64, 36)
         written = write(root / "written" / name, replace(scene, size_wh=size))
         shutil.copytree(written, root / f"captures {name}")

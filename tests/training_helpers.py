@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -21,3 +23,17 @@ def random_heads(count: int, seed: int, size: tuple[int, int] = (128, 96)) -> He
     centre = random.uniform(0, 1, (count, 2)) * size
     sides = random.uniform(3, 30, (count, 2))
     return make_heads(np.concatenate([centre - sides / 2, centre + sides / 2], axis=1).tolist())
+
+
+QUICK: dict[str, Any] = {
+    "crop_wh": (64, 64),
+    "batch": 2,
+    "epochs": 2,
+    "epoch_crops": 4,
+    "channels": 8,
+    "convolutions": 0,
+    "coarsest": 8,
+    "warmup": 1,
+    "ema": 0.5,
+}
+"""Settings of a run of seconds."""

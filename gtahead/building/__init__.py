@@ -164,16 +164,11 @@ def build(
             first = not output.is_ours(place)
             ready = output.prepare(place, options, sources, listed)
             report.reused = len(ready.records)
-            tasks = [
-                (source.name, UnitTask(source, place.absolute(), options, strict))
-                for source in sorted_sources(sources)
-                if source.name not in ready.records
-            ]
+            wanted = [s for s in sorted_sources(sources) if s.name not in ready.records]
+            tasks = [(s.name, UnitTask(s, place.absolute(), options, strict)) for s in wanted]
+            folders = [root, place]
             results = run_units(
-                *(build_sequence, tasks),
-                workers=workers,
-                scheduler=scheduler,
-                folders=[root, place],
+                build_sequence, tasks, workers=workers, scheduler=scheduler, folders=folders
             )
             _collect(results, ready.records, report, len(sources), on_progress)
             _sum_up(report, ready.records, listed)

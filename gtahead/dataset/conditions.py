@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,21 +30,9 @@ _IN = (ast.In, ast.NotIn)
 _REMEDY = "such as \"num_heads > 100 and weather in ('RAIN', 'FOGGY')\""
 
 
-def columns_in(condition: str) -> list[str]:
-    """Return the names of columns in a condition, each once.
-
-    Raises:
-        UsageError: it isn't a condition.
-
-    Example:
-        >>> columns_in("num_heads > 100 and weather == 'RAIN'")
-        ['num_heads', 'weather']
-    """
-    names = (node.id for node in ast.walk(_parsed(condition)) if isinstance(node, ast.Name))
-    return list(dict.fromkeys(names))
-
-
-def holds(condition: str, columns: Mapping[str, Sequence[Any]], rows: int) -> Booleans:
+def holds(
+    condition: str, names: Sequence[str], column: Callable[[str], Sequence[Any]], rows: int
+) -> Booleans:
     """Return for which rows, (N,), a condition holds.
 
     A comparison with an unknown value doesn't hold; `column == None` and `column != None` ask for
@@ -52,17 +40,33 @@ def holds(condition: str, columns: Mapping[str, Sequence[Any]], rows: int) -> Bo
 
     Args:
         condition: as text.
-        columns: N values each, None where unknown, of all names in the condition.
+        names: of the columns.
+        column: gives a column's N values, None where unknown.
         rows: N.
 
     Raises:
         UsageError: it isn't a condition, no such column, or a number is compared with a text.
 
     Example:
-        >>> holds("hour < 7 or hour >= 20", {"hour": [6.5, 12.0, None, 22.0]}, 4).tolist()
+        >>> hours = {"hour": [6.5, 12.0, None, 22.0]}
+        >>> holds("hour < 7 or hour >= 20", ["hour"], hours.__getitem__, 4).tolist()
         [True, False, False, True]
     """
-    return np.broadcast_to(_Evaluator(condition, columns).of(_parsed(condition)), rows).copy()
+    found = _Evaluator(condition, names, column).of(_parsed(condition))
+    return np.broadcast_to(found, rows).copy()
+
+
+def known(name: str, names: Sequence[str]) -> str:
+    """Return a column's name, if there is one.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        remedy = f"did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
+        raise UsageError("no such column", value=name, remedy=remedy)
+    return name
 
 
 def _parsed(condition: str) -> ast.expr:
@@ -73,9 +77,10 @@ def _parsed(condition: str) -> ast.expr:
 
 
 class _Evaluator:
-    def __init__(self, condition: str, columns: Mapping[str, Sequence[Any]]) -> None:
-        self._condition = condition
-        self._columns = columns
+    def __init__(
+        self, condition: str, names: Sequence[str], column: Callable[[str], Sequence[Any]]
+    ) -> None:
+        self._condition, self._names, self._column = condition, names, column
 
     def _wrong(self, what: str, node: ast.AST) -> UsageError:
         value = ast.get_source_segment(self._condition.strip(), node) or self._condition
@@ -148,10 +153,5 @@ class _Evaluator:
         if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float | None):
             return np.array([node.value], np.object_)
         if isinstance(node, ast.Name):
-            if node.id not in self._columns:
-                close = difflib.get_close_matches(node.id, self._columns, n=1)
-                known = ", ".join(self._columns)
-                remedy = f"did you mean {close[0]}?" if close else f"one of {known}"
-                raise UsageError("no such column", value=node.id, remedy=remedy)
-            return np.array([*self._columns[node.id], None], np.object_)[:-1]
+            return np.array([*self._column(known(node.id, self._names)), None], np.object_)[:-1]
         raise self._wrong("neither a column, a number nor a text", node)

@@ -6,7 +6,6 @@ import operator
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -20,7 +19,7 @@ from gtahead.dataset.frame import Frame, camera_of
 from gtahead.dataset.heads import FRAME_HEADS, HeadsCache, SequenceHeads
 from gtahead.dataset.manifest import Manifest, read_manifest
 from gtahead.dataset.notebook import dataset_html
-from gtahead.errors import REBUILD, InputError, ResourceError, UsageError, Where
+from gtahead.errors import REBUILD, InputError, UsageError, Where, require
 from gtahead.tables import canonical
 from gtahead.tables.arrow import equals, from_numpy, to_numpy
 from gtahead.tables.splits import split_named
@@ -202,23 +201,29 @@ class Dataset:
         path, named = self._heads_table(sequence)
         heads = canonical.read_heads(path, str(path), columns, expected=named["rows"])
         rows = len(next(iter(heads.values()))) if heads else named["rows"]
-        foreign = "frame_id" in heads and any(
-            not frame_id.startswith(f"{sequence}/") for frame_id in set(heads["frame_id"])
-        )
-        if rows != named["rows"] or foreign:
-            raise self._damaged(path, f"{rows} rows")
+        self._require_whole(path, named, sequence, rows, set(heads.get("frame_id", ())))
         return heads
 
-    def _heads_of(self, sequence: str) -> SequenceHeads:
+    def _frame_heads(self, sequence: str) -> SequenceHeads:
         path, named = self._heads_table(sequence)
         columns = canonical.read_head_codes(path, str(path), ["frame_id", *FRAME_HEADS])
-        rows = len(columns["x"])
-        foreign = any(
-            not name.startswith(f"{sequence}/") for name in columns["frame_id_names"] if name
-        )
-        if rows != named["rows"] or foreign:
-            raise self._damaged(path, f"{rows} rows")
+        names = filter(None, columns["frame_id_names"])
+        self._require_whole(path, named, sequence, len(columns["x"]), names)
         return SequenceHeads.of(columns)
+
+    def _require_whole(
+        self,
+        path: Path,
+        named: Mapping[str, Any],
+        sequence: str,
+        rows: int,
+        frame_ids: Iterable[str],
+    ) -> None:
+        """Refuse a table of other rows than the manifest says, or of another sequence's frames."""
+        if rows != named["rows"] or not all(
+            frame_id.startswith(f"{sequence}/") for frame_id in frame_ids
+        ):
+            raise self._damaged(path, f"{rows} rows")
 
     def select(
         self,
@@ -257,8 +262,8 @@ class Dataset:
         return self._part(np.flatnonzero(keep))
 
     def _part(self, positions: Ints) -> Dataset:
-        """Return the frames at some positions, in the dataset's order."""
-        table = self._table.take(from_numpy(np.unique(positions)))
+        """Return the frames at some positions, which ascend."""
+        table = self._table.take(from_numpy(positions))
         return Dataset(self.folder, self.manifest, table, self)
 
     def split(self, name: str) -> Dataset:
@@ -287,22 +292,15 @@ class Dataset:
         if given is not None and not isinstance(given, str) and not callable(given):
             remedy = "a condition as text, or a function; a mask goes in brackets: dataset[mask]"
             raise UsageError("not a condition", value=type(given).__name__, remedy=remedy)
-        for name in columns:
-            if name not in self._table.column_names:
-                remedy = f"one of {', '.join(self._table.column_names)}"
-                raise UsageError("no such column", value=name, remedy=remedy)
-        if isinstance(condition, str):
-            names = conditions.columns_in(condition)
-            known = {name: self._column(name) for name in names if name in self._table.column_names}
-            unknown = [name for name in names if name not in known]
-            everything = dict.fromkeys(self._table.column_names, ())
-            keep = conditions.holds(condition, known if not unknown else everything, len(self))
+        if isinstance(given, str):
+            keep = conditions.holds(given, self._table.column_names, self._column, len(self))
         for name, value in columns.items():
             several = isinstance(value, Iterable) and not isinstance(value, str)
             wanted = list(value) if several else [value]  # type: ignore[call-overload]
             if name == "split":
                 wanted = [split_named(str(one)) for one in wanted]
-            keep &= np.array([one in wanted for one in self._column(name)], np.bool_)
+            there = self._column(conditions.known(name, self._table.column_names))
+            keep &= np.array([one in wanted for one in there], np.bool_)
         if callable(condition):
             keep &= np.array([bool(condition(frame)) for frame in self], np.bool_)
         return self._part(np.flatnonzero(keep))
@@ -315,7 +313,7 @@ class Dataset:
         """
         if not 0 <= n <= len(self):
             raise UsageError(f"there are {len(self):,} frames to choose from", value=n)
-        return self._part(np.random.default_rng(seed).choice(len(self), n, replace=False))
+        return self._part(np.sort(np.random.default_rng(seed).choice(len(self), n, replace=False)))
 
     def to_arrow(self, table: Table = "frames") -> Any:  # noqa: ANN401 - Arrow
         """Return the table of frames, or of these frames' heads, as an Arrow table.
@@ -341,8 +339,7 @@ class Dataset:
             ResourceError: pandas isn't installed.
             InputError: a table is missing or damaged.
         """
-        if find_spec("pandas") is None:
-            raise ResourceError("this needs pandas", remedy="pip install pandas")
+        require("pandas", install="pandas")
         frame: pandas.DataFrame = self.to_arrow(table).to_pandas()
         return frame
 
@@ -353,8 +350,7 @@ class Dataset:
             ResourceError: polars isn't installed.
             InputError: a table is missing or damaged.
         """
-        if find_spec("polars") is None:
-            raise ResourceError("this needs polars", remedy="pip install polars")
+        require("polars", install="polars")
         import polars
 
         frame = polars.from_arrow(self.to_arrow(table))
@@ -368,7 +364,7 @@ class Dataset:
     def __iter__(self) -> Iterator[Frame]:
         """Iterate over the frames in order."""
         for sequence, span in canonical.spans(self._table):
-            heads = self._heads.get(sequence, self._heads_of)
+            heads = self._heads.get(sequence, self._frame_heads)
             rows = self._table.slice(span.start, len(span)).select(_FRAME_COLUMNS)
             for row in rows.to_pylist():
                 yield self._frame(row, heads)
@@ -398,10 +394,10 @@ class Dataset:
             if self._positions is None:
                 self._positions = {name: at for at, name in enumerate(self.frame_ids)}
             return self._at(self._positions[key])
-        if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        if isinstance(key, int) and not isinstance(key, bool):
             if not -len(self) <= key < len(self):
                 raise IndexError(f"frame {key} of {len(self)}")
-            return self._at(int(key) % len(self))
+            return self._at(key % len(self))
         if not isinstance(key, slice) and (isinstance(key, bytes) or not hasattr(key, "__len__")):
             raise KeyError(key)
         chosen: Any = key
@@ -419,7 +415,7 @@ class Dataset:
 
     def _at(self, position: int) -> Frame:
         (row,) = self._table.slice(position, 1).select(_FRAME_COLUMNS).to_pylist()
-        return self._frame(row, self._heads.get(row["sequence"], self._heads_of))
+        return self._frame(row, self._heads.get(row["sequence"], self._frame_heads))
 
     def _frame(self, row: Mapping[str, Any], heads: SequenceHeads) -> Frame:
         part = heads.slices.get(row["frame_id"], slice(0, 0))

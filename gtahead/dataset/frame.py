@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.dataset.notebook import FRAME_PX, frame_image
-from gtahead.errors import InputError, ResourceError, Where
+from gtahead.errors import InputError, Where, require
 from gtahead.geometry import Camera
 
 if TYPE_CHECKING:
@@ -124,8 +123,7 @@ class Frame:
         Raises:
             ResourceError: supervision isn't installed.
         """
-        if find_spec("supervision") is None:
-            raise ResourceError("this needs supervision", remedy="pip install supervision")
+        require("supervision", install="supervision")
         from supervision import Detections
 
         mine = self.counted

@@ -15,7 +15,7 @@ from gtahead.formats.base import LOSSES, Format, Options
 from gtahead.geometry import clipped
 from gtahead.ingest.exports import MARKER, marker_of
 from gtahead.storage import targets
-from gtahead.tables import canonical
+from gtahead.tables import canonical, parquet
 from gtahead.tables.splits import split_named
 
 BY_PRODUCTS = ("raw_x", "depth_m", "world_x_m", "top_x", "neck_x", "top_neck_m", "box_error_px")
@@ -118,10 +118,10 @@ def survey_losses(
         path = opened.folder / heads_file(sequence)
         source = sources.get(sequence, {})
         if len(mine_only) == frames[sequence]:
-            mine = canonical.known_values(path, str(path))
+            mine = parquet.known_values(path, str(path))
             boxes += source.get("box_sources", {}).get("captured", 0)
         else:  # the sequence is divided between splits
-            mine = canonical.known_values_in(path, str(path), mine_only)
+            mine = canonical.known_values_in(path, mine_only)
             boxes += mine["captured"]
         known.update(mine)
         made_up = source.get("made", ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class CrowdMetric:
             raise ValueError(f"the threshold is {threshold}, not from 0 to 1")
         self.threshold = threshold
         self._found: list[FoundHeads] = []
-        self._true: list[_True] = []
+        self._true: list[_TrueHeads] = []
 
     def __repr__(self) -> str:
         return f"CrowdMetric(threshold={self.threshold:g}: {len(self._true):,} images)"
@@ -71,7 +72,7 @@ class CrowdMetric:
         if len(preds) != len(targets):
             raise ValueError(f"predictions of {len(preds)} images, targets of {len(targets)}")
         found = [FoundHeads.of(row) for row in preds]  # all of a batch, or nothing
-        true = [_True.of(row) for row in targets]
+        true = [_TrueHeads.of(row) for row in targets]
         self._found += found
         self._true += true
 
@@ -90,16 +91,17 @@ class CrowdMetric:
         return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
-class _True:
+@dataclass(frozen=True, eq=False)
+class _TrueHeads:
     """What is in one image."""
 
-    def __init__(
-        self, points: Floats, boxes: Floats, ignored: Booleans, size_wh: tuple[int, int]
-    ) -> None:
-        self.points, self.boxes, self.ignored, self.size_wh = points, boxes, ignored, size_wh
+    points: Floats
+    boxes: Floats
+    ignored: Booleans
+    size_wh: tuple[int, int]
 
     @classmethod
-    def of(cls, row: Row) -> _True:
+    def of(cls, row: Row) -> _TrueHeads:
         strange = sorted(set(row) - set(_TRUE))
         if strange:
             raise ValueError(f"a target has {strange[0]!r}; known are {', '.join(_TRUE)}")
@@ -126,7 +128,7 @@ class _True:
         return cls(points, boxes, ignored, (width, height))
 
 
-def _ground_truth_of(rows: Sequence[_True]) -> GroundTruth:
+def _ground_truth_of(rows: Sequence[_TrueHeads]) -> GroundTruth:
     boxes = np.concatenate([row.boxes for row in rows])
     sizes_wh = np.array([row.size_wh for row in rows], np.int64)
     names = [str(number) for number in range(len(rows))]

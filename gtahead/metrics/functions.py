@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.arrays import Array, Booleans, Floats, Ragged, as_array
+from gtahead.arrays import Array, Booleans, Floats, Ragged, as_array, rows_of
 from gtahead.metrics import definitions
 from gtahead.metrics.detection import (
     Detections,
@@ -146,31 +146,20 @@ def _pairs(pred: Array, true: Array) -> tuple[list[npt.NDArray[Any]], list[npt.N
 
 def _rows(arrays: Iterable[npt.NDArray[Any]], columns: int, what: str) -> tuple[Floats, Ragged]:
     """Put the rows of all images into one array."""
-    parts = []
-    for number, array in enumerate(arrays):
-        part = np.asarray(array, np.float64)
-        part = part.reshape(0, columns) if part.size == 0 else part
-        if part.ndim != 2 or part.shape[1] != columns:
-            raise ValueError(f"{what} of image {number} have the shape {part.shape}")
-        if not np.isfinite(part).all():
-            raise ValueError(f"{what} of image {number} aren't all finite")
-        parts.append(part)
+    parts = [rows_of(one, columns, f"{what} of image {at}") for at, one in enumerate(arrays)]
     whole = np.concatenate([np.empty((0, columns)), *parts])
     return whole, Ragged.from_counts([len(part) for part in parts])
 
 
 def _flat(values: Array, by_image: Ragged, what: str) -> Floats:
-    """Put one value for each row of all images into one array."""
-    listed = isinstance(values, list | tuple) and len(values) and np.ndim(as_array(values[0]))
-    parts = [as_array(one) for one in values] if listed else [as_array(values)]
-    if len(parts) == 1 and parts[0].ndim == 2 and len(by_image) > 1:
-        parts = list(parts[0])
-    parts = [] if not len(by_image) else parts
-    sizes = [part.size for part in parts]
+    """Put one value for each row of all images into one array; a flat list is a single image's."""
+    nested = isinstance(values, list | tuple) and len(values) and np.ndim(as_array(values[0]))
+    single = len(by_image) == 1 and not nested
+    parts = [as_array(one).reshape(-1) for one in ([values] if single else values)]
+    sizes = [len(part) for part in parts]
     if sizes != by_image.counts.tolist():
         raise ValueError(f"{what} of {sizes} for {by_image.counts.tolist()} rows")
-    flat = np.concatenate([np.empty(0), *(part.reshape(-1) for part in parts)])
-    return np.asarray(flat, np.float64)
+    return np.asarray(np.concatenate([np.empty(0), *parts]), np.float64)
 
 
 def game(
@@ -305,7 +294,7 @@ def localisation(
     found, real = _pairs(pred, true)
     points, by_image = _rows(found, 2, "found points")
     heads, heads_by_image = _rows(real, 2, "true points")
-    if np.ndim(as_array(radius) if not isinstance(radius, list | tuple) else [0]) == 0:
+    if not isinstance(radius, list | tuple) and as_array(radius).ndim == 0:
         radii = np.full(len(heads), float(as_array(radius)))
     else:
         radii = _flat(radius, heads_by_image, "radii")

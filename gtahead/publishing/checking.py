@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gtahead import storage
 from gtahead.arrays import Progress
 from gtahead.dataset import FRAMES, SPLITS, Dataset, read_manifest
-from gtahead.errors import InputError, ResourceError, Where, as_size
+from gtahead.errors import InputError, Where, as_size, require
 from gtahead.findings import Findings
 from gtahead.publishing import cards, croissant
 from gtahead.publishing.facts import LICENCES
@@ -89,7 +88,7 @@ def check(
     """
     opened = Release.open(release)
     if load:
-        require("datasets", "mlcroissant")
+        require("datasets", "mlcroissant", install="'gtahead[hub]'")
     report = CheckReport(opened)
     findings = report.findings
     check_files(opened, findings, on_progress)
@@ -126,17 +125,6 @@ def _check_licence(release: Release, findings: Findings) -> None:
         text = ""
     if not text.strip():
         findings.add("bad-card", Where(LICENSE), detail="it isn't UTF-8 text")
-
-
-def require(*modules: str) -> None:
-    """Refuse to begin what needs a module that isn't installed.
-
-    Raises:
-        ResourceError: one is missing.
-    """
-    for name in modules:
-        if find_spec(name) is None:
-            raise ResourceError(f"{name} isn't installed", remedy="pip install 'gtahead[hub]'")
 
 
 def _check_images(release: Release, findings: Findings) -> None:

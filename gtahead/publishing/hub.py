@@ -18,9 +18,17 @@ from typing import Any
 from gtahead import schemas, storage
 from gtahead.arrays import Progress
 from gtahead.dataset import MANIFEST
-from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError, Where, as_size
+from gtahead.errors import (
+    GtaheadError,
+    InputError,
+    ResourceError,
+    UsageError,
+    Where,
+    as_size,
+    require,
+)
 from gtahead.findings import Severity
-from gtahead.publishing.checking import check, require
+from gtahead.publishing.checking import check
 from gtahead.publishing.facts import Facts, check_repo, parse_version
 from gtahead.publishing.releases import Release
 from gtahead.values import StrPath
@@ -149,7 +157,7 @@ def publish(
         report.sent = opened.all_files()
         report.sent_bytes = sum((opened.folder / n).stat().st_size for n in report.sent)
         return report
-    require("huggingface_hub")
+    require("huggingface_hub", install="'gtahead[hub]'")
     with naming_hub_errors(repo):
         _push(opened, report, private=private, gated=gated, tag=tag, overwrite=overwrite)
     return report
@@ -395,7 +403,7 @@ def download(
     Raises:
         ResourceError: no network, no such repository, no right.
     """
-    require("huggingface_hub")
+    require("huggingface_hub", install="'gtahead[hub]'")
     from huggingface_hub import snapshot_download
 
     with naming_hub_errors(repo, again="run the same command again: it goes on"):

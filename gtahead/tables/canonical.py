@@ -23,7 +23,7 @@ from gtahead import storage
 from gtahead.arrays import Columns
 from gtahead.errors import REBUILD, InputError, Where
 from gtahead.tables.arrow import from_numpy, from_text, from_values, to_numpy
-from gtahead.tables.parquet import naming_damage, opened, read_footer
+from gtahead.tables.parquet import naming_damage, opened
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 
@@ -386,43 +386,28 @@ def heads_of_frames(tables: Sequence[tuple[Path, int]], frame_ids: Collection[st
     Raises:
         InputError: one is missing, truncated, or another table.
     """
-    wanted = from_text(list(frame_ids))
-    parts = []
-    for path, rows in tables:
-        table = _read(path, str(path), HEADS_V1, None, expected=rows)
-        mine = compute.is_in(table.column("frame_id").cast(pa.string()), value_set=wanted)
-        parts.append(table.filter(mine).cast(HEADS_V1))
-    whole = pa.concat_tables(parts) if parts else HEADS_V1.empty_table()
-    return whole.unify_dictionaries()
+    parts = [_heads_in(path, frame_ids, rows).cast(HEADS_V1) for path, rows in tables]
+    return pa.concat_tables(parts or [HEADS_V1.empty_table()]).unify_dictionaries()
 
 
-def known_values(path: Path, file: str) -> Counter[str]:
-    """Count, for each column of a table of heads, the rows that have a value; from its footer.
-
-    Raises:
-        InputError: missing or truncated.
-    """
-    found: Counter[str] = Counter()
-    with naming_damage(file, REBUILD, "the table can't be read"):
-        for group in read_footer(path):
-            for chunk in group.chunks:
-                found[chunk.name] += chunk.values - (chunk.nulls or 0)
-    return found
-
-
-def known_values_in(path: Path, file: str, frame_ids: Collection[str]) -> Counter[str]:
+def known_values_in(path: Path, frame_ids: Collection[str]) -> Counter[str]:
     """Count as `known_values` does, in some frames; and boxes that were captured, as `captured`.
 
     Raises:
         InputError: missing, truncated, or another table.
     """
-    table = _read(path, file, HEADS_V1, None)
-    wanted = pa.array(sorted(frame_ids), pa.string())
-    table = table.filter(compute.is_in(table.column("frame_id").cast(pa.string()), wanted))
+    table = _heads_in(path, frame_ids)
     found = Counter({n: len(table) - table.column(n).null_count for n in table.column_names})
     sources = table.column("box_source").cast(pa.string())
     found["captured"] = compute.sum(compute.equal(sources, "captured")).as_py() or 0
     return found
+
+
+def _heads_in(path: Path, frame_ids: Collection[str], expected: int | None = None) -> Any:  # noqa: ANN401 - an Arrow table
+    """Read the heads of some of a sequence's frames."""
+    table = _read(path, str(path), HEADS_V1, None, expected=expected)
+    wanted = from_text(sorted(frame_ids))
+    return table.filter(compute.is_in(table.column("frame_id").cast(pa.string()), wanted))
 
 
 def _read(

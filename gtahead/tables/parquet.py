@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from gtahead import storage
-from gtahead.errors import InputError, Where, first_line
+from gtahead.errors import REBUILD, InputError, Where, first_line
 
 FEW = 1_000_000
 """So many values may stand in a file of any size: what repeats is packed to nearly nothing."""
@@ -116,6 +116,20 @@ def read_footer(path: Path) -> list[Group]:
         return [_group(fields) for fields in _ThriftReader(data).struct(FIELDS)[4]]
     except (IndexError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise _damaged("a field is missing or of another type") from error
+
+
+def known_values(path: Path, file: str) -> Counter[str]:
+    """Count, for each column, the rows that have a value; from the footer.
+
+    Raises:
+        InputError: missing or truncated.
+    """
+    found: Counter[str] = Counter()
+    with naming_damage(file, REBUILD, "the table can't be read"):
+        for group in read_footer(path):
+            for chunk in group.chunks:
+                found[chunk.name] += chunk.values - (chunk.nulls or 0)
+    return found
 
 
 def _damaged(why: str) -> ValueError:

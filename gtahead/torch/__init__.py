@@ -6,23 +6,16 @@ All of it needs torch and torchvision: `pip install 'gtahead[train]'`.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from gtahead.errors import ResourceError
+from gtahead.errors import require
 
 if TYPE_CHECKING:
     from gtahead.torch.datasets import CrowdDataset, DropHeadsOutside, HeadDataset, collate
     from gtahead.torch.metric import CrowdMetric
     from gtahead.torch.targets import make_targets
 
-for _name in ("torch", "torchvision"):
-    if find_spec(_name) is None:
-        raise ResourceError(
-            "gtahead.torch needs torch and torchvision",
-            value=_name,
-            remedy="pip install 'gtahead[train]'",
-        )
+require("torch", "torchvision", install="'gtahead[train]'")
 
 _HOMES = {
     "CrowdDataset": "gtahead.torch.datasets",

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import get_worker_info
 from torchvision import tv_tensors
+from torchvision.transforms.v2.functional import convert_bounding_box_format
 
 import gtahead.images.reading  # noqa: F401 - so that forked workers have it already
 from gtahead.arrays import Floats
@@ -24,7 +25,21 @@ Transforms = Callable[[Any, dict[str, Any]], Sample]
 Map = Literal["density", "heatmap", "mask"]
 
 
-class HeadDataset(TorchDataset[Sample]):
+class _FrameDataset(TorchDataset[Sample]):
+    """A dataset of PyTorch over the frames of one of ours, or of a part, with transforms."""
+
+    def __init__(self, dataset: Dataset | StrPath, transforms: Transforms | None) -> None:
+        self.dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+        self.transforms = transforms
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.dataset!r})"
+
+
+class HeadDataset(_FrameDataset):
     """Images with the boxes of their heads, as torchvision's detection datasets give them.
 
     An item is `(image, target)`: the image a (3, H, W) uint8 `tv_tensors.Image`, the target a dict:
@@ -52,14 +67,7 @@ class HeadDataset(TorchDataset[Sample]):
     """
 
     def __init__(self, dataset: Dataset | StrPath, transforms: Transforms | None = None) -> None:
-        self.dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-        self.transforms = transforms
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.dataset!r})"
+        super().__init__(dataset, transforms)
 
     def __getitem__(self, index: int) -> Sample:
         """Read an image and its heads.
@@ -74,8 +82,7 @@ class HeadDataset(TorchDataset[Sample]):
             image, target = self.transforms(image, target)
         centres = target["points"].as_subclass(torch.Tensor)[:, :2]
         target = {**target, "points": _key_points(centres, image.shape[-2:])}
-        if target["boxes"].format == tv_tensors.BoundingBoxFormat.XYXY:
-            target["area"] = _areas(target["boxes"])
+        target["area"] = _areas(target["boxes"])
         return image, target if get_worker_info() is None else _in_one_storage(target)
 
 
@@ -93,13 +100,11 @@ def _target_of(frame: Frame, image_id: int) -> dict[str, Any]:
             remedy="`gtahead annotate` gives them boxes; CrowdDataset needs points alone",
         )
     unsure = _cut(frame.boxes_xyxy[ignored], frame.size_wh)
-    boxes_tensor = _boxes(boxes, frame.size_wh)
     return {
-        "boxes": boxes_tensor,
+        "boxes": _boxes(boxes, frame.size_wh),
         "labels": torch.ones(len(boxes), dtype=torch.int64),
         "points": _boxes(np.tile(frame.points_xy[counted], 2), frame.size_wh, whole=True),
         "ignored": _boxes(unsure[np.isfinite(unsure).all(axis=1)], frame.size_wh),
-        "area": _areas(boxes_tensor),
         "image_id": image_id,
     }
 
@@ -137,7 +142,8 @@ def _in_one_storage(target: dict[str, Any]) -> dict[str, Any]:
 
 
 def _areas(boxes: Any) -> torch.Tensor:  # noqa: ANN401 - torchvision has no types
-    plain: torch.Tensor = boxes.as_subclass(torch.Tensor)
+    corners = convert_bounding_box_format(boxes, new_format="XYXY")
+    plain: torch.Tensor = corners.as_subclass(torch.Tensor)
     return (plain[:, 2] - plain[:, 0]) * (plain[:, 3] - plain[:, 1])
 
 
@@ -176,7 +182,7 @@ class DropHeadsOutside:
         }
 
 
-class CrowdDataset(TorchDataset[Sample]):
+class CrowdDataset(_FrameDataset):
     """Images with maps of their heads, for regressors of density and nets of heatmaps.
 
     An item is `(image, target)`: the image a (3, H, W) uint8 `tv_tensors.Image`, the target a dict
@@ -208,14 +214,8 @@ class CrowdDataset(TorchDataset[Sample]):
             raise UsageError("no such map", value=unknown[0], remedy="density, heatmap or mask")
         if stride < 1:
             raise UsageError("the stride is below 1", value=stride)
-        self.dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-        self.stride, self.maps, self.transforms = stride, tuple(maps), transforms
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __repr__(self) -> str:
-        return f"CrowdDataset({self.dataset!r}, stride={self.stride})"
+        super().__init__(dataset, transforms)
+        self.stride, self.maps = stride, tuple(maps)
 
     def __getitem__(self, index: int) -> Sample:
         """Read an image and render its maps.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gtahead import metrics
 from gtahead.arrays import as_array
-from gtahead.errors import ResourceError
+from gtahead.errors import require
 from gtahead.metrics.crowd import Row
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ class CrowdMetric(Metric):  # type: ignore[misc, unused-ignore]
     is_differentiable = False
 
     def __init__(self, threshold: float = 0.0, **kwargs: Any) -> None:  # noqa: ANN401
-        if Metric is object:
-            raise ResourceError("this needs torchmetrics", remedy="pip install torchmetrics")
+        require("torchmetrics", install="torchmetrics")
         super().__init__(**kwargs)
         self.threshold = threshold
         self.add_state("rows", default=[], dist_reduce_fx="cat")

@@ -6,10 +6,9 @@ All of it needs torch: `pip install 'gtahead[train]'`.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from gtahead.errors import ResourceError
+from gtahead.errors import require
 
 if TYPE_CHECKING:
     from gtahead.training.config import TrainConfig, make_config
@@ -18,13 +17,7 @@ if TYPE_CHECKING:
     from gtahead.training.onnx_models import ExportedModel, export_model
     from gtahead.training.predicting import PredictReport, predict
 
-for _name in ("pytorch_lightning", "torch", "torchvision"):
-    if find_spec(_name) is None:
-        raise ResourceError(
-            "training needs torch, torchvision and pytorch-lightning",
-            value=_name,
-            remedy="pip install 'gtahead[train]'",
-        )
+require("pytorch_lightning", "torch", "torchvision", install="'gtahead[train]'")
 
 _HOMES = {
     "ExportedModel": "gtahead.training.onnx_models",

@@ -10,7 +10,6 @@ import io
 import logging
 import warnings
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
 from gtahead import storage
-from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError, Where
+from gtahead.errors import GtaheadError, InputError, UsageError, Where, require
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.crops import normalised
 from gtahead.training.detectors.centernet import CenterNet
@@ -89,10 +88,7 @@ def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedMo
     if to.suffix.lower() != ".onnx":
         raise UsageError("ONNX files end with .onnx", value=to.name)
     storage.prepare_file(to, "the model")
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        if find_spec(package) is None:
-            remedy = "pip install 'gtahead[onnx]'"
-            raise ResourceError("export needs onnx", value=package, remedy=remedy)
+    require("onnx", "onnxscript", "onnxruntime", install="'gtahead[onnx]'")
     trained = read_checkpoint(checkpoint)
     if not isinstance(trained.detector, CenterNet):
         raise UsageError(

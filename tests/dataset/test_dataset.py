@@ -158,7 +158,9 @@ def test_unknown_values_meet_no_comparison() -> None:
         "1 == 1": [True, True, True],
         "n > hour": [False, False, False],
     }.items():
-        assert conditions.holds(condition, columns, 3).tolist() == wanted, condition
+        assert (
+            conditions.holds(condition, list(columns), columns.__getitem__, 3).tolist() == wanted
+        ), condition
 
 
 def test_tables_for_other_programs(tiny_dataset: Path) -> None:
@@ -228,9 +230,9 @@ def test_heads_stay_in_memory_within_bounds(
     tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[str] = []
-    read = Dataset._heads_of
+    read = Dataset._frame_heads
     monkeypatch.setattr(
-        Dataset, "_heads_of", lambda self, name: reads.append(name) or read(self, name)
+        Dataset, "_frame_heads", lambda self, name: reads.append(name) or read(self, name)
     )
     dataset = Dataset.open(tiny_dataset)
     for frame_id in ("seq_00/000000", "seq_01/000000", "seq_00/000001"):

@@ -15,28 +15,19 @@ import pytest
 import torch
 from damage import VALUES, damage, mutated
 from helpers import examples, gtahead, kill_after, spawn_gtahead
+from training_helpers import QUICK
 
 from gtahead import train
 from gtahead.training import make_config
 
-QUICK = {
-    "crop_wh": (64, 64),
-    "batch": 2,
-    "epochs": 4,
-    "epoch_crops": 4,
-    "channels": 8,
-    "convolutions": 0,
-    "coarsest": 8,
-    "warmup": 1,
-    "ema": 0.5,
-}
+LONGER = {**QUICK, "epochs": 4}
 
 
 @pytest.fixture(scope="module")
 def finished(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train on small images."""
     out = tmp_path_factory.mktemp("finished") / "run"
-    train(small_set, out, config=make_config(**QUICK))
+    train(small_set, out, config=make_config(**LONGER))
     return out
 
 
@@ -44,7 +35,7 @@ def finished(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stopped(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train half of the epochs."""
     out = tmp_path_factory.mktemp("stopped") / "run"
-    train(small_set, out, config=make_config(**QUICK), stop_after=2)
+    train(small_set, out, config=make_config(**LONGER), stop_after=2)
     return out
 
 
@@ -113,7 +104,7 @@ def test_damaged_records(
         name = chance.choice(RECORDS[state])
         damage(run / name, chance)
         config = tmp_path / "settings.toml"
-        config.write_text(make_config(**QUICK).as_toml())
+        config.write_text(make_config(**LONGER).as_toml())
         done = gtahead("train", small_set, "--out", run, "--config", config)
         fits(done, (state, number, name))
         if done.code == 0:
@@ -122,7 +113,7 @@ def test_damaged_records(
 
 def test_damaged_settings(small_set: Path, tmp_path: Path) -> None:
     chance = random.Random(7)
-    whole = make_config(**QUICK).as_toml().encode()
+    whole = make_config(**LONGER).as_toml().encode()
     config = tmp_path / "settings.toml"
     for number in range(examples(40)):
         config.write_bytes(mutated(whole, chance))
@@ -137,7 +128,7 @@ def test_damaged_settings(small_set: Path, tmp_path: Path) -> None:
 def test_training_killed_at_random_moments(small_set: Path, tmp_path: Path) -> None:
     chance = random.Random(5)
     config = tmp_path / "settings.toml"
-    config.write_text(make_config(**QUICK).as_toml())
+    config.write_text(make_config(**LONGER).as_toml())
     whole, run = tmp_path / "whole", tmp_path / "run"
     command: list[object] = ["train", small_set, "--config", config, "--out"]
     start = time.monotonic()

@@ -20,6 +20,7 @@ import pytest
 import torch
 from helpers import gtahead, image, make_sequence, spawn_gtahead
 from PIL import Image
+from training_helpers import QUICK
 
 from gtahead import Dataset, InputError, UsageError, benchmark, build, export_model, train
 from gtahead.simulation import simulate
@@ -31,17 +32,6 @@ from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.fitting import fitting_scale
 from gtahead.training.holdout import parts_of
 
-QUICK = {
-    "crop_wh": (64, 64),
-    "batch": 2,
-    "epochs": 2,
-    "epoch_crops": 4,
-    "channels": 8,
-    "convolutions": 0,
-    "coarsest": 8,
-    "warmup": 1,
-    "ema": 0.5,
-}
 SETTINGS = [word for name, value in QUICK.items() for word in ("--set", f"{name}={value}")]
 SETTINGS = [word.replace("(64, 64)", "[64, 64]") for word in SETTINGS]
 
