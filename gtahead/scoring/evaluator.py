@@ -105,7 +105,8 @@ class Score:
             InputError: nothing was scored, since the predictions are wrong.
         """
         if not self.document:
-            raise InputError("nothing was scored", value=self.findings.summed)
+            remedy = "`findings` says what is wrong with the predictions"
+            raise InputError("nothing was scored", value=self.findings.summed, remedy=remedy)
         return {name: entry["value"] for name, entry in self.document["metrics"].items()}
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from gtahead.arrays import Array, rows_of
 
 CUT = 4.0
 """Kernels end at so many sigmas."""
@@ -235,7 +235,7 @@ def density_targets(heads: list[HeadTargets], shape: tuple[int, int], stride: in
 
 
 def make_targets(
-    points: npt.ArrayLike, boxes: npt.ArrayLike, size_wh: tuple[int, int], stride: int
+    points: Array, boxes: Array, size_wh: tuple[int, int], stride: int
 ) -> dict[str, Tensor]:
     """Render what a heatmap detector learns of one image, for Mask Focal Loss.
 
@@ -252,19 +252,19 @@ def make_targets(
         cells, where `owner` >= 0, which numbers the head that the cell belongs to.
 
     Raises:
-        ValueError: of different numbers, or not finite.
+        ValueError: of other shapes or different numbers, or not finite; a stride below 1.
 
     Example:
         >>> found = make_targets([[6, 10]], [[2, 6, 10, 14]], (16, 16), stride=4)
         >>> found["heat"].shape, float(found["heat"][2, 1]), found["offset"][:, 2, 1].tolist()
         (torch.Size([4, 4]), 1.0, [0.5, 0.5])
     """
-    xy = torch.as_tensor(np.asarray(points, np.float64).reshape(-1, 2))
-    corners = torch.as_tensor(np.asarray(boxes, np.float64).reshape(-1, 4))
+    xy = torch.from_numpy(rows_of(points, 2, "points"))
+    corners = torch.from_numpy(rows_of(boxes, 4, "boxes"))
     if len(xy) != len(corners):
         raise ValueError(f"{len(xy)} points and {len(corners)} boxes of the same heads")
-    if not (xy.isfinite().all() and corners.isfinite().all()):
-        raise ValueError("points and boxes must be finite")
+    if stride < 1:
+        raise ValueError(f"a stride of {stride}")
     inside = ((xy >= 0) & (xy < torch.tensor(size_wh))).all(dim=1)
     half = (corners[:, 2:] - corners[:, :2]) / 2
     centred = torch.cat([xy - half, xy + half], dim=1)[inside]  # the point is what is to be found

@@ -143,8 +143,13 @@ def test_targets_of_one_image() -> None:
     assert (nothing["owner"] == -1).all()
     with pytest.raises(ValueError, match="1 points and 2 boxes"):
         make_targets([[1, 1]], [[0, 0, 2, 2]] * 2, (9, 9), 1)
-    with pytest.raises(ValueError, match="must be finite"):
-        make_targets([[np.nan, 1]], [[0, 0, 2, 2]], (9, 9), 1)
+    for points, boxes, stride, said in (
+        ([[np.nan, 1]], [[0, 0, 2, 2]], 1, "points aren't all finite"),
+        ([[1, 1]], [[0, 0, 2]], 1, "boxes have the shape"),
+        ([[1, 1]], [[0, 0, 2, 2]], 0, "a stride of 0"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            make_targets(points, boxes, (9, 9), stride)
 
 
 def test_workers_get_the_same(tiny_dataset: Path) -> None:
