@@ -127,6 +127,32 @@ def test_maps_follow_the_transforms(tiny_dataset: Path) -> None:
         CrowdDataset(opened, stride=0)
 
 
+def test_a_crop_keeps_exactly_the_heads_that_are_in_it(tiny_dataset: Path) -> None:
+    opened = Dataset.open(tiny_dataset)
+    densest = int(np.argmax([frame.count for frame in opened]))
+    points = opened[densest].points_xy[opened[densest].counted]
+    # One head lies just outside, and most of its kernel inside.
+    left, top = (int(np.sort(points[:, n])[len(points) // 3]) + 1 for n in (0, 1))
+    corner = np.array([left, top])
+    inside = points[((points >= corner) & (points < corner + [128, 96])).all(axis=1)] - corner
+    assert 0 < len(inside) < len(points)
+
+    def crop(image: Any, target: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        def cut(value: Any) -> Any:
+            return v2.functional.crop(value, top, left, 96, 128)
+
+        moved = {n: cut(v) if isinstance(v, tv_tensors.TVTensor) else v for n, v in target.items()}
+        return cut(image), moved
+
+    target = CrowdDataset(opened, 4, ("density", "heatmap"), crop)[densest][1]
+    assert float(target["count"]) == len(inside)
+    cells = {(int(y // 4), int(x // 4)) for x, y in inside}
+    peaks = (target["heatmap"][0] == 1).nonzero().tolist()
+    assert {tuple(cell) for cell in peaks} == cells
+    kept = HeadDataset(opened, lambda *both: DropHeadsOutside()(*crop(*both)))[densest][1]
+    assert np.allclose(kept["points"].numpy(), inside, atol=1e-3)
+
+
 def test_targets_of_one_image() -> None:
     points = [[8.0, 8.0], [40.0, 24.0], [-5.0, 3.0]]
     boxes = [[4, 4, 12, 12], [30, 14, 50, 34], [-9, 0, -1, 6]]

@@ -17,8 +17,9 @@ from damage import VALUES, damage, mutated
 from helpers import examples, gtahead, kill_after, spawn_gtahead
 from training_helpers import QUICK
 
-from gtahead import train
+from gtahead import InputError, train
 from gtahead.training import make_config
+from gtahead.training.checkpoints import read_checkpoint
 
 LONGER = {**QUICK, "epochs": 4}
 
@@ -84,6 +85,22 @@ def test_damaged_models(small_set: Path, finished: Path, tmp_path: Path, way: st
         command = commands[number % 6 == 5]
         codes[fits(gtahead(*command), (way, number))] += 1
     assert codes[1]
+
+
+@pytest.mark.parametrize("what", ["weight", "threshold", "no threshold", "about"])
+def test_models_whose_parts_cannot_be(finished: Path, tmp_path: Path, what: str) -> None:
+    document = torch.load(finished / "model.pt", weights_only=True)
+    weights = document["weights"]
+    name = next(n for n, value in weights.items() if value.is_floating_point())
+    changes: dict[str, dict[str, Any]] = {
+        "weight": {"weights": {**weights, name: weights[name] * float("nan")}},
+        "threshold": {"threshold": 1.5},
+        "no threshold": {"threshold": None},
+        "about": {"about": [1]},
+    }
+    torch.save({**document, **changes[what]}, tmp_path / "model.pt")
+    with pytest.raises(InputError, match="parts don't fit each other"):
+        read_checkpoint(tmp_path / "model.pt")
 
 
 RECORDS = {
