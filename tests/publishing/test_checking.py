@@ -247,9 +247,9 @@ def test_a_dataset_is_no_release(tiny_dataset: Path, tmp_path: Path) -> None:
 
 
 def test_without_the_extra(staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gtahead.publishing import checking
+    from gtahead import errors
 
-    monkeypatch.setattr(checking, "find_spec", lambda name: None)
+    monkeypatch.setattr(errors, "find_spec", lambda name: None)
     done = gtahead("publish", "check", staged)
     assert done.code == 4
     assert "pip install 'gtahead[hub]'" in done.err
