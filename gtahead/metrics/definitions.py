@@ -23,7 +23,7 @@ from gtahead.metrics.ground_truth import GroundTruth
 from gtahead.metrics.matching import Matching, match_points
 from gtahead.predictions import Predictions
 
-METRIC_VERSION = 1
+METRIC_VERSION = 2
 """Of the definitions: metrics of different versions are never set side by side."""
 
 RADII = ("small", "large", "4px", "8px")

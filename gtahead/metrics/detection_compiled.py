@@ -17,6 +17,8 @@ def match_all(
     head_starts: Ints,
     ignored: Booleans,
     thresholds: Floats,
+    added: float,
+    strict: bool,
     outcomes: npt.NDArray[np.int8],
 ) -> None:
     """Match boxes, sorted by score in each image; see `gtahead.metrics.detection`."""
@@ -24,7 +26,8 @@ def match_all(
         a, b = starts[frame], starts[frame + 1]
         c, d = head_starts[frame], head_starts[frame + 1]
         if a < b and c < d:
-            _match_image(boxes[a:b], heads[c:d], ignored[c:d], thresholds, outcomes[:, a:b])
+            mine, theirs, found = boxes[a:b], heads[c:d], outcomes[:, a:b]
+            _match_image(mine, theirs, ignored[c:d], thresholds, added, strict, found)
 
 
 @compiled
@@ -33,10 +36,12 @@ def _match_image(
     heads: Floats,
     ignored: Booleans,
     thresholds: Floats,
+    added: float,
+    strict: bool,
     outcomes: npt.NDArray[np.int8],
 ) -> None:
     count = len(heads)
-    # COCO's order: ignored heads behind the others.
+    # COCO's order, and CrowdHuman's: ignored heads behind the others.
     rank = np.empty(count, np.int64)
     position = 0
     for flag in range(2):
@@ -69,7 +74,7 @@ def _match_image(
             if not ignored[head]:
                 sides = (heads[head, 2] - heads[head, 0]) * (heads[head, 3] - heads[head, 1])
                 union = area + sides - inter
-            share = inter / union
+            share = inter / (union + added)
             if share < least:
                 continue
             slot = found  # sorted by COCO's order
@@ -86,7 +91,7 @@ def _match_image(
                     continue
                 if chosen >= 0 and not ignored[chosen] and ignored[head]:
                     break
-                if shares[slot] >= best:
+                if shares[slot] > best or (not strict and shares[slot] == best):
                     best, chosen = shares[slot], head
             if chosen >= 0:
                 taken[level, chosen] = True

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from gtahead.arrays import Booleans, Floats
+from gtahead.arrays import Floats
 from gtahead.metrics import definitions
-from gtahead.metrics.detection import (
-    Detections,
+from gtahead.metrics.crowdhuman import (
+    JI_THRESHOLDS,
     Overlaps,
-    ap_metrics,
+    clipped,
     jaccard_index,
-    log_average_miss_rate,
+    match,
+    miss_rate,
     overlaps_of,
 )
+from gtahead.metrics.detection import Detections, ap_metrics
 from gtahead.metrics.ground_truth import GroundTruth
 from gtahead.metrics.matching import Matching
 from gtahead.predictions import Predictions
@@ -65,17 +67,12 @@ class Evaluation:
                 if name == "large" or (name == "8px" and self.matching is None):
                     self.matching, self.radius = matching, name
         self.detections: Detections | None = None
+        self.misses: Detections | None = None
         self.overlaps: Overlaps | None = None
         if bool(predictions.has_boxes.any()) and ground_truth.has_boxes:
             self.detections = self.match()
-            self.overlaps = overlaps_of(
-                predictions.boxes_xyxy,
-                predictions.boxes_by_image.offsets,
-                ground_truth.boxes_xyxy,
-                ground_truth.by_image.offsets,
-                self.ground_truth.ignored,
-            )
-            self.states |= self._jaccard(predictions.box_scores >= least)
+            self.misses, self.overlaps = self._by_crowdhuman()
+            self.states |= self._jaccard(predictions.box_scores, threshold)
 
     def match(self, cap: int | None = None) -> Detections:
         """Match boxes with heads, all or the best of each image."""
@@ -85,8 +82,19 @@ class Evaluation:
             self.ground_truth, boxes, scores, predictions.boxes_by_image, cap
         )
 
-    def _jaccard(self, kept: Booleans) -> dict[str, Floats]:
+    def _by_crowdhuman(self) -> tuple[Detections, Overlaps]:
+        """Match boxes as CrowdHuman's evaluation does, for the miss rate and Jaccard indices."""
+        true, by_image = self.ground_truth, self.predictions.boxes_by_image
+        sizes = true.images.sizes_wh
+        boxes = clipped(self.predictions.boxes_xyxy, by_image, sizes)
+        heads = clipped(np.nan_to_num(true.boxes_xyxy), true.by_image, sizes)
+        rest = (heads, true.by_image.offsets, true.ignored)
+        found = match(boxes, self.predictions.box_scores, by_image.offsets, *rest)
+        return found, overlaps_of(boxes, by_image.offsets, *rest)
+
+    def _jaccard(self, scores: Floats, threshold: float | None) -> dict[str, Floats]:
         assert self.overlaps is not None
+        kept = np.ones(len(scores), np.bool_) if threshold is None else scores > threshold
         index = jaccard_index(self.overlaps, kept)
         there = ~np.isnan(index)
         return {"jaccard": np.where(there, index, 0), "jaccard_images": there.astype(np.float64)}
@@ -95,10 +103,10 @@ class Evaluation:
         """Return all metrics of the whole."""
         sums = definitions.totals(self.states)
         found = {name: float(value) for name, value in definitions.values_of(sums).items()}
-        if self.detections is not None:
+        if self.detections is not None and self.misses is not None:
             found |= {
                 **ap_metrics(self.detections),
-                "mr2": log_average_miss_rate(self.detections),
+                "mr2": miss_rate(self.misses),
                 "ji_best": self._best_jaccard(),
             }
         return found
@@ -106,8 +114,8 @@ class Evaluation:
     def _best_jaccard(self) -> float:
         """Return CrowdHuman's JI: the best of ten thresholds, chosen on the same data."""
         best = 0.0
-        for least in np.linspace(0, 0.9, 10):
-            states = self._jaccard(self.predictions.box_scores >= least)
+        for threshold in JI_THRESHOLDS:
+            states = self._jaccard(self.predictions.box_scores, threshold)
             images = states["jaccard_images"].sum()
             best = max(best, float(states["jaccard"].sum() / images) if images else 0.0)
         return best

@@ -7,22 +7,15 @@ y0, x1, y1. `gtahead benchmark` computes its metrics by the same code.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.arrays import Array, Booleans, Floats, Ragged, as_array, rows_of
-from gtahead.metrics import definitions
-from gtahead.metrics.detection import (
-    Detections,
-    ap_metrics,
-    log_average_miss_rate,
-    match_boxes,
-    overlaps_of,
-)
-from gtahead.metrics.detection import jaccard_index as jaccard_indices
+from gtahead.arrays import Array, Booleans, Floats, Ints, Ragged, as_array, rows_of
+from gtahead.metrics import crowdhuman, definitions
+from gtahead.metrics.detection import ap_metrics, match_boxes
 from gtahead.metrics.matching import match_points
 
 Images = Sequence[Array]
@@ -144,6 +137,19 @@ def _pairs(pred: Array, true: Array) -> tuple[list[npt.NDArray[Any]], list[npt.N
     return found, real
 
 
+def _sizes(size_wh: object, images: int) -> Floats:
+    """Return (F, 2) widths and heights, of each image or one for all.
+
+    Raises:
+        ValueError: of another number of images, or without an area.
+    """
+    sizes = np.asarray(size_wh, np.float64).reshape(-1, 2)
+    sizes = np.repeat(sizes, images, axis=0) if len(sizes) == 1 else sizes
+    if len(sizes) != images or not (sizes > 0).all():
+        raise ValueError(f"sizes of {len(sizes)} images for {images}, or one without an area")
+    return sizes
+
+
 def _rows(arrays: Iterable[npt.NDArray[Any]], columns: int, what: str) -> tuple[Floats, Ragged]:
     """Put the rows of all images into one array."""
     parts = [rows_of(one, columns, f"{what} of image {at}") for at, one in enumerate(arrays)]
@@ -195,10 +201,7 @@ def game(
         2.0
     """
     found, real = _pairs(pred, true_points)
-    sizes = np.asarray(size_wh, np.float64).reshape(-1, 2)
-    sizes = np.repeat(sizes, len(found), axis=0) if len(sizes) == 1 else sizes
-    if len(sizes) != len(found) or not (sizes > 0).all():
-        raise ValueError(f"sizes of {len(sizes)} images for {len(found)}, or one without an area")
+    sizes = _sizes(size_wh, len(found))
     if level < 0:
         raise ValueError("the level is below 0")
     cells = 2**level
@@ -341,12 +344,19 @@ class _Boxes:
             raise ValueError("scores aren't all finite")
         return cls(boxes, given, by_image, heads, heads_by_image, flags)
 
-    def detections(self, cap: int | None = None) -> Detections:
-        starts, head_starts = self.by_image.offsets, self.heads_by_image.offsets
-        return match_boxes(
-            *(self.boxes_xyxy, self.scores, starts, self.heads_xyxy, head_starts, self.ignored),
-            cap=cap,
-        )
+    def clipped(self, size_wh: Any) -> _Boxes:  # noqa: ANN401 - sizes in any form
+        """Return them clipped to images of these sizes, if any are given."""
+        if size_wh is None:
+            return self
+        sizes = _sizes(size_wh, len(self.by_image)).astype(np.int64)
+        boxes = crowdhuman.clipped(self.boxes_xyxy, self.by_image, sizes)
+        heads = crowdhuman.clipped(self.heads_xyxy, self.heads_by_image, sizes)
+        return replace(self, boxes_xyxy=boxes, heads_xyxy=heads)
+
+    @property
+    def heads(self) -> tuple[Floats, Ints, Booleans]:
+        """Boxes of the heads, where each image's begin, and which are ignored."""
+        return self.heads_xyxy, self.heads_by_image.offsets, self.ignored
 
 
 def average_precision(
@@ -378,7 +388,9 @@ def average_precision(
         >>> round(average_precision([[0, 0, 10, 10]], [0.9], [[0, 0, 10, 10]])["ap"], 6)
         1.0
     """
-    return ap_metrics(_Boxes.of(pred, scores, true, ignored).detections(cap))
+    given = _Boxes.of(pred, scores, true, ignored)
+    starts = given.by_image.offsets
+    return ap_metrics(match_boxes(given.boxes_xyxy, given.scores, starts, *given.heads, cap=cap))
 
 
 def miss_rate(
@@ -387,19 +399,31 @@ def miss_rate(
     true: Array | Images,
     *,
     ignored: Array | Images | None = None,
+    size_wh: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
 ) -> float:
-    """Return MR⁻², the log-average miss rate at an IoU of 0.5, of 10⁻² to 1 false boxes per image.
+    """Return MR⁻², the log-average miss rate of 10⁻² to 1 false boxes per image, IoU above 0.5.
 
-    Each of the nine miss rates is that of the first box with at least so many false ones, as in the
-    evaluation of CrowdHuman; the toolbox of Dollár et al. (Pedestrian Detection, TPAMI 2012), where
-    the metric is from, takes the last with at most so many. Arguments and errors as for
-    `average_precision`.
+    Source: the evaluation of CrowdHuman (Shao et al., 2018) that CrowdDet has published, to the
+    digit, but for its NaN where no box was found at all: that is 1. The toolbox of Dollár et al.
+    (Pedestrian Detection, TPAMI 2012), where the metric is from, takes other anchors and the last
+    box with at most so many false ones. Otherwise as `average_precision`.
+
+    Args:
+        pred: found boxes.
+        scores: of theirs.
+        true: boxes of the heads.
+        ignored: heads that are neither hit nor missed.
+        size_wh: width and height of the image, or of each, to which boxes are clipped first.
 
     Example:
         >>> round(miss_rate([[0, 0, 10, 10]], [0.9], [[0, 0, 10, 10], [50, 50, 60, 60]]), 4)
         0.5
     """
-    return log_average_miss_rate(_Boxes.of(pred, scores, true, ignored).detections())
+    given = _Boxes.of(pred, scores, true, ignored).clipped(size_wh)
+    starts = given.by_image.offsets
+    return crowdhuman.miss_rate(
+        crowdhuman.match(given.boxes_xyxy, given.scores, starts, *given.heads)
+    )
 
 
 def jaccard_index(
@@ -408,28 +432,31 @@ def jaccard_index(
     true: Array | Images,
     *,
     ignored: Array | Images | None = None,
+    size_wh: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
     threshold: float = 0.0,
 ) -> float:
     """Return JI, the mean over images of pairs / (boxes + heads - pairs), of an IoU over 0.5.
 
-    Source: CrowdHuman (Shao et al., 2018); otherwise as `average_precision`.
+    Source and arguments as of `miss_rate`. CrowdHuman prints the best of the thresholds 0, 0.1 to
+    0.9.
 
     Args:
         pred: found boxes.
         scores: of theirs.
         true: boxes of the heads.
         ignored: heads that are neither hit nor missed.
-        threshold: boxes of at least this score are looked at.
+        size_wh: of the images, to which boxes are clipped first.
+        threshold: boxes of a higher score are looked at.
 
     Example:
-        >>> jaccard_index([[0, 0, 10, 10]], [0.9], [[0, 0, 10, 10], [50, 50, 60, 60]])
+        >>> round(jaccard_index([[0, 0, 10, 10]], [0.9], [[0, 0, 10, 10], [50, 50, 60, 60]]), 4)
         0.5
     """
-    given = _Boxes.of(pred, scores, true, ignored)
-    overlaps = overlaps_of(
-        *(given.boxes_xyxy, given.by_image.offsets, given.heads_xyxy),
-        *(given.heads_by_image.offsets, given.ignored),
-    )
-    index = jaccard_indices(overlaps, given.scores >= threshold)
-    there = index[~np.isnan(index)]
-    return float(there.mean()) if len(there) else float("nan")
+    given = _Boxes.of(pred, scores, true, ignored).clipped(size_wh)
+    overlaps = crowdhuman.overlaps_of(given.boxes_xyxy, given.by_image.offsets, *given.heads)
+    index = crowdhuman.jaccard_index(overlaps, given.scores > threshold)
+    there = ~np.isnan(index)
+    sums = definitions.totals({"jaccard": index[there], "jaccard_images": there.astype(np.float64)})
+    formula = definitions.METRICS["ji"].formula
+    assert formula is not None
+    return float(formula(sums))

@@ -163,6 +163,14 @@ def compare(results: Sequence[StrPath], *, group: str | None = None) -> Comparis
     if len(documents) < 2:
         raise UsageError("one result alone can't be compared", remedy="give two or more")
     names = [str(path) for path in results]
+    for document, name in zip(documents, names, strict=True):
+        if document["metric_version"] != definitions.METRIC_VERSION:
+            raise InputError(
+                "the result is of another version of the metrics",
+                where=Where(name, field="/metric_version"),
+                value=f"{document['metric_version']}, not {definitions.METRIC_VERSION}",
+                remedy="score the predictions again, with this gtahead",
+            )
     for document, name in zip(documents[1:], names[1:], strict=True):
         _refuse_to_mix(documents[0], document, names[0], name)
     entrants = _arms(documents, names, group) if group else _singles(documents, names)
@@ -186,8 +194,6 @@ def _refuse_to_mix(one: Mapping[str, Any], other: Mapping[str, Any], first: str,
                 remedy="score both again, with the same gtahead on the same data",
             )
 
-    what = "results of different versions of the metrics can't be compared"
-    refuse(what, "/metric_version", one["metric_version"], other["metric_version"])
     what = "results of different data can't be compared"
     for key in ("fingerprints", "policy", "split", "images", "heads"):
         refuse(what, f"/data/{key}", one["data"][key], other["data"][key])

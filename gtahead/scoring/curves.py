@@ -16,10 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Floats, Ints
-from gtahead.metrics.detection import FALSE, HIT, IOU_THRESHOLDS, MISS_RATE_POINTS, Detections
+from gtahead.metrics.crowdhuman import ANCHORS
+from gtahead.metrics.detection import FALSE, HIT, IOU_THRESHOLDS, Detections
 from gtahead.metrics.intervals import Statistic
 
 CUTS = 128
+
+LEVELS = len(IOU_THRESHOLDS) + 1
 
 DETECTION = ("ap", "ap50", "ap75", "ar", "mr2")
 """Metrics that are computed from curves."""
@@ -30,8 +33,9 @@ class Curves:
     """Hits and false heads of each cluster at or above each cut of the score.
 
     Attributes:
-        hits: (K, T, C) at each IoU threshold, cuts descending.
-        false: (K, T, C).
+        hits: (K, T + 1, C) at each IoU threshold of COCO's, and last by CrowdHuman's rule; cuts
+            descending.
+        false: (K, T + 1, C).
         positives: (K,) heads to be found.
         images: (K,) images.
     """
@@ -66,22 +70,24 @@ class Curves:
     def from_dict(cls, values: dict[str, Any]) -> Curves:
         """Undo `as_dict`."""
         positives = np.array(values["positives"], np.int64)
-        shape = (len(positives), len(IOU_THRESHOLDS), -1)
-        hits, false = (
-            np.cumsum(np.array(values[key], np.int32).reshape(shape), axis=2)
-            for key in ("hits", "false")
-        )
+        tables = [np.array(values[key], np.int32) for key in ("hits", "false")]
+        if any(table.ndim != 3 or table.shape[1] != LEVELS for table in tables):
+            raise ValueError("curves of other thresholds")
+        hits, false = (np.cumsum(table, axis=2) for table in tables)
         images = np.array(values["images"], np.int64)
         if hits.shape != false.shape or images.shape != positives.shape or positives.ndim != 1:
             raise ValueError("curves of different shapes")
         return cls(hits, false, positives, images)
 
 
-def curves_of(detections: Detections, clusters: Ints, count: int, cuts: int = CUTS) -> Curves:
+def curves_of(
+    detections: Detections, misses: Detections, clusters: Ints, count: int, cuts: int = CUTS
+) -> Curves:
     """Gather detections by cluster.
 
     Args:
-        detections: by descending score.
+        detections: by descending score, matched by COCO's rule.
+        misses: the same ones, matched by CrowdHuman's.
         clusters: (F,) which cluster each image is of.
         count: how many clusters there are.
         cuts: most cuts of the score.
@@ -102,7 +108,7 @@ def curves_of(detections: Detections, clusters: Ints, count: int, cuts: int = CU
     def gathered(outcome: int) -> npt.NDArray[np.int32]:
         tables = [
             np.bincount(flat[row == outcome], minlength=size).reshape(count, -1).cumsum(axis=1)
-            for row in detections.outcomes
+            for row in (*detections.outcomes, *misses.outcomes)
         ]
         return np.stack(tables, axis=1).astype(np.int32)
 
@@ -144,8 +150,8 @@ def detection_metrics(
     """Compute the metrics of detection from curves.
 
     Args:
-        hits: (R, T, C).
-        false: (R, T, C).
+        hits: (R, T + 1, C).
+        false: (R, T + 1, C).
         positives: (R,) heads to be found.
         images: (R,) images.
 
@@ -155,13 +161,13 @@ def detection_metrics(
     with np.errstate(divide="ignore", invalid="ignore"):
         recall = hits / positives[:, None, None]
         precision = hits / (hits + false + np.spacing(1))
-        precisions = _mean_precision(precision, recall)
+        precisions = _mean_precision(precision[:, :-1], recall[:, :-1])
         found = {
             "ap": precisions.mean(axis=1),
             "ap50": precisions[:, 0],
             "ap75": precisions[:, 5],
-            "ar": (recall[:, :, -1] if recall.shape[2] else recall.sum(axis=2)).mean(axis=1),
-            "mr2": _miss_rate(recall[:, 0], false[:, 0] / images[:, None]),
+            "ar": (recall[:, :-1, -1] if recall.shape[2] else recall[:, :-1].sum(axis=2)).mean(1),
+            "mr2": _miss_rate(recall[:, -1], false[:, -1] / images[:, None]),
         }
     return {name: np.where(positives > 0, values, np.nan) for name, values in found.items()}
 
@@ -181,12 +187,9 @@ def _miss_rate(recall: Floats, false: Floats) -> Floats:
     if not recall.shape[1]:
         return np.ones(len(recall))
     logs = np.zeros(len(recall))
-    for point in MISS_RATE_POINTS:
+    for point in ANCHORS:
         reaches = false >= point
         position = np.where(reaches.any(axis=1), reaches.argmax(axis=1), recall.shape[1] - 1)
         miss = 1 - recall[np.arange(len(recall)), position]
-        logs += np.log(np.maximum(miss, 1e-10))
-    return np.asarray(np.exp(logs / len(MISS_RATE_POINTS)))
-
-
-assert len(IOU_THRESHOLDS) == 10
+        logs += np.log(miss)
+    return np.asarray(np.exp(logs / len(ANCHORS)))

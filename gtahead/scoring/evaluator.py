@@ -401,8 +401,8 @@ def _intervals(
 
     scales = {metric.name: metric.scale for metric in wanted}
     found = intervals.studentised(sums, scales, clusters, resamples=resamples)
-    if run.detections is not None:
-        gathered = curves.curves_of(run.detections, of_frames, clusters)
+    if run.detections is not None and run.misses is not None:
+        gathered = curves.curves_of(run.detections, run.misses, of_frames, clusters)
         scales = {name: definitions.METRICS[name].scale for name in curves.DETECTION}
         found |= intervals.studentised(
             curves.statistic(gathered), scales, clusters, resamples=resamples, centres=values
@@ -428,8 +428,9 @@ def _clusters(run: Evaluation, names: list[str], of_frames: Ints) -> dict[str, A
         "names": names,
         "states": {name: values.tolist() for name, values in states.items()},
     }
-    if run.detections is not None and len(names) <= MAX_CLUSTERS_KEPT:
-        kept["curves"] = curves.curves_of(run.detections, of_frames, len(names)).as_dict()
+    if run.detections and run.misses and len(names) <= MAX_CLUSTERS_KEPT:
+        gathered = curves.curves_of(run.detections, run.misses, of_frames, len(names))
+        kept["curves"] = gathered.as_dict()
     return kept
 
 

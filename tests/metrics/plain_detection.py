@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Floats
-from gtahead.metrics.detection import HIT, IOU_THRESHOLDS, NEITHER, _overlaps
+from gtahead.metrics.detection import HIT, IOU_THRESHOLDS, NEITHER
 
 
 def match_one(boxes: Floats, heads: Floats, ignored: Booleans) -> npt.NDArray[np.int8]:
@@ -29,4 +29,15 @@ def match_one(boxes: Floats, heads: Floats, ignored: Booleans) -> npt.NDArray[np
             if found >= 0:
                 taken[found] = True
                 out[level, row] = NEITHER if flags[found] else HIT
+    return out
+
+
+def _overlaps(boxes: Floats, heads: Floats, ignored: Booleans) -> Floats:
+    """Return (B, N) IoU; for ignored heads, the share of the found box that lies on them."""
+    low = np.maximum(boxes[:, None, :2], heads[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], heads[None, :, 2:])
+    inter = np.prod(np.maximum(high - low, 0), axis=2)
+    areas = [np.prod(values[:, 2:] - values[:, :2], axis=1) for values in (boxes, heads)]
+    union = np.where(ignored, areas[0][:, None], areas[0][:, None] + areas[1] - inter)
+    out: Floats = inter / union
     return out

@@ -11,13 +11,8 @@ import numpy as np
 import pytest
 from helpers import imported_from
 
-from gtahead.metrics.detection import (
-    average_precision,
-    jaccard_index,
-    log_average_miss_rate,
-    match_boxes,
-    overlaps_of,
-)
+from gtahead.metrics.crowdhuman import jaccard_index, match, miss_rate, overlaps_of
+from gtahead.metrics.detection import average_precision, match_boxes
 from gtahead.scoring.curves import curves_of, detection_metrics
 
 with imported_from(Path(__file__).parent, "plain_detection") as (plain_detection,):
@@ -135,8 +130,9 @@ def test_perfect_boxes_are_perfect(heads: int) -> None:
     precisions, recalls = average_precision(detections)
     assert precisions.tolist() == [1] * 10
     assert recalls.tolist() == [1] * 10
-    assert log_average_miss_rate(detections) == pytest.approx(1e-10)
-    assert jaccard_index(overlaps_of(boxes, at, boxes, at, none), ~none).tolist() == [1]
+    assert miss_rate(match(boxes, np.ones(heads), at, boxes, at, none)) == 0
+    index = jaccard_index(overlaps_of(boxes, at, boxes, at, none), ~none)
+    assert index.tolist() == pytest.approx([1], abs=1e-6)
 
 
 def test_a_cap_of_100_ruins_perfect_boxes_of_340_heads() -> None:
@@ -156,7 +152,8 @@ def test_no_heads_and_no_boxes() -> None:
     assert np.isnan(average_precision(nothing)[0]).all()
     missed = match_boxes(none, np.empty(0), zero, box, one, np.zeros(1, np.bool_))
     assert average_precision(missed)[0].tolist() == [0] * 10
-    assert log_average_miss_rate(missed) == 1
+    missed = match(none, np.empty(0), zero, box, one, np.zeros(1, np.bool_))
+    assert miss_rate(missed) == 1
     index = jaccard_index(overlaps_of(none, zero, none, zero, flags), flags)
     assert np.isnan(index).all()
 
@@ -187,7 +184,7 @@ def test_curves_give_nearly_the_same_figures(seed: int) -> None:
     values = scene(seed, 12)
     detections = match_boxes(*values)
     clusters = np.arange(12) % 5
-    gathered = curves_of(detections, clusters, 5, cuts=10**6)
+    gathered = curves_of(detections, match(*values), clusters, 5, cuts=10**6)
     found = detection_metrics(
         gathered.hits.sum(axis=0)[None] * 1.0,
         gathered.false.sum(axis=0)[None] * 1.0,
@@ -199,8 +196,9 @@ def test_curves_give_nearly_the_same_figures(seed: int) -> None:
     assert found["ap"][0] == pytest.approx(precisions.mean(), abs=0.015)
     assert found["ar"][0] == pytest.approx(recalls.mean(), abs=1e-12)
     rng = np.random.default_rng(seed)
-    distinct = match_boxes(values[0], rng.permutation(len(values[1])) / 1e4, *values[2:])
-    gathered = curves_of(distinct, clusters, 5, cuts=10**6)
+    values = (values[0], rng.permutation(len(values[1])) / 1e4, *values[2:])
+    distinct, misses = match_boxes(*values), match(*values)
+    gathered = curves_of(distinct, misses, clusters, 5, cuts=10**6)
     assert type(gathered).from_dict(gathered.as_dict()).hits.tolist() == gathered.hits.tolist()
     found = detection_metrics(
         gathered.hits.sum(axis=0)[None] * 1.0,
@@ -210,4 +208,4 @@ def test_curves_give_nearly_the_same_figures(seed: int) -> None:
     )
     precisions, _ = average_precision(distinct)
     assert found["ap"][0] == pytest.approx(precisions.mean(), abs=0.01)
-    assert found["mr2"][0] == pytest.approx(log_average_miss_rate(distinct), abs=1e-12)
+    assert found["mr2"][0] == pytest.approx(miss_rate(misses), abs=1e-12)

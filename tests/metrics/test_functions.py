@@ -221,8 +221,9 @@ def test_the_metric_gives_the_commands_digits(tiny_dataset: Path, tmp_path: Path
     args.append([row["boxes"] for row in targets])
     ignored = [row["ignored"] for row in targets]
     assert metrics.average_precision(*args, ignored=ignored)["ap"] == got["ap"]
-    assert metrics.miss_rate(*args, ignored=ignored) == got["mr2"]
-    assert metrics.jaccard_index(*args, ignored=ignored, threshold=0.3) == got["ji"]
+    more = {"ignored": ignored, "size_wh": [row["size_wh"] for row in targets]}
+    assert metrics.miss_rate(*args, **more) == got["mr2"]
+    assert metrics.jaccard_index(*args, **more, threshold=0.3) == got["ji"]
     metric.reset()
     with pytest.raises(ValueError, match="no images yet"):
         metric.compute()
