@@ -94,6 +94,8 @@ def command(
 
     PREDICTIONS is gtahead's own file (JSON, JSON Lines or Parquet), COCO's list of results, a list
     of counts or points as NWPU-Crowd takes it, or MOT text; JSON and text may be packed by gzip.
+    Or density maps as .npz, .npy or .h5, a file for each image in a folder, or all in one file.
+
     All errors in it are reported at once; then nothing is scored, and the exit status is 1.
     """
     from gtahead.ingest.model import LabelOptions

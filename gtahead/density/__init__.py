@@ -30,6 +30,7 @@ FIDT_ALPHA, FIDT_BETA, FIDT_CONSTANT, FIDT_LEAST = 0.02, 0.75, 1.0, 0.01
 
 __all__ = [
     "Cells",
+    "cell_sums",
     "cells_of",
     "count_of",
     "map_shape",
@@ -189,6 +190,53 @@ def _fidt_values(
 def count_of(density: npt.NDArray[Any]) -> float:
     """Return the number of heads in a density map: its sum, in double precision."""
     return float(np.sum(density, dtype=np.float64))
+
+
+def cell_sums(
+    density: npt.ArrayLike, cells: int, size_wh: tuple[float, float], stride: float | None = None
+) -> Floats:
+    """Sum a density map over a grid of equal cells of its image, as GAME counts.
+
+    A cell of the map that an edge of the grid cuts is spread evenly over both sides.
+
+    Args:
+        density: (h, w) heads per cell of the map.
+        cells: of the grid along each side.
+        size_wh: width and height of the image.
+        stride: pixels per cell of the map: the last cells may reach beyond the image. None for maps
+            that cover the image exactly.
+
+    Returns:
+        (cells, cells) heads.
+
+    Raises:
+        ValueError: cells that aren't finite, don't divide the image, or don't cover it.
+
+    Example:
+        >>> cell_sums([[1, 0, 0, 0], [0, 0, 0, 2]], 2, (400, 200)).tolist()
+        [[1.0, 0.0], [0.0, 2.0]]
+    """
+    sums = np.asarray(density, np.float64)
+    if not np.isfinite(sums).all():
+        raise ValueError("the density map isn't finite")
+    for axis, side in ((0, size_wh[1]), (1, size_wh[0])):
+        there = sums.shape[axis]
+        if stride is None and side % there:
+            sizes = f"{there} cells of a map on {side:g} pixels"
+            raise ValueError(
+                f"{sizes}: say its stride, as the last cell may reach beyond the image"
+            )
+        covered = there if stride is None else side / stride
+        if not there - 1 < covered <= there:
+            raise ValueError(f"{there} cells of {stride} pixels don't cover {side:g} pixels")
+        summed = np.insert(np.cumsum(sums, axis=axis), 0, 0, axis=axis)
+        edges = np.linspace(0, covered, cells + 1)
+        edges[-1] = there  # what a kernel has in the last cell is in the image
+        below = np.minimum(edges.astype(np.int64), there - 1)
+        share = np.expand_dims(edges - below, 1 - axis)
+        low, high = np.take(summed, below, axis), np.take(summed, below + 1, axis)
+        sums = np.diff(low + share * (high - low), axis=axis)
+    return sums
 
 
 @dataclass(frozen=True)

@@ -221,6 +221,24 @@ def game_states(
     return out
 
 
+def game_states_of_maps(ground_truth: GroundTruth, grids: Floats) -> dict[str, Floats]:
+    """Return what `game_states` does, from heads in the cells of the finest level, (F, 8, 8)."""
+    sides = ground_truth.images.sizes_wh.astype(np.float64)
+    if not (sides > 0).all() or not np.isfinite(grids).all():
+        return {}
+    counted = ~ground_truth.ignored
+    of_heads = ground_truth.frame_of_heads[counted]
+    out = {}
+    for level in GAME_LEVELS:
+        cells = 2**level
+        each = grids.shape[1] // cells
+        parts = grids.reshape(len(grids), cells, each, cells, each)
+        found = parts.sum(axis=(2, 4)).reshape(len(grids), -1)
+        off = found - cell_counts(ground_truth.points_xy[counted], of_heads, sides, cells)
+        out[f"game{level}"] = np.abs(off).sum(axis=1)
+    return out
+
+
 def cell_counts(points_xy: Floats, of: Ints, sizes_wh: Floats, cells: int) -> Floats:
     """Count points in the cells of a grid over each image, (F, cells * cells), row by row.
 

@@ -53,6 +53,8 @@ class Evaluation:
         self.located = bool((predictions.has_points | predictions.has_boxes).any())
         found = definitions.counts_of(predictions, least)
         self.states: dict[str, Floats] = definitions.counting_states(ground_truth.counts, found)
+        if predictions.grids is not None:
+            self.states |= definitions.game_states_of_maps(ground_truth, predictions.grids)
         self.matching: Matching | None = None
         self.radius = "8px"
         if self.located:
@@ -124,10 +126,12 @@ class Evaluation:
         """Return why groups of metrics are missing."""
         why = {}
         if not self.located:
-            why["localisation"] = "the predictions are counts alone"
+            are = "counts alone" if self.predictions.grids is None else "density maps"
+            why["localisation"] = f"the predictions are {are}"
         elif "small" not in definitions.radii_known(self.ground_truth):
             why["localisation"] = "heads have no boxes; radii are fixed"
-        if self.located and "game1" not in self.states:
+        spread = self.located or self.predictions.grids is not None
+        if spread and "game1" not in self.states:
             why["game"] = "the sizes of the images aren't known"
         if not self.predictions.has_boxes.any():
             why["detection"] = "the predictions have no boxes"

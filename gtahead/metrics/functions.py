@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Array, Booleans, Floats, Ints, Ragged, as_array, rows_of
+from gtahead.density import cell_sums
 from gtahead.metrics import crowdhuman, definitions
 from gtahead.metrics.detection import ap_metrics, match_boxes
 from gtahead.metrics.matching import match_points
@@ -209,7 +210,7 @@ def game(
     for one, points, size in zip(found, real, sizes, strict=True):
         is_map = one.ndim == 2 and one.shape[1] != 2 and one.size
         cells_found = (
-            _cells_of_map(np.asarray(one, np.float64), cells, size, stride)
+            cell_sums(one, cells, (size[0], size[1]), stride)
             if is_map
             else _cells_of_points(_rows([one], 2, "points")[0], size, cells)
         )
@@ -222,30 +223,6 @@ def _cells_of_points(points_xy: Floats, size_wh: Floats, cells: int) -> Floats:
     """Count points in cells, (cells, cells)."""
     one = np.zeros(len(points_xy), np.int64)
     return definitions.cell_counts(points_xy, one, size_wh[None], cells).reshape(cells, cells)
-
-
-def _cells_of_map(density: Floats, cells: int, size_wh: Floats, stride: int | None) -> Floats:
-    """Sum a density map over cells, (cells, cells): exactly, also where edges cut its own cells."""
-    if not np.isfinite(density).all():
-        raise ValueError("the density map isn't finite")
-    for axis, side in ((0, size_wh[1]), (1, size_wh[0])):
-        there = density.shape[axis]
-        if stride is None and side % there:
-            sizes = f"{there} cells of a map on {side:g} pixels"
-            raise ValueError(
-                f"{sizes}: say its stride, as the last cell may reach beyond the image"
-            )
-        covered = there if stride is None else side / stride
-        if not there - 1 < covered <= there:
-            raise ValueError(f"{there} cells of {stride} pixels don't cover {side:g} pixels")
-        summed = np.insert(np.cumsum(density, axis=axis), 0, 0, axis=axis)
-        edges = np.linspace(0, covered, cells + 1)
-        edges[-1] = there  # what a kernel has in the last cell is in the image
-        below = np.minimum(edges.astype(np.int64), there - 1)
-        share = np.expand_dims(edges - below, 1 - axis)
-        low, high = np.take(summed, below, axis), np.take(summed, below + 1, axis)
-        density = np.diff(low + share * (high - low), axis=axis)
-    return density
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from typing import Any
 from gtahead import schemas, storage
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
+from gtahead.predictions.checking import Images
+from gtahead.predictions.maps import map_files_of, read_density_maps
 from gtahead.predictions.rows import Rows, quoted
 from gtahead.predictions.table import Predictions
 from gtahead.predictions.text import read_mot_folder, read_text
@@ -43,27 +45,34 @@ SNIFFED = 1 << 16
 """Bytes at a file's beginning that tell what it is."""
 
 _GZIP = b"\x1f\x8b"
+_MAPS = (b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY", b"\x89HDF")
 _BOM = b"\xef\xbb\xbf"
 _MANY = "write JSON Lines or Parquet: they are read in parts"
 
 
 def read_predictions(
-    path: StrPath, findings: Findings, categories: frozenset[int] | None = None
+    path: StrPath,
+    findings: Findings,
+    categories: frozenset[int] | None = None,
+    images: Images | None = None,
 ) -> Predictions:
     """Read a prediction file of any kind, recognised by its contents, not by its name.
 
     Args:
-        path: JSON, JSON Lines, Parquet or text, or one of them packed by gzip; or a folder of MOT
-            text files, one per sequence.
+        path: JSON, JSON Lines, Parquet or text, or one of them packed by gzip; density maps as
+            .npz, .npy or .h5; or a folder of these, or of MOT text files, one per sequence.
         findings: takes what is wrong in it.
         categories: numbers of the categories of heads, for COCO's results; None where they aren't
             known.
+        images: that are scored, for the sizes of density maps.
 
     Raises:
         InputError: it can't be read, is truncated, of an unknown version or kind.
     """
     source = Path(path)
     if source.is_dir():
+        if map_files_of(source):
+            return read_density_maps(source, images, findings)
         return read_mot_folder(source, findings)
     if source.exists() and not source.is_file():
         remedy = "write the predictions to a file first"
@@ -71,6 +80,8 @@ def read_predictions(
     begin = storage.read_input(source, most=SNIFFED)
     if begin.startswith(b"PAR1"):
         return _parquet(source, findings)
+    if begin.startswith(_MAPS):
+        return read_density_maps(source, images, findings)
     packed = begin.startswith(_GZIP)
     if packed:
         begin = _unpacked_begin(begin, source)

@@ -18,6 +18,9 @@ ImageKey = str | int | tuple[str, int]
 """An image as a file names it: by name, by number, or as the n-th frame of a sequence (from 1)."""
 
 
+MAP_GRID = 8
+"""Cells along each side of an image, in which heads of density maps are kept: those of GAME(3)."""
+
 FOUND = ("points", "boxes", "scores", "count", "labels")
 """Names in a row of what was found in an image."""
 
@@ -71,7 +74,7 @@ class Predictions:
     """What a method found.
 
     Attributes:
-        kind: of file: gtahead, coco, counts, points, mot.
+        kind: of file: gtahead, coco, counts, points, mot, maps.
         images: (F,) images as the file names them.
         counts: (F,) heads per image, NaN where no count is given.
         has_points: (F,) whether points are given, be it an empty list.
@@ -82,6 +85,8 @@ class Predictions:
         boxes_xyxy: (B, 4) pixels.
         box_scores: (B,) from 0 to 1.
         boxes_by_image: which boxes are of which of the F images.
+        grids: (F, 8, 8) heads in equal cells of each image, of density maps; NaN where there is no
+            map or no size, and None where there are no maps at all.
         locations: (F,) where in the file each image stands, for messages.
         lists_empty: whether such a file names images in which nothing was found. A list of
             detections can't: there an image that isn't named is one without detections.
@@ -100,6 +105,7 @@ class Predictions:
     boxes_xyxy: Floats
     box_scores: Floats
     boxes_by_image: Ragged
+    grids: Floats | None = None
     locations: list[str] = field(default_factory=list)
     lists_empty: bool = True
     header: dict[str, Any] = field(default_factory=dict)
@@ -244,8 +250,16 @@ class Predictions:
             boxes_xyxy=self.boxes_xyxy[boxes],
             box_scores=self.box_scores[boxes],
             boxes_by_image=boxes_by_image,
+            grids=None if self.grids is None else self._grids_of(rows),
             locations=[self.locations[row] if row >= 0 else "" for row in rows.tolist()],
         )
+
+    def _grids_of(self, rows: Ints) -> Floats:
+        """Return the grids of some images; one without a map has no head anywhere."""
+        assert self.grids is not None
+        taken = np.zeros((len(rows), *self.grids.shape[1:]))
+        taken[rows >= 0] = self.grids[rows[rows >= 0]]
+        return taken
 
     def within(self, regions: Sequence[Sequence[Floats]]) -> Predictions:
         """Leave out points, and boxes by their centres, outside their image's region of interest.

@@ -105,9 +105,9 @@ def read_mot_folder(folder: Path, findings: Findings) -> Predictions:
     files = sorted(folder.glob("*.txt"))
     if not files:
         raise InputError(
-            "the folder has no MOT text files",
+            "the folder has neither density maps nor MOT text files",
             where=Where(str(folder)),
-            remedy="give a prediction file, or a folder with `<sequence>.txt` for each sequence",
+            remedy="give a file, or a folder of a map per image or a text per sequence",
         )
     rows = Rows(folder.name, findings)
     total = hashlib.sha256()

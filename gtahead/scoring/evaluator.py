@@ -134,7 +134,7 @@ def check_predictions(
     if isinstance(predictions, Predictions):
         read = predictions
     else:
-        read = read_predictions(path, findings, ground_truth.categories)
+        read = read_predictions(path, findings, ground_truth.categories, ground_truth.images)
     check_dataset(
         read.dataset,
         split=ground_truth.split,
@@ -171,8 +171,8 @@ def benchmark(
 
     Args:
         predictions: a file: gtahead's JSON, JSON Lines or Parquet, COCO's list of results, lists of
-            counts or points as NWPU-Crowd takes them, MOT text; packed by gzip or not. Or what
-            `Predictions.of` made of arrays.
+            counts or points as NWPU-Crowd takes them, MOT text; packed by gzip or not. Or density
+            maps, a file or a folder of them, or what `Predictions.of` made of arrays.
         data: a dataset, a part of one, or its path; a folder that `gtahead build` reads, a COCO
             file, or a list of points.
         split: of a dataset; "test" unless said otherwise.

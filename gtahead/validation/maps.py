@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import orjson
 
-from gtahead import storage
 from gtahead.dataset import Dataset, Frame
 from gtahead.density import count_of, map_shape
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.formats.base import SPLIT_WORDS
 from gtahead.ingest.exports import INDEX, marker_of
+from gtahead.map_files import Map, read_map
 
 SUM_OFF = 1e-3
 """By how much of the count a density map's sum may be off."""
 
 HALF_OFF = 5e-3
 """The same for half precision, whose cells have three digits."""
-
-Map = npt.NDArray[Any]
 
 
 def check_maps(folder: Path, name: str, against: Path | None) -> Iterator[Findings]:
@@ -80,71 +73,6 @@ def check_maps(folder: Path, name: str, against: Path | None) -> Iterator[Findin
 
 def _side(text: str | None) -> int:
     return int(text) if text and text.isdigit() and len(text) < 7 else 0
-
-
-def read_map(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
-    """Read a map and what it says of itself; nothing in the file is run.
-
-    Raises:
-        ValueError: another file, or damaged.
-        OSError: unreadable.
-    """
-    try:
-        if path.suffix == ".npy":
-            return _read_npy(path), {}
-        return _read_npz(path, name) if path.suffix == ".npz" else _read_h5(path, name)
-    except _OF_DAMAGE as error:
-        raise ValueError(str(error) or type(error).__name__) from error
-
-
-_OF_DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, SyntaxError),
-    *(NotImplementedError, RuntimeError, MemoryError, UnicodeDecodeError),
-    tokenize.TokenError,
-)
-"""What zipfile, NumPy and h5py raise of damaged files."""
-
-MAX_MAP = 2**30
-"""Bytes of a map once it's unpacked; a file of kilobytes may claim more than any memory has."""
-
-
-def _read_npz(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
-    # From memory: NumPy leaves a file open that turns out to be no archive.
-    data = io.BytesIO(storage.read_bytes(path))
-    with zipfile.ZipFile(data) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > MAX_MAP:
-            raise ValueError("it claims more than 1 GiB")
-    with np.load(data, allow_pickle=False) as stored:
-        about = orjson.loads(bytes(stored["about"]))
-        if not isinstance(about, dict):
-            raise TypeError("its `about` isn't an object")
-        return stored[name], about
-
-
-def _read_npy(path: Path) -> Map:
-    data = storage.read_bytes(path)
-    if len(data) > MAX_MAP:
-        raise ValueError("it claims more than 1 GiB")
-    if not data.startswith(b"\x93NUMPY"):  # NumPy would advise to unpickle it
-        raise ValueError("it isn't an array")
-    values: Map = np.load(io.BytesIO(data), allow_pickle=False)
-    return values
-
-
-def _read_h5(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            raise ValueError("its map is a link, maybe to another file")
-        stored = file[name]
-        if not isinstance(stored, h5py.Dataset):
-            raise ValueError(f"{name} isn't a map")
-        if stored.external or stored.is_virtual:
-            raise ValueError("its map lies in another file")
-        if stored.size * stored.dtype.itemsize > MAX_MAP:
-            raise ValueError("it claims more than 1 GiB")
-        return np.asarray(stored), dict(stored.attrs)
 
 
 def _check_map(

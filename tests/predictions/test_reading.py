@@ -204,7 +204,7 @@ def test_what_isnt_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't be read"):
         read(tmp_path / "nothing.json")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match="no MOT text files"):
+    with pytest.raises(InputError, match="nor MOT text files"):
         read(tmp_path / "folder")
 
 

@@ -1,0 +1,140 @@
+"""Maps on disk, .npz, .npy and .h5, read without running anything that is in them."""
+
+from __future__ import annotations
+
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+Map = npt.NDArray[Any]
+
+SUFFIXES = (".npz", ".npy", ".h5")
+
+MAX_MAP = 2**30
+"""Bytes of a map once it's unpacked; a file of kilobytes may claim more than any memory has."""
+
+ABOUT = "about"
+"""Of a .npz: what a map says of itself, as JSON."""
+
+_OF_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, SyntaxError),
+    *(NotImplementedError, RuntimeError, MemoryError, UnicodeDecodeError),
+    tokenize.TokenError,
+)
+"""What zipfile, NumPy and h5py raise of damaged files."""
+
+
+@contextmanager
+def _naming_damage() -> Iterator[None]:
+    try:
+        yield
+    except _OF_DAMAGE as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def read_map(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
+    """Read a map and what it says of itself.
+
+    Args:
+        path: a file of one map.
+        name: of the map in it; .npy holds the map alone.
+
+    Raises:
+        ValueError: another file, or damaged.
+        OSError: unreadable.
+    """
+    with _naming_damage():
+        if path.suffix == ".npy":
+            return _read_npy(path), {}
+        return _read_npz(path, name) if path.suffix == ".npz" else _read_h5(path, name)
+
+
+def read_maps(path: Path) -> Iterator[tuple[str, Map]]:
+    """Yield all maps of a file with their names, one after the other; .npy has one without a name.
+
+    Raises:
+        ValueError: another file, or damaged.
+        OSError: unreadable.
+    """
+    with _naming_damage():
+        if path.suffix == ".npy":
+            yield "", _read_npy(path)
+        elif path.suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                for entry in archive.infolist():
+                    name = entry.filename.removesuffix(".npy")
+                    if name != ABOUT and not entry.is_dir():
+                        yield name, _entry(archive, entry)
+        else:
+            yield from _h5_maps(path)
+
+
+def _read_npz(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
+    with zipfile.ZipFile(path) as archive:
+        about = orjson.loads(_entry(archive, archive.getinfo(f"{ABOUT}.npy")).tobytes())
+        if not isinstance(about, dict):
+            raise TypeError("its `about` isn't an object")
+        return _entry(archive, archive.getinfo(f"{name}.npy")), about
+
+
+def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Map:
+    if entry.file_size > MAX_MAP:
+        raise ValueError("it claims more than 1 GiB")
+    with archive.open(entry) as file:
+        return _array(file)
+
+
+def _read_npy(path: Path) -> Map:
+    if path.stat().st_size > MAX_MAP:
+        raise ValueError("it claims more than 1 GiB")
+    with path.open("rb") as file:
+        return _array(file)
+
+
+def _array(file: IO[bytes]) -> Map:
+    if file.read(6) != b"\x93NUMPY":  # NumPy would advise to unpickle it
+        raise ValueError("it isn't an array")
+    file.seek(0)
+    values: Map = np.lib.format.read_array(file, allow_pickle=False)
+    return values
+
+
+def _read_h5(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise ValueError("its map is a link, maybe to another file")
+        stored = file[name]
+        if not isinstance(stored, h5py.Dataset):
+            raise ValueError(f"{name} isn't a map")
+        return _stored(stored), dict(stored.attrs)
+
+
+def _h5_maps(path: Path) -> Iterator[tuple[str, Map]]:
+    import h5py
+
+    names: list[str] = []
+    with h5py.File(path, "r") as file:
+        # Links aren't followed, so nothing of another file is read.
+        file.visititems(
+            lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
+        )
+        for name in names:
+            yield name, _stored(file[name])
+
+
+def _stored(stored: Any) -> Map:  # noqa: ANN401 - h5py's dataset
+    if stored.external or stored.is_virtual:
+        raise ValueError("its map lies in another file")
+    if stored.size * stored.dtype.itemsize > MAX_MAP:
+        raise ValueError("it claims more than 1 GiB")
+    return np.asarray(stored)
