@@ -524,7 +524,7 @@ def test_names_in_markdown_are_text(dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     done = gtahead(
         *("benchmark", tmp_path / "p.json", "--data", dataset, "--split", "train"),
-        *("--resamples", 0, "--out", tmp_path / "results" / "r.json"),
+        *("--no-intervals", "--out", tmp_path / "results" / "r.json"),
     )
     assert done.code == 0, done.err
     board = library.leaderboard(tmp_path / "results").markdown()

@@ -52,14 +52,17 @@ COMMANDS: dict[str, list[str]] = {
             "export IN --format huggingface --allow-lossy --out OUT",
         ),
         *(f"publish stage IN --out OUT {' '.join(RELEASE)}", "benchmark --template --data IN"),
-        *("build --raw CAPTURES --out IN", "benchmark FOUND --data IN --resamples 0 --split train"),
+        *(
+            "build --raw CAPTURES --out IN",
+            "benchmark FOUND --data IN --no-intervals --split train",
+        ),
     ],
     "release": [
         *("pull IN --out OUT", "publish check IN", "card IN", "rebuild IN --frames DATA --out OUT"),
         *("verify IN", "info IN", f"publish stage DATA --out IN --overwrite {' '.join(RELEASE)}"),
     ],
     "predictions": [
-        f"benchmark IN/{name} --data DATA --resamples 0 --split train"
+        f"benchmark IN/{name} --data DATA --no-intervals --split train"
         for name in ("own.json", "lines.jsonl", "table.parquet", "coco.json")
     ],
     "results": ["compare IN/a.json IN/b.json", "leaderboard IN --out OUT"],
@@ -132,9 +135,7 @@ def made(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_lists(root / "DATA", root / "lists")
     (root / "results").mkdir()
     for name in ("a", "b"):
-        words = (
-            f"benchmark FOUND --data DATA --split train --resamples 50 --out results/{name}.json"
-        )
+        words = f"benchmark FOUND --data DATA --split train --out results/{name}.json"
         assert run(words, root, {}).code == 0
     library.stage(root / "DATA", root / "release", repo="a/b", creator="me", licence="mit")
     return root

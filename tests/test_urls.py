@@ -186,7 +186,7 @@ def test_a_file_by_url(store: Any, captures: Path, tmp_path: Path) -> None:
     library.build(captures, tmp_path / "set", workers=1)
     template = gtahead("benchmark", "--template", "--data", tmp_path / "set", "--split", "train")
     store.pipe("/found.json", template.out.encode())
-    arguments = ["benchmark", "memory://found.json", "--split", "train", "--resamples", 0, "--json"]
+    arguments = ["benchmark", "memory://found.json", "--split", "train", "--no-intervals", "--json"]
     done = gtahead(*arguments, "--data", tmp_path / "set")
     assert done.code == 0, done.err
     assert done.json["data"]["images"] == 12

@@ -61,13 +61,7 @@ if TYPE_CHECKING:
 )
 @click.option("--coco-compat", is_flag=True, help="Also give AP with COCO's cap of 100 boxes.")
 @click.option("--sweep", is_flag=True, help="Also match within 1, 2 … 100 px, as for UCF-QNRF.")
-@click.option(
-    "--resamples",
-    type=click.IntRange(0, 100_000),
-    default=2000,
-    show_default=True,
-    help="Bootstrap resamples for the intervals; 0 for none.",
-)
+@click.option("--intervals/--no-intervals", default=True, help="Compute 95 % intervals, or not.")
 @label_options
 @click.option("--check-only", is_flag=True, help="Only check the file; score nothing.")
 @click.option(

@@ -33,10 +33,21 @@ def summary(score: Score) -> str:
             rows += [[part, "", ""], *found]
     lines.append(table(rows))
     lines += [f"  no {part}: {why}" for part, why in document["undefined"].items()]
+    lines += _withheld(document["intervals"])
     lines += _beside(document)
     for name, listed in document.get("by", {}).items():
         lines += ["", f"by {name}", _by_table(listed)]
     return "\n".join(lines)
+
+
+def _withheld(about: Mapping[str, Any]) -> list[str]:
+    """Say why metrics have no interval."""
+    if not about.get("withheld"):
+        return []
+    titles = ", ".join(title_of(name) for name in about["withheld"])
+    units = f"{about['clusters']:,} {about['clustered_by']}s"
+    why = f"crowds of {units} differ too much in size (spread {about['spread']:g}) for one to hold"
+    return [f"  no interval of {titles}: {why}; see docs/scores.md"]
 
 
 def _row(name: str, entry: Mapping[str, Any]) -> list[str]:

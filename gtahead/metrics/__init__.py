@@ -9,6 +9,7 @@ from gtahead.metrics.functions import (
     average_precision,
     bias,
     game,
+    interval,
     jaccard_index,
     localisation,
     mae,
@@ -18,14 +19,17 @@ from gtahead.metrics.functions import (
     rmse,
 )
 from gtahead.metrics.ground_truth import hit_radii
+from gtahead.metrics.intervals import Interval
 
 __all__ = [
     "CrowdMetric",
+    "Interval",
     "Localisation",
     "average_precision",
     "bias",
     "game",
     "hit_radii",
+    "interval",
     "jaccard_index",
     "localisation",
     "mae",

@@ -43,7 +43,10 @@ class Metric:
         name: as in result files.
         title: for people.
         part: of a score: `counting`, `localisation` or `detection`.
-        scale: on which it varies evenly: `log` for errors, `logit` for shares, `linear`.
+        scale: on which it varies evenly: `log` for errors, `logit` for shares, `rest` for what is
+            missing to 1, `linear`.
+        tail: the power of images' errors that it sums, 0 for shares of heads: how much it hangs on
+            the largest crowds.
         better: `less`, `more`, or `zero`.
         needs: states that its formula takes.
         formula: from sums of states to the metric, NaN where it isn't defined; None for metrics of
@@ -61,6 +64,7 @@ class Metric:
     formula: Callable[[Sums], Floats] | None = None
     by_group: bool = False
     compared: bool = False
+    tail: int = 0
 
 
 def _ratio(over: Floats, under: Floats) -> Floats:
@@ -128,33 +132,36 @@ def _error(
 ) -> Metric:
     formula = _mean_of(state, per)
     needs = (state, per)
-    return Metric(
-        name, title, "counting", "log", "less", needs, formula, by_group=by_group, compared=compared
-    )
+    metric = Metric(name, title, "counting", "log", "less", needs, formula, tail=1)
+    return replace(metric, by_group=by_group, compared=compared)
 
 
 def _root_of_mean_square(sums: Sums) -> Floats:
     return np.sqrt(_ratio(sums["square"], sums["images"]))
 
 
-_LINEAR = ("counting", "linear")
 _CURVE = ("detection", "logit", "more")
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in [
         _error("mae", "MAE", "absolute", by_group=True),
-        replace(_error("rmse", 'RMSE (papers: "MSE")', "square"), formula=_root_of_mean_square),
+        replace(
+            _error("rmse", 'RMSE (papers: "MSE")', "square"), formula=_root_of_mean_square, tail=2
+        ),
         _error("nae", "NAE", "relative", "images_with_heads"),
         Metric(
-            *("bias", "bias", *_LINEAR, "zero", ("error", "images"), _mean_of("error")),
+            *("bias", "bias", "counting", "linear", "zero", ("error", "images")),
+            formula=_mean_of("error"),
             by_group=True,
             compared=True,
+            tail=1,
         ),
         Metric(
-            *("r2", "R²", *_LINEAR, "more"),
+            *("r2", "R²", "counting", "rest", "more"),
             needs=("ground_truth", "ground_truth_square", "square", "images"),
             formula=_explained,
+            tail=2,
         ),
         *(_error(f"game{n}", f"GAME({n})", f"game{n}", compared=n == 3) for n in GAME_LEVELS),
         *(metric for radius in RADII for metric in _localisation(radius)),

@@ -137,6 +137,11 @@ def average_precision(detections: Detections) -> tuple[Floats, Floats]:
     return precisions, recalls
 
 
+def ap_at(detections: Detections, level: int) -> float:
+    """Return average precision at one threshold; NaN where there is no head to be found."""
+    return float(average_precision(detections)[0][level])
+
+
 def interpolated(precision: Floats, recall: Floats) -> Floats:
     """Return (101,) best precisions at the recall points or beyond; 0 where recall ends before."""
     envelope = np.maximum.accumulate(precision[::-1])[::-1]

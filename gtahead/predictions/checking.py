@@ -83,9 +83,18 @@ class Images:
         row = self._by_name.get(key, self.by_text.get(key))
         if row is None and PurePosixPath(key).suffix:
             row = self._by_name.get(str(PurePosixPath(key).with_suffix("")))
+        if row is None and "/" in key:
+            row = self._by_path(key)
         if row is None and key.isdecimal() and len(key) < 18:
             row = self._by_number.get(int(key))
         return row
+
+    def _by_path(self, key: str) -> int | None:
+        """Return the row of an image whose whole id ends a path, as `images/<sequence>/<frame>`."""
+        parts = PurePosixPath(key).with_suffix("").parts
+        ends = ("/".join(parts[first:]) for first in range(1, len(parts)))
+        row = next((self._by_name[end] for end in ends if end in self._by_name), None)
+        return row if row is not None and self.ids[row] in key else None
 
     def is_of_another_split(self, key: ImageKey) -> bool:
         """Return whether the dataset has such an image, in a split that isn't scored."""
@@ -132,10 +141,23 @@ def arrange(
     if images.renumbered and any(by_number):
         findings.add("numbers-assumed", Where(file))
     lost = np.flatnonzero(rows < 0).tolist()
-    if lost and predictions.lists_empty:
+    if lost and not predictions.lists_empty:
+        first, some = images.ids[lost[0]], predictions.images[:1]
+        read = "".join(f"; ids such as {_shown(key)} are read as {_kind(key)}" for key in some)
+        detail = f"{len(lost):,} of {len(images):,}, the first is {first}{read}"
+        findings.add("images-without-detections", Where(file), detail=detail)
+    elif lost:
         code = "image-not-predicted" if missing == "error" else "scored-as-empty"
         findings.add_each(code, lost, lambda row: Where(file, frame=images.ids[row]))
     return predictions.taken(rows)
+
+
+def _kind(key: ImageKey) -> str:
+    """Return how an image is named, in words."""
+    if isinstance(key, tuple):
+        return "frames of sequences in their order, from 1"
+    number = isinstance(key, int) or key.isdecimal()
+    return "numbers of images" if number else "names of images"
 
 
 def _shown(key: ImageKey) -> str:

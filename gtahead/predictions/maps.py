@@ -63,7 +63,7 @@ def read_density_maps(path: Path, images: Images | None, findings: Findings) -> 
             if name in OTHER_MAPS:
                 rows.note(location, name, "not a density map: its sum is no count")
                 continue
-            key = _image_of(shown, name, images)
+            key = _image_of(shown, name)
             row = images.find(key) if images is not None else None
             size = (0, 0) if images is None or row is None else images.sizes_wh[row].tolist()
             grid = _grid(density, (size[0], size[1]), rows, location)
@@ -91,19 +91,10 @@ def _maps_of(file: Path, shown: str) -> Iterator[tuple[str, Map]]:
         ) from error
 
 
-def _image_of(file: str, name: str, images: Images | None) -> str:
-    """Return the name of a map's image: the array's if it has one, or the file's.
-
-    Folders before it, as `val/ground_truth/`, may be there or not.
-    """
+def _image_of(file: str, name: str) -> str:
+    """Return the name of a map's image: the array's if it has one, or the file's."""
     stem = str(PurePosixPath(file).with_suffix(""))
-    full = stem if name in PLAIN else name
-    parts = [part for part in full.split("/") if part]
-    for first in range(len(parts)):
-        key = "/".join(parts[first:])
-        if images is not None and images.find(key) is not None:
-            return key
-    return full
+    return stem if name in PLAIN else name
 
 
 def _grid(density: Map, size_wh: tuple[int, int], rows: Rows, location: str) -> Floats | None:

@@ -289,7 +289,7 @@ def _coco(
         grouped.setdefault(image, []).append([*map(float, values), float(index)])
         document[index] = None
     for image, entries in grouped.items():
-        rows.put_boxes(image, entries, "/")
+        rows.put_heads(image, entries, 4, "/")
     return rows.finish("coco", digest, lists_empty=False)
 
 

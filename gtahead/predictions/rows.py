@@ -78,11 +78,20 @@ class Rows:
         self.boxes.append(boxes)
         self.locations.append(location)
 
-    def put_boxes(self, image: ImageKey, entries: list[list[float]], word: str) -> None:
-        """Take the boxes of one image, each with its number in the file as a sixth value."""
-        table = np.array(entries)
-        fine = self.fine(table[:, :5], lambda row: f"{word}{table[row, 5]:.0f}")
-        self.put(image, np.nan, None, fine, f"{word}{table[0, 5]:.0f}")
+    def put_heads(self, image: ImageKey, entries: list[list[float]], width: int, word: str) -> None:
+        """Take the points (`width` 2) or boxes (4) of one image.
+
+        Args:
+            image: that they are in.
+            entries: of each its position, its score, and its number in the file.
+            width: values of a position.
+            word: before numbers in messages.
+        """
+        table = np.array(entries, np.float64).reshape(-1, width + 2)
+        fine = self.fine(table[:, :-1], lambda row: f"{word}{table[row, -1]:.0f}")
+        location = f"{word}{table[0, -1]:.0f}" if len(table) else ""
+        boxes = width == 4
+        self.put(image, np.nan, None if boxes else fine, fine if boxes else None, location)
 
     def count(self, value: object, location: str) -> float:
         """Read a count; NaN where it's none."""

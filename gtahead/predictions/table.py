@@ -74,7 +74,7 @@ class Predictions:
     """What a method found.
 
     Attributes:
-        kind: of file: gtahead, coco, counts, points, mot, maps.
+        kind: of file: gtahead, coco, counts, points, boxes, mot, maps.
         images: (F,) images as the file names them.
         counts: (F,) heads per image, NaN where no count is given.
         has_points: (F,) whether points are given, be it an empty list.

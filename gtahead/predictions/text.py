@@ -11,12 +11,13 @@ import numpy as np
 from gtahead import storage
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
+from gtahead.predictions.csv_files import header_of, read_csv
 from gtahead.predictions.rows import Rows
 from gtahead.predictions.table import Predictions
 
 
 def read_text(data: bytes, path: Path, rows: Rows, digest: str) -> Predictions:
-    """Read lists of numbers: counts, points as NWPU-Crowd takes them, or MOT's boxes."""
+    """Read CSV with a header, or lists: counts, points as NWPU-Crowd takes them, MOT's boxes."""
     try:
         text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as error:
@@ -30,6 +31,8 @@ def read_text(data: bytes, path: Path, rows: Rows, digest: str) -> Predictions:
     if not lines:
         remedy = "`gtahead benchmark --template` writes one in which nothing is found"
         raise InputError("only whitespace", where=Where(path.name), remedy=remedy)
+    if header_of(text.lstrip()) is not None:
+        return read_csv(text.lstrip(), rows, digest)
     comma = "," in text.partition("\n")[0]
     if comma and len(lines[0][1]) >= 6:
         _mot(lines, Path(path.name.removesuffix(".gz")).stem, rows)
@@ -97,7 +100,7 @@ def _mot(lines: Sequence[tuple[int, Sequence[str]]], sequence: str, rows: Rows) 
             continue
         grouped.setdefault(int(frame), []).append([x - 1, y - 1, width, height, score, number])
     for frame, entries in grouped.items():
-        rows.put_boxes((sequence, frame), entries, "line ")
+        rows.put_heads((sequence, frame), entries, 4, "line ")
 
 
 def read_mot_folder(folder: Path, findings: Findings) -> Predictions:

@@ -19,7 +19,7 @@ from gtahead import schemas, storage
 from gtahead.arrays import Floats
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.metrics import definitions
-from gtahead.metrics.intervals import SEED, Interval, Statistic, of_difference
+from gtahead.metrics.intervals import Interval, Statistic, enough, spread_of, students
 from gtahead.scoring import curves
 from gtahead.scoring.curves import Curves
 from gtahead.values import StrPath
@@ -29,6 +29,9 @@ EXHAUSTIVE = 14
 
 PATTERNS = 10_000
 """Of exchange, beyond."""
+
+SEED = 20221221
+"""Of the patterns."""
 
 MIN_FOR_TEST = 6
 """Sequences below which no pattern is rarer than 0.05: 2 of 2^5 are 0.06."""
@@ -61,7 +64,7 @@ class MetricDifference:
         metric: its name.
         first: metric of the first.
         second: metric of the second.
-        interval: of first minus second; None under 6 sequences.
+        interval: of first minus second; None where none holds often enough.
         p: how likely exchanging reaches such a difference; None where it isn't known.
         p_holm: the same, corrected for several comparisons.
         smallest: the smallest difference that this data can tell from none: half the interval.
@@ -278,6 +281,7 @@ def _joined(name: str, runs: Sequence[Entrant]) -> Entrant:
 
 def _differences(first: Entrant, second: Entrant, clusters: int) -> list[MetricDifference]:
     out = []
+    spread = spread_of(first.states["ground_truth"] / first.states["images"])
     sums = _sum_statistics(first, second)
     both = [
         (sums, [name for name in definitions.COMPARED if name in sums[0](np.ones((1, clusters)))])
@@ -294,7 +298,8 @@ def _differences(first: Entrant, second: Entrant, clusters: int) -> list[MetricD
             left, right = first.values.get(name), second.values.get(name)
             if left is not None and right is not None and np.isfinite([left, right]).all():
                 p = chances[name]
-                span = _centred(spans[name], left - right)
+                held = enough(definitions.METRICS[name].tail, clusters, spread)
+                span = _centred(spans[name], left - right) if held else None
                 out.append(MetricDifference(name, left, right, span, p, p))
     return sorted(out, key=lambda one: definitions.COMPARED.index(one.metric))
 
@@ -401,4 +406,4 @@ def paired_difference(
         one, other = first(weights), second(weights)
         return {name: one[name] - other[name] for name in names}
 
-    return of_difference(difference, names, clusters)
+    return students(difference, dict.fromkeys(names, "linear"), clusters)

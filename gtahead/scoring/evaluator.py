@@ -17,15 +17,17 @@ from gtahead.dataset import Dataset
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.ingest.model import LabelOptions
-from gtahead.metrics import definitions, intervals
+from gtahead.metrics import definitions
 from gtahead.metrics.detection import Detections, ap_metrics
 from gtahead.metrics.evaluation import Evaluation
 from gtahead.metrics.ground_truth import GroundTruth
+from gtahead.metrics.intervals import FEW, LEVEL, MIN_UNITS, Interval, enough, spread_of, students
 from gtahead.metrics.matching import Matching
 from gtahead.predictions import Predictions, arrange, geometry_hints, read_predictions
 from gtahead.predictions.checking import Missing, check_dataset
 from gtahead.scoring import baselines, breakdown, curves, thresholds
 from gtahead.scoring.ground_truth import open_ground_truth
+from gtahead.scoring.readings import note_other_readings
 from gtahead.scoring.thresholds import Chosen, choose
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
@@ -162,7 +164,7 @@ def benchmark(
     threshold: float | None = None,
     coco_compat: bool = False,
     sweep: bool = False,
-    resamples: int = intervals.RESAMPLES,
+    intervals: bool = True,
     ceilings: bool = True,
     head_class: str | None = None,
     labels_orientation: str | None = None,
@@ -183,7 +185,7 @@ def benchmark(
         threshold: of scores from which on a head counts; the file's own unless given.
         coco_compat: whether to give the metrics of COCO's evaluation with its cap, too.
         sweep: whether to match within 1 to 100 px, too, as is done for UCF-QNRF.
-        resamples: draws for the intervals; 0 for none.
+        intervals: whether to compute intervals.
         ceilings: whether to compute what a perfect method could reach.
         head_class: name or number of the class of heads, where there are several.
         labels_orientation: `upright` or `stored`, as of `build`.
@@ -203,7 +205,7 @@ def benchmark(
     run = Evaluation(ground_truth, arranged, chosen.threshold)
     document = {
         **_about(run, chosen, findings, _named(predictions)),
-        **_metrics(run, findings, _named(predictions).name, resamples),
+        **_metrics(run, findings, _named(predictions).name, intervals),
     }
     if chosen.f1_best is not None and run.matching is not None:
         f1 = thresholds.f1_at(ground_truth, arranged, chosen.f1_best, run.radius)
@@ -262,20 +264,28 @@ def _about(run: Evaluation, chosen: Chosen, findings: Findings, path: Path) -> d
     }
 
 
-def _metrics(run: Evaluation, findings: Findings, file: str, resamples: int) -> dict[str, Any]:
+def _metrics(run: Evaluation, findings: Findings, file: str, intervals: bool) -> dict[str, Any]:
     """Return the metrics with their intervals, and why others are undefined."""
     _note_shift(run, findings, file)
+    note_other_readings(run, findings, file)
     clusters, of_frames = run.ground_truth.clusters
     values = run.values()
-    spans = _intervals(run, values, of_frames, len(clusters), resamples, findings)
+    spans: dict[str, Interval] = {}
+    about: dict[str, Any] = {
+        "level": LEVEL,
+        "clusters": len(clusters),
+        "clustered_by": "sequence" if run.ground_truth.in_sequences else "image",
+    }
+    if intervals:
+        states = definitions.summed(run.states, of_frames, len(clusters))
+        spread = spread_of(states["ground_truth"] / states["images"])
+        spans = _intervals(run, values, states, of_frames, findings)
+        held = [n for n in spans if enough(definitions.METRICS[n].tail, len(clusters), spread)]
+        about |= {"spread": round(spread, 3), "withheld": [n for n in spans if n not in held]}
+        spans = {name: spans[name] for name in held}
     return {
         "metrics": {name: _entry(value, spans.get(name)) for name, value in values.items()},
-        "intervals": {
-            "level": intervals.LEVEL,
-            "resamples": resamples if spans else 0,
-            "clusters": len(clusters),
-            "clustered_by": "sequence" if run.ground_truth.in_sequences else "image",
-        },
+        "intervals": about,
         "undefined": run.undefined(),
     }
 
@@ -364,7 +374,7 @@ def _note_shift(run: Evaluation, findings: Findings, file: str) -> None:
         findings.add("systematic-shift", Where(file), detail=reported)
 
 
-def _entry(value: float, span: intervals.Interval | None) -> dict[str, float | None]:
+def _entry(value: float, span: Interval | None) -> dict[str, float | None]:
     if not np.isfinite(value):
         return {"value": None}
     if span is None:
@@ -375,22 +385,19 @@ def _entry(value: float, span: intervals.Interval | None) -> dict[str, float | N
 def _intervals(
     run: Evaluation,
     values: Mapping[str, float],
+    states: Mapping[str, Floats],
     of_frames: Ints,
-    clusters: int,
-    resamples: int,
     findings: Findings,
-) -> dict[str, intervals.Interval]:
-    """Return intervals of all metrics that have one."""
-    if not resamples:
-        return {}
+) -> dict[str, Interval]:
+    """Return intervals of all metrics that can have one, whether or not they hold."""
+    clusters = len(states["images"])
     location = Where(sequence=None)
     if not run.ground_truth.in_sequences:
         findings.add("resampled-by-image", location)
-    elif clusters < intervals.FEW:
+    elif clusters < FEW:
         findings.add("few-clusters", location, clusters)
-    if clusters < intervals.MIN_UNITS:
+    if clusters < MIN_UNITS:
         return {}
-    states = definitions.summed(run.states, of_frames, clusters)
     names = list(states)
     table = np.stack([states[name] for name in names], axis=1)
     wanted = definitions.defined(states)
@@ -399,14 +406,11 @@ def _intervals(
         total = weights @ table
         return definitions.values_of({n: total[:, k] for k, n in enumerate(names)}, wanted)
 
-    scales = {metric.name: metric.scale for metric in wanted}
-    found = intervals.studentised(sums, scales, clusters, resamples=resamples)
+    found = students(sums, {metric.name: metric.scale for metric in wanted}, clusters)
     if run.detections is not None and run.misses is not None:
         gathered = curves.curves_of(run.detections, run.misses, of_frames, clusters)
         scales = {name: definitions.METRICS[name].scale for name in curves.DETECTION}
-        found |= intervals.studentised(
-            curves.statistic(gathered), scales, clusters, resamples=resamples, centres=values
-        )
+        found |= students(curves.statistic(gathered), scales, clusters, centres=values)
     return {name: span for name, span in found.items() if span is not None}
 
 

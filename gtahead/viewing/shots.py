@@ -189,7 +189,9 @@ def _of_dataset(dataset: Dataset) -> Album:
 
 
 def _of_score(dataset: Dataset, folder: Path, predictions: StrPath, split: str | None) -> Album:
-    score = benchmark(predictions, folder, split=split, missing="zero", resamples=0, ceilings=False)
+    score = benchmark(
+        predictions, folder, split=split, missing="zero", intervals=False, ceilings=False
+    )
     if score.matching is None:
         first = next(iter(score.findings), None)
         raise InputError(

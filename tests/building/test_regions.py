@@ -96,16 +96,16 @@ def test_maps_scores_and_exports_follow_the_region(tmp_path: Path) -> None:
     }
     path = tmp_path / "found.json"
     path.write_text(json.dumps(found))
-    assert library.benchmark(path, tmp_path / "set", resamples=0).value["mae"] == 0
+    assert library.benchmark(path, tmp_path / "set", intervals=False).value["mae"] == 0
     found["predictions"][0]["points"] += [*everywhere[1:], *right]  # type: ignore[index]
     path.write_text(json.dumps(found))
-    score = library.benchmark(path, tmp_path / "set", resamples=0)
+    score = library.benchmark(path, tmp_path / "set", intervals=False)
     assert score.value["mae"] == 0  # all of them lie outside
     found["predictions"][0]["points"] += everywhere[:1]  # type: ignore[index]
     path.write_text(json.dumps(found))
-    assert library.benchmark(path, tmp_path / "set", resamples=0).value["mae"] > 0
+    assert library.benchmark(path, tmp_path / "set", intervals=False).value["mae"] > 0
     (tmp_path / "counts.txt").write_text("".join(f"{f.frame_id} 3\n" for f in frames))
-    totals = library.benchmark(tmp_path / "counts.txt", tmp_path / "set", resamples=0).findings
+    totals = library.benchmark(tmp_path / "counts.txt", tmp_path / "set", intervals=False).findings
     assert totals.totals["counts-of-whole-images"] == 1
 
 

@@ -249,7 +249,7 @@ def test_scores_of_photographs_are_resampled_by_image(tmp_path: Path) -> None:
     raw = photographs(tmp_path / "raw", 40)
     library.build(raw, tmp_path / "set", origin="photographs", workers=1)
     (tmp_path / "none.json").write_text("[]")
-    score = library.benchmark(tmp_path / "none.json", tmp_path / "set", resamples=9)
+    score = library.benchmark(tmp_path / "none.json", tmp_path / "set")
     assert score.document["intervals"]["clustered_by"] == "image"
 
 

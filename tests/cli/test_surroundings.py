@@ -239,7 +239,7 @@ def test_a_result_is_never_written_over_what_it_is_of(
 ) -> None:
     predictions = tmp_path / "p.json"
     predictions.write_text("[]")
-    words = ["benchmark", predictions, "--data", given["DATASET"], "--resamples", "0"]
+    words = ["benchmark", predictions, "--data", given["DATASET"], "--no-intervals"]
     for more in (["--out", predictions], ["--out", tmp_path / "x", "--html", tmp_path / "x"]):
         done = gtahead(*words, *more)
         assert done.code == 2

@@ -400,7 +400,7 @@ def test_results_that_name_images(tmp_path: Path) -> None:
     truth = put(tmp_path, {"truth.json": coco("a.jpg")}) / "truth.json"
     rows = [{"image_id": "a.jpg", "category_id": 1, "bbox": [10, 10, 20, 20], "score": 0.9}]
     found = put(tmp_path, {"found.json": json.dumps(rows)}) / "found.json"
-    assert gtahead.benchmark(found, truth, resamples=0).value["ap"] == pytest.approx(1)
+    assert gtahead.benchmark(found, truth, intervals=False).value["ap"] == pytest.approx(1)
 
 
 def test_several_files_of_labels_for_one_image(tmp_path: Path) -> None:
@@ -626,14 +626,14 @@ def test_results_are_joined_to_the_images_of_a_folder_by_its_own_numbers(tmp_pat
     results = tmp_path / "results.json"
     results.write_text(json.dumps([{**one, "score": 0.9} for one in heads]))
     for path in (raw, raw / "instances_test.json"):
-        score = gtahead.benchmark(results, path, resamples=0)
+        score = gtahead.benchmark(results, path, intervals=False)
         assert score.value["mae"] == 0
         assert "numbers-assumed" not in score.findings.totals
     gtahead.build(raw, tmp_path / "out", workers=1)
     for number in (int, str):
         rows = [{**one, "image_id": number(one["image_id"]), "score": 0.9} for one in heads]  # type: ignore[operator]
         results.write_text(json.dumps(rows))
-        score = gtahead.benchmark(results, tmp_path / "out", resamples=0)
+        score = gtahead.benchmark(results, tmp_path / "out", intervals=False)
         assert score.findings.totals["numbers-assumed"] == 1
 
 
@@ -650,7 +650,7 @@ def test_a_ground_truth_that_a_build_would_not_take_whole_is_refused(
     raw = put(tmp_path / "raw", {**files, "images/a.jpg": jpeg()})
     (tmp_path / "none.json").write_text("[]")
     with pytest.raises(GtaheadError, match=message):
-        gtahead.benchmark(tmp_path / "none.json", raw, resamples=0)
+        gtahead.benchmark(tmp_path / "none.json", raw, intervals=False)
 
 
 @pytest.mark.parametrize("orientation", [None, "upright", "stored"])
@@ -666,7 +666,7 @@ def test_a_ground_truth_of_turned_photographs(tmp_path: Path, orientation: str |
 
     def scored() -> dict[str, int]:
         score = gtahead.benchmark(
-            tmp_path / "none.json", raw, labels_orientation=orientation, resamples=0
+            tmp_path / "none.json", raw, labels_orientation=orientation, intervals=False
         )
         return score.findings.totals
 
@@ -794,8 +794,10 @@ def test_a_split_of_images_is_scored_alone_in_a_folder_too(tmp_path: Path, name:
     gtahead.build(put(tmp_path / "raw", files), tmp_path / "set", origin="photographs", workers=1)
     gtahead.export(tmp_path / "set", tmp_path / "there", format=name)
     (tmp_path / "none.json").write_text("[]")
-    wanted = gtahead.benchmark(tmp_path / "none.json", tmp_path / "set", resamples=0)
-    score = gtahead.benchmark(tmp_path / "none.json", tmp_path / "there", split="test", resamples=0)
+    wanted = gtahead.benchmark(tmp_path / "none.json", tmp_path / "set", intervals=False)
+    score = gtahead.benchmark(
+        tmp_path / "none.json", tmp_path / "there", split="test", intervals=False
+    )
     assert score.value["mae"] == wanted.value["mae"]
     assert score.document["data"]["images"] == wanted.document["data"]["images"]
 
@@ -817,7 +819,7 @@ def test_results_name_images_by_ids_that_are_text(tmp_path: Path, folder: bool) 
     results = [{**one, "score": 0.9} for one in document["annotations"]]
     (tmp_path / "results.json").write_text(json.dumps(results))
     against = raw if folder else raw / "instances.json"
-    score = gtahead.benchmark(tmp_path / "results.json", against, resamples=0)
+    score = gtahead.benchmark(tmp_path / "results.json", against, intervals=False)
     assert score.value["mae"] == 0
     assert score.value["ap50"] == pytest.approx(1, abs=0.01)
 

@@ -166,6 +166,30 @@ def test_detection_against_torchmetrics() -> None:
     assert metrics.average_precision(tensors, scores, heads) == mine
 
 
+def test_intervals_of_any_metric() -> None:
+    rng = np.random.default_rng(2)
+    true = rng.integers(20, 90, 24)
+    found = true + rng.integers(-9, 10, 24)
+    error = np.abs(found - true)
+    (span,) = [metrics.interval(metrics.mae, found, true, scale="linear")]
+    reach = 2.0687 * error.std(ddof=1) / np.sqrt(24)
+    assert (span.low, span.high) == pytest.approx(
+        (error.mean() - reach, error.mean() + reach), 1e-4
+    )
+    sequences = [f"seq_{n // 4}" for n in range(24)]
+    by_sequence = metrics.interval(metrics.mae, found, true, clusters=sequences)
+    without = [np.delete(error, np.s_[4 * n : 4 * n + 4]).mean() for n in range(6)]
+    spread = np.sqrt(((np.log(without) - np.mean(np.log(without))) ** 2).sum() * 5 / 6)
+    assert by_sequence.high == pytest.approx(error.mean() * np.exp(2.5706 * spread), 1e-4)
+    points = [rng.uniform(0, 99, (n, 2)) for n in true]
+    moved = [one + rng.normal(0, 9, one.shape) for one in points]
+    game = metrics.interval(metrics.game, moved, points, size_wh=(100, 100), level=2)
+    assert game.low < metrics.game(moved, points, (100, 100), level=2) < game.high
+    assert metrics.interval(metrics.mae, [1, 2], [1, 2]) is None
+    with pytest.raises(ValueError, match="different lengths: 3, 2, 3"):
+        metrics.interval(metrics.mae, [1, 2, 3], [1, 2])
+
+
 def test_the_metric_gives_the_commands_digits(tiny_dataset: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     rows, preds, targets = [], [], []
@@ -200,8 +224,7 @@ def test_the_metric_gives_the_commands_digits(tiny_dataset: Path, tmp_path: Path
         tmp_path / "found.json",
         "--data",
         tiny_dataset,
-        "--resamples",
-        0,
+        "--no-intervals",
         "--json",
     ]
     scored = gtahead(*words)

@@ -35,18 +35,19 @@ def test_arrays_score_as_their_file_does(tiny_dataset: Path, tmp_path: Path) -> 
     predictions = Predictions.of(found, method="mine", threshold=0.25)
     heads = sum(len(row["boxes"]) for row in found.values())
     assert repr(predictions) == f"Predictions({len(test)} images, {heads} heads)"
-    score = library.benchmark(predictions, test, resamples=100)
+    score = library.benchmark(predictions, test)
     write_predictions(tmp_path / "found.json", predictions)
-    words = ("--data", tiny_dataset, "--resamples", 100, "--json")
+    words = ("--data", tiny_dataset, "--json")
     by_command = gtahead("benchmark", tmp_path / "found.json", *words)
     assert by_command.code == 0, by_command.err
     assert by_command.json["metrics"] == json.loads(json.dumps(score.document["metrics"]))
     assert by_command.json["data"] == score.document["data"]
     assert score.document["method"] == {"name": "mine"}
     assert score.document["threshold"]["value"] == 0.25
-    assert library.benchmark(predictions, tiny_dataset, resamples=0).value == score.value
+    assert library.benchmark(predictions, tiny_dataset, intervals=False).value == score.value
     assert (
-        library.benchmark(predictions, Dataset.open(tiny_dataset), resamples=0).value == score.value
+        library.benchmark(predictions, Dataset.open(tiny_dataset), intervals=False).value
+        == score.value
     )
     mae, f1, ap50 = (score.value[name] for name in ("mae", "f1_large", "ap50"))
     assert repr(score) == f"Score(MAE {mae:.1f}, F1 {f1:.2f}, AP50 {ap50:.2f})"
@@ -57,20 +58,20 @@ def test_arrays_score_as_their_file_does(tiny_dataset: Path, tmp_path: Path) -> 
 def test_a_part_is_scored_as_a_part(tiny_dataset: Path) -> None:
     whole = Dataset.open(tiny_dataset)
     part = whole.split("test")[:5]
-    score = library.benchmark(Predictions.of(found_in(part)), part, resamples=0)
+    score = library.benchmark(Predictions.of(found_in(part)), part, intervals=False)
     assert score.document["data"]["images"] == 5
     assert score.document["data"]["fingerprints"] == {}
     assert score.document["data"]["name"].endswith("dataset, 5 of 56 images")
     mixed = whole.sample(9, seed=4)
     assert (
-        library.benchmark(Predictions.of(found_in(mixed)), mixed, resamples=0).document["data"][
+        library.benchmark(Predictions.of(found_in(mixed)), mixed, intervals=False).document["data"][
             "split"
         ]
         is None
     )
     with pytest.raises(UsageError, match="no images to score"):
-        library.benchmark(Predictions.of({}), whole[:0], resamples=0)
-    missing = library.benchmark(Predictions.of(found_in(part[:3])), part, resamples=0)
+        library.benchmark(Predictions.of({}), whole[:0], intervals=False)
+    missing = library.benchmark(Predictions.of(found_in(part[:3])), part, intervals=False)
     assert not missing.document
     assert repr(missing).startswith("Score(nothing: ")
     with pytest.raises(InputError, match="nothing was scored"):
@@ -82,7 +83,7 @@ def test_a_part_is_scored_as_a_part(tiny_dataset: Path) -> None:
 def test_what_other_libraries_give(tiny_dataset: Path) -> None:
     test = Dataset.open(tiny_dataset).split("test")
     found = found_in(test)
-    wanted = library.benchmark(Predictions.of(found), test, threshold=0.5, resamples=0).value
+    wanted = library.benchmark(Predictions.of(found), test, threshold=0.5, intervals=False).value
     torch = pytest.importorskip("torch")
     tensors = {
         name: {
@@ -107,7 +108,7 @@ def test_what_other_libraries_give(tiny_dataset: Path) -> None:
         )
     )
     for predictions in made:
-        assert library.benchmark(predictions, test, threshold=0.5, resamples=0).value == wanted
+        assert library.benchmark(predictions, test, threshold=0.5, intervals=False).value == wanted
 
 
 def test_frames_for_supervision(tiny_dataset: Path) -> None:

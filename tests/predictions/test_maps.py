@@ -23,7 +23,7 @@ def rendered(dataset: Path) -> dict[str, np.ndarray]:
 
 
 def scored(predictions: Path, dataset: Path) -> dict[str, float]:
-    done = gtahead("benchmark", predictions, "--data", dataset, "--resamples", 0, "--json")
+    done = gtahead("benchmark", predictions, "--data", dataset, "--no-intervals", "--json")
     assert done.code == 0, done.err
     assert done.json["predictions"]["kind"] == "maps"
     assert done.json["undefined"]["localisation"] == "the predictions are density maps"

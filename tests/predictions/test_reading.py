@@ -275,7 +275,8 @@ def test_images_that_are_unknown_twice_or_missing(tmp_path: Path) -> None:
     assert found.points_by_image.counts.tolist() == [0, 0, 0]
     coco = [{"image_id": 4, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]
     found, findings = arranged(save(tmp_path / "b.json", coco))
-    assert not findings.totals  # a list of detections can't name an image without any
+    # A list of detections can't name an image without any.
+    assert findings.totals == {"images-without-detections": 1}
     assert found.boxes_by_image.counts.tolist() == [1, 0, 0]
 
 

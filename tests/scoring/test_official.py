@@ -15,7 +15,7 @@ def test_nwpu(shared_data: Path) -> None:
     folder = shared_data / "nwpu"
     wanted = json.loads((folder / "expected_Raz_loc_val_0.5.json").read_text())
     score = benchmark(
-        folder / "Raz_loc_val_0.5.txt", folder / "val_gt_loc.txt", by=["level"], resamples=0
+        folder / "Raz_loc_val_0.5.txt", folder / "val_gt_loc.txt", by=["level"], intervals=False
     )
     values = score.value
     for radius, key in (("small", "sigma_s"), ("large", "sigma_l")):
@@ -45,7 +45,7 @@ def test_fidtm(shared_data: Path) -> None:
     folder = shared_data / "fidtm"
     text = (folder / "expected_A.stdout.txt").read_text()
     printed = dict(line.split(": ") for line in text.splitlines() if ": " in line)
-    values = benchmark(folder / "A_pred_fidt.txt", folder / "A_gt.txt", resamples=0).value
+    values = benchmark(folder / "A_pred_fidt.txt", folder / "A_gt.txt", intervals=False).value
     for radius in ("small", "large"):
         assert str(values[f"precision_{radius}"]) == printed[f"AP_{radius}"]
         assert str(values[f"recall_{radius}"]) == printed[f"AR_{radius}"]
@@ -61,7 +61,7 @@ def test_a_list_of_our_own(tmp_path: Path) -> None:
     found = "3 0\n1 3 12 10 22 11 90 90\n2 1 7 7\n"
     (tmp_path / "gt.txt").write_text(ground_truth)
     (tmp_path / "pred.txt").write_text(found)
-    score = benchmark(tmp_path / "pred.txt", tmp_path / "gt.txt", by=["level"], resamples=0)
+    score = benchmark(tmp_path / "pred.txt", tmp_path / "gt.txt", by=["level"], intervals=False)
     # Image 1: one within 2 px, two within 4 px; 2: one false; 3: one missed.
     sums = {name: int(values.sum()) for name, values in score.states.items()}
     assert (sums["hits_small"], sums["false_small"], sums["missed_small"]) == (1, 3, 3)
@@ -70,7 +70,7 @@ def test_a_list_of_our_own(tmp_path: Path) -> None:
     assert score.value["rmse"] == pytest.approx(np.sqrt(2 / 3))
     assert score.value["nae"] == pytest.approx(0.5)  # of the two images with heads
     assert [row["metrics"]["recall"] for row in score.document["by"]["level"]] == [None, 2 / 3, 0.0]
-    swept = benchmark(tmp_path / "pred.txt", tmp_path / "gt.txt", resamples=0, sweep=True)
+    swept = benchmark(tmp_path / "pred.txt", tmp_path / "gt.txt", intervals=False, sweep=True)
     within = swept.document["sweep"]
     assert within["recall"][:3] == [0, 0.25, 0.5]
     assert within["recall"][-1] == 0.75  # image 3 has no point at all

@@ -147,7 +147,7 @@ def test_ranks_are_shared_where_intervals_overlap(folder: Path, tmp_path: Path) 
 
 
 def test_fixing_all_faults_is_perfect(folder: Path) -> None:
-    score = benchmark(folder / "b.json", folder / "data", resamples=0)
+    score = benchmark(folder / "b.json", folder / "data", intervals=False)
     assert score.matching is not None
     arguments = (score.ground_truth, score.points_xy, score.by_image, score.states["found"])
     listed = error_types.faults(*arguments, score.matching, score.radius)

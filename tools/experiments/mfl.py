@@ -224,7 +224,9 @@ class Scorer:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "predictions.json"
             write_predictions(file, as_predictions(names, found, header))
-            score = benchmark(file, self.dataset.folder, split="test", resamples=0, ceilings=False)
+            score = benchmark(
+                file, self.dataset.folder, split="test", intervals=False, ceilings=False
+            )
         return score.document
 
 

@@ -64,7 +64,7 @@ def score(model: Path, dataset: Path, folder: Path) -> str:
     """Score a model on the held-back photographs."""
     file = folder / "predictions.json"
     predict(model, dataset, file, split="test")
-    metrics = benchmark(file, dataset, split="test", resamples=0, ceilings=False).document[
+    metrics = benchmark(file, dataset, split="test", intervals=False, ceilings=False).document[
         "metrics"
     ]
     return ", ".join(f"{name} {metrics[name]['value']:.3f}" for name in FIGURES)
