@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gtahead.reports import report
     from gtahead.reports.ranking import leaderboard
     from gtahead.scoring import benchmark, compare
+    from gtahead.scoring.submissions import export_predictions
     from gtahead.simulation import simulate
     from gtahead.training import export_model, predict, train
     from gtahead.validation import validate
@@ -42,6 +43,7 @@ _HOMES = {
     "doctor": "gtahead.diagnostics",
     "export": "gtahead.formats.exporting",
     "export_model": "gtahead.training",
+    "export_predictions": "gtahead.scoring.submissions",
     "info": "gtahead.inspection",
     "leaderboard": "gtahead.reports.ranking",
     "predict": "gtahead.training",
@@ -71,6 +73,7 @@ __all__ = [
     "doctor",
     "export",
     "export_model",
+    "export_predictions",
     "info",
     "leaderboard",
     "predict",

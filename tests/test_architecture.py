@@ -200,6 +200,11 @@ def test_what_the_package_shows() -> None:
         "export_model": (
             "(checkpoint: 'StrPath', out: 'StrPath' = 'model.onnx') -> 'ExportedModel'"
         ),
+        "export_predictions": (
+            "(predictions: 'StrPath | Predictions', out: 'StrPath', *, format: 'str', "
+            "data: 'StrPath | Dataset | None' = None, split: 'str | None' = None, "
+            "threshold: 'float | None' = None) -> 'SubmissionReport'"
+        ),
         "diff": "(old: 'StrPath', new: 'StrPath') -> 'DatasetDifference'",
         "doctor": "(*, run: 'bool' = True) -> 'Checkup'",
         "publish": (

@@ -527,7 +527,7 @@ def test_names_in_markdown_are_text(dataset: Path, tmp_path: Path) -> None:
         *("--no-intervals", "--out", tmp_path / "results" / "r.json"),
     )
     assert done.code == 0, done.err
-    board = library.leaderboard(tmp_path / "results").markdown()
+    board = library.leaderboard(tmp_path / "results").table()
     assert "<script" not in board
     assert "<img" not in board
     assert "](javascript" not in board

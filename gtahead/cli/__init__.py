@@ -25,6 +25,7 @@ _COMMANDS = {
     "doctor": "Check what is here, what is missing, and whether gtahead works.",
     "export": "Write a dataset in a format that other programs read.",
     "export-model": "Write a trained detector as ONNX.",
+    "export-predictions": "Write predictions as COCO or NWPU-Crowd take them.",
     "formats": "List the formats, and what each supports and drops.",
     "info": "Show what a folder contains: a capture or a dataset.",
     "leaderboard": "Rank results of one dataset, as a page.",

@@ -18,11 +18,13 @@ from gtahead.cli.common import (
     label_options,
     output_options,
     print_findings,
+    table_option,
 )
 from gtahead.errors import UsageError
 
 if TYPE_CHECKING:
     from gtahead.ingest.model import LabelOptions
+    from gtahead.reports.tables import Form
 
 
 @click.command("benchmark")
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
 )
 @click.option("--html", metavar="FILE", help="Also write the report as an HTML page.")
 @click.option("--out", metavar="FILE", help="Write the result, for `gtahead compare`.")
+@table_option
 @output_options
 def command(
     predictions: str | None,
@@ -79,6 +82,7 @@ def command(
     missing: Any,
     html: str | None,
     out: str | None,
+    form: Form | None,
     *,
     check_only: bool,
     template: bool,
@@ -124,7 +128,14 @@ def command(
             from gtahead.reports.score import write_score
 
             write_score(Path(html), score, None if ground_truth else Path(against))
-    if for_people(score.document):
+    if not for_people(score.document):
+        return 0
+    if form is not None:
+        from gtahead.reports.tables import TableRow, scores_table
+
+        row = TableRow(str(score.document["method"]["name"]), score.document["metrics"])
+        echo(scores_table([row], form).rstrip())
+    else:
         from gtahead.cli.score_tables import summary
 
         echo(summary(score))

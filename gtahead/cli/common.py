@@ -51,6 +51,17 @@ def output_options(command: Command) -> Command:
     return _flag("--quiet", help="No progress, no summary.")(json_options(command))
 
 
+def table_option(command: Command) -> Command:
+    """Add the option that prints scores as a table for papers or spreadsheets."""
+    option = click.option(
+        "--format",
+        "form",
+        type=click.Choice(["markdown", "latex", "csv"]),
+        help="Print a row per method, the best metric in bold with its interval.",
+    )
+    return option(command)
+
+
 def scheduler_option(command: Command) -> Command:
     """Add the option that hands a command's work to a cluster."""
     option = click.option(

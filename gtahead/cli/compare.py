@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from gtahead.cli.common import echo, for_people, output_options
+from gtahead.cli.common import echo, for_people, output_options, table_option
+
+if TYPE_CHECKING:
+    from gtahead.reports.tables import Form
 
 
 @click.command("compare")
@@ -14,8 +19,9 @@ from gtahead.cli.common import echo, for_people, output_options
     metavar="FIELD",
     help="Results with the same value of this key under `method` are one arm's runs, one per seed.",
 )
+@table_option
 @output_options
-def command(results: tuple[str, ...], group: str | None) -> int:
+def command(results: tuple[str, ...], group: str | None, form: Form | None) -> int:
     """Compare the first of several RESULTS with each of the others, on the same sequences.
 
     A difference has an interval of 95 % and a test that exchanges the two methods' outputs sequence
@@ -24,7 +30,14 @@ def command(results: tuple[str, ...], group: str | None) -> int:
     from gtahead.scoring import compare
 
     found = compare(results, group=group)
-    if for_people(found.as_dict()):
+    if not for_people(found.as_dict()):
+        return 0
+    if form is not None:
+        from gtahead.reports.tables import TableRow, scores_table
+
+        rows = [TableRow(name, metrics) for name, metrics in found.methods]
+        echo(scores_table(rows, form).rstrip())
+    else:
         from gtahead.cli.score_tables import comparison_lines
 
         for line in comparison_lines(found):

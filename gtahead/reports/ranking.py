@@ -6,7 +6,6 @@ choice of sequences. Results of other data, or of older metrics, stand below, gr
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from gtahead import storage
-from gtahead.errors import InputError, UsageError, Where, printable
-from gtahead.metrics.definitions import COMPARED, METRIC_VERSION, METRICS, format_metric, title_of
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.metrics.definitions import COMPARED, METRIC_VERSION, METRICS, title_of
 from gtahead.reports.pages import write_page
+from gtahead.reports.tables import Form, TableRow, distance_from_best, scores_table
 from gtahead.scoring.comparing import read_result
 from gtahead.storage import targets
 from gtahead.values import StrPath
@@ -61,19 +61,18 @@ class Leaderboard:
     columns: list[str]
     skipped: list[tuple[str, str]]
 
-    def markdown(self) -> str:
-        """Return the table as Markdown."""
-        names = [title_of(name) for name in self.columns]
-        lines = ["| rank | method | " + " | ".join(names) + " | threshold |"]
-        lines.append("|---|---|" + "---:|" * len(names) + "---|")
-        for row in self.rows:
-            cells = [_cell(row.metrics.get(name)) for name in self.columns]
-            name = _as_text(row.name)
-            reported = row.stale or row.threshold
-            lines.append(
-                f"| {row.rank or '–'} | {name} | " + " | ".join(cells) + f" | {reported} |"
+    def table(self, form: Form = "markdown") -> str:
+        """Return the board as `markdown`, `latex` or `csv`; the best of each column is bold."""
+        rows = [
+            TableRow(
+                row.name,
+                row.metrics,
+                ranked=not row.stale,
+                cells={"rank": str(row.rank or "–"), "threshold": row.stale or row.threshold},
             )
-        return "\n".join(lines) + "\n"
+            for row in self.rows
+        ]
+        return scores_table(rows, form, self.columns)
 
 
 def leaderboard(folder: StrPath, out: StrPath | None = None, *, sort: str = "mae") -> Leaderboard:
@@ -115,7 +114,7 @@ def leaderboard(folder: StrPath, out: StrPath | None = None, *, sort: str = "mae
             storage.remove_leftovers(target)
             titles = [title_of(name) for name in board.columns]
             write_page(target / "index.html", "ranking", board=board, titles=titles)
-            storage.write_bytes(target / "leaderboard.md", board.markdown().encode())
+            storage.write_bytes(target / "leaderboard.md", board.table().encode())
     return board
 
 
@@ -158,8 +157,7 @@ def _ranked(
 
 
 def _worse(document: Mapping[str, Any], name: str) -> float:
-    value = float(document["metrics"][name]["value"])
-    return {"less": value, "more": -value, "zero": abs(value)}[METRICS[name].better]
+    return distance_from_best(float(document["metrics"][name]["value"]), name)
 
 
 def _touches(leader: Mapping[str, float], entry: Mapping[str, float]) -> bool:
@@ -177,17 +175,3 @@ def _row(file: str, document: Mapping[str, Any], stale: str, rank: int) -> Row:
         reported += " (the split that is scored)"
     known = {name: entry for name, entry in document["metrics"].items() if name in METRICS}
     return Row(str(document["method"]["name"]), file, known, reported, stale, rank)
-
-
-def _as_text(name: str) -> str:
-    """Keep a name from being anything but text in Markdown: no link, no image, no HTML."""
-    return re.sub(r"([\\\\`*_{}\[\]()<>#|!])", r"\\\1", printable(name)).replace("\\<", "&lt;")
-
-
-def _cell(entry: Mapping[str, Any] | None) -> str:
-    if entry is None or entry["value"] is None:
-        return "–"
-    if "low" not in entry:
-        return format_metric(entry["value"])
-    value, low, high = (format_metric(entry[key]) for key in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"

@@ -45,15 +45,21 @@ class Entrant:
         name: of the method or arm.
         states: (K,) sums of each sequence by name.
         curves: of detection, None where there are none.
-        values: the metrics.
+        entries: the metrics, as result files have them.
         files: of the results.
     """
 
     name: str
     states: dict[str, Floats]
     curves: Curves | None
-    values: dict[str, float]
+    entries: Mapping[str, Any]
     files: list[str]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Metrics by name, of those that are defined."""
+        listed = self.entries.items()
+        return {name: float(one["value"]) for name, one in listed if one["value"] is not None}
 
 
 @dataclass(frozen=True)
@@ -112,12 +118,15 @@ class Comparison:
         others: the name and the differences of each other method.
         sequences: how many there are.
         clustered_by: sequence or image.
+        methods: names of all, the first one first, and their metrics as result files have them; of
+            arms the means, without intervals.
     """
 
     first: str
     others: list[tuple[str, list[MetricDifference]]]
     sequences: int
     clustered_by: str
+    methods: list[tuple[str, Mapping[str, Any]]]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as one JSON object."""
@@ -183,7 +192,11 @@ def compare(results: Sequence[StrPath], *, group: str | None = None) -> Comparis
     clusters = len(documents[0]["clusters"]["names"])
     compared = [(other.name, _differences(first, other, clusters)) for other in others]
     return Comparison(
-        first.name, _holm(compared), clusters, documents[0]["intervals"]["clustered_by"]
+        first.name,
+        _holm(compared),
+        clusters,
+        documents[0]["intervals"]["clustered_by"],
+        [(entrant.name, entrant.entries) for entrant in entrants],
     )
 
 
@@ -224,12 +237,7 @@ def _entrant(name: str, document: Mapping[str, Any], file: str) -> Entrant:
     if not definitions.defined(states):
         where = Where(file, field="/clusters/states")
         raise InputError("no metric can be computed", where=where, remedy="score it again")
-    values = {
-        key: float(entry["value"])
-        for key, entry in document["metrics"].items()
-        if entry["value"] is not None
-    }
-    return Entrant(name, states, gathered, values, [file])
+    return Entrant(name, states, gathered, document["metrics"], [file])
 
 
 def _singles(documents: Sequence[Mapping[str, Any]], files: Sequence[str]) -> list[Entrant]:
@@ -276,7 +284,8 @@ def _joined(name: str, runs: Sequence[Entrant]) -> Entrant:
     values = {key: float(np.mean([run.values[key] for run in runs])) for key in common}
     sums = definitions.totals(states)
     values |= {key: float(value) for key, value in definitions.values_of(sums).items()}
-    return Entrant(name, states, None, values, [file for run in runs for file in run.files])
+    entries = {key: {"value": value} for key, value in values.items()}
+    return Entrant(name, states, None, entries, [file for run in runs for file in run.files])
 
 
 def _differences(first: Entrant, second: Entrant, clusters: int) -> list[MetricDifference]:

@@ -1,0 +1,180 @@
+"""`gtahead export-predictions`: predictions as other benchmarks take them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import orjson
+
+from gtahead import storage
+from gtahead.dataset import Dataset
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.findings import Findings
+from gtahead.metrics.definitions import counts_of
+from gtahead.predictions import Predictions, read_predictions
+from gtahead.scoring.evaluator import DEFAULT_THRESHOLD, check_predictions
+from gtahead.scoring.ground_truth import open_ground_truth
+from gtahead.urls import resolve_urls
+from gtahead.values import StrPath
+
+DECIMALS = 3
+"""Of pixels, scores and counts."""
+
+HEAD_CATEGORY = 1
+
+
+@dataclass(frozen=True)
+class SubmissionReport(storage.Written):
+    """What was written.
+
+    Attributes:
+        out: the file.
+        images: how many it has.
+        heads: how many it has; the sum of counts where the file has only these.
+        threshold: from which score on a head counts; None where all are written with their scores.
+    """
+
+    out: Path
+    images: int
+    heads: float
+    threshold: float | None
+
+
+@resolve_urls(reads=["predictions", "data"], writes=["out"])
+def export_predictions(
+    predictions: StrPath | Predictions,
+    out: StrPath,
+    *,
+    format: str,
+    data: StrPath | Dataset | None = None,
+    split: str | None = None,
+    threshold: float | None = None,
+) -> SubmissionReport:
+    """Write predictions as another benchmark takes them.
+
+    Args:
+        predictions: a file that `benchmark` reads, or what `Predictions.of` made.
+        out: the file to write.
+        format: one of `SUBMISSIONS`: `coco` is COCO's list of results, all boxes with their scores;
+            `nwpu` NWPU-Crowd's list of points, `nwpu-counts` and `jhu` a count per image.
+        data: the dataset, whose images have to be there, each once, and which numbers them.
+        split: of the dataset; "test" unless said otherwise.
+        threshold: of scores from which on a head counts; the file's own unless given.
+
+    Raises:
+        InputError: predictions that are wrong, or lack what the format needs.
+        UsageError: no such format, or a threshold that isn't from 0 to 1.
+        ResourceError: the file can't be written.
+    """
+    if format not in SUBMISSIONS:
+        remedy = f"one of {', '.join(SUBMISSIONS)}"
+        raise UsageError("no such format of predictions", value=format, remedy=remedy)
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise UsageError("the threshold must be from 0 to 1", value=threshold, remedy="such as 0.5")
+    target = Path(out)
+    storage.prepare_file(target, "the predictions")
+    found, keys = _opened(predictions, data, split)
+    declared = found.method.get("threshold", DEFAULT_THRESHOLD)
+    least = float(declared) if threshold is None else threshold
+    text, heads = SUBMISSIONS[format](found, keys, least)
+    with storage.naming_os_errors(target):
+        storage.write_bytes(target, text)
+    return SubmissionReport(target, len(found), heads, None if format == "coco" else least)
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """How images are named: by number where a dataset numbers them, else by name."""
+
+    names: list[str]
+    numbers: list[int] | None
+
+
+def _opened(
+    predictions: StrPath | Predictions, data: StrPath | Dataset | None, split: str | None
+) -> tuple[Predictions, _Keys]:
+    findings = Findings()
+    if data is None:
+        found = (
+            predictions
+            if isinstance(predictions, Predictions)
+            else read_predictions(predictions, findings)
+        )
+        ids, numbers = [str(key) for key in found.images], None
+    else:
+        true = open_ground_truth(data, split)
+        found, findings = check_predictions(predictions, true)
+        ids, numbers = true.images.ids, true.images.numbers.tolist()
+    if findings.reach("error"):
+        first = next(one for one in findings if one.severity == "error")
+        raise InputError(
+            f"the predictions are wrong: {first}",
+            remedy="`gtahead benchmark --check-only` lists all that is wrong",
+        )
+    frames = [PurePosixPath(name).stem for name in ids]
+    alone = max(Counter(frames).values(), default=1) == 1
+    names = frames if alone else [str(PurePosixPath(name).with_suffix("")) for name in ids]
+    spaced = next((name for name in names if not name or set(name) & set(" \t\n")), None)
+    if spaced is not None:
+        raise InputError("a list can't name such an image", value=spaced, remedy="rename it")
+    return found, _Keys(names, numbers)
+
+
+def _coco(found: Predictions, keys: _Keys, _: float) -> tuple[bytes, float]:
+    """Write a result for each box; images are numbered as `gtahead export --format coco` does."""
+    if not found.has_boxes.any():
+        remedy = "COCO's results are boxes: choose another format"
+        raise InputError("the predictions have no boxes", where=Where(field="boxes"), remedy=remedy)
+    xywh = found.boxes_xyxy.copy()
+    xywh[:, 2:] -= xywh[:, :2]
+    rows = zip(
+        found.boxes_by_image.index.tolist(),
+        xywh.round(DECIMALS).tolist(),
+        found.box_scores.round(DECIMALS).tolist(),
+        strict=True,
+    )
+    listed = [
+        {
+            "image_id": keys.names[row] if keys.numbers is None else keys.numbers[row],
+            "category_id": HEAD_CATEGORY,
+            "bbox": box,
+            "score": score,
+        }
+        for row, box, score in rows
+    ]
+    return b"[" + b",\n".join(orjson.dumps(one) for one in listed) + b"]\n", float(len(listed))
+
+
+def _points(found: Predictions, keys: _Keys, threshold: float) -> tuple[bytes, float]:
+    """Write `id n x y x y …`, a line per image."""
+    if not (found.has_points | found.has_boxes).any():
+        remedy = "the format is a list of points: choose nwpu-counts"
+        raise InputError("the predictions are counts alone", remedy=remedy)
+    xy, scores, by_image = found.heads()
+    keep = scores >= threshold
+    shown, kept = xy[keep].round(DECIMALS), by_image.where(keep)
+    lines = []
+    for row, name in enumerate(keys.names):
+        values = shown[kept.rows(row)]
+        lines.append(" ".join([name, str(len(values)), *(f"{v:g}" for v in values.ravel())]))
+    return ("\n".join(lines) + "\n").encode(), float(kept.total)
+
+
+def _counts(found: Predictions, keys: _Keys, threshold: float) -> tuple[bytes, float]:
+    """Write `id count`, a line per image."""
+    counts = np.round(counts_of(found, threshold), DECIMALS)
+    lines = [f"{name} {count:.12g}" for name, count in zip(keys.names, counts, strict=True)]
+    return ("\n".join(lines) + "\n").encode(), float(counts.sum())
+
+
+SUBMISSIONS: Mapping[str, Callable[[Predictions, _Keys, float], tuple[bytes, float]]] = {
+    "coco": _coco,
+    "nwpu": _points,
+    "nwpu-counts": _counts,
+    "jhu": _counts,
+}
+"""Formats of prediction files, by name."""

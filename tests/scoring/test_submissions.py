@@ -1,0 +1,102 @@
+"""Predictions as other benchmarks take them: written, and read back to the same score."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import gtahead
+
+import gtahead as library
+from gtahead import Dataset
+from gtahead.predictions import Predictions
+
+
+def found(dataset: Path, what: str = "boxes") -> Predictions:
+    rng = np.random.default_rng(2)
+    rows = {}
+    for frame in Dataset.open(dataset).select(split="test"):
+        keep = rng.random(len(frame.boxes_xyxy)) < 0.7
+        boxes = np.round(frame.boxes_xyxy[keep] + rng.normal(0, 1, (int(keep.sum()), 4)), 2)
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+        scores = np.round(rng.random(len(boxes)), 3)
+        rows[frame.frame_id] = (
+            {"count": float(len(boxes)) + 0.25}
+            if what == "counts"
+            else {"boxes": boxes, "scores": scores}
+        )
+    return Predictions.of(rows, method="m", threshold=0.4)
+
+
+@pytest.mark.parametrize(
+    ("form", "same"),
+    [
+        ("coco", ["mae", "f1_large", "ap", "ap50", "mr2"]),
+        ("nwpu", ["mae", "f1_large", "game3"]),
+        ("nwpu-counts", ["mae", "rmse", "nae"]),
+        ("jhu", ["mae"]),
+    ],
+)
+def test_the_score_stays(form: str, same: list[str], tiny_dataset: Path, tmp_path: Path) -> None:
+    given = found(tiny_dataset)
+    wanted = library.benchmark(given, tiny_dataset, intervals=False).value
+    out = tmp_path / "out.txt"
+    report = library.export_predictions(given, out, format=form, data=tiny_dataset)
+    threshold = 0.4 if form == "coco" else None
+    got = library.benchmark(out, tiny_dataset, threshold=threshold, intervals=False).value
+    for name in same:
+        assert got[name] == pytest.approx(wanted[name], abs=1e-3), name
+    assert report.images == 16
+    if form != "coco":
+        assert report.threshold == 0.4
+        lines = out.read_text().splitlines()
+        assert len(lines) == 16
+
+
+def test_without_a_dataset_images_keep_their_names(tiny_dataset: Path, tmp_path: Path) -> None:
+    given = found(tiny_dataset)
+    library.export_predictions(given, tmp_path / "a.json", format="coco")
+    listed = json.loads((tmp_path / "a.json").read_text())
+    assert {one["image_id"] for one in listed} <= set(given.images)
+    assert listed[0]["category_id"] == 1
+    ap50 = [
+        library.benchmark(one, tiny_dataset, threshold=0.4, intervals=False).value["ap50"]
+        for one in (tmp_path / "a.json", given)
+    ]
+    assert ap50[0] == pytest.approx(ap50[1], abs=1e-4)
+
+
+def test_what_a_format_lacks_is_said(tiny_dataset: Path, tmp_path: Path) -> None:
+    counts = found(tiny_dataset, "counts")
+    (tmp_path / "c.txt").write_text("".join(f"{n} 3.25\n" for n in counts.images))
+    for form, said in (("coco", "have no boxes"), ("nwpu", "counts alone")):
+        words = ["--format", form, "--out", tmp_path / "x"]
+        done = gtahead("export-predictions", tmp_path / "c.txt", *words)
+        assert done.code == 1
+        assert said in done.err
+        assert not (tmp_path / "x").exists()
+    words = ["--format", "jhu", "--out", tmp_path / "x.txt", "--json"]
+    done = gtahead("export-predictions", tmp_path / "c.txt", *words)
+    assert done.code == 0, done.err
+    assert done.json["heads"] == 3.25 * 16
+    assert (tmp_path / "x.txt").read_text().splitlines()[0].endswith(" 3.25")
+
+
+def test_wrong_predictions_are_refused(tiny_dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("nowhere 3\n")
+    words = ["--format", "jhu", "--out", tmp_path / "x", "--data", tiny_dataset]
+    done = gtahead("export-predictions", tmp_path / "c.txt", *words)
+    assert done.code == 1
+    assert "the predictions are wrong: " in done.err
+    assert "no such image" in done.err
+    done = gtahead("export-predictions", tmp_path / "c.txt", "--format", "x", "--out", "y")
+    assert done.code == 2
+    with pytest.raises(library.UsageError, match="threshold must be"):
+        library.export_predictions(
+            found(tiny_dataset), tmp_path / "y", format="nwpu", threshold=1.5
+        )
+    spaced = Predictions.of({"a b": {"count": 3}})
+    with pytest.raises(library.InputError, match="can't name such an image"):
+        library.export_predictions(spaced, tmp_path / "y", format="jhu")
