@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gtahead._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from gtahead.building import annotate, build
+    from gtahead.building import annotate, build, filter, merge
     from gtahead.dataset import Dataset
     from gtahead.diagnostics import doctor
     from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError
@@ -44,8 +44,10 @@ _HOMES = {
     "export": "gtahead.formats.exporting",
     "export_model": "gtahead.training",
     "export_predictions": "gtahead.scoring.submissions",
+    "filter": "gtahead.building",
     "info": "gtahead.inspection",
     "leaderboard": "gtahead.reports.ranking",
+    "merge": "gtahead.building",
     "predict": "gtahead.training",
     "publish": "gtahead.publishing.hub",
     "pull": "gtahead.publishing.pulling",
@@ -74,8 +76,10 @@ __all__ = [
     "export",
     "export_model",
     "export_predictions",
+    "filter",
     "info",
     "leaderboard",
+    "merge",
     "predict",
     "publish",
     "pull",

@@ -192,6 +192,18 @@ def test_what_the_package_shows() -> None:
             "store: 'str' = 'npz', layout: 'str' = 'nested', workers: 'int | None' = None, scheduler: 'str | None' = None, "
             "on_progress: 'Progress | None' = None) -> 'ExportReport'"
         ),
+        "filter": (
+            "(dataset: 'StrPath | Dataset', out: 'StrPath', *, "
+            "where: 'str | Callable[[Frame], bool] | None' = None, sample: 'int | None' = None, "
+            "seed: 'int' = 0, split: 'str | None' = None, split_by: 'str | None' = None, "
+            "images: 'str' = 'link', overwrite: 'bool' = False, "
+            "on_progress: 'Progress | None' = None) -> 'DerivedReport'"
+        ),
+        "merge": (
+            "(datasets: 'Sequence[StrPath | Dataset]', out: 'StrPath', *, "
+            "split: 'str | None' = None, split_by: 'str | None' = None, images: 'str' = 'link', "
+            "overwrite: 'bool' = False, on_progress: 'Progress | None' = None) -> 'DerivedReport'"
+        ),
         "info": "(path: 'StrPath' = 'dataset') -> 'Overview'",
         "leaderboard": (
             "(folder: 'StrPath', out: 'StrPath | None' = None, *, sort: 'str' = 'mae') "

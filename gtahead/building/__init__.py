@@ -14,6 +14,7 @@ from gtahead.annotation import BoxRule, SigmaRule
 from gtahead.arrays import Progress
 from gtahead.building import output
 from gtahead.building.annotating import AnnotateReport, annotate, recover
+from gtahead.building.deriving import DerivedReport, filter, merge
 from gtahead.building.finishing import finish, splits_before
 from gtahead.building.frames import UnitTask
 from gtahead.building.options import BuildOptions
@@ -31,7 +32,16 @@ from gtahead.regions import Regions, read_regions
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 
-__all__ = ["AnnotateReport", "BuildReport", "BuildStopped", "annotate", "build"]
+__all__ = [
+    "AnnotateReport",
+    "BuildReport",
+    "BuildStopped",
+    "DerivedReport",
+    "annotate",
+    "build",
+    "filter",
+    "merge",
+]
 
 
 @dataclass
@@ -220,7 +230,12 @@ def _conclude(
         output.leave_nothing(place, existed=existed)
     _stop_if_needed(report, records, strict=strict)
     before = splits_before(place)
-    report.manifest = finish(place, options, records, report.findings, report.ledger)
+    report.manifest = finish(
+        *(place, options.as_dict(), records, report.findings, report.ledger),
+        readers=dict.fromkeys(records, options.reader),
+        splits=options.splits,
+        regions=options.regions,
+    )
     _note_changes(before, splits_before(place), report.findings)
 
 

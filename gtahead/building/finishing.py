@@ -18,9 +18,9 @@ import numpy as np
 
 from gtahead import storage
 from gtahead._version import __version__
-from gtahead.building.options import BuildOptions
 from gtahead.building.output import remove_orphans
 from gtahead.building.records import SequenceRecord, frames_path
+from gtahead.building.split_options import SplitOptions
 from gtahead.building.splitting import COLUMNS, SequenceFrames, Splits, split_frames, split_rows
 from gtahead.dataset import (
     DENSITY_LEVELS,
@@ -37,6 +37,7 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.origins import origin_of
 from gtahead.readers import READERS
+from gtahead.regions import Regions
 from gtahead.storage import crash_point
 from gtahead.tables import canonical
 
@@ -51,19 +52,26 @@ def _versions() -> dict[str, str]:
 
 def finish(
     target: Path,
-    options: BuildOptions,
+    options: Mapping[str, Any],
     records: Mapping[str, SequenceRecord],
     findings: Findings,
     ledger: Ledger,
+    *,
+    readers: Mapping[str, str],
+    splits: SplitOptions,
+    regions: Regions,
 ) -> dict[str, Any]:
     """Combine the finished sequences into a dataset.
 
     Args:
         target: the dataset's folder.
-        options: of the build.
+        options: as the manifest will have them.
         records: of all sequences, those that were set aside included.
         findings: of the whole build; takes what is noticed here.
         ledger: of the whole build.
+        readers: of each sequence, the name in `READERS`.
+        splits: how frames are put into splits.
+        regions: of interest.
 
     Returns:
         The manifest, as written.
@@ -72,9 +80,9 @@ def finish(
     kept = [name for name in names if records[name].kept]
     sequences = [_sum_up(target, name) for name in kept]
     mine = {name: records[name] for name in kept}
-    video = READERS[options.reader].video
+    video = any(READERS[readers[name]].video for name in kept)
     try:
-        splits = split_frames(sequences, mine, options.splits, findings, video=video)
+        made = split_frames(sequences, mine, splits, findings, video=video)
     except (InputError, UsageError) as error:
         stays = "what was built stays, and a build with other splits goes on from it"
         remedy = f"{error.remedy}; {stays}"
@@ -82,13 +90,13 @@ def finish(
             error.what, where=error.where, value=error.value, remedy=remedy
         ) from error
     known = {name for one in sequences for name in (one.name, one.location, *one.frame_ids) if name}
-    for name in options.regions.unused(known):
+    for name in regions.unused(known):
         findings.add("region-unmatched", Where(), name)
-    if options.regions.polygons and not any(one.counts.any() for one in sequences):
+    if regions.polygons and not any(one.counts.any() for one in sequences):
         findings.add("no-head-inside", Where())
     (target / MANIFEST).unlink(missing_ok=True)  # from here on the old one would be wrong
     remove_orphans(target, kept)
-    _write_frames(target, splits.of)
+    _write_frames(target, made.of)
     crash_point("frames-written")
     table_rows = {
         FRAMES: {
@@ -99,7 +107,7 @@ def finish(
     }
     fingerprints = fingerprints_by_split(
         {name: records[name].digests for name in kept},
-        {one.name: dict(zip(one.frame_ids, splits.of[one.name], strict=True)) for one in sequences},
+        {one.name: dict(zip(one.frame_ids, made.of[one.name], strict=True)) for one in sequences},
     )
     document = {
         "format": FORMAT,
@@ -107,14 +115,14 @@ def finish(
         "gtahead": __version__,
         "libraries": _versions(),
         "origin": origin_of(records[name].origin for name in kept),
-        "options": options.as_dict(),
-        "policy": str(options.policy),
+        "options": dict(options),
+        "policy": options["count_policy"],
         "visibility": _visibility(records[name] for name in kept),
-        "splits": splits.as_dict(),
-        "sources": [{"reader": options.reader, **records[name].as_dict()} for name in names],
+        "splits": made.as_dict(),
+        "sources": [{"reader": readers[name], **records[name].as_dict()} for name in names],
         "ledger": ledger.as_dict(),
         "findings": findings.as_dict(),
-        "statistics": _statistics(sequences, [records[name] for name in kept], splits),
+        "statistics": _statistics(sequences, [records[name] for name in kept], made),
         "tables": table_rows,
         "fingerprint": fingerprints["labels"]["all"],
         "fingerprints": fingerprints,

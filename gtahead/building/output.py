@@ -75,7 +75,7 @@ def opened(
     """
     if fresh and target.is_dir() and is_ours(target):
         targets.refuse_links(target, FOLDERS)
-        with targets.replacing(target, _DATASET, overwrite=True, resumes=True) as part:
+        with targets.replacing(target, DATASET, overwrite=True, resumes=True) as part:
             begun = {path.stem for path in (part / WORK / RECORDS).glob("*.json")}
             gone = begun - {source.name for source in sources}
             if gone or _json(part / WORK / OPTIONS) != options.as_dict():
@@ -110,7 +110,7 @@ def _strange_in(folder: Path) -> list[str] | None:
     return sorted(strange)
 
 
-_DATASET = targets.Kind("dataset", _strange_in)
+DATASET = targets.Kind("dataset", _strange_in)
 
 
 def refuse_foreign(target: Path) -> None:

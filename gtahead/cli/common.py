@@ -14,6 +14,7 @@ from gtahead.urls import with_urls
 
 if TYPE_CHECKING:
     from gtahead.arrays import Progress
+    from gtahead.building import DerivedReport
     from gtahead.findings import Findings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -121,6 +122,26 @@ def split_options(default: str) -> Callable[[Command], Command]:
     return add
 
 
+def derived_options(command: Command) -> Command:
+    """Add the options of a command that makes a dataset of datasets."""
+    options = (
+        click.option("--out", metavar="DIR", required=True, help="The new dataset's folder."),
+        split_options("as they are"),
+        click.option(
+            "--images",
+            type=click.Choice(["link", "copy", "none"]),
+            default="link",
+            show_default=True,
+            help="Hard-link images (copy where that can't be), copy them, or leave them out.",
+        ),
+        click.option("--overwrite", is_flag=True, help="Replace a dataset at --out."),
+        output_options,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def working_options(command: Command) -> Command:
     """Add the options of a command that works through many sequences."""
     option = click.option(
@@ -204,6 +225,15 @@ def table(rows: list[list[str]], *, indent: str = "  ") -> str:
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
+
+
+def derived_summary(report: DerivedReport) -> None:
+    """Print what `filter` or `merge` has made."""
+    print_findings(report.findings)
+    echo(f"{report.out}: a dataset, origin {report.manifest['origin']}")
+    echo(ledger_table(report.manifest["ledger"]))
+    echo(splits_table(report.manifest["statistics"]))
+    echo(f"  fingerprint {report.manifest['fingerprint']}")
 
 
 def ledger_table(ledger: Mapping[str, Any]) -> str:
