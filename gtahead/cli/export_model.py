@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from gtahead import storage
 from gtahead.cli.common import echo, for_people, output_options
 
 
@@ -17,6 +20,10 @@ def command(checkpoint: str, out: str) -> int:
     Needs the extra: pip install 'gtahead[onnx]'. The file is run in onnxruntime on the CPU at
     three sizes and refused where it differs from torch by more than 1e-4.
     """
+    from gtahead.training.wanted import check_checkpoint
+
+    check_checkpoint(checkpoint)
+    storage.prepare_file(Path(out), "the model")
     from gtahead.training import export_model
 
     report = export_model(checkpoint, out)

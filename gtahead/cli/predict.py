@@ -36,6 +36,9 @@ def command(
 
     Exit 0: clean. 3: done, but images that can't be read were set aside (they are listed).
     """
+    from gtahead.training.wanted import check_prediction
+
+    check_prediction(checkpoint, data, out, split, images)
     from gtahead.training import predict
 
     with progress_bar("predicting") as show:

@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from gtahead.cli.common import echo, for_people, output_options, progress_bar
+from gtahead.dataset import Dataset
 from gtahead.detectors import DETECTORS, all_losses
+from gtahead.urls import is_url
 
 
 @click.command("train")
@@ -71,6 +73,8 @@ def command(
     if print_config:
         click.echo(config.as_toml(), nl=False)
         return 0
+    if not is_url(dataset):
+        Dataset.open(dataset)  # before torch is imported, which takes seconds
     from gtahead.training.fitting import is_emulated, is_helper, train
 
     if is_emulated(config.precision) and not is_helper():

@@ -14,7 +14,7 @@ import torch
 from gtahead import storage
 from gtahead.arrays import Progress
 from gtahead.dataset import Dataset
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.images.reading import ImageError, read_rgb
 from gtahead.parallel.pool import run_all
@@ -22,10 +22,10 @@ from gtahead.predictions import check_target, write_predictions
 from gtahead.tables.splits import split_named
 from gtahead.training.checkpoints import Trained, read_checkpoint
 from gtahead.training.inference import InImage, as_predictions, find_heads
+from gtahead.training.wanted import WantedImage, images_below, images_of_split
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 BATCH = 8
 """Images that a worker of a cluster takes at a time."""
 
@@ -98,12 +98,12 @@ def predict(
     header: dict[str, object] = {}
     if images is not None:
         root = Path(images).absolute()
-        wanted = _of_images(Path(images))
+        wanted = images_below(Path(images))
     else:
         root = Path(data).absolute()
         opened = Dataset.open(data)
         split = split_named(split)
-        wanted = _of_split(opened, split)
+        wanted = images_of_split(opened, split)
         header["dataset"] = {
             "name": opened.folder.resolve().name,
             "split": split,
@@ -145,23 +145,14 @@ def predict(
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """An image to look at; its size where it is known."""
-
-    name: str
-    path: Path
-    size_wh: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
 class _ShareTask:
     """Images to look at, and the model to use."""
 
     model: Path
-    wanted: Sequence[_Wanted]
+    wanted: Sequence[WantedImage]
 
 
-def _batches(model: Path, wanted: Sequence[_Wanted], size: int) -> list[tuple[str, _ShareTask]]:
+def _batches(model: Path, wanted: Sequence[WantedImage], size: int) -> list[tuple[str, _ShareTask]]:
     wanted = [replace(one, path=one.path.absolute()) for one in wanted]
     parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
     return [(part[0].name, _ShareTask(model, part)) for part in parts]
@@ -194,33 +185,3 @@ def _read_once(model: Path, changed_ns: int, size: int) -> Trained:
     trained = read_checkpoint(model)
     trained.detector.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     return trained
-
-
-def _of_split(opened: Dataset, split: str) -> list[_Wanted]:
-    part = opened.select(split=split)
-    if not len(part):
-        raise UsageError("the split has no images", value=split)
-    wanted = []
-    for frame in part:
-        if frame.image_path is None:
-            remedy = "build it with images: without --images none"
-            where = Where(str(opened.folder))
-            raise InputError("the dataset holds labels alone", where=where, remedy=remedy)
-        wanted.append(_Wanted(frame.frame_id, frame.image_path, frame.size_wh))
-    return wanted
-
-
-def _of_images(root: Path) -> list[_Wanted]:
-    folder = root if root.is_dir() else root.parent
-    return [_Wanted(file.relative_to(folder).as_posix(), file) for file in _files(root)]
-
-
-def _files(root: Path) -> list[Path]:
-    if root.is_file():
-        return [root]
-    if not root.is_dir():
-        raise InputError("there is no such image or folder", where=Where(str(root)))
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise UsageError("no images there", value=str(root), remedy=f"known: {', '.join(SUFFIXES)}")
-    return files

@@ -1,0 +1,100 @@
+"""Which images a detector is to look at; and what can be checked before torch is imported.
+
+Torch takes seconds: a command with a wrong path shouldn't wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gtahead.dataset import Dataset
+from gtahead.errors import InputError, UsageError, Where
+from gtahead.predictions import check_target
+from gtahead.tables.splits import split_named
+from gtahead.urls import is_url
+from gtahead.values import StrPath
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+@dataclass(frozen=True)
+class WantedImage:
+    """An image to look at; its size where it is known."""
+
+    name: str
+    path: Path
+    size_wh: tuple[int, int] | None = None
+
+
+def check_checkpoint(path: StrPath) -> None:
+    """Refuse a checkpoint that isn't there.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if not Path(path).is_file():
+        remedy = "give the model.pt of a run"
+        raise InputError("there is no such checkpoint", where=Where(str(path)), remedy=remedy)
+
+
+def check_prediction(
+    checkpoint: StrPath, data: StrPath, out: StrPath, split: str, images: StrPath | None
+) -> None:
+    """Check what `predict` is given, but for the checkpoint's contents and what URLs name.
+
+    Raises:
+        InputError: something isn't there.
+        UsageError: no such split, no images, or another ending.
+    """
+    if not is_url(out):
+        check_target(out)
+    if not is_url(checkpoint):
+        check_checkpoint(checkpoint)
+    if images is not None and not is_url(images):
+        images_below(Path(images))
+    elif images is None and not is_url(data):
+        images_of_split(Dataset.open(data), split_named(split))
+
+
+def images_of_split(opened: Dataset, split: str) -> list[WantedImage]:
+    """Return the images of a split.
+
+    Raises:
+        UsageError: no such split, or it is empty.
+        InputError: the dataset holds labels alone.
+    """
+    part = opened.select(split=split)
+    if not len(part):
+        raise UsageError("the split has no images", value=split)
+    wanted = []
+    for frame in part:
+        if frame.image_path is None:
+            remedy = "build it with images: without --images none"
+            where = Where(str(opened.folder))
+            raise InputError("the dataset holds labels alone", where=where, remedy=remedy)
+        wanted.append(WantedImage(frame.frame_id, frame.image_path, frame.size_wh))
+    return wanted
+
+
+def images_below(root: Path) -> Sequence[WantedImage]:
+    """Return an image, or all of a folder, named by their paths in it.
+
+    Raises:
+        InputError: there is no such image or folder.
+        UsageError: no image is in it.
+    """
+    folder = root if root.is_dir() else root.parent
+    return [WantedImage(file.relative_to(folder).as_posix(), file) for file in _files(root)]
+
+
+def _files(root: Path) -> list[Path]:
+    if root.is_file():
+        return [root]
+    if not root.is_dir():
+        raise InputError("there is no such image or folder", where=Where(str(root)))
+    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise UsageError("no images there", value=str(root), remedy=f"known: {', '.join(SUFFIXES)}")
+    return files
