@@ -210,6 +210,41 @@ class Predictions:
         rows = {n: {"boxes": one["boxes"], "scores": one["scores"]} for n, one in found.items()}
         return cls.of(rows, **about)
 
+    @classmethod
+    def from_coco(
+        cls,
+        found: Sequence[Mapping[str, Any]],
+        names: Mapping[int, str],
+        *,
+        category: int | None = None,
+        **about: Any,  # noqa: ANN401 - as of `of`
+    ) -> Predictions:
+        """Take COCO's list of results: `image_id`, `bbox` as x, y, width, height, and `score`.
+
+        Args:
+            found: the results, such as those that `pycocotools` takes.
+            names: the frame id of each image's number, of all images that were looked at.
+            category: the number of heads, where there are results of other categories.
+            about: as for `of`.
+
+        Raises:
+            ValueError: an image that has no name, or a box without four numbers.
+        """
+        rows: dict[str, list[list[float]]] = {name: [] for name in names.values()}
+        for one in found:
+            if category is not None and one.get("category_id", category) != category:
+                continue
+            if one["image_id"] not in names:
+                raise ValueError(f"image {one['image_id']!r} has no name")
+            x, y, width, height = map(float, one["bbox"])
+            corners = [x, y, x + width, y + height, float(one["score"])]
+            rows[names[one["image_id"]]].append(corners)
+        tables = {name: np.array(listed).reshape(-1, 5) for name, listed in rows.items()}
+        return cls.of(
+            {name: {"boxes": one[:, :4], "scores": one[:, 4]} for name, one in tables.items()},
+            **about,
+        )
+
     @property
     def method(self) -> dict[str, Any]:
         """What the file says about the method: name, threshold, threshold_selected_on."""

@@ -12,7 +12,9 @@ from gtahead.errors import require
 
 if TYPE_CHECKING:
     from gtahead.torch.datasets import CrowdDataset, DropHeadsOutside, HeadDataset, collate
+    from gtahead.torch.lightning import HeadDataModule
     from gtahead.torch.metric import CrowdMetric
+    from gtahead.torch.streams import HeadStream
     from gtahead.torch.targets import make_targets
 
 require("torch", "torchvision", install="'gtahead[train]'")
@@ -21,7 +23,9 @@ _HOMES = {
     "CrowdDataset": "gtahead.torch.datasets",
     "CrowdMetric": "gtahead.torch.metric",
     "DropHeadsOutside": "gtahead.torch.datasets",
+    "HeadDataModule": "gtahead.torch.lightning",
     "HeadDataset": "gtahead.torch.datasets",
+    "HeadStream": "gtahead.torch.streams",
     "collate": "gtahead.torch.datasets",
     "make_targets": "gtahead.torch.targets",
 }
@@ -30,7 +34,9 @@ __all__ = [
     "CrowdDataset",
     "CrowdMetric",
     "DropHeadsOutside",
+    "HeadDataModule",
     "HeadDataset",
+    "HeadStream",
     "collate",
     "make_targets",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import get_worker_info
@@ -14,7 +15,7 @@ from torchvision.transforms.v2.functional import convert_bounding_box_format
 
 import gtahead.images.reading  # noqa: F401 - so that forked workers have it already
 from gtahead.arrays import Floats
-from gtahead.dataset import Dataset, Frame
+from gtahead.dataset import Dataset
 from gtahead.density import render_density, render_heatmap
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.torch.targets import make_targets
@@ -77,36 +78,65 @@ class HeadDataset(_FrameDataset):
             InputError: the image can't be read, or a head that counts has no box.
         """
         frame = self.dataset[int(index)]
-        image, target = _image_of(frame), _target_of(frame, int(index) % len(self))
+        mine, unsure = frame.counted, frame.status == "ignored"
+        boxes, points, number = frame.boxes_xyxy, frame.points_xy, int(index) % len(self)
+        image = image_of(frame.image())
+        target = target_of(
+            *(boxes[mine], points[mine], boxes[unsure], frame.size_wh, number, frame.frame_id)
+        )
         if self.transforms is not None:
             image, target = self.transforms(image, target)
-        centres = target["points"].as_subclass(torch.Tensor)[:, :2]
-        target = {**target, "points": _key_points(centres, image.shape[-2:])}
-        target["area"] = _areas(target["boxes"])
-        return image, target if get_worker_info() is None else _in_one_storage(target)
+        return finished(image, target)
 
 
-def _image_of(frame: Frame) -> Any:  # noqa: ANN401 - torchvision has no types
-    return tv_tensors.Image(torch.from_numpy(frame.image()).permute(2, 0, 1))
+def image_of(pixels: npt.NDArray[np.uint8]) -> Any:  # noqa: ANN401 - torchvision has no types
+    """Return an image, (H, W, 3), as torchvision has it."""
+    return tv_tensors.Image(torch.from_numpy(pixels).permute(2, 0, 1))
 
 
-def _target_of(frame: Frame, image_id: int) -> dict[str, Any]:
-    counted, ignored = frame.counted, frame.status == "ignored"
-    boxes = _cut(frame.boxes_xyxy[counted], frame.size_wh)
+def target_of(
+    boxes_xyxy: Floats,
+    points_xy: Floats,
+    ignored_xyxy: Floats,
+    size_wh: tuple[int, int],
+    image_id: int,
+    name: str,
+) -> dict[str, Any]:
+    """Return the target of an image before any transforms.
+
+    Args:
+        boxes_xyxy: (N, 4) pixels, of the heads that count.
+        points_xy: (N, 2) their centres.
+        ignored_xyxy: (K, 4) of the ignored ones, NaN where they have no box.
+        size_wh: of the image.
+        image_id: its number.
+        name: of the image, for messages.
+
+    Raises:
+        InputError: a head that counts has no box.
+    """
+    boxes, unsure = _cut(boxes_xyxy, size_wh), _cut(ignored_xyxy, size_wh)
     if not np.isfinite(boxes).all():
         raise InputError(
             "a head that counts has no box",
-            where=Where(frame=frame.frame_id),
+            where=Where(frame=name),
             remedy="`gtahead annotate` gives them boxes; CrowdDataset needs points alone",
         )
-    unsure = _cut(frame.boxes_xyxy[ignored], frame.size_wh)
     return {
-        "boxes": _boxes(boxes, frame.size_wh),
+        "boxes": _boxes(boxes, size_wh),
         "labels": torch.ones(len(boxes), dtype=torch.int64),
-        "points": _boxes(np.tile(frame.points_xy[counted], 2), frame.size_wh, whole=True),
-        "ignored": _boxes(unsure[np.isfinite(unsure).all(axis=1)], frame.size_wh),
+        "points": _boxes(np.tile(points_xy, 2), size_wh, whole=True),
+        "ignored": _boxes(unsure[np.isfinite(unsure).all(axis=1)], size_wh),
         "image_id": image_id,
     }
+
+
+def finished(image: Any, target: dict[str, Any]) -> Sample:  # noqa: ANN401 - torchvision
+    """Return image and target as a loop gets them: after all transforms."""
+    centres = target["points"].as_subclass(torch.Tensor)[:, :2]
+    target = {**target, "points": _key_points(centres, image.shape[-2:])}
+    target["area"] = _areas(target["boxes"])
+    return image, target if get_worker_info() is None else _in_one_storage(target)
 
 
 def _cut(boxes_xyxy: Floats, size_wh: tuple[int, int]) -> Floats:
@@ -228,7 +258,7 @@ class CrowdDataset(_FrameDataset):
         mine, size_wh = frame.counted, frame.size_wh
         points, sigmas = frame.points_xy[mine], frame.sigmas_xy[mine]
         halves = np.nan_to_num(frame.boxes_xyxy[mine, 2:] - frame.boxes_xyxy[mine, :2]) / 2
-        image = _image_of(frame)
+        image = image_of(frame.image())
         if self.transforms is not None:
             # Boxes around the centres: transforms move and scale them with the image.
             around = {

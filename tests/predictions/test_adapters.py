@@ -134,3 +134,26 @@ def test_frames_for_supervision(tiny_dataset: Path) -> None:
 def test_rows_that_do_not_fit(row: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Predictions.of({"a": row})
+
+
+def test_cocos_list(tiny_dataset: Path) -> None:
+    part = Dataset.open(tiny_dataset).select(split="test")
+    numbers = {name: at for at, name in enumerate(part.frame_ids, 7)}
+    listed = [
+        {
+            "image_id": numbers[name],
+            "category_id": 3,
+            "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+            "score": score,
+        }
+        for name, row in found_in(part).items()
+        for box, score in zip(np.asarray(row["boxes"]), np.asarray(row["scores"]), strict=True)
+    ]
+    other = {"image_id": 7, "category_id": 1, "bbox": [0, 0, 50, 50], "score": 1.0}
+    names = {at: name for name, at in numbers.items()}
+    found = Predictions.from_coco([*listed, other], names, category=3, method="m", threshold=0.5)
+    assert found.images == part.frame_ids  # those without results too
+    wanted = library.benchmark(Predictions.of(found_in(part)), part, threshold=0.5)
+    assert library.benchmark(found, part).value["ap"] == pytest.approx(wanted.value["ap"])
+    with pytest.raises(ValueError, match="image 99 has no name"):
+        Predictions.from_coco([{**other, "image_id": 99}], names)
