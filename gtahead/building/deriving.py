@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +152,8 @@ def merge(
 
     Raises:
         UsageError: fewer than two datasets.
-        InputError: no dataset, a damaged one, datasets that count heads by different policies, or
-            something else at `out`.
+        InputError: no dataset, a damaged one, datasets that count heads by different policies or
+            have boxes or sigmas by different rules, or something else at `out`.
         ResourceError: disk, rights, or another run with the same target.
     """
     opened = [one if isinstance(one, Dataset) else Dataset.open(one) for one in datasets]
@@ -169,6 +170,14 @@ def merge(
         )
     parts = _Parts(_renamed(opened))
     given = [one.manifest.document["options"] for one in opened]
+    for key in ("boxes", "sigma"):
+        rules = list(dict.fromkeys(str(one.get(key)) for one in given))
+        if len(rules) > 1:
+            raise InputError(
+                f"the datasets have {key} by different rules",
+                value=", and ".join(rules),
+                remedy=f"give one of them the other's: gtahead annotate DATASET --{key} {rules[0]}",
+            )
     keys = dict.fromkeys(key for one in given for key in one if key not in ("roi", *SPLIT_KEYS))
     options: dict[str, Any] = {
         key: values[0] if all(value == values[0] for value in values) else "mixed"
@@ -204,14 +213,14 @@ def _renamed(opened: Sequence[Dataset]) -> list[_Part]:
     """Name all sequences so that no two share a name, also where case doesn't count."""
     often = Counter(name.casefold() for one in opened for name in one.sequences)
     parts: list[_Part] = []
-    taken = {name for name, count in often.items() if count == 1}
+    taken = {name for name, times in often.items() if times == 1}
     for one in opened:
         whole, kept = Dataset.open(one.folder), frozenset(one.frame_ids)
         for sequence in one.sequences:
             name = sequence
             if often[sequence.casefold()] > 1:
                 stem = f"{one.folder.resolve().name}-{sequence}"
-                tries = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(opened) + 2))
+                tries = (stem if n == 1 else f"{stem}-{n}" for n in count(1))
                 name = next(t for t in tries if t.casefold() not in taken)
                 taken.add(name.casefold())
             if not storage.can_name(name):

@@ -34,7 +34,7 @@ JI_THRESHOLDS = tuple(0.1 * step for step in range(10))
 """Of scores, of which the Jaccard index is the best one's."""
 
 
-def clipped(boxes_xyxy: Floats, by_image: Ragged, sizes_wh: Ints) -> Floats:
+def clipped(boxes_xyxy: Floats, by_image: Ragged, sizes_wh: Ints | Floats) -> Floats:
     """Clip boxes to their images; a box beyond the right or lower edge keeps the last pixel.
 
     Args:

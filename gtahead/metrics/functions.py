@@ -143,12 +143,14 @@ def _sizes(size_wh: object, images: int) -> Floats:
     """Return (F, 2) widths and heights, of each image or one for all.
 
     Raises:
-        ValueError: of another number of images, or without an area.
+        ValueError: of another number of images, or less than a pixel.
     """
     sizes = np.asarray(size_wh, np.float64).reshape(-1, 2)
     sizes = np.repeat(sizes, images, axis=0) if len(sizes) == 1 else sizes
-    if len(sizes) != images or not (sizes > 0).all():
-        raise ValueError(f"sizes of {len(sizes)} images for {images}, or one without an area")
+    if len(sizes) != images:
+        raise ValueError(f"sizes of {len(sizes)} images for {images}")
+    if not (sizes >= 1).all():
+        raise ValueError("a size is less than a pixel")
     return sizes
 
 
@@ -326,7 +328,7 @@ class _Boxes:
         """Return them clipped to images of these sizes, if any are given."""
         if size_wh is None:
             return self
-        sizes = _sizes(size_wh, len(self.by_image)).astype(np.int64)
+        sizes = _sizes(size_wh, len(self.by_image))
         boxes = crowdhuman.clipped(self.boxes_xyxy, self.by_image, sizes)
         heads = crowdhuman.clipped(self.heads_xyxy, self.heads_by_image, sizes)
         return replace(self, boxes_xyxy=boxes, heads_xyxy=heads)
@@ -471,6 +473,8 @@ def interval(
         >>> round(found.low, 2), round(found.high, 2)
         (0.97, 7.34)
     """
+    if not arrays:
+        raise ValueError("there are no arrays")
     units = range(len(arrays[0])) if clusters is None else clusters
     names = list(dict.fromkeys(units))
     of = np.array([names.index(unit) for unit in units], np.int64)

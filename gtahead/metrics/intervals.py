@@ -114,7 +114,13 @@ def students(
         scales: `log`, `logit`, `rest` (the logarithm of what is missing to 1) or `linear`, by name.
         units: how many there are; below `MIN_UNITS` no interval is given.
         centres: the metrics that intervals are put around, where the statistic is only near them.
+
+    Raises:
+        ValueError: no such scale.
     """
+    unknown = set(scales.values()) - {"log", "logit", "rest", "linear"}
+    if unknown:
+        raise ValueError(f"no such scale: {min(unknown)!r}")
     if units < MIN_UNITS:
         return dict.fromkeys(scales)
     from scipy.stats import t

@@ -24,14 +24,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """What a column may be called, in any case; the first that is there is taken."""
 
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", " ")
 
 
 def header_of(text: str) -> tuple[str, dict[str, int]] | None:
     """Return the delimiter, and which column is which; None where the text has no header."""
-    first = text.partition("\n")[0]
     for delimiter in DELIMITERS:
-        words = [word.strip().strip('"').lower() for word in first.split(delimiter)]
+        words = _words(text, delimiter)
         if len(words) < 2 or any(_is_number(word) for word in words):
             continue
         found = {
@@ -39,9 +38,43 @@ def header_of(text: str) -> tuple[str, dict[str, int]] | None:
             for what, names in COLUMNS.items()
             if (name := next((one for one in names if one in words), None)) is not None
         }
-        if "image" in found or len(found) > 1:
+        if len(found) > 1 or ("image" in found and delimiter != " "):
             return delimiter, found
     return None
+
+
+def _check_columns(columns: Mapping[str, int], words: Sequence[str], file: str) -> None:
+    """Refuse a header that lacks something, or means two things.
+
+    Raises:
+        InputError: it does.
+    """
+    places = {"x", "y"} <= columns.keys()
+    wrong = ""
+    if "image" not in columns:
+        wrong = "the columns lack `image`"
+    elif not places and "count" not in columns:
+        wrong = "the columns lack `count`, or `x` and `y`"
+    elif columns.keys() & {"x", "y"} and "count" in columns:
+        wrong = "the columns have both counts and positions"
+    elif ("width" in columns) != ("height" in columns):
+        wrong = "the columns have a width without a height, or the other way round"
+    twice = [what for what in ("count", "score") if len(set(COLUMNS[what]) & set(words)) > 1]
+    if not wrong and twice:
+        wrong = f"several columns may be the {twice[0]}"
+    if wrong:
+        raise InputError(
+            wrong,
+            where=Where(file, field="line 1"),
+            value=", ".join(words)[:80],
+            remedy="call them image and count; image, x, y and score; or with width and height",
+        )
+
+
+def _words(text: str, delimiter: str) -> list[str]:
+    """Return the header's cells, which is the first line that isn't empty."""
+    first = text.lstrip().partition("\n")[0]
+    return [word.strip().strip('"').lower() for word in first.split(delimiter)]
 
 
 def _is_number(word: str) -> bool:
@@ -49,7 +82,7 @@ def _is_number(word: str) -> bool:
         float(word)
     except ValueError:
         return False
-    return True
+    return "_" not in word  # which Python's own numbers may have
 
 
 def read_csv(text: str, rows: Rows, digest: str) -> Predictions:
@@ -63,19 +96,11 @@ def read_csv(text: str, rows: Rows, digest: str) -> Predictions:
     header = header_of(text)
     assert header is not None
     delimiter, columns = header
-    points = "x" in columns and "y" in columns
-    if "image" not in columns or not (points or "count" in columns):
-        lacking = "`image`" if "image" not in columns else "`count`, or `x` and `y`"
-        raise InputError(
-            f"the columns lack {lacking}",
-            where=Where(rows.file, field="line 1"),
-            value=text.partition("\n")[0].strip()[:80],
-            remedy="call them image and count; image, x, y and score; or with width and height",
-        )
+    _check_columns(columns, _words(text, delimiter), rows.file)
+    points = "x" in columns
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     try:
-        next(reader)
-        listed = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        listed = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)][1:]
     except csv.Error as error:
         where = Where(rows.file, field=f"line {reader.line_num}")
         raise InputError(f"no CSV: {error}", where=where, remedy="write it again") from error

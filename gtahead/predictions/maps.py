@@ -24,6 +24,9 @@ from gtahead.predictions.table import MAP_GRID, Predictions
 MAX_STRIDE = 64
 """Pixels per cell up to which a map's stride is looked for."""
 
+NOISE = -0.5
+"""A sum between this and 0 is none: what a network makes of an image without heads."""
+
 PLAIN = ("", "density", "map", "data", "arr_0", "arr")
 """Names of arrays that name no image: the file does."""
 
@@ -67,12 +70,12 @@ def read_density_maps(path: Path, images: Images | None, findings: Findings) -> 
             row = images.find(key) if images is not None else None
             size = (0, 0) if images is None or row is None else images.sizes_wh[row].tolist()
             grid = _grid(density, (size[0], size[1]), rows, location)
-            if grid is None:
-                continue
-            count = rows.count(count_of(density), location)
-            if not np.isnan(count):
-                rows.put(key, count, None, None, location)
-                grids.append(grid)
+            count = np.nan
+            if grid is not None:
+                total_of_map = count_of(density)
+                count = rows.count(0.0 if NOISE < total_of_map < 0 else total_of_map, location)
+            rows.put(key, count, None, None, location)
+            grids.append(np.full((MAP_GRID, MAP_GRID), np.nan) if grid is None else grid)
     if not rows.images and not len(findings):
         remedy = "write one array per image, named by it"
         raise InputError("there is no map in it", where=Where(path.name), remedy=remedy)

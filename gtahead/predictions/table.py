@@ -228,17 +228,28 @@ class Predictions:
             about: as for `of`.
 
         Raises:
-            ValueError: an image that has no name, or a box without four numbers.
+            ValueError: an image that has no name, what isn't a box with a score, or several
+                categories without one of them being named.
         """
+        if len(set(names.values())) < len(names):
+            raise ValueError("two images have the same name")
+        kinds = {one.get("category_id") for one in found} if category is None else set()
+        if len(kinds) > 1:
+            raise ValueError(f"results of several categories: {', '.join(map(str, kinds))}")
         rows: dict[str, list[list[float]]] = {name: [] for name in names.values()}
-        for one in found:
+        for number, one in enumerate(found):
             if category is not None and one.get("category_id", category) != category:
                 continue
-            if one["image_id"] not in names:
-                raise ValueError(f"image {one['image_id']!r} has no name")
-            x, y, width, height = map(float, one["bbox"])
-            corners = [x, y, x + width, y + height, float(one["score"])]
-            rows[names[one["image_id"]]].append(corners)
+            if one.get("image_id") not in names:
+                raise ValueError(f"result {number}: image {one.get('image_id')!r} has no name")
+            try:
+                x, y, width, height, score = (float(v) for v in (*one["bbox"], one["score"]))
+            except (KeyError, TypeError, ValueError) as error:
+                what = f"result {number}: not a bbox of 4 numbers and a score"
+                raise ValueError(what) from error
+            if not (width > 0 and height > 0):
+                raise ValueError(f"result {number}: a box without area")
+            rows[names[one["image_id"]]].append([x, y, x + width, y + height, score])
         tables = {name: np.array(listed).reshape(-1, 5) for name, listed in rows.items()}
         return cls.of(
             {name: {"boxes": one[:, :4], "scores": one[:, 4]} for name, one in tables.items()},

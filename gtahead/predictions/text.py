@@ -31,8 +31,9 @@ def read_text(data: bytes, path: Path, rows: Rows, digest: str) -> Predictions:
     if not lines:
         remedy = "`gtahead benchmark --template` writes one in which nothing is found"
         raise InputError("only whitespace", where=Where(path.name), remedy=remedy)
-    if header_of(text.lstrip()) is not None:
-        return read_csv(text.lstrip(), rows, digest)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if header_of(text) is not None:
+        return read_csv(text, rows, digest)
     comma = "," in text.partition("\n")[0]
     if comma and len(lines[0][1]) >= 6:
         _mot(lines, Path(path.name.removesuffix(".gz")).stem, rows)

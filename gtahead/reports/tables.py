@@ -97,22 +97,24 @@ def _cell(row: TableRow, name: str, form: Form, best: float | None) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Keep a text from being anything but text in Markdown: no link, no image, no HTML."""
-    return re.sub(r"([\\\\`*_{}\[\]()<>#|!])", r"\\\1", printable(text)).replace("\\<", "&lt;")
+    """Keep a text from being anything but text in Markdown: no image, no HTML, no formula."""
+    shown = printable(text).replace("&", "&amp;")
+    return re.sub(r"([\\`*_{}\[\]()<>#|!~$])", r"\\\1", shown).replace("\\<", "&lt;")
 
 
 _LATEX: Mapping[str, str] = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"},
+    **{"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}"},
     **{"²": "$^2$", "⁻": "$^-$", "–": "--", "…": "\\dots{}", '"': "''"},
 }
 
 
 def latex_text(text: str) -> str:
-    """Keep a text from being anything but text in LaTeX."""
-    return "".join(_LATEX.get(sign, sign) for sign in printable(text)).replace(
-        "$^-$$^2$", "$^{-2}$"
-    )
+    """Keep a text from being anything but text in LaTeX, also at the beginning of a row."""
+    signs = (_LATEX.get(sign, sign) for sign in printable(text))
+    shown = "".join(signs).replace("$^-$$^2$", "$^{-2}$")
+    return f"{{}}{shown}" if shown[:1] in ("*", "[") else shown
 
 
 def _markdown(lines: Sequence[Sequence[str]], metrics: int) -> str:

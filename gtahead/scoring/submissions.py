@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -12,8 +12,9 @@ import orjson
 
 from gtahead import storage
 from gtahead.dataset import Dataset
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import InputError, UsageError
 from gtahead.findings import Findings
+from gtahead.images.reading import IMAGE_SUFFIXES
 from gtahead.metrics.definitions import counts_of
 from gtahead.predictions import Predictions, read_predictions
 from gtahead.scoring.evaluator import DEFAULT_THRESHOLD, check_predictions
@@ -22,7 +23,7 @@ from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 
 DECIMALS = 3
-"""Of pixels, scores and counts."""
+"""Of pixels and counts; scores are written in full, as rounding moves them over thresholds."""
 
 HEAD_CATEGORY = 1
 
@@ -115,26 +116,40 @@ def _opened(
             f"the predictions are wrong: {first}",
             remedy="`gtahead benchmark --check-only` lists all that is wrong",
         )
-    frames = [PurePosixPath(name).stem for name in ids]
-    alone = max(Counter(frames).values(), default=1) == 1
-    names = frames if alone else [str(PurePosixPath(name).with_suffix("")) for name in ids]
-    spaced = next((name for name in names if not name or set(name) & set(" \t\n")), None)
-    if spaced is not None:
-        raise InputError("a list can't name such an image", value=spaced, remedy="rename it")
+    whole = [_without_ending(name) for name in ids]
+    frames = [name.rpartition("/")[2] for name in whole]
+    names = next((tried for tried in (frames, whole, ids) if _differ(tried)), ids)
+    wrong = next((name for name in names if not name or set(name) & set(" \t\n")), None)
+    if wrong is not None or not _differ(names):
+        shown = wrong if wrong is not None else Counter(names).most_common(1)[0][0]
+        raise InputError("a list can't name such an image", value=shown, remedy="rename it")
     return found, _Keys(names, numbers)
+
+
+def _without_ending(name: str) -> str:
+    """Return an image's name without `.jpg` and the like; other dots are part of it."""
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def _differ(names: Sequence[str]) -> bool:
+    return len(set(names)) == len(names)
 
 
 def _coco(found: Predictions, keys: _Keys, _: float) -> tuple[bytes, float]:
     """Write a result for each box; images are numbered as `gtahead export --format coco` does."""
-    if not found.has_boxes.any():
+    heads = np.where(np.isnan(found.counts), found.points_by_image.counts, found.counts)
+    lacking = ~found.has_boxes & (heads > 0)
+    if not found.has_boxes.any() or lacking.any():
+        shown = f"{int(lacking.sum()):,} of {len(found):,} images" if lacking.any() else None
         remedy = "COCO's results are boxes: choose another format"
-        raise InputError("the predictions have no boxes", where=Where(field="boxes"), remedy=remedy)
+        raise InputError("predictions have no boxes", value=shown, remedy=remedy)
     xywh = found.boxes_xyxy.copy()
     xywh[:, 2:] -= xywh[:, :2]
     rows = zip(
         found.boxes_by_image.index.tolist(),
         xywh.round(DECIMALS).tolist(),
-        found.box_scores.round(DECIMALS).tolist(),
+        found.box_scores.tolist(),
         strict=True,
     )
     listed = [

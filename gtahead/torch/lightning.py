@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from gtahead.dataset import Dataset
+from gtahead.errors import UsageError
 from gtahead.torch.datasets import HeadDataset, Sample, Transforms, collate
 from gtahead.values import StrPath
 
@@ -44,6 +45,8 @@ class HeadDataModule(pl.LightningDataModule):
         self.transforms, self.test_transforms = transforms, test_transforms
 
     def _loader(self, split: str) -> DataLoader[Sample]:
+        if not len(self.dataset.split(split)):
+            raise UsageError("the split has no images", value=split)
         train = split == "train"
         transforms = self.transforms if train else self.test_transforms
         return DataLoader(

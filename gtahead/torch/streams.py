@@ -14,7 +14,7 @@ import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
 from gtahead.arrays import Floats
-from gtahead.errors import InputError, UsageError, Where, require
+from gtahead.errors import InputError, UsageError, Where, first_line, require
 from gtahead.images.reading import ImageError, decode_rgb
 from gtahead.tables.splits import split_named
 from gtahead.torch.datasets import Sample, Transforms, finished, image_of, target_of
@@ -22,6 +22,7 @@ from gtahead.values import StrPath
 
 HUB = "hf://"
 TAR_SUFFIX = ".tar"
+CARD = "README.md"
 
 
 class HeadStream(IterableDataset[Sample]):
@@ -60,6 +61,12 @@ class HeadStream(IterableDataset[Sample]):
         if not self.shards:
             if isinstance(source, list | tuple):
                 raise UsageError("no tar shards are given", value=str(source))
+            if not str(source).startswith(HUB) and not (Path(str(source)) / CARD).is_file():
+                raise InputError(
+                    "neither a release nor an export as webdataset",
+                    where=Where(str(source)),
+                    remedy="HeadDataset reads datasets; `gtahead publish stage` makes releases",
+                )
             require("datasets", install="'gtahead[hub]'")
 
     def __repr__(self) -> str:
@@ -144,7 +151,18 @@ def _rows_of_hub(stream: HeadStream) -> Iterator[_Row]:
     import datasets
 
     name = str(stream.source).removeprefix(HUB)
-    rows = datasets.load_dataset(name, split=stream.split, streaming=True)
+    try:
+        rows = datasets.load_dataset(name, split=stream.split, streaming=True)
+    except (ValueError, OSError) as error:
+        remedy = "`gtahead publish check` says what is wrong with a release"
+        raise InputError(
+            "`datasets` can't load the release or its split",
+            where=Where(name, field=stream.split),
+            value=first_line(error),
+            remedy=remedy,
+        ) from error
+    if "objects" not in (rows.features or {}):
+        raise InputError("not a release of gtahead's", where=Where(name))
     if "image" in (rows.features or {}):
         rows = rows.cast_column("image", datasets.Image(decode=False))
     with closing(iter(rows)) as listed:

@@ -182,3 +182,28 @@ def test_the_rules_that_are_left_are_listed(tmp_path: Path) -> None:
         sources = made.manifest["statistics"]["box_sources"]
         assert all(sources.values())
         sound(tmp_path / name.replace("/", "-"))
+
+
+def test_rules_that_differ_are_refused(tmp_path: Path) -> None:
+    make_sequence(tmp_path / "raw", "a")
+    library.build(tmp_path / "raw", tmp_path / "x", workers=1)
+    library.build(tmp_path / "raw", tmp_path / "y", boxes="fixed:9", workers=1)
+    done = gtahead("merge", tmp_path / "x", tmp_path / "y", "--out", tmp_path / "z")
+    assert done.code == 1
+    assert "boxes by different rules (got 'auto, and fixed:side=9')" in done.err
+    assert "gtahead annotate DATASET --boxes auto" in done.err
+    assert gtahead("annotate", tmp_path / "y", "--boxes", "auto").code in (0, 3)
+    assert gtahead("merge", tmp_path / "x", tmp_path / "y", "--out", tmp_path / "z").code == 0
+
+
+def test_names_that_are_taken(tmp_path: Path) -> None:
+    for name in ("seq", "ds-seq", "ds-seq-2", "ds-seq-3"):
+        make_sequence(tmp_path / "one", name)
+    make_sequence(tmp_path / "two", "seq")
+    for name in ("one", "two"):
+        library.build(tmp_path / name, tmp_path / f"{name}-set" / "ds", workers=1)
+    parts = [tmp_path / "one-set" / "ds", tmp_path / "two-set" / "ds"]
+    report = library.merge(parts, tmp_path / "both")
+    names = report.open().sequences
+    assert len(set(names)) == 5
+    assert {"ds-seq-4", "ds-seq-5"} <= set(names)

@@ -186,6 +186,13 @@ def test_intervals_of_any_metric() -> None:
     game = metrics.interval(metrics.game, moved, points, size_wh=(100, 100), level=2)
     assert game.low < metrics.game(moved, points, (100, 100), level=2) < game.high
     assert metrics.interval(metrics.mae, [1, 2], [1, 2]) is None
+    for wrong, said in (
+        (lambda: metrics.interval(metrics.mae), "no arrays"),
+        (lambda: metrics.interval(metrics.mae, [1] * 7, [2] * 7, scale="x"), "no such scale: 'x'"),
+        (lambda: metrics.game([[1, 1]], [[1, 1]], (0.5, 9)), "less than a pixel"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            wrong()
     with pytest.raises(ValueError, match="different lengths: 3, 2, 3"):
         metrics.interval(metrics.mae, [1, 2, 3], [1, 2])
 
@@ -290,7 +297,7 @@ def test_what_a_metric_takes() -> None:
         ),
         (lambda: metrics.localisation([[1, 2]], [[1, 2]], [4, 5]), "radii of"),
         (lambda: metrics.average_precision([[0, 0, 1, 1]], [], [[0, 0, 1, 1]]), "scores of"),
-        (lambda: metrics.game([[1, 1]], [[1, 1]], (0, 5)), "without an area"),
+        (lambda: metrics.game([[1, 1]], [[1, 1]], (0, 5)), "less than a pixel"),
         (lambda: metrics.localisation([[1, 1]], [[1, 1]], -1), "a radius isn't"),
         (lambda: metrics.localisation([[1, 1]], [[1, 1]], 3, ignored=[5]), "by flags"),
         (lambda: metrics.jaccard_index([[0, 0, 1, 1]], [np.nan], [[0, 0, 1, 1]]), "scores aren't"),

@@ -155,5 +155,15 @@ def test_cocos_list(tiny_dataset: Path) -> None:
     assert found.images == part.frame_ids  # those without results too
     wanted = library.benchmark(Predictions.of(found_in(part)), part, threshold=0.5)
     assert library.benchmark(found, part).value["ap"] == pytest.approx(wanted.value["ap"])
-    with pytest.raises(ValueError, match="image 99 has no name"):
-        Predictions.from_coco([{**other, "image_id": 99}], names)
+    for change, said in (
+        ({"image_id": 99}, "result 0: image 99 has no name"),
+        ({"bbox": [0, 0, 5]}, "result 0: not a bbox"),
+        ({"score": None}, "result 0: not a bbox"),
+        ({"bbox": [0, 0, -5, 5]}, "result 0: a box without area"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            Predictions.from_coco([{**other, **change}], names)
+    with pytest.raises(ValueError, match="several categories"):
+        Predictions.from_coco([other, listed[0]], names)
+    with pytest.raises(ValueError, match="same name"):
+        Predictions.from_coco([], {1: "a", 2: "a"})

@@ -129,3 +129,25 @@ def test_ids_of_other_data_are_noticed(tiny_dataset: Path, tmp_path: Path) -> No
     lost = len(test) - 3
     assert f"images have no detections: {lost} of {len(test)}, the first is" in done.err
     assert "are read as numbers of images" in done.err
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("image,count,x,y", "both counts and positions"),
+        ("image,x,y,width,score", "a width without a height"),
+        ("image,count,pred", "several columns may be the count"),
+    ],
+)
+def test_headers_that_mean_two_things(header: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=said):
+        read(tmp_path, f"{header}\na,1,1,1,1\n")
+
+
+def test_lines_of_any_ends_keep_their_numbers(tmp_path: Path) -> None:
+    _, findings = read(tmp_path, "\n\nimage,count\n\na,1_000\n")
+    assert "line 5" in str(findings.examples["bad-prediction"][0])
+    found, _ = read(tmp_path, "image,count\ra,3\r")
+    assert found.counts.tolist() == [3]
+    found, _ = read(tmp_path, "image count\na 3\nb 4\n")
+    assert found.counts.tolist() == [3, 4]

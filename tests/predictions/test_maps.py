@@ -115,6 +115,7 @@ def test_maps_that_are_none(
     done = gtahead("benchmark", path, "--data", tiny_dataset)
     assert done.code == 1
     assert said in done.err
+    assert "image-not-predicted" not in done.err  # it is there, only wrong
     assert f"maps.npz > {name}" in done.err.replace("maps.npz/", "maps.npz > ")
 
 
@@ -144,3 +145,13 @@ def test_files_that_hold_no_maps(tiny_dataset: Path, tmp_path: Path) -> None:
     del maps[next(iter(maps))]
     done = gtahead("benchmark", write(maps, "npy", tmp_path / "less"), "--data", tiny_dataset)
     assert "image-not-predicted" in done.err
+
+
+def test_noise_below_nothing_is_nothing(tiny_dataset: Path, tmp_path: Path) -> None:
+    maps = rendered(tiny_dataset)
+    name = next(iter(maps))
+    maps[name] = np.full_like(maps[name], -1e-6)
+    found = scored(write(maps, "one npz", tmp_path / "maps"), tiny_dataset)
+    maps[name] = np.zeros_like(maps[name])
+    nothing = scored(write(maps, "one npz", tmp_path / "zeros"), tiny_dataset)
+    assert found["mae"] == pytest.approx(nothing["mae"], abs=1e-6)

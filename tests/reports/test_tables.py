@@ -24,7 +24,7 @@ def test_markdown() -> None:
     assert scores_table(ROWS, "markdown").splitlines() == [
         "| method | MAE | bias | AP .50:.95 |",
         "| --- | ---: | ---: | ---: |",
-        "| a\\_1 & co | 12.50 [10.00, 1,234.50] | – | **0.5000** |",
+        "| a\\_1 &amp; co | 12.50 [10.00, 1,234.50] | – | **0.5000** |",
         "| b | **12.40** | -3.0000 | 0.4000 |",
         "| =old | 1.0000 | 4.0000 | – |",
     ]
@@ -41,6 +41,9 @@ def test_latex() -> None:
         "\\bottomrule",
         "\\end{tabular}",
     ]
+    for name, shown in (("*x", "{}*x"), ("[1] <y>", "{}[1] \\textless{}y\\textgreater{}")):
+        row = TableRow(name, {"mae": {"value": 1.0}})  # not part of the \\\\ before it
+        assert scores_table([row], "latex").splitlines()[4].startswith(f"{shown} & 1.0000")
     assert "MR$^{-2}$" in scores_table(ROWS, "latex", ["mr2"])
 
 

@@ -100,3 +100,31 @@ def test_wrong_predictions_are_refused(tiny_dataset: Path, tmp_path: Path) -> No
     spaced = Predictions.of({"a b": {"count": 3}})
     with pytest.raises(library.InputError, match="can't name such an image"):
         library.export_predictions(spaced, tmp_path / "y", format="jhu")
+
+
+def test_dots_are_part_of_names(tmp_path: Path) -> None:
+    rows = {name: {"points": [[1, 2]]} for name in ("s/cam.1", "s/cam.2.jpg", "t/cam.3")}
+    library.export_predictions(Predictions.of(rows), tmp_path / "a", format="nwpu")
+    assert [line.split()[0] for line in (tmp_path / "a").read_text().splitlines()] == [
+        *("cam.1", "cam.2", "cam.3")
+    ]
+    alike = Predictions.of({name: {"count": 1} for name in ("s/a.png", "t/a.png", "t/b")})
+    library.export_predictions(alike, tmp_path / "b", format="jhu")
+    assert (tmp_path / "b").read_text().split() == ["s/a", "1", "t/a", "1", "t/b", "1"]
+    twice = Predictions.of({name: {"count": 1} for name in ("a.png", "a.jpg")})
+    library.export_predictions(twice, tmp_path / "c", format="jhu")
+    assert (tmp_path / "c").read_text().split() == ["a.png", "1", "a.jpg", "1"]
+
+
+def test_scores_are_written_in_full(tmp_path: Path) -> None:
+    """Rounding would move a head over the threshold, and make ties."""
+    scores = [0.4, 0.39996, 1 / 3]
+    found = Predictions.of({"a": {"boxes": [[0, 0, 9, 9]] * 3, "scores": scores}})
+    library.export_predictions(found, tmp_path / "a.json", format="coco")
+    assert [one["score"] for one in json.loads((tmp_path / "a.json").read_text())] == scores
+
+
+def test_coco_leaves_no_image_out(tmp_path: Path) -> None:
+    rows = {"a": {"boxes": [[0, 0, 9, 9]]}, "b": {"points": [[1, 2]]}, "c": {"points": []}}
+    with pytest.raises(library.InputError, match=r"no boxes \(got '1 of 3 images'\)"):
+        library.export_predictions(Predictions.of(rows), tmp_path / "a", format="coco")

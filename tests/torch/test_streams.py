@@ -66,6 +66,10 @@ def test_tar_shards(shards: Path, tiny_dataset: Path) -> None:
 def test_a_release(release: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     equal(list(HeadStream(release, "test")), "test", tiny_dataset)
+    (release / "README.md").rename(release / "CARD")
+    with pytest.raises(InputError, match="neither a release"):
+        HeadStream(release, "test")
+    (release / "CARD").rename(release / "README.md")
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -85,6 +89,13 @@ def test_what_is_wrong_is_said(shards: Path, tmp_path: Path, tiny_dataset: Path)
         HeadStream(tmp_path / "nothing")
     with pytest.raises(UsageError):
         HeadStream(shards, "x")
+    with pytest.raises(InputError, match="neither a release nor an export"):
+        HeadStream(tiny_dataset)
+    with pytest.raises(UsageError, match="no tar shards"):
+        HeadStream([])
+    gtahead("filter", tiny_dataset, "--where", "split == 'test'", "--out", tmp_path / "test")
+    with pytest.raises(UsageError, match="no images"):
+        HeadDataModule(tmp_path / "test").train_dataloader()
     cut = tmp_path / "test-000000.tar"
     cut.write_bytes(next(iter(sorted(shards.glob("test-*.tar")))).read_bytes()[:200_000])
     with pytest.raises(InputError, match=r"can't be read|has no"):
