@@ -189,7 +189,9 @@ def _heaviest(rows: Ints, columns: Ints, weights: Floats) -> Ints:
     first = np.flatnonzero(np.diff(group[order], prepend=-1))
     sizes = np.diff(first, append=len(order))
     chosen = [order[first[sizes == 1]]]  # a pair that nobody else wants
-    for begin, size in zip(first[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
+    one, other = order[first[sizes == 2]], order[first[sizes == 2] + 1]
+    chosen.append(np.where(weights[other] > weights[one], other, one))  # two that share an end
+    for begin, size in zip(first[sizes > 2].tolist(), sizes[sizes > 2].tolist(), strict=True):
         some = order[begin : begin + size]
         left, at_left = np.unique(rows[some], return_inverse=True)
         right, at_right = np.unique(columns[some], return_inverse=True)

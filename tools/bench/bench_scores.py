@@ -54,8 +54,8 @@ reported(begun, before, ap=float(precisions.mean()))
 """
 
 PEERS_AP = """
-which, ground truth, found = sys.argv[1:4]
-ground truth, found = json.load(open(ground truth)), json.load(open(found))
+which, truth, found = sys.argv[1:4]
+truth, found = json.load(open(truth)), json.load(open(found))
 most = int(sys.argv[4])
 if which == "ultrafast":
     from ultrafast_pycocotools.coco import COCO
@@ -66,7 +66,7 @@ else:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 with quiet:
-    data = COCO(sys.argv[2]) if which != "faster" else COCO(ground truth)
+    data = COCO(sys.argv[2]) if which != "faster" else COCO(truth)
     results = data.loadRes(found)
 before, begun = peak(), time.process_time()
 with quiet:
