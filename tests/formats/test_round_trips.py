@@ -102,7 +102,7 @@ heads = st.lists(
     unique_by=lambda head: head[0],
 )
 sequences = st.dictionaries(
-    st.text("abz01 _-é漢'&<>#,;", min_size=1, max_size=8)
+    st.text("abz01 _-é漢'&#,;", min_size=1, max_size=8)
     .map(str.strip)
     .filter(lambda name: name and not name.startswith((".", "#", "-")) and "__" not in name),
     st.fixed_dictionaries(
