@@ -37,7 +37,7 @@ from gtahead.dataset import (
     write_manifest,
 )
 from gtahead.dataset.fingerprints import fingerprints_by_split, sequence_digests, without_unknown
-from gtahead.errors import REBUILD, InputError, UsageError, Where
+from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.parallel.pool import run_all
 from gtahead.readers import READERS
@@ -318,13 +318,7 @@ def _label_sequence(task: _LabelTask) -> _Labelled:
     """Write one sequence's new table of heads into the work folder."""
     file = heads_file(task.sequence)
     opened = Dataset.open(task.target)
-    path, named = task.target / file, opened.manifest.document["tables"].get(file, {})
-    if not path.is_file() or storage.sha256_of(path) != named.get("sha256"):
-        raise InputError(
-            "the table is missing, or isn't the one that the manifest names",
-            where=Where(str(path)),
-            remedy=REBUILD,
-        )
+    opened.check_heads(task.sequence)
     rows = opened.select(sequences=[task.sequence]).frames()
     scene = standing_scene(opened, task.sequence)
     findings = Findings()

@@ -114,18 +114,21 @@ def filter(
         shown = where if isinstance(where, str) else None
         raise UsageError("no frame is left", value=shown, remedy="`gtahead info` shows what is in")
     whole = Dataset.open(opened.folder)
-    said: dict[str, Any] = {"filter": where} if isinstance(where, str) else {}
-    said |= {"sample": [sample, seed]} if sample is not None else {}
-    if not said and len(part) < len(whole):
-        said = {"filter": f"{len(part)} frames"}
-    options = {**opened.manifest.document["options"], **said}
+    options = dict(opened.manifest.document["options"])
+    steps = [where] if isinstance(where, str) else []
+    steps += [f"{sample} frames, seed {seed}"] if sample is not None else []
+    if not steps and len(part) < len(whole):
+        steps = [f"{len(part)} frames"]
+    if steps:
+        options["filter"] = [*options.get("filter", []), *steps]
     regions = regions_of(opened.manifest.document, str(opened.folder))
     kept = frozenset(part.frame_ids)
-    parts = _Parts([_Part(whole, kept, name, name) for name in whole.sequences])
+    parts = [_Part(whole, kept, name, name) for name in whole.sequences]
     how = _Splits.of(split, split_by)
     return _derive(parts, options, regions, Path(out), how, images, overwrite, on_progress)
 
 
+@resolve_urls(writes=["out"])
 def merge(
     datasets: Sequence[StrPath | Dataset],
     out: StrPath,
@@ -168,7 +171,7 @@ def merge(
             value=f"{policy}, and {first}",
             remedy="build one of them anew with the other's --count-policy",
         )
-    parts = _Parts(_renamed(opened))
+    parts = _renamed(opened)
     given = [one.manifest.document["options"] for one in opened]
     for key in ("boxes", "sigma"):
         rules = list(dict.fromkeys(str(one.get(key)) for one in given))
@@ -185,7 +188,7 @@ def merge(
         for values in ([one.get(key) for one in given],)
     }
     options |= {"merged": [one.folder.resolve().name for one in opened], "gtahead": __version__}
-    regions = parts.regions()
+    regions = _regions_of(parts)
     if regions.polygons:
         options["roi"] = regions.as_dict()
     how = _Splits.of(split, split_by)
@@ -230,34 +233,23 @@ def _renamed(opened: Sequence[Dataset]) -> list[_Part]:
     return parts
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """All sequences of the new dataset."""
-
-    parts: list[_Part]
-
-    def folders(self) -> list[Path]:
-        return list(dict.fromkeys(part.dataset.folder for part in self.parts))
-
-    def regions(self) -> Regions:
-        """Return the regions of all frames, by the new names of sequences and frames."""
-        polygons: dict[str, Sequence[Floats]] = {}
-        for part in self.parts:
-            dataset = part.dataset
-            regions = regions_of(dataset.manifest.document, str(dataset.folder))
-            if not regions.polygons:
-                continue
-            rows = dataset.select(sequences=[part.sequence]).frames(["frame", "location"])
-            of = {
-                frame: regions.of(f"{part.sequence}/{frame}", part.sequence, location)
-                for frame, location in zip(rows["frame"], rows["location"], strict=True)
-            }
-            alike = len({id(mine) for mine in of.values()}) == 1
-            named = {part.name: next(iter(of.values()))} if alike else {}
-            if not alike:
-                named = {f"{part.name}/{frame}": mine for frame, mine in of.items()}
-            polygons |= {name: mine for name, mine in named.items() if len(mine)}
-        return Regions(polygons)
+def _regions_of(parts: Sequence[_Part]) -> Regions:
+    """Return the regions of all frames, by the new names of sequences and frames."""
+    polygons: dict[str, Sequence[Floats]] = {}
+    for part in parts:
+        dataset = part.dataset
+        regions = regions_of(dataset.manifest.document, str(dataset.folder))
+        if not regions.polygons:
+            continue
+        rows = dataset.select(sequences=[part.sequence]).frames(["frame", "location"])
+        of = {
+            f"{part.name}/{frame}": regions.of(f"{part.sequence}/{frame}", part.sequence, location)
+            for frame, location in zip(rows["frame"], rows["location"], strict=True)
+        }
+        if len({id(mine) for mine in of.values()}) == 1:  # the same for the whole sequence
+            of = {part.name: next(iter(of.values()))}
+        polygons |= {name: mine for name, mine in of.items() if len(mine)}
+    return Regions(polygons)
 
 
 @dataclass(frozen=True)
@@ -275,7 +267,7 @@ class _Splits:
 
 
 def _derive(
-    parts: _Parts,
+    parts: Sequence[_Part],
     options: Mapping[str, Any],
     regions: Regions,
     target: Path,
@@ -288,7 +280,7 @@ def _derive(
     if images not in IMAGES:
         remedy = ", ".join(IMAGES)
         raise UsageError("unknown value of --images", value=images, remedy=remedy)
-    for old in parts.folders():
+    for old in {part.dataset.folder for part in parts}:
         storage.refuse_overlap(target, old, "the new dataset and the old one")
     findings, ledger = Findings(), Ledger()
     show = on_progress or (lambda done, total, name: None)
@@ -301,14 +293,14 @@ def _derive(
     with targets.replacing(target, DATASET, overwrite=overwrite) as place:
         for folder in ("heads", "images", f"{WORK}/{FRAMES_PARTS}"):
             (place / folder).mkdir(parents=True)
-        show(0, len(parts.parts), "")
-        for number, part in enumerate(parts.parts, 1):
+        show(0, len(parts), "")
+        for number, part in enumerate(parts, 1):
             source = _source_of(part)
             record = _copy_sequence(part, source, place, images, splits, findings)
             records[part.name], readers[part.name] = record, source["reader"]
             ledger.add(record.ledger)
             crash_point("sequence-derived")
-            show(number, len(parts.parts), part.name)
+            show(number, len(parts), part.name)
         manifest = finish(
             *(place, options, records, findings, ledger),
             readers=readers,
@@ -389,6 +381,7 @@ class _Heads:
 
 def _heads_of(whole: Dataset, sequence: str, keep: Booleans) -> _Heads:
     """Return the heads of the kept frames of one sequence, as its dataset has them."""
+    whole.check_heads(sequence)
     codes = whole.head_codes(sequence, canonical.HEADS_V1.names)
     numbers = {name: number for number, name in enumerate(whole.frame_ids)}
     row_of = np.array([numbers[name] for name in codes.pop("frame_id_names")] or [0], np.int64)

@@ -41,7 +41,7 @@ def summary(score: Score) -> str:
 
 
 def _withheld(about: Mapping[str, Any]) -> list[str]:
-    """Say why metrics have no interval."""
+    """Name the metrics whose interval is withheld, and why."""
     if not about.get("withheld"):
         return []
     titles = ", ".join(title_of(name) for name in about["withheld"])

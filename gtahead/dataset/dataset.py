@@ -197,6 +197,20 @@ class Dataset:
             )
         return path, named
 
+    def check_heads(self, sequence: str) -> None:
+        """Refuse a sequence's table of heads that isn't, byte by byte, the manifest's.
+
+        Raises:
+            InputError: it's missing, damaged or changed.
+        """
+        path, named = self._heads_table(sequence)
+        if not path.is_file() or storage.sha256_of(path) != named["sha256"]:
+            raise InputError(
+                "the table is missing, or isn't the one that the manifest names",
+                where=Where(str(path)),
+                remedy=REBUILD,
+            )
+
     def _read_heads(self, sequence: str, columns: Sequence[str] | None) -> Columns:
         path, named = self._heads_table(sequence)
         heads = canonical.read_heads(path, str(path), columns, expected=named["rows"])

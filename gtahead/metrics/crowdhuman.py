@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 
 from gtahead.arrays import Booleans, Floats, Ints, Ragged
-from gtahead.metrics.detection import FALSE, HIT, NEITHER, Detections, Rule, match_boxes
+from gtahead.metrics.detection import FALSE, HIT, NEITHER, Detections, Rule
 
 OVERLAP = 0.5
 """IoU, or share of a box that lies on an ignored region, that has to be exceeded."""
@@ -49,18 +49,6 @@ def clipped(boxes_xyxy: Floats, by_image: Ragged, sizes_wh: Ints | Floats) -> Fl
     return np.where(known[:, None], np.concatenate([low, high], axis=1), boxes_xyxy)
 
 
-def match(
-    boxes_xyxy: Floats,
-    scores: Floats,
-    starts: Ints,
-    heads_xyxy: Floats,
-    head_starts: Ints,
-    ignored: Booleans,
-) -> Detections:
-    """Match clipped boxes with heads, for the miss rate; arguments as of `match_boxes`."""
-    return match_boxes(boxes_xyxy, scores, starts, heads_xyxy, head_starts, ignored, rule=RULE)
-
-
 def miss_rate(detections: Detections) -> float:
     """Return MR⁻², the geometric mean of the miss rates at `ANCHORS` false boxes per image.
 
@@ -69,7 +57,7 @@ def miss_rate(detections: Detections) -> float:
     image it saturates: one false head per image is hardly any.
 
     Args:
-        detections: of `match`.
+        detections: of clipped boxes, matched by `RULE`.
     """
     total = int(detections.positives.sum())
     if not total:

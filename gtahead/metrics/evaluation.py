@@ -8,14 +8,14 @@ from gtahead.arrays import Floats
 from gtahead.metrics import definitions
 from gtahead.metrics.crowdhuman import (
     JI_THRESHOLDS,
+    RULE,
     Overlaps,
     clipped,
     jaccard_index,
-    match,
     miss_rate,
     overlaps_of,
 )
-from gtahead.metrics.detection import Detections, ap_metrics
+from gtahead.metrics.detection import Detections, ap_metrics, match_boxes
 from gtahead.metrics.ground_truth import GroundTruth
 from gtahead.metrics.matching import Matching
 from gtahead.predictions import Predictions
@@ -91,7 +91,8 @@ class Evaluation:
         boxes = clipped(self.predictions.boxes_xyxy, by_image, sizes)
         heads = clipped(np.nan_to_num(true.boxes_xyxy), true.by_image, sizes)
         rest = (heads, true.by_image.offsets, true.ignored)
-        found = match(boxes, self.predictions.box_scores, by_image.offsets, *rest)
+        scores = self.predictions.box_scores
+        found = match_boxes(boxes, scores, by_image.offsets, *rest, rule=RULE)
         return found, overlaps_of(boxes, by_image.offsets, *rest)
 
     def _jaccard(self, scores: Floats, threshold: float | None) -> dict[str, Floats]:

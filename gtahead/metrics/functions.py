@@ -401,9 +401,8 @@ def miss_rate(
     """
     given = _Boxes.of(pred, scores, true, ignored).clipped(size_wh)
     starts = given.by_image.offsets
-    return crowdhuman.miss_rate(
-        crowdhuman.match(given.boxes_xyxy, given.scores, starts, *given.heads)
-    )
+    found = match_boxes(given.boxes_xyxy, given.scores, starts, *given.heads, rule=crowdhuman.RULE)
+    return crowdhuman.miss_rate(found)
 
 
 def jaccard_index(

@@ -28,15 +28,12 @@ from gtahead.predictions.checking import Missing, check_dataset
 from gtahead.scoring import baselines, breakdown, curves, thresholds
 from gtahead.scoring.ground_truth import open_ground_truth
 from gtahead.scoring.readings import note_other_readings
-from gtahead.scoring.thresholds import Chosen, choose
+from gtahead.scoring.thresholds import Chosen, choose, declared
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 
 RESULT = "gtahead-result"
 RESULT_VERSION = 1
-
-DEFAULT_THRESHOLD = 0.5
-"""Where a file has scores and doesn't say from which on a head counts."""
 
 COCO_CAP = 100
 """Boxes of an image that COCO's evaluation looks at."""
@@ -342,18 +339,15 @@ def _threshold(
                 remedy="`gtahead benchmark --split validation --check-only` lists what is wrong",
             )
         return choose(others, read)
-    if len(scores) == 0 or (scores == scores[0]).all():
+    chosen, on = declared(arranged), arranged.selected_on
+    if chosen.threshold is None:
         if len(scores) and arranged.kind in ("gtahead", "coco"):
             findings.add("scores-equal", Where(path.name), float(scores[0]))
-        return Chosen(None, "there are no scores to choose by", None)
-    declared = arranged.method.get("threshold")
-    on = arranged.selected_on
-    if declared is None:
+    elif chosen.how != "declared":
         findings.add("no-threshold", Where(path.name, field="/method/threshold"))
-        return Chosen(DEFAULT_THRESHOLD, "not declared", None)
-    if on is not None and on == ground_truth.split and on != "validation":
+    elif on is not None and on == ground_truth.split and on != "validation":
         findings.add("threshold-from-test", Where(path.name, field="/method/threshold_selected_on"))
-    return Chosen(float(declared), "declared", on)
+    return chosen
 
 
 MIN_SHIFT_PX = 0.25

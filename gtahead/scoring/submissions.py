@@ -17,8 +17,9 @@ from gtahead.findings import Findings
 from gtahead.images.reading import IMAGE_SUFFIXES
 from gtahead.metrics.definitions import counts_of
 from gtahead.predictions import Predictions, read_predictions
-from gtahead.scoring.evaluator import DEFAULT_THRESHOLD, check_predictions
+from gtahead.scoring.evaluator import check_predictions
 from gtahead.scoring.ground_truth import open_ground_truth
+from gtahead.scoring.thresholds import declared
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 
@@ -79,8 +80,7 @@ def export_predictions(
     target = Path(out)
     storage.prepare_file(target, "the predictions")
     found, keys = _opened(predictions, data, split)
-    declared = found.method.get("threshold", DEFAULT_THRESHOLD)
-    least = float(declared) if threshold is None else threshold
+    least = (declared(found).threshold or 0.0) if threshold is None else threshold
     text, heads = SUBMISSIONS[format](found, keys, least)
     with storage.naming_os_errors(target):
         storage.write_bytes(target, text)

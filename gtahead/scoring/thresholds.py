@@ -22,6 +22,10 @@ TRIED = 201
 """Thresholds that are tried where one is chosen."""
 
 
+DEFAULT_THRESHOLD = 0.5
+"""Where a file has scores and doesn't say from which on a head counts."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """A threshold, and where it comes from.
@@ -47,6 +51,17 @@ class Chosen:
             "f1_best": self.f1_best,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+
+def declared(predictions: Predictions) -> Chosen:
+    """Return the threshold that predictions declare, or the usual one; None without scores."""
+    _, scores, _ = predictions.heads()
+    if len(scores) == 0 or (scores == scores[0]).all():
+        return Chosen(None, "there are no scores to choose by", None)
+    given = predictions.method.get("threshold")
+    if given is None:
+        return Chosen(DEFAULT_THRESHOLD, "not declared", None)
+    return Chosen(float(given), "declared", predictions.selected_on)
 
 
 def choose(ground_truth: GroundTruth, predictions: Predictions) -> Chosen:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
@@ -92,11 +92,12 @@ class HeadStream(IterableDataset[Sample]):
             yield finished(image, target)
 
 
-class _Row:
-    """An image as a shard has it: its bytes, what is known of it, and a name for messages."""
+class _Row(NamedTuple):
+    """An image as a shard has it: a name for messages, its bytes, and what is known of it."""
 
-    def __init__(self, name: str, data: bytes | None, about: Mapping[str, Any]) -> None:
-        self.name, self.data, self.about = name, data, about
+    name: str
+    data: bytes | None
+    about: Mapping[str, Any]
 
 
 def _tars(source: StrPath | Sequence[StrPath], split: str) -> list[Path]:

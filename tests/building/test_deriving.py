@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from helpers import gtahead, make_sequence, spawn_gtahead
+from pyarrow import parquet
 
 import gtahead as library
 from gtahead import Dataset
@@ -42,7 +45,7 @@ def test_frames_that_meet_a_condition(tiny_dataset: Path, tmp_path: Path) -> Non
         assert (new.image() == old.image()).all()
     assert report.ledger.frames.came == len(whole)
     assert report.ledger.frames.dropped == {"filtered": len(whole) - len(part)}
-    assert report.manifest["options"]["filter"] == where
+    assert report.manifest["options"]["filter"] == [where]
     heads = [len(frame.points_xy) for frame in whole]
     assert report.ledger.heads.came == sum(heads)
 
@@ -63,13 +66,15 @@ def test_a_part_in_python(tiny_dataset: Path, tmp_path: Path) -> None:
     report = library.filter(part, tmp_path / "a", images="none")
     assert report.open().frame_ids == part.frame_ids
     assert not (tmp_path / "a" / "images").exists()
-    assert report.manifest["options"]["filter"] == "5 frames"
+    assert report.manifest["options"]["filter"] == ["5 frames"]
     several = library.filter(tiny_dataset, tmp_path / "b", where=lambda frame: frame.count == 0)
     assert {frame.count for frame in several.open()} == {0}
     drawn = library.filter(tiny_dataset, tmp_path / "c", sample=9, seed=4, images="copy")
     assert drawn.open().frame_ids == Dataset.open(tiny_dataset).sample(9, 4).frame_ids
     assert not drawn.open()[0].image_path.samefile(Dataset.open(tiny_dataset)[0].image_path)
-    assert drawn.manifest["options"]["sample"] == [9, 4]
+    assert drawn.manifest["options"]["filter"] == ["9 frames, seed 4"]
+    again = library.filter(drawn, tmp_path / "d", where="num_heads > 1")
+    assert again.manifest["options"]["filter"] == ["9 frames, seed 4", "num_heads > 1"]
 
 
 def test_several_together(tiny_dataset: Path, tmp_path: Path) -> None:
@@ -207,3 +212,25 @@ def test_names_that_are_taken(tmp_path: Path) -> None:
     names = report.open().sequences
     assert len(set(names)) == 5
     assert {"ds-seq-4", "ds-seq-5"} <= set(names)
+
+
+@pytest.mark.parametrize("damage", ["cut", "swapped", "changed", "gone"])
+def test_damaged_heads_are_refused(damage: str, tiny_dataset: Path, tmp_path: Path) -> None:
+    """Another sequence's table, one that ends early, or one that was edited: none gets through."""
+    shutil.copytree(tiny_dataset, tmp_path / "set")
+    first, second = (tmp_path / "set" / "heads" / f"seq_0{n}.parquet" for n in (0, 1))
+    if damage == "cut":
+        first.write_bytes(first.read_bytes()[:-100])
+    elif damage == "swapped":
+        first.write_bytes(second.read_bytes())
+    elif damage == "changed":
+        table = parquet.read_table(first)
+        moved = [value + 1 for value in table.column("x").to_pylist()]
+        parquet.write_table(table.set_column(2, table.schema.field("x"), [moved]), first)
+    else:
+        first.unlink()
+    for words in (["filter", tmp_path / "set"], ["merge", tmp_path / "set", tiny_dataset]):
+        done = gtahead(*words, "--out", tmp_path / "out")
+        assert done.code == 1
+        assert "seq_00.parquet: the table is missing, or isn't the one that" in done.err
+        assert not (tmp_path / "out").exists()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import imported_from
 
-from gtahead.metrics.crowdhuman import jaccard_index, match, miss_rate, overlaps_of
+from gtahead.metrics.crowdhuman import RULE, jaccard_index, miss_rate, overlaps_of
 from gtahead.metrics.detection import average_precision, match_boxes
 from gtahead.scoring.curves import curves_of, detection_metrics
 
@@ -130,7 +130,7 @@ def test_perfect_boxes_are_perfect(heads: int) -> None:
     precisions, recalls = average_precision(detections)
     assert precisions.tolist() == [1] * 10
     assert recalls.tolist() == [1] * 10
-    assert miss_rate(match(boxes, np.ones(heads), at, boxes, at, none)) == 0
+    assert miss_rate(match_boxes(boxes, np.ones(heads), at, boxes, at, none, rule=RULE)) == 0
     index = jaccard_index(overlaps_of(boxes, at, boxes, at, none), ~none)
     assert index.tolist() == pytest.approx([1], abs=1e-6)
 
@@ -152,7 +152,7 @@ def test_no_heads_and_no_boxes() -> None:
     assert np.isnan(average_precision(nothing)[0]).all()
     missed = match_boxes(none, np.empty(0), zero, box, one, np.zeros(1, np.bool_))
     assert average_precision(missed)[0].tolist() == [0] * 10
-    missed = match(none, np.empty(0), zero, box, one, np.zeros(1, np.bool_))
+    missed = match_boxes(none, np.empty(0), zero, box, one, np.zeros(1, np.bool_), rule=RULE)
     assert miss_rate(missed) == 1
     index = jaccard_index(overlaps_of(none, zero, none, zero, flags), flags)
     assert np.isnan(index).all()
@@ -184,7 +184,7 @@ def test_curves_give_nearly_the_same_figures(seed: int) -> None:
     values = scene(seed, 12)
     detections = match_boxes(*values)
     clusters = np.arange(12) % 5
-    gathered = curves_of(detections, match(*values), clusters, 5, cuts=10**6)
+    gathered = curves_of(detections, match_boxes(*values, rule=RULE), clusters, 5, cuts=10**6)
     found = detection_metrics(
         gathered.hits.sum(axis=0)[None] * 1.0,
         gathered.false.sum(axis=0)[None] * 1.0,
@@ -197,7 +197,7 @@ def test_curves_give_nearly_the_same_figures(seed: int) -> None:
     assert found["ar"][0] == pytest.approx(recalls.mean(), abs=1e-12)
     rng = np.random.default_rng(seed)
     values = (values[0], rng.permutation(len(values[1])) / 1e4, *values[2:])
-    distinct, misses = match_boxes(*values), match(*values)
+    distinct, misses = match_boxes(*values), match_boxes(*values, rule=RULE)
     gathered = curves_of(distinct, misses, clusters, 5, cuts=10**6)
     assert type(gathered).from_dict(gathered.as_dict()).hits.tolist() == gathered.hits.tolist()
     found = detection_metrics(

@@ -128,3 +128,21 @@ def test_coco_leaves_no_image_out(tmp_path: Path) -> None:
     rows = {"a": {"boxes": [[0, 0, 9, 9]]}, "b": {"points": [[1, 2]]}, "c": {"points": []}}
     with pytest.raises(library.InputError, match=r"no boxes \(got '1 of 3 images'\)"):
         library.export_predictions(Predictions.of(rows), tmp_path / "a", format="coco")
+
+
+def test_without_scores_all_heads_are_written(tmp_path: Path) -> None:
+    """As `benchmark` counts them: scores that are all the same tell nothing."""
+    found = Predictions.of({"a": {"points": [[1, 2], [3, 4]], "scores": [0.3, 0.3]}})
+    report = library.export_predictions(found, tmp_path / "a", format="nwpu")
+    assert (report.heads, report.threshold) == (2, 0)
+
+
+def test_the_command_knows_every_format() -> None:
+    from gtahead.cli.benchmark import command as benchmark
+    from gtahead.cli.export_predictions import command as export
+    from gtahead.reports.tables import FORMS
+    from gtahead.scoring.submissions import SUBMISSIONS
+
+    for command, known in ((export, SUBMISSIONS), (benchmark, FORMS)):
+        (option,) = [one for one in command.params if one.name == "form"]
+        assert list(option.type.choices) == list(known)
