@@ -14,12 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from gtahead.errors import require
+
 Map = npt.NDArray[Any]
 
 SUFFIXES = (".npz", ".npy", ".h5")
 
 MAX_MAP = 2**30
 """Bytes of a map once it's unpacked; a file of kilobytes may claim more than any memory has."""
+
+HDF5 = "'gtahead[hdf5]'"
+"""What `pip` installs for .h5 files."""
 
 ABOUT = "about"
 """Of a .npz: what a map says of itself, as JSON."""
@@ -50,6 +55,7 @@ def read_map(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
     Raises:
         ValueError: another file, or damaged.
         OSError: unreadable.
+        ResourceError: .h5, and h5py isn't installed.
     """
     with _naming_damage():
         if path.suffix == ".npy":
@@ -63,6 +69,7 @@ def read_maps(path: Path) -> Iterator[tuple[str, Map]]:
     Raises:
         ValueError: another file, or damaged.
         OSError: unreadable.
+        ResourceError: .h5, and h5py isn't installed.
     """
     with _naming_damage():
         if path.suffix == ".npy":
@@ -108,6 +115,7 @@ def _array(file: IO[bytes]) -> Map:
 
 
 def _read_h5(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
+    require("h5py", install=HDF5)
     import h5py
 
     with h5py.File(path, "r") as file:
@@ -120,6 +128,7 @@ def _read_h5(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
 
 
 def _h5_maps(path: Path) -> Iterator[tuple[str, Map]]:
+    require("h5py", install=HDF5)
     import h5py
 
     names: list[str] = []

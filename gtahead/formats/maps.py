@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.density import count_of, map_shape, render_density, render_heatmap
-from gtahead.errors import ResourceError
+from gtahead.errors import require
 from gtahead.formats.base import SPLIT_WORDS, Batch, ExportFrame, Format, HeadColumns, Options
+from gtahead.map_files import HDF5
 from gtahead.storage import json_bytes
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -55,12 +56,9 @@ def _write_h5(path: Path, name: str, values: npt.NDArray[Any], about: Mapping[st
     Raises:
         ResourceError: h5py isn't installed.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise ResourceError(
-            "--store h5 needs h5py", remedy="install it: pip install 'gtahead[hdf5]'"
-        ) from error
+    require("h5py", install=HDF5)
+    import h5py
+
     with h5py.File(path, "w") as file:
         out = file.create_dataset(
             name, data=values, compression="gzip", compression_opts=1, track_times=False

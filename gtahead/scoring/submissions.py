@@ -80,8 +80,8 @@ def export_predictions(
     target = Path(out)
     storage.prepare_file(target, "the predictions")
     found, keys = _opened(predictions, data, split)
-    least = (declared(found).threshold or 0.0) if threshold is None else threshold
-    text, heads = SUBMISSIONS[format](found, keys, least)
+    least = declared(found).threshold if threshold is None else threshold
+    text, heads = SUBMISSIONS[format](found, keys, least or 0.0)
     with storage.naming_os_errors(target):
         storage.write_bytes(target, text)
     return SubmissionReport(target, len(found), heads, None if format == "coco" else least)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import gtahead
 
-from gtahead import Dataset, metrics
+from gtahead import Dataset, errors, metrics
 
 STRIDE = 16
 
@@ -155,3 +155,13 @@ def test_noise_below_nothing_is_nothing(tiny_dataset: Path, tmp_path: Path) -> N
     maps[name] = np.zeros_like(maps[name])
     nothing = scored(write(maps, "one npz", tmp_path / "zeros"), tiny_dataset)
     assert found["mae"] == pytest.approx(nothing["mae"], abs=1e-6)
+
+
+def test_without_h5py(tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(rendered(tiny_dataset), "one h5", tmp_path / "maps")
+    monkeypatch.setattr(errors, "find_spec", lambda name: None)
+    words = ["--format", "density", "--store", "h5", "--allow-lossy", "--out", tmp_path / "out"]
+    for given in (["benchmark", path, "--data", tiny_dataset], ["export", tiny_dataset, *words]):
+        done = gtahead(*given)
+        assert done.code == 4
+        assert "h5py isn't installed; pip install 'gtahead[hdf5]'" in done.err

@@ -134,7 +134,7 @@ def test_without_scores_all_heads_are_written(tmp_path: Path) -> None:
     """As `benchmark` counts them: scores that are all the same tell nothing."""
     found = Predictions.of({"a": {"points": [[1, 2], [3, 4]], "scores": [0.3, 0.3]}})
     report = library.export_predictions(found, tmp_path / "a", format="nwpu")
-    assert (report.heads, report.threshold) == (2, 0)
+    assert (report.heads, report.threshold) == (2, None)
 
 
 def test_the_command_knows_every_format() -> None:
