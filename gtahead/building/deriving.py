@@ -25,6 +25,7 @@ from gtahead.building.output import DATASET
 from gtahead.building.records import FRAMES_PARTS, SequenceRecord, frames_path, images_folder
 from gtahead.building.split_options import SPLIT_KEYS, SplitOptions
 from gtahead.dataset import WORK, Dataset, Frame, WrittenDataset, heads_file
+from gtahead.dataset.conditions import values_met
 from gtahead.dataset.fingerprints import sequence_digests, without_unknown
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
@@ -111,8 +112,7 @@ def filter(
     part = opened if where is None else opened.filter(where)
     part = part if sample is None else part.sample(sample, seed)
     if not len(part):
-        shown = where if isinstance(where, str) else None
-        raise UsageError("no frame is left", value=shown, remedy="`gtahead info` shows what is in")
+        raise _nothing_left(opened, where)
     whole = Dataset.open(opened.folder)
     options = dict(opened.manifest.document["options"])
     steps = [where] if isinstance(where, str) else []
@@ -126,6 +126,14 @@ def filter(
     parts = [_Part(whole, kept, name, name) for name in whole.sequences]
     how = _Splits.of(split, split_by)
     return _derive(parts, options, regions, Path(out), how, images, overwrite, on_progress)
+
+
+def _nothing_left(dataset: Dataset, where: object) -> UsageError:
+    if not isinstance(where, str):
+        return UsageError("no frame is left", remedy="`gtahead info` shows what is in")
+    table = dataset.to_arrow("frames")
+    there = values_met(where, table.column_names, lambda name: table.column(name).to_pylist())
+    return UsageError("no frame is left", value=where, remedy=f"in this dataset {there}")
 
 
 @resolve_urls(writes=["out"])

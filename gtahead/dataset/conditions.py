@@ -27,6 +27,8 @@ _COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 _IN = (ast.In, ast.NotIn)
+_SHOWN = 8
+"""How many texts of a column a message shows."""
 _REMEDY = "such as \"num_heads > 100 and weather in ('RAIN', 'FOGGY')\""
 
 
@@ -67,6 +69,30 @@ def known(name: str, names: Sequence[str]) -> str:
         remedy = f"did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
         raise UsageError("no such column", value=name, remedy=remedy)
     return name
+
+
+def values_met(condition: str, names: Sequence[str], column: Callable[[str], Sequence[Any]]) -> str:
+    """Return what a condition's columns hold, for those whose condition no row meets.
+
+    Example:
+        >>> frames = {"split": ["train", "test"], "hour": [6.5, 22.0]}
+        >>> values_met("split == 'val' or hour > 23", [*frames], frames.__getitem__)
+        "split is 'test' or 'train'; hour is 6.5 to 22.0"
+    """
+    named = [node.id for node in ast.walk(_parsed(condition)) if isinstance(node, ast.Name)]
+    return "; ".join(
+        f"{name} is {_told(column(known(name, names)))}" for name in dict.fromkeys(named)
+    )
+
+
+def _told(values: Sequence[Any]) -> str:
+    there = sorted({value for value in values if value is not None})
+    if not there:
+        return "unknown throughout"
+    if isinstance(there[0], str):
+        more = f" or {len(there) - _SHOWN:,} others" if len(there) > _SHOWN else ""
+        return " or ".join(map(repr, there[:_SHOWN])) + more
+    return f"{there[0]} to {there[-1]}" if len(there) > 1 else str(there[0])
 
 
 def _parsed(condition: str) -> ast.expr:

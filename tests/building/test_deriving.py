@@ -138,6 +138,9 @@ def test_what_cannot_be_merged_is_said(tiny_dataset: Path, tmp_path: Path) -> No
     done = gtahead("filter", tiny_dataset, "--where", "num_heads < 0", "--out", tmp_path / "x")
     assert done.code == 2
     assert "no frame is left" in done.err
+    done = gtahead("filter", tiny_dataset, "--where", "split == 'val'", "--out", tmp_path / "x")
+    assert done.code == 2
+    assert "in this dataset split is 'test' or 'train'" in done.err
     done = gtahead("filter", tiny_dataset, "--out", tiny_dataset / "inside")
     assert done.code == 2
     assert "inside" in done.err
