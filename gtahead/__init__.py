@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError
     from gtahead.formats.exporting import export
     from gtahead.inspection import info
+    from gtahead.predictions import Predictions
     from gtahead.publishing.checking import verify
     from gtahead.publishing.differences import diff
     from gtahead.publishing.hub import publish
@@ -33,6 +34,7 @@ _HOMES = {
     "Dataset": "gtahead.dataset",
     "GtaheadError": "gtahead.errors",
     "InputError": "gtahead.errors",
+    "Predictions": "gtahead.predictions",
     "ResourceError": "gtahead.errors",
     "UsageError": "gtahead.errors",
     "annotate": "gtahead.building",
@@ -65,6 +67,7 @@ __all__ = [
     "Dataset",
     "GtaheadError",
     "InputError",
+    "Predictions",
     "ResourceError",
     "UsageError",
     "annotate",

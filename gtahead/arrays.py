@@ -26,12 +26,48 @@ Array = Any
 
 
 def as_array(values: Array) -> npt.NDArray[Any]:
-    """Return an array; of a tensor its values, wherever it lies."""
+    """Return an array: of a tensor its values, wherever it lies; of torchvision's boxes corners.
+
+    Raises:
+        ValueError: masked values, or boxes in a format without corners.
+    """
     if hasattr(values, "detach"):
+        form = getattr(getattr(values, "format", None), "name", None)
         values = values.detach().cpu()
         values = values.float() if str(values.dtype) == "torch.bfloat16" else values
-        return np.asarray(values.numpy())
+        return _corners(np.asarray(values.numpy()), form)
+    if isinstance(values, list | tuple) and any(hasattr(one, "detach") for one in values):
+        return np.asarray([as_array(one) for one in values])
+    if np.ma.is_masked(values):
+        raise ValueError("some values are masked: leave them out")
     return np.asarray(values)
+
+
+def _corners(boxes: npt.NDArray[Any], form: str | None) -> npt.NDArray[Any]:
+    """Return boxes of one of torchvision's formats as x0, y0, x1, y1."""
+    if form in (None, "XYXY"):
+        return boxes
+    if form not in ("XYWH", "CXCYWH"):
+        raise ValueError(f"boxes of the format {form}; known are XYXY, XYWH, CXCYWH")
+    low, sides = boxes[..., :2], boxes[..., 2:]
+    low = low - sides / 2 if form == "CXCYWH" else low
+    return np.concatenate([low, low + sides], axis=-1)
+
+
+def numbers_of(values: Array, what: str) -> Floats:
+    """Return real numbers of any shape.
+
+    Args:
+        values: an array, a tensor, or nested lists.
+        what: they are, for messages.
+
+    Raises:
+        ValueError: something else, or masked.
+    """
+    array = as_array(values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{what} aren't numbers")
+    return np.asarray(array, np.float64)
 
 
 def rows_of(values: Array, columns: int, what: str, *, unknown: bool = False) -> Floats:
@@ -39,19 +75,24 @@ def rows_of(values: Array, columns: int, what: str, *, unknown: bool = False) ->
 
     Args:
         values: an array or tensor of that shape, or an empty one.
-        columns: how many there have to be.
+        columns: how many there have to be; four are boxes, x0, y0, x1, y1.
         what: they are, for messages.
         unknown: whether NaN is allowed.
 
     Raises:
-        ValueError: of another shape, or not finite.
+        ValueError: of another shape, not numbers, not finite, or boxes that end before they begin.
     """
-    rows = np.asarray(as_array(values), np.float64)
+    rows = numbers_of(values, what)
     rows = rows.reshape(0, columns) if rows.size == 0 else rows
     if rows.ndim != 2 or rows.shape[1] != columns:
         raise ValueError(f"{what} have the shape {rows.shape} instead of (N, {columns})")
     if not unknown and not np.isfinite(rows).all():
         raise ValueError(f"{what} aren't all finite")
+    if columns == 4:
+        wrong = np.flatnonzero((rows[:, 2:] < rows[:, :2]).any(axis=1))
+        if len(wrong):
+            shown = ", ".join(f"{value:g}" for value in rows[wrong[0]])
+            raise ValueError(f"{what} are x0, y0, x1, y1, but row {wrong[0]} is {shown}")
     return rows
 
 

@@ -8,6 +8,17 @@ from typing import TypeGuard
 StrPath = str | os.PathLike[str]
 """A path, or the report of what was written there."""
 
+
+def number_of(count: int, noun: str) -> str:
+    """Return a number of things in words.
+
+    Example:
+        >>> number_of(1, "image"), number_of(1200, "head")
+        ('1 image', '1,200 heads')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 FLAGS = {"": False, "0": False, "0.0": False, "false": False, "no": False, "nan": False}
 FLAGS |= {"1": True, "1.0": True, "true": True, "yes": True}
 """What a flag as text means, in lower case."""

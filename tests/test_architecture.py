@@ -154,6 +154,7 @@ def test_what_the_package_shows() -> None:
         "Dataset": "class",
         "GtaheadError": "class",
         "InputError": "class",
+        "Predictions": "class",
         "ResourceError": "class",
         "UsageError": "class",
         "annotate": (

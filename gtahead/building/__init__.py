@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 
-@dataclass
+@dataclass(repr=False)
 class BuildReport(WrittenDataset):
     """The result of a build.
 

@@ -7,6 +7,7 @@ boxes and splits are taken as they are; images are hard-linked.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,7 +43,7 @@ COPIED = ("origin", "made", "about", "visibility")
 """Of a sequence's record, what holds of any of its frames."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DerivedReport(WrittenDataset):
     """The result of `filter` or `merge`.
 
@@ -162,14 +163,20 @@ def merge(
         on_progress: called at the start and after each sequence.
 
     Raises:
-        UsageError: fewer than two datasets.
+        UsageError: fewer than two datasets, or no frames in any of them.
         InputError: no dataset, a damaged one, datasets that count heads by different policies or
             have boxes or sigmas by different rules, or something else at `out`.
         ResourceError: disk, rights, or another run with the same target.
     """
+    if isinstance(datasets, str | os.PathLike):
+        raise UsageError(
+            "merge takes a list of datasets", value=str(datasets), remedy="merge([a, b], out)"
+        )
     opened = [one if isinstance(one, Dataset) else Dataset.open(one) for one in datasets]
     if len(opened) < 2:
         raise UsageError("one dataset alone can't be merged", remedy="give two or more")
+    if not any(len(one) for one in opened):
+        raise UsageError("the datasets have no frames")
     policies = {one.manifest.policy: one for one in opened}
     if len(policies) > 1:
         (first, _), (policy, other) = list(policies.items())[:2]

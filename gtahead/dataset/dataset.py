@@ -17,13 +17,14 @@ from gtahead.arrays import Columns, Ints
 from gtahead.dataset import conditions
 from gtahead.dataset.frame import Frame, camera_of
 from gtahead.dataset.heads import FRAME_HEADS, HeadsCache, SequenceHeads
-from gtahead.dataset.manifest import Manifest, read_manifest
+from gtahead.dataset.manifest import MANIFEST, Manifest, read_manifest
 from gtahead.dataset.notebook import dataset_html
 from gtahead.errors import REBUILD, InputError, UsageError, Where, require
 from gtahead.tables import canonical
 from gtahead.tables.arrow import equals, from_numpy, to_numpy
 from gtahead.tables.splits import split_named
 from gtahead.urls import is_url, local_copy
+from gtahead.values import number_of
 
 if TYPE_CHECKING:
     import pandas
@@ -74,15 +75,21 @@ class Dataset:
     def __init__(
         self,
         folder: Path,
-        manifest: Manifest,
-        table: Any,  # noqa: ANN401 - Arrow
+        manifest: Manifest | None = None,
+        table: Any = None,  # noqa: ANN401 - Arrow
         part_of: Dataset | None = None,
     ) -> None:
+        """Hold what was read; use `Dataset.open`."""
+        if manifest is None:
+            raise TypeError(f"Dataset.open({str(folder)!r}) opens a dataset")
         self.folder = folder
         self.manifest = manifest
         self._table = table  # frames, of whole sequences or parts of them, in order
         self._heads: HeadsCache = HeadsCache() if part_of is None else part_of._heads
         self._positions: dict[str, int] | None = None
+        self._written: tuple[int, int, int] | None = (
+            _state_of(folder) if part_of is None else part_of._written
+        )
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], *, check_names: bool = True) -> Dataset:
@@ -110,7 +117,8 @@ class Dataset:
         heads = int(to_numpy(self._table.column("num_heads")).sum())
         splits = set(self._column("split")) if len(self) < self._whole else set()
         part = f", split={splits.pop()!r}" if len(splits) == 1 else ""
-        return f"Dataset({str(self.folder)!r}{part}: {len(self):,} frames, {heads:,} heads)"
+        what = f"{number_of(len(self), 'frame')}, {number_of(heads, 'head')}"
+        return f"Dataset({str(self.folder)!r}{part}: {what})"
 
     @property
     def _whole(self) -> int:
@@ -138,21 +146,28 @@ class Dataset:
         """Return columns of the table of frames, None for unknown values.
 
         Raises:
-            KeyError: no such column.
+            UsageError: no such column.
         """
+        if isinstance(columns, str):
+            columns = [columns]
         names = canonical.FRAMES_V1.names if columns is None else columns
-        return {name: self._column(name) for name in names}
+        there = self._table.column_names
+        return {name: self._column(conditions.known(name, there)) for name in names}
 
     def heads(self, sequence: str, columns: Sequence[str] | None = None) -> Columns:
         """Return columns of one sequence's heads, of all its frames, without reading the others.
 
         Raises:
             KeyError: no such sequence here.
-            ValueError: no such column.
+            UsageError: no such column.
             InputError: the table is missing or damaged.
         """
         if sequence not in self.sequences:
             raise KeyError(sequence)
+        if isinstance(columns, str):
+            columns = [columns]
+        for name in columns or ():
+            conditions.known(name, canonical.HEADS_V1.names)
         return self._read_heads(sequence, columns)
 
     def head_codes(
@@ -188,7 +203,17 @@ class Dataset:
         )
 
     def _heads_table(self, sequence: str) -> tuple[Path, Mapping[str, Any]]:
-        """Find a sequence's table of heads, and what the manifest says about it."""
+        """Find a sequence's table of heads, and what the manifest says about it.
+
+        Raises:
+            InputError: the manifest doesn't name it, or isn't the one that was opened any more.
+        """
+        if _state_of(self.folder) != self._written:
+            raise InputError(
+                "the dataset was changed after it was opened",
+                where=Where(str(self.folder)),
+                remedy="open it again, so that all frames are of one version",
+            )
         path = self.folder / heads_file(sequence)
         named = self.manifest.document["tables"].get(heads_file(sequence))
         if named is None or not storage.can_name(sequence):
@@ -314,6 +339,13 @@ class Dataset:
             if name == "split":
                 wanted = [split_named(str(one)) for one in wanted]
             there = self._column(conditions.known(name, self._table.column_names))
+            if any(callable(one) for one in wanted) or _differ_in_kind(wanted, there):
+                raise UsageError(
+                    f"the column {name} holds other values",
+                    value=value if not callable(value) else "a function",
+                    remedy="a value or a list of them; for more, a condition such as "
+                    "\"num_heads > 100 and weather == 'RAIN'\"",
+                )
             keep &= np.array([one in wanted for one in there], np.bool_)
         if callable(condition):
             keep &= np.array([bool(condition(frame)) for frame in self], np.bool_)
@@ -325,7 +357,7 @@ class Dataset:
         Raises:
             UsageError: there are fewer.
         """
-        if not 0 <= n <= len(self):
+        if n not in range(len(self) + 1):
             raise UsageError(f"there are {len(self):,} frames to choose from", value=n)
         return self._part(np.sort(np.random.default_rng(seed).choice(len(self), n, replace=False)))
 
@@ -355,6 +387,8 @@ class Dataset:
         """
         require("pandas", install="pandas")
         frame: pandas.DataFrame = self.to_arrow(table).to_pandas()
+        for name in frame.select_dtypes("category"):  # a part has what its own rows hold alone
+            frame[name] = frame[name].cat.remove_unused_categories()
         return frame
 
     def to_polars(self, table: Table = "frames") -> polars.DataFrame:
@@ -373,7 +407,7 @@ class Dataset:
 
     def __contains__(self, key: object) -> bool:
         """Return whether there is a frame of an id, or this frame."""
-        return (key.frame_id if isinstance(key, Frame) else key) in self.frame_ids
+        return (key.frame_id if isinstance(key, Frame) else key) in self._at_ids
 
     def __iter__(self) -> Iterator[Frame]:
         """Iterate over the frames in order."""
@@ -405,9 +439,7 @@ class Dataset:
             with suppress(TypeError):  # of NumPy's and PyTorch's integers as well
                 key = operator.index(key)  # type: ignore[arg-type]
         if isinstance(key, str):
-            if self._positions is None:
-                self._positions = {name: at for at, name in enumerate(self.frame_ids)}
-            return self._at(self._positions[key])
+            return self._at(self._at_ids[key])
         if isinstance(key, int) and not isinstance(key, bool):
             if not -len(self) <= key < len(self):
                 raise IndexError(f"frame {key} of {len(self)}")
@@ -418,6 +450,12 @@ class Dataset:
         if not isinstance(key, slice):
             chosen = np.asarray(key)
             chosen = chosen if chosen.size else np.empty(0, np.int64)
+            if chosen.dtype.kind not in "biu":
+                raise UsageError(
+                    "parts are taken by numbers or flags",
+                    value=str(chosen.flat[0]),
+                    remedy="for frames by id, dataset.select(frames=[...])",
+                )
         positions = np.arange(len(self))[chosen]
         if positions.ndim != 1 or (np.diff(positions) <= 0).any():
             raise UsageError(
@@ -426,6 +464,13 @@ class Dataset:
                 remedy="sort them, each once; for another order, index frames one by one",
             )
         return self._part(positions)
+
+    @property
+    def _at_ids(self) -> dict[str, int]:
+        """The position of each frame, by id."""
+        if self._positions is None:
+            self._positions = {name: at for at, name in enumerate(self.frame_ids)}
+        return self._positions
 
     def _at(self, position: int) -> Frame:
         (row,) = self._table.slice(position, 1).select(_FRAME_COLUMNS).to_pylist()
@@ -453,6 +498,21 @@ class Dataset:
         )
 
 
+def _state_of(folder: Path) -> tuple[int, int, int] | None:
+    """Return what tells one version of a dataset from the next: its manifest as a file."""
+    try:
+        about = (folder / MANIFEST).stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_size, about.st_mtime_ns
+
+
+def _differ_in_kind(wanted: Sequence[object], there: Sequence[object]) -> bool:
+    """Return whether texts are asked for among numbers, or numbers among texts."""
+    kinds = [{isinstance(one, str) for one in side if one is not None} for side in (wanted, there)]
+    return len(kinds[0] | kinds[1]) > 1
+
+
 class WrittenDataset(storage.Written):
     """The report of what wrote a dataset, which opens it."""
 
@@ -463,3 +523,7 @@ class WrittenDataset(storage.Written):
             InputError: it isn't there any more, or damaged.
         """
         return Dataset.open(self.out)
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook what was written."""
+        return self.open()._repr_html_()

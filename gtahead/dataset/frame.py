@@ -14,6 +14,7 @@ from gtahead.arrays import Booleans, Floats, Ints
 from gtahead.dataset.notebook import FRAME_PX, frame_image
 from gtahead.errors import InputError, Where, require
 from gtahead.geometry import Camera
+from gtahead.values import number_of
 
 if TYPE_CHECKING:
     from gtahead.density import Border, Map
@@ -74,7 +75,7 @@ class Frame:
 
     def __repr__(self) -> str:
         size = "{}×{}".format(*self.size_wh)
-        heads = f"{self.count:,} head{'s' * (self.count != 1)}"
+        heads = number_of(self.count, "head")
         return f"Frame({self.frame_id!r}: {heads}, {size}, {self.split or 'no split'})"
 
     def _repr_png_(self) -> bytes | None:
@@ -136,6 +137,8 @@ class Frame:
 
     def density(self, stride: int = 1, *, border: Border = "renormalise") -> Map:
         """Render the density map of the heads that count: its sum is their number.
+
+        Under the policy `all`, heads outside the image count as well, but are in no map.
 
         Args:
             stride: pixels per cell.

@@ -55,7 +55,7 @@ INDEX_COLUMNS = (
 )
 
 
-@dataclass
+@dataclass(repr=False)
 class ExportReport(storage.Written):
     """The result of an export.
 

@@ -59,9 +59,9 @@ class CrowdMetric:
 
         Args:
             preds: for each image what was found: `points` (P, 2) or `boxes` (P, 4) or both of the
-                same heads, in pixels, with `scores` (P,) from 0 to 1; or a `count` alone. A
-                `count` beside heads goes before their number. `labels` are passed over: leave out
-                what isn't a head.
+                same heads, in pixels, with `scores` (P,) from 0 to 1; or a `count` alone. Where
+                both are given, `count` is used for counting instead of the number of heads.
+                `labels` are ignored: leave out what isn't a head.
             targets: for each image what is there: `points` (N, 2) or `boxes` (N, 4) or both;
                 `ignored` for heads that are neither hit nor missed, (N,) flags or (K, 4) boxes of
                 further ones; and `size_wh`, without which GAME isn't defined.
@@ -114,6 +114,7 @@ class _TrueHeads:
             rows_of(boxes, 4, "boxes without points")  # all of them known
             points = (boxes[:, :2] + boxes[:, 2:]) / 2
         flags: Any = as_array(row.get("ignored", np.zeros(len(points))))
+        flags = np.zeros(len(points)) if flags.size == 0 else flags
         boxes = np.full((len(points), 4), np.nan) if boxes is None else boxes
         unsure = rows_of(flags, 4, "ignored boxes", unknown=True) if np.ndim(flags) == 2 else None
         if unsure is not None:  # boxes of further heads
@@ -121,11 +122,15 @@ class _TrueHeads:
             points = np.concatenate([points, (unsure[:, :2] + unsure[:, 2:]) / 2])
             boxes = np.concatenate([boxes, unsure])
         ignored = np.asarray(flags, np.bool_)
+        if not np.isin(flags, (0, 1)).all():
+            raise ValueError("ignored heads are given by flags or boxes, not by their numbers")
         if len(points) != len(boxes) or ignored.shape != (len(points),):
             sizes = f"{len(points)} points, {len(boxes)} boxes and {ignored.size} flags"
             raise ValueError(f"{sizes} of the same heads")
-        width, height = (int(side) for side in as_array(row.get("size_wh", (0, 0))))
-        return cls(points, boxes, ignored, (width, height))
+        size = np.asarray(as_array(row.get("size_wh", (0, 0))))
+        if size.shape != (2,) or size.dtype.kind not in "iuf" or not (size >= 0).all():
+            raise ValueError(f"size_wh is {row['size_wh']}, not a width and a height")
+        return cls(points, boxes, ignored, (int(size[0]), int(size[1])))
 
 
 def _ground_truth_of(rows: Sequence[_TrueHeads]) -> GroundTruth:

@@ -13,11 +13,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.arrays import Array, Booleans, Floats, Ints, Ragged, as_array, rows_of
+from gtahead.arrays import Array, Booleans, Floats, Ints, Ragged, as_array, numbers_of, rows_of
 from gtahead.density import cell_sums
 from gtahead.metrics import crowdhuman, definitions
 from gtahead.metrics.detection import ap_metrics, match_boxes
-from gtahead.metrics.intervals import Interval, students
+from gtahead.metrics.intervals import Interval, enough, spread_of, students
 from gtahead.metrics.matching import match_points
 
 Images = Sequence[Array]
@@ -25,16 +25,20 @@ Images = Sequence[Array]
 
 
 def _counts(values: Array, what: str) -> Floats:
-    counts = np.asarray(as_array(values), np.float64).reshape(-1)
+    counts = numbers_of(values, what)
+    if counts.ndim > 2 or (counts.ndim == 2 and counts.shape[1] != 1):
+        raise ValueError(f"{what} have the shape {counts.shape} instead of (F,)")
     if not np.isfinite(counts).all():
         raise ValueError(f"{what} aren't all finite")
-    return counts
+    return counts.reshape(-1)
 
 
 def _counting(pred: Array, true: Array, name: str) -> float:
     found, real = _counts(pred, "predicted counts"), _counts(true, "true counts")
     if len(found) != len(real):
         raise ValueError(f"{len(found)} predicted counts and {len(real)} true ones")
+    if name == "r2" and len(real):  # about a count of theirs, so that no digit is lost
+        real, found = real - real[0], found - real[0]
     sums = definitions.totals(definitions.counting_states(real, found))
     formula = definitions.METRICS[name].formula
     assert formula is not None
@@ -187,18 +191,19 @@ def game(
     Source: Guerrero-Gomez-Olmo et al., Extremely Overlapping Vehicle Counting, IbPRIA 2015.
 
     Args:
-        pred: found points, (P, 2), or a density map, (h, w) with more or less than two columns,
-            whose sum is the count; a list of them for several images. What lies in one of its cells
-            is spread evenly over it.
-        true_points: (N, 2) points of the heads, or a list of them.
-        size_wh: width and height of the image, or of each.
-        level: L, from 0.
+        pred: found points, (P, 2), or a density map, (h, w), whose sum is the count; a list of them
+            for several images. What lies in one cell of a map is spread evenly over it. Two columns
+            are points, unless a stride says that they are a map.
+        true_points: (N, 2) points of the heads, or a list of them. Points outside the image are
+            counted in the nearest cell, as predicted ones are.
+        size_wh: width and height of the image, or of each, pixels.
+        level: L, from 0 to 10.
         stride: pixels per cell of maps, as `frame.density(stride)` has them: the last cells may
-            reach beyond the image. None for maps that cover it exactly.
+            reach beyond the image. None for points, and for maps that cover the image exactly.
 
     Raises:
-        ValueError: shapes or numbers of images that don't fit; maps whose cells don't divide the
-            image, without a stride.
+        ValueError: shapes or numbers of images that don't fit, or values that aren't finite; maps
+            whose cells don't divide the image, without a stride; a level out of range.
 
     Example:
         >>> game([[10, 10], [90, 90]], [[10, 10], [20, 20]], (100, 100), level=1)
@@ -206,12 +211,14 @@ def game(
     """
     found, real = _pairs(pred, true_points)
     sizes = _sizes(size_wh, len(found))
-    if level < 0:
-        raise ValueError("the level is below 0")
+    if level not in range(11):
+        raise ValueError(f"a level of {level}, not a whole number from 0 to 10")
+    if stride is not None and stride < 1:
+        raise ValueError(f"a stride of {stride} pixels")
     cells = 2**level
     off = []
     for one, points, size in zip(found, real, sizes, strict=True):
-        is_map = one.ndim == 2 and one.shape[1] != 2 and one.size
+        is_map = one.ndim == 2 and one.size and (stride is not None or one.shape[1] != 2)
         cells_found = (
             cell_sums(one, cells, (size[0], size[1]), stride)
             if is_map
@@ -263,11 +270,13 @@ def localisation(
     Args:
         pred: (P, 2) found points in pixels, or a list of them for several images.
         true: (N, 2) points of the heads, or a list of them.
-        radius: how far off a hit may be, in pixels, inclusive: one number, or (N,) of each head.
+        radius: how far off a hit may be, in pixels, inclusive: one number, or (N,) of each head,
+            such as a column of `hit_radii`.
         ignored: (N,) heads that are neither hit nor missed; a point on one isn't false.
 
     Raises:
-        ValueError: shapes or numbers of images that don't fit.
+        ValueError: shapes or numbers of images that don't fit, values that aren't finite, or a
+            negative radius.
 
     Example:
         >>> found = localisation([[10, 10], [50, 50]], [[12, 10], [90, 90]], radius=4)
@@ -356,18 +365,21 @@ def average_precision(
         scores: (B,) their scores, likewise.
         true: (N, 4) boxes of the heads, likewise.
         ignored: (N,) heads that are neither hit nor missed.
-        cap: so many best boxes of an image are looked at; None for all, COCO takes 100.
+        cap: only the best `cap` boxes of each image are evaluated; None for all, COCO takes 100.
 
     Returns:
         `ap` (mean over the thresholds), `ap50`, `ap75` and `ar`; NaN where there is no head.
 
     Raises:
-        ValueError: shapes or numbers of images that don't fit.
+        ValueError: shapes or numbers of images that don't fit, scores that aren't finite, or a cap
+            below 1.
 
     Example:
         >>> round(average_precision([[0, 0, 10, 10]], [0.9], [[0, 0, 10, 10]])["ap"], 6)
         1.0
     """
+    if cap is not None and cap < 1:
+        raise ValueError(f"a cap of {cap} boxes")
     given = _Boxes.of(pred, scores, true, ignored)
     starts = given.by_image.offsets
     return ap_metrics(match_boxes(given.boxes_xyxy, given.scores, starts, *given.heads, cap=cap))
@@ -441,31 +453,44 @@ def jaccard_index(
     return float(formula(sums))
 
 
+_SCALE_OF = {mae: "mae", rmse: "rmse", nae: "nae", bias: "bias", r2: "r2", game: "game1"}
+_SCALE_OF |= {miss_rate: "mr2", jaccard_index: "ji", average_precision: "ap"}
+_SCALE_OF |= {localisation: "f1_large"}
+"""Of functions: a metric of `definitions.METRICS` that varies as theirs does."""
+
+
 def interval(
-    metric: Callable[..., float],
+    metric: Callable[..., Any],
     *arrays: Array | Images,
-    clusters: Sequence[object] | None = None,
-    scale: Literal["log", "logit", "rest", "linear"] = "log",
+    value: str | None = None,
+    clusters: Sequence[object] | Array | None = None,
+    scale: Literal["log", "logit", "rest", "linear"] | None = None,
     **options: Any,  # noqa: ANN401 - the metric's own
 ) -> Interval | None:
     """Return a metric's 95 % interval: Student's, with a jackknife's error over units.
 
-    Source: Tukey, Bias and confidence in not-quite large samples, 1958. On which crowds such
-    intervals hold, docs/scores.md says; `gtahead benchmark` gives none elsewhere.
+    A unit is an image, or a sequence of them, whose images are alike.
+
+    Source: Tukey, Bias and confidence in not-quite large samples, 1958.
 
     Args:
         metric: such as `mae`: it's called without each unit in turn.
         arrays: what it takes, with F entries each, one for each image.
+        value: which one of what the metric returns: `f1` of `localisation`, `ap50` of
+            `average_precision`.
         clusters: (F,) sequences of the images, which are then left out as a whole.
         scale: on which the metric varies evenly: `log` for errors, `logit` for shares, `rest` for
-            what is missing to 1 as in R², `linear`.
+            what is missing to 1 as in R², `linear`. By default what suits a metric of this module,
+            and `linear` for others.
         options: the metric's other arguments, the same for all images.
 
     Returns:
-        None for fewer than six units, or where the metric isn't defined without one of them.
+        None where no interval would hold: for fewer than six units; where the metric isn't defined
+        without one of them; and, for metrics of this module, where crowds differ so much in size
+        that so few units can't show how the metric varies, as `gtahead benchmark` gives none then.
 
     Raises:
-        ValueError: of different lengths.
+        ValueError: of different lengths, or a metric of several values without `value`.
 
     Example:
         >>> found = interval(mae, [11, 22, 30, 42, 57, 60], [10, 20, 33, 40, 50, 61])
@@ -474,16 +499,50 @@ def interval(
     """
     if not arrays:
         raise ValueError("there are no arrays")
-    units = range(len(arrays[0])) if clusters is None else clusters
+    units: Any = range(len(arrays[0])) if clusters is None else _names(clusters)
     names = list(dict.fromkeys(units))
     of = np.array([names.index(unit) for unit in units], np.int64)
     if any(len(one) != len(of) for one in arrays):
         sizes = ", ".join(str(len(one)) for one in (*arrays, of))
         raise ValueError(f"arrays and clusters of different lengths: {sizes}")
+    known = definitions.METRICS.get(_SCALE_OF.get(metric, ""))
+    if known is not None and not _enough(metric, known.tail, arrays, of, len(names)):
+        return None
+    chosen = scale or (known.scale if known is not None else "linear")
 
     def statistic(weights: Floats) -> dict[str, Floats]:
         kept = [np.flatnonzero(row[of] > 0).tolist() for row in weights]
         parts = [[[one[at] for at in rows] for one in arrays] for rows in kept]
-        return {"": np.array([metric(*part, **options) for part in parts])}
+        return {"": np.array([_valued(metric(*part, **options), value) for part in parts])}
 
-    return students(statistic, {"": scale}, len(names))[""]
+    return students(statistic, {"": chosen}, len(names))[""]
+
+
+def _names(clusters: Sequence[object] | Array) -> list[object]:
+    """Return what each image's cluster is called; tensors and arrays as plain values."""
+    plain = hasattr(clusters, "detach") or any(hasattr(one, "detach") for one in clusters)
+    names: list[object] = as_array(clusters).tolist() if plain else list(clusters)
+    return names
+
+
+def _valued(found: Any, value: str | None) -> float:  # noqa: ANN401 - whatever a metric returns
+    if value is not None:
+        return float(found[value] if isinstance(found, dict) else getattr(found, value))
+    names = [*found] if isinstance(found, dict) else [*getattr(found, "__dataclass_fields__", ())]
+    if names:
+        raise ValueError(f"the metric returns several values: value= one of {', '.join(names)}")
+    return float(found)
+
+
+def _enough(
+    metric: Callable[..., Any], tail: int, arrays: Sequence[Array], of: Ints, units: int
+) -> bool:
+    """Return whether there are enough units for how much their crowds differ in size."""
+    boxes = metric in (average_precision, miss_rate, jaccard_index)
+    if len(arrays) <= (2 if boxes else 1) or not units:
+        return True
+    true = arrays[2] if boxes else arrays[1]
+    counting = metric in (mae, rmse, nae, bias, r2)
+    counts = _counts(true, "true counts") if counting else np.array([len(one) for one in true])
+    means = np.bincount(of, counts, units) / np.bincount(of, minlength=units)
+    return enough(tail, units, spread_of(means))

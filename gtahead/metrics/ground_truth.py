@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gtahead.arrays import Booleans, Floats, Ints, Ragged
+from gtahead.arrays import Array, Booleans, Floats, Ints, Ragged, rows_of
 from gtahead.findings import Findings
 from gtahead.predictions import Images
 
@@ -92,13 +92,29 @@ class GroundTruth:
         return bool(len(counted) > 0 and np.isfinite(counted).all())
 
 
-def hit_radii(boxes_xyxy: Floats) -> Floats:
-    """Return radii of hits from boxes: half the shorter side, half the diagonal, at least 1 px.
+def hit_radii(boxes_xyxy: Array) -> Floats:
+    """Return how far from a head's point a hit may lie: a small and a large radius, from its box.
+
+    Half the shorter side, and half the diagonal, at least 1 px each.
+
+    Source: the evaluation of NWPU-Crowd (Wang et al., 2020).
+
+    Args:
+        boxes_xyxy: (N, 4) x0, y0, x1, y1 in pixels; NaN for a head without a box.
 
     Returns:
         (N, 2) pixels, NaN where there is no box.
+
+    Raises:
+        ValueError: of another shape, or boxes that end before they begin.
+
+    Example:
+        >>> small, large = hit_radii([[0, 0, 6, 8]]).T
+        >>> small.tolist(), large.tolist()
+        ([3.0], [5.0])
     """
+    boxes_xyxy = rows_of(boxes_xyxy, 4, "boxes", unknown=True)
     width = boxes_xyxy[:, 2] - boxes_xyxy[:, 0]
     height = boxes_xyxy[:, 3] - boxes_xyxy[:, 1]
     radii = np.stack([np.minimum(width, height) / 2, np.hypot(width, height) / 2], axis=1)
-    return np.maximum(radii, 1)
+    return np.asarray(np.maximum(radii, 1), np.float64)

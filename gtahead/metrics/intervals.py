@@ -49,7 +49,12 @@ ENOUGH: Mapping[int, tuple[tuple[float, int], ...]] = {
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval: it covers the population's metric for 95 of 100 such datasets."""
+    """A 95 % interval: of 100 such datasets, about 95 give one that covers the population's metric.
+
+    Attributes:
+        low: its lower end, in the metric's unit.
+        high: its upper end.
+    """
 
     low: float
     high: float

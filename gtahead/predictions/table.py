@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.arrays import Array, Booleans, Floats, Ints, Ragged, as_array, rows_of
+from gtahead.arrays import Array, Booleans, Floats, Ints, Ragged, numbers_of, rows_of
 from gtahead.regions import inside_any
 from gtahead.tables.splits import SPLITS_BY_WORD
+from gtahead.values import number_of
 
 ImageKey = str | int | tuple[str, int]
 """An image as a file names it: by name, by number, or as the n-th frame of a sequence (from 1)."""
@@ -53,7 +54,7 @@ class FoundHeads:
             raise ValueError(f"a prediction has {unknown[0]!r}; known are {', '.join(FOUND)}")
         points = rows_of(row["points"], 2, "points") if "points" in row else None
         boxes = rows_of(row["boxes"], 4, "boxes") if "boxes" in row else None
-        count = float(as_array(row["count"])) if "count" in row else np.nan
+        count = _one_count(row["count"]) if "count" in row else np.nan
         if "count" in row and not (np.isfinite(count) and count >= 0):
             raise ValueError(f"a count of {count:g}")
         if points is None and boxes is None and np.isnan(count):
@@ -61,12 +62,19 @@ class FoundHeads:
         if points is not None and boxes is not None and len(points) != len(boxes):
             raise ValueError(f"{len(points)} points and {len(boxes)} boxes of the same heads")
         heads = len(points if points is not None else boxes if boxes is not None else ())
-        scores = np.asarray(as_array(row.get("scores", np.ones(heads))), np.float64).reshape(-1)
+        scores = numbers_of(row.get("scores", np.ones(heads)), "scores").reshape(-1)
         if len(scores) != heads:
             raise ValueError(f"{len(scores)} scores of {heads} heads")
         if not ((scores >= 0) & (scores <= 1)).all():
             raise ValueError("a score isn't from 0 to 1")
         return cls(points, boxes, scores, count)
+
+
+def _one_count(value: Array) -> float:
+    counts = numbers_of(value, "counts").reshape(-1)
+    if len(counts) != 1:
+        raise ValueError(f"{len(counts)} counts of one image")
+    return float(counts[0])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -116,7 +124,7 @@ class Predictions:
 
     def __repr__(self) -> str:
         heads = max(len(self.points_xy), len(self.boxes_xyxy))
-        return f"Predictions({len(self):,} images, {heads:,} heads)"
+        return f"Predictions({number_of(len(self), 'image')}, {number_of(heads, 'head')})"
 
     @classmethod
     def of(
@@ -134,15 +142,19 @@ class Predictions:
             method: its name, for tables.
             threshold: of scores from which on a head counts; without one, `benchmark` takes 0.5.
 
-        `labels` in a row are passed over: leave out what isn't a head.
+        `labels` in a row are ignored: leave out what isn't a head.
 
         Raises:
             ValueError: shapes that don't fit, values out of range, or unknown names.
 
         Example:
             >>> Predictions.of({"seq_00/000000": {"points": [[10, 20]], "scores": [0.9]}})
-            Predictions(1 images, 1 heads)
+            Predictions(1 image, 1 head)
         """
+        given: object = found  # whatever the caller's types are
+        if not isinstance(given, Mapping):
+            kind = type(given).__name__
+            raise ValueError(f"predictions are a dict by frame id, not a {kind}")
         rows = []
         for name, row in found.items():
             try:
@@ -236,6 +248,10 @@ class Predictions:
         kinds = {one.get("category_id") for one in found} if category is None else set()
         if len(kinds) > 1:
             raise ValueError(f"results of several categories: {', '.join(map(str, kinds))}")
+        there = {one.get("category_id", category) for one in found}
+        if found and category is not None and category not in there:
+            listed = ", ".join(map(str, sorted(there, key=str)))
+            raise ValueError(f"no result is of category {category}; there are {listed}")
         rows: dict[str, list[list[float]]] = {name: [] for name in names.values()}
         for number, one in enumerate(found):
             if category is not None and one.get("category_id", category) != category:

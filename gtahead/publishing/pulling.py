@@ -24,7 +24,7 @@ from gtahead.validation.dataset import check_dataset
 from gtahead.values import StrPath
 
 
-@dataclass
+@dataclass(repr=False)
 class PullReport(WrittenDataset):
     """The result of a pull.
 

@@ -70,7 +70,7 @@ class Match:
     bits: int | None = None
 
 
-@dataclass
+@dataclass(repr=False)
 class RebuildReport(WrittenDataset):
     """The result of a rebuild: which frames got an image.
 

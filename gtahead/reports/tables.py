@@ -114,6 +114,7 @@ def latex_text(text: str) -> str:
     """Keep a text from being anything but text in LaTeX, also at the beginning of a row."""
     signs = (_LATEX.get(sign, sign) for sign in printable(text))
     shown = "".join(signs).replace("$^-$$^2$", "$^{-2}$")
+    shown = re.sub(r"''(.*?)''", r"``\1''", shown)  # quotes open and close
     return f"{{}}{shown}" if shown[:1] in ("*", "[") else shown
 
 

@@ -92,9 +92,12 @@ class Score:
             title = escape(definitions.title_of(name))
             shown = escape(definitions.format_metric(entry["value"]))
             rows.append(f"<tr><td>{title}</td><td>{shown}</td><td>{span}</td></tr>")
+        if not rows:
+            said = "".join(f"<li>{escape(str(one))}</li>" for one in self.findings)
+            return f"<p><b>{escape(repr(self))}</b></p><ul>{said}</ul>"
         head = "<tr><th>metric</th><th>value</th><th>95 % interval</th></tr>"
         table = f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
-        return f"<p><b>{escape(repr(self))}</b></p>{table if rows else ''}"
+        return f"<p><b>{escape(repr(self))}</b></p>{table}"
 
     @property
     def value(self) -> dict[str, float]:

@@ -29,7 +29,7 @@ DECIMALS = 3
 HEAD_CATEGORY = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SubmissionReport(storage.Written):
     """What was written.
 

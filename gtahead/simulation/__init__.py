@@ -42,7 +42,7 @@ from gtahead.values import StrPath
 __all__ = ["PRESETS", "WEATHERS", "Preset", "SimulationReport", "simulate"]
 
 
-@dataclass
+@dataclass(repr=False)
 class SimulationReport(storage.Written):
     """What was simulated: totals over all sequences, those of an earlier run included."""
 

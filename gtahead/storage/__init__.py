@@ -44,6 +44,9 @@ class Written:
     def __fspath__(self) -> str:
         return str(self.out)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.out)!r})"
+
 
 def crash_point(name: str) -> None:
     """Die here if a test asks for it: the fault tests' only hook.

@@ -47,3 +47,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever stands there
     if name not in _HOMES:
         raise AttributeError(f"module 'gtahead.torch' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

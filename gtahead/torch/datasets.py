@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import get_worker_info
 from torchvision import tv_tensors
-from torchvision.transforms.v2.functional import convert_bounding_box_format
+from torchvision.transforms import v2
+from torchvision.transforms.v2.functional import convert_bounding_box_format, get_size
 
 import gtahead.images.reading  # noqa: F401 - so that forked workers have it already
 from gtahead.arrays import Floats
@@ -32,6 +34,11 @@ class _FrameDataset(TorchDataset[Sample]):
     def __init__(self, dataset: Dataset | StrPath, transforms: Transforms | None) -> None:
         self.dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
         self.transforms = transforms
+        if any(isinstance(one, v2.RandomIoUCrop) for one in _each(transforms)):
+            raise UsageError(
+                "RandomIoUCrop crops one list of boxes, and loses the points and the ignored heads",
+                remedy="v2.RandomCrop or v2.RandomResizedCrop, then DropHeadsOutside",
+            )
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -40,12 +47,20 @@ class _FrameDataset(TorchDataset[Sample]):
         return f"{type(self).__name__}({self.dataset!r})"
 
 
+def _each(transforms: object) -> Iterator[object]:
+    """Yield a transform and those that it is composed of."""
+    yield transforms
+    for one in getattr(transforms, "transforms", None) or ():
+        yield from _each(one)
+
+
 class HeadDataset(_FrameDataset):
     """Images with the boxes of their heads, as torchvision's detection datasets give them.
 
     An item is `(image, target)`: the image a (3, H, W) uint8 `tv_tensors.Image`, the target a dict:
 
     - `boxes`: (N, 4) x0, y0, x1, y1 in pixels, of the heads that count, cut at the image's edges;
+      heads of which nothing is left are dropped;
     - `labels`: (N,) ones;
     - `points`: (N, 2) `KeyPoints`, their centres;
     - `ignored`: (K, 4) boxes of heads that are neither to be found nor background;
@@ -55,8 +70,9 @@ class HeadDataset(_FrameDataset):
     Transforms of `torchvision.transforms.v2` move boxes and points together: they get the points as
     boxes without area, since torchvision mirrors key points by whole pixels, one off from boxes.
     After those that cut, `DropHeadsOutside` drops the heads that are gone; `RandomIoUCrop` and
-    `SanitizeBoundingBoxes` know one list of boxes alone, and can't be used. AP differs a little
-    from that of `gtahead benchmark`, which doesn't cut boxes at the image's edges.
+    `SanitizeBoundingBoxes` know one list of boxes only, and are refused where they leave boxes and
+    points of different heads. AP differs a little from that of `gtahead benchmark`, which doesn't
+    cut boxes at the image's edges.
 
     Args:
         dataset: opened, a part of one, or its path.
@@ -76,10 +92,12 @@ class HeadDataset(_FrameDataset):
         Raises:
             IndexError: no frame of this number.
             InputError: the image can't be read, or a head that counts has no box.
+            ValueError: a transform has left boxes and points of different heads.
         """
-        frame = self.dataset[int(index)]
+        index = operator.index(index)
+        frame = self.dataset[index]
         mine, unsure = frame.counted, frame.status == "ignored"
-        boxes, points, number = frame.boxes_xyxy, frame.points_xy, int(index) % len(self)
+        boxes, points, number = frame.boxes_xyxy, frame.points_xy, index % len(self)
         image = image_of(frame.image())
         target = target_of(
             *(boxes[mine], points[mine], boxes[unsure], frame.size_wh, number, frame.frame_id)
@@ -122,6 +140,8 @@ def target_of(
             where=Where(frame=name),
             remedy="`gtahead annotate` gives them boxes; CrowdDataset needs points alone",
         )
+    left = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # detectors refuse boxes without area
+    boxes, points_xy = boxes[left], points_xy[left]
     return {
         "boxes": _boxes(boxes, size_wh),
         "labels": torch.ones(len(boxes), dtype=torch.int64),
@@ -132,9 +152,21 @@ def target_of(
 
 
 def finished(image: Any, target: dict[str, Any]) -> Sample:  # noqa: ANN401 - torchvision
-    """Return image and target as a loop gets them: after all transforms."""
+    """Return image and target as a loop gets them: after all transforms.
+
+    Raises:
+        ValueError: a transform has left boxes, labels and points of different heads.
+    """
+    names = ("boxes", "labels", "points")
+    lengths = [len(target[name]) if name in target else None for name in names]
+    if len(set(lengths)) > 1:
+        said = ", ".join(
+            f"{'no' if number is None else number} {name}"
+            for name, number in zip(names, lengths, strict=True)
+        )
+        raise ValueError(f"a transform has left {said}; DropHeadsOutside keeps them together")
     centres = target["points"].as_subclass(torch.Tensor)[:, :2]
-    target = {**target, "points": _key_points(centres, image.shape[-2:])}
+    target = {**target, "points": _key_points(centres, get_size(image))}
     target["area"] = _areas(target["boxes"])
     return image, target if get_worker_info() is None else _in_one_storage(target)
 
@@ -180,7 +212,8 @@ def _areas(boxes: Any) -> torch.Tensor:  # noqa: ANN401 - torchvision has no typ
 class DropHeadsOutside:
     """A transform that drops heads whose centre a crop has left outside, and those without area.
 
-    It keeps `boxes`, `labels`, `points` and `area` of a target in step.
+    It keeps `boxes`, `labels`, `points` and `area` of a target in step. `CrowdDataset` does so
+    itself, and passes through here unchanged.
 
     Args:
         min_px: heads with a thinner box are dropped, in pixels.
@@ -189,9 +222,14 @@ class DropHeadsOutside:
     def __init__(self, min_px: float = 1.0) -> None:
         self.min_px = min_px
 
+    def __repr__(self) -> str:
+        return f"DropHeadsOutside(min_px={self.min_px:g})"
+
     def __call__(self, image: Any, target: dict[str, Any]) -> Sample:  # noqa: ANN401 - any image
         """Return the image, and the target of the heads that are in it."""
-        height, width = image.shape[-2:]
+        if "boxes" not in target:
+            return image, target
+        height, width = get_size(image)
         if target["boxes"].format != tv_tensors.BoundingBoxFormat.XYXY:
             raise ValueError("DropHeadsOutside takes boxes as XYXY: convert them after it")
         points = target["points"].as_subclass(torch.Tensor)  # (N, 4): boxes without area
@@ -222,14 +260,19 @@ class CrowdDataset(_FrameDataset):
     - `image_id`: the number of the frame in the dataset.
 
     Maps are rendered after the transforms, at their own stride, so that nothing is lost in resizing
-    them; kernels grow and shrink with the image.
+    them; kernels grow, shrink and turn with the image.
 
     Args:
         dataset: opened, a part of one, or its path.
         stride: pixels per cell.
         maps: of `density`, `heatmap` (1 on each head's cell) and `mask` (inside any head).
-        transforms: takes and returns image and target; the target then has `sigmas` and `sides`,
-            (N, 4) boxes around each head's centre.
+        transforms: takes and returns image and target; the target then has `heads`, (N, 4) boxes
+            without area at heads' centres, and two more such lists from which kernels are measured.
+
+    Example:
+        >>> crowds = CrowdDataset("dataset", stride=8)  # doctest: +SKIP
+        >>> image, target = crowds[0]  # doctest: +SKIP
+        >>> target["density"].sum() == target["count"]  # doctest: +SKIP
     """
 
     def __init__(
@@ -254,26 +297,30 @@ class CrowdDataset(_FrameDataset):
             IndexError: no frame of this number.
             InputError: the image can't be read.
         """
-        frame = self.dataset[int(index)]
+        index = operator.index(index)
+        frame = self.dataset[index]
         mine, size_wh = frame.counted, frame.size_wh
         points, sigmas = frame.points_xy[mine], frame.sigmas_xy[mine]
         halves = np.nan_to_num(frame.boxes_xyxy[mine, 2:] - frame.boxes_xyxy[mine, :2]) / 2
         image = image_of(frame.image())
         if self.transforms is not None:
-            # Boxes around the centres: transforms move and scale them with the image.
-            around = {
-                name: _boxes(np.hstack([points - reach, points + reach]), size_wh, whole=True)
-                for name, reach in (("sigmas", sigmas), ("sides", halves))
-            }
-            image, around = self.transforms(image, around)
-            points, sigmas = _centres_and_halves(around["sigmas"])
-            _, halves = _centres_and_halves(around["sides"])
-            size_wh = (image.shape[-1], image.shape[-2])
+            # A point to the right and one below each centre, which transforms move with the image:
+            # where they come to lie says how kernels were scaled and turned.
+            moved = {"heads": points, "right": points + [1, 0], "below": points + [0, 1]}
+            boxes = {n: _boxes(np.tile(xy, 2), size_wh, whole=True) for n, xy in moved.items()}
+            image, boxes = self.transforms(image, boxes)
+            points, right, below = (_first_corners(boxes[name]) for name in moved)
+            sigmas, halves = (
+                np.hypot((right - points) * reach[:, :1], (below - points) * reach[:, 1:])
+                for reach in (sigmas, halves)
+            )
+            height, width = get_size(image)
+            size_wh = (width, height)
         inside = ((points >= 0) & (points < size_wh) & (sigmas > 0)).all(axis=1)
         points, sigmas, halves = points[inside], sigmas[inside], halves[inside]
         found: dict[str, Any] = {
             "count": torch.tensor(float(len(points))),
-            "image_id": int(index) % len(self),
+            "image_id": index % len(self),
         }
         for name in self.maps:
             found[name] = self._map(name, points, sigmas, halves, size_wh)[None]
@@ -289,9 +336,10 @@ class CrowdDataset(_FrameDataset):
         return torch.from_numpy(render(points, sigmas, size_wh, stride=self.stride))
 
 
-def _centres_and_halves(boxes: Any) -> tuple[Floats, Floats]:  # noqa: ANN401 - torchvision
-    corners = boxes.as_subclass(torch.Tensor).double().numpy()
-    return (corners[:, :2] + corners[:, 2:]) / 2, (corners[:, 2:] - corners[:, :2]) / 2
+def _first_corners(boxes: Any) -> Floats:  # noqa: ANN401 - torchvision has no types
+    """Return where boxes without area lie, (N, 2), whatever their format is."""
+    corners = convert_bounding_box_format(boxes, new_format="XYXY").as_subclass(torch.Tensor)
+    return np.asarray(corners[:, :2].double().numpy())
 
 
 def collate(samples: Sequence[Sample]) -> tuple[list[Any], list[dict[str, Any]]]:

@@ -33,6 +33,7 @@ class CrowdMetric(Metric):  # type: ignore[misc, unused-ignore]
         threshold: of scores from which on a head counts.
 
     Raises:
+        ValueError: a threshold that isn't from 0 to 1.
         ResourceError: torchmetrics isn't installed.
 
     Example:
@@ -52,7 +53,7 @@ class CrowdMetric(Metric):  # type: ignore[misc, unused-ignore]
     def __init__(self, threshold: float = 0.0, **kwargs: Any) -> None:  # noqa: ANN401
         require("torchmetrics", install="torchmetrics")
         super().__init__(**kwargs)
-        self.threshold = threshold
+        self.threshold = metrics.CrowdMetric(threshold).threshold  # refuses what can't be one
         self.add_state("rows", default=[], dist_reduce_fx="cat")
 
     def update(self, preds: Sequence[Row], targets: Sequence[Row]) -> None:

@@ -28,6 +28,9 @@ CARD = "README.md"
 class HeadStream(IterableDataset[Sample]):
     """Images with their heads, as `HeadDataset` gives them, from a release or from tar shards.
 
+    Boxes are rounded as shards have them, to 0.01 px, and `image_id` is the number in the release
+    or export.
+
     Workers of a DataLoader share the shards, or the rows where there are fewer shards than workers.
     Shuffle with a buffer of your own, such as `torch.utils.data.datapipes` has: a stream has no
     order but its own.

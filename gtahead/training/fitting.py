@@ -23,6 +23,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from gtahead import storage
+from gtahead.annotation.holdout import parts_of
 from gtahead.arrays import Progress
 from gtahead.dataset import Dataset, Frame
 from gtahead.detectors import DETECTORS
@@ -43,7 +44,6 @@ from gtahead.training.crops import (
     normalised,
 )
 from gtahead.training.detectors import Detector, make_detector
-from gtahead.training.holdout import parts_of
 from gtahead.training.inference import InImage, as_predictions, find_heads
 from gtahead.training.runs import (
     BEST,
@@ -64,7 +64,7 @@ Validated = Callable[[int, Detector, dict[str, Any]], None]
 """Called after a validation with the step, the detector as it was validated, and the metrics."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainReport(storage.Written):
     """The result of a training run.
 

@@ -30,7 +30,7 @@ BATCH = 8
 """Images that a worker of a cluster takes at a time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PredictReport(storage.Written):
     """The result of a prediction run.
 

@@ -19,13 +19,13 @@ import numpy as np
 
 from gtahead import schemas, storage
 from gtahead._version import __version__
+from gtahead.annotation.holdout import Parts
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import InputError, UsageError, Where, first_line
 from gtahead.geometry import box_sides
 from gtahead.training.checkpoints import Trained, write_checkpoint
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors import make_detector
-from gtahead.training.holdout import Parts
 from gtahead.training.weights import load_weights
 
 RUN, MODEL, METRICS, CHECKPOINTS = "run.json", "model.pt", "metrics.csv", "checkpoints"

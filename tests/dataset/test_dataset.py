@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gtahead as library
 from gtahead import Dataset, InputError, UsageError
 from gtahead.dataset import conditions, heads_file
 from gtahead.dataset.fingerprints import combined, sequence_digests
@@ -248,8 +249,9 @@ def test_columns_without_the_rest(tiny_dataset: Path) -> None:
     dataset = Dataset.open(tiny_dataset)
     heads = dataset.heads("seq_00", ["y", "x"])
     assert list(heads) == ["y", "x"]
-    with pytest.raises(ValueError, match="no column 'z'"):
-        dataset.heads("seq_00", ["z"])
+    for read in (lambda: dataset.heads("seq_00", ["z"]), lambda: dataset.frames(["z"])):
+        with pytest.raises(UsageError, match="no such column"):
+            read()
 
 
 def test_fingerprints_can_be_computed_from_what_is_stored(tiny_dataset: Path) -> None:
@@ -355,3 +357,39 @@ def test_tables_keep_their_columns() -> None:
         "ground_m",
         *("fps", "weather", "hour", "location"),
     ]
+
+
+def test_a_dataset_that_was_changed_meanwhile_is_opened_again(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "dataset"
+    shutil.copytree(tiny_dataset, copied)
+    dataset = Dataset.open(copied)
+    before = dataset[0].boxes_xyxy
+    library.annotate(copied, boxes="fixed:24")
+    with pytest.raises(InputError, match="changed after it was opened"):
+        dataset[len(dataset) - 1]  # of another sequence, with other boxes
+    assert not np.array_equal(Dataset.open(copied)[0].boxes_xyxy, before)
+
+
+def test_what_a_dataset_is_asked_for_wrongly(tiny_dataset: Path) -> None:
+    dataset = Dataset.open(tiny_dataset)
+    for ask, said in (
+        (lambda: dataset.filter(num_heads="3"), "holds other values"),
+        (lambda: dataset.filter(weather=3), "holds other values"),
+        (lambda: dataset.filter(num_heads=lambda n: n > 3), "a function"),
+        (lambda: dataset[["seq_00/000000"]], "numbers or flags"),
+        (lambda: dataset.sample(0.5), "frames to choose from"),  # type: ignore[arg-type]
+        (lambda: library.merge("ds", "out"), "a list of datasets"),
+        (lambda: library.merge([dataset[5:5], dataset[5:5]], "out"), "no frames"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            ask()
+    with pytest.raises(TypeError, match=r"Dataset\.open"):
+        Dataset(tiny_dataset)
+    assert list(dataset.frames("split")) == ["split"]
+    part = dataset[3:5]
+    pandas = pytest.importorskip("pandas")
+    heads = part.to_pandas("heads")
+    assert isinstance(heads, pandas.DataFrame)
+    assert set(heads["frame_id"].value_counts().index) == set(part.frame_ids)

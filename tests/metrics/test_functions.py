@@ -276,6 +276,10 @@ def test_what_a_metric_takes() -> None:
         ({"count": float("inf")}, {"points": []}, "a count of inf"),
         ({"count": 1}, {"boxes": [[np.nan] * 4]}, "boxes without points aren't all finite"),
         ({"count": 1}, {"points": [[1, 2]], "ignored": [0, 1]}, "1 points, 1 boxes and 2 flags"),
+        ({"count": 1}, {"points": [[1, 2]], "ignored": [7]}, "not by their numbers"),
+        ({"count": 1}, {"points": [[1, 2]], "size_wh": (-4, 4)}, "not a width and a height"),
+        ({"count": [1, 2]}, {"points": [[1, 2]]}, "2 counts of one image"),
+        ({"boxes": [[9, 9, 1, 1]]}, {"points": []}, "row 0 is 9, 9, 1, 1"),
     ]:
         with pytest.raises(ValueError, match=said):
             metric.update([pred], [target])
@@ -301,9 +305,95 @@ def test_what_a_metric_takes() -> None:
         (lambda: metrics.localisation([[1, 1]], [[1, 1]], -1), "a radius isn't"),
         (lambda: metrics.localisation([[1, 1]], [[1, 1]], 3, ignored=[5]), "by flags"),
         (lambda: metrics.jaccard_index([[0, 0, 1, 1]], [np.nan], [[0, 0, 1, 1]]), "scores aren't"),
-        (lambda: metrics.game([[1, 1]], [[1, 1]], (9, 5), -1), "below 0"),
+        (lambda: metrics.game([[1, 1]], [[1, 1]], (9, 5), -1), "from 0 to 10"),
+        (lambda: metrics.game([[1, 1]], [[1, 1]], (9, 5), 1.5), "whole number"),  # type: ignore[arg-type]
+        (lambda: metrics.mae([[1, 1], [2, 2]], [1, 2]), r"the shape \(2, 2\)"),
+        (lambda: metrics.mae(np.ones((2, 4, 4)), [1, 2]), r"the shape \(2, 4, 4\)"),
+        (lambda: metrics.mae(["1", "2"], [1, 2]), "aren't numbers"),
+        (lambda: metrics.mae([1j, 2], [1, 2]), "aren't numbers"),
+        (lambda: metrics.mae(np.ma.array([1, 9], mask=[0, 1]), [1, 2]), "masked"),
+        (
+            lambda: metrics.average_precision([[9, 9, 0, 0]], [1], [[0, 0, 9, 9]]),
+            "x0, y0, x1, y1, but row 0 is 9, 9, 0, 0",
+        ),
+        (lambda: metrics.average_precision([], [], [[0, 0, 9, 9]], cap=0), "a cap of 0"),
+        (lambda: metrics.hit_radii([[1, 2, 3]]), r"the shape \(1, 3\)"),
+        (
+            lambda: metrics.interval(metrics.localisation, *([[[1, 1]]] * 6,) * 2, radius=4),
+            "value=",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(call: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         call()
+
+
+def test_tensors_in_lists_and_in_any_format_of_boxes() -> None:
+    torch = pytest.importorskip("torch")
+    tv_tensors = pytest.importorskip("torchvision.tv_tensors")
+    counts = [one.sum() for one in torch.full((4, 3, 3), 0.5, requires_grad=True)]
+    assert metrics.mae(counts, [4, 5, 4, 5]) == 0.5
+    assert metrics.mae([one.bfloat16() for one in counts], [4, 5, 4, 5]) == 0.5
+    corners = np.array([[10.0, 20, 30, 60]])
+    for form, values in (
+        ("XYXY", [[10, 20, 30, 60]]),
+        ("XYWH", [[10, 20, 20, 40]]),
+        ("CXCYWH", [[20, 40, 20, 40]]),
+    ):
+        boxes = tv_tensors.BoundingBoxes(torch.tensor(values), format=form, canvas_size=(99, 99))
+        assert metrics.average_precision(boxes, [1.0], corners)["ap"] == pytest.approx(1)
+        metric = CrowdMetric()
+        metric.update([{"boxes": corners}], [{"boxes": boxes}])
+        assert metric.compute()["ap50"] == pytest.approx(1)
+    turned = tv_tensors.BoundingBoxes(torch.ones(1, 5), format="XYWHR", canvas_size=(9, 9))
+    with pytest.raises(ValueError, match="XYWHR"):
+        metrics.average_precision(turned, [1.0], corners)
+
+
+def test_a_map_of_two_columns_is_a_map_where_it_has_a_stride() -> None:
+    narrow = np.full((4, 2), 0.25)
+    points = [[5, 5], [5, 20]]
+    assert metrics.game(narrow, points, (16, 32), level=0, stride=8) == 0
+    assert metrics.game(narrow, points, (16, 32), level=0) == 2  # four points
+
+
+def test_r2_loses_no_digit_and_is_undefined_for_equal_counts() -> None:
+    for equal in (np.full(6, 0.1), np.full(7, 0.3), np.full(9, 33.3)):
+        assert np.isnan(metrics.r2(np.arange(len(equal)), equal))
+    true = 1e6 + np.array([0.1, 0.5, 0.2, 0.9])
+    found = true + np.array([0.2, -0.3, 0.1, 0.4])
+    expected = 1 - ((found - true) ** 2).sum() / ((true - true.mean()) ** 2).sum()
+    assert metrics.r2(found, true) == pytest.approx(expected, rel=1e-6)
+
+
+def test_intervals_are_given_where_they_hold() -> None:
+    # One crowd in seven decides about the error: nothing holds.
+    assert metrics.interval(metrics.rmse, [1] * 6 + [9000], [2] * 6 + [1000]) is None
+    pred, true = [11, 22, 30, 42, 57, 60], [10, 20, 33, 40, 50, 61]
+    by_default = metrics.interval(metrics.bias, pred, true)
+    assert by_default is not None
+    assert by_default == metrics.interval(metrics.bias, pred, true, scale="linear")
+    assert by_default.low < metrics.bias(pred, true) < by_default.high
+    within = metrics.interval(metrics.r2, pred, true)
+    assert within is None or within.high <= 1
+    # Clusters may be a tensor, and a value be one of several.
+    clusters = np.repeat(np.arange(6), 2)
+    expected = metrics.interval(metrics.mae, pred * 2, true * 2, clusters=clusters)
+    torch = pytest.importorskip("torch")
+    for given in (torch.tensor(clusters), list(torch.tensor(clusters)), clusters.tolist()):
+        assert metrics.interval(metrics.mae, pred * 2, true * 2, clusters=given) == expected
+    points = [[[1.0, 1.0], [float(n), 9.0]] for n in range(20, 28)]
+    moved = [[[1.0, 1.0], [float(n + n % 3), 9.0]] for n in range(20, 28)]
+    args = {"radius": 1.0, "value": "f1"}
+    shares = metrics.interval(metrics.localisation, moved, points, **args)  # type: ignore[arg-type]
+    assert shares is not None
+    assert 0 < shares.low < shares.high < 1
+
+
+def test_radii_of_hits_are_what_a_matching_takes() -> None:
+    boxes = [[0, 0, 10, 10], [20, 0, 26, 8]]
+    small, large = metrics.hit_radii(boxes).T
+    assert (small.tolist(), large.tolist()) == ([5, 3], [np.hypot(10, 10) / 2, 5])
+    assert metrics.localisation([[9, 9], [25, 7]], [[5, 5], [23, 4]], large).hits == 2
+    assert metrics.localisation([[9, 9], [25, 7]], [[5, 5], [23, 4]], small).hits == 0

@@ -34,7 +34,7 @@ def test_latex() -> None:
     assert scores_table(ROWS[:2], "latex", ["mae", "rmse", "r2"]).splitlines() == [
         "\\begin{tabular}{lrrr}",
         "\\toprule",
-        "method & MAE & RMSE (papers: ''MSE'') & R$^2$ \\\\",
+        "method & MAE & RMSE (papers: ``MSE'') & R$^2$ \\\\",
         "\\midrule",
         "a\\_1 \\& co & 12.50 {\\scriptsize [10.00, 1,234.50]} & -- & -- \\\\",
         "b & \\textbf{12.40} & -- & -- \\\\",

@@ -285,3 +285,80 @@ def test_a_regressor_of_density_learns_from_it(small: Dataset) -> None:
             optimiser.step()
             losses.append(float(loss))
     assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
+
+
+def test_formats_of_boxes_change_nothing_but_the_boxes(tiny_dataset: Path) -> None:
+    frame = next(frame for frame in Dataset.open(tiny_dataset) if frame.count > 20)
+    number = Dataset.open(tiny_dataset).frame_ids.index(frame.frame_id)
+    for form in ("XYWH", "CXCYWH"):
+        changed = v2.ConvertBoundingBoxFormat(form)
+        crowds = CrowdDataset(tiny_dataset, 8, ("density", "mask"))
+        _, plain = crowds[number]
+        _, found = CrowdDataset(tiny_dataset, 8, ("density", "mask"), transforms=changed)[number]
+        assert found["count"] == frame.count
+        torch.testing.assert_close(found["density"], plain["density"], atol=1e-6, rtol=1e-5)
+        metric = PlainMetric()
+        _, given = HeadDataset(tiny_dataset)[number]
+        metric.update(
+            [{"boxes": given["boxes"]}], [HeadDataset(tiny_dataset, transforms=changed)[number][1]]
+        )
+        assert metric.compute()["ap50"] == pytest.approx(1)
+
+
+def test_kernels_turn_with_the_image_and_keep_their_size(tiny_dataset: Path) -> None:
+    dataset = Dataset.open(tiny_dataset)
+    frame = next(frame for frame in dataset if 0 < frame.count < 5)
+    number = dataset.frame_ids.index(frame.frame_id)
+
+    def peak(degrees: float) -> float:
+        """Return the sum of squares of the map: the wider the kernels, the less it is."""
+
+        def turned(image: Any, target: dict[str, Any]) -> Any:
+            return v2.RandomRotation((degrees, degrees), expand=True)(image, target)
+
+        _, target = CrowdDataset(dataset, 1, transforms=turned)[number]
+        assert target["count"] == frame.count
+        return float((target["density"] ** 2).sum())
+
+    for degrees in (30, 45, 90, 180):
+        assert peak(degrees) == pytest.approx(peak(0), rel=0.1), degrees
+
+
+def test_transforms_that_lose_heads_are_refused(tiny_dataset: Path) -> None:
+    for transforms in (v2.RandomIoUCrop(), v2.Compose([v2.ToImage(), v2.RandomIoUCrop()])):
+        with pytest.raises(UsageError, match="RandomIoUCrop"):
+            HeadDataset(tiny_dataset, transforms=transforms)
+
+    def fewer(image: Any, target: dict[str, Any]) -> Any:
+        return image, {**target, "boxes": target["boxes"][:1]}
+
+    def pointless(image: Any, target: dict[str, Any]) -> Any:
+        return image, {name: value for name, value in target.items() if name != "points"}
+
+    number = next(n for n, one in enumerate(Dataset.open(tiny_dataset)) if one.count > 1)
+    for transforms, said in ((fewer, "1 boxes, "), (pointless, "no points")):
+        with pytest.raises(ValueError, match=said):
+            HeadDataset(tiny_dataset, transforms=transforms)[number]
+    with pytest.raises(TypeError):
+        HeadDataset(tiny_dataset)[1.7]  # type: ignore[index]
+
+
+def test_images_of_pillow_and_drops_of_either_dataset(tiny_dataset: Path) -> None:
+    _, target = HeadDataset(tiny_dataset, transforms=v2.ToPILImage())[0]
+    assert target["points"].canvas_size == Dataset.open(tiny_dataset)[0].size_wh[::-1]
+    _, target = CrowdDataset(tiny_dataset, transforms=DropHeadsOutside())[0]
+    assert target["count"] == Dataset.open(tiny_dataset)[0].count
+
+
+def test_heads_outside_the_image_have_no_box_to_learn(tiny_captures: Path, tmp_path: Path) -> None:
+    dataset = gtahead.build(tiny_captures, tmp_path / "all", count_policy="all").open()
+    frames = [frame for frame in dataset if frame.count]
+    outside = 0
+    for number, frame in enumerate(dataset):
+        _, target = HeadDataset(dataset)[number]
+        boxes = target["boxes"]
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
+        assert len(boxes) == len(target["points"]) == len(target["labels"])
+        outside += frame.count - len(boxes)
+    assert frames
+    assert outside > 0

@@ -94,8 +94,16 @@ def test_what_is_wrong_is_said(shards: Path, tmp_path: Path, tiny_dataset: Path)
     with pytest.raises(UsageError, match="no tar shards"):
         HeadStream([])
     gtahead("filter", tiny_dataset, "--where", "split == 'test'", "--out", tmp_path / "test")
-    with pytest.raises(UsageError, match="no images"):
+    with pytest.raises(InputError, match="no train split"):
         HeadDataModule(tmp_path / "test").train_dataloader()
+    gtahead("filter", tiny_dataset, "--where", "split == 'train'", "--out", tmp_path / "train")
+    data = HeadDataModule(tmp_path / "train")
+    with pytest.raises(UsageError, match="no test split"):
+        data.test_dataloader()
+    # Without a validation split a part of train is set aside, and isn't learnt from.
+    train, validation = data.train_dataloader().dataset, data.val_dataloader().dataset
+    assert len(train) + len(validation) == len(data.dataset)
+    assert not set(train.dataset.frame_ids) & set(validation.dataset.frame_ids)
     cut = tmp_path / "test-000000.tar"
     cut.write_bytes(next(iter(sorted(shards.glob("test-*.tar")))).read_bytes()[:200_000])
     with pytest.raises(InputError, match=r"can't be read|has no"):

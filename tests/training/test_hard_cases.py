@@ -23,6 +23,7 @@ from PIL import Image
 from training_helpers import QUICK
 
 from gtahead import Dataset, InputError, UsageError, benchmark, build, export_model, train
+from gtahead.annotation.holdout import parts_of
 from gtahead.simulation import simulate
 from gtahead.simulation.presets import Preset
 from gtahead.training import make_config, predict
@@ -30,7 +31,6 @@ from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.crops import EpochOrder, frames_with_boxes
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.fitting import fitting_scale
-from gtahead.training.holdout import parts_of
 
 SETTINGS = [word for name, value in QUICK.items() for word in ("--set", f"{name}={value}")]
 SETTINGS = [word.replace("(64, 64)", "[64, 64]") for word in SETTINGS]
