@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tokenize
 import zipfile
 import zlib
@@ -14,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from gtahead import storage
 from gtahead.errors import require
 
 Map = npt.NDArray[Any]
 
 SUFFIXES = (".npz", ".npy", ".h5")
 
-MAX_MAP = 2**30
-"""Bytes of a map once it's unpacked; a file of kilobytes may claim more than any memory has."""
+MAX_CELLS = 2**26
+"""Cells of a map, 8192 x 8192; a file of kilobytes may claim more than any memory has."""
 
 HDF5 = "'gtahead[hdf5]'"
 """What `pip` installs for .h5 files."""
@@ -93,15 +95,17 @@ def _read_npz(path: Path, name: str) -> tuple[Map, Mapping[str, Any]]:
 
 
 def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Map:
-    if entry.file_size > MAX_MAP:
-        raise ValueError("it claims more than 1 GiB")
     with archive.open(entry) as file:
         return _array(file)
 
 
+def _refuse_large(cells: int) -> None:
+    if cells > MAX_CELLS:
+        raise ValueError(f"it claims {cells:,} cells, more than {MAX_CELLS:,}")
+
+
 def _read_npy(path: Path) -> Map:
-    if path.stat().st_size > MAX_MAP:
-        raise ValueError("it claims more than 1 GiB")
+    storage.require_regular(path)
     with path.open("rb") as file:
         return _array(file)
 
@@ -109,6 +113,13 @@ def _read_npy(path: Path) -> Map:
 def _array(file: IO[bytes]) -> Map:
     if file.read(6) != b"\x93NUMPY":  # NumPy would advise to unpickle it
         raise ValueError("it isn't an array")
+    file.seek(0)
+    major, _ = np.lib.format.read_magic(file)
+    read_header = (
+        np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    )
+    shape, _, _ = read_header(file)
+    _refuse_large(math.prod(shape))
     file.seek(0)
     values: Map = np.lib.format.read_array(file, allow_pickle=False)
     return values
@@ -144,6 +155,5 @@ def _h5_maps(path: Path) -> Iterator[tuple[str, Map]]:
 def _stored(stored: Any) -> Map:  # noqa: ANN401 - h5py's dataset
     if stored.external or stored.is_virtual:
         raise ValueError("its map lies in another file")
-    if stored.size * stored.dtype.itemsize > MAX_MAP:
-        raise ValueError("it claims more than 1 GiB")
+    _refuse_large(stored.size)
     return np.asarray(stored)

@@ -30,7 +30,7 @@ FLOORS = {
     "templates": 0,
     "values": 0,
     "drawing": 2,
-    "map_files": 1,
+    "map_files": 2,
     "plausibility": 2,
     "tables": 2,
     "urls": 2,

@@ -11,6 +11,7 @@ import os
 import pickle
 import resource
 import shutil
+import stat
 import struct
 import zipfile
 import zlib
@@ -26,6 +27,7 @@ from pyarrow import parquet
 
 import gtahead as library
 from gtahead.errors import printable
+from gtahead.predictions import Predictions, write_predictions
 
 STAGE = ("--repo", "a/b", "--creator", "me", "--licence", "mit", "--i-have-rights")
 SECRET = "a secret of this machine"
@@ -126,6 +128,138 @@ def test_a_link_brings_no_other_file_into_an_export(
     assert not out.exists()
     staged = gtahead("publish", "stage", dataset, "--out", out, *STAGE)
     assert (staged.code, out.exists()) == (1, False)
+
+
+@pytest.mark.parametrize("what", ["image", "folder", "images", "pipe"])
+def test_a_link_brings_no_other_file_into_what_is_made(
+    dataset: Path, secret: Path, tmp_path: Path, what: str
+) -> None:
+    image_of_a = dataset / "images" / "a" / "000000.jpg"
+    moved = tmp_path / "elsewhere"
+    if what in ("image", "pipe"):
+        image_of_a.unlink()
+        image_of_a.symlink_to(secret) if what == "image" else os.mkfifo(image_of_a)
+    else:
+        folder = image_of_a.parent if what == "folder" else image_of_a.parents[1]
+        folder.rename(moved)
+        folder.symlink_to(moved)
+    out = tmp_path / "out"
+    for words in (
+        ["filter", dataset, "--where", "width > 0", "--out", out],
+        ["filter", dataset, "--where", "width > 0", "--images", "copy", "--out", out],
+        ["merge", dataset, dataset, "--out", out],
+        ["export", dataset, "--format", "coco", "--out", out],
+        ["publish", "stage", dataset, "--out", out, *STAGE, "--images", "original"],
+    ):
+        done = gtahead(*words)
+        assert done.code == 1, (words, done.err)
+        assert "is a link" in done.err
+        assert not out.exists()
+
+
+def test_a_changed_table_gets_no_fresh_hashes(dataset: Path, tmp_path: Path) -> None:
+    edit_frames(dataset, 0, hour=13.5)
+    out = tmp_path / "out"
+    for words in (
+        ["filter", dataset, "--where", "width > 0", "--out", out],
+        ["merge", dataset, dataset, "--out", out],
+        ["annotate", dataset, "--boxes", "fixed:9"],
+        ["publish", "stage", dataset, "--out", out, *STAGE],
+    ):
+        done = gtahead(*words)
+        assert done.code == 1, (words, done.err)
+        assert "isn't the one that the manifest names" in done.err
+        assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document: document["sources"].pop(),
+        lambda document: document["sources"].append(document["sources"][0]),
+        lambda document: document["sources"][0].update(visibility=5),
+        lambda document: document["options"].update(filter=5),
+        lambda document: document.update(options={}),
+    ],
+)
+def test_a_damaged_manifest_is_refused(
+    dataset: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    document = json.loads((dataset / "manifest.json").read_text())
+    change(document)
+    (dataset / "manifest.json").write_text(json.dumps(document))
+    for words in (
+        ["filter", dataset, "--where", "width > 0", "--out", tmp_path / "out"],
+        ["merge", dataset, dataset, "--out", tmp_path / "out"],
+    ):
+        done = gtahead(*words)
+        assert done.code == 1, done.err
+        assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_written_over_what_is_read(dataset: Path, tmp_path: Path) -> None:
+    perfect = {
+        frame.frame_id: {"boxes": frame.boxes_xyxy} for frame in library.Dataset.open(dataset)
+    }
+    write_predictions(tmp_path / "p.json", Predictions.of(perfect))
+    coco = tmp_path / "gt.json"
+    coco.write_text(
+        json.dumps(
+            {
+                "images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}],
+                "annotations": [],
+                "categories": [{"id": 1, "name": "head"}],
+            }
+        )
+    )
+    (tmp_path / "found.json").write_text(
+        '[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]'
+    )
+    predictions, data = tmp_path / "p.json", ["--data", dataset, "--split", "train"]
+    exported = ["export-predictions", predictions, "--format", "coco"]
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for words in (
+        [*exported, "--out", predictions],
+        [*exported, *data, "--out", dataset / "manifest.json"],
+        [*exported, *data, "--out", dataset / "new.json"],
+        ["benchmark", predictions, *data, "--out", dataset / "frames.parquet"],
+        ["benchmark", predictions, *data, "--html", dataset / "manifest.json"],
+        ["benchmark", predictions, *data, "--out", tmp_path / "x", "--html", tmp_path / "x"],
+        ["benchmark", tmp_path / "found.json", "--ground-truth", coco, "--out", coco],
+        ["benchmark", "--template", "--ground-truth", coco, "--out", coco],
+        ["report", dataset, "--html", dataset / "manifest.json"],
+        ["view", dataset, "--out", dataset / "view.png"],
+        ["validate", dataset, "--html", dataset / "manifest.json"],
+    ):
+        done = gtahead(*words)
+        assert done.code == 2, (words, done.err)
+        assert "something that is needed" in done.err
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_no_pipe_or_device_is_replaced(dataset: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for words in (
+        ["benchmark", "--template", "--data", dataset, "--split", "train", "--out"],
+        ["report", dataset, "--html"],
+        ["view", dataset, "--out"],
+    ):
+        done = gtahead(*words, tmp_path / "pipe.png")
+        assert done.code == 1, (words, done.err)
+        assert "pipe or device" in done.err
+    assert stat.S_ISFIFO((tmp_path / "pipe.png").stat().st_mode)
+
+
+def test_no_pipe_is_waited_for(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "board").mkdir()
+    os.mkfifo(tmp_path / "board" / "a.json")
+    for words in (
+        ["leaderboard", tmp_path / "board"],
+        ["compare", tmp_path / "board" / "a.json", tmp_path / "board" / "a.json"],
+        ["validate", dataset, "--baseline", tmp_path / "board" / "a.json"],
+    ):
+        assert gtahead(*words).code == 1, words
 
 
 def test_no_image_starts_a_program(tmp_path: Path) -> None:

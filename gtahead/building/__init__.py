@@ -70,8 +70,8 @@ class BuildReport(WrittenDataset):
 
     @property
     def exit_code(self) -> int:
-        """0 clean, 3 done with items set aside."""
-        return 3 if self.findings.anything_set_aside else 0
+        """0 clean, 3 done with items set aside, or with errors in what was read."""
+        return 3 if self.findings.anything_set_aside or self.findings.reach("error") else 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as one JSON object."""

@@ -148,6 +148,7 @@ def annotate(
         targets.refuse_links(target, FOLDERS)
         recover(target)
         opened = _open_to_annotate(target)
+        opened.check_frames()
         old = dict(opened.manifest.document)
         box_rule = box_rule or _standing_rule(BoxRule, target, old, "boxes")
         sigma_rule = sigma_rule or _standing_rule(SigmaRule, target, old, "sigma")

@@ -25,10 +25,18 @@ from gtahead.building.options import IMAGES
 from gtahead.building.output import DATASET
 from gtahead.building.records import FRAMES_PARTS, SequenceRecord, frames_path, images_folder
 from gtahead.building.split_options import SPLIT_KEYS, SplitOptions
-from gtahead.dataset import WORK, Dataset, Frame, WrittenDataset, heads_file
+from gtahead.dataset import (
+    MANIFEST,
+    WORK,
+    Dataset,
+    Frame,
+    WrittenDataset,
+    heads_file,
+    require_image,
+)
 from gtahead.dataset.conditions import values_met
 from gtahead.dataset.fingerprints import sequence_digests, without_unknown
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import REBUILD, InputError, UsageError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.regions import Regions, regions_of
 from gtahead.storage import crash_point, targets
@@ -109,6 +117,8 @@ def filter(
         InputError: no dataset, a damaged one, or something else at `out`.
         ResourceError: disk, rights, or another run with the same target.
     """
+    if not 0 <= seed < 2**63:
+        raise UsageError("the seed must be a whole number from 0 to 2^63 - 1", value=seed)
     opened = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     part = opened if where is None else opened.filter(where)
     part = part if sample is None else part.sample(sample, seed)
@@ -228,19 +238,19 @@ class _Part:
 
 
 def _renamed(opened: Sequence[Dataset]) -> list[_Part]:
-    """Name all sequences so that no two share a name, also where case doesn't count."""
-    often = Counter(name.casefold() for one in opened for name in one.sequences)
+    """Name all sequences so that no two share a name, in any case and form of accents."""
+    often = Counter(storage.folded_name(name) for one in opened for name in one.sequences)
     parts: list[_Part] = []
     taken = {name for name, times in often.items() if times == 1}
     for one in opened:
         whole, kept = Dataset.open(one.folder), frozenset(one.frame_ids)
         for sequence in one.sequences:
             name = sequence
-            if often[sequence.casefold()] > 1:
+            if often[storage.folded_name(sequence)] > 1:
                 stem = f"{one.folder.resolve().name}-{sequence}"
                 tries = (stem if n == 1 else f"{stem}-{n}" for n in count(1))
-                name = next(t for t in tries if t.casefold() not in taken)
-                taken.add(name.casefold())
+                name = next(t for t in tries if storage.folded_name(t) not in taken)
+                taken.add(storage.folded_name(name))
             if not storage.can_name(name):
                 remedy = "rename the dataset's folder"
                 raise InputError("a sequence can't be called so", value=name, remedy=remedy)
@@ -308,6 +318,8 @@ def _derive(
     with targets.replacing(target, DATASET, overwrite=overwrite) as place:
         for folder in ("heads", "images", f"{WORK}/{FRAMES_PARTS}"):
             (place / folder).mkdir(parents=True)
+        for dataset in {part.dataset.folder: part.dataset for part in parts}.values():
+            dataset.check_frames()
         show(0, len(parts), "")
         for number, part in enumerate(parts, 1):
             source = _source_of(part)
@@ -328,7 +340,14 @@ def _derive(
 def _source_of(part: _Part) -> Mapping[str, Any]:
     """Return what the old manifest says of a sequence."""
     sources: Sequence[Mapping[str, Any]] = part.dataset.manifest.document["sources"]
-    return next(source for source in sources if source["sequence"] == part.sequence)
+    mine = [source for source in sources if source["sequence"] == part.sequence]
+    if len(mine) != 1:
+        raise InputError(
+            "the manifest has no source of the sequence, or two",
+            where=Where(str(part.dataset.folder / MANIFEST), part.sequence),
+            remedy=REBUILD,
+        )
+    return mine[0]
 
 
 def _copy_sequence(
@@ -438,14 +457,8 @@ def _place_images(
         folder.mkdir(exist_ok=True)
         to = folder / f"{frame}{Path(file).suffix}"
         image = part.dataset.folder / file
-        try:
-            linked = storage.link_or_copy(image, to, link=images == "link")
-        except FileNotFoundError as error:
-            raise InputError(
-                "an image of the dataset is missing",
-                where=Where(str(image), part.sequence, frame),
-                remedy="bring it back, or make a dataset of labels alone: --images none",
-            ) from error
+        require_image(image)
+        linked = storage.link_or_copy(image, to, link=images == "link")
         if images == "link" and not linked:
             findings.add("copied-images", Where(file, part.name))
         rows["file"][position] = to.relative_to(place).as_posix()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,10 +107,11 @@ def command(
     if predictions is None:
         remedy = "name it; `gtahead benchmark --template` prints an empty one"
         raise UsageError("no prediction file is given", remedy=remedy)
-    for name, what in ((html, "the page"), (out, "the result")):
-        if name is not None:
-            storage.prepare_file(Path(name), what)
-    _require_apart(predictions, out, html)
+    needed = (predictions, against, options["validation"])
+    if html is not None:
+        storage.prepare_file(Path(html), "the page", (*needed, out))
+    if out is not None:
+        storage.prepare_file(Path(out), "the result", needed)
     if check_only:
         return _check(predictions, against, split, missing, labels)
     groups = [name.strip() for name in (by or "").split(",") if name.strip()]
@@ -158,24 +158,12 @@ def _print_template(
     if out is None:
         click.echo(text.decode(), nl=False)
         return 0
-    storage.prepare_file(Path(out), "the template")
+    storage.prepare_file(Path(out), "the template", [against])
     with storage.naming_os_errors(Path(out)):
         storage.write_bytes(Path(out), text)
     if not is_quiet():
         echo(f"wrote {out}")
     return 0
-
-
-def _require_apart(*files: str | None) -> None:
-    """Refuse to write the result or the page over one another, or over the predictions."""
-    seen: set[str] = set()
-    for name in files:
-        path = None if name is None else os.path.realpath(name)
-        if path in seen:
-            raise UsageError(
-                "a file would be written over another", value=name, remedy="give it another name"
-            )
-        seen |= {path} if path is not None else set()
 
 
 def _check(

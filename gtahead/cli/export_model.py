@@ -23,7 +23,7 @@ def command(checkpoint: str, out: str) -> int:
     from gtahead.training.wanted import check_checkpoint
 
     check_checkpoint(checkpoint)
-    storage.prepare_file(Path(out), "the model")
+    storage.prepare_file(Path(out), "the model", [checkpoint])
     from gtahead.training import export_model
 
     report = export_model(checkpoint, out)

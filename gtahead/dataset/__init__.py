@@ -2,6 +2,7 @@
 
 from gtahead.dataset.dataset import FRAMES, Dataset, WrittenDataset, heads_file, splits_of
 from gtahead.dataset.frame import Frame, camera_of
+from gtahead.dataset.images import missing_image, require_image
 from gtahead.dataset.manifest import (
     ANNOTATING,
     MANIFEST,
@@ -28,7 +29,9 @@ __all__ = [
     "camera_of",
     "density_level",
     "heads_file",
+    "missing_image",
     "read_manifest",
+    "require_image",
     "splits_of",
     "write_manifest",
 ]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Booleans
-from gtahead.errors import UsageError
+from gtahead.errors import UsageError, shortened
 
 _COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -54,7 +54,11 @@ def holds(
         >>> holds("hour < 7 or hour >= 20", ["hour"], hours.__getitem__, 4).tolist()
         [True, False, False, True]
     """
-    found = _Evaluator(condition, names, column).of(_parsed(condition))
+    parsed = _parsed(condition)
+    try:
+        found = _Evaluator(condition, names, column).of(parsed)
+    except RecursionError as error:
+        raise UsageError("a condition of too many parts", value=shortened(condition)) from error
     return np.broadcast_to(found, rows).copy()
 
 

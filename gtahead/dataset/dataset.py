@@ -222,6 +222,16 @@ class Dataset:
             )
         return path, named
 
+    def check_frames(self) -> None:
+        """Refuse a table of frames that isn't, byte by byte, the manifest's.
+
+        Raises:
+            InputError: it's damaged or changed.
+        """
+        path, named = self.folder / FRAMES, self.manifest.document["tables"][FRAMES]
+        if not path.is_file() or storage.sha256_of(path) != named["sha256"]:
+            raise self._damaged(path, "other bytes")
+
     def check_heads(self, sequence: str) -> None:
         """Refuse a sequence's table of heads that isn't, byte by byte, the manifest's.
 

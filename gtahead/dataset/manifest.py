@@ -12,7 +12,7 @@ from gtahead.errors import REBUILD, InputError, Where
 
 FORMAT = "gtahead-dataset"
 VERSION = 1
-MANIFEST = "manifest.json"
+MANIFEST = storage.OF_DATASETS
 WORK = ".build"
 """Folder of a build in progress, inside the dataset."""
 

@@ -216,27 +216,38 @@ def cell_sums(
         >>> cell_sums([[1, 0, 0, 0], [0, 0, 0, 2]], 2, (400, 200)).tolist()
         [[1.0, 0.0], [0.0, 2.0]]
     """
-    sums = np.asarray(density, np.float64)
-    if not np.isfinite(sums).all():
+    values = np.asarray(density)
+    # Some columns at a time: a map may be large, and its copies in double precision larger.
+    parts = [
+        _sums_of_rows(values[:, first : first + _COLUMNS_AT_ONCE], cells, size_wh[1], stride)
+        for first in range(0, values.shape[1], _COLUMNS_AT_ONCE)
+    ]
+    return _sums_of_rows(np.concatenate(parts, axis=1).T, cells, size_wh[0], stride).T
+
+
+_COLUMNS_AT_ONCE = 512
+
+
+def _sums_of_rows(
+    density: npt.NDArray[Any], cells: int, side: float, stride: float | None
+) -> Floats:
+    """Sum the rows of a map, (h, w), in equal parts of an image's side, (cells, w)."""
+    values = density.astype(np.float64)
+    if not np.isfinite(values).all():
         raise ValueError("the density map isn't finite")
-    for axis, side in ((0, size_wh[1]), (1, size_wh[0])):
-        there = sums.shape[axis]
-        if stride is None and side % there:
-            sizes = f"{there} cells of a map on {side:g} pixels"
-            raise ValueError(
-                f"{sizes}: say its stride, as the last cell may reach beyond the image"
-            )
-        covered = there if stride is None else side / stride
-        if not there - 1 < covered <= there:
-            raise ValueError(f"{there} cells of {stride} pixels don't cover {side:g} pixels")
-        summed = np.insert(np.cumsum(sums, axis=axis), 0, 0, axis=axis)
-        edges = np.linspace(0, covered, cells + 1)
-        edges[-1] = there  # what a kernel has in the last cell is in the image
-        below = np.minimum(edges.astype(np.int64), there - 1)
-        share = np.expand_dims(edges - below, 1 - axis)
-        low, high = np.take(summed, below, axis), np.take(summed, below + 1, axis)
-        sums = np.diff(low + share * (high - low), axis=axis)
-    return sums
+    there = len(values)
+    if stride is None and side % there:
+        sizes = f"{there} cells of a map on {side:g} pixels"
+        raise ValueError(f"{sizes}: say its stride, as the last cell may reach beyond the image")
+    covered = there if stride is None else side / stride
+    if not there - 1 < covered <= there:
+        raise ValueError(f"{there} cells of {stride} pixels don't cover {side:g} pixels")
+    summed = np.insert(np.cumsum(values, axis=0), 0, 0, axis=0)
+    edges = np.linspace(0, covered, cells + 1)
+    edges[-1] = there  # what a kernel has in the last cell is in the image
+    below = np.minimum(edges.astype(np.int64), there - 1)
+    low, high = summed[below], summed[below + 1]
+    return np.asarray(np.diff(low + (edges - below)[:, None] * (high - low), axis=0))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gtahead.arrays import Floats, Ints, Ragged
-from gtahead.dataset import FRAMES, SPLITS, Dataset, heads_file
+from gtahead.dataset import FRAMES, SPLITS, Dataset, heads_file, require_image
 from gtahead.errors import REBUILD, InputError, Where
 from gtahead.formats.base import Batch, ExportFrame, Format, HeadColumns, Options
 from gtahead.tables import canonical
@@ -115,38 +113,6 @@ def _image_bytes(folder: Path, rows: list[int], files: Sequence[str | None]) -> 
         if file is not None:
             sizes[row] = require_image(folder / file)
     return sizes
-
-
-def require_image(path: Path) -> int:
-    """Return an image's size, if it is a file of the dataset's own.
-
-    Raises:
-        InputError: missing; or a link, which could bring any file of this machine into an export.
-    """
-    try:
-        about = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise missing_image(path) from error
-    except OSError as error:
-        raise InputError(
-            "the image can't be read", where=Where(str(path)), value=error.strerror
-        ) from error
-    if not stat.S_ISREG(about.st_mode):
-        raise InputError(
-            "the image is a link or not a regular file",
-            where=Where(str(path)),
-            remedy="a dataset's images are files of its own: run its `gtahead build` again",
-        )
-    return about.st_size
-
-
-def missing_image(path: Path) -> InputError:
-    """Return the error for an image of the dataset that isn't there."""
-    return InputError(
-        "the image is missing",
-        where=Where(str(path)),
-        remedy="the dataset is damaged: run its `gtahead build` again",
-    )
 
 
 _open: dict[tuple[Path, str], Dataset] = {}

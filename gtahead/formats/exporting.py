@@ -19,19 +19,12 @@ from typing import Any
 from gtahead import storage
 from gtahead._version import __version__
 from gtahead.arrays import Progress
-from gtahead.dataset import Dataset
+from gtahead.dataset import Dataset, require_image
 from gtahead.errors import InputError, ResourceError, UsageError, Where, as_size
 from gtahead.findings import Ledger
 from gtahead.formats import FORMATS, known  # noqa: F401 - known: before workers are forked
 from gtahead.formats.base import CHUNKS, Batch, ExportFrame, Format, Options, Summary
-from gtahead.formats.batches import (
-    BatchPlan,
-    adopt,
-    frames_in,
-    load_batch,
-    plan_batches,
-    require_image,
-)
+from gtahead.formats.batches import BatchPlan, adopt, frames_in, load_batch, plan_batches
 from gtahead.formats.export_checks import (
     EXPORT,
     check_frames,

@@ -15,9 +15,8 @@ import numpy as np
 import yaml
 
 from gtahead.arrays import Columns, Ints
-from gtahead.dataset import density_level
+from gtahead.dataset import density_level, require_image
 from gtahead.formats.base import CONDITIONS, ORIGIN, Batch, ExportFrame, Format, Summary
-from gtahead.formats.batches import require_image
 from gtahead.formats.hub_reading import recognise_shards, scan_shards, unpack
 from gtahead.ingest.exports import TRIPLES
 from gtahead.ingest.labelled_reader import reader_of

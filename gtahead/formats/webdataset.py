@@ -16,10 +16,10 @@ import orjson
 
 from gtahead import schemas
 from gtahead.arrays import Columns
+from gtahead.dataset import require_image
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.formats.base import ORIGIN, SPLIT_WORDS, Batch, ExportFrame, Format
-from gtahead.formats.batches import require_image
 from gtahead.formats.hub_reading import classes_in, columns_in_json, only_heads, together_from
 from gtahead.formats.text import RowFormat, fixed, point_cents, slices_of
 from gtahead.images.reading import IMAGE_SUFFIXES, ImageError

@@ -82,7 +82,7 @@ class Images:
             return self._by_number.get(key)
         row = self._by_name.get(key, self.by_text.get(key))
         if row is None and PurePosixPath(key).suffix:
-            row = self._by_name.get(str(PurePosixPath(key).with_suffix("")))
+            row = self._by_name.get(_without_ending(key))
         if row is None and "/" in key:
             row = self._by_path(key)
         if row is None and key.isdecimal() and len(key) < 18:
@@ -91,16 +91,20 @@ class Images:
 
     def _by_path(self, key: str) -> int | None:
         """Return the row of an image whose whole id ends a path, as `images/<sequence>/<frame>`."""
-        parts = PurePosixPath(key).with_suffix("").parts
+        parts = PurePosixPath(_without_ending(key)).parts
         ends = ("/".join(parts[first:]) for first in range(1, len(parts)))
         row = next((self._by_name[end] for end in ends if end in self._by_name), None)
         return row if row is not None and self.ids[row] in key else None
 
     def is_of_another_split(self, key: ImageKey) -> bool:
         """Return whether the dataset has such an image, in a split that isn't scored."""
-        return isinstance(key, str) and (
-            key in self.others or str(PurePosixPath(key).with_suffix("")) in self.others
-        )
+        return isinstance(key, str) and (key in self.others or _without_ending(key) in self.others)
+
+
+def _without_ending(name: str) -> str:
+    """Return a name without its suffix; one that names nothing, such as "/", as it is."""
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.name else name
 
 
 def arrange(

@@ -104,6 +104,11 @@ def read_csv(text: str, rows: Rows, digest: str) -> Predictions:
     except csv.Error as error:
         where = Where(rows.file, field=f"line {reader.line_num}")
         raise InputError(f"no CSV: {error}", where=where, remedy="write it again") from error
+    width = len(_words(text, delimiter))
+    for line, row in listed:
+        if any(cell.strip() for cell in row[width:]):
+            detail = f"it has more cells than the header, which has {width}"
+            rows.note(f"line {line}", delimiter.join(row), detail)
     if not points:
         for line, row in listed:
             _count(row, columns, rows, f"line {line}")

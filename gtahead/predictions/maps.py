@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from gtahead import storage
 from gtahead.arrays import Floats
 from gtahead.density import cell_sums, count_of, map_shape
 from gtahead.errors import InputError, Where
@@ -39,7 +40,7 @@ def map_files_of(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     found = (one for one in path.rglob("*") if one.suffix in SUFFIXES)
-    return sorted(one for one in found if one.is_file() and not one.name.startswith("."))
+    return sorted(one for one in found if not one.is_dir() and not one.name.startswith("."))
 
 
 def read_density_maps(path: Path, images: Images | None, findings: Findings) -> Predictions:
@@ -58,8 +59,13 @@ def read_density_maps(path: Path, images: Images | None, findings: Findings) -> 
     grids: list[Floats] = []
     for file in map_files_of(path):
         shown = file.name if file == path else file.relative_to(path).as_posix()
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        try:
+            storage.require_regular(file)
+            digest = storage.sha256_of(file)
+        except OSError as error:
+            raise InputError(
+                "the map can't be read", where=Where(shown), value=error.strerror
+            ) from error
         total.update(f"{shown} {digest}\n".encode())
         for name, density in _maps_of(file, shown):
             location = f"{shown}/{name}" if name else shown
@@ -106,7 +112,12 @@ def _grid(density: Map, size_wh: tuple[int, int], rows: Rows, location: str) -> 
     if values.ndim != 2 or values.dtype.kind not in "iuf" or not values.size:
         rows.note(location, f"{density.shape} {density.dtype}", "not a map of rows and columns")
         return None
-    if not np.isfinite(values).all():
+    height, width = values.shape
+    if min(size_wh) > 0 and values.size > 4 * size_wh[0] * size_wh[1]:
+        detail = f"a map of far more cells than the image has pixels, {size_wh[0]} x {size_wh[1]}"
+        rows.note(location, f"{width} x {height}", detail)
+        return None
+    if not all(np.isfinite(values[row : row + 64]).all() for row in range(0, height, 64)):
         rows.note(location, "nan or inf", "a map's cells are finite")
         return None
     if min(size_wh) <= 0:
@@ -114,7 +125,6 @@ def _grid(density: Map, size_wh: tuple[int, int], rows: Rows, location: str) -> 
     for stride in range(1, MAX_STRIDE + 1):
         if map_shape(size_wh, stride) == values.shape:
             return cell_sums(values, MAP_GRID, size_wh, stride)
-    height, width = values.shape
     # Resized by any factor, or by a network that drops what is less than a cell.
     least = max(size_wh[0] / (width + 1), size_wh[1] / (height + 1))
     most = min(size_wh[0] / max(width - 1, 0.1), size_wh[1] / max(height - 1, 0.1))

@@ -101,6 +101,9 @@ def stage(
         ResourceError: disk, rights of files, or another run with the same target.
     """
     opened = Dataset.open(dataset)
+    opened.check_frames()  # a release vouches for what it holds
+    for sequence in opened.sequences:
+        opened.check_heads(sequence)
     if opened.manifest.document.get("release") is not None:
         raise InputError(
             "a release, not the dataset it was made from",

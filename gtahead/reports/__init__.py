@@ -77,7 +77,7 @@ def report(
     if not 0 <= gallery <= 200:
         raise UsageError("that many frames don't fit a page", value=gallery, remedy="0 to 200")
     target = Path(html)
-    storage.prepare_file(target, "the page")
+    storage.prepare_file(target, "the page", [dataset])
     opened = Dataset.open(dataset)
     found = collect(opened, on_progress)
     shown = list(figures(opened, gallery)) if gallery else []

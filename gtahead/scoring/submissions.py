@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,12 @@ from gtahead.errors import InputError, UsageError
 from gtahead.findings import Findings
 from gtahead.images.reading import IMAGE_SUFFIXES
 from gtahead.metrics.definitions import counts_of
-from gtahead.predictions import Predictions, read_predictions
+from gtahead.predictions import ImageKey, Predictions, read_predictions
 from gtahead.scoring.evaluator import check_predictions
 from gtahead.scoring.ground_truth import open_ground_truth
 from gtahead.scoring.thresholds import declared
 from gtahead.urls import resolve_urls
-from gtahead.values import StrPath
+from gtahead.values import StrPath, number_of
 
 DECIMALS = 3
 """Of pixels and counts; scores are written in full, as rounding moves them over thresholds."""
@@ -78,7 +79,8 @@ def export_predictions(
     if threshold is not None and not 0 <= threshold <= 1:
         raise UsageError("the threshold must be from 0 to 1", value=threshold, remedy="such as 0.5")
     target = Path(out)
-    storage.prepare_file(target, "the predictions")
+    against = data.folder if isinstance(data, Dataset) else data
+    storage.prepare_file(target, "the predictions", (predictions, against))
     found, keys = _opened(predictions, data, split)
     least = declared(found).threshold if threshold is None else threshold
     text, heads = SUBMISSIONS[format](found, keys, least or 0.0)
@@ -89,10 +91,14 @@ def export_predictions(
 
 @dataclass(frozen=True)
 class _Keys:
-    """How images are named: by number where a dataset numbers them, else by name."""
+    """How images are named: in lists by their ids, in COCO's results as `numbers` has them."""
 
-    names: list[str]
-    numbers: list[int] | None
+    ids: list[str]
+    numbers: Sequence[ImageKey]
+
+
+_LISTED = re.compile(r"[^\s,;\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+"""Names that a list of images and numbers can have: with nothing that ends a name or a line."""
 
 
 def _opened(
@@ -105,7 +111,8 @@ def _opened(
             if isinstance(predictions, Predictions)
             else read_predictions(predictions, findings)
         )
-        ids, numbers = [str(key) for key in found.images], None
+        # As they came: COCO's own tools look numbers up as numbers, and names as a whole.
+        ids, numbers = [str(key) for key in found.images], list(found.images)
     else:
         true = open_ground_truth(data, split)
         found, findings = check_predictions(predictions, true)
@@ -116,14 +123,23 @@ def _opened(
             f"the predictions are wrong: {first}",
             remedy="`gtahead benchmark --check-only` lists all that is wrong",
         )
+    return found, _Keys(ids, numbers)
+
+
+def _listed(ids: Sequence[str]) -> list[str]:
+    """Return how a list names images: by their frames alone where these differ.
+
+    Raises:
+        InputError: a list can't name one of them.
+    """
     whole = [_without_ending(name) for name in ids]
     frames = [name.rpartition("/")[2] for name in whole]
     names = next((tried for tried in (frames, whole, ids) if _differ(tried)), ids)
-    wrong = next((name for name in names if not name or set(name) & set(" \t\n")), None)
+    wrong = next((name for name in names if not _LISTED.fullmatch(name)), None)
     if wrong is not None or not _differ(names):
         shown = wrong if wrong is not None else Counter(names).most_common(1)[0][0]
         raise InputError("a list can't name such an image", value=shown, remedy="rename it")
-    return found, _Keys(names, numbers)
+    return list(names)
 
 
 def _without_ending(name: str) -> str:
@@ -153,12 +169,7 @@ def _coco(found: Predictions, keys: _Keys, _: float) -> tuple[bytes, float]:
         strict=True,
     )
     listed = [
-        {
-            "image_id": keys.names[row] if keys.numbers is None else keys.numbers[row],
-            "category_id": HEAD_CATEGORY,
-            "bbox": box,
-            "score": score,
-        }
+        {"image_id": keys.numbers[row], "category_id": HEAD_CATEGORY, "bbox": box, "score": score}
         for row, box, score in rows
     ]
     return b"[" + b",\n".join(orjson.dumps(one) for one in listed) + b"]\n", float(len(listed))
@@ -166,23 +177,28 @@ def _coco(found: Predictions, keys: _Keys, _: float) -> tuple[bytes, float]:
 
 def _points(found: Predictions, keys: _Keys, threshold: float) -> tuple[bytes, float]:
     """Write `id n x y x y …`, a line per image."""
-    if not (found.has_points | found.has_boxes).any():
-        remedy = "the format is a list of points: choose nwpu-counts"
-        raise InputError("the predictions are counts alone", remedy=remedy)
+    lacking = ~(found.has_points | found.has_boxes) & ~(found.counts == 0)
+    if lacking.any():
+        raise InputError(
+            "some predictions are counts alone, which a list of points can't hold",
+            value=f"{int(lacking.sum()):,} of {number_of(len(found), 'image')}",
+            remedy="choose nwpu-counts",
+        )
     xy, scores, by_image = found.heads()
     keep = scores >= threshold
     shown, kept = xy[keep].round(DECIMALS), by_image.where(keep)
     lines = []
-    for row, name in enumerate(keys.names):
+    for row, name in enumerate(_listed(keys.ids)):
         values = shown[kept.rows(row)]
-        lines.append(" ".join([name, str(len(values)), *(f"{v:g}" for v in values.ravel())]))
+        numbers = (f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".") for value in values.ravel())
+        lines.append(" ".join([name, str(len(values)), *numbers]))
     return ("\n".join(lines) + "\n").encode(), float(kept.total)
 
 
 def _counts(found: Predictions, keys: _Keys, threshold: float) -> tuple[bytes, float]:
     """Write `id count`, a line per image."""
     counts = np.round(counts_of(found, threshold), DECIMALS)
-    lines = [f"{name} {count:.12g}" for name, count in zip(keys.names, counts, strict=True)]
+    lines = [f"{name} {count:.12g}" for name, count in zip(_listed(keys.ids), counts, strict=True)]
     return ("\n".join(lines) + "\n").encode(), float(counts.sum())
 
 

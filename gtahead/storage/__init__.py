@@ -14,7 +14,7 @@ import secrets
 import shutil
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
@@ -348,16 +348,20 @@ def naming_os_errors(target: Path, sequence: str | None = None) -> Iterator[None
         ) from error
 
 
-def prepare_file(path: Path, what: str) -> None:
+def prepare_file(path: Path, what: str, apart: Iterable[object] = ()) -> None:
     """Check, before the work, whether a file can be written; clear what killed runs left of it.
 
     Args:
         path: of the file.
         what: it is, with its article.
+        apart: what is read, and what else is written: paths of files, which mustn't be this one, or
+            of datasets, in which it mustn't lie. Anything but a path is passed over.
 
     Raises:
-        InputError: there is no folder for it, or a folder of that name.
+        InputError: there is no folder for it; a folder, a pipe or a device of that name.
+        UsageError: it would be written over what is read, or over another file of the same run.
     """
+    _refuse_overwriting(path, what, apart)
     if not path.absolute().parent.is_dir():
         raise InputError(
             f"no such folder for {what}",
@@ -367,11 +371,37 @@ def prepare_file(path: Path, what: str) -> None:
     if path.is_dir():
         remedy = "name a file in it"
         raise InputError(f"{what} can't be a folder", where=Where(str(path)), remedy=remedy)
+    if path.exists() and not path.is_file():
+        raise InputError(
+            f"{what} can't take the place of a pipe or device",
+            where=Where(str(path)),
+            remedy="name a file; without --out, most commands print what they found",
+        )
     for left in path.parent.glob(ASIDE + "*-*"):
         process = left.name.removeprefix(ASIDE).partition("-")[0]
         if process.isdigit() and left.is_file() and not system.is_running(int(process)):
             with suppress(OSError):
                 left.unlink()
+
+
+OF_DATASETS = "manifest.json"
+"""The file by which a folder is known to be a dataset, or a release."""
+
+
+def _refuse_overwriting(path: Path, what: str, apart: Iterable[object]) -> None:
+    mine = Path(os.path.realpath(path))
+    for one in apart:
+        if not isinstance(one, str | os.PathLike):
+            continue
+        other = Path(os.path.realpath(one))
+        inside = other in mine.parents and (other / OF_DATASETS).is_file()
+        if other == mine or inside:
+            raise UsageError(
+                f"{what} would be written {'into' if inside else 'over'} something that is needed",
+                where=Where(str(path)),
+                value=str(one),
+                remedy="give it another name",
+            )
 
 
 def make_folder(path: Path) -> None:
@@ -400,6 +430,7 @@ def read_input(path: Path, name: str | None = None, *, most: int = -1) -> bytes:
         InputError: it can't be read.
     """
     try:
+        require_regular(path)
         with path.open("rb") as file:
             return file.read(most)
     except OSError as error:

@@ -87,7 +87,7 @@ def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedMo
     to = Path(out)
     if to.suffix.lower() != ".onnx":
         raise UsageError("ONNX files end with .onnx", value=to.name)
-    storage.prepare_file(to, "the model")
+    storage.prepare_file(to, "the model", [checkpoint])
     require("onnx", "onnxscript", "onnxruntime", install="'gtahead[onnx]'")
     trained = read_checkpoint(checkpoint)
     if not isinstance(trained.detector, CenterNet):

@@ -302,7 +302,8 @@ def _check_sizes(
 ) -> None:
     """Look for boxes far from the size in metres that the sequence's others have."""
     vfov = np.array([np.nan if v is None else v for v in frames["vfov_deg"]], np.float64)
-    focal = np.array(frames["height"]) / 2 / np.tan(np.radians(vfov) / 2)
+    with np.errstate(divide="ignore"):
+        focal = np.array(frames["height"]) / 2 / np.tan(np.radians(vfov) / 2)
     sides = np.stack([heads["box_x1"] - heads["box_x0"], heads["box_y1"] - heads["box_y0"]], axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         metres = np.sqrt(np.prod(sides, axis=1)) * heads["depth_m"] / focal[index]

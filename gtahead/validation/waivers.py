@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gtahead import schemas
+from gtahead import schemas, storage
 from gtahead.errors import InputError, Where
 from gtahead.findings import CODES, EXAMPLES_KEPT, Finding, Findings
 
@@ -18,7 +18,7 @@ def read_baseline(path: Path) -> Findings:
         InputError: unreadable, or something else.
     """
     try:
-        document = schemas.parse_json(path.read_bytes(), str(path))
+        document = schemas.parse_json(storage.read_bytes(path), str(path))
     except OSError as error:
         what = error.strerror or str(error)
         raise InputError(

@@ -86,7 +86,7 @@ def view(
     target = Path(out)
     if grid is not None and (min(grid) < 1 or grid[0] * grid[1] > 400):
         raise UsageError("no such grid", value=f"{grid[0]}x{grid[1]}", remedy="such as 3x2")
-    _check_target(target, video=video)
+    _check_target(target, path, video=video)
     album = open_album(path, reader=reader, predictions=predictions, split=split)
     names = _chosen(album, frames, path, grid=grid, video=video)
     report = ViewReport(names)
@@ -115,7 +115,7 @@ def view(
     return report
 
 
-def _check_target(target: Path, *, video: bool) -> None:
+def _check_target(target: Path, source: StrPath, *, video: bool) -> None:
     suffix = target.suffix.lower()
     if video and suffix not in FILMS:
         raise UsageError(
@@ -130,7 +130,7 @@ def _check_target(target: Path, *, video: bool) -> None:
             "images are written as PNG", value=target.name, remedy="end --out with .png"
         )
     if suffix:
-        storage.prepare_file(target, "the film" if video else "the image")
+        storage.prepare_file(target, "the film" if video else "the image", [source])
 
 
 def _chosen(

@@ -14,6 +14,7 @@ from pyarrow import parquet
 import gtahead as library
 from gtahead import Dataset
 from gtahead.dataset import Frame
+from gtahead.storage import folded_name
 
 
 def rows_of(dataset: Dataset) -> Iterator[tuple[Frame, list[object]]]:
@@ -172,7 +173,7 @@ def test_an_image_that_is_missing_is_named(tmp_path: Path) -> None:
     lost.unlink()
     done = gtahead("filter", tmp_path / "set", "--out", tmp_path / "out")
     assert done.code == 1
-    assert "an image of the dataset is missing" in done.err
+    assert "the image is missing" in done.err
     assert lost.name in done.err
     assert not (tmp_path / "out").exists()
     assert (
@@ -237,3 +238,19 @@ def test_damaged_heads_are_refused(damage: str, tiny_dataset: Path, tmp_path: Pa
         assert done.code == 1
         assert "seq_00.parquet: the table is missing, or isn't the one that" in done.err
         assert not (tmp_path / "out").exists()
+
+
+def test_options_out_of_bounds(tiny_dataset: Path, tmp_path: Path) -> None:
+    words = ["filter", tiny_dataset, "--out", tmp_path / "x"]
+    for more in (["--sample", 3, "--seed", -1], ["--where", "not " * 975 + "hour < 1"]):
+        done = gtahead(*words, *more)
+        assert done.code == 2, done.err
+        assert not (tmp_path / "x").exists()
+
+
+def test_names_that_are_one_on_some_systems_are_told_apart(tmp_path: Path) -> None:
+    for number, name in enumerate(("caf\u00e9", "cafe\u0301")):
+        make_sequence(tmp_path / f"raw{number}", name)
+        library.build(tmp_path / f"raw{number}", tmp_path / f"set{number}", workers=1)
+    merged = library.merge([tmp_path / "set0", tmp_path / "set1"], tmp_path / "both").open()
+    assert len({folded_name(name) for name in merged.sequences}) == 2

@@ -151,3 +151,27 @@ def test_lines_of_any_ends_keep_their_numbers(tmp_path: Path) -> None:
     assert found.counts.tolist() == [3]
     found, _ = read(tmp_path, "image count\na 3\nb 4\n")
     assert found.counts.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("text", ["image,count\na,12,5\n", "image,x,y\na,10,5,20,6\n"])
+def test_cells_beyond_the_header_are_no_silence(text: str, tmp_path: Path) -> None:
+    _, findings = read(tmp_path, text)
+    assert findings.totals == {"bad-prediction": 1}
+    (noted,) = findings.examples["bad-prediction"]
+    assert "line 2" in str(noted)
+    assert "more cells than the header" in str(noted)
+    assert not read(tmp_path, "image,count\na,12,\nb,3,,\n")[1].totals  # empty ones are nothing
+
+
+@pytest.mark.parametrize("name", [".", "/", "//", "/.", "a/.."])
+def test_names_that_name_nothing_are_no_images(
+    name: str, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "l.txt").write_text(f"{name} 5\n")
+    rows = {"format": "gtahead-predictions", "version": 1}
+    rows |= {"predictions": [{"image": name, "count": 5}]}
+    (tmp_path / "p.json").write_text(json.dumps(rows))
+    for file in ("l.txt", "p.json"):
+        done = gtahead("benchmark", tmp_path / file, "--data", tiny_dataset)
+        assert done.code == 1, done.err
+        assert "no such image" in done.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,3 +166,25 @@ def test_without_h5py(tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.Mo
         done = gtahead(*given)
         assert done.code == 4
         assert "h5py isn't installed; pip install 'gtahead[hdf5]'" in done.err
+
+
+def test_bombs_of_maps_are_refused_by_their_header(tiny_dataset: Path, tmp_path: Path) -> None:
+    name = next(iter(rendered(tiny_dataset)))
+    np.savez_compressed(tmp_path / "large.npz", **{name: np.zeros((9216, 16384), np.int8)})
+    done = gtahead("benchmark", tmp_path / "large.npz", "--data", tiny_dataset)
+    assert done.code == 1
+    assert "it claims 150,994,944 cells" in done.err
+    np.savez_compressed(tmp_path / "wide.npz", **{name: np.zeros((2048, 2048), np.int8)})
+    done = gtahead("benchmark", tmp_path / "wide.npz", "--data", tiny_dataset)
+    assert done.code == 1
+    assert "far more cells than the image has pixels" in done.err
+
+
+def test_pipes_are_not_waited_for(tiny_dataset: Path, tmp_path: Path) -> None:
+    for number, name in enumerate(("x.txt", "x.npy", "x.npz")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        os.mkfifo(folder / name)
+        done = gtahead("benchmark", folder, "--data", tiny_dataset)
+        assert done.code == 1
+        assert "not a regular file" in done.err

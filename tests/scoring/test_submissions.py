@@ -146,3 +146,42 @@ def test_the_command_knows_every_format() -> None:
     for command, known in ((export, SUBMISSIONS), (benchmark, FORMS)):
         (option,) = [one for one in command.params if one.name == "form"]
         assert list(option.type.choices) == list(known)
+
+
+def test_ids_stay_what_they_are(tmp_path: Path) -> None:
+    boxes = {"bbox": [1, 2, 3, 4], "score": 0.5, "category_id": 1}
+    (tmp_path / "a.json").write_text(json.dumps([{"image_id": n, **boxes} for n in (7, 9)]))
+    library.export_predictions(tmp_path / "a.json", tmp_path / "b.json", format="coco")
+    assert [one["image_id"] for one in json.loads((tmp_path / "b.json").read_text())] == [7, 9]
+    named = Predictions.of({name: {"boxes": [[0, 0, 9, 9]]} for name in ("a/1.jpg", "b/2.png")})
+    library.export_predictions(named, tmp_path / "c.json", format="coco")
+    listed = json.loads((tmp_path / "c.json").read_text())
+    assert [one["image_id"] for one in listed] == ["a/1.jpg", "b/2.png"]
+
+
+def test_a_list_of_points_holds_no_counts(tmp_path: Path) -> None:
+    rows = {"a": {"count": 500}, "b": {"points": [[1, 2]]}, "c": {"count": 0}}
+    with pytest.raises(library.InputError, match=r"1 of 3 images"):
+        library.export_predictions(Predictions.of(rows), tmp_path / "a", format="nwpu")
+    del rows["a"]
+    library.export_predictions(Predictions.of(rows), tmp_path / "a", format="nwpu")
+    assert (tmp_path / "a").read_text() == "b 1 1 2\nc 0\n"
+
+
+def test_positions_keep_their_decimals(tmp_path: Path) -> None:
+    points = [[1234.567, 1234567.25], [3839.996, 0.0004]]
+    found = Predictions.of({"a": {"points": points}})
+    library.export_predictions(found, tmp_path / "a", format="nwpu")
+    assert (tmp_path / "a").read_text() == "a 2 1234.567 1234567.25 3839.996 0\n"
+
+
+@pytest.mark.parametrize("name", ["a,1", "a\rb", "a\u2028b", "\ud800", "a\x85b"])
+def test_names_that_would_break_a_list(name: str, tmp_path: Path) -> None:
+    found = Predictions.of({name: {"points": [[1, 2]]}}) if name != "\ud800" else tmp_path / "s"
+    (tmp_path / "s").write_text(
+        '{"format":"gtahead-predictions","version":1,'
+        '"predictions":[{"image":"\\ud800","points":[[1,2,1]]}]}'
+    )
+    with pytest.raises(library.InputError):
+        library.export_predictions(found, tmp_path / "a", format="nwpu-counts")
+    assert not (tmp_path / "a").exists()
