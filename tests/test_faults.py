@@ -120,7 +120,7 @@ def test_files_that_may_not_be_written(dataset: Path, captures: Path, tmp_path: 
             ["build", "--raw", captures, "--out", dataset, "--fresh", "--workers", 1],
             ["annotate", dataset, "--boxes", "fixed:7", "--workers", 1],
             ["export", dataset, "--format", "points-csv", "--allow-lossy", "--out", closed / "csv"],
-            ["report", dataset, "--html", dataset / "report.html"],
+            ["report", dataset, "--html", closed / "report.html"],
         ]
         words = [[str(word) for word in command] for command in commands]
         done = subprocess.run(

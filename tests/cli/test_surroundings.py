@@ -243,5 +243,5 @@ def test_a_result_is_never_written_over_what_it_is_of(
     for more in (["--out", predictions], ["--out", tmp_path / "x", "--html", tmp_path / "x"]):
         done = gtahead(*words, *more)
         assert done.code == 2
-        assert "written over another" in done.err
+        assert "over something that is needed" in done.err
     assert predictions.read_text() == "[]"
