@@ -18,6 +18,13 @@ def compiled(function: F) -> F:
     return cast("F", numba.njit(cache=True, nogil=True)(function))
 
 
+def compiled_for_drawing(function: F) -> F:
+    """Compile as `compiled` does; dividing by zero gives infinity, as in NumPy, and no branch."""
+    import numba  # slow to import; it has no types
+
+    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
 def single_threaded() -> None:
     """Keep native libraries from starting threads in a worker: the pool is the parallelism."""
     for name in THREAD_VARIABLES:

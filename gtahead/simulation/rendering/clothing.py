@@ -1,0 +1,559 @@
+"""What people's surfaces look like: skin, faces, hair, cloth, by where on the body a point lies.
+
+Coordinates are those of the base mesh in decimetres (`Figure.textures`), the same for everybody:
+so a pixel decides where a sleeve ends or a lip begins, at any size.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from gtahead.compiling import compiled_for_drawing as compiled
+from gtahead.simulation.cast import PART
+from gtahead.simulation.rendering import fragments as f
+from gtahead.simulation.rendering.noise import noise_at, smooth
+from gtahead.simulation.rendering.visibility import SAMPLES, TRIANGLE_BITS
+
+F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+
+# Columns of a person's paint; colours are linear, red first.
+SKIN, HAIR, TOP, SECOND, BOTTOM, SHOES, HAT, BAG = 0, 3, 6, 9, 12, 15, 18, 21
+SLEEVE = 24
+"""Where sleeves end, down the arm."""
+HEM = 25
+"""y at which trousers end."""
+WAIST = 26
+"""y at which the top ends."""
+PATTERN = 27
+"""Of the top, one of the following."""
+PLAIN, STRIPES, JACKET, CHECKED, PRINTED, SUIT, BUTTONS, HOODIE, QUILTED, SAFETY = range(10)
+SCALP = 28
+"""How much of the hair's colour is on the scalp itself."""
+SEED = 29
+"""A number of the person's own, by which cloth and hair are moved in the noise."""
+NECK = 30
+"""y down to which the neck is open."""
+STUBBLE = 31
+LIPS = 32
+SOCKS = 33
+"""How bright."""
+STRAPS = 34
+"""0 none, 1 of a backpack, 2 across the chest."""
+COVERED = 35
+"""Whether a scarf covers the neck."""
+BOOTS = 36
+"""y up to which shoes reach."""
+DENIM = 37
+"""How faded the trousers are."""
+PAINTS = 38
+
+_HEAD, _HANDS, _EYES = PART["head"], PART["hands"], PART["eyes"]
+_CLOTHES, _SKIRT, _HAIR, _HAT = PART["clothes"], PART["skirt"], PART["hair"], PART["hat"]
+_RIMS, _LENSES, _BAG, _PHONE = PART["rims"], PART["lenses"], PART["bag"], PART["phone"]
+_UMBRELLA, _BEARD = PART["umbrella"], PART["beard"]
+
+Colour = tuple[np.float32, np.float32, np.float32]
+_0, _1 = np.float32(0), np.float32(1)
+
+
+@compiled
+def _mixed(a: Colour, b: Colour, share: np.float32) -> Colour:
+    return (
+        a[0] + (b[0] - a[0]) * share,
+        a[1] + (b[1] - a[1]) * share,
+        a[2] + (b[2] - a[2]) * share,
+    )
+
+
+@compiled
+def _scaled(a: Colour, by: np.float32) -> Colour:
+    return a[0] * by, a[1] * by, a[2] * by
+
+
+@compiled
+def _paint(paint: F32, column: int) -> Colour:
+    return paint[column], paint[column + 1], paint[column + 2]
+
+
+@compiled
+def _hairline(z: np.float32) -> np.float32:
+    """Return the y above which the scalp carries hair."""
+    if z > np.float32(1.3):
+        return np.float32(7.93) + (z - np.float32(1.3)) * np.float32(0.4)
+    if z > np.float32(0.75):
+        return np.float32(7.62) + (z - np.float32(0.75)) * np.float32(0.55)
+    if z > np.float32(0.3):
+        return np.float32(7.45) + (z - np.float32(0.3)) * np.float32(0.38)
+    if z > np.float32(0.1):
+        return np.float32(6.85) + (z - np.float32(0.1)) * np.float32(3)
+    if z > np.float32(-0.2):
+        return np.float32(6.5) + (z + np.float32(0.2)) * np.float32(1.1)
+    return np.float32(6.45)
+
+
+@compiled
+def _face(
+    x: np.float32, y: np.float32, z: np.float32, paint: F32, noise: F32, pixel: np.float32
+) -> Colour:
+    """Return the colour of the head's skin; `pixel` is a pixel's size on it, in decimetres."""
+    aside = abs(x)
+    seed = paint[SEED]
+    skin = _paint(paint, SKIN)
+    fine = noise_at(noise, 2, x * np.float32(30) + seed, y * np.float32(30) + z * np.float32(17))
+    coarse = noise_at(noise, 4, x * np.float32(9) + seed, y * np.float32(9))
+    skin = _scaled(skin, np.float32(0.88) + np.float32(0.12) * fine + np.float32(0.12) * coarse)
+    if z > np.float32(0.7):
+        # Blood under cheeks and nose.
+        u, v = aside - np.float32(0.42), y - np.float32(6.98)
+        red = max(_1 - (u * u + v * v) * np.float32(9), _0)
+        u, v = aside, y - np.float32(7.0)
+        red = max(red, (_1 - (u * u * np.float32(30) + v * v * np.float32(14))) * np.float32(0.8))
+        red *= np.float32(0.16)
+        skin = skin[0], skin[1] * (_1 - red), skin[2] * (_1 - red)
+    hair = _paint(paint, HAIR)
+    if y < np.float32(6.9) and y > np.float32(6.05) and z > np.float32(0.45):
+        grain = np.float32(0.6) + np.float32(0.8) * noise_at(
+            noise, 0, x * np.float32(60) + seed, y * np.float32(60)
+        )
+        beard = smooth(
+            np.float32(6.95), np.float32(6.72), y + np.float32(0.25) * (aside - np.float32(0.3))
+        )
+        beard *= smooth(np.float32(0.4), np.float32(0.75), z)
+        skin = _mixed(skin, hair, min(paint[STUBBLE] * beard * grain, _1))
+    if z > np.float32(1.2):
+        u = x / np.float32(0.275)
+        v = (y - np.float32(6.603)) / (np.float32(0.125) - np.float32(0.10) * aside)
+        lips = smooth(np.float32(1.15), np.float32(0.75), u * u + v * v) * np.float32(0.5)
+        rosy = (
+            skin[0] * np.float32(0.8) + paint[LIPS],
+            skin[1] * np.float32(0.52),
+            skin[2] * np.float32(0.53),
+        )
+        skin = _mixed(skin, rosy, lips)
+        if aside < np.float32(0.25):
+            gap = abs(y - np.float32(6.606))
+            closed = smooth(np.float32(0.03) + pixel * np.float32(0.5), np.float32(0.008), gap)
+            skin = _scaled(skin, _1 - closed * np.float32(0.5))
+    if z > np.float32(0.8):
+        outer = max(aside - np.float32(0.38), _0)
+        brow = np.float32(7.585) + np.float32(0.07) * smooth(
+            np.float32(0.08), np.float32(0.36), aside
+        )
+        brow -= np.float32(2.2) * outer * outer
+        if np.float32(0.09) < aside < np.float32(0.58):
+            dark = smooth(np.float32(0.055), np.float32(0.015), abs(y - brow))
+            dark *= smooth(np.float32(0.58), np.float32(0.46), aside)
+            dark *= smooth(np.float32(0.09), np.float32(0.14), aside)
+            skin = _mixed(skin, _scaled(hair, np.float32(0.8)), dark * np.float32(0.6))
+        u, v = (
+            (aside - np.float32(0.31)) / np.float32(0.2),
+            (y - np.float32(7.29)) / np.float32(0.1),
+        )
+        socket = smooth(np.float32(1.7), np.float32(0.9), u * u + v * v) * np.float32(0.25)
+        skin = _scaled(skin, _1 - socket)
+    line = _hairline(z)
+    if y > line - np.float32(0.12) and aside < np.float32(0.82):
+        ragged = y + np.float32(0.16) * (fine - np.float32(0.5))
+        grown = smooth(line - np.float32(0.12), line + np.float32(0.14), ragged)
+        strands = np.float32(0.75) + np.float32(0.5) * fine
+        skin = _mixed(skin, _scaled(hair, strands), min(grown * paint[SCALP], _1))
+    return skin
+
+
+@compiled
+def _eye(x: np.float32, y: np.float32, paint: F32) -> Colour:
+    u, v = abs(x) - np.float32(0.3077), y - np.float32(7.284)
+    away = u * u + v * v
+    colour = np.float32(0.42), np.float32(0.40), np.float32(0.385)
+    if away < np.float32(0.0052):
+        colour = np.float32(0.05) + paint[LIPS], np.float32(0.035), np.float32(0.02)
+    if away < np.float32(0.001):
+        colour = np.float32(0.004), np.float32(0.004), np.float32(0.004)
+    if y > np.float32(7.35):
+        colour = _scaled(colour, np.float32(0.45))
+    return colour
+
+
+@compiled
+def _hair(
+    x: np.float32, y: np.float32, z: np.float32, paint: F32, noise: F32, pixel: np.float32
+) -> tuple[Colour, np.float32]:
+    """Return colour and gloss of hair: strands that hang, and wander a little."""
+    level = 0 if pixel < np.float32(0.05) else (2 if pixel < np.float32(0.16) else 4)
+    seed = paint[SEED]
+    wander = noise_at(noise, 2, y * np.float32(8), z * np.float32(8) + seed) * np.float32(40)
+    across = x * np.float32(110) + z * np.float32(80) + seed + wander
+    strand = noise_at(noise, level, across, y * np.float32(12))
+    lock = noise_at(noise, 3, across * np.float32(0.22), y * np.float32(5) + seed)
+    bright = np.float32(0.30) + np.float32(0.75) * strand + np.float32(0.55) * lock
+    return _scaled(_paint(paint, HAIR), bright), np.float32(0.03) + np.float32(0.09) * strand
+
+
+@compiled
+def _top(
+    x: np.float32,
+    y: np.float32,
+    z: np.float32,
+    arm: np.float32,
+    paint: F32,
+    noise: F32,
+    fold: np.float32,
+) -> Colour:
+    """Return the colour of what is worn above the waist, before folds darken it."""
+    colour, second = _paint(paint, TOP), _paint(paint, SECOND)
+    aside, on_arm = abs(x), arm > np.float32(0.02)
+    front = z > np.float32(0.1) and not on_arm
+    pattern, waist = int(paint[PATTERN]), paint[WAIST]
+    open_neck = paint[NECK] + aside * np.float32(1.5)
+    if front and y > open_neck and y > np.float32(4.3):
+        if paint[COVERED] > _0:
+            return _paint(paint, HAT)
+        return _scaled(_paint(paint, SKIN), np.float32(0.95))
+    if y > np.float32(5.75) and not on_arm:
+        if paint[COVERED] > _0:
+            return _paint(paint, HAT)
+        return _scaled(colour, np.float32(0.8))
+    along = arm * np.float32(7) if on_arm else y * np.float32(1.25)
+    if pattern == STRIPES:
+        at = along - np.floor(along)
+        band = smooth(np.float32(0.48), np.float32(0.54), at)
+        band -= smooth(np.float32(0.95), np.float32(1.0), at)
+        colour = _mixed(colour, second, band)
+    elif pattern in (JACKET, SUIT):
+        opening = np.float32(0.16) + np.float32(0.08) * (y - waist)
+        if front and aside < opening and y > waist + np.float32(0.2):
+            colour = second
+            if pattern == SUIT and aside < np.float32(0.13):
+                colour = paint[BAG], paint[BAG + 1], paint[BAG + 2]
+        elif front and aside < opening + np.float32(0.15):
+            colour = _scaled(colour, np.float32(0.72))
+    elif pattern == CHECKED:
+        u = (z if on_arm else x) * np.float32(1.6)
+        v = y * np.float32(1.6)
+        weight = (np.float32(0.45) if v - np.floor(v) < np.float32(0.4) else _0) + (
+            np.float32(0.45) if u - np.floor(u) < np.float32(0.4) else _0
+        )
+        colour = _mixed(colour, second, weight)
+    elif pattern == PRINTED:
+        if front and aside < np.float32(0.62) and np.float32(3.1) < y < np.float32(4.4):
+            shape = noise_at(noise, 3, x * np.float32(38) + paint[SEED], y * np.float32(38))
+            if shape > np.float32(0.52):
+                colour = second
+    elif pattern == BUTTONS:
+        if front and aside < np.float32(0.09):
+            colour = _scaled(colour, np.float32(0.84))
+            at = y * np.float32(1.1)
+            at -= np.floor(at)
+            if aside < np.float32(0.03) and at < np.float32(0.07):
+                colour = second
+    elif pattern == HOODIE:
+        if front and np.float32(1.0) < y < np.float32(2.3):
+            slope = np.float32(1.15) - (y - np.float32(1.0)) * np.float32(0.4)
+            if abs(aside - slope) < np.float32(0.05):
+                colour = _scaled(colour, np.float32(0.62))
+        for_string = abs(aside - np.float32(0.28)) < np.float32(0.035)
+        if front and for_string and np.float32(4.2) < y < np.float32(5.4):
+            colour = np.float32(0.5), np.float32(0.5), np.float32(0.48)
+        if not on_arm and y > np.float32(5.25):
+            colour = _scaled(colour, np.float32(0.82))
+    elif pattern == QUILTED:
+        at = along * np.float32(1.6)
+        at -= np.floor(at)
+        seam = abs(at - np.float32(0.5))
+        colour = _scaled(
+            colour,
+            np.float32(0.72) + np.float32(0.5) * smooth(np.float32(0.5), np.float32(0.3), seam),
+        )
+        if front and aside < np.float32(0.05):
+            colour = _scaled(colour, np.float32(0.45))
+    elif pattern == SAFETY:
+        around = min(abs(y - np.float32(2.0)), abs(y - np.float32(3.4))) < np.float32(0.22)
+        brace = abs(aside - np.float32(0.75)) < np.float32(0.18) and y > np.float32(2.0)
+        if not on_arm and (around or brace):
+            colour = np.float32(0.55), np.float32(0.56), np.float32(0.58)
+    if on_arm:
+        return colour
+    off = np.float32(1)  # how far from a strap's edge
+    if paint[STRAPS] == _1 and y > np.float32(2.2) and (front or y > np.float32(5.2)):
+        off = abs(aside - np.float32(0.95)) - np.float32(0.17)
+    elif paint[STRAPS] > _1:
+        off = abs(x * np.float32(1.35) - (np.float32(3.2) - y)) - np.float32(0.2)
+    return _paint(paint, BAG) if off < _0 else colour
+
+
+@compiled
+def _fold(
+    part: int, x: np.float32, y: np.float32, z: np.float32, seed: np.float32, noise: F32
+) -> np.float32:
+    """Return how high folds of cloth stand at a point, from 0 to 1."""
+    if part == _SKIRT:  # pleats
+        return noise_at(noise, 1, (x + z) * np.float32(16) + seed, y * np.float32(2))
+    if part == _HAT:
+        across = x * np.float32(14) + z * np.float32(9)
+        return noise_at(noise, 1, across, y * np.float32(14) + seed)
+    across = x * np.float32(9) + z * np.float32(5) + seed
+    return noise_at(noise, 1, across, y * np.float32(13) - abs(x) * np.float32(6) + seed)
+
+
+@compiled
+def _cloth(
+    part: int,
+    x: np.float32,
+    y: np.float32,
+    z: np.float32,
+    arm: np.float32,
+    paint: F32,
+    noise: F32,
+    pixel: np.float32,
+    fold: np.float32,
+) -> tuple[Colour, np.float32, bool]:
+    """Return colour and gloss of clothes, or of the skin beside them, and whether they fold."""
+    aside = abs(x)
+    weave = _0
+    if pixel < np.float32(0.06):
+        weave = noise_at(
+            noise, 0, x * np.float32(60), y * np.float32(60) + z * np.float32(60)
+        ) - np.float32(0.5)
+    shade = np.float32(0.76) + np.float32(0.42) * fold + np.float32(0.16) * weave
+    waist = paint[WAIST]
+    on_arm = part == _CLOTHES and arm > np.float32(0.02)
+    if on_arm and arm > paint[SLEEVE]:
+        skin = np.float32(0.92) + np.float32(0.12) * fold
+        return _scaled(_paint(paint, SKIN), skin), np.float32(0.05), False
+    if part == _CLOTHES and (on_arm or y > waist):
+        colour = _top(x, y, z, arm, paint, noise, fold)
+        near_hem = (
+            waist + np.float32(0.14) - y if not on_arm else arm - paint[SLEEVE] + np.float32(0.03)
+        )
+        if near_hem > _0:  # a seam, which is thicker
+            shade *= np.float32(0.78)
+        return _scaled(colour, shade), np.float32(0.02), True
+    if part == _CLOTHES and y < paint[BOOTS]:
+        sole = y < np.float32(-8.02)
+        colour = _paint(paint, SHOES)
+        if sole:
+            bright = np.float32(0.35) if paint[SOCKS] > np.float32(0.2) else np.float32(0.03)
+            colour = bright, bright, bright
+        elif z > np.float32(0.75) and y > np.float32(-7.9):
+            laces = y * np.float32(7) - np.floor(y * np.float32(7))
+            if aside > np.float32(1.2) and laces < np.float32(0.35) and pixel < np.float32(0.12):
+                colour = _mixed(
+                    colour, (np.float32(0.5), np.float32(0.5), np.float32(0.5)), np.float32(0.4)
+                )
+        return colour, np.float32(0.14), False
+    if part == _CLOTHES and y < paint[HEM]:
+        if y < np.float32(-6.9):
+            bright = paint[SOCKS]
+            return (bright, bright, bright), np.float32(0.02), True
+        skin = np.float32(0.92) + np.float32(0.12) * fold
+        return _scaled(_paint(paint, SKIN), skin), np.float32(0.05), False
+    colour = _paint(paint, BOTTOM)
+    if part == _SKIRT:
+        shade = np.float32(0.66) + np.float32(0.62) * fold
+    else:
+        if y > waist - np.float32(0.22):  # the belt, in the top's shadow
+            shade *= np.float32(0.5)
+        worn = (
+            paint[DENIM]
+            * smooth(np.float32(-1.0), np.float32(-3.2), y)
+            * smooth(np.float32(-7.0), np.float32(-4.0), y)
+        )
+        if z > np.float32(0.2):
+            colour = _scaled(colour, _1 + worn)
+        seam = abs(aside - np.float32(1.55))
+        if pixel < np.float32(0.1) and seam < np.float32(0.03) and y < np.float32(-0.5):
+            shade *= np.float32(0.75)
+        if y < paint[HEM] + np.float32(0.1):
+            shade *= np.float32(0.8)
+    return _scaled(colour, shade), np.float32(0.02), True
+
+
+@compiled
+def surface_of(
+    part: int,
+    x: np.float32,
+    y: np.float32,
+    z: np.float32,
+    arm: np.float32,
+    paint: F32,
+    noise: F32,
+    pixel: np.float32,
+    fold: np.float32,
+) -> tuple[Colour, np.float32, bool]:
+    """Return a point's colour, how glossy it is, and whether it has folds.
+
+    Args:
+        part: what it is, a number in `PARTS`.
+        x: of the point on the base mesh; so are y and z.
+        y: upward.
+        z: forward.
+        arm: how far down an arm it lies.
+        paint: of the person.
+        noise: levels of the noise.
+        pixel: how wide a pixel is there, decimetres.
+        fold: how high cloth stands there.
+    """
+    if part == _HEAD:
+        return _face(x, y, z, paint, noise, pixel), np.float32(0.07), False
+    if part == _HANDS:
+        grain = noise_at(noise, 2, x * np.float32(20), y * np.float32(20))
+        tone = np.float32(0.9) + np.float32(0.14) * grain
+        return _scaled(_paint(paint, SKIN), tone), np.float32(0.05), False
+    if part == _EYES:
+        return _eye(x, y, paint), np.float32(0.3), False
+    if part in (_HAIR, _BEARD):
+        colour, gloss = _hair(x, y, z, paint, noise, pixel)
+        return colour, gloss, False
+    if part == _HAT:
+        knit = np.float32(0.8) + np.float32(0.34) * fold
+        return _scaled(_paint(paint, HAT), knit), np.float32(0.02), True
+    if part == _RIMS:
+        return (np.float32(0.012), np.float32(0.011), np.float32(0.011)), np.float32(0.4), False
+    if part == _LENSES:
+        return (np.float32(0.008), np.float32(0.009), np.float32(0.011)), np.float32(0.9), False
+    if part == _BAG:
+        rough = noise_at(noise, 1, x * np.float32(11) + z * np.float32(7), y * np.float32(11))
+        tone = np.float32(0.78) + np.float32(0.4) * rough
+        return _scaled(_paint(paint, BAG), tone), np.float32(0.05), False
+    if part == _PHONE:
+        return (np.float32(0.01), np.float32(0.01), np.float32(0.012)), np.float32(0.6), False
+    if part == _UMBRELLA:
+        return _paint(paint, HAT), np.float32(0.08), False
+    return _cloth(part, x, y, z, arm, paint, noise, pixel, fold)
+
+
+@compiled
+def shade_people(
+    count: int,
+    fragments: F32,
+    owners: I32,
+    view: F32,
+    screen: F32,
+    world: F32,
+    world_normals: F32,
+    first_vertex: I64,
+    first_triangle: I64,
+    first_texture: I64,
+    triangles: I32,
+    parts: U8,
+    textures: F32,
+    paints: F32,
+    headings: F32,
+    crowd: F32,
+    crowd_corner: F32,
+    noise: F32,
+) -> None:
+    """Fill in the fragments that show people: colour, normal, place, and how open they are.
+
+    Args:
+        count: how many fragments there are; others than people's are passed over.
+        fragments: (N, COLUMNS).
+        owners: (N,) codes.
+        view: of `View.array`.
+        screen: (V, 3) vertices on the grid of samples.
+        world: (V, 3) metres.
+        world_normals: (V, 3).
+        first_vertex: (P,) of each person in these.
+        first_triangle: (P,) in `triangles`.
+        first_texture: (P,) in `textures`.
+        triangles: (T, 3) of all figures.
+        parts: (T,).
+        textures: (U, 5) of all figures.
+        paints: (P, PAINTS).
+        headings: (P, 2) cosine and sine.
+        crowd: (H, W) how crowded the ground is.
+        crowd_corner: where that is.
+        noise: levels of the noise.
+    """
+    scale = _1 / np.float32(SAMPLES)
+    mask = (1 << TRIANGLE_BITS) - 1
+    for index in range(count):
+        code = owners[index]
+        if code < 0:
+            continue
+        person = code >> TRIANGLE_BITS
+        place = first_triangle[person] + (code & mask)
+        at, skin = first_vertex[person], first_texture[person]
+        i, j, k = triangles[place, 0], triangles[place, 1], triangles[place, 2]
+        ax, ay = screen[at + i, 0] * scale, screen[at + i, 1] * scale
+        bx, by = screen[at + j, 0] * scale, screen[at + j, 1] * scale
+        cx, cy = screen[at + k, 0] * scale, screen[at + k, 1] * scale
+        px, py = fragments[index, f.X], fragments[index, f.Y]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        a = ((bx - px) * (cy - py) - (by - py) * (cx - px)) / area
+        b = ((cx - px) * (ay - py) - (cy - py) * (ax - px)) / area
+        a = min(max(a, _0), _1)
+        b = min(max(b, _0), _1 - a)
+        c = _1 - a - b
+        a, b, c = a * screen[at + i, 2], b * screen[at + j, 2], c * screen[at + k, 2]
+        whole = _1 / (a + b + c)
+        a, b, c = a * whole, b * whole, c * whole
+        i, j, k = at + i, at + j, at + k
+        x = a * world[i, 0] + b * world[j, 0] + c * world[k, 0]
+        y = a * world[i, 1] + b * world[j, 1] + c * world[k, 1]
+        z = a * world[i, 2] + b * world[j, 2] + c * world[k, 2]
+        nx = a * world_normals[i, 0] + b * world_normals[j, 0] + c * world_normals[k, 0]
+        ny = a * world_normals[i, 1] + b * world_normals[j, 1] + c * world_normals[k, 1]
+        nz = a * world_normals[i, 2] + b * world_normals[j, 2] + c * world_normals[k, 2]
+        i, j, k = i - at + skin, j - at + skin, k - at + skin
+        tx = a * textures[i, 0] + b * textures[j, 0] + c * textures[k, 0]
+        ty = a * textures[i, 1] + b * textures[j, 1] + c * textures[k, 1]
+        tz = a * textures[i, 2] + b * textures[j, 2] + c * textures[k, 2]
+        arm = a * textures[i, 3] + b * textures[j, 3] + c * textures[k, 3]
+        open_ = a * textures[i, 4] + b * textures[j, 4] + c * textures[k, 4]
+        part = int(parts[place])
+        paint = paints[person]
+        pixel = np.float32(10) / (fragments[index, f.NEAR] * view[12])
+        seed = paint[SEED]
+        fold = _fold(part, tx, ty, tz, seed, noise) if part in (_CLOTHES, _SKIRT, _HAT) else _0
+        colour, gloss, folded = surface_of(part, tx, ty, tz, arm, paint, noise, pixel, fold)
+        if folded:
+            # Folds bend the normal: their slope along the body's axes, turned with the person.
+            step = max(np.float32(0.06), pixel)
+            right = _fold(part, tx + step, ty, tz, seed, noise)
+            up = _fold(part, tx, ty + step, tz, seed, noise)
+            front = _fold(part, tx, ty, tz + step, seed, noise)
+            depth = np.float32(0.16) / step
+            u, v, w = (right - fold) * depth, (front - fold) * depth, (up - fold) * depth
+            cosine, sine = headings[person, 0], headings[person, 1]
+            nx -= u * cosine + v * sine
+            ny -= u * sine - v * cosine
+            nz -= w
+        dx, dy, dz = x - view[0], y - view[1], z - view[2]
+        if nx * dx + ny * dy + nz * dz > _0:
+            if part == _HEAD:  # the inside of a mouth
+                colour = (
+                    colour[0] * np.float32(0.5),
+                    colour[1] * np.float32(0.28),
+                    colour[2] * np.float32(0.28),
+                )
+            else:
+                nx, ny, nz = -nx, -ny, -nz
+        length = _1 / (np.sqrt(nx * nx + ny * ny + nz * nz) + np.float32(1e-9))
+        # Neighbours take the sky away from below.
+        column = int((x - crowd_corner[0]) * crowd_corner[2])
+        row = int((y - crowd_corner[1]) * crowd_corner[2])
+        around = _0
+        if 0 <= row < crowd.shape[0] and 0 <= column < crowd.shape[1]:
+            around = max(crowd[row, column] - np.float32(0.85), _0)
+        low = max(_1 - z * np.float32(1 / 1.9), _0)
+        open_ *= np.float32(0.35) + np.float32(0.65) * open_
+        open_ *= (_1 - np.float32(0.25) * low) / (_1 + np.float32(1.3) * around * low)
+        fragments[index, f.RED], fragments[index, f.GREEN], fragments[index, f.BLUE] = colour
+        fragments[index, f.NORMAL] = nx * length
+        fragments[index, f.NORMAL + 1] = ny * length
+        fragments[index, f.NORMAL + 2] = nz * length
+        fragments[index, f.PLACE] = x
+        fragments[index, f.PLACE + 1] = y
+        fragments[index, f.PLACE + 2] = z
+        fragments[index, f.OPEN] = open_
+        fragments[index, f.GLOSS] = gloss
+        fragments[index, f.SHARP] = _0
+        soft = part in (_HEAD, _HANDS, _HAIR, _BEARD)
+        fragments[index, f.WRAP] = np.float32(0.14) if soft else np.float32(0.04)
+        fragments[index, f.SLACK] = np.float32(0.03)
+        fragments[index, f.GLOW] = _0
