@@ -248,6 +248,7 @@ def recover(target: Path) -> None:
     work = target / ANNOTATING
     if not work.is_dir():
         return
+    storage.remove_leftovers(target)  # of a manifest that was being written
     if (work / MANIFEST).is_file():
         document = dict(read_manifest(work).document)
         (target / MANIFEST).unlink(missing_ok=True)
