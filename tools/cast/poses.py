@@ -108,7 +108,7 @@ def _pose(kind: str, number: int, random: np.random.Generator) -> Pose:
             (84 + random.uniform(-6, 4), 84 + random.uniform(-10, 14), 0, spread) for _ in range(2)
         )
         pose.lean = (-4, 4, 14, 26)[number % 4]
-        arms = ((35, 60, 10, 14), (18, 98, 14, 20), (52, 80, 12, 16))[number % 3]
+        arms = ((30, 50, 8, 12), (12, 80, 12, 20), (44, 62, 10, 16))[number % 3]
         pose.arms = tuple((a + random.uniform(-6, 6), b, c, d) for a, b, c, d in (arms, arms))
         pose.head = (random.uniform(-20, 20), (0, 8, 22, 36)[(number // 3) % 4])
     elif kind == "cheer":

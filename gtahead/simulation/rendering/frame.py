@@ -303,7 +303,9 @@ class Renderer:
         nearest = np.zeros(shape, np.float32)
         screen = np.empty_like(self._stage.places)
         visibility.project(self._stage.places, array, screen)
-        visibility.draw_scenery(screen, self._stage.triangles, nearest, codes)
+        visibility.draw_scenery(
+            self._stage.places, array, self._stage.triangles, screen, nearest, codes
+        )
         self._bare = _Bare(array, codes, nearest)
         return self._bare
 

@@ -27,7 +27,7 @@ NOTHING = -1
 """The code where neither a person nor scenery is; scenery has -2 and less."""
 
 NEAREST_M = np.float32(0.25)
-"""What has a corner nearer than this isn't drawn."""
+"""Scenery is cut at this depth; a person's triangle with a corner that is nearer isn't drawn."""
 
 _HALF, _ZERO, _ONE = np.float32(0.5), np.float32(0), np.float32(1)
 
@@ -204,11 +204,54 @@ def _fill(
 
 
 @compiled
-def draw_scenery(screen: F32, triangles: I32, nearest: F32, codes: I32) -> None:
-    """Draw the scenery's triangles, from both sides."""
+def draw_scenery(
+    world: F32, view: F32, triangles: I32, screen: F32, nearest: F32, codes: I32
+) -> None:
+    """Draw the scenery's triangles, from both sides; those that reach behind the camera are cut.
+
+    Args:
+        world: (V, 3) metres.
+        view: of `View.array`.
+        triangles: (T, 3).
+        screen: (V, 3) as `project` has made it.
+        nearest: (H, W) 1/depth of what is nearest.
+        codes: (H, W) what that is.
+    """
+    part, cut = np.empty((4, 3), np.float32), np.empty((4, 3), np.float32)
     for number in range(len(triangles)):
         i, j, k = triangles[number, 0], triangles[number, 1], triangles[number, 2]
-        _fill(screen, i, j, k, nearest, codes, np.int32(-2 - number), True)
+        code = np.int32(-2 - number)
+        before = int(screen[i, 2] > _ZERO) + int(screen[j, 2] > _ZERO) + int(screen[k, 2] > _ZERO)
+        if before == 3:
+            _fill(screen, i, j, k, nearest, codes, code, True)
+        elif before > 0:
+            corners = _cut(world, view, i, j, k, part)
+            project(part[:corners], view, cut[:corners])
+            for last in range(2, corners):
+                _fill(cut, 0, last - 1, last, nearest, codes, code, True)
+
+
+@compiled
+def _cut(world: F32, view: F32, i: int, j: int, k: int, part: F32) -> int:
+    """Write what of a triangle lies before the camera; return its number of corners, 3 or 4."""
+    count = 0
+    limit = NEAREST_M * np.float32(1.001)  # so that rounding leaves it before the camera
+    for edge in range(3):
+        a, b = (i, j) if edge == 0 else ((j, k) if edge == 1 else (k, i))
+        ax, ay, az = world[a, 0], world[a, 1], world[a, 2]
+        bx, by, bz = world[b, 0], world[b, 1], world[b, 2]
+        near = (ax - view[0]) * view[9] + (ay - view[1]) * view[10] + (az - view[2]) * view[11]
+        far = (bx - view[0]) * view[9] + (by - view[1]) * view[10] + (bz - view[2]) * view[11]
+        if near >= limit:
+            part[count, 0], part[count, 1], part[count, 2] = ax, ay, az
+            count += 1
+        if (near >= limit) != (far >= limit):
+            share = (limit - near) / (far - near)
+            part[count, 0] = ax + (bx - ax) * share
+            part[count, 1] = ay + (by - ay) * share
+            part[count, 2] = az + (bz - az) * share
+            count += 1
+    return count
 
 
 @compiled
