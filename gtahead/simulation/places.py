@@ -148,7 +148,7 @@ def plaza(chance: Chance, wedge: Wedge) -> Place:
     if chance.happens(0.6):
         _road(chance, scenery, wedge, wedge.far_m + 1, crossing=False)
     _trees(chance, scenery, wedge, (1, 5))
-    _lamps(chance, scenery, wedge, (1, 5))
+    _lamps(chance, scenery, wedge, (3, 7))
     _strew(
         *(chance, scenery, wedge, (0, 4), 1.3),
         lambda x, y: scenery.bench(x, y, chance.one((0.0, 0.0, 90.0, 180.0))),
@@ -169,7 +169,7 @@ def street(chance: Chance, wedge: Wedge) -> Place:
     scenery = _surrounded(chance, wedge, gap=(1, 4))
     y = wedge.near_m + chance.number(0.15, 0.7) * (wedge.far_m - wedge.near_m)
     _road(chance, scenery, wedge, y, crossing=True)
-    _lamps(chance, scenery, wedge, (1, 4))
+    _lamps(chance, scenery, wedge, (3, 6))
     _trees(chance, scenery, wedge, (0, 3))
     _strew(
         *(chance, scenery, wedge, (0, 5), 0.5),
@@ -199,7 +199,7 @@ def park(chance: Chance, wedge: Wedge) -> Place:
         *(chance, scenery, wedge, (1, 5), 1.3),
         lambda x, y: scenery.bench(x, y, chance.one((0.0, 90.0, 180.0))),
     )
-    _lamps(chance, scenery, wedge, (0, 3))
+    _lamps(chance, scenery, wedge, (2, 5))
     return Place(scenery, s.GRASS, seated=0.15)
 
 
@@ -234,7 +234,7 @@ def market(chance: Chance, wedge: Wedge) -> Place:
             scenery.close(x + float(step), y, 0.75)
 
     _strew(chance, scenery, wedge, (3, 12), 1.9, stall, least=wedge.near_m * 1.6)
-    _lamps(chance, scenery, wedge, (0, 3))
+    _lamps(chance, scenery, wedge, (2, 5))
     return Place(scenery, chance.one((s.BRICKS, s.SLABS, s.ASPHALT)))
 
 
@@ -267,12 +267,12 @@ def demonstration(chance: Chance, wedge: Wedge) -> Place:
     _strew(chance, scenery, wedge, (6, 30), 0.0, placard)
     if chance.happens(0.7):
         y = chance.number(wedge.near_m * 1.5, wedge.far_m)
-        half = 0.6 * wedge.half_width(y)
+        half = min(0.5 * wedge.half_width(y), chance.number(2, 4.5))
         scenery.box((-half, y, 0.7), (half, y + 0.02, 1.5), (0.75, 0.74, 0.7))
         for _ in range(12):
             x = chance.number(-half, half - 0.3)
             scenery.box((x, y - 0.01, 0.9), (x + 0.25, y, 1.3), things.any_colour(chance))
-    _lamps(chance, scenery, wedge, (0, 3))
+    _lamps(chance, scenery, wedge, (2, 5))
     return Place(scenery, s.ASPHALT, flow=chance.number(-0.4, 0.4))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -113,9 +114,12 @@ def _look(chance: Chance, *, woman: bool, child: bool, old: bool) -> Look:
 
 
 @functools.cache
-def figure_of(person: int, look: int) -> Figure:
-    """Return one of the cast in one of their looks."""
-    return load_cast().figure(person, looks_of(person)[look])
+def figure_of(person: int, look: int, umbrella: bool = False) -> Figure:
+    """Return one of the cast in one of their looks, maybe under an umbrella."""
+    worn = looks_of(person)[look]
+    if umbrella:
+        worn = replace(worn, pieces=(*worn.pieces, "umbrella"))
+    return load_cast().figure(person, worn)
 
 
 def painted(
@@ -178,6 +182,6 @@ def painted(
     return paint.astype(np.float32)
 
 
-def figures_for(people: Sequence[tuple[int, int]]) -> list[Figure]:
-    """Return the figures of some (person, look)."""
-    return [figure_of(person, look) for person, look in people]
+def figures_for(people: Sequence[tuple[int, int, bool]]) -> list[Figure]:
+    """Return the figures of some (person, look, umbrella)."""
+    return [figure_of(*one) for one in people]
