@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,9 @@ def as_array(values: Array) -> npt.NDArray[Any]:
         values = values.detach().cpu()
         values = values.float() if str(values.dtype) == "torch.bfloat16" else values
         return _corners(np.asarray(values.numpy()), form)
-    if isinstance(values, list | tuple) and any(hasattr(one, "detach") for one in values):
+    if isinstance(values, list | tuple) and any(
+        hasattr(one, "detach") or np.ma.isMaskedArray(one) for one in values
+    ):
         return np.asarray([as_array(one) for one in values])
     if np.ma.is_masked(values):
         raise ValueError("some values are masked: leave them out")
@@ -49,6 +52,7 @@ def _corners(boxes: npt.NDArray[Any], form: str | None) -> npt.NDArray[Any]:
         return boxes
     if form not in ("XYWH", "CXCYWH"):
         raise ValueError(f"boxes of the format {form}; known are XYXY, XYWH, CXCYWH")
+    boxes = np.asarray(boxes, np.float64)  # halves of pixels, and no overflow
     low, sides = boxes[..., :2], boxes[..., 2:]
     low = low - sides / 2 if form == "CXCYWH" else low
     return np.concatenate([low, low + sides], axis=-1)
@@ -65,6 +69,10 @@ def numbers_of(values: Array, what: str) -> Floats:
         ValueError: something else, or masked.
     """
     array = as_array(values)
+    if array.dtype == object:  # of pandas, or of fractions and decimals
+        plain = not any(isinstance(one, str | bytes | complex) for one in array.flat)
+        with suppress(TypeError, ValueError):
+            array = array.astype(np.float64) if plain else array
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{what} aren't numbers")
     return np.asarray(array, np.float64)

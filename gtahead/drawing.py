@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -21,18 +21,22 @@ _SUBPIXEL = 4
 WHITE = (255, 255, 255)
 
 
-def check_png(path: StrPath) -> None:
+def check_png(path: StrPath, apart: Iterable[object] = ()) -> None:
     """Check, before the work begins, whether an image can be written there.
+
+    Args:
+        path: of the image.
+        apart: what it mustn't be written over or into, as of `storage.prepare_file`.
 
     Raises:
         InputError: there is no such folder.
-        UsageError: the name has another ending.
+        UsageError: the name has another ending, or it would be written over something.
     """
     if Path(path).suffix.lower() != ".png":
         raise UsageError(
             "images are written as PNG", value=Path(path).name, remedy="end the name with .png"
         )
-    storage.prepare_file(Path(path), "the image")
+    storage.prepare_file(Path(path), "the image", apart)
 
 
 def write_png(path: StrPath, image: npt.NDArray[np.uint8]) -> None:

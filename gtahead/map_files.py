@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import tokenize
 import zipfile
@@ -22,8 +23,10 @@ Map = npt.NDArray[Any]
 
 SUFFIXES = (".npz", ".npy", ".h5")
 
-MAX_CELLS = 2**26
-"""Cells of a map, 8192 x 8192; a file of kilobytes may claim more than any memory has."""
+MAX_CELLS = 2**27
+"""Cells of a map, 16,384 x 8,192; a file of kilobytes may claim more than any memory has."""
+MAX_BYTES = 2**30
+"""Of a map, and of the chunks in which HDF5 keeps it."""
 
 HDF5 = "'gtahead[hdf5]'"
 """What `pip` installs for .h5 files."""
@@ -33,7 +36,8 @@ ABOUT = "about"
 
 _OF_DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, SyntaxError),
-    *(NotImplementedError, RuntimeError, MemoryError, UnicodeDecodeError),
+    *(NotImplementedError, RuntimeError, MemoryError, UnicodeDecodeError, OverflowError),
+    *(lzma.LZMAError, AttributeError),
     tokenize.TokenError,
 )
 """What zipfile, NumPy and h5py raise of damaged files."""
@@ -99,9 +103,19 @@ def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Map:
         return _array(file)
 
 
-def _refuse_large(cells: int) -> None:
-    if cells > MAX_CELLS:
-        raise ValueError(f"it claims {cells:,} cells, more than {MAX_CELLS:,}")
+def _refuse_large(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse what no map is, by what its header says: before any of it is read.
+
+    Raises:
+        ValueError: too large, of no size at all, or not of numbers.
+    """
+    if dtype.kind not in "biufO":  # objects are refused by NumPy, with its words
+        raise ValueError(f"it holds {dtype}, not numbers")
+    cells = math.prod(shape)
+    if any(not 0 <= side <= MAX_BYTES for side in shape):
+        raise ValueError("it claims sides that no map has")
+    if cells > MAX_CELLS or cells * dtype.itemsize > MAX_BYTES:
+        raise ValueError(f"it claims {cells:,} cells, more than {MAX_CELLS:,}, or than 1 GiB")
 
 
 def _read_npy(path: Path) -> Map:
@@ -118,8 +132,8 @@ def _array(file: IO[bytes]) -> Map:
     read_header = (
         np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
     )
-    shape, _, _ = read_header(file)
-    _refuse_large(math.prod(shape))
+    shape, _, dtype = read_header(file)
+    _refuse_large(shape, dtype)
     file.seek(0)
     values: Map = np.lib.format.read_array(file, allow_pickle=False)
     return values
@@ -142,18 +156,21 @@ def _h5_maps(path: Path) -> Iterator[tuple[str, Map]]:
     require("h5py", install=HDF5)
     import h5py
 
-    names: list[str] = []
+    names: list[str | bytes] = []
     with h5py.File(path, "r") as file:
         # Links aren't followed, so nothing of another file is read.
         file.visititems(
             lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
         )
         for name in names:
-            yield name, _stored(file[name])
+            shown = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+            yield shown, _stored(file[name])
 
 
 def _stored(stored: Any) -> Map:  # noqa: ANN401 - h5py's dataset
     if stored.external or stored.is_virtual:
         raise ValueError("its map lies in another file")
-    _refuse_large(stored.size)
+    _refuse_large(stored.shape, stored.dtype)
+    if stored.chunks is not None:
+        _refuse_large(stored.chunks, stored.dtype)
     return np.asarray(stored)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gtahead import schemas
+from gtahead import schemas, storage
 from gtahead.arrays import Booleans, Floats, Ints, Ragged
 from gtahead.errors import InputError, Where
 from gtahead.values import StrPath, is_number
@@ -106,7 +106,7 @@ def read_regions(path: StrPath) -> Regions:
     """
     file = Path(path)
     try:
-        document = schemas.parse_json_once(file.read_bytes(), str(file))
+        document = schemas.parse_json_once(storage.read_bytes(file), str(file))
     except OSError as error:
         raise InputError(
             "the regions can't be read",

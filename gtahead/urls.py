@@ -100,6 +100,11 @@ def resolve_urls(
             remote = [n for n in (*reads, *writes) if is_url(bound.arguments.get(n))]
             if not remote:
                 return function(*args, **kwargs)
+            read = [bound.arguments[name] for name in remote if name in reads]
+            for name in writes:  # mirrors hide what a `file://` URL names
+                written = bound.arguments.get(name)
+                if isinstance(written, str | os.PathLike) and not is_url(written):
+                    storage.refuse_overwriting(Path(written), f"`{name}`", read)
             with ExitStack() as stack:
                 sent = []
                 for name in remote:

@@ -180,6 +180,11 @@ def test_a_changed_table_gets_no_fresh_hashes(dataset: Path, tmp_path: Path) -> 
         lambda document: document["sources"][0].update(visibility=5),
         lambda document: document["options"].update(filter=5),
         lambda document: document.update(options={}),
+        lambda document: document["sources"][0].update(box_sources={"captured": None}),
+        lambda document: document["sources"][0].update(reader=""),
+        lambda document: document["sources"][0].update(sequence="../../x"),
+        lambda document: document["sources"][0]["ledger"]["heads"].update({"in": None}),
+        lambda document: document["findings"].update(examples=[{"code": [], "where": None}]),
     ],
 )
 def test_a_damaged_manifest_is_refused(
@@ -195,6 +200,8 @@ def test_a_damaged_manifest_is_refused(
         done = gtahead(*words)
         assert done.code == 1, done.err
         assert not (tmp_path / "out").exists()
+    for words in (["info", dataset], ["annotate", dataset, "--boxes", "fixed:9"]):
+        assert gtahead(*words).code in (0, 1), words
 
 
 def test_nothing_is_written_over_what_is_read(dataset: Path, tmp_path: Path) -> None:
@@ -216,6 +223,7 @@ def test_nothing_is_written_over_what_is_read(dataset: Path, tmp_path: Path) -> 
         '[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]'
     )
     predictions, data = tmp_path / "p.json", ["--data", dataset, "--split", "train"]
+    shutil.copy(dataset / "images/a/000000.jpg", tmp_path / "captures/a/frames/0.png")
     exported = ["export-predictions", predictions, "--format", "coco"]
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     for words in (
@@ -230,12 +238,27 @@ def test_nothing_is_written_over_what_is_read(dataset: Path, tmp_path: Path) -> 
         ["report", dataset, "--html", dataset / "manifest.json"],
         ["view", dataset, "--out", dataset / "view.png"],
         ["validate", dataset, "--html", dataset / "manifest.json"],
+        ["validate", coco, "--against", dataset, "--html", dataset / "manifest.json"],
+        ["validate", tmp_path / "captures", "--html", tmp_path / "captures" / "a" / "heads.csv"],
+        ["report", dataset.as_uri(), "--html", dataset / "manifest.json"],
+        ["benchmark", predictions.as_uri(), *data, "--out", predictions],
+        ["view", tmp_path / "captures", "--out", tmp_path / "captures" / "a" / "frames" / "0.png"],
+        ["view", dataset, "a/000000", "a/000001", "--out", dataset / "heads" / "y"],
+        ["annotate", dataset, "--evaluate", "--image", dataset / "images" / "x.png"],
     ):
         done = gtahead(*words)
         assert done.code == 2, (words, done.err)
         assert "something that is needed" in done.err
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert after == before
+
+
+def test_pages_are_written_again(dataset: Path, tmp_path: Path) -> None:
+    """What gtahead wrote among other files may be replaced by its like."""
+    raw = tmp_path / "captures"
+    for _ in range(2):
+        assert gtahead("validate", raw, "--html", raw / "page.html").code == 0
+        assert gtahead("report", dataset, "--html", tmp_path / "page.html").code == 0
 
 
 def test_no_pipe_or_device_is_replaced(dataset: Path, tmp_path: Path) -> None:
@@ -258,6 +281,10 @@ def test_no_pipe_is_waited_for(dataset: Path, tmp_path: Path) -> None:
         ["leaderboard", tmp_path / "board"],
         ["compare", tmp_path / "board" / "a.json", tmp_path / "board" / "a.json"],
         ["validate", dataset, "--baseline", tmp_path / "board" / "a.json"],
+        [
+            *("build", "--raw", tmp_path / "captures", "--out", tmp_path / "o"),
+            *("--roi", tmp_path / "board" / "a.json"),
+        ],
     ):
         assert gtahead(*words).code == 1, words
 

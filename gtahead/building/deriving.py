@@ -120,6 +120,7 @@ def filter(
     if not 0 <= seed < 2**63:
         raise UsageError("the seed must be a whole number from 0 to 2^63 - 1", value=seed)
     opened = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    opened.require_unchanged()
     part = opened if where is None else opened.filter(where)
     part = part if sample is None else part.sample(sample, seed)
     if not len(part):
@@ -178,11 +179,14 @@ def merge(
             have boxes or sigmas by different rules, or something else at `out`.
         ResourceError: disk, rights, or another run with the same target.
     """
-    if isinstance(datasets, str | os.PathLike):
+    given: object = datasets  # whatever the caller's types are
+    if isinstance(given, str | os.PathLike | Dataset):
         raise UsageError(
-            "merge takes a list of datasets", value=str(datasets), remedy="merge([a, b], out)"
+            "merge takes a list of datasets", value=str(given), remedy="merge([a, b], out)"
         )
     opened = [one if isinstance(one, Dataset) else Dataset.open(one) for one in datasets]
+    for one in opened:
+        one.require_unchanged()
     if len(opened) < 2:
         raise UsageError("one dataset alone can't be merged", remedy="give two or more")
     if not any(len(one) for one in opened):

@@ -104,6 +104,10 @@ def command(
 def _evaluate(dataset: str, image: str | None, **options: Any) -> int:
     from gtahead.annotation.rule_errors import evaluate
 
+    if image is not None:
+        from gtahead.drawing import check_png
+
+        check_png(image, [dataset])
     with progress_bar("evaluating") as show:
         found = evaluate(dataset, on_progress=show, **options)
     if image is not None:

@@ -80,7 +80,7 @@ def command(
     from gtahead.validation.waivers import read_baseline, without_known
 
     if html is not None:
-        storage.prepare_file(Path(html), "the page", (path, baseline))
+        storage.prepare_file(Path(html), "the page", (path, baseline, options.get("against")))
     known = None if baseline is None else read_baseline(Path(baseline))
     with progress_bar("checking") as show:
         checked = validate(path, on_progress=show, **options)

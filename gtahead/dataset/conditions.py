@@ -62,12 +62,14 @@ def holds(
     return np.broadcast_to(found, rows).copy()
 
 
-def known(name: str, names: Sequence[str]) -> str:
+def known(name: object, names: Sequence[str]) -> str:
     """Return a column's name, if there is one.
 
     Raises:
         UsageError: there is none.
     """
+    if not isinstance(name, str):
+        raise UsageError("columns are named by text", value=name)
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1)
         remedy = f"did you mean {close[0]}?" if close else f"one of {', '.join(names)}"

@@ -108,7 +108,16 @@ class Dataset:
         table = canonical.read_frames_table(
             path / FRAMES, str(path / FRAMES), rows, check_names=check_names
         )
-        return cls(path, manifest, table)
+        opened = cls(path, manifest, table)
+        named = {source["sequence"] for source in manifest.document["sources"]}
+        unnamed = [sequence for sequence in opened.sequences if sequence not in named]
+        if unnamed:
+            raise InputError(
+                "the manifest has no source of the sequence",
+                where=Where(str(path / MANIFEST), unnamed[0]),
+                remedy=REBUILD,
+            )
+        return opened
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -208,12 +217,7 @@ class Dataset:
         Raises:
             InputError: the manifest doesn't name it, or isn't the one that was opened any more.
         """
-        if _state_of(self.folder) != self._written:
-            raise InputError(
-                "the dataset was changed after it was opened",
-                where=Where(str(self.folder)),
-                remedy="open it again, so that all frames are of one version",
-            )
+        self.require_unchanged()
         path = self.folder / heads_file(sequence)
         named = self.manifest.document["tables"].get(heads_file(sequence))
         if named is None or not storage.can_name(sequence):
@@ -222,12 +226,36 @@ class Dataset:
             )
         return path, named
 
+    def require_unchanged(self) -> None:
+        """Refuse a dataset that isn't the one any more that was opened.
+
+        Raises:
+            InputError: it was annotated, built anew, or isn't there any more.
+        """
+        state = _state_of(self.folder)
+        if state == self._written:
+            return
+        if state is None:
+            raise InputError(
+                "the dataset isn't there any more",
+                where=Where(str(self.folder)),
+                remedy="it was moved, or the working folder is another one now: open it again",
+            )
+        if read_manifest(self.folder).document != self.manifest.document:
+            raise InputError(
+                "the dataset was changed after it was opened",
+                where=Where(str(self.folder)),
+                remedy="open it again, so that all frames are of one version",
+            )
+        self._written = state
+
     def check_frames(self) -> None:
         """Refuse a table of frames that isn't, byte by byte, the manifest's.
 
         Raises:
             InputError: it's damaged or changed.
         """
+        self.require_unchanged()
         path, named = self.folder / FRAMES, self.manifest.document["tables"][FRAMES]
         if not path.is_file() or storage.sha256_of(path) != named["sha256"]:
             raise self._damaged(path, "other bytes")
@@ -345,6 +373,7 @@ class Dataset:
             keep = conditions.holds(given, self._table.column_names, self._column, len(self))
         for name, value in columns.items():
             several = isinstance(value, Iterable) and not isinstance(value, str)
+            several = several and getattr(value, "ndim", 1) > 0
             wanted = list(value) if several else [value]  # type: ignore[call-overload]
             if name == "split":
                 wanted = [split_named(str(one)) for one in wanted]
@@ -367,8 +396,10 @@ class Dataset:
         Raises:
             UsageError: there are fewer.
         """
-        if n not in range(len(self) + 1):
+        if n not in range(len(self) + 1) or isinstance(n, float):
             raise UsageError(f"there are {len(self):,} frames to choose from", value=n)
+        if seed < 0:
+            raise UsageError("a seed is a whole number from 0", value=seed)
         return self._part(np.sort(np.random.default_rng(seed).choice(len(self), n, replace=False)))
 
     def to_arrow(self, table: Table = "frames") -> Any:  # noqa: ANN401 - Arrow

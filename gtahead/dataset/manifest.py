@@ -93,6 +93,14 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(
             f"breaks the schema: {message}", where=Where(str(path), field=pointer), remedy=REBUILD
         )
+    for number, source in enumerate(document["sources"]):
+        if not storage.can_name(source["sequence"]):
+            raise InputError(
+                "a sequence can't be called so",
+                where=Where(str(path), field=f"/sources/{number}/sequence"),
+                value=source["sequence"],
+                remedy=REBUILD,
+            )
     return Manifest(document)
 
 

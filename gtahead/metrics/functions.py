@@ -6,7 +6,7 @@ y0, x1, y1. `gtahead benchmark` computes its metrics by the same code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -378,7 +378,7 @@ def average_precision(
         >>> round(average_precision([[0, 0, 10, 10]], [0.9], [[0, 0, 10, 10]])["ap"], 6)
         1.0
     """
-    if cap is not None and cap < 1:
+    if cap is not None and (cap < 1 or cap != int(cap)):
         raise ValueError(f"a cap of {cap} boxes")
     given = _Boxes.of(pred, scores, true, ignored)
     starts = given.by_image.offsets
@@ -490,7 +490,8 @@ def interval(
         that so few units can't show how the metric varies, as `gtahead benchmark` gives none then.
 
     Raises:
-        ValueError: of different lengths, or a metric of several values without `value`.
+        ValueError: of different lengths, no such `value`, or none where the metric has several; or
+            clusters that aren't one name for each image.
 
     Example:
         >>> found = interval(mae, [11, 22, 30, 42, 57, 60], [10, 20, 33, 40, 50, 61])
@@ -499,6 +500,8 @@ def interval(
     """
     if not arrays:
         raise ValueError("there are no arrays")
+    # By position, as the metrics themselves take them: a column of pandas goes by labels.
+    arrays = tuple(one.to_numpy() if hasattr(one, "to_numpy") else one for one in arrays)
     units: Any = range(len(arrays[0])) if clusters is None else _names(clusters)
     names = list(dict.fromkeys(units))
     of = np.array([names.index(unit) for unit in units], np.int64)
@@ -522,14 +525,16 @@ def _names(clusters: Sequence[object] | Array) -> list[object]:
     """Return what each image's cluster is called; tensors and arrays as plain values."""
     plain = hasattr(clusters, "detach") or any(hasattr(one, "detach") for one in clusters)
     names: list[object] = as_array(clusters).tolist() if plain else list(clusters)
+    if isinstance(clusters, set | frozenset) or not all(isinstance(n, Hashable) for n in names):
+        raise ValueError("clusters are one name for each image, in their order")
     return names
 
 
 def _valued(found: Any, value: str | None) -> float:  # noqa: ANN401 - whatever a metric returns
-    if value is not None:
-        return float(found[value] if isinstance(found, dict) else getattr(found, value))
     names = [*found] if isinstance(found, dict) else [*getattr(found, "__dataclass_fields__", ())]
-    if names:
+    if value is not None and value in names:
+        return float(found[value] if isinstance(found, dict) else getattr(found, value))
+    if names or value is not None:
         raise ValueError(f"the metric returns several values: value= one of {', '.join(names)}")
     return float(found)
 

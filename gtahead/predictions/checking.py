@@ -91,7 +91,7 @@ class Images:
 
     def _by_path(self, key: str) -> int | None:
         """Return the row of an image whose whole id ends a path, as `images/<sequence>/<frame>`."""
-        parts = PurePosixPath(_without_ending(key)).parts
+        parts = PurePosixPath(_without_ending(key)).parts[-_DEEPEST:]
         ends = ("/".join(parts[first:]) for first in range(1, len(parts)))
         row = next((self._by_name[end] for end in ends if end in self._by_name), None)
         return row if row is not None and self.ids[row] in key else None
@@ -99,6 +99,10 @@ class Images:
     def is_of_another_split(self, key: ImageKey) -> bool:
         """Return whether the dataset has such an image, in a split that isn't scored."""
         return isinstance(key, str) and (key in self.others or _without_ending(key) in self.others)
+
+
+_DEEPEST = 64
+"""Of a path's parts, so many at its end may be an image's id."""
 
 
 def _without_ending(name: str) -> str:

@@ -66,7 +66,7 @@ def read_density_maps(path: Path, images: Images | None, findings: Findings) -> 
             raise InputError(
                 "the map can't be read", where=Where(shown), value=error.strerror
             ) from error
-        total.update(f"{shown} {digest}\n".encode())
+        total.update(f"{shown} {digest}\n".encode(errors="surrogateescape"))
         for name, density in _maps_of(file, shown):
             location = f"{shown}/{name}" if name else shown
             if name in OTHER_MAPS:

@@ -157,6 +157,8 @@ class Predictions:
             raise ValueError(f"predictions are a dict by frame id, not a {kind}")
         rows = []
         for name, row in found.items():
+            if not isinstance(name, str):
+                raise ValueError(f"predictions are named by frame ids, as text, not {name!r}")
             try:
                 rows.append(row if isinstance(row, FoundHeads) else FoundHeads.of(row))
             except ValueError as error:

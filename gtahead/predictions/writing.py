@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,12 @@ DECIMALS = 3
 """Of pixels and scores as they are written."""
 
 
-def check_target(path: StrPath) -> None:
+def check_target(path: StrPath, apart: Iterable[object] = ()) -> None:
     """Check, before the work begins, whether a prediction file can be written there.
+
+    Args:
+        path: of the file.
+        apart: what it mustn't be written over or into, as of `storage.prepare_file`.
 
     Raises:
         InputError: there is no such folder.
@@ -34,7 +38,7 @@ def check_target(path: StrPath) -> None:
     if not target.name.removesuffix(".gz").endswith(endings):
         remedy = "end it with .json, .jsonl or .parquet, the first two with .gz if you like"
         raise UsageError("not a kind of prediction file", value=target.name, remedy=remedy)
-    storage.prepare_file(target, "the predictions")
+    storage.prepare_file(target, "the predictions", apart)
 
 
 def write_predictions(path: StrPath, predictions: Predictions) -> None:

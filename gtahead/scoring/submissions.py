@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 
 from gtahead import storage
+from gtahead.arrays import Ints
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, UsageError
 from gtahead.findings import Findings
@@ -160,6 +161,10 @@ def _coco(found: Predictions, keys: _Keys, _: float) -> tuple[bytes, float]:
         shown = f"{int(lacking.sum()):,} of {len(found):,} images" if lacking.any() else None
         remedy = "COCO's results are boxes: choose another format"
         raise InputError("predictions have no boxes", value=shown, remedy=remedy)
+    _refuse_other_counts(found, found.boxes_by_image.counts)
+    large = next((one for one in keys.numbers if isinstance(one, int) and abs(one) >= 2**63), None)
+    if large is not None:
+        raise InputError("an image's number is too large for COCO's tools", value=f"{large:.3g}")
     xywh = found.boxes_xyxy.copy()
     xywh[:, 2:] -= xywh[:, :2]
     rows = zip(
@@ -185,6 +190,7 @@ def _points(found: Predictions, keys: _Keys, threshold: float) -> tuple[bytes, f
             remedy="choose nwpu-counts",
         )
     xy, scores, by_image = found.heads()
+    _refuse_other_counts(found, by_image.counts)
     keep = scores >= threshold
     shown, kept = xy[keep].round(DECIMALS), by_image.where(keep)
     lines = []
@@ -193,6 +199,17 @@ def _points(found: Predictions, keys: _Keys, threshold: float) -> tuple[bytes, f
         numbers = (f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".") for value in values.ravel())
         lines.append(" ".join([name, str(len(values)), *numbers]))
     return ("\n".join(lines) + "\n").encode(), float(kept.total)
+
+
+def _refuse_other_counts(found: Predictions, listed: Ints) -> None:
+    """Refuse counts beside lists that say otherwise: a list alone would lose them."""
+    differ = ~np.isnan(found.counts) & (np.abs(found.counts - listed) > 0.5)
+    if differ.any():
+        raise InputError(
+            "predictions have counts that differ from how many heads they list",
+            value=f"{int(differ.sum()):,} of {number_of(len(found), 'image')}",
+            remedy="choose nwpu-counts or jhu, or leave the counts out",
+        )
 
 
 def _counts(found: Predictions, keys: _Keys, threshold: float) -> tuple[bytes, float]:

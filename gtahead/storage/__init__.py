@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from gtahead.errors import InputError, ResourceError, UsageError, Where
 from gtahead.storage import system
@@ -354,14 +356,15 @@ def prepare_file(path: Path, what: str, apart: Iterable[object] = ()) -> None:
     Args:
         path: of the file.
         what: it is, with its article.
-        apart: what is read, and what else is written: paths of files, which mustn't be this one, or
-            of datasets, in which it mustn't lie. Anything but a path is passed over.
+        apart: what is read, and what else is written: files, which mustn't be this one, or folders:
+            no file of theirs is written over, unless gtahead wrote it, and none is written into a
+            dataset. Paths or `file://` URLs; anything else is passed over.
 
     Raises:
         InputError: there is no folder for it; a folder, a pipe or a device of that name.
         UsageError: it would be written over what is read, or over another file of the same run.
     """
-    _refuse_overwriting(path, what, apart)
+    refuse_overwriting(path, what, apart)
     if not path.absolute().parent.is_dir():
         raise InputError(
             f"no such folder for {what}",
@@ -384,17 +387,37 @@ def prepare_file(path: Path, what: str, apart: Iterable[object] = ()) -> None:
                 left.unlink()
 
 
+def _is_ours(path: Path) -> bool:
+    """Return whether a file is a page or a result that gtahead wrote, and may write again."""
+    with path.open("rb") as file:
+        begin = file.read(4096).lstrip()
+    page = begin[:15].lower() == b"<!doctype html>" and b"--counted: #" in begin
+    return page or (begin[:1] == b"{" and b'"gtahead-' in begin[:200])
+
+
 OF_DATASETS = "manifest.json"
 """The file by which a folder is known to be a dataset, or a release."""
 
 
-def _refuse_overwriting(path: Path, what: str, apart: Iterable[object]) -> None:
+def refuse_overwriting(path: Path, what: str, apart: Iterable[object]) -> None:
+    """Refuse to write over what is needed, or into it; arguments as of `prepare_file`.
+
+    Raises:
+        UsageError: it would be.
+    """
     mine = Path(os.path.realpath(path))
     for one in apart:
         if not isinstance(one, str | os.PathLike):
             continue
-        other = Path(os.path.realpath(one))
-        inside = other in mine.parents and (other / OF_DATASETS).is_file()
+        name = os.fspath(one)
+        if name.startswith("file://"):
+            name = url2pathname(urlsplit(name).path)
+        elif "://" in name:
+            continue
+        other = Path(os.path.realpath(name))
+        inside = other in mine.parents and (
+            (other / OF_DATASETS).is_file() or (mine.is_file() and not _is_ours(mine))
+        )
         if other == mine or inside:
             raise UsageError(
                 f"{what} would be written {'into' if inside else 'over'} something that is needed",

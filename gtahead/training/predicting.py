@@ -92,7 +92,7 @@ def predict(
         UsageError: no such split, no images, or another ending.
         ResourceError: the file can't be written, or the scheduler or its workers won't do.
     """
-    check_target(out)
+    check_target(out, (checkpoint, data if images is None else images))
     model = Path(checkpoint).absolute()
     trained = _trained(model)
     header: dict[str, object] = {}

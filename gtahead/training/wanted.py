@@ -49,7 +49,7 @@ def check_prediction(
         UsageError: no such split, no images, or another ending.
     """
     if not is_url(out):
-        check_target(out)
+        check_target(out, (checkpoint, data if images is None else images))
     if not is_url(checkpoint):
         check_checkpoint(checkpoint)
     if images is not None and not is_url(images):

@@ -131,6 +131,8 @@ def _check_target(target: Path, source: StrPath, *, video: bool) -> None:
         )
     if suffix:
         storage.prepare_file(target, "the film" if video else "the image", [source])
+    else:
+        storage.refuse_overwriting(target, "the folder of images", [source])
 
 
 def _chosen(

@@ -370,6 +370,25 @@ def test_a_dataset_that_was_changed_meanwhile_is_opened_again(
     with pytest.raises(InputError, match="changed after it was opened"):
         dataset[len(dataset) - 1]  # of another sequence, with other boxes
     assert not np.array_equal(Dataset.open(copied)[0].boxes_xyxy, before)
+    for derive in (
+        lambda: library.filter(dataset, tmp_path / "x", where="num_heads > 3"),
+        lambda: library.merge([dataset, tiny_dataset], tmp_path / "x"),
+    ):
+        with pytest.raises(InputError, match="changed after it was opened"):
+            derive()
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_dataset_that_is_the_same_stays_open(tiny_dataset: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "dataset"
+    shutil.copytree(tiny_dataset, copied)
+    dataset = Dataset.open(copied)
+    (copied / "manifest.json").touch()
+    library.annotate(copied, boxes="auto")  # which changes nothing
+    assert dataset[len(dataset) - 1].size_wh
+    copied.rename(tmp_path / "moved")
+    with pytest.raises(InputError, match="isn't there any more"):
+        dataset[0]
 
 
 def test_what_a_dataset_is_asked_for_wrongly(tiny_dataset: Path) -> None:

@@ -397,3 +397,30 @@ def test_radii_of_hits_are_what_a_matching_takes() -> None:
     assert (small.tolist(), large.tolist()) == ([5, 3], [np.hypot(10, 10) / 2, 5])
     assert metrics.localisation([[9, 9], [25, 7]], [[5, 5], [23, 4]], large).hits == 2
     assert metrics.localisation([[9, 9], [25, 7]], [[5, 5], [23, 4]], small).hits == 0
+
+
+def test_columns_of_pandas_go_by_position() -> None:
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(3)
+    table = pandas.DataFrame({"true": rng.integers(20, 60, 30), "pred": rng.integers(20, 60, 30)})
+    table = table.sample(frac=1, random_state=1)
+    expected = metrics.interval(metrics.mae, table["pred"].to_numpy(), table["true"].to_numpy())
+    assert expected is not None
+    assert metrics.interval(metrics.mae, table["pred"], table["true"]) == expected
+    assert metrics.interval(metrics.mae, table["pred"], table["true"].to_numpy()) == expected
+    assert metrics.mae(table["pred"].astype(object), table["true"]) == metrics.mae(
+        table["pred"], table["true"]
+    )
+    for clusters in ({1, 2}, [[1]] * 30):
+        with pytest.raises(ValueError, match="one name for each image"):
+            metrics.interval(metrics.mae, table["pred"], table["true"], clusters=clusters)
+    with pytest.raises(ValueError, match="masked"):
+        metrics.mae([np.ma.array([1.0], mask=[1])], [1])
+
+
+def test_halves_of_pixels_survive_half_precision() -> None:
+    torch = pytest.importorskip("torch")
+    tv_tensors = pytest.importorskip("torchvision.tv_tensors")
+    values = torch.tensor([[3000, 3000, 33, 33]], dtype=torch.float16)
+    boxes = tv_tensors.BoundingBoxes(values, format="CXCYWH", canvas_size=(4000, 4000))
+    assert metrics.hit_radii(boxes)[0, 0] == 16.5

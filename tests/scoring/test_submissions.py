@@ -185,3 +185,19 @@ def test_names_that_would_break_a_list(name: str, tmp_path: Path) -> None:
     with pytest.raises(library.InputError):
         library.export_predictions(found, tmp_path / "a", format="nwpu-counts")
     assert not (tmp_path / "a").exists()
+
+
+def test_counts_beside_lists_are_not_lost(tmp_path: Path) -> None:
+    found = Predictions.of({"a": {"points": [[1, 2], [3, 4]], "count": 57.3}})
+    for form in ("nwpu", "coco"):
+        with pytest.raises(library.InputError, match=r"counts that differ|no boxes"):
+            library.export_predictions(found, tmp_path / "x", format=form)
+    library.export_predictions(found, tmp_path / "x", format="nwpu-counts")
+    assert (tmp_path / "x").read_text() == "a 57.3\n"
+
+
+def test_numbers_that_cocos_tools_cannot_hold(tmp_path: Path) -> None:
+    row = {"category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
+    (tmp_path / "a.json").write_text(json.dumps([{"image_id": 10**30, **row}]))
+    with pytest.raises(library.InputError):
+        library.export_predictions(tmp_path / "a.json", tmp_path / "b.json", format="coco")
