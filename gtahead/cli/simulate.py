@@ -29,11 +29,13 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
 @click.option("--out", default="./captures", show_default=True, metavar="DIR", help="The captures.")
 @click.option(
     "--preset",
-    type=click.Choice(["tiny", "small", "gta-head", "mfl-lab"]),
+    type=click.Choice(["tiny", "small", "gta-head", "mfl-lab", "heads", "street", "stadium"]),
     default="tiny",
     show_default=True,
     help="tiny: 7 x 8 frames; small: 12 x 30; gta-head: the 35 sequences, 5,096 frames and "
-    "1.73 million heads of GTA_Head's shape; mfl-lab: 60 x 10 small frames to train on.",
+    "1.73 million heads of GTA_Head's shape; mfl-lab: 60 x 10 small frames to train on; heads: "
+    "240 x 2, of a new place each, for detectors that work on photographs; street: 16 x 40; "
+    "stadium: 8 x 20.",
 )
 @click.option("--size", "size_wh", type=_Pair("x", "WxH"), help="Image size, such as 1280x720.")
 @click.option(
@@ -44,11 +46,11 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
 @click.option(
     "--weather",
     type=click.Choice(
-        ["CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUNDER"],
+        ["CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUNDER", "SNOW"],
         case_sensitive=False,
     ),
     metavar="NAME",
-    help="For all sequences: clear, extrasunny, clouds, overcast, rain, foggy or thunder.",
+    help="For all sequences: clear, extrasunny, clouds, overcast, rain, foggy, thunder or snow.",
 )
 @click.option("--hour", type=float, metavar="H", help="Hour of all sequences, from 0 to under 24.")
 @click.option(

@@ -17,7 +17,7 @@ import orjson
 
 from gtahead import storage
 from gtahead._version import __version__
-from gtahead.arrays import Columns, Progress
+from gtahead.arrays import Progress
 from gtahead.captures.native import SEQUENCE
 from gtahead.dataset import CountPolicy
 from gtahead.errors import InputError, UsageError, Where
@@ -224,8 +224,8 @@ def _simulate_sequence(task: _DrawTask) -> dict[str, int]:
 
 
 def _draw(task: _DrawTask, folder: Path) -> dict[str, int]:
-    from gtahead.simulation import layouts, painting
-    from gtahead.simulation.scene import Scene
+    from gtahead.simulation import layouts
+    from gtahead.simulation.scene import Scene, head_rows
 
     one = task.plan
     scene = Scene(one)
@@ -234,8 +234,7 @@ def _draw(task: _DrawTask, folder: Path) -> dict[str, int]:
     policy = CountPolicy()
     for number in range(one.frames):
         seen = scene.look(number)
-        shares, covered = painting.visible_shares(seen, scene.shapes(number), one.size_wh)
-        table = _head_rows(number, seen, scene.people, shares, covered)
+        table = head_rows(number, seen)
         points = np.stack([table["x"], table["y"]], axis=1)
         status = policy.status(inside(points, one.size_wh), table["visibility"], None)
         heads += len(status)
@@ -245,30 +244,3 @@ def _draw(task: _DrawTask, folder: Path) -> dict[str, int]:
     written = sum(path.is_file() for path in folder.rglob("*"))
     layout.finish(counts | {"files": written + layout.LAST_FILES})
     return counts
-
-
-def _head_rows(number: int, seen: Any, crowd: Any, shares: Any, covered: Any) -> Columns:  # noqa: ANN401 - Seen, People
-    """Make a frame's rows of heads.csv: pixels to 0.01, metres to the millimetre."""
-    boxes = np.round(seen.boxes_xyxy, 2)
-    return {
-        "frame": np.full(len(seen.who), number, np.int64),
-        "ped_id": seen.who + 1,
-        "x": np.round(seen.heads_xy[:, 0], 2),
-        "y": np.round(seen.heads_xy[:, 1], 2),
-        "depth_m": np.round(seen.depth_m, 3),
-        "world_x_m": np.round(seen.world_m[:, 0], 3),
-        "world_y_m": np.round(seen.world_m[:, 1], 3),
-        "world_z_m": np.round(seen.world_m[:, 2], 3),
-        "top_x": np.round(seen.heads_xy[:, 0], 2),
-        "top_y": np.round(seen.heads_xy[:, 1], 2),
-        "neck_x": np.round(seen.neck_xy[:, 0], 2),
-        "neck_y": np.round(seen.neck_xy[:, 1], 2),
-        "top_neck_m": np.round(crowd.joints_m[seen.who], 4),
-        "box_x0": boxes[:, 0],
-        "box_y0": boxes[:, 1],
-        "box_x1": boxes[:, 2],
-        "box_y1": boxes[:, 3],
-        "occluded": covered,
-        "self_occluded": seen.away.astype(np.int8),
-        "visibility": np.round(shares, 3),
-    }

@@ -15,18 +15,16 @@ import cv2
 import numpy as np
 
 from gtahead import storage
-from gtahead.arrays import Columns, Floats
+from gtahead.arrays import Columns
 from gtahead.captures.gcc_part import BATCH, write_part_info, write_ped_info
 from gtahead.captures.joints.model import JOINTS_A_PERSON, Joints
 from gtahead.captures.jta_mods import COORDS, CoordsWriter
 from gtahead.captures.native import write_sequence
 from gtahead.geometry import Camera, project
 from gtahead.ingest.model import SIMULATION
-from gtahead.simulation import painting
-from gtahead.simulation.bodies import Seen
-from gtahead.simulation.people import ground_of
 from gtahead.simulation.presets import FPS, SequencePlan
-from gtahead.simulation.scene import Scene
+from gtahead.simulation.scene import Scene, Seen, ground_corners, wedge_of
+from gtahead.simulation.skeleton import BONE
 
 LICENCE = "CC0-1.0"
 
@@ -47,10 +45,10 @@ class Moment:
     scene: Scene
     heads: Columns
 
-    def write_image(self, path: Path, seen: Seen) -> str:
+    def write_image(self, path: Path, seen: Seen | None = None) -> str:
         """Write the image with some of the people in the format of its suffix; return its sha256.
 
-        Light, weather and noise are the frame's, whoever is in it.
+        Light, weather and noise are the frame's, whoever is in it; by default everybody is.
         """
         image = self.scene.image(self.number, seen)
         lossy = path.suffix in (".jpg", ".jpeg")
@@ -112,7 +110,7 @@ class NativeLayout:
         file = sha256 = None
         if self._images:
             file = f"frames/{moment.number:06d}.jpg"
-            sha256 = moment.write_image(self._folder / file, moment.seen)
+            sha256 = moment.write_image(self._folder / file)
         for name, values in moment.heads.items():
             self._heads.setdefault(name, []).append(values)
         row: dict[str, Any] = {"frame": moment.number, "file": file, "sha256": sha256}
@@ -154,7 +152,7 @@ class JtaModsLayout:
     def add(self, moment: Moment) -> None:
         """Write a frame's image and its joints."""
         if self._images:
-            moment.write_image(self._folder / f"{moment.number}.jpeg", moment.seen)
+            moment.write_image(self._folder / f"{moment.number}.jpeg")
         self._coords.add(_joints(moment), moment.scene.camera(moment.number))
 
     def finish(self, counts: Mapping[str, int]) -> None:
@@ -163,32 +161,25 @@ class JtaModsLayout:
         storage.write_json(self._folder / SIMULATION, _about(self._plan, self._tool, counts))
 
 
-_SPINE_SHARES = (0.08, 0.16, 0.26, 0.36, 0.42)  # of the way from neck to ankles: spine0 to spine4
-_ARM_DROPS = ((1, 0.03), (2, 0.05), (2, 0.22), (2, 0.40))  # clavicle, shoulder, elbow, wrist
-_LEG_DROPS = ((1, 0.44), (1, 0.70), (1, 1.0))  # hip, knee, ankle
+_JOINT_BONES = (
+    *("neck_01", "clavicle_r", "upperarm_r", "lowerarm_r", "hand_r"),
+    *("clavicle_l", "upperarm_l", "lowerarm_l", "hand_l"),
+    *("spine_03", "spine_03", "spine_02", "spine_01", "pelvis"),
+    *("thigh_r", "calf_r", "foot_r", "thigh_l", "calf_l", "foot_l"),
+)
+"""At which bones JTA's joints lie, from the neck on."""
 
 
 def _joints(moment: Moment) -> Joints:
-    """Make 22 joints for everybody: the head's are exact, the body's hang below the neck."""
+    """Make JTA's 22 joints for everybody, from the bones that bend them."""
     seen, heads, plan = moment.seen, moment.heads, moment.scene.plan
     camera = moment.scene.camera(moment.number)
     order = np.argsort(heads["ped_id"], kind="stable")
     top, neck = seen.world_m[order], seen.neck_m[order]
-    who = seen.who[order]
-    drop = neck[:, 2:] - 0.08  # ankles are 8 cm above the ground
-    half = moment.scene.people.shoulder_m[who][:, None] / 2
-    yaw = np.radians((camera.rotation_deg or (0.0, 0.0, 0.0))[2])
-    right = np.array([np.cos(yaw), np.sin(yaw), 0.0])
-    down = np.array([0.0, 0.0, -1.0])
-
-    def limb(parts: tuple[tuple[int, float], ...], side: int) -> list[Floats]:
-        return [neck + side * (n / 2) * half * right + share * drop * down for n, share in parts]
-
-    spine = [neck + share * drop * down for share in _SPINE_SHARES]
-    arms = [*limb(_ARM_DROPS, 1), *limb(_ARM_DROPS, -1)]
-    legs = [*limb(_LEG_DROPS, 1), *limb(_LEG_DROPS, -1)]
-    positions = np.stack([top, (top + neck) / 2, neck, *arms, *spine, *legs], axis=1)
-    count = len(who)
+    bones = seen.joints_m[order][:, [BONE[name] for name in _JOINT_BONES]]
+    head = np.stack([top, (top + neck) / 2], axis=1)
+    positions = np.concatenate([head, bones], axis=1)
+    count = len(order)
     flat = positions.reshape(-1, 3)
     pixels, _ = project(flat, camera, plan.size_wh)
 
@@ -219,7 +210,8 @@ class GccLayout:
 
     def __init__(self, folder: Path, plan: SequencePlan, tool: str, *, images: bool) -> None:
         self._folder, self._plan, self._tool, self._images = folder, plan, tool, images
-        write_part_info(folder, plan.camera, 0.0, ground_of(plan.camera, plan.size_wh).corners())
+        wedge = wedge_of(plan.camera, plan.size_wh)
+        write_part_info(folder, plan.camera, 0.0, ground_corners(plan.camera, wedge))
 
     def add(self, moment: Moment) -> None:
         """Write the folder of one image."""
@@ -232,8 +224,7 @@ class GccLayout:
             batch, nobody = seen.take(slice(first, first + BATCH)), seen.take(slice(0))
             moment.write_image(shot / f"part_{first}_1.bmp", batch)
             moment.write_image(shot / f"part_{first}_0.bmp", nobody)
-            shapes = moment.scene.shapes(moment.number)
-            stencil = painting.people_stencil(batch, shapes, plan.size_wh, self.PERSON)
+            stencil = moment.scene.stencil(moment.number, batch, self.PERSON)
             (shot / f"part_{first}.raw").write_bytes(stencil.tobytes())
 
     def finish(self, counts: Mapping[str, int]) -> None:

@@ -1,97 +1,123 @@
-"""What air, lens, sensor and file do to a painted frame."""
+"""What air, lens, sensor and file do to a rendered frame."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.simulation.light import is_dark
+from gtahead.simulation.chance import Chance
 
 Image = npt.NDArray[np.uint8]
 
-_MARGIN = 64  # tiles are so much larger than the image; a frame takes a piece of them
-RAIN = {"RAIN": 1.0, "THUNDER": 1.6}  # streaks in 500 pixels
 BLUR_PX = (0.0, 0.8)
 NOISE_SD = (1.5, 5.0)
 QUALITY = (72, 95)  # of JPEG
-
-
-PIECES = _MARGIN**2
-"""How many pieces a tile has."""
-
-Piece = tuple[int, int]
-"""Where in a tile a frame's piece begins: pixels down, pixels across."""
+STREAKS = 1 / 4000
+"""Of rain, per pixel."""
 
 
 class Lens:
     """Develops the frames of one sequence."""
 
-    def __init__(
-        self, size_wh: tuple[int, int], weather: str, hour: float, random: np.random.Generator
-    ) -> None:
-        self._size_wh = size_wh
-        self.quality = int(random.integers(QUALITY[0], QUALITY[1] + 1))
+    def __init__(self, size_wh: tuple[int, int], rain: float, night: float, chance: Chance) -> None:
+        self._size_wh, self._rain = size_wh, rain
+        self.quality = int(chance.integers(QUALITY[0], QUALITY[1] + 1)[0])
         """JPEG quality of the frames."""
-        self._blur = random.uniform(*BLUR_PX)
-        sd = random.uniform(*NOISE_SD) * (1.6 if is_dark(hour) else 1.0)
-        shape = (size_wh[1] + _MARGIN, size_wh[0] + _MARGIN, 3)
-        # Half the noise is of brightness, half of colour; it isn't quite sharp.
-        noise = random.standard_normal(shape, np.float32) * 0.6
-        noise += random.standard_normal((*shape[:2], 1), np.float32)
-        self._noise = np.round(sd * noise).astype(np.int16)
-        self._rain = _rain_tile((shape[1], shape[0]), RAIN.get(weather, 0.0), random)
+        self._blur = chance.number(*BLUR_PX)
+        self._noise = chance.number(*NOISE_SD) * (1 + 0.6 * night)
+        self._lean = chance.number(-0.25, 0.25)
 
-    def draw(self, random: np.random.Generator) -> tuple[Piece, Piece]:
-        """Draw which pieces of rain and noise a frame takes."""
-        rain = random.integers(0, _MARGIN, 2).tolist() if self._rain is not None else (0, 0)
-        noise = random.integers(0, _MARGIN, 2).tolist()
-        return (rain[0], rain[1]), (noise[0], noise[1])
-
-    def next_piece(self, piece: Piece) -> Piece:
-        """Return the next piece; all of them come in turn."""
-        position = (piece[0] * _MARGIN + piece[1] + 1) % _MARGIN**2
-        return divmod(position, _MARGIN)
-
-    def develop(self, image: Image, motion_px: float, pieces: tuple[Piece, Piece]) -> Image:
-        """Add rain, blur and noise; `motion_px` is how far the image moves during the exposure.
+    def develop(self, image: Image, motion_px: float, chance: Chance) -> Image:
+        """Add rain or snow, blur and noise.
 
         Args:
-            image: (H, W, 3), painted.
-            motion_px: to the side.
-            pieces: of rain and noise, of this frame.
+            image: (H, W, 3), rendered.
+            motion_px: how far the image moves to the side during the exposure.
+            chance: of the frame: no two have the same noise.
         """
-        if self._rain is not None:
-            streaks = self._piece(self._rain, *pieces[0])
-            image = np.asarray(cv2.add(image, streaks), np.uint8)
+        if self._rain:
+            image = np.asarray(cv2.add(image, self._falling(chance)), np.uint8)
         if self._blur > 0.3:
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), self._blur), np.uint8)
         if abs(motion_px) >= 1:
             length = int(abs(motion_px)) + 1
             image = np.asarray(cv2.blur(image, (length, 1)), np.uint8)
-        tile = self._piece(self._noise, *pieces[1])
-        return np.asarray(cv2.add(image, tile, dtype=cv2.CV_8U), np.uint8)
+        return np.asarray(cv2.add(image, self._grain(chance), dtype=cv2.CV_8U), np.uint8)
 
-    def _piece(self, tile: npt.NDArray[Any], down: int, across: int) -> npt.NDArray[Any]:
+    def _grain(self, chance: Chance) -> npt.NDArray[np.int16]:
+        """Return noise, (H, W, 3): half of it of brightness, half of colour."""
         width, height = self._size_wh
-        return tile[down : down + height, across : across + width]
+        values = 4 * width * height
+        halves = chance.words(-(-values // 4)).view(np.uint16)[:values].reshape(height, width, 4)
+        # Two bytes of each make a triangle, whose standard deviation is 104.5.
+        triangle = (halves & 255).astype(np.int32) + (halves >> 8).astype(np.int32) - 255
+        scale = round(self._noise / 104.5 * 4096)
+        mixed = (triangle[..., :3] * 6 + triangle[..., 3:] * 10) * scale
+        return np.asarray((mixed + 20480) // 40960, np.int16)
+
+    def _falling(self, chance: Chance) -> Image:
+        """Draw rain's streaks, or flakes of snow, which are added to a frame."""
+        width, height = self._size_wh
+        tile = np.zeros((height, width), np.uint8)
+        snow = self._rain < 0
+        number = int(abs(self._rain) * STREAKS * width * height * (2 if snow else 1))
+        columns, rows = chance.integers(0, width, number), chance.integers(-20, height, number)
+        long = chance.uniform(0.015, 0.06, number) * height
+        bright = chance.integers(14, 46, number)
+        for x, y, length, light in zip(
+            columns.tolist(), rows.tolist(), long.tolist(), bright.tolist(), strict=True
+        ):
+            if snow:
+                radius = max(1, int(length / 14))
+                cv2.circle(tile, (x, y), radius, light * 3, -1, cv2.LINE_AA)
+            else:
+                end = (round(x + self._lean * length), round(y + length))
+                cv2.line(tile, (x, y), end, light, 1, cv2.LINE_AA)
+        soft = cv2.GaussianBlur(tile, (0, 0), 0.6)
+        return np.asarray(cv2.merge([soft, soft, soft]), np.uint8)
 
 
-def _rain_tile(
-    size_wh: tuple[int, int], streaks: float, random: np.random.Generator
-) -> Image | None:
-    """Draw streaks of rain that are added to a frame; None where it doesn't rain."""
-    if streaks == 0:
-        return None
-    width, height = size_wh
-    tile = np.zeros((height, width), np.uint8)
-    lean = random.uniform(-0.25, 0.25)
-    for _ in range(int(streaks * width * height / 500 / 8)):
-        x, y = random.uniform(0, width), random.uniform(-20, height)
-        length = random.uniform(0.015, 0.06) * height
-        end = (round(x + lean * length), round(y + length))
-        cv2.line(tile, (round(x), round(y)), end, int(random.integers(14, 46)), 1, cv2.LINE_AA)
-    soft = cv2.GaussianBlur(tile, (0, 0), 0.6)
-    return np.asarray(cv2.merge([soft, soft, soft]), np.uint8)
+class Photograph(Lens):
+    """Develops frames as photographs of many cameras are: each sequence by another one."""
+
+    QUALITIES = (55, 96)
+
+    def __init__(self, size_wh: tuple[int, int], rain: float, night: float, chance: Chance) -> None:
+        super().__init__(size_wh, rain, night, chance)
+        self.quality = int(chance.integers(*self.QUALITIES)[0])
+        self._blur = chance.number(0.3, 0.85) if chance.happens(0.6) else 0.0
+        self._sharpen = chance.number(0.3, 0.9) if chance.happens(0.3) else 0.0
+        self._noise = chance.number(0, 7) if chance.happens(0.8) else 0.0
+        self._small = chance.number(0.55, 0.85) if chance.happens(0.2) else 1.0
+        self._curves = self._tones(chance)
+        self._colourful = round(chance.number(0.6, 1.35) * 256)
+
+    def _tones(self, chance: Chance) -> Image:
+        """Return what each level of each channel becomes, (256, 1, 3): gamma, contrast, cast."""
+        levels = np.arange(256) / 255
+        gamma = 2.0 ** chance.normal(-0.1, 0.22)[0]
+        contrast, light = 2.0 ** chance.normal(-0.05, 0.17)[0], chance.normal(0.01, 0.04)[0]
+        cast = 2.0 ** chance.normal(0, 0.06, 3)
+        curves = (((levels**gamma - 0.5) * contrast + 0.5 + light)[:, None] * cast) * 255
+        rounded = np.clip(np.round(curves, 3) + 0.5, 0, 255).astype(np.uint8)
+        return np.asarray(rounded.reshape(256, 1, 3), np.uint8)
+
+    def develop(self, image: Image, motion_px: float, chance: Chance) -> Image:
+        """Develop as a `Lens` does, then sharpen, tint and shrink as photographs were."""
+        if self._small < 1:
+            width, height = self._size_wh
+            less = (max(round(width * self._small), 8), max(round(height * self._small), 8))
+            image = np.asarray(cv2.resize(image, less, interpolation=cv2.INTER_AREA), np.uint8)
+            again = cv2.resize(image, self._size_wh, interpolation=cv2.INTER_LINEAR)
+            image = np.asarray(again, np.uint8)
+        grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+        more = (image.astype(np.int32) - grey) * self._colourful + (grey.astype(np.int32) << 8)
+        image = np.clip((more + 128) >> 8, 0, 255).astype(np.uint8)
+        image = np.asarray(cv2.LUT(image, self._curves), np.uint8)
+        image = super().develop(image, motion_px, chance)
+        if self._sharpen:
+            soft = cv2.GaussianBlur(image, (0, 0), 1.0).astype(np.int32)
+            edges = (image.astype(np.int32) - soft) * round(self._sharpen * 256)
+            image = np.clip(image + (edges >> 8), 0, 255).astype(np.uint8)
+        return image

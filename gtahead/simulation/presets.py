@@ -5,27 +5,36 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from gtahead.arrays import Floats, Ints
 from gtahead.errors import UsageError
 from gtahead.geometry import Camera, focal_px
+from gtahead.simulation.chance import Chance
 
-WEATHERS = ("CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUNDER")
+WEATHERS = ("CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUNDER", "SNOW")
 FPS = 2.0
 PLACE_SPACING_M = 500.0
 
 
 BEHAVIOURS = {"mixed": 0.45, "flow": 0.2, "queue": 0.2, "stage": 0.15}
 """With the share of sequences."""
-SURFACES = {"slabs": 0.3, "street": 0.25, "cobbles": 0.15, "planks": 0.1, "grass": 0.1, "sand": 0.1}
+TOWN: Mapping[str, float] = {
+    **{"plaza": 0.3, "street": 0.3, "park": 0.14, "market": 0.08},
+    **{"demonstration": 0.08, "station": 0.1},
+}
+"""Places of a game's captures, with their shares."""
 PAN_SHARE = 0.2
 STAGE_FROM = 40  # nobody plays to fewer
 NIGHT_SHARE = 0.25
 QUIET_NIGHT_SHARE = 0.6  # of near-empty streets
-SPACING_M = 0.42
+SPACING_M = 0.45
+LEAST_PX, PHOTOGRAPHS_LEAST_PX = 4.0, 9.0
+"""Of a head's height: where a crowd ends."""
+
+ROOMS = ("classroom", "office", "hall", "station")
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,9 @@ class Preset:
         spacing_m: nobody stands closer.
         pan_share: of sequences whose camera turns to and fro.
         splits: how many sequences are made for which split; None leaves that to the build.
+        places: where sequences are, with their shares.
+        photographs: cameras stand as people's and surveillance's do, low and high, and images are
+            blurred, tinted and compressed as photographs are.
     """
 
     name: str
@@ -54,6 +66,8 @@ class Preset:
     spacing_m: float = SPACING_M
     pan_share: float = PAN_SHARE
     splits: Mapping[str, int] | None = None
+    places: Mapping[str, float] = field(default_factory=lambda: TOWN)
+    photographs: bool = False
 
 
 def _log_spread(low: float, high: float, count: int) -> tuple[float, ...]:
@@ -83,6 +97,33 @@ _ALL = (
         0.48,
         splits={"train": 30, "validation": 8, "test": 22},
     ),
+    # To train detectors that work on photographs: a new crowd, camera, light and place every other
+    # frame, half of them rooms.
+    Preset(
+        "heads",
+        (384, 256),
+        (2,) * 240,
+        tuple(round(5 * 14**u, 1) for u in np.linspace(0, 1, 240).tolist()),
+        240,
+        (13.0, 46.0),
+        0.42,
+        pan_share=0.0,
+        splits={"train": 190, "validation": 25, "test": 25},
+        places={
+            **{"plaza": 0.14, "street": 0.14, "park": 0.07, "market": 0.06, "demonstration": 0.05},
+            **{"stadium": 0.04, "classroom": 0.26, "office": 0.06, "hall": 0.1, "station": 0.08},
+        },
+        photographs=True,
+    ),
+    Preset(
+        "street",
+        (1280, 720),
+        (40,) * 16,
+        _log_spread(5, 160, 16),
+        16,
+        places={"street": 0.6, "plaza": 0.2, "market": 0.2},
+    ),
+    Preset("stadium", (1280, 720), (20,) * 8, _log_spread(80, 1200, 8), 8, places={"stadium": 1.0}),
 )
 PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in _ALL}
 
@@ -158,8 +199,9 @@ class SequencePlan:
         pan_s: how long it takes to and fro.
         bearing: by how much the sun's path is turned.
         behaviour: what the crowd does, one of `BEHAVIOURS`.
-        surface: of the ground, one of `SURFACES`.
-        props: how many things are tried to be placed.
+        place: where it is, one of `places.PLACES`.
+        least_px: nobody stands so far that their head is smaller.
+        photographs: as in `Preset`.
         spacing_m: nobody stands closer.
         split: that it is made for, if any.
     """
@@ -178,8 +220,9 @@ class SequencePlan:
     pan_s: float
     bearing: float
     behaviour: str
-    surface: str
-    props: int
+    place: str
+    least_px: float
+    photographs: bool
     spacing_m: float
     split: str | None
 
@@ -206,36 +249,40 @@ def plan(
     wishes.check()
     chosen = PRESETS[preset] if isinstance(preset, str) else preset
     number = zlib.crc32(chosen.name.encode())
-    random = np.random.default_rng([seed, number])
+    chance = Chance(seed, number)
     count = len(chosen.heads)
     size_wh = wishes.size_wh or chosen.size_wh
     target = np.array(chosen.heads) if wishes.heads is None else _between(*wishes.heads, count)
     sides = _head_sides(target, np.array(chosen.frames), chosen.head_px)
-    order = random.permutation(count)
+    order = chance.order(count)
     split_of = _dealt(chosen.splits, count)
     place_of = np.concatenate(
-        [np.arange(min(chosen.locations, count)), random.integers(0, chosen.locations, count)]
+        [np.arange(min(chosen.locations, count)), chance.integers(0, chosen.locations, count)]
     )[:count]
+    kinds = [chance.one([*chosen.places], [*chosen.places.values()]) for _ in range(count)]
     plans = []
     for index in range(count):
         position = int(place_of[index])
         heads = float(target[order[index]])
-        day = float(np.round(random.uniform(6, 20), 1))
-        night = float(np.round(random.uniform(20.5, 29.5), 1) % 24)
-        dark = random.random() < (QUIET_NIGHT_SHARE if heads < 5 else NIGHT_SHARE)
-        hour = night if dark else min(day, 19.9)
-        weather = str(random.choice(WEATHERS))
-        behaviour = str(random.choice(list(BEHAVIOURS), p=list(BEHAVIOURS.values())))
-        pans = random.random() < chosen.pan_share
-        pan_deg, pan_s = random.uniform(2, 7), random.uniform(20, 60)
-        camera = (
-            _camera(heads, position, random)
-            if chosen.head_px is None
-            else _close_camera(sides[order[index]], position, size_wh, random)
-        )
+        day = round(chance.number(6, 20), 1)
+        night = round(chance.number(20.5, 29.5), 1) % 24
+        nights = QUIET_NIGHT_SHARE if heads < 5 else NIGHT_SHARE
+        dark = chance.happens(nights / 3 if chosen.photographs else nights)
+        hour = round(night, 1) if dark else min(day, 19.9)
+        weather = chance.one(WEATHERS)
+        behaviour = chance.one([*BEHAVIOURS], [*BEHAVIOURS.values()])
+        pans = chance.happens(chosen.pan_share)
+        pan_deg, pan_s = chance.number(2, 7), chance.number(20, 60)
+        side, place = float(sides[order[index]]), kinds[position]
+        if chosen.head_px is None:
+            camera = _camera(heads, position, chance)
+        elif chosen.photographs:
+            camera = _photographers(side, position, size_wh, chance, indoors=place in ROOMS)
+        else:
+            camera = _close_camera(side, position, size_wh, chance)
         plans.append(
             SequencePlan(
-                name=f"seq_{index:02d}",
+                name=f"seq_{index:0{max(len(str(count - 1)), 2)}d}",
                 seed=(seed, number, index),
                 size_wh=size_wh,
                 frames=chosen.frames[index],
@@ -247,10 +294,11 @@ def plan(
                 hour=hour if wishes.hour is None else wishes.hour,
                 pan_deg=round(pan_deg, 2) if pans and may_pan else 0.0,
                 pan_s=round(pan_s, 1),
-                bearing=random.uniform(-math.pi, math.pi),
+                bearing=round(chance.number(-math.pi, math.pi), 4),
                 behaviour="mixed" if behaviour == "stage" and heads < STAGE_FROM else behaviour,
-                surface=str(random.choice(list(SURFACES), p=list(SURFACES.values()))),
-                props=int(random.integers(0, 3 if chosen.head_px else 12)),
+                place=place,
+                least_px=PHOTOGRAPHS_LEAST_PX if chosen.photographs else LEAST_PX,
+                photographs=chosen.photographs,
                 spacing_m=chosen.spacing_m,
                 split=split_of[order[index]],
             )
@@ -299,12 +347,12 @@ def _empty_frames(heads: float, frames: int) -> int:
     return frames if heads == 0 else frames // 4 if heads < 5 else 0
 
 
-def _camera(heads: float, position: int, random: np.random.Generator) -> Camera:
+def _camera(heads: float, position: int, chance: Chance) -> Camera:
     """Place a camera: near the ground for few people, higher where a large crowd must fit in."""
     crowd = math.log10(max(heads, 1.0)) / math.log10(4300)
-    pitch = -random.uniform(5, 60) if crowd < 0.6 else -random.uniform(16, 30)
-    height = random.uniform(3, 8) + 16 * crowd**2
-    return _stood(position, pitch, height, random.uniform(42, 58), random)
+    pitch = -chance.number(5, 60) if crowd < 0.6 else -chance.number(16, 30)
+    height = chance.number(3, 8) + 16 * crowd**2
+    return _stood(position, pitch, height, chance.number(42, 58), chance)
 
 
 NEAR_TO_FAR = (1.5, 2.1)  # how much larger the nearest heads are than the farthest
@@ -312,24 +360,38 @@ HEAD_SIDE_M = 0.21  # of the square as large as a head's box
 
 
 def _close_camera(
-    side_px: float, position: int, size_wh: tuple[int, int], random: np.random.Generator
+    side_px: float, position: int, size_wh: tuple[int, int], chance: Chance
 ) -> Camera:
     """Place a camera so that heads in the middle of the image have a given side."""
-    ratio = random.uniform(*NEAR_TO_FAR)
-    vfov = random.uniform(16, 26)
+    ratio = chance.number(*NEAR_TO_FAR)
+    vfov = chance.number(16, 26)
     half = math.tan(math.radians(vfov) / 2)
     # Nearest and farthest ground at the image's edges, seen under pitch and pitch -+ vfov / 2.
     pitch = math.atan(half * (ratio + 1) / (ratio - 1))
     depth = focal_px(vfov, size_wh[1]) * HEAD_SIDE_M / side_px
     height = 1.6 + depth * math.sin(pitch)
-    return _stood(position, -math.degrees(pitch), height, vfov, random)
+    return _stood(position, -math.degrees(pitch), height, vfov, chance)
 
 
-def _stood(
-    at_index: int, pitch: float, height: float, vfov: float, random: np.random.Generator
+def _photographers(
+    side_px: float, position: int, size_wh: tuple[int, int], chance: Chance, *, indoors: bool
 ) -> Camera:
-    x, y = random.uniform(-40, 40, 2) + np.array([at_index % 6, at_index // 6]) * PLACE_SPACING_M
-    yaw, roll = random.uniform(-180, 180), 0.0
+    """Place a camera as photographs have it: held, on a tripod, or under a ceiling."""
+    vfov = chance.number(24, 60) if indoors else chance.number(18, 45)
+    depth = focal_px(vfov, size_wh[1]) * HEAD_SIDE_M / side_px
+    if indoors:
+        depth = min(max(depth, 1.5), 12.0)
+        pitch = chance.number(4, 34)
+        height = min(max(1.2 + depth * math.sin(math.radians(pitch)), 1.3), 3.1)
+    else:
+        pitch = chance.number(-3, 22) if chance.happens(0.3) else chance.number(8, 45)
+        height = min(max(1.6 + depth * math.sin(math.radians(pitch)), 1.3), 10.0)
+    return _stood(position, -pitch, height, vfov, chance)
+
+
+def _stood(at_index: int, pitch: float, height: float, vfov: float, chance: Chance) -> Camera:
+    x, y = chance.uniform(-40, 40, 2) + np.array([at_index % 6, at_index // 6]) * PLACE_SPACING_M
+    yaw, roll = chance.number(-180, 180), 0.0
     position = tuple(round(float(v), 3) for v in (x, y, height))
     rotation = tuple(round(float(v), 3) for v in (pitch, roll, yaw))
     return Camera(round(float(vfov), 2), position, rotation)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -115,6 +115,14 @@ class Crowd:
     paints: F32
     looks: F32
 
+    def take(self, people: I64) -> Crowd:
+        """Return some of them, by number."""
+        return Crowd(*(getattr(self, field.name)[people] for field in fields(self)))
+
+    def none(self) -> Crowd:
+        """Return nobody."""
+        return self.take(np.zeros(0, np.int64))
+
 
 @dataclass
 class Drawn:
@@ -181,7 +189,7 @@ class Renderer:
     """Draws frames of one place with one set of figures."""
 
     def __init__(self, stage: Stage, figures: Figures) -> None:
-        self._stage, self._figures = stage, figures
+        self._stage, self.figures = stage, figures
         self._noise = noise_levels()
         self._poses = load_cast().poses
         self._sun = self._sun_axes()
@@ -234,7 +242,7 @@ class Renderer:
         """
         array = view.array
         bare = self._bare_of(view, array)
-        figures = self._figures
+        figures = self.figures
         middle = crowd.stances[:, :3].astype(np.float64) + [0, 0, FIGURE_M / 2]
         away = middle - array[:3]
         depths = away[:, 0] * array[9] + away[:, 1] * array[10] + away[:, 2] * array[11]
@@ -288,7 +296,7 @@ class Renderer:
         return drawn
 
     def _triangles(self, crowd: Crowd, levels: I64) -> tuple[I64, I64]:
-        figures = self._figures
+        figures = self.figures
         return (
             figures.first_triangle[crowd.figures, levels],
             figures.triangle_counts[crowd.figures, levels],
@@ -311,7 +319,7 @@ class Renderer:
 
     def heads(self, crowd: Crowd, drawn: Drawn) -> Heads:
         """Measure the heads of a frame: the boxes from their vertices, the shares from samples."""
-        figures = self._figures
+        figures = self.figures
         first_triangle, triangle_counts = self._triangles(crowd, drawn.levels)
         counts = np.zeros((len(crowd.figures), 2), np.int64)
         visibility.count_heads(
@@ -380,7 +388,7 @@ class Renderer:
 
     def _cast_shadows(self, crowd: Crowd, drawn: Drawn, sun_map: F32, lights: F32) -> F32:
         """Draw people into the sun's map, and everything into those of lamps, which it returns."""
-        stage, figures = self._stage, self._figures
+        stage, figures = self._stage, self.figures
         levels = np.minimum(np.maximum(drawn.levels, 1) + 1, LEVELS - 1)
         first_triangle, triangle_counts = self._triangles(crowd, levels)
         vertices = np.minimum(
@@ -468,7 +476,7 @@ class Renderer:
         remembered: _Bare | None = None,
     ) -> None:
         """Shade all pixels that aren't kept, band by band, into the image."""
-        stage, figures, array = self._stage, self._figures, view.array
+        stage, figures, array = self._stage, self.figures, view.array
         first_triangle, _ = self._triangles(crowd, drawn.levels)
         headings = np.ascontiguousarray(crowd.stances[:, 4:6])
         first_texture = figures.first_vertex[crowd.figures]
@@ -533,6 +541,33 @@ _NOTHING = (
     np.zeros((0, PAINTS), np.float32),
     np.zeros((0, 2), np.float32),
 )
+
+
+def posed_joints(crowd: Crowd, figures: Figures) -> tuple[Floats, Floats]:
+    """Return where everybody's bones begin, and which way faces look, in the place's metres.
+
+    Returns:
+        (P, 20, 3) joints, and (P, 3) directions of length 1.
+    """
+    persons = figures.persons[crowd.figures]
+    matrices = _matrices(load_cast().poses, persons, crowd).astype(np.float64)
+    rest = load_cast().joints_m[persons]
+    parts = [matrices[..., k] * rest[..., k, None] for k in range(3)]
+    joints = parts[0] + parts[1] + parts[2] + matrices[..., 3]
+    facing = -matrices[:, BONE["head"], :, 1]
+    stances = crowd.stances.astype(np.float64)
+    cosine, sine = stances[:, 4], stances[:, 5]
+
+    def turned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        c, s = (v.reshape(-1, *(1,) * (x.ndim - 1)) for v in (cosine, sine))
+        return x * c - y * s, x * s + y * c
+
+    x, y = turned(joints[..., 0], joints[..., 1])
+    placed = np.stack([x, y, joints[..., 2]], axis=-1) * stances[:, None, 3:4]
+    placed += stances[:, None, :3]
+    fx, fy = turned(facing[:, 0], facing[:, 1])
+    return placed, np.stack([fx, fy, facing[:, 2]], axis=1)
+
 
 NECKS_SHARE = 0.35
 """Of a turn of the head."""
