@@ -18,7 +18,7 @@ CONSTANTS: Mapping[str, float] = {
     "photographs": -0.565,
     "unknown": -0.565,
     "game": -1.55,
-    "simulated": -1.40,
+    "simulated": -1.48,
 }
 """The sum's constant, by the origin of the images. People who walk through a game stand 2.6 times
 farther apart for their size than crowds that are photographed."""

@@ -30,6 +30,8 @@ from gtahead.tables.canonical import COUNTED
 Image = npt.NDArray[np.uint8]
 
 HEAD_M = 0.235
+NECKS_LENGTH = 1.3
+"""How far below the head the game's neck lies, in distances to the cast's."""
 _TRIES = 5  # to find the number of people that leaves the target number of heads in sight
 _SHUTTER_S = 0.02
 # Each kind of chance has its own stream, so that labels don't depend on images.
@@ -226,9 +228,12 @@ class Scene:
         heads = renderer.heads(crowd, drawn)
         joints, facing = posed_joints(crowd, renderer.figures)
         who = heads.who
-        neck = joints[who, BONE["neck_01"]]
-        xy, depth = _projected(heads.centres_m, view)
-        towards = view.eye_m - heads.centres_m
+        # A head's point is the middle of its box, at the depth of the head's own middle.
+        depth = ((heads.centres_m - view.eye_m) * view.forward).sum(axis=1)
+        xy = (heads.boxes_xyxy[:, :2] + heads.boxes_xyxy[:, 2:]) / 2
+        middle = _unprojected(xy, depth, view)
+        neck = middle + (joints[who, BONE["neck_01"]] - middle) * NECKS_LENGTH
+        towards = view.eye_m - middle
         # Far ones first, as everything that draws or lists people has them.
         order = np.argsort(-depth, kind="stable")
         return Seen(
@@ -236,7 +241,7 @@ class Scene:
             heads_xy=xy[order],
             boxes_xyxy=heads.boxes_xyxy[order],
             depth_m=depth[order],
-            world_m=self.world(heads.centres_m)[order],
+            world_m=self.world(middle)[order],
             neck_xy=_projected(neck, view)[0][order],
             neck_m=self.world(neck)[order],
             joints_m=self.world(joints[who])[order],
@@ -358,6 +363,14 @@ def _projected(places_m: Floats, view: View) -> tuple[Floats, Floats]:
     x = view.size_wh[0] / 2 + view.focal_px * (away * view.right).sum(axis=1) / far
     y = view.size_wh[1] / 2 - view.focal_px * (away * view.up).sum(axis=1) / far
     return np.stack([x, y], axis=1), depth
+
+
+def _unprojected(pixels_xy: Floats, depth_m: Floats, view: View) -> Floats:
+    """Return the places, (n, 3), that are seen at some pixels at some depths."""
+    across = (pixels_xy[:, :1] - view.size_wh[0] / 2) / view.focal_px
+    above = (view.size_wh[1] / 2 - pixels_xy[:, 1:]) / view.focal_px
+    ways = view.forward + across * view.right + above * view.up
+    return np.asarray(view.eye_m + ways * depth_m[:, None])
 
 
 def _covered(codes: npt.NDArray[np.int32], who: Ints, heads_xy: Floats) -> npt.NDArray[np.int8]:

@@ -40,9 +40,9 @@ def test_a_release_is_fit(staged: Path) -> None:
     for modes in report["loaded"].values():
         assert modes["plain"] == modes["streaming"]
         assert {split: sums["heads"] for split, sums in modes["plain"].items()} == {
-            "train": 1518,
-            "validation": 373,
-            "test": 706,
+            "train": 1694,
+            "validation": 226,
+            "test": 719,
         }
         assert all(sums["names"] == ["head"] for sums in modes["plain"].values())
     assert report["loaded"]["default"]["plain"]["test"]["first_image"] == [640, 360]

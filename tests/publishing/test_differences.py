@@ -95,7 +95,7 @@ def test_the_next_version_is_proposed(staged: Path, tiny_dataset: Path, tmp_path
     done = gtahead("diff", staged, copy)
     assert done.code == 1
     assert "major; version: 1.0.0 -> 2.0.0" in done.out
-    assert done.out.startswith("2,883 heads with another sigma.\n")
+    assert done.out.startswith("3,329 heads with another sigma.\n")
 
 
 def test_what_is_no_dataset(captures: Path, staged: Path) -> None:

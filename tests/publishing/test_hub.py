@@ -88,7 +88,7 @@ def test_three_lines_of_the_card(
         env={**environment, "PATH": "/usr/bin", "HF_TOKEN": ""},
         cwd=tmp_path,
     )
-    assert done.stdout == "16 706\n", done.stderr
+    assert done.stdout == "16 719\n", done.stderr
 
 
 def test_a_tag_stands_for_one_state(

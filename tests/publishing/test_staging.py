@@ -233,7 +233,7 @@ def test_the_plan_says_what_will_be_public(staged: Path) -> None:
     assert done.code == 0
     assert "56 images (2.7 MB), as they are. All of them are simulated." in done.out
     assert (
-        "labels of train (1,518), validation (373), test (706) heads, test labels included"
+        "labels of train (1,694), validation (226), test (719) heads, test labels included"
         in done.out
     )
     plan = gtahead("publish", "plan", staged, "--json").json
@@ -276,7 +276,7 @@ def test_a_second_version_says_what_changed_and_keeps_the_licences_edits(
     done = gtahead("publish", "stage", copy, "--out", release, "--overwrite", *facts)
     assert done.code == 0, done.err
     card = (release / "README.md").read_text(encoding="utf-8")
-    assert "2,883 heads with another sigma." in card
+    assert "3,329 heads with another sigma." in card
     assert (release / "LICENSE").read_text() == "CC0, and be kind.\n"
 
 

@@ -243,7 +243,7 @@ def test_notebooks(tiny_dataset: Path, tmp_path: Path) -> None:
     assert png is not None
     assert png.startswith(b"\x89PNG")
     html = dataset._repr_html_()
-    assert "<td>train</td><td>4</td><td>32</td><td>1,518</td>" in html
+    assert "<td>train</td><td>4</td><td>32</td><td>1,694</td>" in html
     assert "width:91px" in html  # 32 of 56 frames
     thumbnails = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
     shown = [Image.open(io.BytesIO(base64.b64decode(one))).size for one in thumbnails]
