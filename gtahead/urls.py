@@ -96,7 +96,10 @@ def resolve_urls(
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            bound = signature.bind(*args, **kwargs)
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{function.__name__}() {error}") from None
             remote = [n for n in (*reads, *writes) if is_url(bound.arguments.get(n))]
             if not remote:
                 return function(*args, **kwargs)

@@ -70,8 +70,6 @@ def main() -> None:
         keep(root / "a.png", "tutorial-capture.jpg")
         gtahead.view(root / "dataset", ["seq_02/000004"], layers=["density"], out=root / "b.png")
         keep(root / "b.png", "tutorial-density.jpg")
-        write_png(root / "b.png", draw_rules(gtahead.Dataset.open(root / "dataset")))
-        keep(root / "b.png", "rules.jpg")
         tiles = []
         for layer in ("density", "heatmap"):
             gtahead.view(root / "dataset", ["seq_00/000004"], layers=[layer], out=root / "b.png")
@@ -84,8 +82,11 @@ def main() -> None:
             keep(root / "c.png", "tutorial-report.jpg")
         else:
             print("no Chromium here: the report's image stays as it is", file=sys.stderr)
-        gtahead.simulate(root / "crowd", size_wh=(1280, 720), heads=(150, 600), seed=3)
+        sunny = {"weather": "CLEAR", "hour": 15.5}
+        gtahead.simulate(root / "crowd", size_wh=(1280, 720), heads=(150, 600), seed=3, **sunny)
         gtahead.build(root / "crowd", root / "crowd-set")
+        write_png(root / "b.png", draw_rules(gtahead.Dataset.open(root / "crowd-set")))
+        keep(root / "b.png", "rules.jpg")
         tiles = []
         for layers in (["boxes"], ["density"]):
             gtahead.view(root / "crowd-set", [CROWD], layers=layers, out=root / "d.png")

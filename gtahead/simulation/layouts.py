@@ -162,12 +162,12 @@ class JtaModsLayout:
 
 
 _JOINT_BONES = (
-    *("neck_01", "clavicle_r", "upperarm_r", "lowerarm_r", "hand_r"),
+    *("clavicle_r", "upperarm_r", "lowerarm_r", "hand_r"),
     *("clavicle_l", "upperarm_l", "lowerarm_l", "hand_l"),
     *("spine_03", "spine_03", "spine_02", "spine_01", "pelvis"),
     *("thigh_r", "calf_r", "foot_r", "thigh_l", "calf_l", "foot_l"),
 )
-"""At which bones JTA's joints lie, from the neck on."""
+"""At which bones JTA's joints lie, below the neck."""
 
 
 def _joints(moment: Moment) -> Joints:
@@ -177,7 +177,7 @@ def _joints(moment: Moment) -> Joints:
     order = np.argsort(heads["ped_id"], kind="stable")
     top, neck = seen.world_m[order], seen.neck_m[order]
     bones = seen.joints_m[order][:, [BONE[name] for name in _JOINT_BONES]]
-    head = np.stack([top, (top + neck) / 2], axis=1)
+    head = np.stack([top, (top + neck) / 2, neck], axis=1)
     positions = np.concatenate([head, bones], axis=1)
     count = len(order)
     flat = positions.reshape(-1, 3)

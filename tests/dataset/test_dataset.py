@@ -219,7 +219,7 @@ def test_what_is_shown(tiny_dataset: Path) -> None:
     dataset = Dataset.open(tiny_dataset)
     frame = dataset["seq_00/000004"]
     assert repr(frame) == f"Frame('seq_00/000004': {frame.count} heads, 640×360, {frame.split})"
-    assert repr(dataset) == f"Dataset({str(tiny_dataset)!r}: 56 frames, 2,639 heads)"
+    assert repr(dataset) == f"Dataset({str(tiny_dataset)!r}: 56 frames, 2,640 heads)"
     test = dataset.split("test")
     heads = sum(frame.count for frame in test)
     shown = f"Dataset({str(tiny_dataset)!r}, split='test': {len(test)} frames, {heads:,} heads)"

@@ -41,7 +41,7 @@ def test_a_release_is_fit(staged: Path) -> None:
         assert modes["plain"] == modes["streaming"]
         assert {split: sums["heads"] for split, sums in modes["plain"].items()} == {
             "train": 1694,
-            "validation": 226,
+            "validation": 227,
             "test": 719,
         }
         assert all(sums["names"] == ["head"] for sums in modes["plain"].values())

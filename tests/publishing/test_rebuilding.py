@@ -12,7 +12,9 @@ import pytest
 from helpers import but_slow, gtahead, manifest
 
 import gtahead as library
-from gtahead.publishing.rebuilding import ALIKE, EXACT, NAMED
+from gtahead.images.reading import difference_hash
+from gtahead.publishing.rebuilding import ALIKE, CLEAR_BITS, EXACT, NAMED
+from gtahead.publishing.releases import HASH_CELLS
 
 
 @pytest.fixture(scope="module")
@@ -180,8 +182,15 @@ def test_names_that_are_shifted_by_one_lead_nobody_astray(
     report = library.rebuild(labels, shifted, tmp_path / "out")
     wrong = [one for one in report.matches if ground_truth[one.file] != one.frame_id]
     assert len(report.matches) >= 10
-    assert len(wrong) <= 2  # of frames whose hashes are equal, a name may say the wrong one
+    # Where next to nothing moves, JPEG can tilt the look to the frame that is named.
+    assert len(wrong) <= 5
     assert {one.how for one in wrong} <= {NAMED}
+    published = csv.DictReader((labels / "image-hashes.csv").open(encoding="utf-8"))
+    hashes = {row["frame_id"]: int(row["difference_hash"], 16) for row in published}
+    for one in wrong:
+        mine = difference_hash((shifted / one.file).read_bytes(), cells=HASH_CELLS, reduced=False)
+        right, chosen = (hashes[name] ^ mine for name in (ground_truth[one.file], one.frame_id))
+        assert chosen.bit_count() == one.bits <= right.bit_count() < one.bits + CLEAR_BITS
 
 
 def test_copies_links_and_files_that_cannot_be_read(

@@ -233,7 +233,7 @@ def test_the_plan_says_what_will_be_public(staged: Path) -> None:
     assert done.code == 0
     assert "56 images (2.7 MB), as they are. All of them are simulated." in done.out
     assert (
-        "labels of train (1,694), validation (226), test (719) heads, test labels included"
+        "labels of train (1,694), validation (227), test (719) heads, test labels included"
         in done.out
     )
     plan = gtahead("publish", "plan", staged, "--json").json

@@ -125,7 +125,7 @@ def test_it_learns_four_images(small_set: Path) -> None:
     batch = batched([crops[0, number] for number in range(4)])
     before = {name: value.clone() for name, value in detector.named_parameters()}
     losses = []
-    for _ in range(40):
+    for _ in range(90):
         optimiser.zero_grad()
         parts = detector.losses(normalised(batch.images), batch.heads)
         total = torch.stack(list(parts.values())).sum()
@@ -264,12 +264,11 @@ def test_data_that_cannot_be_trained_on(small_set: Path, run: Path, tmp_path: Pa
     torch.save(other, tmp_path / "other.pt")
     with pytest.raises(InputError, match="parts don't fit each other"):
         read_checkpoint(tmp_path / "other.pt")
-    frames = [frame for frame in Dataset.open(small_set) if frame.count == 0]
-    if frames:
+    whole = Dataset.open(small_set)
+    nobody = whole.filter(lambda frame: frame.count == 0)
+    if len(nobody):
         with pytest.raises(InputError, match="nothing to learn"):
-            frames_with_boxes(
-                Dataset.open(small_set).select(sequences=[frames[0].sequence]), points_alone=False
-            )
+            frames_with_boxes(nobody, points_alone=False)
 
 
 def test_a_loss_that_is_not_finite_names_its_frames(
