@@ -82,8 +82,14 @@ def main() -> None:
             keep(root / "c.png", "tutorial-report.jpg")
         else:
             print("no Chromium here: the report's image stays as it is", file=sys.stderr)
-        sunny = {"weather": "CLEAR", "hour": 15.5}
-        gtahead.simulate(root / "crowd", size_wh=(1280, 720), heads=(150, 600), seed=3, **sunny)
+        gtahead.simulate(
+            root / "crowd",
+            size_wh=(1280, 720),
+            heads=(150, 600),
+            weather="CLEAR",
+            hour=15.5,
+            seed=3,
+        )
         gtahead.build(root / "crowd", root / "crowd-set")
         write_png(root / "b.png", draw_rules(gtahead.Dataset.open(root / "crowd-set")))
         keep(root / "b.png", "rules.jpg")

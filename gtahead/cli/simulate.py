@@ -29,14 +29,16 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
 @click.option("--out", default="./captures", show_default=True, metavar="DIR", help="The captures.")
 @click.option(
     "--preset",
-    type=click.Choice(["tiny", "small", "gta-head", "mfl-lab", "heads", "street", "stadium"]),
     default="tiny",
     show_default=True,
+    metavar="NAME|FILE.toml",
     help="tiny: 7 x 8 frames; small: 12 x 30; gta-head: the 35 sequences, 5,096 frames and "
     "1.73 million heads of GTA_Head's shape; mfl-lab: 60 x 10 small frames to train on; heads: "
     "240 x 2, of a new place each, for detectors that work on photographs; street: 16 x 40; "
-    "stadium: 8 x 20.",
+    "stadium: 8 x 20. Or a file of your own.",
 )
+@click.option("--sequences", type=int, metavar="N", help="How many; crowds are spread as before.")
+@click.option("--frames", type=int, metavar="N", help="Frames of each sequence.")
 @click.option("--size", "size_wh", type=_Pair("x", "WxH"), help="Image size, such as 1280x720.")
 @click.option(
     "--heads",
@@ -115,7 +117,7 @@ def command(
         write_png(contact_sheet, draw_contact_sheet(report.out, list(report.sequences)))
     if for_people(report.as_dict()):
         tool = "" if layout == "native" else f", layout {layout}"
-        echo(f"{report.out}: simulated captures, preset {preset}, seed {seed}{tool}")
+        echo(f"{report.out}: simulated captures, preset {report.preset}, seed {seed}{tool}")
         echo(f"  {report.written} sequences drawn now, {report.reused} there before")
         echo(
             f"  {len(report.sequences)} sequences, {report.frames:,} frames, "

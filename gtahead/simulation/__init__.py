@@ -7,6 +7,7 @@ they write. Boxes, joints, depths and visible shares are exact.
 from __future__ import annotations
 
 import shutil
+import zlib
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from gtahead.simulation.presets import (
     Wishes,
     folder_name,
     plan,
+    preset_of,
 )
 from gtahead.storage import system, targets
 from gtahead.tables.canonical import COUNTED
@@ -76,7 +78,7 @@ class _DrawTask:
 def simulate(
     out: StrPath = "captures",
     *,
-    preset: str | Preset = "tiny",
+    preset: StrPath | Preset = "tiny",
     seed: int = 0,
     images: bool = True,
     layout: str = "native",
@@ -84,6 +86,8 @@ def simulate(
     heads: tuple[int, int] | None = None,
     weather: str | None = None,
     hour: float | None = None,
+    sequences: int | None = None,
+    frames: int | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
@@ -93,7 +97,7 @@ def simulate(
 
     Args:
         out: the captures' folder; sequences of the same run that stand there are kept.
-        preset: a name in `PRESETS`, or a preset of your own.
+        preset: a name in `PRESETS`, or a preset of your own: a TOML file or a `Preset`.
         seed: of everything random; the same seed gives the same bytes, whatever the workers.
         images: draw images; False writes the same labels alone.
         layout: "native", or what a capture tool would leave: "jta-mods" or "gcc"; these hold less.
@@ -101,6 +105,8 @@ def simulate(
         heads: least and most mean of counted heads per frame; sequences are spread between them.
         weather: of all sequences, one of `WEATHERS`; None lets each have its own.
         hour: of all sequences, 0 to under 24.
+        sequences: how many, other than the preset's; their crowds are spread as its are.
+        frames: of each sequence, other than the preset's.
         workers: processes; None for one per core, up to 4.
         scheduler: address of a Dask scheduler, instead of processes of this machine.
         overwrite: replace sequences that another run simulated here.
@@ -108,18 +114,22 @@ def simulate(
             there are, and the last one's name.
 
     Raises:
-        UsageError: no such preset or layout, or a size, heads, weather or hour that can't be.
-        InputError: `out` holds sequences of another run, or something else of that name.
+        UsageError: no such preset or layout, or a wish that can't be met.
+        InputError: a preset's file is wrong, or `out` holds sequences of another run, or something
+            else of that name.
         ResourceError: disk, rights, or another process in the same folder.
     """
-    wishes = Wishes(size_wh, heads, weather, hour)
+    wishes = Wishes(size_wh, heads, weather, hour, sequences, frames)
+    chosen = preset_of(preset)
     # A part of GCC has one camera that stands still.
-    plans = plan(preset, seed, wishes, may_pan=layout != "gcc")
+    plans = plan(chosen, seed, wishes, may_pan=layout != "gcc")
     if layout not in LAYOUT_NAMES:
         raise UsageError("no such layout", value=layout, remedy=f"one of {', '.join(LAYOUT_NAMES)}")
     target = Path(out)
-    name = preset if isinstance(preset, str) else preset.name
+    name = chosen.name
     report = SimulationReport(target, name, seed, images, layout)
+    if PRESETS.get(name) != chosen:  # another one of that name isn't the same run
+        name += f" ({zlib.crc32(repr(chosen).encode()):08x})"
     kind = "with images" if images else "labels alone"
     tool = f"gtahead {__version__} simulate, preset {name}{wishes}, {kind}, layout {layout}"
     with storage.naming_os_errors(target), targets.locked(target):

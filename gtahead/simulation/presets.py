@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from gtahead.arrays import Floats, Ints
 from gtahead.errors import UsageError
 from gtahead.geometry import Camera, focal_px
 from gtahead.simulation.chance import Chance
+from gtahead.values import StrPath
 
 WEATHERS = ("CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUNDER", "SNOW")
 FPS = 2.0
@@ -140,12 +142,16 @@ class Wishes:
         heads: from which to which mean of counted heads per frame.
         weather: of all sequences, one of `WEATHERS`.
         hour: of all sequences, 0 to 24.
+        sequences: how many; their crowds are spread as the preset's.
+        frames: of each sequence.
     """
 
     size_wh: tuple[int, int] | None = None
     heads: tuple[int, int] | None = None
     weather: str | None = None
     hour: float | None = None
+    sequences: int | None = None
+    frames: int | None = None
 
     def check(self) -> None:
         """Refuse what can't be drawn.
@@ -171,6 +177,33 @@ class Wishes:
             )
         if self.hour is not None and not 0 <= self.hour < 24:
             raise UsageError("the hour must be from 0 to under 24", value=self.hour)
+        for name, number in (("sequences", self.sequences), ("frames", self.frames)):
+            if number is not None and not 1 <= number <= MAX_NUMBER:
+                raise UsageError(
+                    f"the number of {name} must be from 1 to {MAX_NUMBER}", value=number
+                )
+
+    def applied(self, preset: Preset) -> Preset:
+        """Return the preset with the wished sizes and numbers."""
+        before = len(preset.heads)
+        count = self.sequences or before
+        # Where a sequence stands among the preset's, from its smallest crowd to its largest.
+        among = (np.arange(count) + 0.5) / count * before - 0.5
+        heads, frames = preset.heads, preset.frames
+        if count != before:
+            heads = tuple(np.interp(among, np.arange(before), np.sort(heads)).tolist())
+            frames = tuple(
+                frames[index] for index in np.clip(np.rint(among), 0, before - 1).astype(int)
+            )
+        if self.heads is not None:
+            heads = tuple(spread(*self.heads, count).tolist())
+        return replace(
+            preset,
+            size_wh=self.size_wh or preset.size_wh,
+            heads=heads,
+            frames=frames if self.frames is None else (self.frames,) * count,
+            locations=math.ceil(preset.locations * count / before),
+        )
 
     def __str__(self) -> str:
         said = {
@@ -178,11 +211,14 @@ class Wishes:
             "heads": self.heads and f"{self.heads[0]}:{self.heads[1]}",
             "weather": self.weather,
             "hour": self.hour,
+            "sequences": self.sequences,
+            "frames": self.frames,
         }
         return "".join(f", {name} {value}" for name, value in said.items() if value is not None)
 
 
 MAX_HEADS = 20_000
+MAX_NUMBER = 100_000  # of sequences, and of a sequence's frames
 
 
 @dataclass(frozen=True)
@@ -227,13 +263,35 @@ class SequencePlan:
     split: str | None
 
 
+def preset_of(preset: StrPath | Preset) -> Preset:
+    """Return a preset by name or from a TOML file; one that is given as it is.
+
+    Raises:
+        UsageError: no such preset.
+        InputError: the file is wrong.
+    """
+    if isinstance(preset, Preset):
+        return preset
+    if str(preset) in PRESETS:
+        return PRESETS[str(preset)]
+    if not str(preset).endswith(".toml"):
+        raise UsageError(
+            "no such preset",
+            value=str(preset),
+            remedy=f"one of {', '.join(PRESETS)}, or a TOML file of your own",
+        )
+    from gtahead.simulation.preset_files import read_preset
+
+    return read_preset(Path(preset))
+
+
 def plan(
-    preset: str | Preset, seed: int, wishes: Wishes | None = None, *, may_pan: bool = True
+    preset: StrPath | Preset, seed: int, wishes: Wishes | None = None, *, may_pan: bool = True
 ) -> list[SequencePlan]:
     """Plan the sequences of a preset.
 
     Args:
-        preset: a name in `PRESETS`, or a preset of your own.
+        preset: a name in `PRESETS`, or a preset of your own: a TOML file or a `Preset`.
         seed: of everything random.
         wishes: what is to differ from the preset.
         may_pan: let some cameras turn; False where a layout holds one pose a sequence.
@@ -241,18 +299,15 @@ def plan(
     Raises:
         UsageError: no such preset, a negative seed, or a wish that can't be met.
     """
-    if isinstance(preset, str) and preset not in PRESETS:
-        raise UsageError("no such preset", value=preset, remedy=f"one of {', '.join(PRESETS)}")
     if not 0 <= seed < 2**63:
         raise UsageError("the seed must be a whole number from 0 to 2^63 - 1", value=seed)
     wishes = wishes or Wishes()
     wishes.check()
-    chosen = PRESETS[preset] if isinstance(preset, str) else preset
+    chosen = wishes.applied(preset_of(preset))
     number = zlib.crc32(chosen.name.encode())
     chance = Chance(seed, number)
     count = len(chosen.heads)
-    size_wh = wishes.size_wh or chosen.size_wh
-    target = np.array(chosen.heads) if wishes.heads is None else _between(*wishes.heads, count)
+    size_wh, target = chosen.size_wh, np.array(chosen.heads)
     sides = _head_sides(target, np.array(chosen.frames), chosen.head_px)
     order = chance.order(count)
     split_of = _dealt(chosen.splits, count)
@@ -318,10 +373,12 @@ def _dealt(splits: Mapping[str, int] | None, count: int) -> list[str | None]:
     return dealt
 
 
-def _between(low: int, high: int, count: int) -> Floats:
+def spread(low: float, high: float, count: int) -> Floats:
     """Spread the sequences' target heads between two numbers, evenly on a log scale."""
+    if count == 1:
+        return np.array([math.sqrt(max(low, min(1.0, high)) * high)])
     if low == 0:
-        rest = _between(min(1, high), high, count - 1) if high else np.zeros(count - 1)
+        rest = spread(min(1, high), high, count - 1) if high else np.zeros(count - 1)
         return np.concatenate([[0.0], rest])
     return np.asarray(np.geomspace(low, high, count), np.float64)
 

@@ -27,7 +27,7 @@ _SHEET_WIDTH = 480
 
 
 def draw_contact_sheet(captures: StrPath, names: Sequence[str]) -> npt.NDArray[np.uint8]:
-    """Draw 12 frames of native captures, each without boxes and, to its right, with them.
+    """Draw up to 12 frames of native captures, each without boxes and, to its right, with them.
 
     The frames are spread over the sequences. Boxes of heads that count are green, of those that
     are ignored amber, of those nobody sees red.
@@ -50,6 +50,8 @@ def draw_contact_sheet(captures: StrPath, names: Sequence[str]) -> npt.NDArray[n
         sequence = READERS["native"].read(source, Findings(), Ledger())
         earlier = sum(names[i * len(names) // _SHEET_FRAMES] == name for i in range(position))
         # Past the first frames, which may be empty, and a new one each time.
+        if earlier >= len(sequence.frames):
+            continue
         number = (len(sequence.frames) // 2 + earlier) % len(sequence.frames)
         frame = sequence.frames[number]
         where = Where(f"{name}/{frame.frame}")
@@ -68,6 +70,7 @@ def draw_contact_sheet(captures: StrPath, names: Sequence[str]) -> npt.NDArray[n
         counted = int((status == COUNTED).sum())
         words = f"{name}/{frame.frame}: {counted} heads counted, {sequence.weather}"
         tiles.append(titled(_narrowed(pair, 2 * _SHEET_WIDTH), words))
+    tiles += [np.zeros_like(tiles[-1])] * (-len(tiles) % _SHEET_COLUMNS)
     rows_of = [tiles[at : at + _SHEET_COLUMNS] for at in range(0, len(tiles), _SHEET_COLUMNS)]
     return np.ascontiguousarray(np.vstack([np.hstack(row) for row in rows_of]), np.uint8)
 

@@ -380,6 +380,13 @@ def main() -> None:
         return
     if is_emulated(plan["settings"]["precision"]):
         sys.exit("this processor has no bfloat16: a run would take hours instead of minutes")
+    labels = dataset.manifest.document["fingerprints"]["labels"]["all"]
+    rows = finished(read_results(arguments.results)).values()
+    if others := sorted({row["labels"] for row in rows} - {labels}):
+        sys.exit(
+            f"{arguments.results} has runs on other labels ({others[0][:12]}…) than these "
+            f"({labels[:12]}…): give --results a new file"
+        )
     scorer = Scorer(dataset)
     end = time.monotonic() + 60 * arguments.budget
     took: dict[tuple[str, str], float] = {}

@@ -1,0 +1,110 @@
+"""Presets of one's own, as TOML."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import msgspec
+
+from gtahead import storage
+from gtahead.errors import InputError, Where
+from gtahead.simulation.places import PLACES
+from gtahead.simulation.presets import (
+    MAX_HEADS,
+    MAX_NUMBER,
+    PAN_SHARE,
+    ROOMS,
+    SPACING_M,
+    TOWN,
+    Preset,
+    spread,
+)
+
+Number = Annotated[int, msgspec.Meta(ge=1, le=MAX_NUMBER)]
+Side = Annotated[int, msgspec.Meta(ge=64, le=8192)]
+Heads = Annotated[float, msgspec.Meta(ge=0, le=MAX_HEADS)]
+HeadSide = Annotated[float, msgspec.Meta(ge=2, le=1000)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+LOW_ROOMS = {*ROOMS} - {"station"}
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    """The keys of a file; those of `Preset`, but for sequences that are spread evenly."""
+
+    size: tuple[Side, Side]
+    sequences: Number
+    frames: Number
+    heads: tuple[Heads, Heads]
+    locations: Number | None = None
+    head_px: tuple[HeadSide, HeadSide] | None = None
+    spacing_m: Annotated[float, msgspec.Meta(ge=0.3, le=20)] = SPACING_M
+    pan_share: Share = PAN_SHARE
+    places: dict[str, Annotated[float, msgspec.Meta(gt=0, le=1e6)]] = msgspec.field(
+        default_factory=lambda: {**TOWN}
+    )
+    photographs: bool = False
+    splits: (
+        dict[Literal["train", "validation", "test"], Annotated[int, msgspec.Meta(ge=1)]] | None
+    ) = None
+
+
+def read_preset(path: Path) -> Preset:
+    """Read a preset, whose name is the file's.
+
+    Raises:
+        InputError: not TOML, or a key or value that can't be, with its place.
+    """
+    try:
+        values = tomllib.loads(storage.read_input(path).decode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not TOML: {error}", where=Where(str(path))) from error
+    try:
+        given = msgspec.convert(values, _File)
+    except msgspec.ValidationError as error:
+        message = str(error).replace("Object ", "the preset ").replace("$.", "").replace("`", "'")
+        remedy = "docs/simulation.md lists the keys of a preset"
+        raise InputError(message, where=Where(str(path)), remedy=remedy) from error
+    for name, pair in (("heads", given.heads), ("head_px", given.head_px)):
+        if pair is not None and not (all(map(math.isfinite, pair)) and pair[0] <= pair[1]):
+            raise InputError(
+                f"{name} must go from the least to the most", where=Where(str(path)), value=pair
+            )
+    if given.photographs and given.head_px is None:
+        raise InputError(
+            "photographs need head_px: cameras are put where heads have these sides",
+            where=Where(str(path)),
+            remedy="such as head_px = [13, 46]",
+        )
+    if not given.places or (unknown := sorted(set(given.places) - set(PLACES))):
+        raise InputError(
+            "no such place",
+            where=Where(str(path), field="places"),
+            value=", ".join(unknown) if given.places else None,
+            remedy=f"shares of {', '.join(PLACES)}",
+        )
+    low = sorted(set(given.places) & LOW_ROOMS)
+    if low and not given.photographs:
+        raise InputError(
+            "a room needs cameras under its ceiling",
+            where=Where(str(path), field="places"),
+            value=", ".join(low),
+            remedy="photographs = true, with head_px",
+        )
+    return Preset(
+        path.stem,
+        given.size,
+        (given.frames,) * given.sequences,
+        tuple(spread(*given.heads, given.sequences).tolist()),
+        given.locations or given.sequences,
+        given.head_px,
+        given.spacing_m,
+        given.pan_share,
+        cast("dict[str, int] | None", given.splits),
+        given.places,
+        given.photographs,
+    )

@@ -1,0 +1,127 @@
+"""What a preset can be, and what overrules it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import gtahead
+
+import gtahead as library
+from gtahead.simulation.presets import PRESETS, Wishes, plan
+
+LOBBY = {
+    "size": "[96, 64]",
+    "sequences": "5",
+    "frames": "2",
+    "heads": "[2, 20]",
+    "places": "{ station = 2, hall = 1 }",
+    "photographs": "true",
+    "head_px": "[10, 24]",
+    "splits": "{ train = 3, validation = 1, test = 1 }",
+}
+
+
+def written(folder: Path, **changes: str | None) -> Path:
+    """Write a preset with some keys changed, or left out."""
+    keys = {name: value for name, value in {**LOBBY, **changes}.items() if value is not None}
+    path = folder / "lobby.toml"
+    path.write_text("".join(f"{name} = {value}\n" for name, value in keys.items()))
+    return path
+
+
+def test_a_file_is_a_preset(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    plans = plan(path, 0)
+    assert len(plans) == 5
+    assert {one.size_wh for one in plans} == {(96, 64)}
+    assert sorted(one.heads for one in plans) == pytest.approx(np.geomspace(2, 20, 5))
+    assert {one.place for one in plans} <= {"station", "hall"}
+    assert all(one.photographs and one.frames == 2 for one in plans)
+    assert sorted(str(one.split) for one in plans) == ["test", *["train"] * 3, "validation"]
+    out = tmp_path / "captures"
+    done = gtahead("simulate", "--preset", path, "--out", out, "--workers", 1, "--json")
+    assert done.code == 0, done.err
+    assert done.json["preset"] == "lobby"
+    again = library.simulate(out, preset=path, workers=1)
+    assert (again.written, again.reused) == (0, 5)
+    written(tmp_path, heads="[2, 19]")  # by the same name
+    with pytest.raises(library.InputError, match="the folder holds another capture"):
+        library.simulate(out, preset=path, workers=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sizes": "3"}, "unknown field 'sizes'"),
+        ({"frames": None}, "missing required field 'frames'"),
+        ({"frames": '"two"'}, "Expected 'int', got 'str' - at 'frames'"),
+        ({"frames": "0"}, "at 'frames'"),
+        ({"size": "[96, 9000]"}, "at 'size"),
+        ({"heads": "[20, 2]"}, "heads must go from the least to the most"),
+        ({"heads": "[nan, 2]"}, "at 'heads"),
+        ({"head_px": "[24, inf]"}, "at 'head_px"),
+        ({"head_px": None}, "photographs need head_px"),
+        ({"places": "{ moon = 1 }"}, "no such place"),
+        ({"places": "{}"}, "no such place"),
+        ({"places": "{ hall = 0 }"}, "at 'places"),
+        ({"photographs": "false"}, "a room needs cameras under its ceiling"),
+        ({"splits": "{ dev = 1 }"}, "'dev'"),
+        ({"splits": "3 3"}, "not TOML"),
+    ],
+)
+def test_files_that_are_wrong(changes: dict[str, str | None], message: str, tmp_path: Path) -> None:
+    path = written(tmp_path, **changes)
+    done = gtahead("simulate", "--preset", path, "--out", tmp_path / "captures")
+    assert done.code == 1
+    assert f"{path}" in done.err
+    assert message in done.err
+    assert not (tmp_path / "captures").exists()
+
+
+def test_presets_that_are_not_there(tmp_path: Path) -> None:
+    done = gtahead("simulate", "--preset", "huge", "--out", tmp_path / "captures")
+    assert done.code == 2
+    assert "one of tiny, small" in done.err
+    done = gtahead("simulate", "--preset", tmp_path / "no.toml", "--out", tmp_path / "captures")
+    assert done.code == 1
+    assert "no.toml" in done.err
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_sequences_and_frames_overrule_a_preset(name: str) -> None:
+    preset = PRESETS[name]
+    usual = plan(name, 0)
+    assert Wishes(sequences=len(usual)).applied(preset) == preset
+    for number in (1, 3, 2 * len(usual)):
+        plans = plan(name, 0, Wishes(sequences=number, frames=4))
+        assert len(plans) == number
+        assert {one.frames for one in plans} == {4}
+        most = max(one.heads for one in usual)
+        assert all(0 < one.heads <= most or number > len(usual) for one in plans)
+    middle = plan(name, 0, Wishes(sequences=1, heads=(10, 1000)))
+    assert middle[0].heads == pytest.approx(100)
+
+
+@pytest.mark.parametrize("option", ["--sequences", "--frames"])
+def test_numbers_that_cannot_be(option: str, tmp_path: Path) -> None:
+    for number in (0, -1, 100_001):
+        done = gtahead("simulate", option, number, "--out", tmp_path / "captures")
+        assert done.code == 2
+        assert f"the number of {option[2:]} must be from 1 to 100000" in done.err
+
+
+def test_a_sheet_shows_no_frame_twice(tmp_path: Path) -> None:
+    out, sheet = tmp_path / "captures", tmp_path / "sheet.png"
+    size = ["--sequences", 3, "--frames", 1, "--size", "96x64", "--workers", 1]
+    done = gtahead("simulate", *size, "--out", out, "--contact-sheet", sheet)
+    assert done.code == 0, done.err
+    assert len(list(out.glob("seq_*/sequence.json"))) == 3
+    assert json.loads((out / "seq_00" / "sequence.json").read_text())["width"] == 96
+    import cv2
+
+    height, width = cv2.imread(str(sheet)).shape[:2]
+    assert width == 4 * 480
+    assert height < 2 * 480  # two rows of pairs: the fourth tile is empty
