@@ -196,9 +196,19 @@ class _Pool:
         )
 
     def submit(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
-        """Submit a unit; as this may start a worker, signals are held back."""
+        """Submit a unit; as this may start a worker, signals are held back.
+
+        Raises:
+            BrokenProcessPool: a worker died.
+        """
         with _signals_held_back(), _no_main_module(), _as_workers_begin():
-            return self.executor.submit(function, task)
+            try:
+                return self.executor.submit(function, task)
+            except (OSError, ValueError) as error:
+                # A worker died just now, and the executor's thread closed its queues meanwhile.
+                if getattr(self.executor, "_broken", False):
+                    raise BrokenProcessPool("a worker died") from error
+                raise
 
     def close(self) -> None:
         """End all workers at once: what they work on isn't wanted any more, or they are idle.

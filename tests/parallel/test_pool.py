@@ -51,6 +51,22 @@ def test_a_unit_that_always_kills_is_set_aside_and_others_finish() -> None:
     }
 
 
+def test_a_worker_that_dies_while_the_next_one_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor's own thread then closes the queues that the new process would inherit."""
+    one = pool._Pool(2, square.__module__)
+    start = one.executor._adjust_process_count
+
+    def break_and_start() -> None:
+        monkeypatch.setattr(one.executor, "_broken", "a worker died")
+        one.executor._call_queue._reader.close()
+        start()
+
+    monkeypatch.setattr(one.executor, "_adjust_process_count", break_and_start)
+    with pytest.raises(BrokenProcessPool):
+        one.submit(square, 1)
+    one.close()
+
+
 class Breaking:
     """A pool that breaks under its first two units, and then counts how many run at once."""
 
