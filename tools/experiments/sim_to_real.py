@@ -1,0 +1,126 @@
+"""Train on simulated crowds alone, and find heads in photographs.
+
+    python tools/experiments/sim_to_real.py --scut FOLDER --out build/sim-to-real
+    python tools/experiments/sim_to_real.py --scut FOLDER --out build/sim-to-real --final
+
+FOLDER holds images of SCUT-HEAD in Pascal VOC's layout. The plan is `sim_to_real.toml`: models are
+scored on the photographs that may be looked at, and with `--final` on those that are held back.
+With `--draw`, what the last model hits, misses and takes for a head is drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gtahead import Dataset, benchmark, build, predict, simulate, train, view
+from gtahead.simulation.presets import PRESETS
+from gtahead.training import make_config
+
+PLAN = Path(__file__).with_suffix(".toml")
+FIGURES = ("mae", "bias", "precision_large", "recall_large", "f1_large", "ap50")
+
+
+def photographs(source: Path, out: Path, plan: dict[str, Any]) -> Dataset:
+    """Build a dataset of which the photographs to look at are `validation`, the others `test`."""
+    layout, dataset = out / "voc", out / "photographs"
+    if not (dataset / "manifest.json").exists():
+        shutil.rmtree(layout, ignore_errors=True)
+        for name in ("Annotations", "JPEGImages"):
+            shutil.copytree(source / name, layout / name)
+        names = sorted(path.stem for path in (source / "Annotations").glob("*.xml"))
+        order = np.random.default_rng(plan["look_seed"]).permutation(len(names))
+        lists = layout / "ImageSets" / "Main"
+        lists.mkdir(parents=True)
+        for part, rows in (("val", order[: plan["look"]]), ("test", order[plan["look"] :])):
+            text = "".join(f"{names[row]}\n" for row in sorted(rows.tolist()))
+            (lists / f"{part}.txt").write_text(text)
+        build(layout, dataset, reader="voc", origin="photographs")
+    return Dataset.open(dataset)
+
+
+def shown(metrics: dict[str, Any], names: Iterable[str]) -> str:
+    """Write metrics with their intervals."""
+    words = []
+    for name in names:
+        low, high = metrics[name].get("interval") or (None, None)
+        span = "" if low is None else f" ({low:.3g} to {high:.3g})"
+        words.append(f"{name} {metrics[name]['value']:.3f}{span}")
+    return ", ".join(words)
+
+
+def main() -> None:
+    """Simulate, train, score."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--scut", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("build/sim-to-real"))
+    parser.add_argument("--epochs", type=int, nargs="+", help="other than the plan's")
+    parser.add_argument("--seeds", type=int, nargs="+", help="other than the plan's")
+    parser.add_argument("--preset", help="another one than the plan's, or a TOML file")
+    parser.add_argument("--final", action="store_true", help="score on what is held back")
+    parser.add_argument("--draw", action="store_true")
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    plan = tomllib.loads(PLAN.read_text(encoding="utf-8"))
+    preset = given.preset or plan["data"]["preset"]
+    world = given.out / Path(preset).stem
+    real = photographs(given.scut, given.out, plan["photographs"])
+    split = "test" if given.final else "validation"
+    part = real.split(split)
+    counts = np.array([frame.count for frame in part])
+    guess = float(np.abs(counts - counts.mean()).mean())
+    print(f"{len(part)} photographs, {counts.sum()} heads; guessing their mean: MAE {guess:.2f}")
+    if not (world / "dataset" / "manifest.json").exists():
+        if preset not in PRESETS and not preset.endswith(".toml"):
+            parser.error(f"no such preset: {preset}")
+        simulate(world / "captures", preset=preset, seed=plan["data"]["seed"])
+        build(world / "captures", world / "dataset")
+    for epochs in given.epochs or plan["training"]["epochs"]:
+        for seed in given.seeds or plan["training"]["seeds"]:
+            run = world / f"run-{epochs}-{seed}"
+            if not (run / "model.pt").exists():
+                config = make_config(plan["training"]["preset"], epochs=epochs, seed=seed)
+                train(world / "dataset", run, config=config)
+            simulated = run / "simulated.json"
+            if not simulated.exists():
+                predict(run / "model.pt", world / "dataset", simulated, split="validation")
+            own = benchmark(simulated, world / "dataset", split="validation", intervals=False)
+            found = run / ("final.json" if given.final else "look.json")
+            predict(run / "model.pt", real.folder, found, split=split)
+            score = benchmark(found, real.folder, split=split, ceilings=False)
+            row = {
+                "preset": preset,
+                "epochs": epochs,
+                "seed": seed,
+                "photographs": "held back" if given.final else "to look at",
+                "labels": Dataset.open(world / "dataset").manifest.document["fingerprints"][
+                    "labels"
+                ]["all"],
+                "guess_mae": guess,
+                "simulated_f1": own.document["metrics"]["f1_large"]["value"],
+                **{name: score.document["metrics"][name]["value"] for name in FIGURES},
+            }
+            with (given.out / "results.jsonl").open("a", encoding="utf-8") as out:
+                out.write(json.dumps(row) + "\n")
+            print(
+                f"{preset}, {16 * epochs} steps, seed {seed}: on simulated validation F1 ", end=""
+            )
+            on_photographs = shown(score.document["metrics"], FIGURES)
+            print(f"{row['simulated_f1']:.3f}; on photographs {on_photographs}", flush=True)
+            if given.draw:
+                view(real.folder, predictions=found, out=run / "look")
+
+
+if __name__ == "__main__":
+    main()
