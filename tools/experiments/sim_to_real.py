@@ -51,9 +51,9 @@ def shown(metrics: dict[str, Any], names: Iterable[str]) -> str:
     """Write metrics with their intervals."""
     words = []
     for name in names:
-        low, high = metrics[name].get("interval") or (None, None)
-        span = "" if low is None else f" ({low:.3g} to {high:.3g})"
-        words.append(f"{name} {metrics[name]['value']:.3f}{span}")
+        entry = metrics[name]
+        span = f" ({entry['low']:.3g} to {entry['high']:.3g})" if "low" in entry else ""
+        words.append(f"{name} {entry['value']:.3f}{span}")
     return ", ".join(words)
 
 
@@ -119,7 +119,7 @@ def main() -> None:
             on_photographs = shown(score.document["metrics"], FIGURES)
             print(f"{row['simulated_f1']:.3f}; on photographs {on_photographs}", flush=True)
             if given.draw:
-                view(real.folder, predictions=found, out=run / "look")
+                view(real.folder, predictions=found, split=split, out=run / "look")
 
 
 if __name__ == "__main__":
