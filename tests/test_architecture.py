@@ -270,10 +270,11 @@ def test_what_the_package_shows() -> None:
             "on_progress: 'Progress | None' = None) -> 'ViewReport'"
         ),
         "simulate": (
-            "(out: 'StrPath' = 'captures', *, preset: 'str | Preset' = 'tiny', seed: 'int' = 0, "
+            "(out: 'StrPath' = 'captures', *, preset: 'StrPath | Preset' = 'tiny', seed: 'int' = 0, "
             "images: 'bool' = True, layout: 'str' = 'native', "
             "size_wh: 'tuple[int, int] | None' = None, heads: 'tuple[int, int] | None' = None, "
             "weather: 'str | None' = None, hour: 'float | None' = None, "
+            "sequences: 'int | None' = None, frames: 'int | None' = None, "
             "workers: 'int | None' = None, "
             "scheduler: 'str | None' = None, overwrite: 'bool' = False, on_progress: "
             "'Progress | None' = None) -> 'SimulationReport'"

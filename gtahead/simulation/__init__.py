@@ -25,6 +25,7 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import inside
 from gtahead.ingest.model import SIMULATION
 from gtahead.parallel.pool import run_all
+from gtahead.simulation.preset_files import preset_of
 from gtahead.simulation.presets import (
     LAYOUT_NAMES,
     PRESETS,
@@ -34,7 +35,6 @@ from gtahead.simulation.presets import (
     Wishes,
     folder_name,
     plan,
-    preset_of,
 )
 from gtahead.storage import system, targets
 from gtahead.tables.canonical import COUNTED

@@ -10,18 +10,20 @@ from typing import Annotated, Literal, cast
 import msgspec
 
 from gtahead import storage
-from gtahead.errors import InputError, Where
+from gtahead.errors import InputError, UsageError, Where
 from gtahead.simulation.places import PLACES
 from gtahead.simulation.presets import (
     MAX_HEADS,
     MAX_NUMBER,
     PAN_SHARE,
+    PRESETS,
     ROOMS,
     SPACING_M,
     TOWN,
     Preset,
     spread,
 )
+from gtahead.values import StrPath
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=MAX_NUMBER)]
 Side = Annotated[int, msgspec.Meta(ge=64, le=8192)]
@@ -108,3 +110,23 @@ def read_preset(path: Path) -> Preset:
         given.places,
         given.photographs,
     )
+
+
+def preset_of(preset: StrPath | Preset) -> Preset:
+    """Return a preset by name or from a TOML file; one that is given as it is.
+
+    Raises:
+        UsageError: no such preset.
+        InputError: the file is wrong.
+    """
+    if isinstance(preset, Preset):
+        return preset
+    if str(preset) in PRESETS:
+        return PRESETS[str(preset)]
+    if not str(preset).endswith(".toml"):
+        raise UsageError(
+            "no such preset",
+            value=str(preset),
+            remedy=f"one of {', '.join(PRESETS)}, or a TOML file of your own",
+        )
+    return read_preset(Path(preset))

@@ -6,7 +6,6 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +13,6 @@ from gtahead.arrays import Floats, Ints
 from gtahead.errors import UsageError
 from gtahead.geometry import Camera, focal_px
 from gtahead.simulation.chance import Chance
-from gtahead.values import StrPath
 
 WEATHERS = ("CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUNDER", "SNOW")
 FPS = 2.0
@@ -263,47 +261,25 @@ class SequencePlan:
     split: str | None
 
 
-def preset_of(preset: StrPath | Preset) -> Preset:
-    """Return a preset by name or from a TOML file; one that is given as it is.
-
-    Raises:
-        UsageError: no such preset.
-        InputError: the file is wrong.
-    """
-    if isinstance(preset, Preset):
-        return preset
-    if str(preset) in PRESETS:
-        return PRESETS[str(preset)]
-    if not str(preset).endswith(".toml"):
-        raise UsageError(
-            "no such preset",
-            value=str(preset),
-            remedy=f"one of {', '.join(PRESETS)}, or a TOML file of your own",
-        )
-    from gtahead.simulation.preset_files import read_preset
-
-    return read_preset(Path(preset))
-
-
 def plan(
-    preset: StrPath | Preset, seed: int, wishes: Wishes | None = None, *, may_pan: bool = True
+    preset: str | Preset, seed: int, wishes: Wishes | None = None, *, may_pan: bool = True
 ) -> list[SequencePlan]:
     """Plan the sequences of a preset.
 
     Args:
-        preset: a name in `PRESETS`, or a preset of your own: a TOML file or a `Preset`.
+        preset: a name in `PRESETS`, or a preset of your own.
         seed: of everything random.
         wishes: what is to differ from the preset.
         may_pan: let some cameras turn; False where a layout holds one pose a sequence.
 
     Raises:
-        UsageError: no such preset, a negative seed, or a wish that can't be met.
+        UsageError: a negative seed, or a wish that can't be met.
     """
     if not 0 <= seed < 2**63:
         raise UsageError("the seed must be a whole number from 0 to 2^63 - 1", value=seed)
     wishes = wishes or Wishes()
     wishes.check()
-    chosen = wishes.applied(preset_of(preset))
+    chosen = wishes.applied(PRESETS[preset] if isinstance(preset, str) else preset)
     number = zlib.crc32(chosen.name.encode())
     chance = Chance(seed, number)
     count = len(chosen.heads)

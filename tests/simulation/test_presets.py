@@ -10,6 +10,7 @@ import pytest
 from helpers import gtahead
 
 import gtahead as library
+from gtahead.simulation.preset_files import read_preset
 from gtahead.simulation.presets import PRESETS, Wishes, plan
 
 LOBBY = {
@@ -34,7 +35,7 @@ def written(folder: Path, **changes: str | None) -> Path:
 
 def test_a_file_is_a_preset(tmp_path: Path) -> None:
     path = written(tmp_path)
-    plans = plan(path, 0)
+    plans = plan(read_preset(path), 0)
     assert len(plans) == 5
     assert {one.size_wh for one in plans} == {(96, 64)}
     assert sorted(one.heads for one in plans) == pytest.approx(np.geomspace(2, 20, 5))
