@@ -190,3 +190,13 @@ def require(*modules: str, install: str) -> None:
     for name in modules:
         if find_spec(name) is None:
             raise ResourceError(f"{name} isn't installed", remedy=f"pip install {install}")
+
+
+def check_seed(seed: object) -> None:
+    """Refuse what can't be a seed; None, too, by which nothing could be done again.
+
+    Raises:
+        UsageError: not a whole number from 0, or too large.
+    """
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < 2**63:
+        raise UsageError("the seed must be a whole number from 0 to 2^63 - 1", value=seed)

@@ -60,6 +60,11 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
+def test_a_wrong_argument_is_named_with_its_function() -> None:
+    with pytest.raises(TypeError, match=r"simulate\(\) got an unexpected keyword argument 'sheet'"):
+        library.simulate("captures", sheet="a.png")  # type: ignore[call-arg]
+
+
 def test_what_is_a_url() -> None:
     for one in ("s3://b/x", "hf://datasets/a/b", "memory://x", "simplecache::s3://b/x"):
         assert is_url(one)

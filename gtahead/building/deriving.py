@@ -36,7 +36,7 @@ from gtahead.dataset import (
 )
 from gtahead.dataset.conditions import values_met
 from gtahead.dataset.fingerprints import sequence_digests, without_unknown
-from gtahead.errors import REBUILD, InputError, UsageError, Where
+from gtahead.errors import REBUILD, InputError, UsageError, Where, check_seed
 from gtahead.findings import Findings, Ledger
 from gtahead.regions import Regions, regions_of
 from gtahead.storage import crash_point, targets
@@ -117,8 +117,7 @@ def filter(
         InputError: no dataset, a damaged one, or something else at `out`.
         ResourceError: disk, rights, or another run with the same target.
     """
-    if not 0 <= seed < 2**63:
-        raise UsageError("the seed must be a whole number from 0 to 2^63 - 1", value=seed)
+    check_seed(seed)
     opened = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     opened.require_unchanged()
     part = opened if where is None else opened.filter(where)

@@ -87,11 +87,11 @@ def values_met(condition: str, names: Sequence[str], column: Callable[[str], Seq
     """
     named = [node.id for node in ast.walk(_parsed(condition)) if isinstance(node, ast.Name)]
     return "; ".join(
-        f"{name} is {_told(column(known(name, names)))}" for name in dict.fromkeys(named)
+        f"{name} is {_summary(column(known(name, names)))}" for name in dict.fromkeys(named)
     )
 
 
-def _told(values: Sequence[Any]) -> str:
+def _summary(values: Sequence[Any]) -> str:
     there = sorted({value for value in values if value is not None})
     if not there:
         return "unknown throughout"

@@ -19,7 +19,7 @@ from gtahead.dataset.frame import Frame, camera_of
 from gtahead.dataset.heads import FRAME_HEADS, HeadsCache, SequenceHeads
 from gtahead.dataset.manifest import MANIFEST, Manifest, read_manifest
 from gtahead.dataset.notebook import dataset_html
-from gtahead.errors import REBUILD, InputError, UsageError, Where, require
+from gtahead.errors import REBUILD, InputError, UsageError, Where, check_seed, require
 from gtahead.tables import canonical
 from gtahead.tables.arrow import equals, from_numpy, to_numpy
 from gtahead.tables.splits import split_named
@@ -79,7 +79,7 @@ class Dataset:
         table: Any = None,  # noqa: ANN401 - Arrow
         part_of: Dataset | None = None,
     ) -> None:
-        """Hold what was read; use `Dataset.open`."""
+        """Take what `Dataset.open` has read."""
         if manifest is None:
             raise TypeError(f"Dataset.open({str(folder)!r}) opens a dataset")
         self.folder = folder
@@ -253,12 +253,10 @@ class Dataset:
         """Refuse a table of frames that isn't, byte by byte, the manifest's.
 
         Raises:
-            InputError: it's damaged or changed.
+            InputError: it's missing, damaged or changed.
         """
         self.require_unchanged()
-        path, named = self.folder / FRAMES, self.manifest.document["tables"][FRAMES]
-        if not path.is_file() or storage.sha256_of(path) != named["sha256"]:
-            raise self._damaged(path, "other bytes")
+        _require_bytes(self.folder / FRAMES, self.manifest.document["tables"][FRAMES])
 
     def check_heads(self, sequence: str) -> None:
         """Refuse a sequence's table of heads that isn't, byte by byte, the manifest's.
@@ -266,13 +264,7 @@ class Dataset:
         Raises:
             InputError: it's missing, damaged or changed.
         """
-        path, named = self._heads_table(sequence)
-        if not path.is_file() or storage.sha256_of(path) != named["sha256"]:
-            raise InputError(
-                "the table is missing, or isn't the one that the manifest names",
-                where=Where(str(path)),
-                remedy=REBUILD,
-            )
+        _require_bytes(*self._heads_table(sequence))
 
     def _read_heads(self, sequence: str, columns: Sequence[str] | None) -> Columns:
         path, named = self._heads_table(sequence)
@@ -394,12 +386,11 @@ class Dataset:
         """Return n frames, chosen at random, in the dataset's order.
 
         Raises:
-            UsageError: there are fewer.
+            UsageError: there are fewer, or the seed is no whole number from 0.
         """
         if n not in range(len(self) + 1) or isinstance(n, float):
             raise UsageError(f"there are {len(self):,} frames to choose from", value=n)
-        if seed < 0:
-            raise UsageError("a seed is a whole number from 0", value=seed)
+        check_seed(seed)
         return self._part(np.sort(np.random.default_rng(seed).choice(len(self), n, replace=False)))
 
     def to_arrow(self, table: Table = "frames") -> Any:  # noqa: ANN401 - Arrow
@@ -448,7 +439,7 @@ class Dataset:
 
     def __contains__(self, key: object) -> bool:
         """Return whether there is a frame of an id, or this frame."""
-        return (key.frame_id if isinstance(key, Frame) else key) in self._at_ids
+        return (key.frame_id if isinstance(key, Frame) else key) in self._position_of
 
     def __iter__(self) -> Iterator[Frame]:
         """Iterate over the frames in order."""
@@ -480,7 +471,7 @@ class Dataset:
             with suppress(TypeError):  # of NumPy's and PyTorch's integers as well
                 key = operator.index(key)  # type: ignore[arg-type]
         if isinstance(key, str):
-            return self._at(self._at_ids[key])
+            return self._at(self._position_of[key])
         if isinstance(key, int) and not isinstance(key, bool):
             if not -len(self) <= key < len(self):
                 raise IndexError(f"frame {key} of {len(self)}")
@@ -507,7 +498,7 @@ class Dataset:
         return self._part(positions)
 
     @property
-    def _at_ids(self) -> dict[str, int]:
+    def _position_of(self) -> dict[str, int]:
         """The position of each frame, by id."""
         if self._positions is None:
             self._positions = {name: at for at, name in enumerate(self.frame_ids)}
@@ -536,6 +527,16 @@ class Dataset:
             sigmas_xy=heads.sigmas_xy[part],
             visibility=heads.visibility[part],
             status=heads.words[heads.codes[part]],
+        )
+
+
+def _require_bytes(path: Path, named: Mapping[str, Any]) -> None:
+    """Refuse a table whose bytes aren't those that the manifest names."""
+    if not path.is_file() or storage.sha256_of(path) != named["sha256"]:
+        raise InputError(
+            "the table is missing, or isn't the one that the manifest names",
+            where=Where(str(path)),
+            remedy=REBUILD,
         )
 
 

@@ -30,9 +30,9 @@ from gtahead.simulation.presets import (
     LAYOUT_NAMES,
     PRESETS,
     WEATHERS,
+    Overrides,
     Preset,
     SequencePlan,
-    Wishes,
     folder_name,
     plan,
 )
@@ -114,15 +114,15 @@ def simulate(
             there are, and the last one's name.
 
     Raises:
-        UsageError: no such preset or layout, or a wish that can't be met.
+        UsageError: no such preset or layout, or an override that can't be met.
         InputError: a preset's file is wrong, or `out` holds sequences of another run, or something
             else of that name.
         ResourceError: disk, rights, or another process in the same folder.
     """
-    wishes = Wishes(size_wh, heads, weather, hour, sequences, frames)
+    overrides = Overrides(size_wh, heads, weather, hour, sequences, frames)
     chosen = preset_of(preset)
     # A part of GCC has one camera that stands still.
-    plans = plan(chosen, seed, wishes, may_pan=layout != "gcc")
+    plans = plan(chosen, seed, overrides, may_pan=layout != "gcc")
     if layout not in LAYOUT_NAMES:
         raise UsageError("no such layout", value=layout, remedy=f"one of {', '.join(LAYOUT_NAMES)}")
     target = Path(out)
@@ -131,7 +131,7 @@ def simulate(
     if PRESETS.get(name) != chosen:  # another one of that name isn't the same run
         name += f" ({zlib.crc32(repr(chosen).encode()):08x})"
     kind = "with images" if images else "labels alone"
-    tool = f"gtahead {__version__} simulate, preset {name}{wishes}, {kind}, layout {layout}"
+    tool = f"gtahead {__version__} simulate, preset {name}{overrides}, {kind}, layout {layout}"
     with storage.naming_os_errors(target), targets.locked(target):
         storage.make_folder(target)
         targets.refuse_links(target, ("*",))

@@ -142,14 +142,16 @@ class Atmosphere:
         lights: (9,) as the kernels take them.
         air: (AIR,) as the kernels take it.
         night: from 0, day, to 1: how much lamps and windows shine.
-        rain: how much it rains; snow below 0.
+        rain: how much it rains, from 0.
+        snow: how much it snows, from 0.
     """
 
     sun: Floats
     lights: Floats
     air: Floats
     night: float
-    rain: float
+    rain: float = 0.0
+    snow: float = 0.0
 
 
 def is_dark(hour: float) -> bool:
@@ -196,8 +198,8 @@ def atmosphere_of(weather: str, hour: float, bearing: float, chance: Chance) -> 
             np.sin(elevation),
         ]
     )
-    falls = {"RAIN": 1.0, "THUNDER": 1.6, "SNOW": -1.0}.get(weather, 0.0)
-    return Atmosphere(np.round(sun * 2**20) / 2**20, numbers[:9], air, lit, falls)
+    rain, snow = {"RAIN": 1.0, "THUNDER": 1.6}.get(weather, 0.0), float(weather == "SNOW")
+    return Atmosphere(np.round(sun * 2**20) / 2**20, numbers[:9], air, lit, rain, snow)
 
 
 def room_light(chance: Chance) -> Atmosphere:
@@ -211,4 +213,4 @@ def room_light(chance: Chance) -> Atmosphere:
     air[:10], air[s.HAZE : s.HAZE + 3] = 0.5, 0.5
     sun = np.array([chance.number(-0.5, 0.5), -0.4, 0.8])
     sun /= np.sqrt((sun * sun).sum())
-    return Atmosphere(np.round(sun * 2**20) / 2**20, lights, air, 0.0, 0.0)
+    return Atmosphere(np.round(sun * 2**20) / 2**20, lights, air, 0.0)

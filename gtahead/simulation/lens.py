@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gtahead.simulation.atmosphere import Atmosphere
 from gtahead.simulation.chance import Chance
 
 Image = npt.NDArray[np.uint8]
@@ -20,12 +21,12 @@ STREAKS = 1 / 4000
 class Lens:
     """Develops the frames of one sequence."""
 
-    def __init__(self, size_wh: tuple[int, int], rain: float, night: float, chance: Chance) -> None:
-        self._size_wh, self._rain = size_wh, rain
+    def __init__(self, size_wh: tuple[int, int], air: Atmosphere, chance: Chance) -> None:
+        self._size_wh, self._rain, self._snow = size_wh, air.rain, air.snow
         self.quality = int(chance.integers(QUALITY[0], QUALITY[1] + 1)[0])
         """JPEG quality of the frames."""
         self._blur = chance.number(*BLUR_PX)
-        self._noise = chance.number(*NOISE_SD) * (1 + 0.6 * night)
+        self._noise = chance.number(*NOISE_SD) * (1 + 0.6 * air.night)
         self._lean = chance.number(-0.25, 0.25)
 
     def develop(self, image: Image, motion_px: float, chance: Chance) -> Image:
@@ -36,7 +37,7 @@ class Lens:
             motion_px: how far the image moves to the side during the exposure.
             chance: of the frame: no two have the same noise.
         """
-        if self._rain:
+        if self._rain or self._snow:
             image = np.asarray(cv2.add(image, self._falling(chance)), np.uint8)
         if self._blur > 0.3:
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), self._blur), np.uint8)
@@ -60,15 +61,14 @@ class Lens:
         """Draw rain's streaks, or flakes of snow, which are added to a frame."""
         width, height = self._size_wh
         tile = np.zeros((height, width), np.uint8)
-        snow = self._rain < 0
-        number = int(abs(self._rain) * STREAKS * width * height * (2 if snow else 1))
+        number = int((self._rain + 2 * self._snow) * STREAKS * width * height)
         columns, rows = chance.integers(0, width, number), chance.integers(-20, height, number)
         long = chance.uniform(0.015, 0.06, number) * height
         bright = chance.integers(14, 46, number)
         for x, y, length, light in zip(
             columns.tolist(), rows.tolist(), long.tolist(), bright.tolist(), strict=True
         ):
-            if snow:
+            if self._snow:
                 radius = max(1, int(length / 14))
                 cv2.circle(tile, (x, y), radius, light * 3, -1, cv2.LINE_AA)
             else:
@@ -83,8 +83,8 @@ class Photograph(Lens):
 
     QUALITIES = (55, 96)
 
-    def __init__(self, size_wh: tuple[int, int], rain: float, night: float, chance: Chance) -> None:
-        super().__init__(size_wh, rain, night, chance)
+    def __init__(self, size_wh: tuple[int, int], air: Atmosphere, chance: Chance) -> None:
+        super().__init__(size_wh, air, chance)
         self.quality = int(chance.integers(*self.QUALITIES)[0])
         self._blur = chance.number(0.3, 0.85) if chance.happens(0.6) else 0.0
         self._sharpen = chance.number(0.3, 0.9) if chance.happens(0.3) else 0.0

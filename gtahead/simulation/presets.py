@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gtahead.arrays import Floats, Ints
-from gtahead.errors import UsageError
+from gtahead.errors import UsageError, check_seed
 from gtahead.geometry import Camera, focal_px
 from gtahead.simulation.chance import Chance
 
@@ -31,7 +31,7 @@ STAGE_FROM = 40  # nobody plays to fewer
 NIGHT_SHARE = 0.25
 QUIET_NIGHT_SHARE = 0.6  # of near-empty streets
 SPACING_M = 0.45
-LEAST_PX, PHOTOGRAPHS_LEAST_PX = 4.0, 9.0
+MIN_PX, MIN_PX_IN_PHOTOGRAPHS = 4.0, 9.0
 """Of a head's height: where a crowd ends."""
 
 ROOMS = ("classroom", "office", "hall", "station")
@@ -132,7 +132,7 @@ LAYOUT_NAMES = ("native", "jta-mods", "gcc")
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Overrides:
     """What is to differ from the preset; None keeps the preset's value.
 
     Attributes:
@@ -182,7 +182,7 @@ class Wishes:
                 )
 
     def applied(self, preset: Preset) -> Preset:
-        """Return the preset with the wished sizes and numbers."""
+        """Return the preset with these sizes and numbers."""
         before = len(preset.heads)
         count = self.sequences or before
         # Where a sequence stands among the preset's, from its smallest crowd to its largest.
@@ -234,7 +234,7 @@ class SequencePlan:
         bearing: by how much the sun's path is turned.
         behaviour: what the crowd does, one of `BEHAVIOURS`.
         place: where it is, one of `places.PLACES`.
-        least_px: nobody stands so far that their head is smaller.
+        min_px: nobody stands so far that their head is smaller.
         photographs: as in `Preset`.
         spacing_m: nobody stands closer.
         split: that it is made for, if any.
@@ -255,31 +255,30 @@ class SequencePlan:
     bearing: float
     behaviour: str
     place: str
-    least_px: float
+    min_px: float
     photographs: bool
     spacing_m: float
     split: str | None
 
 
 def plan(
-    preset: str | Preset, seed: int, wishes: Wishes | None = None, *, may_pan: bool = True
+    preset: str | Preset, seed: int, overrides: Overrides | None = None, *, may_pan: bool = True
 ) -> list[SequencePlan]:
     """Plan the sequences of a preset.
 
     Args:
         preset: a name in `PRESETS`, or a preset of your own.
         seed: of everything random.
-        wishes: what is to differ from the preset.
+        overrides: what is to differ from the preset.
         may_pan: let some cameras turn; False where a layout holds one pose a sequence.
 
     Raises:
-        UsageError: a negative seed, or a wish that can't be met.
+        UsageError: a negative seed, or an override that can't be met.
     """
-    if not 0 <= seed < 2**63:
-        raise UsageError("the seed must be a whole number from 0 to 2^63 - 1", value=seed)
-    wishes = wishes or Wishes()
-    wishes.check()
-    chosen = wishes.applied(PRESETS[preset] if isinstance(preset, str) else preset)
+    check_seed(seed)
+    overrides = overrides or Overrides()
+    overrides.check()
+    chosen = overrides.applied(PRESETS[preset] if isinstance(preset, str) else preset)
     number = zlib.crc32(chosen.name.encode())
     chance = Chance(seed, number)
     count = len(chosen.heads)
@@ -321,14 +320,14 @@ def plan(
                 empty_frames=_empty_frames(heads, chosen.frames[index]),
                 camera=camera,
                 location=f"place_{position:02d}",
-                weather=wishes.weather or weather,
-                hour=hour if wishes.hour is None else wishes.hour,
+                weather=overrides.weather or weather,
+                hour=hour if overrides.hour is None else overrides.hour,
                 pan_deg=round(pan_deg, 2) if pans and may_pan else 0.0,
                 pan_s=round(pan_s, 1),
                 bearing=round(chance.number(-math.pi, math.pi), 4),
                 behaviour="mixed" if behaviour == "stage" and heads < STAGE_FROM else behaviour,
                 place=place,
-                least_px=PHOTOGRAPHS_LEAST_PX if chosen.photographs else LEAST_PX,
+                min_px=MIN_PX_IN_PHOTOGRAPHS if chosen.photographs else MIN_PX,
                 photographs=chosen.photographs,
                 spacing_m=chosen.spacing_m,
                 split=split_of[order[index]],

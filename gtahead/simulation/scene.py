@@ -21,7 +21,7 @@ from gtahead.simulation.chance import Chance
 from gtahead.simulation.crowds import People, gather
 from gtahead.simulation.lens import Lens, Photograph
 from gtahead.simulation.places import PLACES, Place, Wedge
-from gtahead.simulation.presets import FPS, LEAST_PX, SequencePlan
+from gtahead.simulation.presets import FPS, MIN_PX, SequencePlan
 from gtahead.simulation.rendering.frame import Crowd, Drawn, Renderer, Stage, View, posed_joints
 from gtahead.simulation.rendering.visibility import SAMPLES, TRIANGLE_BITS
 from gtahead.simulation.skeleton import BONE
@@ -77,7 +77,7 @@ class Seen:
 
 
 def wedge_of(
-    camera: Camera, size_wh: tuple[int, int], pan_deg: float = 0.0, least_px: float = LEAST_PX
+    camera: Camera, size_wh: tuple[int, int], pan_deg: float = 0.0, min_px: float = MIN_PX
 ) -> Wedge:
     """Find the ground on which a camera sees people at a size that matters.
 
@@ -85,7 +85,7 @@ def wedge_of(
         camera: with position and rotation.
         size_wh: of the image.
         pan_deg: by how much the camera turns to either side.
-        least_px: nobody stands so far that their head is smaller.
+        min_px: nobody stands so far that their head is smaller.
     """
     assert camera.position_m is not None
     assert camera.rotation_deg is not None
@@ -95,7 +95,7 @@ def wedge_of(
     focal = focal_px(camera.vfov_deg, size_wh[1])
     near = max(height - 1.7, 0.5) / math.tan(min(down + half, math.radians(89)))
     near = max(near, 1.5)
-    reach = HEAD_M * focal / least_px
+    reach = HEAD_M * focal / min_px
     lowest = down - half
     far = reach if lowest <= 0 else (height - 1.0) / math.tan(lowest)
     far = max(min(far, reach), near + 1.0)
@@ -139,7 +139,7 @@ class Scene:
 
     def __init__(self, plan: SequencePlan) -> None:
         self.plan = plan
-        self.wedge = wedge_of(plan.camera, plan.size_wh, plan.pan_deg, plan.least_px)
+        self.wedge = wedge_of(plan.camera, plan.size_wh, plan.pan_deg, plan.min_px)
         self.place: Place = PLACES[plan.place](self._chance(_PLACE), self.wedge)
         light = self._chance(_LIGHT)
         self.atmosphere: Atmosphere = (
@@ -288,8 +288,7 @@ class Scene:
     def lens(self) -> Lens:
         """The lens through which the images are taken."""
         kind = Photograph if self.plan.photographs else Lens
-        air = self.atmosphere
-        return kind(self.plan.size_wh, air.rain, air.night, self._chance(_LENS))
+        return kind(self.plan.size_wh, self.atmosphere, self._chance(_LENS))
 
     def image(self, frame: int, seen: Seen | None = None) -> Image:
         """Render a frame and develop it: (H, W, 3), blue first.

@@ -192,6 +192,9 @@ def test_some_frames_by_chance(tiny_dataset: Path) -> None:
     assert dataset.sample(56).frame_ids == dataset.frame_ids
     with pytest.raises(UsageError, match="there are 56 frames"):
         dataset.sample(57)
+    for seed in (-1, 2**63, 1.5, True, None):
+        with pytest.raises(UsageError, match="the seed must be a whole number from 0"):
+            dataset.sample(10, seed=seed)  # type: ignore[arg-type]
 
 
 def test_what_a_frame_gives(tiny_dataset: Path) -> None:

@@ -11,7 +11,7 @@ from helpers import gtahead
 
 import gtahead as library
 from gtahead.simulation.preset_files import read_preset
-from gtahead.simulation.presets import PRESETS, Wishes, plan
+from gtahead.simulation.presets import PRESETS, Overrides, plan
 
 LOBBY = {
     "size": "[96, 64]",
@@ -95,14 +95,14 @@ def test_presets_that_are_not_there(tmp_path: Path) -> None:
 def test_sequences_and_frames_overrule_a_preset(name: str) -> None:
     preset = PRESETS[name]
     usual = plan(name, 0)
-    assert Wishes(sequences=len(usual)).applied(preset) == preset
+    assert Overrides(sequences=len(usual)).applied(preset) == preset
     for number in (1, 3, 2 * len(usual)):
-        plans = plan(name, 0, Wishes(sequences=number, frames=4))
+        plans = plan(name, 0, Overrides(sequences=number, frames=4))
         assert len(plans) == number
         assert {one.frames for one in plans} == {4}
         most = max(one.heads for one in usual)
         assert all(0 < one.heads <= most or number > len(usual) for one in plans)
-    middle = plan(name, 0, Wishes(sequences=1, heads=(10, 1000)))
+    middle = plan(name, 0, Overrides(sequences=1, heads=(10, 1000)))
     assert middle[0].heads == pytest.approx(100)
 
 

@@ -236,7 +236,7 @@ def test_what_is_asked_for_is_drawn(tmp_path: Path) -> None:
         (["--contact-sheet", "a.png", "--layout", "gcc"], "a contact sheet needs images"),
     ],
 )
-def test_wishes_that_cannot_be_met(tmp_path: Path, words: list[str], error: str) -> None:
+def test_overrides_that_cannot_be_met(tmp_path: Path, words: list[str], error: str) -> None:
     done = gtahead("simulate", "--out", tmp_path / "c", *words)
     assert done.code in (1, 2)
     assert error in done.err

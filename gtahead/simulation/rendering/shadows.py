@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.compiling import compiled_for_drawing as compiled
-from gtahead.simulation.rendering.visibility import row_span
+from gtahead.simulation.rendering.visibility import pixel_bounds, row_span
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -81,14 +81,7 @@ def draw_into_map(
             continue
         if light[13] > _ZERO and max(az, bz, cz) > np.float32(-0.1):
             continue  # beside or above the lamp
-        low_x, high_x = min(ax, bx, cx), max(ax, bx, cx)
-        low_y, high_y = min(ay, by, cy), max(ay, by, cy)
-        if high_x < _ZERO or high_y < _ZERO or low_x > side or low_y > side:
-            continue
-        first_row = max(int(np.ceil(low_y - _HALF)), 0)
-        last_row = min(int(np.floor(high_y - _HALF)), side - 1)
-        left = max(int(np.ceil(low_x - _HALF)), 0)
-        right = min(int(np.floor(high_x - _HALF)), side - 1)
+        left, right, first_row, last_row = pixel_bounds(ax, ay, bx, by, cx, cy, side, side)
         if first_row > last_row or left > right:
             continue
         share = _ONE / area

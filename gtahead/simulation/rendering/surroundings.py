@@ -268,6 +268,15 @@ def _put(
 
 
 @compiled
+def _slab(
+    x: np.float32, y: np.float32, side: np.float32, gap: np.float32, pixel: np.float32, seed: int
+) -> tuple[np.float32, np.float32]:
+    """Return how much of a pixel is a joint between square slabs, and the slab's own share."""
+    joint = max(line_share(x, side, gap, pixel), line_share(y, side, gap, pixel))
+    return joint, hashed_share(int(np.floor(x / side)), int(np.floor(y / side)), seed)
+
+
+@compiled
 def ground_colour(kind: int, x: np.float32, y: np.float32, pixel: np.float32, noise: F32) -> Colour:
     """Return the ground's colour at a place; `pixel` is how far a pixel reaches there, metres."""
     level = _blur_for(pixel * np.float32(12))
@@ -277,13 +286,7 @@ def ground_colour(kind: int, x: np.float32, y: np.float32, pixel: np.float32, no
     tone = np.float32(0.72) + np.float32(0.28) * grain + np.float32(0.34) * (patch - _HALF)
     tone += np.float32(0.42) * (wide - _HALF)
     if kind == SLABS:
-        joint = max(
-            line_share(x, np.float32(1.5), np.float32(0.025), pixel),
-            line_share(y, np.float32(1.5), np.float32(0.025), pixel),
-        )
-        own = hashed_share(
-            int(np.floor(x / np.float32(1.5))), int(np.floor(y / np.float32(1.5))), 3
-        )
+        joint, own = _slab(x, y, np.float32(1.5), np.float32(0.025), pixel, 3)
         if pixel > np.float32(0.6):
             own = _HALF
         tone *= (np.float32(0.86) + np.float32(0.28) * own) * (_1 - _HALF * joint)
@@ -344,13 +347,7 @@ def ground_colour(kind: int, x: np.float32, y: np.float32, pixel: np.float32, no
         )
         r, g, b = np.float32(0.20), np.float32(0.13), np.float32(0.075)
     elif kind == TILES:
-        joint = max(
-            line_share(x, np.float32(0.6), np.float32(0.01), pixel),
-            line_share(y, np.float32(0.6), np.float32(0.01), pixel),
-        )
-        own = hashed_share(
-            int(np.floor(x / np.float32(0.6))), int(np.floor(y / np.float32(0.6))), 9
-        )
+        joint, own = _slab(x, y, np.float32(0.6), np.float32(0.01), pixel, 9)
         if pixel > np.float32(0.3):
             own = _HALF
         tone = np.float32(0.88) + np.float32(0.08) * own + np.float32(0.12) * (patch - _HALF)

@@ -161,6 +161,33 @@ def row_span(
 
 
 @compiled
+def pixel_bounds(
+    ax: np.float32,
+    ay: np.float32,
+    bx: np.float32,
+    by: np.float32,
+    cx: np.float32,
+    cy: np.float32,
+    width: int,
+    height: int,
+) -> tuple[int, int, int, int]:
+    """Return first and last column and row of the pixels whose middles a triangle may hold.
+
+    Outside the image, the last is before the first.
+    """
+    low_x, high_x = min(ax, bx, cx), max(ax, bx, cx)
+    low_y, high_y = min(ay, by, cy), max(ay, by, cy)
+    if high_x < _ZERO or high_y < _ZERO or low_x > width or low_y > height:
+        return 0, -1, 0, -1  # far outside, where numbers may not fit an integer
+    return (
+        max(int(np.ceil(low_x - _HALF)), 0),
+        min(int(np.floor(high_x - _HALF)), width - 1),
+        max(int(np.ceil(low_y - _HALF)), 0),
+        min(int(np.floor(high_y - _HALF)), height - 1),
+    )
+
+
+@compiled
 def _fill(
     screen: F32, i: int, j: int, k: int, nearest: F32, codes: I32, code: np.int32, two_sided: bool
 ) -> None:
@@ -175,13 +202,7 @@ def _fill(
     if area == _ZERO or (area > _ZERO and not two_sided):
         return
     height, width = nearest.shape
-    low_y, high_y = min(ay, by, cy), max(ay, by, cy)
-    low_x, high_x = min(ax, bx, cx), max(ax, bx, cx)
-    if high_x < _ZERO or high_y < _ZERO or low_x > width or low_y > height:
-        return
-    first_row = max(int(np.ceil(low_y - _HALF)), 0)
-    last_row = min(int(np.floor(high_y - _HALF)), height - 1)
-    left, right = max(int(np.ceil(low_x - _HALF)), 0), min(int(np.floor(high_x - _HALF)), width - 1)
+    left, right, first_row, last_row = pixel_bounds(ax, ay, bx, by, cx, cy, width, height)
     if first_row > last_row or left > right:
         return
     first, last = np.float32(left), np.float32(right)
