@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from importlib import resources
 from operator import getitem
 from pathlib import Path
@@ -148,10 +149,45 @@ def parse_typed_json(data: bytes, kind: type[T], file: str, *, remedy: str) -> T
         body.decode("utf-8")  # msgspec looks only at the text that it keeps
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise _wrong_type(error, data, file, remedy) from error
+        # Where a key is there twice, the last one counts here, and another one may be wrong.
+        read = None if len(data) > MAX_QUOTED_BYTES else partial(parse_json, data, file)
+        raise _wrong_type(error, read, file, remedy) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         parse_json(data, file)  # says what is wrong, and where
         raise InputError("not valid JSON", where=Where(file), value=str(error)) from error
+
+
+def parse_typed_toml(data: bytes, kind: type[T], file: str, *, remedy: str) -> T:
+    """Parse TOML into a typed structure.
+
+    Args:
+        data: of the file.
+        kind: a `msgspec.Struct`, or any type that msgspec converts to.
+        file: its name in messages.
+        remedy: for a file that isn't TOML, or a value that can't be.
+
+    Raises:
+        InputError: not TOML, or a value is missing or can't be, with its pointer and the value.
+    """
+    import msgspec
+
+    values = parse_toml(data, file, remedy=remedy)
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise _wrong_type(error, lambda: values, file, remedy) from error
+
+
+def parse_toml(data: bytes, file: str, *, remedy: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        InputError: it isn't TOML.
+    """
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not TOML: {error}", where=Where(file), remedy=remedy) from error
 
 
 _TYPE_WORDS = {
@@ -165,21 +201,39 @@ _TYPE_WORDS = {
 }
 
 
-def _wrong_type(error: msgspec.ValidationError, data: bytes, file: str, remedy: str) -> InputError:
-    """Turn msgspec's message (``Expected `int`, got `str` - at `$.images[0].id` ``) into ours."""
-    message, _, path = str(error).partition(" - at `$")
+def _wrong_type(
+    error: msgspec.ValidationError, read: Callable[[], Any] | None, file: str, remedy: str
+) -> InputError:
+    """Turn msgspec's message (``Expected `int`, got `str` - at `$.images[0].id` ``) into ours.
+
+    Args:
+        error: of msgspec.
+        read: returns the document, for the value; None where it's too large.
+        file: its name in messages.
+        remedy: for the value.
+    """
+    message, path = _AT.fullmatch(str(error)).groups()  # type: ignore[union-attr] # it fits all
+    path = path or ""
     parts = [name or int(index) for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path)]
     value: object = None
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", message):
         what = f"{missing[1]} is missing"
+    elif unknown := re.fullmatch(r"Object contains unknown field `(.*)`", message):
+        what, value = "no such key", unknown[1]
+    elif other := re.fullmatch(r"Invalid enum value '?(.*?)'?", message):
+        what, value = "a value that isn't known here", other[1]
+    elif read is not None and "[...]" not in path:  # msgspec doesn't say which one of them
+        what = _expected(message)
+        with suppress(LookupError, TypeError):
+            value = _shown(reduce(getitem, parts, read()))
     else:
         what = _expected(message)
-        if len(data) <= MAX_QUOTED_BYTES:
-            # Where a key is there twice, the last one counts here, and another one may be wrong.
-            with suppress(LookupError, TypeError):
-                value = _shown(reduce(getitem, parts, parse_json(data, file)))
     pointer = "".join(f"/{part}" for part in parts)
     return InputError(what, where=Where(file, field=pointer or None), value=value, remedy=remedy)
+
+
+_AT = re.compile(r"(.*?)(?: - at (?:`\w+` in )?`\$(.*)`)?", re.DOTALL)
+"""Of msgspec's messages: what is wrong, and the path to it."""
 
 
 def _shown(value: Any) -> object:  # noqa: ANN401 - JSON

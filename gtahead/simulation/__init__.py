@@ -74,7 +74,7 @@ class _DrawTask:
     layout: str
 
 
-@resolve_urls(writes=["out"])
+@resolve_urls(reads=["preset"], writes=["out"])
 def simulate(
     out: StrPath = "captures",
     *,

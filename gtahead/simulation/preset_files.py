@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import msgspec
 
-from gtahead import storage
+from gtahead import schemas, storage
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.simulation.places import PLACES
 from gtahead.simulation.presets import (
@@ -61,31 +59,26 @@ def read_preset(path: Path) -> Preset:
     Raises:
         InputError: not TOML, or a key or value that can't be, with its place.
     """
-    try:
-        values = tomllib.loads(storage.read_input(path).decode())
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not TOML: {error}", where=Where(str(path))) from error
-    try:
-        given = msgspec.convert(values, _File)
-    except msgspec.ValidationError as error:
-        message = str(error).replace("Object ", "the preset ").replace("$.", "").replace("`", "'")
-        remedy = "docs/simulation.md lists the keys of a preset"
-        raise InputError(message, where=Where(str(path)), remedy=remedy) from error
+    remedy = "docs/simulation.md lists the keys of a preset"
+    data = storage.read_input(path)
+    given = schemas.parse_typed_toml(data, _File, str(path), remedy=remedy)
     for name, pair in (("heads", given.heads), ("head_px", given.head_px)):
-        if pair is not None and not (all(map(math.isfinite, pair)) and pair[0] <= pair[1]):
+        if pair is not None and pair[0] > pair[1]:
             raise InputError(
-                f"{name} must go from the least to the most", where=Where(str(path)), value=pair
+                "a range goes from its smallest to its largest value",
+                where=Where(str(path), field=f"/{name}"),
+                value=pair,
             )
     if given.photographs and given.head_px is None:
         raise InputError(
             "photographs need head_px: cameras are put where heads have these sides",
-            where=Where(str(path)),
+            where=Where(str(path), field="/head_px"),
             remedy="such as head_px = [13, 46]",
         )
     if not given.places or (unknown := sorted(set(given.places) - set(PLACES))):
         raise InputError(
             "no such place",
-            where=Where(str(path), field="places"),
+            where=Where(str(path), field="/places"),
             value=", ".join(unknown) if given.places else None,
             remedy=f"shares of {', '.join(PLACES)}",
         )
@@ -93,7 +86,7 @@ def read_preset(path: Path) -> Preset:
     if low and not given.photographs:
         raise InputError(
             "a room needs cameras under its ceiling",
-            where=Where(str(path), field="places"),
+            where=Where(str(path), field="/places"),
             value=", ".join(low),
             remedy="photographs = true, with head_px",
         )

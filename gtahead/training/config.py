@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from gtahead import storage
+from gtahead import schemas, storage
 from gtahead.detectors import DETECTORS
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import UsageError
 from gtahead.values import StrPath
 
 AREAS = ("binary", "mfl-area")
@@ -253,12 +252,8 @@ def config_of(values: Mapping[str, Any]) -> TrainConfig:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    text = storage.read_input(path)
-    try:
-        return tomllib.loads(text.decode())
-    except (ValueError, RecursionError) as error:
-        remedy = "`gtahead train --print-config` shows one that is"
-        raise InputError(f"not TOML: {error}", where=Where(str(path)), remedy=remedy) from error
+    remedy = "`gtahead train --print-config` shows one that is"
+    return schemas.parse_toml(storage.read_input(path), str(path), remedy=remedy)
 
 
 def _check(name: str, value: object, hint: Any) -> None:  # noqa: ANN401 - a type

@@ -56,21 +56,22 @@ def test_a_file_is_a_preset(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sizes": "3"}, "unknown field 'sizes'"),
-        ({"frames": None}, "missing required field 'frames'"),
-        ({"frames": '"two"'}, "Expected 'int', got 'str' - at 'frames'"),
-        ({"frames": "0"}, "at 'frames'"),
-        ({"size": "[96, 9000]"}, "at 'size"),
-        ({"heads": "[20, 2]"}, "heads must go from the least to the most"),
-        ({"heads": "[nan, 2]"}, "at 'heads"),
-        ({"head_px": "[24, inf]"}, "at 'head_px"),
-        ({"head_px": None}, "photographs need head_px"),
-        ({"places": "{ moon = 1 }"}, "no such place"),
-        ({"places": "{}"}, "no such place"),
-        ({"places": "{ hall = 0 }"}, "at 'places"),
-        ({"photographs": "false"}, "a room needs cameras under its ceiling"),
-        ({"splits": "{ dev = 1 }"}, "'dev'"),
-        ({"splits": "3 3"}, "not TOML"),
+        ({"sizes": "3"}, ": no such key (got 'sizes')"),
+        ({"frames": None}, ": frames is missing;"),
+        ({"frames": '"two"'}, " > /frames: a whole number is expected (got 'two')"),
+        ({"frames": "0"}, " > /frames: a whole number >= 1 is expected (got 0)"),
+        ({"size": "[96, 9000]"}, " > /size/1: a whole number <= 8192 is expected (got 9000)"),
+        ({"size": "[96]"}, " > /size: 2 values are expected"),
+        ({"heads": "[20, 2]"}, " > /heads: a range goes from its smallest to its largest value"),
+        ({"heads": "[nan, 2]"}, " > /heads/0: a number >= 0 is expected (got nan)"),
+        ({"head_px": "[24, inf]"}, " > /head_px/1: a number <= 1000 is expected (got inf)"),
+        ({"head_px": None}, " > /head_px: photographs need head_px"),
+        ({"places": "{ moon = 1 }"}, " > /places: no such place (got 'moon')"),
+        ({"places": "{}"}, " > /places: no such place;"),
+        ({"places": "{ hall = 0 }"}, " > /places: a number > 0 is expected;"),
+        ({"photographs": "false"}, " > /places: a room needs cameras under its ceiling"),
+        ({"splits": "{ dev = 1 }"}, " > /splits: a value that isn't known here (got 'dev')"),
+        ({"splits": "3 3"}, ": not TOML: "),
     ],
 )
 def test_files_that_are_wrong(changes: dict[str, str | None], message: str, tmp_path: Path) -> None:
@@ -126,3 +127,9 @@ def test_a_sheet_shows_no_frame_twice(tmp_path: Path) -> None:
     height, width = cv2.imread(str(sheet)).shape[:2]
     assert width == 4 * 480
     assert height < 2 * 480  # two rows of pairs: the fourth tile is empty
+
+
+def test_a_file_can_lie_behind_a_url(tmp_path: Path) -> None:
+    url = written(tmp_path, sequences="1", splits=None).as_uri()
+    report = library.simulate(tmp_path / "captures", preset=url, images=False, workers=1)
+    assert (report.preset, len(report.sequences)) == ("lobby", 1)
