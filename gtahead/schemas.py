@@ -69,8 +69,9 @@ def faults(document: object, name: str) -> Iterator[tuple[str, str]]:
 
     A message quotes a little of what is wrong.
     """
+    validator = _validator(name)
     try:
-        for count, error in enumerate(_validator(name).iter_errors(document)):
+        for count, error in enumerate(validator.iter_errors(document)):
             pointer = "/" + "/".join(str(part) for part in error.instance_path)
             if count == MAX_FAULTS:
                 yield pointer, f"here the check stopped, after {MAX_FAULTS:,} faults"

@@ -275,7 +275,7 @@ def test_what_the_package_shows() -> None:
             "size_wh: 'tuple[int, int] | None' = None, heads: 'tuple[int, int] | None' = None, "
             "weather: 'str | None' = None, hour: 'float | None' = None, "
             "sequences: 'int | None' = None, frames: 'int | None' = None, "
-            "workers: 'int | None' = None, "
+            "distortion: 'float | None' = None, workers: 'int | None' = None, "
             "scheduler: 'str | None' = None, overwrite: 'bool' = False, on_progress: "
             "'Progress | None' = None) -> 'SimulationReport'"
         ),

@@ -56,6 +56,12 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
 )
 @click.option("--hour", type=float, metavar="H", help="Hour of all sequences, from 0 to under 24.")
 @click.option(
+    "--distortion",
+    type=float,
+    metavar="D",
+    help="Of wide-angle lenses: how much nearer to the middle corners are seen, 0 to 0.5.",
+)
+@click.option(
     "--layout",
     type=click.Choice(["native", "jta-mods", "gcc"]),
     default="native",

@@ -88,6 +88,7 @@ def simulate(
     hour: float | None = None,
     sequences: int | None = None,
     frames: int | None = None,
+    distortion: float | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
@@ -107,6 +108,8 @@ def simulate(
         hour: of all sequences, 0 to under 24.
         sequences: how many, other than the preset's; their crowds are spread as its are.
         frames: of each sequence, other than the preset's.
+        distortion: of the lenses: by how much nearer to the image's middle its corners are seen,
+            0 to 0.5; such frames have no camera, since `Camera` is a pinhole.
         workers: processes; None for one per core, up to 4.
         scheduler: address of a Dask scheduler, instead of processes of this machine.
         overwrite: replace sequences that another run simulated here.
@@ -119,12 +122,19 @@ def simulate(
             else of that name.
         ResourceError: disk, rights, or another process in the same folder.
     """
-    overrides = Overrides(size_wh, heads, weather, hour, sequences, frames)
+    overrides = Overrides(size_wh, heads, weather, hour, sequences, frames, distortion)
     chosen = preset_of(preset)
-    # A part of GCC has one camera that stands still.
-    plans = plan(chosen, seed, overrides, may_pan=layout != "gcc")
     if layout not in LAYOUT_NAMES:
         raise UsageError("no such layout", value=layout, remedy=f"one of {', '.join(LAYOUT_NAMES)}")
+    native = layout == "native"
+    if not native and (distortion or chosen.distortion):
+        raise UsageError(
+            "what this layout holds comes from lenses without distortion",
+            value=layout,
+            remedy="leave out --layout or --distortion",
+        )
+    # A part of GCC has one camera that stands still.
+    plans = plan(chosen, seed, overrides, may_pan=layout != "gcc", may_distort=native)
     target = Path(out)
     name = chosen.name
     report = SimulationReport(target, name, seed, images, layout)

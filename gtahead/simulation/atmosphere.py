@@ -204,10 +204,14 @@ def atmosphere_of(weather: str, hour: float, bearing: float, chance: Chance) -> 
 
 def room_light(chance: Chance) -> Atmosphere:
     """Make the light of a room: from everywhere, and a little from windows."""
-    bright = chance.number(0.35, 0.95)
+    bright = chance.number(0.3, 0.8)
     tint = chance.uniform(0.93, 1.07, 3)
     lights = np.concatenate(
-        [np.full(3, chance.number(0, 0.2)), bright * tint, bright * tint * chance.number(0.35, 0.8)]
+        [
+            np.full(3, chance.number(0.1, 0.8)),
+            bright * tint,
+            bright * tint * chance.number(0.2, 0.6),
+        ]
     )
     air = np.zeros(s.AIR)
     air[:10], air[s.HAZE : s.HAZE + 3] = 0.5, 0.5

@@ -114,7 +114,7 @@ class NativeLayout:
         for name, values in moment.heads.items():
             self._heads.setdefault(name, []).append(values)
         row: dict[str, Any] = {"frame": moment.number, "file": file, "sha256": sha256}
-        if self._plan.pan_deg:
+        if self._plan.pan_deg and not self._plan.distortion:
             row["camera"] = _camera_as_dict(moment.scene.camera(moment.number))
         self._rows.append(row)
 
@@ -128,7 +128,8 @@ class NativeLayout:
             "width": plan.size_wh[0],
             "height": plan.size_wh[1],
             "fps": FPS,
-            "camera": _camera_as_dict(plan.camera),
+            # A pinhole's projection is another one than that of a lens that distorts.
+            "camera": None if plan.distortion else _camera_as_dict(plan.camera),
             "weather": plan.weather,
             "hour": plan.hour,
             "location": plan.location,

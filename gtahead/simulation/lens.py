@@ -88,20 +88,29 @@ class Photograph(Lens):
         self.quality = int(chance.integers(*self.QUALITIES)[0])
         self._blur = chance.number(0.3, 0.85) if chance.happens(0.6) else 0.0
         self._sharpen = chance.number(0.3, 0.9) if chance.happens(0.3) else 0.0
-        self._noise = chance.number(0, 7) if chance.happens(0.8) else 0.0
+        self._noise = chance.number(0, 5) if chance.happens(0.6) else 0.0
         self._small = chance.number(0.55, 0.85) if chance.happens(0.2) else 1.0
         self._curves = self._tones(chance)
+        self._bright = int(chance.integers(185, 256)[0])
         self._colourful = round(chance.number(0.6, 1.35) * 256)
+        self._lettering = _lettering(size_wh, chance) if chance.happens(0.35) else None
 
     def _tones(self, chance: Chance) -> Image:
         """Return what each level of each channel becomes, (256, 1, 3): gamma, contrast, cast."""
         levels = np.arange(256) / 255
         gamma = 2.0 ** chance.normal(-0.1, 0.22)[0]
-        contrast, light = 2.0 ** chance.normal(-0.05, 0.17)[0], chance.normal(0.01, 0.04)[0]
+        contrast, light = 2.0 ** chance.normal(0.1, 0.2)[0], chance.normal(0.01, 0.04)[0]
         cast = 2.0 ** chance.normal(0, 0.06, 3)
         curves = (((levels**gamma - 0.5) * contrast + 0.5 + light)[:, None] * cast) * 255
         rounded = np.clip(np.round(curves, 3) + 0.5, 0, 255).astype(np.uint8)
         return np.asarray(rounded.reshape(256, 1, 3), np.uint8)
+
+    def _exposed(self, image: Image) -> Image:
+        """Brighten or darken an image as automatic exposure does: by its brightest parts."""
+        levels = np.bincount(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).reshape(-1), minlength=256)
+        brightest = int(np.searchsorted(np.cumsum(levels), levels.sum() * 95 // 100))
+        gain = min(max(self._bright * 256 // max(brightest, 1), 180), 1024)
+        return np.asarray(np.clip((image.astype(np.int32) * gain) >> 8, 0, 255), np.uint8)
 
     def develop(self, image: Image, motion_px: float, chance: Chance) -> Image:
         """Develop as a `Lens` does, then sharpen, tint and shrink as photographs were."""
@@ -111,6 +120,7 @@ class Photograph(Lens):
             image = np.asarray(cv2.resize(image, less, interpolation=cv2.INTER_AREA), np.uint8)
             again = cv2.resize(image, self._size_wh, interpolation=cv2.INTER_LINEAR)
             image = np.asarray(again, np.uint8)
+        image = self._exposed(image)
         grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
         more = (image.astype(np.int32) - grey) * self._colourful + (grey.astype(np.int32) << 8)
         image = np.clip((more + 128) >> 8, 0, 255).astype(np.uint8)
@@ -120,4 +130,44 @@ class Photograph(Lens):
             soft = cv2.GaussianBlur(image, (0, 0), 1.0).astype(np.int32)
             edges = (image.astype(np.int32) - soft) * round(self._sharpen * 256)
             image = np.clip(image + (edges >> 8), 0, 255).astype(np.uint8)
+        if self._lettering is not None:
+            letters, weights = self._lettering
+            image = np.asarray(cv2.blendLinear(image, letters, 1 - weights, weights), np.uint8)
         return image
+
+
+def _lettering(size_wh: tuple[int, int], chance: Chance) -> tuple[Image, npt.NDArray[np.float32]]:
+    """Draw what cameras and their owners write into images: date, time, names, in any script.
+
+    Returns:
+        The letters, (H, W, 3), and how much of the image they replace, (H, W) float32.
+    """
+    width, height = size_wh
+    mask = np.zeros((height, width), np.uint8)
+    corners = [(0.02, 0.02), (0.02, 0.9), (0.5, 0.02), (0.5, 0.9)]
+    for corner in chance.order(4)[: int(chance.integers(1, 4)[0])].tolist():
+        tall = int(chance.number(0.018, 0.06) * height)
+        x, y = corners[corner][0] * width, corners[corner][1] * height
+        thick = max(1, round(tall * chance.number(0.06, 0.16)))
+        words = "".join(chance.one("0123456789-:/ABCDEMPST  ##") for _ in range(24))
+        for letter in words[: int(chance.integers(3, 24)[0])]:
+            if letter == "#":  # a sign of another script: strokes up and across
+                for _ in range(6):
+                    u, v = (chance.uniform(0, 1, 2) * tall).astype(int).tolist()
+                    along = int(chance.number(0.3, 1) * tall)
+                    end = (u, v + along) if chance.happens(0.45) else (u + along, v)
+                    start = (int(x) + u, int(y) + v)
+                    finish = (int(x) + min(end[0], tall), int(y) + min(end[1], tall))
+                    cv2.line(mask, start, finish, 255, thick)
+            else:
+                scale = tall / 22  # the font's capitals have 22 pixels
+                at = (int(x), int(y) + tall)
+                cv2.putText(mask, letter, at, cv2.FONT_HERSHEY_DUPLEX, scale, 255, thick)
+            x += tall * 1.05
+    weights = mask.astype(np.float32) / 255
+    letters = np.zeros((height, width, 3), np.uint8)
+    letters[:] = 255 if chance.happens(0.8) else chance.integers(0, 256, 3).astype(np.uint8)
+    if chance.happens(0.5):  # with a dark edge
+        letters[mask == 0] = 0
+        weights = np.maximum(weights, cv2.dilate(mask, np.ones((3, 3), np.uint8)) / 255 * 0.8)
+    return letters, weights.astype(np.float32) * np.float32(chance.number(0.6, 1))

@@ -9,6 +9,7 @@ import msgspec
 
 from gtahead import schemas, storage
 from gtahead.errors import InputError, UsageError, Where
+from gtahead.simulation.distortion import STRONGEST
 from gtahead.simulation.places import PLACES
 from gtahead.simulation.presets import (
     MAX_HEADS,
@@ -48,6 +49,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
         default_factory=lambda: {**TOWN}
     )
     photographs: bool = False
+    distortion: Annotated[float, msgspec.Meta(ge=0, le=STRONGEST)] = 0.0
     splits: (
         dict[Literal["train", "validation", "test"], Annotated[int, msgspec.Meta(ge=1)]] | None
     ) = None
@@ -102,6 +104,7 @@ def read_preset(path: Path) -> Preset:
         cast("dict[str, int] | None", given.splits),
         given.places,
         given.photographs,
+        given.distortion,
     )
 
 

@@ -13,8 +13,11 @@ from gtahead.arrays import Floats, Ints
 from gtahead.errors import UsageError, check_seed
 from gtahead.geometry import Camera, focal_px
 from gtahead.simulation.chance import Chance
+from gtahead.simulation.distortion import STRONGEST
 
 WEATHERS = ("CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUNDER", "SNOW")
+_FAIR = (0.22, 0.22, 0.2, 0.2, 0.05, 0.04, 0.02, 0.05)
+"""Shares of them among photographs."""
 FPS = 2.0
 PLACE_SPACING_M = 500.0
 
@@ -31,7 +34,8 @@ STAGE_FROM = 40  # nobody plays to fewer
 NIGHT_SHARE = 0.25
 QUIET_NIGHT_SHARE = 0.6  # of near-empty streets
 SPACING_M = 0.45
-MIN_PX, MIN_PX_IN_PHOTOGRAPHS = 4.0, 9.0
+DISTORTED_SHARE = 0.35  # of the lenses of photographs
+MIN_PX, MIN_PX_IN_PHOTOGRAPHS = 4.0, 11.0
 """Of a head's height: where a crowd ends."""
 
 ROOMS = ("classroom", "office", "hall", "station")
@@ -54,7 +58,8 @@ class Preset:
         splits: how many sequences are made for which split; None leaves that to the build.
         places: where sequences are, with their shares.
         photographs: cameras stand as people's and surveillance's do, low and high, and images are
-            blurred, tinted and compressed as photographs are.
+            blurred, tinted and compressed as photographs are; a third of the lenses distort.
+        distortion: of all lenses, as in `SequencePlan`; 0 leaves it to what kind of images it is.
     """
 
     name: str
@@ -68,6 +73,7 @@ class Preset:
     splits: Mapping[str, int] | None = None
     places: Mapping[str, float] = field(default_factory=lambda: TOWN)
     photographs: bool = False
+    distortion: float = 0.0
 
 
 def _log_spread(low: float, high: float, count: int) -> tuple[float, ...]:
@@ -101,11 +107,11 @@ _ALL = (
     # frame, half of them rooms.
     Preset(
         "heads",
-        (384, 256),
+        (640, 448),
         (2,) * 240,
-        tuple(round(5 * 14**u, 1) for u in np.linspace(0, 1, 240).tolist()),
+        tuple(round(3 * 30**u, 1) for u in np.linspace(0, 1, 240).tolist()),
         240,
-        (13.0, 46.0),
+        (15.0, 100.0),
         0.42,
         pan_share=0.0,
         splits={"train": 190, "validation": 25, "test": 25},
@@ -142,6 +148,7 @@ class Overrides:
         hour: of all sequences, 0 to 24.
         sequences: how many; their crowds are spread as the preset's.
         frames: of each sequence.
+        distortion: of all lenses.
     """
 
     size_wh: tuple[int, int] | None = None
@@ -150,6 +157,7 @@ class Overrides:
     hour: float | None = None
     sequences: int | None = None
     frames: int | None = None
+    distortion: float | None = None
 
     def check(self) -> None:
         """Refuse what can't be drawn.
@@ -175,6 +183,12 @@ class Overrides:
             )
         if self.hour is not None and not 0 <= self.hour < 24:
             raise UsageError("the hour must be from 0 to under 24", value=self.hour)
+        if self.distortion is not None and not 0 <= self.distortion <= STRONGEST:
+            raise UsageError(
+                f"the distortion must be from 0 to {STRONGEST}",
+                value=self.distortion,
+                remedy="0.2 is a camera of surveillance",
+            )
         for name, number in (("sequences", self.sequences), ("frames", self.frames)):
             if number is not None and not 1 <= number <= MAX_NUMBER:
                 raise UsageError(
@@ -200,6 +214,7 @@ class Overrides:
             size_wh=self.size_wh or preset.size_wh,
             heads=heads,
             frames=frames if self.frames is None else (self.frames,) * count,
+            distortion=preset.distortion if self.distortion is None else self.distortion,
             locations=math.ceil(preset.locations * count / before),
         )
 
@@ -211,6 +226,7 @@ class Overrides:
             "hour": self.hour,
             "sequences": self.sequences,
             "frames": self.frames,
+            "distortion": self.distortion,
         }
         return "".join(f", {name} {value}" for name, value in said.items() if value is not None)
 
@@ -238,6 +254,7 @@ class SequencePlan:
         photographs: as in `Preset`.
         spacing_m: nobody stands closer.
         split: that it is made for, if any.
+        distortion: by how much nearer to the image's middle its corners are seen.
     """
 
     name: str
@@ -259,10 +276,16 @@ class SequencePlan:
     photographs: bool
     spacing_m: float
     split: str | None
+    distortion: float = 0.0
 
 
 def plan(
-    preset: str | Preset, seed: int, overrides: Overrides | None = None, *, may_pan: bool = True
+    preset: str | Preset,
+    seed: int,
+    overrides: Overrides | None = None,
+    *,
+    may_pan: bool = True,
+    may_distort: bool = True,
 ) -> list[SequencePlan]:
     """Plan the sequences of a preset.
 
@@ -271,6 +294,7 @@ def plan(
         seed: of everything random.
         overrides: what is to differ from the preset.
         may_pan: let some cameras turn; False where a layout holds one pose a sequence.
+        may_distort: let some lenses distort; False where a layout's points are projected ones.
 
     Raises:
         UsageError: a negative seed, or an override that can't be met.
@@ -299,15 +323,18 @@ def plan(
         nights = QUIET_NIGHT_SHARE if heads < 5 else NIGHT_SHARE
         dark = chance.happens(nights / 3 if chosen.photographs else nights)
         hour = round(night, 1) if dark else min(day, 19.9)
-        weather = chance.one(WEATHERS)
+        weather = chance.one(WEATHERS, _FAIR if chosen.photographs else None)
         behaviour = chance.one([*BEHAVIOURS], [*BEHAVIOURS.values()])
         pans = chance.happens(chosen.pan_share)
         pan_deg, pan_s = chance.number(2, 7), chance.number(20, 60)
+        distortion = chosen.distortion
         side, place = float(sides[order[index]]), kinds[position]
         if chosen.head_px is None:
             camera = _camera(heads, position, chance)
         elif chosen.photographs:
             camera = _photographers(side, position, size_wh, chance, indoors=place in ROOMS)
+            if chance.happens(DISTORTED_SHARE) and not distortion:
+                distortion = round(chance.number(0.05, 0.3), 3)
         else:
             camera = _close_camera(side, position, size_wh, chance)
         plans.append(
@@ -331,6 +358,7 @@ def plan(
                 photographs=chosen.photographs,
                 spacing_m=chosen.spacing_m,
                 split=split_of[order[index]],
+                distortion=distortion if may_distort else 0.0,
             )
         )
     return plans

@@ -19,11 +19,12 @@ from gtahead.geometry import Camera, focal_px, inside
 from gtahead.simulation.atmosphere import LAMP_LIGHT, Atmosphere, atmosphere_of, room_light
 from gtahead.simulation.chance import Chance
 from gtahead.simulation.crowds import People, gather
+from gtahead.simulation.distortion import Distortion
 from gtahead.simulation.lens import Lens, Photograph
 from gtahead.simulation.places import PLACES, Place, Wedge
 from gtahead.simulation.presets import FPS, MIN_PX, SequencePlan
 from gtahead.simulation.rendering.frame import Crowd, Drawn, Renderer, Stage, View, posed_joints
-from gtahead.simulation.rendering.visibility import SAMPLES, TRIANGLE_BITS
+from gtahead.simulation.rendering.visibility import NOTHING, SAMPLES, TRIANGLE_BITS
 from gtahead.simulation.skeleton import BONE
 from gtahead.tables.canonical import COUNTED
 
@@ -77,7 +78,11 @@ class Seen:
 
 
 def wedge_of(
-    camera: Camera, size_wh: tuple[int, int], pan_deg: float = 0.0, min_px: float = MIN_PX
+    camera: Camera,
+    size_wh: tuple[int, int],
+    pan_deg: float = 0.0,
+    min_px: float = MIN_PX,
+    field_wh: tuple[int, int] | None = None,
 ) -> Wedge:
     """Find the ground on which a camera sees people at a size that matters.
 
@@ -86,20 +91,22 @@ def wedge_of(
         size_wh: of the image.
         pan_deg: by how much the camera turns to either side.
         min_px: nobody stands so far that their head is smaller.
+        field_wh: of what is seen, where distortion makes it more than the image.
     """
+    wide, high = field_wh or size_wh
     assert camera.position_m is not None
     assert camera.rotation_deg is not None
     height = camera.position_m[2]
     down = math.radians(-camera.rotation_deg[0])
-    half = math.radians(camera.vfov_deg) / 2
     focal = focal_px(camera.vfov_deg, size_wh[1])
+    half = math.atan(high / 2 / focal)
     near = max(height - 1.7, 0.5) / math.tan(min(down + half, math.radians(89)))
     near = max(near, 1.5)
     reach = HEAD_M * focal / min_px
     lowest = down - half
     far = reach if lowest <= 0 else (height - 1.0) / math.tan(lowest)
     far = max(min(far, reach), near + 1.0)
-    side = math.atan(size_wh[0] / 2 / focal * 1.05) + math.radians(pan_deg)
+    side = math.atan(wide / 2 / focal * 1.05) + math.radians(pan_deg)
     return Wedge(*(round(value, 6) for value in (near, far, math.tan(side), height)))
 
 
@@ -131,6 +138,7 @@ class Scene:
 
     Attributes:
         plan: of the sequence.
+        distortion: of the lens, if any.
         wedge: of the ground that is seen.
         place: where it is.
         atmosphere: the light.
@@ -139,7 +147,9 @@ class Scene:
 
     def __init__(self, plan: SequencePlan) -> None:
         self.plan = plan
-        self.wedge = wedge_of(plan.camera, plan.size_wh, plan.pan_deg, plan.min_px)
+        self.distortion = Distortion(plan.size_wh, plan.distortion) if plan.distortion else None
+        self._field_wh = self.distortion.field_wh if self.distortion else plan.size_wh
+        self.wedge = wedge_of(plan.camera, plan.size_wh, plan.pan_deg, plan.min_px, self._field_wh)
         self.place: Place = PLACES[plan.place](self._chance(_PLACE), self.wedge)
         light = self._chance(_LIGHT)
         self.atmosphere: Atmosphere = (
@@ -187,7 +197,7 @@ class Scene:
         return replace(plan.camera, rotation_deg=(pitch, roll, round(yaw + turned, 3)))
 
     def view(self, frame: int) -> View:
-        """Return the camera of a frame in the place's metres."""
+        """Return the camera of a frame in the place's metres, without distortion."""
         first, now = self.plan.camera.rotation_deg, self.camera(frame).rotation_deg
         assert first is not None
         assert now is not None
@@ -206,7 +216,7 @@ class Scene:
         )
         focal = focal_px(self.plan.camera.vfov_deg, self.plan.size_wh[1])
         eye = np.array([0.0, 0.0, self.wedge.height_m])
-        return View(eye, right, up, forward, focal, self.plan.size_wh)
+        return View(eye, right, up, forward, focal, self._field_wh)
 
     def world(self, places_m: Floats) -> Floats:
         """Return points of the place, (..., 3), in the world."""
@@ -224,14 +234,17 @@ class Scene:
     def _look(self, renderer: Renderer, crowd: Crowd, frame: int) -> Seen:
         view = self.view(frame)
         drawn = renderer.draw(crowd, view)
+        if self._beyond is not None:
+            drawn.codes[self._beyond] = NOTHING
         self._drawn = (frame, crowd, view, drawn)
-        heads = renderer.heads(crowd, drawn)
+        heads = renderer.heads(crowd, drawn, self._bent)
         joints, facing = posed_joints(crowd, renderer.figures)
         who = heads.who
         # A head's point is the middle of its box, at the depth of the head's own middle.
         depth = ((heads.centres_m - view.eye_m) * view.forward).sum(axis=1)
         xy = (heads.boxes_xyxy[:, :2] + heads.boxes_xyxy[:, 2:]) / 2
-        middle = _unprojected(xy, depth, view)
+        field_xy = xy if self.distortion is None else self.distortion.straight(xy)
+        middle = _unprojected(field_xy, depth, view)
         neck = middle + (joints[who, BONE["neck_01"]] - middle) * NECKS_LENGTH
         towards = view.eye_m - middle
         # Far ones first, as everything that draws or lists people has them.
@@ -242,13 +255,22 @@ class Scene:
             boxes_xyxy=heads.boxes_xyxy[order],
             depth_m=depth[order],
             world_m=self.world(middle)[order],
-            neck_xy=_projected(neck, view)[0][order],
+            neck_xy=self._bent(_projected(neck, view)[0])[order],
             neck_m=self.world(neck)[order],
             joints_m=self.world(joints[who])[order],
             shares=heads.shares[order],
-            covered=_covered(drawn.codes, who, xy)[order],
+            covered=_covered(drawn.codes, who, field_xy)[order],
             away=((facing[who] * towards).sum(axis=1) < 0)[order],
         )
+
+    def _bent(self, field_xy: Floats) -> Floats:
+        """Return where points of the image without distortion, (n, 2), are seen."""
+        return field_xy if self.distortion is None else self.distortion.bent(field_xy)
+
+    @cached_property
+    def _beyond(self) -> Booleans | None:
+        """Which samples aren't in the image; None where all are."""
+        return None if self.distortion is None else self.distortion.beyond(SAMPLES)
 
     def _crowd(self) -> tuple[People, Renderer]:
         """Find the people who leave the target number of heads in sight, and who draws them."""
@@ -306,6 +328,8 @@ class Scene:
             _, crowd, view, drawn = self._drawn
         keep = self.plan.pan_deg == 0
         image = self._renderer.shade(crowd, drawn, view, keep=keep)
+        if self.distortion is not None:
+            image = self.distortion.image_of(image)
         bgr = np.ascontiguousarray(image[..., ::-1])
         return self.lens.develop(bgr, self._motion_px(frame), self._chance(_FRAMES, frame))
 

@@ -29,6 +29,8 @@ CARS = (
 )
 IRON, DARK_WOOD, RUBBER = (0.03, 0.03, 0.032), (0.16, 0.09, 0.045), (0.012, 0.012, 0.013)
 BARK = (0.09, 0.07, 0.05)
+CHAIRS = ("board", "round", "slats", "bars")
+"""What the backs of chairs are."""
 
 
 @dataclass(frozen=True)
@@ -522,37 +524,47 @@ class Scenery:
             for at in np.arange(y, y + 0.32 * steps + 2, 0.8):
                 self.close(float(x), float(at), 0.6)
 
-    def chair(
-        self, x: float, y: float, toward: int, colour: Colour, *, slats: bool, round_: bool
-    ) -> None:
-        """Add a chair whose sitter looks to the camera, 1, or away, -1; and its seat."""
-        back = y + toward * 0.24
+    def chair(self, x: float, y: float, toward: int, colour: Colour, back: str) -> None:
+        """Add a chair and its seat.
+
+        Args:
+            x: of its middle.
+            y: of its middle.
+            toward: whether its sitter looks to the camera, 1, or away, -1.
+            colour: of seat and back.
+            back: one of `CHAIRS`.
+        """
+        at = y + toward * 0.24
         self.box((x - 0.2, y - 0.2, 0.41), (x + 0.2, y + 0.2, 0.45), colour, kind=s.SEATS)
         for dx in (-0.18, 0.15):
             for dy in (-0.18, 0.15):
                 self.box((x + dx, y + dy, 0), (x + dx + 0.03, y + dy + 0.03, 0.42), IRON)
-        top = 0.92
-        if slats:
-            for at in (0.55, 0.68, 0.81):
-                self.box(
-                    (x - 0.2, back - 0.015, at),
-                    (x + 0.2, back + 0.015, at + 0.07),
-                    colour,
-                    kind=s.SEATS,
-                )
+
+        def part(x0: float, z0: float, x1: float, z1: float) -> None:
+            self.box((x + x0, at - 0.015, z0), (x + x1, at + 0.015, z1), colour, kind=s.SEATS)
+
+        angle = np.linspace(0, np.pi, 9)
+        rim = np.column_stack(
+            [x + 0.2 * np.cos(angle), np.full(9, at), 0.68 + 0.26 * np.sin(angle)]
+        )
+        if back == "slats":
+            for low in (0.55, 0.68, 0.81):
+                part(-0.2, low, 0.2, low + 0.07)
             for dx in (-0.2, 0.17):
-                self.box((x + dx, back - 0.015, 0.42), (x + dx + 0.03, back + 0.015, top), colour)
-        elif round_:
-            angle = np.linspace(0, np.pi, 9)
-            rim = np.column_stack(
-                [x + 0.2 * np.cos(angle), np.full(9, back), 0.68 + 0.26 * np.sin(angle)]
-            )
-            low = [[x - 0.2, back, 0.5], [x + 0.2, back, 0.5]]
-            corners = np.concatenate([rim, low])
+                part(dx, 0.42, dx + 0.03, 0.92)
+        elif back == "bars":  # upright ones under an arch
+            for dx in np.linspace(-0.18, 0.15, 6).tolist():
+                part(dx, 0.45, dx + 0.025, 0.68 + 0.26 * np.sqrt(1 - (abs(dx + 0.0125) / 0.2) ** 2))
+            within = rim.copy()
+            within[:, 0], within[:, 2] = x + 0.8 * (rim[:, 0] - x), 0.68 + 0.75 * (rim[:, 2] - 0.68)
+            arch = [face for k in range(8) for face in ([k, k + 1, k + 10], [k, k + 10, k + 9])]
+            self.add(np.concatenate([rim, within]), arch, s.SEATS, colour)
+        elif back == "round":
+            foot = [[x - 0.2, at, 0.5], [x + 0.2, at, 0.5]]
             faces = [[k, k + 1, 9] for k in range(8)] + [[0, 9, 10]]
-            self.add(corners, faces, s.SEATS, colour)
+            self.add(np.concatenate([rim, foot]), faces, s.SEATS, colour)
         else:
-            self.box((x - 0.2, back - 0.02, 0.5), (x + 0.2, back + 0.02, top), colour, kind=s.SEATS)
+            part(-0.2, 0.5, 0.2, 0.92)
         self.seats.append(Seat(x, y, 0.0, 0.0 if toward > 0 else np.pi))
 
     def poster(
@@ -585,7 +597,9 @@ def any_colour(chance: Chance) -> tuple[float, float, float]:
     if chance.happens(0.3):
         skin = chance.number(0.05, 0.6)
         return skin, skin * 0.62, skin * 0.42
-    red, green, blue = (chance.uniform(0.05, 0.95, 3) ** 2).tolist()
+    bright = chance.uniform(0.05, 0.95, 3) ** 2
+    bright = bright + (bright.sum() / 3 - bright) * 0.35  # few things are as colourful as can be
+    red, green, blue = bright.tolist()
     return red, green, blue
 
 

@@ -52,15 +52,17 @@ def _muted(colour: npt.NDArray[np.float64], share: float = 0.3) -> npt.NDArray[n
     return np.asarray((grey + (colour - grey) * (1 - share)) * 0.82)
 
 
-def looks_of(person: int) -> list[Look]:
+@functools.cache
+def looks_of(person: int) -> tuple[Look, ...]:
     """Return what one of the cast may have on."""
-    cast, found = load_cast(), []
+    cast = load_cast()
+    found: list[Look] = []
     for number in range(LOOKS_EACH):
         chance = Chance(_WARDROBE, person, number)
         woman, child = cast.sex[person] < 0.5, cast.years[person] < 12
         old = cast.years[person] > 60
         found.append(_look(chance, woman=woman, child=child, old=old))
-    return found
+    return tuple(found)
 
 
 def _look(chance: Chance, *, woman: bool, child: bool, old: bool) -> Look:
@@ -166,6 +168,8 @@ def painted(
     if look.hair_dm and look.hair_dm < 0.08:
         paint[c.SCALP] = 0.85
     paint[c.SEED] = chance.number(0, 200)
+    if pattern == c.PLAIN and int(paint[c.SEED]) % 7 == 0:
+        paint[c.PATTERN] = c.FLORAL
     paint[c.NECK] = chance.one((5.0, 4.5, 5.5), (0.5, 0.25, 0.25)) - 0.2 * woman
     bare = woman or years < 16
     paint[c.STUBBLE] = 0.0 if bare else chance.one((0.06, 0.25, 0.55), (0.6, 0.2, 0.2))

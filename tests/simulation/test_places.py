@@ -46,6 +46,14 @@ def test_every_place_is_built_and_the_same_again(name: str) -> None:
         assert free > 40 or place.seated > 0.5
 
 
+@pytest.mark.parametrize("name", places.INDOORS)
+def test_cameras_hang_under_the_ceiling(name: str) -> None:
+    for seed in range(20):
+        corners = PLACES[name](Chance(seed), Wedge(1.5, 12.0, 0.6, 3.1)).scenery.arrays()[0]
+        ceiling = corners[:, 2].max() - 0.2  # which is so thick
+        assert ceiling > 3.1 + 0.1
+
+
 def test_things_face_outward() -> None:
     scenery = Scenery()
     scenery.box((0, 0, 0), (1, 2, 3), (1, 1, 1))

@@ -93,7 +93,7 @@ def crowd(number: int, seed: int, *, near: float = 3.0, far: float = 13.0) -> Cr
     paints[:, clothing.SLEEVE], paints[:, clothing.HEM] = 0.6, -7.3
     paints[:, clothing.WAIST], paints[:, clothing.NECK] = 0.2, 5.0
     paints[:, clothing.BOOTS] = -7.32
-    paints[:, clothing.PATTERN] = np.arange(number) % 10
+    paints[:, clothing.PATTERN] = np.arange(number) % 11
     paints[:, clothing.STRAPS] = np.arange(number) % 3
     return Crowd(
         chance.integers(0, len(LOOKS), number),

@@ -17,11 +17,14 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import torch
 
 from gtahead import Dataset, benchmark, build, predict, simulate, train, view
+from gtahead.images.reading import read_rgb
 from gtahead.simulation.presets import PRESETS
 from gtahead.training import make_config
 
@@ -35,8 +38,10 @@ def photographs(source: Path, out: Path, plan: dict[str, Any]) -> Dataset:
     if not (dataset / "manifest.json").exists():
         shutil.rmtree(layout, ignore_errors=True)
         for name in ("Annotations", "JPEGImages"):
-            shutil.copytree(source / name, layout / name)
+            (layout / name).mkdir(parents=True)
         names = sorted(path.stem for path in (source / "Annotations").glob("*.xml"))
+        for name in names:
+            _shrink(source, layout, name, plan["long_side"])
         order = np.random.default_rng(plan["look_seed"]).permutation(len(names))
         lists = layout / "ImageSets" / "Main"
         lists.mkdir(parents=True)
@@ -45,6 +50,25 @@ def photographs(source: Path, out: Path, plan: dict[str, Any]) -> Dataset:
             (lists / f"{part}.txt").write_text(text)
         build(layout, dataset, reader="voc", origin="photographs")
     return Dataset.open(dataset)
+
+
+def _shrink(source: Path, layout: Path, name: str, long_side: int) -> None:
+    """Write a photograph and its boxes, made smaller where it is larger."""
+    image = read_rgb(source / "JPEGImages" / f"{name}.jpg")
+    height, width = image.shape[:2]
+    share = min(long_side / max(width, height), 1.0)
+    wide, high = round(share * width), round(share * height)
+    small = cv2.resize(image, (wide, high), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(layout / "JPEGImages" / f"{name}.jpg"), small[..., ::-1])
+    tree = ElementTree.parse(source / "Annotations" / f"{name}.xml")
+    for side, axis, scale in (("width", "x", wide / width), ("height", "y", high / height)):
+        for entry in tree.iter(side):
+            entry.text = str(wide if side == "width" else high)
+        for entry in tree.iter(f"{axis}min"):  # the number of the first pixel, from 1
+            entry.text = f"{(float(entry.text or 0) - 1) * scale + 1:.2f}"
+        for entry in tree.iter(f"{axis}max"):
+            entry.text = f"{float(entry.text or 0) * scale:.2f}"
+    tree.write(layout / "Annotations" / f"{name}.xml")
 
 
 def shown(metrics: dict[str, Any], names: Iterable[str]) -> str:
@@ -119,7 +143,8 @@ def main() -> None:
             on_photographs = shown(score.document["metrics"], FIGURES)
             print(f"{row['simulated_f1']:.3f}; on photographs {on_photographs}", flush=True)
             if given.draw:
-                view(real.folder, predictions=found, split=split, out=run / "look")
+                names = [frame.frame_id for frame in part]
+                view(real.folder, names, predictions=found, split=split, out=run / "look")
 
 
 if __name__ == "__main__":

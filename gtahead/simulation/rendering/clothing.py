@@ -30,7 +30,7 @@ WAIST = 26
 """y at which the top ends."""
 PATTERN = 27
 """Of the top, one of the following."""
-PLAIN, STRIPES, JACKET, CHECKED, PRINTED, SUIT, BUTTONS, HOODIE, QUILTED, SAFETY = range(10)
+PLAIN, STRIPES, JACKET, CHECKED, PRINTED, SUIT, BUTTONS, HOODIE, QUILTED, SAFETY, FLORAL = range(11)
 SCALP = 28
 """How much of the hair's colour is on the scalp itself."""
 SEED = 29
@@ -217,9 +217,11 @@ def _top(
         if paint[COVERED] > _0:
             return _paint(paint, HAT)
         return _scaled(colour, np.float32(0.8))
+    # Stripes and checks are one to three times as fine as the widest.
+    fine = _1 + np.float32(2) * (paint[SEED] - np.floor(paint[SEED]))
     along = arm * np.float32(7) if on_arm else y * np.float32(1.25)
     if pattern == STRIPES:
-        at = along - np.floor(along)
+        at = along * fine - np.floor(along * fine)
         band = smooth(np.float32(0.48), np.float32(0.54), at)
         band -= smooth(np.float32(0.95), np.float32(1.0), at)
         colour = _mixed(colour, second, band)
@@ -232,8 +234,8 @@ def _top(
         elif front and aside < opening + np.float32(0.15):
             colour = _scaled(colour, np.float32(0.72))
     elif pattern == CHECKED:
-        u = (z if on_arm else x) * np.float32(1.6)
-        v = y * np.float32(1.6)
+        u = (z if on_arm else x) * np.float32(1.6) * fine
+        v = y * np.float32(1.6) * fine
         weight = (np.float32(0.45) if v - np.floor(v) < np.float32(0.4) else _0) + (
             np.float32(0.45) if u - np.floor(u) < np.float32(0.4) else _0
         )
@@ -243,6 +245,8 @@ def _top(
             shape = noise_at(noise, 3, x * np.float32(38) + paint[SEED], y * np.float32(38))
             if shape > np.float32(0.52):
                 colour = second
+    elif pattern == FLORAL:
+        colour = _flowered(x, y, z, paint, noise, colour)
     elif pattern == BUTTONS:
         if front and aside < np.float32(0.09):
             colour = _scaled(colour, np.float32(0.84))
@@ -283,6 +287,18 @@ def _top(
     elif paint[STRAPS] > _1:
         off = abs(x * np.float32(1.35) - (np.float32(3.2) - y)) - np.float32(0.2)
     return _paint(paint, BAG) if off < _0 else colour
+
+
+@compiled
+def _flowered(
+    x: np.float32, y: np.float32, z: np.float32, paint: F32, noise: F32, colour: Colour
+) -> Colour:
+    """Return the colour of cloth with flowers or specks all over."""
+    large = np.float32(16) + np.float32(24) * (paint[SEED] - np.floor(paint[SEED]))
+    shape = noise_at(noise, 2, (x + z) * large + paint[SEED], y * large)
+    if shape > np.float32(0.56):
+        return _paint(paint, SECOND)
+    return _paint(paint, BAG) if shape < np.float32(0.36) else colour
 
 
 @compiled
@@ -354,6 +370,8 @@ def _cloth(
     colour = _paint(paint, BOTTOM)
     if part == _SKIRT:
         shade = np.float32(0.66) + np.float32(0.62) * fold
+        if int(paint[PATTERN]) == FLORAL:
+            colour = _flowered(x, y, z, paint, noise, colour)
     else:
         if y > waist - np.float32(0.22):  # the belt, in the top's shadow
             shade *= np.float32(0.5)

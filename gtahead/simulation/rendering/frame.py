@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -317,8 +318,16 @@ class Renderer:
         self._bare = _Bare(array, codes, nearest)
         return self._bare
 
-    def heads(self, crowd: Crowd, drawn: Drawn) -> Heads:
-        """Measure the heads of a frame: the boxes from their vertices, the shares from samples."""
+    def heads(
+        self, crowd: Crowd, drawn: Drawn, bent: Callable[[Floats], Floats] | None = None
+    ) -> Heads:
+        """Measure the heads of a frame: the boxes from their vertices, the shares from samples.
+
+        Args:
+            crowd: who is there.
+            drawn: of this crowd.
+            bent: where the lens shows points, (n, 2) pixels; None shows them where they are.
+        """
         figures = self.figures
         first_triangle, triangle_counts = self._triangles(crowd, drawn.levels)
         counts = np.zeros((len(crowd.figures), 2), np.int64)
@@ -340,9 +349,11 @@ class Renderer:
             at = drawn.screen[drawn.first_vertex[person] + head]
             if (at[:, 2] <= 0).any():
                 continue
-            low, high = at[:, :2].min(axis=0), at[:, :2].max(axis=0)
+            xy = at[:, :2] / np.float32(visibility.SAMPLES)
+            if bent is not None:
+                xy = bent(xy)
             who.append(person)
-            boxes.append(np.concatenate([low, high]) / np.float32(visibility.SAMPLES))
+            boxes.append(np.concatenate([xy.min(axis=0), xy.max(axis=0)]))
             place = drawn.world[drawn.first_vertex[person] + head]
             centres.append((place.min(axis=0) + place.max(axis=0)) / 2)
         numbers = np.array(who, np.int64)
