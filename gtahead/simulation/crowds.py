@@ -60,6 +60,7 @@ class People:
         speed_m_s: of those who go.
         span_m: (N, 2) how far back and on they go from there, to and fro.
         size: as in `Crowd.stances`.
+        bow_deg: by how much heads are bent over a desk, beside what they look at.
         keys: of each one's own chance.
     """
 
@@ -72,6 +73,7 @@ class People:
     speed_m_s: Floats
     span_m: Floats
     size: Floats
+    bow_deg: Floats
     keys: npt.NDArray[np.uint64]
 
     def __len__(self) -> int:
@@ -122,7 +124,7 @@ class People:
         looks = ends[0] + (ends[1] - ends[0]) * share[:, None]
         reach = np.array([_ASIDE.get(kind, 50.0) for kind in KINDS])[self.kind]
         looks[:, 0] *= reach
-        looks[:, 1] = looks[:, 1] * 22 - 6
+        looks[:, 1] = looks[:, 1] * 22 - 6 + self.bow_deg
         return np.round(looks, 3).astype(np.float32)
 
 
@@ -188,6 +190,10 @@ def gather(
     span = _spans(places, heading, wedge, place)
     going = (speed > 0) & (span[:, 1] - span[:, 0] > 2.0)
     kind = np.where((speed > 0) & ~going, KINDS.index("stand"), kind)
+    size = np.clip(chance.normal(*SIZES, count), 0.92, 1.08)
+    keys = chance.words(count)
+    # Half of those at desks read or write.
+    bows = np.where(_share(keys, 7) < 0.5, 10 + 26 * _share(keys, 8), 0.0)
     return People(
         figures=Figures(figures_for(needed)),
         figure=np.array([index[one] for one in dressed], np.int64),
@@ -197,8 +203,9 @@ def gather(
         heading=heading,
         speed_m_s=np.where(going, speed, 0.0),
         span_m=np.where(going[:, None], span, 0.0),
-        size=np.clip(chance.normal(*SIZES, count), 0.92, 1.08),
-        keys=chance.words(count),
+        size=size,
+        bow_deg=np.where((kind == KINDS.index("sit")) & place.desks, bows, 0.0),
+        keys=keys,
     )
 
 

@@ -86,14 +86,14 @@ class Photograph(Lens):
     def __init__(self, size_wh: tuple[int, int], air: Atmosphere, chance: Chance) -> None:
         super().__init__(size_wh, air, chance)
         self.quality = int(chance.integers(*self.QUALITIES)[0])
-        self._blur = chance.number(0.3, 0.85) if chance.happens(0.6) else 0.0
+        self._blur = chance.number(0.3, 1.1) if chance.happens(0.6) else 0.0
         self._sharpen = chance.number(0.3, 0.9) if chance.happens(0.3) else 0.0
         self._noise = chance.number(0, 5) if chance.happens(0.6) else 0.0
-        self._small = chance.number(0.55, 0.85) if chance.happens(0.2) else 1.0
+        self._small = chance.number(0.45, 0.85) if chance.happens(0.35) else 1.0
         self._curves = self._tones(chance)
         self._bright = int(chance.integers(185, 256)[0])
         self._colourful = round(chance.number(0.6, 1.35) * 256)
-        self._lettering = _lettering(size_wh, chance) if chance.happens(0.35) else None
+        self._lettering = _lettering(size_wh, chance) if chance.happens(0.5) else None
 
     def _tones(self, chance: Chance) -> Image:
         """Return what each level of each channel becomes, (256, 1, 3): gamma, contrast, cast."""
@@ -146,7 +146,7 @@ def _lettering(size_wh: tuple[int, int], chance: Chance) -> tuple[Image, npt.NDA
     mask = np.zeros((height, width), np.uint8)
     corners = [(0.02, 0.02), (0.02, 0.9), (0.5, 0.02), (0.5, 0.9)]
     for corner in chance.order(4)[: int(chance.integers(1, 4)[0])].tolist():
-        tall = int(chance.number(0.018, 0.06) * height)
+        tall = int(chance.number(0.02, 0.075) * height)
         x, y = corners[corner][0] * width, corners[corner][1] * height
         thick = max(1, round(tall * chance.number(0.06, 0.16)))
         words = "".join(chance.one("0123456789-:/ABCDEMPST  ##") for _ in range(24))

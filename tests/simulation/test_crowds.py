@@ -51,6 +51,21 @@ def test_people_sit_where_there_are_seats(name: str, least: float) -> None:
     assert len({tuple(spot) for spot in people.places_m[sitting].tolist()}) == sitting.sum()
 
 
+def test_people_at_desks_read_and_write() -> None:
+    people, _ = gathered(80, "classroom")
+    sitting = people.kind == KINDS.index("sit")
+    bent = people.bow_deg > 0
+    assert 0.3 < bent[sitting].mean() < 0.7
+    assert not bent[~sitting].any()
+    bows = people.at(0.0).looks[:, 1]
+    assert bows[bent].min() > 4
+    assert 20 < bows[bent].max() < 55
+    assert bows[~bent].max() <= 16
+    elsewhere, _ = gathered(80, "stadium")
+    assert (elsewhere.kind == KINDS.index("sit")).any()
+    assert (elsewhere.bow_deg == 0).all()
+
+
 def test_people_stay_who_they_are_and_go_on_steadily() -> None:
     people, _ = gathered(150)
     frames = [people.at(step / 8) for step in range(80)]

@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/sim-to-real"))
     parser.add_argument("--epochs", type=int, nargs="+", help="other than the plan's")
     parser.add_argument("--seeds", type=int, nargs="+", help="other than the plan's")
+    parser.add_argument("--set", nargs="+", default=[], help="settings of the training, name=value")
     parser.add_argument("--preset", help="another one than the plan's, or a TOML file")
     parser.add_argument("--final", action="store_true", help="score on what is held back")
     parser.add_argument("--draw", action="store_true")
@@ -110,11 +111,15 @@ def main() -> None:
             parser.error(f"no such preset: {preset}")
         simulate(world / "captures", preset=preset, seed=plan["data"]["seed"])
         build(world / "captures", world / "dataset")
+    settings = plan["training"].get("settings", {}) | tomllib.loads("\n".join(given.set))
+    tried = "".join(f"-{name}={value}" for name, value in settings.items())
     for epochs in given.epochs or plan["training"]["epochs"]:
         for seed in given.seeds or plan["training"]["seeds"]:
-            run = world / f"run-{epochs}-{seed}"
+            run = world / f"run-{epochs}-{seed}{tried}"
             if not (run / "model.pt").exists():
-                config = make_config(plan["training"]["preset"], epochs=epochs, seed=seed)
+                config = make_config(
+                    plan["training"]["preset"], epochs=epochs, seed=seed, **settings
+                )
                 train(world / "dataset", run, config=config)
             simulated = run / "simulated.json"
             if not simulated.exists():
@@ -126,6 +131,7 @@ def main() -> None:
             row = {
                 "preset": preset,
                 "epochs": epochs,
+                "settings": settings,
                 "seed": seed,
                 "photographs": "held back" if given.final else "to look at",
                 "labels": Dataset.open(world / "dataset").manifest.document["fingerprints"][
@@ -138,7 +144,8 @@ def main() -> None:
             with (given.out / "results.jsonl").open("a", encoding="utf-8") as out:
                 out.write(json.dumps(row) + "\n")
             print(
-                f"{preset}, {16 * epochs} steps, seed {seed}: on simulated validation F1 ", end=""
+                f"{preset}{tried}, {16 * epochs} steps, seed {seed}: on simulated validation F1 ",
+                end="",
             )
             on_photographs = shown(score.document["metrics"], FIGURES)
             print(f"{row['simulated_f1']:.3f}; on photographs {on_photographs}", flush=True)
