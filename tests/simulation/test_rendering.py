@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gtahead.simulation.rendering import clothing, frame, lighting, surroundings
 from gtahead.simulation.rendering import fragments as f
 from gtahead.simulation.rendering.figures import Figures
 from gtahead.simulation.rendering.frame import Crowd, Renderer, Stage, View
+from gtahead.simulation.scenery import Scenery
 
 F = np.float32
 LOOKS = (
@@ -287,6 +289,37 @@ def test_a_head_behind_something_is_hidden(figures: Figures) -> None:
     shares = dict(zip(heads.who.tolist(), heads.shares.tolist(), strict=True))
     assert shares[0] < 0.05
     assert shares[1] > 0.95
+
+
+@pytest.mark.parametrize("kind", ["car", "tree"])
+def test_a_head_behind_glass_or_leaves_is_hidden(figures: Figures, kind: str) -> None:
+    """Glass is dark, and leaves count where they are: a head behind them isn't seen."""
+    scenery = Scenery()
+    if kind == "car":
+        scenery.car(0, 6, 0, (0.3, 0.05, 0.05))
+    else:
+        scenery.tree(Chance(1), 0, 6, 5.0)
+    places, triangles, materials = scenery.arrays()
+    bare = stage()
+    empty = (np.zeros((0, 3), F), np.zeros((0, 3), np.int32), np.zeros((0, 9), F))
+    people, seen = crowd(1, 4), view((480, 272))
+    people.poses[:], people.looks[:] = 24, 0
+    # The head behind the middle of a side window, or of the crown.
+    height = 1.15 if kind == "car" else 3.3
+    people.stances[0, :3] = 0.45 if kind == "car" else 0.0, 8.5, 0.0
+    shares = []
+    for parts in (empty, (places, triangles, materials)):
+        names = dict(zip(("places", "triangles", "materials"), parts, strict=True))
+        renderer = Renderer(replace(bare, **names), figures)
+        # The line from the eye through that height, at the distance of the person.
+        eye = float(seen.eye_m[2])
+        aim = eye + (height - eye) * 8.5 / 6
+        people.stances[0, 2] = 0.0
+        head = renderer.heads(people, renderer.draw(people, seen)).centres_m[0, 2]
+        people.stances[0, 2] = aim - head
+        shares.append(float(renderer.heads(people, renderer.draw(people, seen)).shares[0]))
+    assert shares[0] > 0.9
+    assert shares[1] < (0.02 if kind == "car" else 0.25)
 
 
 def plain_light(fragments: Any, renderer: Renderer, seen: View, sun_map: Any) -> Any:
