@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.arrays import Booleans, Floats, Ints
+from gtahead.density.peaks import separable
 
 Map = npt.NDArray[np.float32]
 Border = Literal["renormalise", "clip"]
@@ -38,6 +39,7 @@ __all__ = [
     "render_density",
     "render_fidt",
     "render_heatmap",
+    "separable",
 ]
 
 

@@ -1,8 +1,8 @@
 """What to compare metrics with: what guessing reaches, and what a perfect method could.
 
 - Guessing: every image has the mean count of the training images, or of its own sequence.
-- Decoding: the true heads as peaks of a heatmap, and back. Heads of one cell become one, and a head
-  is no better placed than its cell.
+- Decoding: the true heads as peaks of a heatmap, and back. Of heads whose cells touch, one is
+  found, and a head is no better placed than its cell.
 - Pseudo boxes: the true boxes, each off by as much as its rule is known to be. An AP above that is
   not better, but luckier.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gtahead.arrays import Floats, Ragged
+from gtahead.density import separable
 from gtahead.metrics import definitions
 from gtahead.metrics.detection import ap_metrics
 from gtahead.metrics.ground_truth import GroundTruth
@@ -59,17 +60,20 @@ def ceilings(ground_truth: GroundTruth) -> dict[str, Any]:
 
 
 def _decoded(ground_truth: GroundTruth, stride: int) -> dict[str, float]:
-    """Score heads that are moved to the centres of a heatmap's cells."""
+    """Score the most heads that can be peaks of a heatmap, at the centres of their cells."""
     counted = ~ground_truth.ignored
     of = ground_truth.frame_of_heads[counted]
     points = ground_truth.points_xy[counted]
     sizes = ground_truth.images.sizes_wh.astype(np.float64)
     shown = (points >= 0).all(axis=1) & (points < sizes[of]).all(axis=1)
-    cells = np.column_stack([of[shown], np.floor(points[shown] / stride)]).astype(np.int64)
-    cells = np.unique(cells, axis=0)
-    found = np.asarray((cells[:, 1:] + 0.5) * stride, np.float64)
+    of, points = of[shown], points[shown]
+    by_image = Ragged.from_index(of, len(ground_truth))
+    keep = np.zeros(len(points), np.bool_)
+    for rows in map(by_image.rows, range(len(by_image))):
+        keep[rows] = separable(points[rows], stride)
+    found = np.asarray((np.floor(points[keep] / stride) + 0.5) * stride, np.float64)
     sums: dict[str, Floats] = {}
-    by_image = Ragged.from_index(cells[:, 0], len(ground_truth))
+    by_image = by_image.where(keep)
     sums |= definitions.counting_states(ground_truth.counts, by_image.counts.astype(np.float64))
     name = "large" if "large" in definitions.radii_known(ground_truth) else "8px"
     matching = definitions.match_within(ground_truth, found, by_image, name)

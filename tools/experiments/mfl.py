@@ -33,12 +33,13 @@ import torch
 
 from gtahead import Dataset, ResourceError, __version__, benchmark, build, simulate
 from gtahead.dataset import Frame
+from gtahead.density import separable
 from gtahead.geometry import box_sides
 from gtahead.predictions import write_predictions
 from gtahead.scoring.ground_truth import ground_truth_of
 from gtahead.scoring.thresholds import choose, f1_at
 from gtahead.storage import targets
-from gtahead.torch.targets import heat_targets
+from gtahead.torch.targets import HeadTargets, heat_targets
 from gtahead.training import TrainConfig, make_config, train
 from gtahead.training.crops import heads_of
 from gtahead.training.detectors import Detector, make_detector
@@ -310,12 +311,16 @@ def describe(plan: Mapping[str, Any], dataset: Dataset) -> None:
 
 @torch.no_grad()
 def perfect(config: TrainConfig, frame: Frame) -> InImage:
-    """Decode the targets of a frame."""
+    """Decode the targets of a frame; of heads that touch, peaks show as many as they can."""
     network = make_detector(replace(config, backbone="resnet18"))
     assert isinstance(network, CenterNet)
     size = np.round(np.array(frame.size_wh) * config.scale).astype(np.int64)
     back = np.tile(np.array(frame.size_wh) / size, 2)
     heads = heads_of(frame, 1 / back[:2], np.zeros(2, np.int64), size)
+    if config.decode == "peaks":
+        centres = (heads.boxes[:, :2] + heads.boxes[:, 2:]).double().numpy() / 2
+        keep = torch.from_numpy(separable(centres, config.stride))
+        heads = HeadTargets(heads.boxes[keep], heads.ignored, heads.sigmas[keep])
     rows_columns = (-(-int(size[1]) // config.stride), -(-int(size[0]) // config.stride))
     targets = heat_targets([heads], rows_columns, config.stride)
     found = network.decode(targets.heat, targets.offset, targets.size)[0]
