@@ -3,9 +3,9 @@
     python tools/experiments/sim_to_real.py --scut FOLDER --out build/sim-to-real
     python tools/experiments/sim_to_real.py --scut FOLDER --out build/sim-to-real --final
 
-FOLDER holds images of SCUT-HEAD in Pascal VOC's layout. The plan is `sim_to_real.toml`: models are
-scored on the photographs that may be looked at, and with `--final` on those that are held back.
-With `--draw`, what the last model hits, misses and takes for a head is drawn.
+FOLDER holds images of SCUT-HEAD in Pascal VOC's layout; larger ones are made smaller. The plan is
+`sim_to_real.toml`: models are scored on the photographs that may be looked at, and with `--final`
+on those that are held back. With `--draw`, what a model hits, misses and takes for a head is drawn.
 """
 
 from __future__ import annotations
@@ -81,12 +81,21 @@ def shown(metrics: dict[str, Any], names: Iterable[str]) -> str:
     return ", ".join(words)
 
 
+def scored(run: Path, real: Dataset, split: str, found: Path) -> dict[str, Any]:
+    """Predict photographs with a run's model, and return the metrics."""
+    predict(run / "model.pt", real.folder, found, split=split)
+    report = benchmark(found, real.folder, split=split, ceilings=False)
+    metrics: dict[str, Any] = report.document["metrics"]
+    return metrics
+
+
 def main() -> None:
     """Simulate, train, score."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--scut", type=Path, required=True)
+    parser.add_argument("--shanghaitech", type=Path, help="part B: points alone, a second look")
     parser.add_argument("--out", type=Path, default=Path("build/sim-to-real"))
     parser.add_argument("--epochs", type=int, nargs="+", help="other than the plan's")
     parser.add_argument("--seeds", type=int, nargs="+", help="other than the plan's")
@@ -101,6 +110,11 @@ def main() -> None:
     preset = given.preset or plan["data"]["preset"]
     world = given.out / Path(preset).stem
     real = photographs(given.scut, given.out, plan["photographs"])
+    second = None
+    if given.shanghaitech is not None:
+        if not (given.out / "shanghaitech" / "manifest.json").exists():
+            build(given.shanghaitech, given.out / "shanghaitech")
+        second = Dataset.open(given.out / "shanghaitech")
     split = "test" if given.final else "validation"
     part = real.split(split)
     counts = np.array([frame.count for frame in part])
@@ -126,8 +140,7 @@ def main() -> None:
                 predict(run / "model.pt", world / "dataset", simulated, split="validation")
             own = benchmark(simulated, world / "dataset", split="validation", intervals=False)
             found = run / ("final.json" if given.final else "look.json")
-            predict(run / "model.pt", real.folder, found, split=split)
-            score = benchmark(found, real.folder, split=split, ceilings=False)
+            metrics = scored(run, real, split, found)
             row = {
                 "preset": preset,
                 "epochs": epochs,
@@ -139,16 +152,17 @@ def main() -> None:
                 ]["all"],
                 "guess_mae": guess,
                 "simulated_f1": own.document["metrics"]["f1_large"]["value"],
-                **{name: score.document["metrics"][name]["value"] for name in FIGURES},
+                **{name: metrics[name]["value"] for name in FIGURES},
             }
+            print(f"{preset}{tried}, {16 * epochs} steps, seed {seed}")
+            print(f"  simulated validation: F1 {row['simulated_f1']:.3f}")
+            print(f"  SCUT-HEAD: {shown(metrics, FIGURES)}", flush=True)
+            if second is not None:
+                metrics = scored(run, second, "train", run / "shanghaitech.json")
+                row["shanghaitech"] = {name: metrics[name]["value"] for name in FIGURES[:-1]}
+                print(f"  ShanghaiTech B: {shown(metrics, FIGURES[:-1])}", flush=True)
             with (given.out / "results.jsonl").open("a", encoding="utf-8") as out:
                 out.write(json.dumps(row) + "\n")
-            print(
-                f"{preset}{tried}, {16 * epochs} steps, seed {seed}: on simulated validation F1 ",
-                end="",
-            )
-            on_photographs = shown(score.document["metrics"], FIGURES)
-            print(f"{row['simulated_f1']:.3f}; on photographs {on_photographs}", flush=True)
             if given.draw:
                 names = [frame.frame_id for frame in part]
                 view(real.folder, names, predictions=found, split=split, out=run / "look")
