@@ -56,29 +56,40 @@ def one_worker() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `captures` of the preset `tiny`, and their `dataset`; nobody writes into it.
+def made_once(factory: pytest.TempPathFactory, name: str, *commands: list[str]) -> Path:
+    """Return a folder in which commands were run once, for all processes of a parallel run.
 
-    Drawing takes seconds, so that the processes of a parallel run share it. `simulate.txt` and
-    `build.txt` are what the two commands printed.
+    What a command printed is kept as a text file, such as `simulate.txt`.
     """
     from helpers import gtahead
 
-    base = tmp_path_factory.getbasetemp()
+    base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
-    with (base / "tiny.lock").open("w") as lock:
+    out = base / name
+    with (base / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        out = base / "tiny"
-        if not (out / "build.txt").exists():
+        if not (out / f"{commands[-1][0]}.txt").exists():
             out.mkdir(exist_ok=True)
             with chdir(out):
-                for command in (["simulate"], ["build", "--raw", "captures"]):
+                for command in commands:
                     done = gtahead(*command, "--workers", 2)
                     assert done.code == 0, done.err
                     Path(f"{command[0]}.txt").write_text(done.out, encoding="utf-8")
     return out
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `captures` of the preset `tiny`, and their `dataset`; nobody writes into it."""
+    return made_once(tmp_path_factory, "tiny", ["simulate"], ["build", "--raw", "captures"])
+
+
+@pytest.fixture(scope="session")
+def full_size(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with labels of the preset `gta-head`, as `tiny`; they take ten minutes."""
+    simulate = ["simulate", "--preset", "gta-head", "--no-images"]
+    return made_once(tmp_path_factory, "full-size", simulate, ["build", "--raw", "captures"])
 
 
 @pytest.fixture(scope="session")
