@@ -14,6 +14,7 @@ import argparse
 import json
 import shutil
 import tomllib
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -126,10 +127,10 @@ def main() -> None:
         simulate(world / "captures", preset=preset, seed=plan["data"]["seed"])
         build(world / "captures", world / "dataset")
     settings = plan["training"].get("settings", {}) | tomllib.loads("\n".join(given.set))
-    tried = "".join(f"-{name}={value}" for name, value in settings.items())
+    number = zlib.crc32(json.dumps(settings, sort_keys=True).encode())
     for epochs in given.epochs or plan["training"]["epochs"]:
         for seed in given.seeds or plan["training"]["seeds"]:
-            run = world / f"run-{epochs}-{seed}{tried}"
+            run = world / f"run-{epochs}-{seed}-{number:08x}"
             if not (run / "model.pt").exists():
                 config = make_config(
                     plan["training"]["preset"], epochs=epochs, seed=seed, **settings
@@ -154,7 +155,7 @@ def main() -> None:
                 "simulated_f1": own.document["metrics"]["f1_large"]["value"],
                 **{name: metrics[name]["value"] for name in FIGURES},
             }
-            print(f"{preset}{tried}, {16 * epochs} steps, seed {seed}")
+            print(f"{preset}, {16 * epochs} steps, seed {seed}, {settings}")
             print(f"  simulated validation: F1 {row['simulated_f1']:.3f}")
             print(f"  SCUT-HEAD: {shown(metrics, FIGURES)}", flush=True)
             if second is not None:
