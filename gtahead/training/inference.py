@@ -119,7 +119,7 @@ def _find(detector: Detector, part: Image) -> Found:
     pixels = torch.from_numpy(np.ascontiguousarray(part))[None].to(device)
     values = normalised(pixels)
     right, bottom = (-part.shape[1] % MULTIPLE), (-part.shape[0] % MULTIPLE)
-    # Whole precision: in 16 bits neighbouring cells tie, and a tie is two peaks.
+    # Whole precision: in 16 bits neighbouring cells tie, and of a tie one is a peak.
     with torch.autocast(device.type, enabled=False):
         return detector.find(pad(values, (0, right, 0, bottom)))[0]
 

@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import max_pool2d
 
 from gtahead import storage
 from gtahead.errors import GtaheadError, InputError, UsageError, Where, require
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.crops import normalised
-from gtahead.training.detectors.centernet import CenterNet
+from gtahead.training.detectors.centernet import CenterNet, peaks_in
 from gtahead.training.detectors.detector import MULTIPLE
 from gtahead.values import StrPath
 
@@ -62,8 +61,7 @@ class _Whole(nn.Module):
         """Take (B, H, W, 3), RGB, 0 to 255; return maps of `stride`."""
         logits, offset, size = self.network(normalised(images))
         heat = torch.sigmoid(logits)
-        peaks = max_pool2d(heat[:, None], 3, 1, 1)[:, 0] == heat
-        return heat, peaks, offset, size.exp()
+        return heat, peaks_in(heat), offset, size.exp()
 
 
 def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedModel:

@@ -102,7 +102,7 @@ class CenterNet(Detector):
         """
         chosen = heat >= MIN_SCORE
         if self.config.decode == "peaks":
-            chosen &= max_pool2d(heat[:, None], 3, 1, 1)[:, 0] == heat
+            chosen &= peaks_in(heat)
         found = []
         for number in range(len(heat)):
             row, column = torch.nonzero(chosen[number], as_tuple=True)
@@ -119,6 +119,13 @@ class CenterNet(Detector):
                 boxes, scores = boxes[kept], scores[kept]
             found.append(Found(boxes, scores))
         return found
+
+
+def peaks_in(heat: Tensor) -> Tensor:
+    """Return which cells of heat, (B, H, W), no neighbour is above; of equal ones the first."""
+    rows, columns = heat.shape[1:]
+    _, highest = max_pool2d(heat[:, None], 3, 1, 1, return_indices=True)
+    return highest[:, 0] == torch.arange(rows * columns, device=heat.device).view(rows, columns)
 
 
 def _head(config: TrainConfig, out: int) -> nn.Sequential:
