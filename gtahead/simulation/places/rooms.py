@@ -26,70 +26,16 @@ def _room(
     wide, deep, high = size
     high = max(high, wedge.height_m + 0.2)
     scenery = Scenery()
-    grey = chance.number(0.35, 0.8)
-    wall = np.array([grey, grey * chance.number(0.92, 1.02), grey * chance.number(0.82, 1.0)])
-    scenery.box((-wide / 2, deep, 0), (wide / 2, deep + 0.2, high), wall)
-    scenery.box((-wide / 2 - 0.2, -0.6, 0), (-wide / 2, deep, high), wall * 0.95)
-    scenery.box((wide / 2, -0.6, 0), (wide / 2 + 0.2, deep, high), wall * 0.9)
-    if chance.happens(0.5):
-        dado, colour = chance.number(0.8, 1.4), things.any_colour(chance)
-        scenery.box((-wide / 2, deep - 0.01, 0), (wide / 2, deep, dado), colour)
-        scenery.box((-wide / 2, -0.6, 0), (-wide / 2 + 0.01, deep, dado), colour)
-        scenery.box((wide / 2 - 0.01, -0.6, 0), (wide / 2, deep, dado), colour)
-    scenery.box(
-        (-wide / 2, -0.6, high), (wide / 2, deep, high + 0.2), [chance.number(0.5, 0.9)] * 3
-    )
+    _walls(chance, scenery, wide, deep, high)
     lights = []
     for x in np.linspace(-wide / 2 + 1, wide / 2 - 1, 2):
         for y in np.linspace(1, deep - 0.5, 3):
-            scenery.box(
-                (x - 0.6, y - 0.1, high - 0.08),
-                (x + 0.6, y + 0.1, high - 0.02),
-                (0.8, 0.8, 0.8),
-                kind=s.SHINING,
-                more=(2.5, 0),
-            )
+            ends = (x - 0.6, y - 0.1, high - 0.08), (x + 0.6, y + 0.1, high - 0.02)
+            scenery.box(*ends, (0.8, 0.8, 0.8), kind=s.SHINING, more=(2.5, 0))
             lights.append((float(x), float(y), high - 0.3, chance.number(0.3, 0.9)))
     for side in (-1, 1):
-        if not chance.happens(0.6):
-            continue
-        y, bright = chance.number(0.5, 2), chance.number(0.4, 2.2)
-        slatted, curtained = chance.happens(0.4), furnished and chance.happens(0.4)
-        curtain = things.any_colour(chance) if curtained else things.IRON
-        while y < deep - 1.2:
-            x, low, top = side * (wide / 2 - 0.03), chance.number(0.8, 1.1), high - 0.5
-            scenery.box(
-                (x - 0.01, y, low),
-                (x + 0.01, y + 1.1, top),
-                [0.6] * 3,
-                kind=s.SHINING,
-                more=(bright, 0),
-            )
-            outside = int(chance.integers(0, 5)[0]) if furnished else 0
-            for _ in range(outside):
-                u, wide_, v = (
-                    chance.number(0, 0.8),
-                    chance.number(0.1, 0.5),
-                    chance.number(low, top),
-                )
-                scenery.box(
-                    (x - 0.015, y + u, low),
-                    (x + 0.015, y + min(u + wide_, 1.1), v),
-                    things.any_colour(chance),
-                    kind=s.SHINING,
-                    more=(bright * chance.number(0.1, 0.9), 0),
-                )
-            if curtained:
-                for fold in np.arange(1.12, 1.4, 0.07):
-                    cloth = np.array(curtain) * chance.number(0.5, 1.1)
-                    scenery.box((x - 0.06, y + fold, 0.3), (x + 0.06, y + fold + 0.07, top), cloth)
-            for step in np.linspace(0, 1.1, 3):
-                scenery.box(
-                    (x - 0.03, y + step - 0.03, low), (x + 0.03, y + step + 0.03, top), [0.3] * 3
-                )
-            for z in np.arange(low, top, 0.06 if slatted else 0.4):
-                scenery.box((x - 0.04, y, z - 0.012), (x + 0.04, y + 1.1, z + 0.012), [0.45] * 3)
-            y += chance.number(1.4, 2.2)
+        if chance.happens(0.6):
+            _windows(chance, scenery, side * (wide / 2 - 0.03), deep, high, furnished=furnished)
     for _ in range(int(chance.integers(1, 8)[0])):
         width = chance.number(0.3, 2.2)
         corner = (chance.number(-wide / 2, wide / 2 - width), deep - 0.02, chance.number(0.6, 1.8))
@@ -107,6 +53,54 @@ def _room(
         _hung(chance, scenery, chance.number(-0.4, 0.4) * wide, chance.number(0.2, 1) * deep, high)
     ground = chance.one((s.TILES, s.PLANKS, s.CONCRETE))
     return Place(scenery, ground, indoors=True, lights=tuple(lights))
+
+
+def _walls(chance: Chance, scenery: Scenery, wide: float, deep: float, high: float) -> None:
+    """Put up three walls, maybe in two colours, and the ceiling."""
+    left, right = -wide / 2, wide / 2
+    grey = chance.number(0.35, 0.8)
+    wall = np.array([grey, grey * chance.number(0.92, 1.02), grey * chance.number(0.82, 1.0)])
+    scenery.box((left, deep, 0), (right, deep + 0.2, high), wall)
+    scenery.box((left - 0.2, -0.6, 0), (left, deep, high), wall * 0.95)
+    scenery.box((right, -0.6, 0), (right + 0.2, deep, high), wall * 0.9)
+    if chance.happens(0.5):
+        dado, colour = chance.number(0.8, 1.4), things.any_colour(chance)
+        scenery.box((left, deep - 0.01, 0), (right, deep, dado), colour)
+        scenery.box((left, -0.6, 0), (left + 0.01, deep, dado), colour)
+        scenery.box((right - 0.01, -0.6, 0), (right, deep, dado), colour)
+    scenery.box((left, -0.6, high), (right, deep, high + 0.2), [chance.number(0.5, 0.9)] * 3)
+
+
+def _windows(
+    chance: Chance, scenery: Scenery, x: float, deep: float, high: float, *, furnished: bool
+) -> None:
+    """Put windows into the wall at x: bright panes behind bars or blinds, maybe with curtains."""
+    y, bright = chance.number(0.5, 2), chance.number(0.4, 2.2)
+    slatted, curtained = chance.happens(0.4), furnished and chance.happens(0.4)
+    curtain = np.array(things.any_colour(chance) if curtained else things.IRON)
+    while y < deep - 1.2:
+        low, top = chance.number(0.8, 1.1), high - 0.5
+        pane = (x - 0.01, y, low), (x + 0.01, y + 1.1, top)
+        scenery.box(*pane, [0.6] * 3, kind=s.SHINING, more=(bright, 0))
+        for _ in range(int(chance.integers(0, 5)[0]) if furnished else 0):  # what stands outside
+            begin, width = chance.number(0, 0.8), chance.number(0.1, 0.5)
+            tall = chance.number(low, top)
+            scenery.box(
+                (x - 0.015, y + begin, low),
+                (x + 0.015, y + min(begin + width, 1.1), tall),
+                things.any_colour(chance),
+                kind=s.SHINING,
+                more=(bright * chance.number(0.1, 0.9), 0),
+            )
+        for fold in np.arange(1.12, 1.4, 0.07) if curtained else ():
+            ends = (x - 0.06, y + fold, 0.3), (x + 0.06, y + fold + 0.07, top)
+            scenery.box(*ends, curtain * chance.number(0.5, 1.1))
+        for step in np.linspace(0, 1.1, 3):
+            ends = (x - 0.03, y + step - 0.03, low), (x + 0.03, y + step + 0.03, top)
+            scenery.box(*ends, [0.3] * 3)
+        for z in np.arange(low, top, 0.06 if slatted else 0.4):
+            scenery.box((x - 0.04, y, z - 0.012), (x + 0.04, y + 1.1, z + 0.012), [0.45] * 3)
+        y += chance.number(1.4, 2.2)
 
 
 def _shelves(chance: Chance, scenery: Scenery, x: float, y: float) -> None:
