@@ -129,6 +129,20 @@ class Dataset:
         what = f"{number_of(len(self), 'frame')}, {number_of(heads, 'head')}"
         return f"Dataset({str(self.folder)!r}{part}: {what})"
 
+    def __fspath__(self) -> str:
+        """Stand for the folder wherever a path is asked for, as in `gtahead.view(dataset)`.
+
+        Raises:
+            UsageError: it is a part, which has no folder.
+        """
+        if len(self) < self._whole:
+            raise UsageError(
+                "a part of a dataset has no folder of its own",
+                value=f"{len(self):,} of {self._whole:,} frames",
+                remedy="`gtahead filter` writes one",
+            )
+        return str(self.folder)
+
     @property
     def _whole(self) -> int:
         return int(self.manifest.document["tables"][FRAMES]["rows"])

@@ -415,3 +415,20 @@ def test_what_a_dataset_is_asked_for_wrongly(tiny_dataset: Path) -> None:
     heads = part.to_pandas("heads")
     assert isinstance(heads, pandas.DataFrame)
     assert set(heads["frame_id"].value_counts().index) == set(part.frame_ids)
+
+
+def test_a_dataset_stands_for_its_folder(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Whoever has opened one need not name its folder again; a part isn't taken for the whole."""
+    opened = Dataset.open(tiny_dataset)
+    assert Path(opened) == tiny_dataset
+    calls: dict[str, Callable[[Dataset], object]] = {
+        "validate": lambda data: library.validate(data, images="none"),
+        "report": lambda data: library.report(data, tmp_path / "report.html"),
+        "view": lambda data: library.view(data, ["seq_00/000000"], out=tmp_path / "view.png"),
+        "export": lambda data: library.export(data, tmp_path / "coco", format="coco"),
+        "open": Dataset.open,
+    }
+    for name, call in calls.items():
+        assert call(opened) is not None, name
+        with pytest.raises(UsageError, match=r"a part of a dataset has no folder of its own \(got"):
+            call(opened.split("test"))
