@@ -20,6 +20,7 @@ from gtahead.cli.common import (
     working_options,
 )
 from gtahead.origins import ORIGINS
+from gtahead.values import number_of
 
 
 @click.command("build")
@@ -121,7 +122,8 @@ def _summary(report: Any) -> None:
     echo(f"{report.out}: a dataset made from {report.reader} ({report.reason})")
     unknown = "; --origin says where the images come from" * (document["origin"] == "unknown")
     echo(f"  origin: {document['origin']}{unknown}")
-    echo(f"  {report.built} sequences built now, {report.reused} there before")
+    built = number_of(report.built, "sequence")
+    echo(f"  {built} built now, {report.reused:,} there before")
     echo(ledger_table(document["ledger"]))
     echo(
         f"  heads by count policy {document['policy']}: {heads['counted']:,} counted, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gtahead.cli.common import SplitName, echo, for_people, output_options
+from gtahead.values import number_of
 
 
 @click.command("export-predictions")
@@ -47,5 +48,7 @@ def command(
 
     if for_people({**asdict(report), "out": str(report.out)}):
         least = f", at {report.threshold:g} or more" if report.threshold is not None else ""
-        echo(f"{report.out}: {report.images:,} images, {report.heads:,.10g} heads{least}")
+        echo(
+            f"{report.out}: {number_of(report.images, 'image')}, {report.heads:,.10g} heads{least}"
+        )
     return 0

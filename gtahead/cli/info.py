@@ -9,6 +9,7 @@ import click
 
 from gtahead.cli.common import echo, for_people, json_options, splits_table, table
 from gtahead.errors import as_size
+from gtahead.values import number_of
 
 
 @click.command("info")
@@ -51,7 +52,7 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
         ["sizes", sizes_in_words(statistics["sizes"])],
         [
             "on disk",
-            f"{statistics['images']:,} images of {as_size(statistics['image_bytes'])}, "
+            f"{number_of(statistics['images'], 'image')} of {as_size(statistics['image_bytes'])}, "
             f"tables of {as_size(details['table_bytes'])}",
         ],
         ["splits", _splits_line(details["splits"])],
@@ -97,8 +98,9 @@ def _print_capture(path: str, details: Mapping[str, Any]) -> None:
     echo(f"{path}: {kind}, origin {details['origin']} ({details['reason']})")
     sizes = sizes_in_words(statistics["sizes"])
     echo(
-        f"  {statistics['sequences']:,} sequences, {statistics['frames']:,} frames, "
-        f"{statistics['heads']:,} heads; {sizes or 'no frames'}"
+        f"  {number_of(statistics['sequences'], 'sequence')}, "
+        f"{number_of(statistics['frames'], 'frame')}, "
+        f"{number_of(statistics['heads'], 'head')}; {sizes or 'no frames'}"
     )
     rows = [["sequence", "frames", "heads", "images", "weather", "hour", "location"]]
     for row in details["sequences"]:

@@ -13,6 +13,7 @@ from gtahead.cli.common import (
     progress_bar,
     scheduler_option,
 )
+from gtahead.values import number_of
 
 
 @click.command("predict")
@@ -50,7 +51,9 @@ def command(
     if for_people(report.as_dict()):
         print_findings(report.findings)
         least = "" if report.threshold is None else f" at {report.threshold:.3g} or above"
-        echo(f"{report.out}: {report.heads:,.0f} heads{least} in {report.images:,} images")
+        echo(
+            f"{report.out}: {report.heads:,.0f} heads{least} in {number_of(report.images, 'image')}"
+        )
         if images is None:
             echo(f"  next: gtahead benchmark {report.out} --data {data} --split {split}")
     return report.exit_code

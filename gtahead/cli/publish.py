@@ -17,6 +17,7 @@ from gtahead.cli.common import (
     working_options,
 )
 from gtahead.errors import as_size
+from gtahead.values import number_of
 
 if TYPE_CHECKING:
     from gtahead.publishing.checking import CheckReport, UploadPlan
@@ -99,8 +100,8 @@ def _print_staged(release: Release) -> None:
     facts = release.facts
     size = sum(one.bytes for one in release.files)
     echo(f"{release.folder}: {facts.name} {facts.version} for {facts.repo}")
-    echo(f"  {len(release.all_files()):,} files, {as_size(size)}")
-    images = f"{release.num_images:,} images" if release.num_images else "no images"
+    echo(f"  {number_of(len(release.all_files()), 'file')}, {as_size(size)}")
+    images = number_of(release.num_images, "image") if release.num_images else "no images"
     rights = f"; {facts.rights}" if facts.rights else ""
     echo(f"  {images}; licence {facts.licence}{rights}")
     echo("  next: read README.md in it, then `gtahead publish check`")

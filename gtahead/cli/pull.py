@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gtahead.cli.common import echo, for_people, is_quiet, output_options
+from gtahead.values import number_of
 
 
 @click.command("pull")
@@ -41,8 +42,9 @@ def command(source: str, out: str, **options: Any) -> int:
         statistics = report.manifest["statistics"]
         echo(f"{report.out}: {report.repo} {report.version}")
         echo(
-            f"  {statistics['frames']:,} frames, {statistics['heads']['counted']:,} heads, "
-            f"{report.images:,} images"
+            f"  {number_of(statistics['frames'], 'frame')}, "
+            f"{number_of(statistics['heads']['counted'], 'head')}, "
+            f"{number_of(report.images, 'image')}"
         )
         echo(f"  fingerprint {report.manifest['fingerprint']}")
     return 0

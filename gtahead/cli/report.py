@@ -6,6 +6,7 @@ import click
 
 from gtahead.cli.common import echo, for_people, output_options, progress_bar
 from gtahead.errors import as_size
+from gtahead.values import number_of
 
 
 @click.command("report")
@@ -36,7 +37,8 @@ def command(dataset: str, html: str, gallery: int) -> int:
     with progress_bar("counting") as show:
         done = report(dataset, html, gallery=gallery, on_progress=show)
     if for_people(done.as_dict()):
-        echo(f"{done.page}: {as_size(done.bytes)}, {done.frames:,} frames, {done.shown:,} shown")
+        frames = number_of(done.frames, "frame")
+        echo(f"{done.page}: {as_size(done.bytes)}, {frames}, {done.shown:,} shown")
     for frame_id in done.unreadable:
         message = "its image can't be read; `gtahead validate --images full` says why"
         echo(f"warning: {dataset} > frame {frame_id}: {message}", err=True)

@@ -9,6 +9,7 @@ from gtahead.cli.common import table
 from gtahead.errors import printable
 from gtahead.metrics.definitions import BY_GROUP, METRICS, PARTS, format_metric, title_of
 from gtahead.scoring import Comparison, Score
+from gtahead.values import number_of
 
 
 def summary(score: Score) -> str:
@@ -18,10 +19,10 @@ def summary(score: Score) -> str:
     where = f"{data['name']}, {data['split']} split" if data["split"] else data["name"]
     name = printable(str(document["method"]["name"]))
     lines = [
-        f"{name} on {printable(where)}: {data['images']:,} images, "
-        f"{data['heads']:,} heads"
+        f"{name} on {printable(where)}: {number_of(data['images'], 'image')}, "
+        f"{number_of(data['heads'], 'head')}"
         + (f" and {data['ignored']:,} ignored ones" if data["ignored"] else "")
-        + (f", {data['sequences']:,} sequences" if data["sequences"] else ""),
+        + (f", {number_of(data['sequences'], 'sequence')}" if data["sequences"] else ""),
         _threshold_line(document["threshold"]),
     ]
     rows = [["", "metric", "95 % interval"]]
@@ -108,7 +109,7 @@ def _beside(document: Mapping[str, Any]) -> list[str]:
         capped = document["coco_compat"]
         lines.append(
             f"  with COCO's cap of 100 boxes per image: AP {format_metric(capped['ap'])}; "
-            f"{capped['boxes_cut']:,} boxes of {capped['images_cut']:,} images are cut"
+            f"{capped['boxes_cut']:,} boxes of {number_of(capped['images_cut'], 'image')} are cut"
         )
     return lines
 

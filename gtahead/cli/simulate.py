@@ -8,6 +8,7 @@ import click
 
 from gtahead.cli.common import echo, for_people, progress_bar, working_options
 from gtahead.errors import UsageError
+from gtahead.values import number_of
 
 
 class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before click 8.4
@@ -124,10 +125,12 @@ def command(
     if for_people(report.as_dict()):
         tool = "" if layout == "native" else f", layout {layout}"
         echo(f"{report.out}: simulated captures, preset {report.preset}, seed {seed}{tool}")
-        echo(f"  {report.written} sequences drawn now, {report.reused} there before")
+        drawn = number_of(report.written, "sequence")
+        echo(f"  {drawn} drawn now, {report.reused:,} there before")
         echo(
-            f"  {len(report.sequences)} sequences, {report.frames:,} frames, "
-            f"{report.heads:,} heads, {report.counted:,} of them counted (visible:0.25)"
+            f"  {number_of(len(report.sequences), 'sequence')}, "
+            f"{number_of(report.frames, 'frame')}, {number_of(report.heads, 'head')}, "
+            f"{report.counted:,} of them counted (visible:0.25)"
         )
         if contact_sheet is not None:
             echo(f"  contact sheet: {contact_sheet}")

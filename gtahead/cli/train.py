@@ -10,6 +10,7 @@ from gtahead.cli.common import echo, for_people, output_options, progress_bar
 from gtahead.dataset import Dataset
 from gtahead.detectors import DETECTORS, all_losses
 from gtahead.urls import is_url
+from gtahead.values import number_of
 
 
 @click.command("train")
@@ -95,7 +96,8 @@ def command(
         carved = ", ".join(names[:4]) + f", … ({len(names):,} in all)" * (len(names) > 4)
         where = f"carved out of train: {carved}" if carved else "the dataset's own part"
         echo(
-            f"  {data['train_frames']:,} frames with {heads['count']:,} heads to learn from; "
+            f"  {number_of(data['train_frames'], 'frame')} with "
+            f"{number_of(heads['count'], 'head')} to learn from; "
             f"validated on {data['validation_frames']:,} ({where})"
         )
         echo(
