@@ -48,8 +48,11 @@ def commands(folder: Path) -> dict[str, Callable[[Path], list[object]]]:
         "stage": lambda out: ["publish", "stage", dataset, "--out", out, *RELEASE, over],
         "pull": lambda out: ["pull", release, "--out", out, over],
         "rebuild": lambda out: ["rebuild", release, "--frames", captures, "--out", out, over],
-        "simulate": lambda out: ["simulate", "--preset", "tiny", "--seed", 11, "--out", out, over],
+        "simulate": lambda out: ["simulate", *FEW, "--seed", 11, "--out", out, over],
     }
+
+
+FEW = ("--sequences", 3, "--frames", 2)
 
 
 def workers_of(process: int) -> list[int]:
@@ -69,7 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kills")
     captures, old = folder / "captures", folder / "old"
     old.mkdir()
-    library.simulate(old / "simulate", preset="tiny", seed=10)
+    library.simulate(old / "simulate", seed=10, sequences=3, frames=2)
     library.simulate(captures, preset="tiny", seed=11)
     library.build(captures, folder / "dataset")
     library.stage(folder / "dataset", folder / "release", repo="a/b", creator="me", licence="mit")
