@@ -334,3 +334,24 @@ def test_the_current_folder_is_not_replaced(
         assert done.code == 2, done.err
         assert "the current folder can't be replaced" in done.err
     assert library.Dataset.open(tmp_path / "here")
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_what_a_failed_run_leaves(
+    tmp_path: Path, error: type[BaseException], resumes: bool
+) -> None:
+    """Nothing, unless the next run can go on with it."""
+    target = tmp_path / "target"
+
+    def run() -> None:
+        with targets.replacing(
+            target, ANYTHING, overwrite=False, made="made", resumes=resumes
+        ) as part:
+            put(part, {"fetched": "half", "made/file": "half"})
+            raise error
+
+    with pytest.raises((ResourceError, KeyboardInterrupt)):
+        run()
+    left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert left == (["fetched"] if resumes else [])

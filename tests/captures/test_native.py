@@ -42,6 +42,26 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (ledger.frames.came, ledger.heads.came) == (4, 4)
 
 
+def nested(depth: int) -> object:
+    return {"in": nested(depth - 1)} if depth else "a word"
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        *((nested(8), True), (nested(9), False), ([nested(7)], True), ([nested(8)], False)),
+        *((["a"] * 1000, True), (["a"] * 1001, False), ("a" * 10_000, True), ("a" * 10_001, False)),
+    ],
+)
+def test_an_unknown_key_is_kept_where_it_is_small(
+    value: object, kept: bool, tmp_path: Path
+) -> None:
+    make_sequence(tmp_path, wind=value)
+    sequence, findings, _ = read(tmp_path)
+    assert sequence.about.get("extra", {}) == ({"wind": value} if kept else {})
+    assert findings.totals == {"unknown-key": 1}
+
+
 def test_heads_are_sorted_and_frames_by_number(tmp_path: Path) -> None:
     folder = make_sequence(tmp_path, rows=["2,9,1,1,5", "0,7,2,2,5", "2,3,3,3,5"])
     edit_sequence(folder, lambda document: document["frames"].reverse())
