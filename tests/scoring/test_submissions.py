@@ -187,6 +187,17 @@ def test_names_that_would_break_a_list(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.parametrize(("count", "fits"), [(2.0, True), (2.4, True), (2.6, False), (1.0, False)])
+def test_counts_beside_lists_may_be_rounded(count: float, fits: bool, tmp_path: Path) -> None:
+    found = Predictions.of({"a": {"points": [[1, 2], [3, 4]], "count": count}})
+    if fits:
+        library.export_predictions(found, tmp_path / "a", format="nwpu")
+        assert (tmp_path / "a").read_text() == "a 2 1 2 3 4\n"
+    else:
+        with pytest.raises(library.InputError, match="counts that differ"):
+            library.export_predictions(found, tmp_path / "a", format="nwpu")
+
+
 def test_counts_beside_lists_are_not_lost(tmp_path: Path) -> None:
     found = Predictions.of({"a": {"points": [[1, 2], [3, 4]], "count": 57.3}})
     for form in ("nwpu", "coco"):
