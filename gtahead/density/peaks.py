@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gtahead.arrays import Booleans, Floats
+from gtahead.arrays import Array, Booleans, rows_of
 
 
-def separable(points_xy: Floats, stride: int) -> Booleans:
+def separable(points_xy: Array, stride: int) -> Booleans:
     """Return the most heads that can all be found as peaks of a heatmap.
 
     A peak is above its eight neighbours, so of heads whose cells are one or touch, one is found at
@@ -20,10 +20,14 @@ def separable(points_xy: Floats, stride: int) -> Booleans:
 
     Returns:
         (N,) which heads are found; of those in one cell, the first.
+
+    Raises:
+        ValueError: points of another shape or not finite, or a stride below 1.
     """
-    cells, first = np.unique(
-        np.floor(points_xy / stride).astype(np.int64), axis=0, return_index=True
-    )
+    if stride < 1:
+        raise ValueError(f"a stride of {stride}")
+    cells = np.floor(rows_of(points_xy, 2, "points_xy") / stride).astype(np.int64)
+    cells, first = np.unique(cells, axis=0, return_index=True)
     found = np.zeros(len(points_xy), np.bool_)
     found[first[_apart(cells)]] = True
     return found

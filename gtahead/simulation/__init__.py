@@ -124,17 +124,7 @@ def simulate(
     """
     overrides = Overrides(size_wh, heads, weather, hour, sequences, frames, distortion)
     chosen = preset_of(preset)
-    if layout not in LAYOUT_NAMES:
-        raise UsageError("no such layout", value=layout, remedy=f"one of {', '.join(LAYOUT_NAMES)}")
-    native = layout == "native"
-    if not native and (distortion or chosen.distortion):
-        raise UsageError(
-            "what this layout holds comes from lenses without distortion",
-            value=layout,
-            remedy="leave out --layout or --distortion",
-        )
-    # A part of GCC has one camera that stands still.
-    plans = plan(chosen, seed, overrides, may_pan=layout != "gcc", may_distort=native)
+    plans = _plans(chosen, seed, overrides, layout)
     target = Path(out)
     name = chosen.name
     report = SimulationReport(target, name, seed, images, layout)
@@ -173,6 +163,22 @@ def simulate(
     report.heads = sum(row["heads"] for row in report.sequences.values())
     report.counted = sum(row["counted"] for row in report.sequences.values())
     return report
+
+
+def _plans(preset: Preset, seed: int, overrides: Overrides, layout: str) -> list[SequencePlan]:
+    """Plan the sequences that a layout can hold."""
+    if layout not in LAYOUT_NAMES:
+        raise UsageError("no such layout", value=layout, remedy=f"one of {', '.join(LAYOUT_NAMES)}")
+    native = layout == "native"
+    # A part of GCC has one camera that stands still.
+    plans = plan(preset, seed, overrides, may_pan=layout != "gcc", may_distort=native)
+    if not native and any(one.distortion for one in plans):
+        raise UsageError(
+            "what this layout holds comes from lenses without distortion",
+            value=layout,
+            remedy="leave out --layout, or simulate with --distortion 0",
+        )
+    return plans
 
 
 def _document_of(folder: Path) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
         default_factory=lambda: {**TOWN}
     )
     photographs: bool = False
-    distortion: Annotated[float, msgspec.Meta(ge=0, le=STRONGEST)] = 0.0
+    distortion: Annotated[float, msgspec.Meta(ge=0, le=STRONGEST)] | None = None
     splits: (
         dict[Literal["train", "validation", "test"], Annotated[int, msgspec.Meta(ge=1)]] | None
     ) = None

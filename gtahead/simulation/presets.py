@@ -16,8 +16,11 @@ from gtahead.simulation.chance import Chance
 from gtahead.simulation.distortion import STRONGEST
 
 WEATHERS = ("CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUNDER", "SNOW")
-_FAIR = (0.22, 0.22, 0.2, 0.2, 0.05, 0.04, 0.02, 0.05)
-"""Shares of them among photographs."""
+PHOTOGRAPHS_WEATHERS = {
+    **{"CLEAR": 0.22, "EXTRASUNNY": 0.22, "CLOUDS": 0.2, "OVERCAST": 0.2},
+    **{"RAIN": 0.05, "FOGGY": 0.04, "THUNDER": 0.02, "SNOW": 0.05},
+}
+"""With their shares among photographs; a game's are as frequent as each other."""
 FPS = 2.0
 PLACE_SPACING_M = 500.0
 
@@ -58,8 +61,8 @@ class Preset:
         splits: how many sequences are made for which split; None leaves that to the build.
         places: where sequences are, with their shares.
         photographs: cameras stand as people's and surveillance's do, low and high, and images are
-            blurred, tinted and compressed as photographs are; a third of the lenses distort.
-        distortion: of all lenses, as in `SequencePlan`; 0 leaves it to what kind of images it is.
+            blurred, tinted and compressed as photographs are.
+        distortion: of all lenses, as in `SequencePlan`; None lets a third of photographs have some.
     """
 
     name: str
@@ -73,7 +76,7 @@ class Preset:
     splits: Mapping[str, int] | None = None
     places: Mapping[str, float] = field(default_factory=lambda: TOWN)
     photographs: bool = False
-    distortion: float = 0.0
+    distortion: float | None = None
 
 
 def _log_spread(low: float, high: float, count: int) -> tuple[float, ...]:
@@ -294,7 +297,7 @@ def plan(
         seed: of everything random.
         overrides: what is to differ from the preset.
         may_pan: let some cameras turn; False where a layout holds one pose a sequence.
-        may_distort: let some lenses distort; False where a layout's points are projected ones.
+        may_distort: let some of the photographs' lenses distort.
 
     Raises:
         UsageError: a negative seed, or an override that can't be met.
@@ -323,18 +326,20 @@ def plan(
         nights = QUIET_NIGHT_SHARE if heads < 5 else NIGHT_SHARE
         dark = chance.happens(nights / 3 if chosen.photographs else nights)
         hour = round(night, 1) if dark else min(day, 19.9)
-        weather = chance.one(WEATHERS, _FAIR if chosen.photographs else None)
+        weathers = PHOTOGRAPHS_WEATHERS if chosen.photographs else dict.fromkeys(WEATHERS, 1.0)
+        weather = chance.one([*weathers], [*weathers.values()])
         behaviour = chance.one([*BEHAVIOURS], [*BEHAVIOURS.values()])
         pans = chance.happens(chosen.pan_share)
         pan_deg, pan_s = chance.number(2, 7), chance.number(20, 60)
-        distortion = chosen.distortion
+        distortion = chosen.distortion or 0.0
         side, place = float(sides[order[index]]), kinds[position]
         if chosen.head_px is None:
             camera = _camera(heads, position, chance)
         elif chosen.photographs:
             camera = _photographers(side, position, size_wh, chance, indoors=place in ROOMS)
-            if chance.happens(DISTORTED_SHARE) and not distortion:
-                distortion = round(chance.number(0.05, 0.3), 3)
+            if chance.happens(DISTORTED_SHARE) and chosen.distortion is None:
+                some = round(chance.number(0.05, 0.3), 3)
+                distortion = some if may_distort else 0.0
         else:
             camera = _close_camera(side, position, size_wh, chance)
         plans.append(
@@ -358,7 +363,7 @@ def plan(
                 photographs=chosen.photographs,
                 spacing_m=chosen.spacing_m,
                 split=split_of[order[index]],
-                distortion=distortion if may_distort else 0.0,
+                distortion=distortion,
             )
         )
     return plans

@@ -234,9 +234,9 @@ class Scene:
     def _look(self, renderer: Renderer, crowd: Crowd, frame: int) -> Seen:
         view = self.view(frame)
         drawn = renderer.draw(crowd, view)
-        if self._beyond is not None:
-            drawn.codes[self._beyond] = NOTHING
         self._drawn = (frame, crowd, view, drawn)
+        if self._beyond is not None:  # in the field, not in the image: heads there aren't seen
+            drawn = replace(drawn, codes=np.where(self._beyond, np.int32(NOTHING), drawn.codes))
         heads = renderer.heads(crowd, drawn, self._bent)
         joints, facing = posed_joints(crowd, renderer.figures)
         who = heads.who
@@ -259,7 +259,7 @@ class Scene:
             neck_m=self.world(neck)[order],
             joints_m=self.world(joints[who])[order],
             shares=heads.shares[order],
-            covered=_covered(drawn.codes, who, field_xy)[order],
+            covered=_covered(drawn.codes, who, field_xy, inside(xy, self.plan.size_wh))[order],
             away=((facing[who] * towards).sum(axis=1) < 0)[order],
         )
 
@@ -396,9 +396,11 @@ def _unprojected(pixels_xy: Floats, depth_m: Floats, view: View) -> Floats:
     return np.asarray(view.eye_m + ways * depth_m[:, None])
 
 
-def _covered(codes: npt.NDArray[np.int32], who: Ints, heads_xy: Floats) -> npt.NDArray[np.int8]:
-    column, row = np.floor(heads_xy * SAMPLES).astype(np.int64).T
-    here = (column >= 0) & (row >= 0) & (column < codes.shape[1]) & (row < codes.shape[0])
+def _covered(
+    codes: npt.NDArray[np.int32], who: Ints, field_xy: Floats, here: Booleans
+) -> npt.NDArray[np.int8]:
+    """Return as `Seen.covered`, (n,), given where the heads' middles lie, and if in the image."""
+    column, row = np.floor(field_xy * SAMPLES).astype(np.int64).T
     covered = np.full(len(who), -1, np.int8)
     found = codes[row[here], column[here]]
     covered[here] = (found < 0) | (found >> TRIANGLE_BITS != who[here])

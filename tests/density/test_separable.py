@@ -50,6 +50,15 @@ def test_nobody_and_one_place() -> None:
     assert separable(np.array([[-3.0, -3], [1, 1]]), 4).sum() == 1
 
 
+@pytest.mark.parametrize(
+    ("points", "stride", "message"),
+    [([[1.0, np.nan]], 4, "aren't all finite"), ([[1.0]], 4, "shape"), ([[1.0, 2]], 0, "stride")],
+)
+def test_what_cannot_be(points: list[list[float]], stride: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        separable(np.array(points), stride)
+
+
 def test_floors_of_shanghaitech_a(shared_data: Path) -> None:
     """Raster order gives 46.07 and 7.29; the largest sets are a little larger."""
     listed = shared_data / "fidtm" / "A_gt.txt"

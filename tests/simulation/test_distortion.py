@@ -12,6 +12,7 @@ from helpers import gtahead
 
 import gtahead as library
 from gtahead.errors import UsageError
+from gtahead.geometry import inside
 from gtahead.simulation.distortion import Distortion
 from gtahead.simulation.presets import Overrides, plan
 from gtahead.simulation.scene import Scene
@@ -87,6 +88,27 @@ def test_what_the_image_lacks_is_not_seen() -> None:
     assert (seen.shares[outside] == 0).all()
 
 
+def test_a_head_outside_the_image_is_marked_so() -> None:
+    one = scene()
+    seen = one.look(0)
+    outside = ~inside(seen.heads_xy, one.plan.size_wh)
+    assert outside.any()
+    assert np.array_equal(seen.covered == -1, outside)
+
+
+def test_a_frame_is_the_same_whether_it_was_looked_at_or_not() -> None:
+    one = scene()
+    image = one.image(0)  # draws
+    one.look(0)
+    assert np.array_equal(one.image(0), image)
+
+
+def test_an_override_of_zero_leaves_all_lenses_straight() -> None:
+    assert {one.distortion for one in plan("heads", 0, Overrides(distortion=0.0))} == {0.0}
+    assert {one.distortion for one in plan("heads", 0, Overrides(distortion=0.2))} == {0.2}
+    assert {one.distortion for one in plan("tiny", 0)} == {0.0}
+
+
 def test_files_hold_no_pinhole(tmp_path: Path) -> None:
     captures, dataset = tmp_path / "captures", tmp_path / "dataset"
     words = ["--sequences", "2", "--frames", "1", "--distortion", "0.2", "--workers", "1"]
@@ -111,7 +133,7 @@ def test_what_cannot_be(words: list[str], message: str, tmp_path: Path) -> None:
     assert not (tmp_path / "captures").exists()
 
 
-def test_other_layouts_leave_a_third_of_the_photographs_straight() -> None:
+def test_a_third_of_the_photographs_are_bent_but_not_in_other_layouts() -> None:
     strengths = [one.distortion for one in plan("heads", 0)]
     assert 0.2 < np.mean([strength > 0 for strength in strengths]) < 0.5
     assert {one.distortion for one in plan("heads", 0, may_distort=False)} == {0.0}
