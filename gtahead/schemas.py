@@ -250,8 +250,8 @@ def _expected(message: str) -> str:
     """Return in plain words what msgspec expects, such as ``Expected `array` of length 4``."""
     if length := re.match(r"Expected `array` of length (\d+)", message):
         return f"{length[1]} values are expected"
-    wanted = re.match(r"Expected `([\w| ]+)`( [<>]=? -?\d+)?", message)
+    wanted = re.match(r"Expected `([\w| ]+)`( [<>]=? -?[\d.]+(?:e[+-]?\d+)?)?", message)
     if wanted is None:
         return message
     words = " or ".join(_TYPE_WORDS.get(one, one) for one in wanted[1].split(" | "))
-    return f"{words}{wanted[2] or ''} is expected"
+    return f"{words}{(wanted[2] or '').removesuffix('.0')} is expected"

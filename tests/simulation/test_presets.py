@@ -68,6 +68,7 @@ def test_a_file_is_a_preset(tmp_path: Path) -> None:
         ({"head_px": None}, " > /head_px: photographs need head_px"),
         ({"places": "{ moon = 1 }"}, " > /places: no such place (got 'moon')"),
         ({"places": "{}"}, " > /places: no such place;"),
+        ({"distortion": "0.7"}, " > /distortion: a number <= 0.5 is expected (got 0.7)"),
         ({"places": "{ hall = 0 }"}, " > /places: a number > 0 is expected;"),
         ({"photographs": "false"}, " > /places: a room needs cameras under its ceiling"),
         ({"splits": "{ dev = 1 }"}, " > /splits: a value that isn't known here (got 'dev')"),

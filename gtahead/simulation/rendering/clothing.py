@@ -194,6 +194,27 @@ def _hair(
 
 
 @compiled
+def _hooded(
+    y: np.float32,
+    aside: np.float32,
+    colour: Colour,
+    front: bool | np.bool_,
+    on_arm: bool | np.bool_,
+) -> Colour:
+    """Return the colour of a hooded pullover: its pocket, its strings, the hood's shade."""
+    if front and np.float32(1.0) < y < np.float32(2.3):
+        slope = np.float32(1.15) - (y - np.float32(1.0)) * np.float32(0.4)
+        if abs(aside - slope) < np.float32(0.05):
+            colour = _scaled(colour, np.float32(0.62))
+    for_string = abs(aside - np.float32(0.28)) < np.float32(0.035)
+    if front and for_string and np.float32(4.2) < y < np.float32(5.4):
+        colour = np.float32(0.5), np.float32(0.5), np.float32(0.48)
+    if not on_arm and y > np.float32(5.25):
+        colour = _scaled(colour, np.float32(0.82))
+    return colour
+
+
+@compiled
 def _top(
     x: np.float32,
     y: np.float32,
@@ -255,15 +276,7 @@ def _top(
             if aside < np.float32(0.03) and at < np.float32(0.07):
                 colour = second
     elif pattern == HOODIE:
-        if front and np.float32(1.0) < y < np.float32(2.3):
-            slope = np.float32(1.15) - (y - np.float32(1.0)) * np.float32(0.4)
-            if abs(aside - slope) < np.float32(0.05):
-                colour = _scaled(colour, np.float32(0.62))
-        for_string = abs(aside - np.float32(0.28)) < np.float32(0.035)
-        if front and for_string and np.float32(4.2) < y < np.float32(5.4):
-            colour = np.float32(0.5), np.float32(0.5), np.float32(0.48)
-        if not on_arm and y > np.float32(5.25):
-            colour = _scaled(colour, np.float32(0.82))
+        colour = _hooded(y, aside, colour, front, on_arm)
     elif pattern == QUILTED:
         at = along * np.float32(1.6)
         at -= np.floor(at)
