@@ -106,6 +106,19 @@ _ALL = (
         0.48,
         splits={"train": 30, "validation": 8, "test": 22},
     ),
+    # To compare detectors on dense crowds: sequences are short and many, so that no few of them
+    # decide a score, and those of all splits are alike.
+    Preset(
+        "mfl-dense",
+        (512, 384),
+        (4,) * 96,
+        tuple(round(40 * 10**u, 1) for u in np.linspace(0, 1, 96).tolist()),
+        96,
+        (8.0, 26.0),
+        0.48,
+        pan_share=0.0,
+        splits={"train": 48, "validation": 22, "test": 26},
+    ),
     # To train detectors that work on photographs: a new crowd, camera, light and place every other
     # frame, half of them rooms.
     Preset(

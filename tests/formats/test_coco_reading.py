@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +294,21 @@ def test_ids_of_any_kind_are_joined_as_they_are(tmp_path: Path, one: Any) -> Non
     assert frames["a"].boxes_xyxy.tolist() == [[1, 2, 4, 6]]
     assert frames["b"].boxes_xyxy.tolist() == [[5, 6, 12, 14]]
     assert not report.findings.anything_set_aside
+
+
+@pytest.mark.parametrize("size_wh", [(0, 0), (64, 0), (-64, -48), (10**6, 48), (64.0, 48.0)])
+def test_a_size_that_no_image_has_is_unknown(tmp_path: Path, size_wh: tuple[float, float]) -> None:
+    raw = write_coco(tmp_path / "raw")
+    path = raw / "annotations" / "instances_val2017.json"
+    document = json.loads(path.read_bytes())
+    for one in document["images"]:
+        one["width"], one["height"] = size_wh
+    path.write_text(json.dumps(document))
+    gtahead.build(raw, tmp_path / "dataset", workers=1)
+    assert [f.size_wh for f in Dataset.open(tmp_path / "dataset")] == [(64, 48)] * 2
+    shutil.rmtree(raw / "val2017")
+    report = gtahead.build(raw, tmp_path / "labels", images="none", workers=1)
+    assert report.findings.totals["size-guessed"] == 2
 
 
 def write_coco(folder: Path, **changes: Any) -> Path:

@@ -590,6 +590,18 @@ def test_images_from_a_video_tool_arent_guessed_at(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("hour", "minute", "known"), [(23, 59, True), (24, 0, False), (-1, 0, False)]
+)
+def test_an_hour_that_no_clock_shows_is_none(
+    tmp_path: Path, hour: int, minute: int, known: bool
+) -> None:
+    root = layouts.write_mta(tmp_path, replace(scene(), hour=hour, minute=minute))
+    build(root)
+    hours = [frame.hour for frame in Dataset.open(root.parent / "set") if frame.count]
+    assert set(hours) == {round(hour + minute / 60, 4) if known else None}
+
+
 def test_cameras_without_splits_go_into_one(tmp_path: Path) -> None:
     for number in range(6):
         root = layouts.write_mta(tmp_path, scene(), camera_number=number)
