@@ -92,7 +92,7 @@ def localisation_list(path: Path, name: str) -> Iterator[tuple[int, str, Floats 
         except ValueError as error:
             yield number, key, None, str(error)
             continue
-        if len(values) < 2 or values[1] < 0 or len(values) != 2 + 5 * values[1]:
+        if len(values) < 2 or len(values) != 2 + 5 * values[1]:
             count = int(values[1]) if len(values) > 1 else 0
             yield number, key, None, f"{len(values)} numbers instead of {2 + 5 * count}"
             continue

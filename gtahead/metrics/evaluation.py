@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gtahead.arrays import Floats
+from gtahead.arrays import Booleans, Floats
 from gtahead.metrics import definitions
 from gtahead.metrics.crowdhuman import (
     JI_THRESHOLDS,
@@ -74,7 +74,7 @@ class Evaluation:
         if bool(predictions.has_boxes.any()) and ground_truth.has_boxes:
             self.detections = self.match()
             self.misses, self.overlaps = self._by_crowdhuman()
-            self.states |= self._jaccard(predictions.box_scores, threshold)
+            self.states |= self._jaccard(predictions.box_scores >= least)
 
     def match(self, cap: int | None = None) -> Detections:
         """Match boxes with heads, all or the best of each image."""
@@ -95,9 +95,8 @@ class Evaluation:
         found = match_boxes(boxes, scores, by_image.offsets, *rest, rule=RULE)
         return found, overlaps_of(boxes, by_image.offsets, *rest)
 
-    def _jaccard(self, scores: Floats, threshold: float | None) -> dict[str, Floats]:
+    def _jaccard(self, kept: Booleans) -> dict[str, Floats]:
         assert self.overlaps is not None
-        kept = np.ones(len(scores), np.bool_) if threshold is None else scores > threshold
         index = jaccard_index(self.overlaps, kept)
         there = ~np.isnan(index)
         return {"jaccard": np.where(there, index, 0), "jaccard_images": there.astype(np.float64)}
@@ -115,10 +114,13 @@ class Evaluation:
         return found
 
     def _best_jaccard(self) -> float:
-        """Return CrowdHuman's JI: the best of ten thresholds, chosen on the same data."""
+        """Return CrowdHuman's JI: the best of ten thresholds, chosen on the same data.
+
+        Its evaluation keeps the scores above a threshold, where ours keeps those from it on.
+        """
         best = 0.0
         for threshold in JI_THRESHOLDS:
-            states = self._jaccard(self.predictions.box_scores, threshold)
+            states = self._jaccard(self.predictions.box_scores > threshold)
             images = states["jaccard_images"].sum()
             best = max(best, float(states["jaccard"].sum() / images) if images else 0.0)
         return best

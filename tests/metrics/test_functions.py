@@ -259,6 +259,15 @@ def test_the_metric_gives_the_commands_digits(tiny_dataset: Path, tmp_path: Path
         metric.compute()
 
 
+def test_scores_at_the_threshold_count_in_every_metric() -> None:
+    boxes = np.array([[0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 30.0]])
+    metric = CrowdMetric(threshold=0.5)
+    found = {"boxes": boxes, "scores": np.array([0.5, 0.4])}
+    metric.update([found], [{"points": boxes[:1, :2] + 5, "boxes": boxes[:1], "size_wh": (40, 40)}])
+    got = metric.compute()
+    assert (got["mae"], got["f1_large"], got["ji"]) == pytest.approx((0, 1, 1), abs=1e-5)
+
+
 def test_what_a_metric_takes() -> None:
     metric = CrowdMetric()
     metric.update([{"count": 3}, {"points": []}], [{"points": [[1, 2]]}, {"boxes": []}])
