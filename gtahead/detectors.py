@@ -8,7 +8,7 @@ from typing import Any
 
 from gtahead.plugins import Registry
 
-_ALL_AREAS = ("native", "focal", "mfl", "binary", "mfl-area")
+_MFL = ("mfl", "mfl-paper")
 _PYRAMID = {"inside": 0.0, "stride": 4, "coarsest": 32}
 """Levels of a pyramid are for heads of all sizes."""
 
@@ -35,11 +35,20 @@ class DetectorKind:
 _NETWORKS = "gtahead.training.detectors"
 
 _KINDS = (
-    DetectorKind("centernet", f"{_NETWORKS}.centernet:CenterNet", (*_ALL_AREAS, "native-mass")),
-    DetectorKind("fcos", f"{_NETWORKS}.fcos:FcosDetector", _ALL_AREAS, _PYRAMID),
-    DetectorKind("retinanet", f"{_NETWORKS}.retinanet:RetinaDetector", _ALL_AREAS[:3], _PYRAMID),
     DetectorKind(
-        "fasterrcnn", f"{_NETWORKS}.fasterrcnn:FasterRcnnDetector", _ALL_AREAS[:3], _PYRAMID
+        "centernet",
+        f"{_NETWORKS}.centernet:CenterNet",
+        ("native", "focal", *_MFL, "binary", "mfl-area", "native-mass"),
+    ),
+    DetectorKind(
+        "fcos", f"{_NETWORKS}.fcos:FcosDetector", ("native", *_MFL, "binary", "mfl-area"), _PYRAMID
+    ),
+    DetectorKind("retinanet", f"{_NETWORKS}.retinanet:RetinaDetector", ("native", *_MFL), _PYRAMID),
+    DetectorKind(
+        "fasterrcnn",
+        f"{_NETWORKS}.fasterrcnn:FasterRcnnDetector",
+        ("native", "focal", *_MFL),
+        _PYRAMID,
     ),
     DetectorKind("density", f"{_NETWORKS}.density:DensityNet", counts_only=True),
 )

@@ -159,6 +159,10 @@ def _rebuilt(
     return kind(what, where=where, value=value, remedy=remedy)
 
 
+class DataWarning(UserWarning):
+    """Something about the data limits what comes of it; the work goes on."""
+
+
 class InputError(GtaheadError):
     """The data that was given is wrong: the user can fix it."""
 

@@ -81,10 +81,11 @@ def write_found(data: Path, folder: Path) -> None:
     for frame in library.Dataset.open(data).select(split="train"):
         scores = np.linspace(1, 0.1, len(frame.points_xy))[:, None]
         points = np.column_stack([frame.points_xy, scores]).tolist()
-        boxes = np.column_stack([frame.boxes_xyxy, scores]).tolist()
+        corners = frame.boxes_xyxy
+        sides = corners[:, 2:] - corners[:, :2]
+        boxes = np.column_stack([corners[:, :2], sides, scores]).tolist()
         rows.append({"image": frame.frame_id, "points": points, "boxes": boxes})
-        for x, y, right, bottom, score in boxes:
-            box = [x, y, right - x, bottom - y]
+        for *box, score in boxes:
             coco.append({"image_id": frame.frame_id, "category_id": 1, "bbox": box, "score": score})
     document = {"format": "gtahead-predictions", "version": 1, "predictions": rows}
     (folder / "own.json").write_text(json.dumps(document))

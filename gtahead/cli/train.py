@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from gtahead.cli.common import echo, for_people, output_options, progress_bar
-from gtahead.dataset import Dataset
 from gtahead.detectors import DETECTORS, all_losses
-from gtahead.urls import is_url
+from gtahead.errors import DataWarning
 from gtahead.values import number_of
 
 
@@ -23,8 +25,8 @@ from gtahead.values import number_of
 @click.option(
     "--loss",
     type=click.Choice(all_losses()),
-    help="native is the detector's own, mfl is Mask Focal Loss; the others are for "
-    "comparison.  [default: native]",
+    help="native is the detector's own, mfl is Mask Focal Loss, mfl-paper its likeliest form in "
+    "the paper; the others are for comparison.  [default: native]",
 )
 @click.option(
     "--preset",
@@ -39,6 +41,7 @@ from gtahead.values import number_of
 @click.option("--batch", type=int, metavar="N", help="Crops per step.")
 @click.option("--learning-rate", type=float, metavar="R", help="Peak learning rate.")
 @click.option("--weights", metavar="FILE", help="Backbone weights: a file, none or download.")
+@click.option("--init", metavar="FILE", help="Weights to begin with: model.pt of another run.")
 @click.option("--seed", type=int, metavar="N", help="Seed of weights, order and augmentation.")
 @click.option("--workers", type=int, metavar="N", help="Processes that load images.  [default: 0]")
 @click.option("--devices", type=int, metavar="N", help="Number of devices.  [default: 1]")
@@ -53,6 +56,7 @@ def command(
     file: str | None,
     settings: tuple[str, ...],
     out: str | None,
+    init: str | None,
     stop_after: int | None,
     *,
     resume: bool,
@@ -68,22 +72,28 @@ def command(
     without the interruption.
     """  # noqa: D415
     from gtahead.training import make_config
+    from gtahead.training.wanted import check_training
 
     chosen = {name: value for name, value in options.items() if value is not None}
     config = make_config(preset, file, **_parsed(settings) | chosen)
     if print_config:
         click.echo(config.as_toml(), nl=False)
         return 0
-    if not is_url(dataset):
-        Dataset.open(dataset)  # before torch is imported, which takes seconds
+    check_training(dataset, config, init)  # before torch is imported, which takes seconds
     from gtahead.training.fitting import is_emulated, is_helper, train
 
     if is_emulated(config.precision) and not is_helper():
         message = f"this processor emulates {config.precision}: 32-true is many times faster"
         echo(f"warning: {message} (--set precision=32-true)", err=True)
-    with progress_bar("training", shown=not is_helper()) as show:
+    with _warnings_as_lines(), progress_bar("training", shown=not is_helper()) as show:
         report = train(
-            dataset, out, config=config, resume=resume, stop_after=stop_after, on_progress=show
+            dataset,
+            out,
+            config=config,
+            init=init,
+            resume=resume,
+            stop_after=stop_after,
+            on_progress=show,
         )
     if is_helper():
         return 0
@@ -100,6 +110,9 @@ def command(
             f"{number_of(heads['count'], 'head')} to learn from; "
             f"validated on {data['validation_frames']:,} ({where})"
         )
+        if left := record.get("init", {}).get("not_in_it"):
+            some = ", ".join(left[:3]) + ", …" * (len(left) > 3)
+            echo(f"  {number_of(len(left), 'weight')} not in {init}, from scratch: {some}")
         echo(
             f"  heads under two cells, for which mfl equals the native loss: "
             f"{100 * heads['under_two_cells']:.0f} %"
@@ -112,6 +125,23 @@ def command(
         echo(f"  best epoch {best['epoch'] + 1}, on validation: {shown}")
         echo(f"  next: gtahead predict {report.model} --data {dataset}")
     return 0
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Print warnings about the data as lines of their own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        before = warnings.showwarning
+
+        def show(message: Warning | str, *rest: Any) -> None:
+            if isinstance(message, DataWarning):
+                echo(f"warning: {message}", err=True)
+            else:
+                before(message, *rest)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 def _parsed(settings: tuple[str, ...]) -> dict[str, object]:

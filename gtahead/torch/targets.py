@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +17,13 @@ from gtahead.arrays import Array, rows_of
 
 CUT = 4.0
 """Kernels end at so many sigmas."""
+
+Kernel = Literal["quarter", "cornernet"]
+"""Of a head's heat: sigma a quarter of the box's sides; or CornerNet's and CenterNet's, see
+`cornernet_radius`."""
+
+MIN_OVERLAP = 0.7
+"""Of CornerNet's radius: boxes whose corners are off by it still overlap by so much (IoU)."""
 
 CHUNK = 2_000_000
 """Cells of windows that are in memory at once."""
@@ -49,7 +57,8 @@ class HeatTargets:
     """Targets of a batch on one grid, (B, H, W) each unless said otherwise.
 
     Attributes:
-        heat: Y, the maximum of the heads' Gaussians; 1 on each head's cell.
+        heat: Y, the maximum of the heads' kernels; 1 on each head's cell.
+        near: the maximum of their Gaussians of a quarter side, whatever the kernel.
         mask: M, whether a cell lies inside any head's ellipse.
         box: whether it lies inside any head's box.
         valid: False on ignored heads, where no head that counts lies.
@@ -57,11 +66,12 @@ class HeatTargets:
             none reaches.
         offset: (B, 2, H, W) from the cell to the owner's centre, in cells.
         size: (B, 2, H, W) logarithm of the owner's width and height, in cells.
-        mass: sum of the heat over the owner's mask.
+        mass: sum of the owner's Gaussian over its mask.
         single: share of heads whose mask is one cell: there the loss is the native one.
     """
 
     heat: Tensor
+    near: Tensor
     mask: Tensor
     box: Tensor
     valid: Tensor
@@ -72,17 +82,21 @@ class HeatTargets:
     single: float
 
 
-def heat_targets(heads: list[HeadTargets], shape: tuple[int, int], stride: int) -> HeatTargets:
+def heat_targets(
+    heads: list[HeadTargets], shape: tuple[int, int], stride: int, kernel: Kernel = "quarter"
+) -> HeatTargets:
     """Render heat, mask and regression targets.
 
     Args:
         heads: of each image; boxes have an area.
         shape: rows and columns of the grid.
         stride: pixels per cell.
+        kernel: of the heat. Who owns a cell, and masks, don't depend on it.
 
     Returns:
-        The targets. Sigma is a quarter of the box's side, the mask's semi-axis half of it, both at
-        least half a cell. Where Gaussians tie, the smaller head owns the cell, then the first.
+        The targets. A Gaussian's sigma is a quarter of the box's side, the mask's semi-axis half of
+        it, both at least half a cell. Where Gaussians tie, the smaller head owns the cell, then the
+        first.
     """
     rows, columns = shape
     device = heads[0].boxes.device
@@ -99,13 +113,13 @@ def heat_targets(heads: list[HeadTargets], shape: tuple[int, int], stride: int) 
     limits = torch.tensor([columns - 1, rows - 1], device=device)
     cell = torch.minimum(centre.floor().long().clamp(min=0), limits)
     sigma, semi = (sides / 4).clamp(min=0.5), (sides / 2).clamp(min=0.5)
-    heat = grid.flatten()
+    near = grid.flatten()
     mask, box = torch.zeros(2, grid.numel(), dtype=torch.bool, device=device)
     chunks = _chunks(sigma, limits)
     for part in chunks:
         head, position, away = _windows(cell, image, part, (CUT * sigma).ceil().long(), shape)
         value = torch.exp(-((away / sigma[head]) ** 2).sum(dim=1) / 2)
-        heat.scatter_reduce_(0, position, value, "amax")
+        near.scatter_reduce_(0, position, value, "amax")
         far = (away / semi[head]).abs()
         mask[position[(far**2).sum(dim=1) <= 1]] = True
         box[position[far.amax(dim=1) <= 1]] = True
@@ -116,7 +130,7 @@ def heat_targets(heads: list[HeadTargets], shape: tuple[int, int], stride: int) 
     for part in chunks:
         head, position, away = _windows(cell, image, part, (CUT * sigma).ceil().long(), shape)
         value = torch.exp(-((away / sigma[head]) ** 2).sum(dim=1) / 2)
-        first = value >= heat[position]
+        first = value >= near[position]
         owner.scatter_reduce_(0, position[first], head[first], "amin")
         mine = ((away / semi[head]) ** 2).sum(dim=1) <= 1
         mass.index_add_(0, head[mine], value[mine])
@@ -134,8 +148,10 @@ def heat_targets(heads: list[HeadTargets], shape: tuple[int, int], stride: int) 
     owner[owned] = rank[at]
     owner[~owned] = -1
     full = (len(heads), rows, columns)
+    heat = near if kernel == "quarter" else _cornernet_heat(cell, image, sides, near, shape)
     return HeatTargets(
         heat=heat.view(full),
+        near=near.view(full),
         mask=mask.view(full),
         box=box.view(full),
         valid=~_ignored(heads, shape, stride) | mask.view(full),
@@ -145,6 +161,43 @@ def heat_targets(heads: list[HeadTargets], shape: tuple[int, int], stride: int) 
         mass=own_mass.view(full),
         single=float((cells <= 1).float().mean()) if none else 0.0,
     )
+
+
+def _cornernet_heat(
+    cell: Tensor, image: Tensor, sides: Tensor, grids: Tensor, shape: tuple[int, int]
+) -> Tensor:
+    """Render CornerNet's kernels: one sigma for both axes, cut at the radius."""
+    radius = cornernet_radius(sides)
+    sigma = (2 * radius + 1) / 6
+    reach = radius[:, None].expand(-1, 2)
+    limits = torch.tensor([shape[1] - 1, shape[0] - 1], device=cell.device)
+    heat = torch.zeros_like(grids)
+    for part in _chunks(reach / CUT, limits):
+        head, position, away = _windows(cell, image, part, reach, shape)
+        value = torch.exp(-((away / sigma[head, None]) ** 2).sum(dim=1) / 2)
+        heat.scatter_reduce_(0, position, value, "amax")
+    return heat
+
+
+def cornernet_radius(sides: Tensor) -> Tensor:
+    """Return the radius of CornerNet's kernel, in whole cells, (N,).
+
+    Boxes whose corners are moved by it, inwards, outwards, or one each, keep an IoU of at least
+    `MIN_OVERLAP`. Source: Law and Deng, *CornerNet* (arXiv 1808.01244), as its code and CenterNet's
+    have it; the latter two of their three roots are divided by 2 there, not by 2a.
+
+    Args:
+        sides: (N, 2) widths and heights, in cells; CenterNet rounds them up first.
+    """
+    wide, tall = sides.double().ceil().unbind(dim=1)
+    total, area, least = wide + tall, wide * tall, MIN_OVERLAP
+    roots = [
+        (total + (total**2 - 4 * area * (1 - least) / (1 + least)).sqrt()) / 2,
+        (2 * total + (4 * total**2 - 16 * (1 - least) * area).sqrt()) / 2,
+        (-2 * least * total + (4 * least**2 * total**2 - 16 * least * (least - 1) * area).sqrt())
+        / 2,
+    ]
+    return torch.stack(roots).amin(dim=0).floor().clamp(min=0).long()
 
 
 def _ignored(heads: list[HeadTargets], shape: tuple[int, int], stride: int) -> Tensor:

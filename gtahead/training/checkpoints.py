@@ -10,10 +10,9 @@ import torch
 
 from gtahead import storage
 from gtahead._version import __version__
-from gtahead.detectors import DETECTORS
 from gtahead.errors import GtaheadError, InputError, Where, first_line
-from gtahead.training.config import config_of
-from gtahead.training.detectors import Detector, make_detector
+from gtahead.training.config import OWN, TrainConfig, config_of
+from gtahead.training.detectors import Detector, Factory, make_detector
 from gtahead.training.weights import load_weights
 from gtahead.values import StrPath, is_number
 
@@ -54,12 +53,78 @@ def write_checkpoint(path: Path, trained: Trained) -> None:
         torch.save(document, out)
 
 
-def read_checkpoint(path: StrPath) -> Trained:
+def read_checkpoint(path: StrPath, make: Factory | None = None) -> Trained:
     """Read a detector.
+
+    Args:
+        path: `model.pt` of a run.
+        make: what made the network, where it is one's own: takes the configuration.
 
     Raises:
         InputError: no such file, truncated, not of gtahead, of another version, or not whole.
     """
+    where = Where(str(path))
+    document = _document(path)
+    threshold, about = document.get("threshold"), document.get("about") or {}
+    config = document.get("config")
+    if make is None and isinstance(config, dict) and config.get("detector") == OWN:
+        own = about.get("own") if isinstance(about, dict) else None
+        raise InputError(
+            "the checkpoint is of a detector of one's own",
+            where=where,
+            value=own.get("detector") if isinstance(own, dict) else None,
+            remedy="give what makes it: predict(..., detector=...) in Python; a plug-in makes it "
+            "known to the command line, see docs/extending.md",
+        )
+    try:
+        detector = (make or make_detector)(_without_download(config))
+        if not isinstance(detector, Detector):
+            raise TypeError(f"{type(detector).__name__} isn't a Detector")
+        detector.load_state_dict(document["weights"])
+        if not all(value.isfinite().all() for value in detector.state_dict().values()):
+            raise ValueError("a weight isn't a finite number")
+        if not _is_threshold(threshold, detector) or not isinstance(about, dict):
+            raise ValueError(f"a threshold of {threshold!r}, or no facts about the run")
+    except (GtaheadError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            "the checkpoint's parts don't fit each other",
+            where=where,
+            value=first_line(error),
+            remedy="it was changed by hand, or by another program: train anew",
+        ) from error
+    detector.eval()
+    return Trained(detector, threshold, about)
+
+
+def begin_with(detector: Detector, path: StrPath) -> list[str]:
+    """Take the weights of a trained detector, as far as names and shapes fit.
+
+    Returns:
+        The names of the detector's weights that stay as they were.
+
+    Raises:
+        InputError: the file can't be read, or no weight fits.
+    """
+    given = _document(path).get("weights")
+    mine = detector.state_dict()
+    fitting = {
+        name: value
+        for name, value in (given.items() if isinstance(given, dict) else ())
+        if name in mine and isinstance(value, torch.Tensor) and value.shape == mine[name].shape
+    }
+    if not fitting:
+        raise InputError(
+            "none of the checkpoint's weights fit this detector",
+            where=Where(str(path)),
+            remedy="give a run of the same detector and backbone",
+        )
+    if not all(value.isfinite().all() for value in fitting.values()):
+        raise InputError("a weight isn't a finite number", where=Where(str(path)))
+    detector.load_state_dict(fitting, strict=False)
+    return [name for name in mine if name not in fitting]
+
+
+def _document(path: StrPath) -> dict[str, Any]:
     where = Where(str(path))
     try:
         document = load_weights(Path(path))
@@ -84,30 +149,16 @@ def read_checkpoint(path: StrPath) -> Trained:
             remedy=f"this gtahead reads version {VERSION}; it was written by gtahead "
             f"{document.get('gtahead')}",
         )
-    threshold, about = document.get("threshold"), document.get("about") or {}
-    try:
-        detector = make_detector(_without_download(document["config"]))
-        detector.load_state_dict(document["weights"])
-        if not all(value.isfinite().all() for value in detector.state_dict().values()):
-            raise ValueError("a weight isn't a finite number")
-        if not _is_threshold(threshold, detector) or not isinstance(about, dict):
-            raise ValueError(f"a threshold of {threshold!r}, or no facts about the run")
-    except (GtaheadError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            "the checkpoint's parts don't fit each other",
-            where=where,
-            value=first_line(error),
-            remedy="it was changed by hand, or by another program: train anew",
-        ) from error
-    detector.eval()
-    return Trained(detector, threshold, about)
+    return document
 
 
 def _is_threshold(value: object, detector: Detector) -> bool:
-    if DETECTORS[detector.config.detector].counts_only:
+    if detector.counts_only:
         return value is None
     return is_number(value) and 0 <= value <= 1
 
 
-def _without_download(config: dict[str, Any]) -> Any:  # noqa: ANN401 - the configuration
+def _without_download(config: object) -> TrainConfig:
+    if not isinstance(config, dict):
+        raise TypeError("no settings")
     return config_of({**config, "weights": "none"})

@@ -18,6 +18,12 @@ from gtahead.values import StrPath
 AREAS = ("binary", "mfl-area")
 """Losses that take whole heads instead of what a matcher calls positive."""
 
+HEATED = ("mfl", "mfl-paper")
+"""Losses that weigh positives by their heat."""
+
+OWN = "own"
+"""As detector or loss: one that was given to `train` in Python."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -26,13 +32,19 @@ class TrainConfig:
     Attributes:
         detector: which network.
         loss: of heat or class: the detector's own, the focal loss on centres or matched anchors,
-            Mask Focal Loss. For comparisons: "binary" (whole heads with equal weight), "mfl-area"
-            (Mask Focal Loss on larger masks: centernet's boxes, all of fcos' locations inside a
-            head) and "native-mass" (native, positives scaled by the head's mass).
+            Mask Focal Loss with the next three settings, or "mfl-paper": as its paper is most
+            likely meant, with `inside` 0 and `normalise` "centres". For comparisons: "binary"
+            (whole heads with equal weight), "mfl-area" (Mask Focal Loss on larger masks:
+            centernet's boxes, all of fcos' locations inside a head) and "native-mass" (native,
+            positives scaled by the head's mass).
         power: of the heat in positives.
-        inside: share of the negative term inside masks: 1 for centernet, whose peaks are decoded;
-            `make_config` sets 0 for detectors that decode by NMS.
+        inside: share of the negative term inside masks: 1 for centernet; `make_config` sets 0 for
+            the detectors of torchvision.
         normalise: what the loss is divided by.
+        kernel: of centernet's heat: Gaussians of a quarter of the box's sides, or CornerNet's, as
+            CenterNet's own code has them.
+        centre_radius: of fcos: locations so many cells around a head's centre are its; "inf", all
+            of its box, as in FCOS' first version.
         decode: how heads are read from a heatmap: its peaks, or NMS over the boxes of all cells.
         backbone: by torchvision's name.
         weights: of the backbone: "none", a local file, or "download".
@@ -70,6 +82,8 @@ class TrainConfig:
     power: float = 1.0
     inside: float = 1.0
     normalise: Literal["mass", "centres", "per-head"] = "mass"
+    kernel: Literal["quarter", "cornernet"] = "quarter"
+    centre_radius: float = 1.5
     decode: Literal["peaks", "nms"] = "peaks"
     backbone: str = "resnet18"
     weights: str = "none"
@@ -111,11 +125,12 @@ class TrainConfig:
         for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} can't be negative", value=getattr(self, name))
-        if self.detector not in DETECTORS:
+        if self.detector not in (*DETECTORS, OWN):
             remedy = f"one of {', '.join(DETECTORS)}"
             raise UsageError("no such detector", value=self.detector, remedy=remedy)
-        if self.loss not in DETECTORS[self.detector].losses:
-            remedy = f"one of {', '.join(DETECTORS[self.detector].losses)}"
+        kind = DETECTORS.get(self.detector)
+        if kind is not None and self.loss not in (*kind.losses, OWN):
+            remedy = f"one of {', '.join(kind.losses)}"
             raise UsageError(f"{self.detector} has no such loss", value=self.loss, remedy=remedy)
         if self.normalise == "per-head" and self.loss in AREAS and self.detector == "fcos":
             remedy = "cells of an area belong to no single head: use mass or centres"
@@ -136,11 +151,18 @@ class TrainConfig:
                 shown = "x".join(map(str, sides))
                 raise UsageError(f"{name} must be a multiple of 32 from 32 on", value=shown)
 
+    @property
+    def loss_options(self) -> dict[str, Any]:
+        """The parameters of `mask_focal_loss` that the loss has."""
+        if self.loss == "mfl-paper":
+            return {"power": 1.0, "inside": 0.0, "normalise": "centres"}
+        return {"power": self.power, "inside": self.inside, "normalise": self.normalise}
+
     def as_dict(self) -> dict[str, Any]:
         """Return all settings, JSON-ready."""
         values = dataclasses.asdict(self)
         values["crop_wh"] = list(self.crop_wh)
-        return values
+        return {name: "inf" if value == math.inf else value for name, value in values.items()}
 
     def as_toml(self) -> str:
         """Return the settings as TOML that `make_config` reads."""
@@ -157,6 +179,7 @@ _POSITIVE = [
     "scale_high",
     "batch",
     "accumulate",
+    "centre_radius",
     "epochs",
     "validate_every",
     "learning_rate",
@@ -246,7 +269,8 @@ def config_of(values: Mapping[str, Any]) -> TrainConfig:
             given[name] = tuple(given[name])
     hints = get_type_hints(TrainConfig)
     for name, value in given.items():
-        if hints[name] is float and isinstance(value, int) and not isinstance(value, bool):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if hints[name] is float and (whole or value == "inf"):
             given[name] = float(value)
     return TrainConfig(**given)
 
@@ -270,5 +294,6 @@ def _check(name: str, value: object, hint: Any) -> None:  # noqa: ANN401 - a typ
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
         words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
         raise UsageError(f"{name} must be {words[hint]}", value=value)
-    if isinstance(value, float) and not math.isfinite(value):
+    infinite = isinstance(value, float) and not math.isfinite(value)
+    if infinite and not (name == "centre_radius" and value == math.inf):
         raise UsageError(f"{name} must be a finite number", value=value)

@@ -15,8 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
 from gtahead.arrays import Floats, Ints
-from gtahead.dataset import Dataset, Frame
-from gtahead.errors import InputError, Where
+from gtahead.dataset import Frame
 from gtahead.torch.targets import HeadTargets
 from gtahead.training.config import TrainConfig
 
@@ -61,43 +60,13 @@ def scaled(image: Image, scale: float) -> Image:
     if scale == 1:
         return image
     size_wh = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return resized(image, size_wh)
+
+
+def resized(image: Image, size_wh: tuple[int, int]) -> Image:
+    """Resize an image to a width and height; average areas when shrinking."""
+    how = cv2.INTER_AREA if size_wh[0] < image.shape[1] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size_wh, interpolation=how), np.uint8)
-
-
-def frames_with_boxes(dataset: Dataset, *, points_alone: bool) -> list[Frame]:
-    """Return a dataset's frames, if every head that counts has what a detector learns from.
-
-    Args:
-        dataset: whose frames.
-        points_alone: whether points and sigmas suffice.
-
-    Raises:
-        InputError: no frames, no heads that count at all, or heads without boxes.
-    """
-    frames = list(dataset)
-    where = Where(str(dataset.folder))
-    if not frames:
-        raise InputError("there are no frames to train on", where=where)
-    if not any(frame.counted.any() for frame in frames):
-        raise InputError(
-            "no head counts in any frame: there is nothing to learn",
-            where=where,
-            remedy="see `gtahead info`, and --count-policy of `gtahead build`",
-        )
-    if not points_alone:
-        for frame in frames:
-            boxes = frame.boxes_xyxy[frame.counted]
-            bare = ~np.isfinite(boxes).all(axis=1)
-            if bare.any():
-                head = int(frame.head_ids[frame.counted][bare][0])
-                raise InputError(
-                    "a head has no box",
-                    where=Where(where.file, frame=frame.frame_id, head=head),
-                    remedy="`gtahead annotate --boxes auto` gives all heads boxes; "
-                    "or train --detector density",
-                )
-    return frames
 
 
 class Crops(TorchDataset[tuple[Image, HeadTargets, str]]):
@@ -131,22 +100,24 @@ class Crops(TorchDataset[tuple[Image, HeadTargets, str]]):
 def _cut(
     image: Image, frame: Frame, scale: float, crop_wh: tuple[int, int], random: np.random.Generator
 ) -> tuple[Image, HeadTargets]:
-    """Scale an image and cut a crop somewhere; what lies beyond the image is grey.
+    """Cut a crop somewhere in an image, and scale it; what lies beyond the image is grey.
 
-    A head belongs to the crop that its centre lies in, half-open.
+    It is cut first, so that no more is scaled than is wanted. A head belongs to the crop that its
+    centre lies in, half-open.
     """
-    image = scaled(image, scale)
-    size = np.array([image.shape[1], image.shape[0]])
-    crop = np.array(crop_wh)
-    room = size - crop
-    first = np.where(room > 0, random.integers(0, np.maximum(room, 0) + 1), 0)
+    size, crop = np.array(frame.size_wh), np.array(crop_wh)
+    window = np.minimum(np.maximum(np.rint(crop / scale), 1), size).astype(np.int64)
+    first = random.integers(0, size - window + 1)
+    within = np.minimum(np.maximum(np.rint(size * scale), 1), crop)
+    shown = np.where(window < size, crop, within).astype(np.int64)
+    part = image[first[1] : first[1] + window[1], first[0] : first[0] + window[0]]
     out = np.full((crop[1], crop[0], 3), 124, np.uint8)
-    part = image[first[1] : first[1] + crop[1], first[0] : first[0] + crop[0]]
-    out[: part.shape[0], : part.shape[1]] = part
-    return out, heads_of(frame, size / np.array(frame.size_wh), first, np.minimum(size, crop))
+    out[: shown[1], : shown[0]] = resized(part, (int(shown[0]), int(shown[1])))
+    factors = shown / window
+    return out, heads_of(frame, factors, first * factors, shown)
 
 
-def heads_of(frame: Frame, scale_xy: Floats, first: Ints, size: Ints) -> HeadTargets:
+def heads_of(frame: Frame, scale_xy: Floats, first: Floats, size: Ints) -> HeadTargets:
     """Return the heads of a window of a scaled frame, in its pixels.
 
     Args:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import os
 import signal
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
+from pytorch_lightning.loggers import Logger
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
@@ -34,17 +36,13 @@ from gtahead.metrics.ground_truth import GroundTruth
 from gtahead.scoring.ground_truth import ground_truth_of
 from gtahead.scoring.thresholds import choose
 from gtahead.storage import system, targets
-from gtahead.training.config import TrainConfig
-from gtahead.training.crops import (
-    CropBatch,
-    Crops,
-    EpochOrder,
-    batched,
-    frames_with_boxes,
-    normalised,
-)
-from gtahead.training.detectors import Detector, make_detector
+from gtahead.training.checkpoints import begin_with
+from gtahead.training.config import OWN, TrainConfig
+from gtahead.training.crops import CropBatch, Crops, EpochOrder, batched, normalised
+from gtahead.training.decoding import lost_share, warn_of_lost_heads
+from gtahead.training.detectors import Detector, Factory, make_detector
 from gtahead.training.inference import InImage, as_predictions, find_heads
+from gtahead.training.losses import HeatLoss
 from gtahead.training.runs import (
     BEST,
     CHECKPOINTS,
@@ -55,10 +53,14 @@ from gtahead.training.runs import (
     open_run,
     record_of,
 )
+from gtahead.training.wanted import frames_to_learn
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 
 KEPT = ("ap50", "f1_large", "precision_large", "recall_large", "mae", "rmse", "bias", "game3")
+
+LOGGED_EVERY = 10
+"""Steps whose losses are one line of `losses.csv`."""
 
 Validated = Callable[[int, Detector, dict[str, Any]], None]
 """Called after a validation with the step, the detector as it was validated, and the metrics."""
@@ -94,16 +96,19 @@ class _Module(pl.LightningModule):
     run: Run
 
     def __init__(
-        self, config: TrainConfig, ground_truth: GroundTruth, on_validated: Validated | None
+        self,
+        config: TrainConfig,
+        detector: Detector,
+        ground_truth: GroundTruth,
+        on_validated: Validated | None,
     ) -> None:
         super().__init__()
         self.config = config
-        torch.manual_seed(config.seed)
-        self.detector = make_detector(config)
+        self.detector = detector
         self.chosen: dict[str, Any] = {}
         self._ground_truth, self._on_validated = ground_truth, on_validated
         self._found: list[InImage] = []
-        self._losses: dict[str, list[float]] = {}
+        self._losses: list[dict[str, float]] = []
 
     def transfer_batch_to_device(
         self,
@@ -118,8 +123,7 @@ class _Module(pl.LightningModule):
         parts = self.detector.losses(normalised(batch.images), batch.heads)
         together = torch.stack(list(parts.values()))
         values = dict(zip(parts, together.detach().tolist(), strict=True))  # a GPU is asked once
-        for name, value in values.items():
-            self._losses.setdefault(name, []).append(value)
+        self._losses.append(values)
         if not math.isfinite(sum(values.values())):
             shown = ", ".join(f"{name} {value:g}" for name, value in values.items())
             raise InputError(
@@ -128,12 +132,19 @@ class _Module(pl.LightningModule):
                 value=shown,
                 remedy="look at these frames; a smaller --learning-rate, or --clip, may help",
             )
+        self.log_dict({f"loss/{name}": value for name, value in values.items()}, batch_size=1)
+        if len(self._losses) % LOGGED_EVERY == 0:
+            self._note_losses()
         return together.sum()
+
+    def _note_losses(self) -> None:
+        row = {"step": self.global_step + 1, "epoch": self.current_epoch}
+        self.run.losses.append(row | _means(self._losses[-LOGGED_EVERY:]))
 
     def on_train_epoch_start(self) -> None:
         # With the order and the crops known from seed and epoch, this is all that resuming needs.
         torch.manual_seed(self.config.seed + self.current_epoch)
-        self._losses = {}
+        self._losses = []
 
     def on_validation_epoch_start(self) -> None:
         self._found = []
@@ -146,10 +157,9 @@ class _Module(pl.LightningModule):
 
     def _conclude(self) -> None:
         threshold, reported = validated(self._ground_truth, self._found)
-        losses = {f"loss_{name}": float(np.mean(found)) for name, found in self._losses.items()}
         self.chosen = {"epoch": self.current_epoch, "threshold": threshold, **reported}
         if not is_helper():
-            self.run.note({"step": self.global_step, **self.chosen, **losses})
+            self.run.note({"step": self.global_step, **self.chosen, **_means(self._losses)})
         for name in ("ap50", "mae"):
             self.log(name, reported.get(name, 0.0) or 0.0, batch_size=1, sync_dist=True)
         if self._on_validated is not None:
@@ -174,6 +184,10 @@ class _Module(pl.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, share)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _means(losses: list[dict[str, float]]) -> dict[str, float]:
+    return {f"loss_{name}": float(np.mean([one[name] for one in losses])) for name in losses[0]}
 
 
 def validated(
@@ -220,12 +234,16 @@ class _StopAfter(Callback):
             trainer.should_stop |= self._seen >= self._epochs
 
 
-@resolve_urls(reads=["dataset"])
+@resolve_urls(reads=["dataset", "init"])
 def train(
     dataset: StrPath = "dataset",
     out: StrPath | None = None,
     *,
     config: TrainConfig | None = None,
+    detector: Factory | None = None,
+    loss: HeatLoss | None = None,
+    init: StrPath | None = None,
+    logger: Logger | Sequence[Logger] | None = None,
     resume: bool = False,
     stop_after: int | None = None,
     on_progress: Progress | None = None,
@@ -237,6 +255,14 @@ def train(
         dataset: a dataset with images.
         out: folder of the run; `runs/<detector>-<loss>` unless given.
         config: see `gtahead.training.make_config`.
+        detector: makes a network of your own, a `Detector`, from the configuration, in place of
+            the one that it names; `predict` wants it again.
+        loss: of heat or class, in place of the one that the configuration names; see `HeatLoss`.
+        init: `model.pt` of a run, whose weights are begun with as far as they fit: to train on
+            photographs what has learned from simulated crowds.
+        logger: Lightning's loggers, such as `WandbLogger()`, which get the losses of steps, AP50
+            and MAE; TensorBoard's, where it is installed, unless given. The losses are in
+            `losses.csv` in any case.
         resume: refuse to begin: there must be an unfinished run. It goes on in any case where
             settings and data are its own, and the result is that of a run in one go.
         stop_after: end after so many epochs of this session; the next call goes on.
@@ -249,24 +275,43 @@ def train(
         that only counts.
 
     Raises:
-        InputError: data that can't be trained on; a loss that isn't finite, with its frames.
-        UsageError: the folder holds another run or a finished one, or nothing to resume.
+        InputError: data that can't be trained on, weights that don't fit, or a loss that isn't
+            finite, with its frames.
+        UsageError: the folder holds another run or a finished one, or nothing to resume; the
+            detector takes no other loss.
         ResourceError: the disk fails.
+
+    Warns:
+        DataWarning: more than 2 % of the heads are too close to others for this decoder.
     """
     config = config or TrainConfig()
+    if detector is not None:
+        config = replace(config, detector=OWN, loss="native")
+    if loss is not None:
+        config = replace(config, loss=OWN)
     opened = Dataset.open(dataset)
     folder = Path(out) if out is not None else Path("runs") / f"{config.detector}-{config.loss}"
     parts = parts_of(opened)
-    points_alone = DETECTORS[config.detector].counts_only
-    frames = frames_with_boxes(parts.train, points_alone=points_alone)
+    kind = detector or DETECTORS[config.detector]
+    frames = frames_to_learn(parts.train, points_alone=getattr(kind, "counts_only", False))
     ground_truth = ground_truth_of(opened, parts.validation, parts.split)
     if config.scale == 0:
         config = replace(config, scale=fitting_scale(frames, config.stride))
-    record = record_of(config, opened, parts, frames)
+    torch.manual_seed(config.seed)
+    network = (detector or make_detector)(config)
+    if loss is not None:
+        network.use_loss(loss)
+    lost = 0.0 if network.counts_only else lost_share(frames, config)
+    record = record_of(config, opened, parts, frames, lost)
+    own = {"detector": detector, "loss": loss}
+    if any(own.values()):
+        record["own"] = {name: _name_of(one) for name, one in own.items() if one is not None}
+    if init is not None:
+        record["init"] = _begun_with(network, Path(init))
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         stack.enter_context(_torch_as_before())
-        module = _Module(config, ground_truth, on_validated)
+        module = _Module(config, network, ground_truth, on_validated)
         if is_helper():
             last = checkpoint(folder, LAST)
             run = Run(folder, record, last=last if last.exists() else None)
@@ -276,13 +321,29 @@ def train(
                 storage.make_folder(folder)
                 targets.refuse_links(folder, (CHECKPOINTS,))
             run = open_run(folder, record, resume=resume)
+            warn_of_lost_heads(frames, config, lost)
         module.run = run
-        trainer = _trainer(config, run, stop_after, on_progress)
+        loggers = logger if logger is not None else _tensorboard(run.folder)
+        trainer = _trainer(module, loggers, stop_after, on_progress)
         _fit(trainer, module, _crops(frames, config), list(parts.validation), run)
         stopped = stop_after is not None and trainer.current_epoch < config.epochs
         if not is_helper():
-            run.finish(config, finished=not stopped)
+            run.finish(network, finished=not stopped)
     return TrainReport(folder, record, finished=not stopped)
+
+
+def _name_of(one: object) -> str:
+    """Name a function or class, or the class of an object."""
+    named = one if hasattr(one, "__qualname__") else type(one)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _begun_with(network: Detector, path: Path) -> dict[str, Any]:
+    """Take a checkpoint's weights, and return which file it was and what it didn't have."""
+    left = begin_with(network, path)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"file": path.name, "sha256": digest, "not_in_it": left}
 
 
 def is_emulated(precision: str) -> bool:
@@ -326,9 +387,13 @@ def _crops(frames: list[Frame], config: TrainConfig) -> DataLoader[Any]:
 
 
 def _trainer(
-    config: TrainConfig, run: Run, stop_after: int | None, on_progress: Progress | None
+    module: _Module,
+    loggers: Any,  # noqa: ANN401 - Lightning's union
+    stop_after: int | None,
+    on_progress: Progress | None,
 ) -> pl.Trainer:
-    best, mode = ("mae", "min") if DETECTORS[config.detector].counts_only else ("ap50", "max")
+    config, run = module.config, module.run
+    best, mode = ("mae", "min") if module.detector.counts_only else ("ap50", "max")
     # After validation, never at the end of the training epoch: resumed from there, runs differ.
     # The last one apart from the best: Lightning's save_last leaves it where nothing got better.
     kept: dict[str, Any] = {
@@ -359,7 +424,8 @@ def _trainer(
         accumulate_grad_batches=config.accumulate,
         gradient_clip_val=config.clip or None,
         callbacks=callbacks,
-        logger=_tensorboard(run.folder),
+        logger=loggers,
+        log_every_n_steps=LOGGED_EVERY,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

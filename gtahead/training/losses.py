@@ -6,7 +6,7 @@ equal weight. Mask Focal Loss (Zhong et al., arXiv 2212.11542) takes the area, w
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,20 @@ from torch.nn.functional import logsigmoid
 
 Normalise = Literal["mass", "centres", "per-head"]
 NORMALISE: tuple[Normalise, ...] = ("mass", "centres", "per-head")
+
+
+class HeatLoss(Protocol):
+    """A loss of heat or class, such as `MaskFocalLoss()`, that `train` takes as `loss`.
+
+    It is called with logits, heat in [0, 1], and the mask of positives, all of one shape, and by
+    name with `valid`, False where nothing is to be learned, and `owner`, the number of the head
+    that a positive belongs to, else -1. It returns a scalar.
+    """
+
+    def __call__(
+        self, logits: Tensor, heat: Tensor, mask: Tensor, /, *, valid: Tensor, owner: Tensor
+    ) -> Tensor:
+        """Compute the loss."""
 
 
 def mask_focal_loss(

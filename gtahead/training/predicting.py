@@ -21,6 +21,7 @@ from gtahead.parallel.pool import run_all
 from gtahead.predictions import check_target, write_predictions
 from gtahead.tables.splits import split_named
 from gtahead.training.checkpoints import Trained, read_checkpoint
+from gtahead.training.detectors import Factory
 from gtahead.training.inference import InImage, as_predictions, find_heads
 from gtahead.training.wanted import WantedImage, images_below, images_of_split
 from gtahead.urls import resolve_urls
@@ -68,6 +69,7 @@ def predict(
     *,
     split: str = "test",
     images: StrPath | None = None,
+    detector: Factory | None = None,
     scheduler: str | None = None,
     on_progress: Progress | None = None,
 ) -> PredictReport:
@@ -80,6 +82,7 @@ def predict(
         split: of the dataset.
         images: an image or a folder of images instead of a dataset; they are named by their
             paths in the folder.
+        detector: what made the network in `train`, where it is your own.
         scheduler: address of a Dask scheduler, whose workers look at the images; without it, this
             process does, on its GPU or all cores.
         on_progress: called with images done, images in all, and the name.
@@ -94,7 +97,7 @@ def predict(
     """
     check_target(out, (checkpoint, data if images is None else images))
     model = Path(checkpoint).absolute()
-    trained = _trained(model)
+    trained = _trained(model, detector)
     header: dict[str, object] = {}
     if images is not None:
         root = Path(images).absolute()
@@ -114,7 +117,7 @@ def predict(
     if trained.threshold is not None:
         method |= {"threshold": trained.threshold, "threshold_selected_on": "validation"}
     header["method"] = method
-    batches = _batches(model, wanted, size=1 if scheduler is None else BATCH)
+    batches = _batches(_Model(model, detector), wanted, size=1 if scheduler is None else BATCH)
     looked: dict[str, InImage | ImageError] = {}
     results = run_all(_look, batches, workers=1, scheduler=scheduler, folders=[model, root])
     with closing(results):
@@ -145,14 +148,24 @@ def predict(
 
 
 @dataclass(frozen=True)
+class _Model:
+    """A checkpoint, and what makes its network where that is the user's own."""
+
+    path: Path
+    make: Factory | None
+
+
+@dataclass(frozen=True)
 class _ShareTask:
     """Images to look at, and the model to use."""
 
-    model: Path
+    model: _Model
     wanted: Sequence[WantedImage]
 
 
-def _batches(model: Path, wanted: Sequence[WantedImage], size: int) -> list[tuple[str, _ShareTask]]:
+def _batches(
+    model: _Model, wanted: Sequence[WantedImage], size: int
+) -> list[tuple[str, _ShareTask]]:
     wanted = [replace(one, path=one.path.absolute()) for one in wanted]
     parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
     return [(part[0].name, _ShareTask(model, part)) for part in parts]
@@ -160,7 +173,7 @@ def _batches(model: Path, wanted: Sequence[WantedImage], size: int) -> list[tupl
 
 def _look(task: _ShareTask) -> dict[str, InImage | ImageError]:
     """Find heads in images; return the fault of each that can't be read."""
-    detector = _trained(task.model).detector
+    detector = _trained(task.model.path, task.model.make).detector
     looked: dict[str, InImage | ImageError] = {}
     for one in task.wanted:
         try:
@@ -170,18 +183,18 @@ def _look(task: _ShareTask) -> dict[str, InImage | ImageError]:
     return looked
 
 
-def _trained(model: Path) -> Trained:
+def _trained(model: Path, make: Factory | None) -> Trained:
     """Read a checkpoint once per process, and again if its file has changed."""
     try:
         stat = model.stat()
     except OSError:
         return read_checkpoint(model)  # which says what is wrong
-    return _read_once(model, stat.st_mtime_ns, stat.st_size)
+    return _read_once(model, make, stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=1)
-def _read_once(model: Path, changed_ns: int, size: int) -> Trained:
+def _read_once(model: Path, make: Factory | None, changed_ns: int, size: int) -> Trained:
     del changed_ns, size
-    trained = read_checkpoint(model)
+    trained = read_checkpoint(model, make)
     trained.detector.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     return trained

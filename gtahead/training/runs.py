@@ -2,6 +2,7 @@
 
 run.json          settings, versions, data, state, the best epoch
 metrics.csv       a line a validation
+losses.csv        a line for ten steps
 model.pt          the best epoch's detector
 checkpoints/      what is needed to go on
 """
@@ -25,10 +26,11 @@ from gtahead.errors import InputError, UsageError, Where, first_line
 from gtahead.geometry import box_sides
 from gtahead.training.checkpoints import Trained, write_checkpoint
 from gtahead.training.config import TrainConfig
-from gtahead.training.detectors import make_detector
+from gtahead.training.detectors import Detector
 from gtahead.training.weights import load_weights
 
-RUN, MODEL, METRICS, CHECKPOINTS = "run.json", "model.pt", "metrics.csv", "checkpoints"
+RUN, MODEL, CHECKPOINTS = "run.json", "model.pt", "checkpoints"
+METRICS, LOSSES = "metrics.csv", "losses.csv"
 BEST, LAST = "best", "last"
 FREE = ("workers", "devices")
 """Settings that may change where a run goes on: they don't decide about its result on a CPU."""
@@ -42,40 +44,37 @@ class Run:
         folder: its own.
         record: what `run.json` says.
         rows: of `metrics.csv`.
+        losses: rows of `losses.csv`: the last step, the epoch, the mean of each loss.
         last: the checkpoint to go on from; None at the beginning.
     """
 
     folder: Path
     record: dict[str, Any]
     rows: list[dict[str, Any]] = field(default_factory=list)
+    losses: list[dict[str, Any]] = field(default_factory=list)
     last: Path | None = None
 
     def note(self, row: dict[str, Any]) -> None:
-        """Add a row to the metrics.
+        """Add a row to the metrics, and write them and the losses.
 
         Raises:
             ResourceError: the disk fails.
         """
         self.rows.append(row)
-        path = self.folder / METRICS
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        with (
-            storage.naming_os_errors(path),
-            storage.replacing(path) as part,
-            part.open("w", encoding="utf-8", newline="") as out,
-        ):
-            writer = csv.DictWriter(out, names, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
+        _write_rows(self.folder / METRICS, self.rows)
+        _write_rows(self.folder / LOSSES, self.losses)
 
-    def finish(self, config: TrainConfig, *, finished: bool) -> None:
+    def finish(self, detector: Detector, *, finished: bool) -> None:
         """Write the best epoch's detector and the result of the run.
+
+        Args:
+            detector: takes that epoch's weights.
+            finished: whether nothing is left to train.
 
         Raises:
             ResourceError: the disk fails.
         """
         kept = _load(checkpoint(self.folder, BEST))
-        detector = make_detector(config)
         prefix = "detector."
         weights = {
             name.removeprefix(prefix): value
@@ -90,8 +89,21 @@ class Run:
             "best": chosen,
         }
         about = {"run": self.folder.resolve().name, "data": self.record["data"], "best": chosen}
+        about |= {name: self.record[name] for name in ("own",) if name in self.record}
         write_checkpoint(self.folder / MODEL, Trained(detector, chosen["threshold"], about))
         storage.write_json(self.folder / RUN, self.record)
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with (
+        storage.naming_os_errors(path),
+        storage.replacing(path) as part,
+        part.open("w", encoding="utf-8", newline="") as out,
+    ):
+        writer = csv.DictWriter(out, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def checkpoint(folder: Path, name: str) -> Path:
@@ -100,9 +112,17 @@ def checkpoint(folder: Path, name: str) -> Path:
 
 
 def record_of(
-    config: TrainConfig, opened: Dataset, parts: Parts, frames: list[Frame]
+    config: TrainConfig, opened: Dataset, parts: Parts, frames: list[Frame], lost: float
 ) -> dict[str, Any]:
-    """Return the record of a run: settings, versions, data."""
+    """Return the record of a run: settings, versions, data.
+
+    Args:
+        config: settings.
+        opened: the dataset.
+        parts: what is learned from and chosen by.
+        frames: of the former.
+        lost: share of its heads that can't be returned.
+    """
     sides = np.concatenate([box_sides(frame.boxes_xyxy[frame.counted]) for frame in frames])
     cells = sides * config.scale / config.stride
     cells = cells[np.isfinite(cells)]
@@ -130,6 +150,7 @@ def record_of(
             if len(cells)
             else [],
             "under_two_cells": round(float(np.mean(cells < 2)), 4) if len(cells) else 0.0,
+            "too_close_to_decode": round(lost, 4),
         },
         "state": "running",
     }
@@ -164,8 +185,11 @@ def open_run(folder: Path, record: dict[str, Any], *, resume: bool) -> Run:
         return Run(folder, record)
     _refuse_another(folder, old, record)
     epoch = _load(last)["gtahead"]["epoch"]
-    rows = [row for row in _read_metrics(folder / METRICS) if int(row["epoch"]) <= epoch]
-    return Run(folder, record, rows, last)
+    rows, losses = (
+        [row for row in _read_rows(folder / name) if int(row["epoch"]) <= epoch]
+        for name in (METRICS, LOSSES)
+    )
+    return Run(folder, record, rows, losses, last)
 
 
 def _refuse_another(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -177,6 +201,10 @@ def _refuse_another(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> N
                 value=value,
                 remedy=remedy,
             )
+    for name in ("own", "init"):
+        if old.get(name) != new.get(name):
+            what = {"own": "another detector or loss", "init": "other weights to begin with"}[name]
+            raise UsageError(f"{folder} holds a run with {what}", remedy=remedy)
     if old["data"] != new["data"]:
         raise UsageError(
             f"{folder} holds a run on other data", value=new["data"]["name"], remedy=remedy
@@ -200,7 +228,7 @@ def _load(path: Path) -> dict[str, Any]:
     return found
 
 
-def _read_metrics(path: Path) -> list[dict[str, Any]]:
+def _read_rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as lines:

@@ -1,4 +1,4 @@
-"""Which images a detector is to look at; and what can be checked before torch is imported.
+"""Which images a detector is to learn from or look at; all that is checked without torch.
 
 Torch takes seconds: a command with a wrong path shouldn't wait for it.
 """
@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gtahead.dataset import Dataset
+import numpy as np
+
+from gtahead.dataset import Dataset, Frame
+from gtahead.detectors import DETECTORS
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.predictions import check_target
 from gtahead.tables.splits import split_named
+from gtahead.training.config import TrainConfig
 from gtahead.urls import is_url
 from gtahead.values import StrPath
 
@@ -37,6 +41,65 @@ def check_checkpoint(path: StrPath) -> None:
     if not Path(path).is_file():
         remedy = "give the model.pt of a run"
         raise InputError("there is no such checkpoint", where=Where(str(path)), remedy=remedy)
+
+
+def check_training(dataset: StrPath, config: TrainConfig, init: StrPath | None) -> None:
+    """Check what `train` is given, but for what URLs name and what is to be validated on.
+
+    Raises:
+        InputError: something isn't there, or can't be learned from.
+    """
+    if init is not None and not is_url(init):
+        check_checkpoint(init)
+    if config.weights not in ("none", "download") and not Path(config.weights).is_file():
+        raise InputError("no such file of weights", where=Where(config.weights))
+    if not is_url(dataset):
+        points_alone = DETECTORS[config.detector].counts_only
+        frames_to_learn(Dataset.open(dataset).select(split="train"), points_alone=points_alone)
+
+
+def frames_to_learn(dataset: Dataset, *, points_alone: bool) -> list[Frame]:
+    """Return a dataset's frames, if every head that counts has what a detector learns from.
+
+    Args:
+        dataset: whose frames.
+        points_alone: whether heads need no boxes.
+
+    Raises:
+        InputError: no frames, no heads that count at all, heads without boxes, or labels alone.
+    """
+    frames = list(dataset)
+    where = Where(str(dataset.folder))
+    if not frames:
+        remedy = "split it otherwise: gtahead annotate --split 70:10:20"
+        raise InputError("there are no frames to train on", where=where, remedy=remedy)
+    if any(frame.image_path is None for frame in frames):
+        raise _labels_alone(dataset)
+    if not any(frame.counted.any() for frame in frames):
+        raise InputError(
+            "no head counts in any frame: there is nothing to learn",
+            where=where,
+            remedy="see `gtahead info`, and --count-policy of `gtahead build`",
+        )
+    if points_alone:
+        return frames
+    for frame in frames:
+        bare = ~np.isfinite(frame.boxes_xyxy[frame.counted]).all(axis=1)
+        if bare.any():
+            head = int(frame.head_ids[frame.counted][bare][0])
+            raise InputError(
+                "a head has no box",
+                where=Where(where.file, frame=frame.frame_id, head=head),
+                remedy="`gtahead annotate --boxes auto` gives all heads boxes; "
+                "or train --detector density",
+            )
+    return frames
+
+
+def _labels_alone(dataset: Dataset) -> InputError:
+    remedy = "build it with images: without --images none"
+    where = Where(str(dataset.folder))
+    return InputError("the dataset holds labels alone", where=where, remedy=remedy)
 
 
 def check_prediction(
@@ -71,9 +134,7 @@ def images_of_split(opened: Dataset, split: str) -> list[WantedImage]:
     wanted = []
     for frame in part:
         if frame.image_path is None:
-            remedy = "build it with images: without --images none"
-            where = Where(str(opened.folder))
-            raise InputError("the dataset holds labels alone", where=where, remedy=remedy)
+            raise _labels_alone(opened)
         wanted.append(WantedImage(frame.frame_id, frame.image_path, frame.size_wh))
     return wanted
 

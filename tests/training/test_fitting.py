@@ -17,10 +17,11 @@ from gtahead.detectors import DETECTORS
 from gtahead.training import make_config, predict, train
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.config import config_of
-from gtahead.training.crops import Crops, _coloured, batched, frames_with_boxes, normalised
+from gtahead.training.crops import Crops, _coloured, batched, normalised
 from gtahead.training.detectors import make_detector
 from gtahead.training.fitting import _repeatable, validated
 from gtahead.training.inference import InImage, find_heads, tiles_of
+from gtahead.training.wanted import frames_to_learn
 
 FAST = {
     "crop_wh": (128, 128),
@@ -268,7 +269,7 @@ def test_data_that_cannot_be_trained_on(small_set: Path, run: Path, tmp_path: Pa
     nobody = whole.filter(lambda frame: frame.count == 0)
     if len(nobody):
         with pytest.raises(InputError, match="nothing to learn"):
-            frames_with_boxes(nobody, points_alone=False)
+            frames_to_learn(nobody, points_alone=False)
 
 
 def test_a_loss_that_is_not_finite_names_its_frames(

@@ -28,9 +28,10 @@ from gtahead.simulation import simulate
 from gtahead.simulation.presets import Preset
 from gtahead.training import make_config, predict
 from gtahead.training.checkpoints import read_checkpoint
-from gtahead.training.crops import EpochOrder, frames_with_boxes
+from gtahead.training.crops import EpochOrder
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.fitting import fitting_scale
+from gtahead.training.wanted import frames_to_learn
 
 SETTINGS = [word for name, value in QUICK.items() for word in ("--set", f"{name}={value}")]
 SETTINGS = [word.replace("(64, 64)", "[64, 64]") for word in SETTINGS]
@@ -202,8 +203,8 @@ def test_heads_without_boxes_are_named(mixed_set: Path) -> None:
                 yield replace(frame, boxes_xyxy=np.full_like(frame.boxes_xyxy, np.nan))
 
     with pytest.raises(InputError, match=r"head \d+: a head has no box; `gtahead annotate"):
-        frames_with_boxes(Bare(), points_alone=False)  # type: ignore[arg-type]
-    assert len(frames_with_boxes(Bare(), points_alone=True)) == 18  # type: ignore[arg-type]
+        frames_to_learn(Bare(), points_alone=False)  # type: ignore[arg-type]
+    assert len(frames_to_learn(Bare(), points_alone=True)) == 18  # type: ignore[arg-type]
 
 
 def test_a_image_that_is_damaged_is_named(mixed_set: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torchvision.ops import nms
 from gtahead.torch.targets import HeadTargets, HeatTargets, heat_targets
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors.backbones import Backbone, Neck, convolution
-from gtahead.training.detectors.detector import Detector, Found
+from gtahead.training.detectors.detector import Detector, Found, TakesLoss
 from gtahead.training.losses import mask_focal_loss
 
 PRIOR = 0.05
@@ -28,7 +28,7 @@ MAX_SIZE = 6.0
 """Of the logarithm of a side in cells: 400 cells."""
 
 
-class CenterNet(Detector):
+class CenterNet(TakesLoss, Detector):
     """A heatmap, offsets and sizes on one grid."""
 
     def __init__(self, config: TrainConfig) -> None:
@@ -51,10 +51,11 @@ class CenterNet(Detector):
     def losses(self, images: Tensor, heads: list[HeadTargets]) -> dict[str, Tensor]:
         """Compute the losses of heat, offset and size."""
         logits, offset, size = self(images)
-        targets = heat_targets(heads, (logits.shape[1], logits.shape[2]), self.stride)
-        # Offset and size are learned all over the masks, by the heat, whatever the loss of the
-        # heat: a peak that is off by a cell has them too.
-        weight = (targets.heat * targets.mask)[:, None]
+        shape = (logits.shape[1], logits.shape[2])
+        targets = heat_targets(heads, shape, self.stride, self.config.kernel)
+        # Offset and size are learned all over the masks, the more the nearer, whatever the loss of
+        # the heat: a peak that is off by a cell has them too.
+        weight = (targets.near * targets.mask)[:, None]
         total = weight.sum().clamp(min=1)
         return {
             "heat": self._heat_loss(logits, targets),
@@ -65,6 +66,8 @@ class CenterNet(Detector):
     def _heat_loss(self, logits: Tensor, targets: HeatTargets) -> Tensor:
         options = self.config
         heat, mask, valid = targets.heat, targets.mask, targets.valid
+        if self.own_loss:
+            return self.own_loss[0](logits, heat, mask, valid=valid, owner=targets.owner)
         centres = heat == 1
         weight = None
         if options.loss == "native":
@@ -82,9 +85,7 @@ class CenterNet(Detector):
             logits,
             heat,
             mask,
-            power=options.power,
-            inside=options.inside,
-            normalise=options.normalise,
+            **options.loss_options,
             valid=valid,
             owner=targets.owner,
             weight=weight,

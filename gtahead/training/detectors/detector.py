@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gtahead.errors import UsageError
 from gtahead.torch.targets import HeadTargets
 from gtahead.training.config import TrainConfig
+from gtahead.training.losses import HeatLoss
 
 MULTIPLE = 32
 """Sides of images that go into a network are multiples of it: its coarsest stride."""
@@ -35,14 +37,26 @@ def nothing(device: torch.device) -> Found:
     return Found(torch.zeros(0, 4, device=device), torch.zeros(0, device=device))
 
 
+class TakesLoss:
+    """A part of a detector whose loss of heat or class can be replaced.
+
+    Attributes:
+        own_loss: what replaces it, in a tuple: a module in there is no part of the network.
+    """
+
+    own_loss: tuple[HeatLoss, ...] = ()
+
+
 class Detector(nn.Module, ABC):
     """A network that finds heads.
 
     Attributes:
         stride: pixels a cell of its finest grid.
+        counts_only: whether it finds no heads, but counts them: it is chosen by MAE, not by AP.
     """
 
     stride: int
+    counts_only: bool = False
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
@@ -64,6 +78,19 @@ class Detector(nn.Module, ABC):
     @abstractmethod
     def find(self, images: Tensor) -> list[Found]:
         """Find the heads of each image, (B, 3, H, W); boxes in its pixels."""
+
+    def use_loss(self, loss: HeatLoss) -> None:
+        """Replace the loss of heat or class.
+
+        Raises:
+            UsageError: no part of the detector takes another one.
+        """
+        parts = [part for part in self.modules() if isinstance(part, TakesLoss)]
+        if not parts:
+            remedy = "use it in the detector's own `losses`"
+            raise UsageError(f"{type(self).__name__} takes no other loss", remedy=remedy)
+        for part in parts:
+            part.own_loss = (loss,)
 
     def is_deterministic(self) -> bool:
         """Return whether training repeats itself bit for bit on one machine without a GPU."""

@@ -15,6 +15,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
 from gtahead.training.config import TrainConfig
+from gtahead.training.detectors.detector import TakesLoss
 from gtahead.training.detectors.torchvision_base import (
     MIN_SCORE,
     NMS_IOU,
@@ -27,6 +28,7 @@ from gtahead.training.detectors.torchvision_base import (
     match_images,
     pyramid,
     strides_of,
+    wants_heat,
     weighted_loss,
 )
 
@@ -79,7 +81,7 @@ class FasterRcnnDetector(Canonical):
         )
 
 
-class _HeadRpn(RegionProposalNetwork):
+class _HeadRpn(TakesLoss, RegionProposalNetwork):
     """torchvision's proposals, whose matching and objectness loss are ours."""
 
     def __init__(self, config: TrainConfig, *rest: object) -> None:
@@ -91,7 +93,7 @@ class _HeadRpn(RegionProposalNetwork):
         self, anchors: list[Tensor], targets: list[Target]
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Label anchors 1, 0 or -1 (no loss), and return the box of each."""
-        heated = self.config.loss == "mfl"
+        heated = wants_heat(self.config)
         self._found = match_images(self.proposal_matcher, anchors, targets, heated=heated)
         labels, matched = [], []
         for one, target, boxes in zip(self._found, targets, anchors, strict=True):
@@ -115,7 +117,7 @@ class _HeadRpn(RegionProposalNetwork):
         )
         if self.config.loss != "native":
             logits = objectness.reshape(len(labels), -1)
-            of_class = weighted_loss(self.config, logits, self._found)
+            of_class = weighted_loss(self.config, logits, self._found, self.own_loss)
         self._found = []
         return of_class, of_box
 

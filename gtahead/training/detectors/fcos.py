@@ -10,9 +10,11 @@ from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOS, FCOSHead
 
-from gtahead.training.config import TrainConfig
+from gtahead.training.config import AREAS, TrainConfig
+from gtahead.training.detectors.detector import TakesLoss
 from gtahead.training.detectors.torchvision_base import (
     BACKGROUND,
+    FOCAL_ALPHA,
     MIN_SCORE,
     NMS_IOU,
     NO_LOSS,
@@ -25,9 +27,9 @@ from gtahead.training.detectors.torchvision_base import (
     in_ellipses,
     on_ignored,
     own_heat,
-    plain_loss,
     pyramid,
     strides_of,
+    wants_heat,
     weighted_loss,
 )
 
@@ -43,7 +45,7 @@ class FcosDetector(Canonical):
         self.adopt(_HeadFcos(config))
 
 
-class _HeadFcos(FCOS):
+class _HeadFcos(TakesLoss, FCOS):
     """torchvision's FCOS, whose matching and classification loss are ours."""
 
     def __init__(self, config: TrainConfig) -> None:
@@ -59,6 +61,7 @@ class _HeadFcos(FCOS):
             nms_thresh=NMS_IOU,
             detections_per_img=config.max_heads,
             topk_candidates=config.max_heads,
+            center_sampling_radius=config.centre_radius,
         )
         self.config = config
 
@@ -70,24 +73,21 @@ class _HeadFcos(FCOS):
         num_anchors_per_level: list[int],
     ) -> dict[str, Tensor]:
         """Match locations, and compute the losses of class, box and centre-ness."""
-        wants_heat = self.config.loss not in ("native", "focal")
+        config = self.config
+        heated = wants_heat(config) or config.loss in AREAS
         found = [
             match_locations(
-                positions,
-                target,
-                num_anchors_per_level,
-                self.center_sampling_radius,
-                heated=wants_heat,
+                positions, target, num_anchors_per_level, self.center_sampling_radius, heated=heated
             )
             for positions, target in zip(anchors, targets, strict=True)
         ]
         matched = [one.head.clamp(min=BACKGROUND) for one in found]
         losses: dict[str, Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)
         logits = head_outputs["cls_logits"][:, :, 0]
-        if self.config.loss != "native":
-            losses["classification"] = weighted_loss(self.config, logits, found)
-        elif any((one.head == NO_LOSS).any() for one in found):
-            losses["classification"] = plain_loss(logits, found)
+        if config.loss != "native" or any((one.head == NO_LOSS).any() for one in found):
+            losses["classification"] = weighted_loss(
+                config, logits, found, self.own_loss, balance=FOCAL_ALPHA
+            )
         return losses
 
 

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torchvision.models.detection.retinanet import RetinaNet, RetinaNetHead
 
 from gtahead.training.config import TrainConfig
+from gtahead.training.detectors.detector import TakesLoss
 from gtahead.training.detectors.torchvision_base import (
+    FOCAL_ALPHA,
     MIN_SCORE,
     NMS_IOU,
     NORM_GROUPS,
@@ -20,6 +22,7 @@ from gtahead.training.detectors.torchvision_base import (
     head_anchors,
     match_images,
     pyramid,
+    wants_heat,
     weighted_loss,
 )
 
@@ -32,7 +35,7 @@ class RetinaDetector(Canonical):
         self.adopt(_HeadRetina(config))
 
 
-class _HeadRetina(RetinaNet):
+class _HeadRetina(TakesLoss, RetinaNet):
     """torchvision's RetinaNet, whose matching and classification loss are ours."""
 
     def __init__(self, config: TrainConfig) -> None:
@@ -57,11 +60,13 @@ class _HeadRetina(RetinaNet):
         self, targets: list[Target], head_outputs: dict[str, Tensor], anchors: list[Tensor]
     ) -> dict[str, Tensor]:
         """Match anchors, and compute the losses of class and box."""
-        heated = self.config.loss == "mfl"
+        heated = wants_heat(self.config)
         found = match_images(self.proposal_matcher, anchors, targets, heated=heated)
         matched = [one.head for one in found]
         losses: dict[str, Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)
         if self.config.loss != "native":
             logits = head_outputs["cls_logits"][:, :, 0]
-            losses["classification"] = weighted_loss(self.config, logits, found)
+            losses["classification"] = weighted_loss(
+                self.config, logits, found, self.own_loss, balance=FOCAL_ALPHA, per_image=True
+            )
         return losses

@@ -16,15 +16,15 @@ from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
-from torchvision.ops import box_iou, sigmoid_focal_loss
+from torchvision.ops import box_iou
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 from gtahead.errors import UsageError
 from gtahead.torch.targets import HeadTargets
-from gtahead.training.config import AREAS, TrainConfig
+from gtahead.training.config import AREAS, HEATED, OWN, TrainConfig
 from gtahead.training.detectors.backbones import residual_network
 from gtahead.training.detectors.detector import Detector, Found
-from gtahead.training.losses import mask_focal_loss
+from gtahead.training.losses import HeatLoss, mask_focal_loss
 
 FINEST = 4
 """Pixels a cell of the finest level."""
@@ -40,6 +40,9 @@ ANCHOR_RATIO = 1.25
 
 PAIRS = 2_000_000
 """Pairs of a head and an anchor that are in memory at once."""
+
+FOCAL_ALPHA = 0.25
+"""Weight of positives in torchvision's focal loss, and so in what is compared with it."""
 
 BACKGROUND, NO_LOSS = -1, -2
 """Instead of a head's number, as torchvision's matchers have them."""
@@ -261,17 +264,28 @@ def match_images(
     ]
 
 
-def weighted_loss(config: TrainConfig, logits: Tensor, found: list[Matched]) -> Tensor:
+def weighted_loss(
+    config: TrainConfig,
+    logits: Tensor,
+    found: list[Matched],
+    own_loss: tuple[HeatLoss, ...] = (),
+    *,
+    balance: float | None = None,
+    per_image: bool = False,
+) -> Tensor:
     """Compute the classification loss of locations or anchors.
 
     Args:
         config: names the loss.
         logits: (B, A) of the class head.
         found: what each image's anchors are to learn.
+        own_loss: what replaces it, if anything.
+        balance: weight of positives beside negatives, as torchvision's focal loss has it.
+        per_image: whether it is divided image by image, and the mean is taken.
 
     Returns:
-        A scalar: Mask Focal Loss; with the loss "focal" on binary heat, with "binary" and
-        "mfl-area" on whole heads instead of the matcher's positives.
+        A scalar: Mask Focal Loss; with the losses "native" and "focal" on binary heat, with
+        "binary" and "mfl-area" on whole heads instead of the matcher's positives.
     """
     head = torch.stack([one.head for one in found])
     valid, positive = head != NO_LOSS, head >= 0
@@ -289,27 +303,27 @@ def weighted_loss(config: TrainConfig, logits: Tensor, found: list[Matched]) -> 
     else:
         mask = positive
         heat = mask.float()
-        if config.loss == "mfl":
+        if wants_heat(config):
             own = torch.stack([one.heat for one in found])
             near = torch.stack([one.near for one in found])
             heat = torch.where(positive, own, near)
-    return mask_focal_loss(
-        logits,
-        heat,
-        mask,
-        power=config.power,
-        inside=config.inside,
-        normalise=config.normalise,
-        valid=valid,
-        owner=_numbered(head, found) if config.normalise == "per-head" else None,
-    )
+    if own_loss:
+        return own_loss[0](logits, heat, mask, valid=valid, owner=_numbered(head, found))
+    options = config.loss_options
+    if config.loss == "native":
+        options = {"power": 1.0, "inside": 0.0, "normalise": "mass"}
+    per_head = options["normalise"] == "per-head"
+    values = (logits, heat, mask, valid, _numbered(head, found) if per_head else head)
+    parts = [
+        mask_focal_loss(x, y, m, **options, balance=balance, valid=v, owner=o)
+        for x, y, m, v, o in (zip(*values, strict=True) if per_image else [values])
+    ]
+    return torch.stack(parts).mean()
 
 
-def plain_loss(logits: Tensor, found: list[Matched]) -> Tensor:
-    """Compute torchvision's focal loss of locations, those on ignored heads left out."""
-    head = torch.stack([one.head for one in found])
-    loss: Tensor = sigmoid_focal_loss(logits, (head >= 0).float(), reduction="none")
-    return loss[head != NO_LOSS].sum() / (head >= 0).sum().clamp(min=1)
+def wants_heat(config: TrainConfig) -> bool:
+    """Return whether the loss weighs positives by their heat."""
+    return config.loss in (*HEATED, OWN)
 
 
 def _known(values: Tensor | None) -> Tensor:

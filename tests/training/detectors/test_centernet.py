@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from training_helpers import make_heads, random_heads
 
+from gtahead.torch.targets import heat_targets
 from gtahead.training import make_config
 from gtahead.training.detectors import make_detector
 from gtahead.training.detectors.centernet import CenterNet, peaks_in
@@ -45,3 +51,90 @@ def test_heads_of_touching_cells_are_found_by_nms() -> None:
         network = make_detector(make_config("tiny", decode=decode))
         assert isinstance(network, CenterNet)
         assert len(network.decode(heat, offset, size)[0].scores) == found
+
+
+def reference_heat(
+    boxes: list[list[float]], shape: tuple[int, int], stride: int
+) -> npt.NDArray[np.float64]:
+    """Draw CenterNet's heat as its paper and CornerNet's have it, cell by cell."""
+    heat = np.zeros(shape)
+    for x0, y0, x1, y1 in np.array(boxes) / stride:
+        wide, tall = math.ceil(x1 - x0), math.ceil(y1 - y0)
+        a, b, o = wide * tall, wide + tall, 0.7
+        radius = min(
+            (b + math.sqrt(b**2 - 4 * a * (1 - o) / (1 + o))) / 2,
+            (2 * b + math.sqrt((2 * b) ** 2 - 4 * 4 * a * (1 - o))) / 2,
+            (-2 * o * b + math.sqrt((2 * o * b) ** 2 - 4 * 4 * o * (o - 1) * a)) / 2,
+        )
+        reach = max(0, int(radius))
+        sigma = (2 * reach + 1) / 6
+        column, row = int((x0 + x1) / 2), int((y0 + y1) / 2)
+        for y in range(max(row - reach, 0), min(row + reach + 1, shape[0])):
+            for x in range(max(column - reach, 0), min(column + reach + 1, shape[1])):
+                value = math.exp(-((x - column) ** 2 + (y - row) ** 2) / (2 * sigma**2))
+                heat[y, x] = max(heat[y, x], value)
+    return heat
+
+
+def reference_loss(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+    """Write CenterNet's equation 1, over the number of heads' cells."""
+    p = torch.sigmoid(logits)
+    centre = heat == 1
+    of_centres = ((1 - p) ** 2 * torch.log(p))[centre].sum()
+    of_others = ((1 - heat) ** 4 * p**2 * torch.log(1 - p))[~centre].sum()
+    return -(of_centres + of_others) / centre.sum()
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_native_with_cornernets_kernel_is_centernets_own(stride: int) -> None:
+    random = np.random.default_rng(stride)
+    centres = random.uniform(0, [160, 128], (60, 2))
+    half = random.uniform(1, 30, (60, 2)) / 2  # from less than a cell to eight
+    boxes = np.concatenate([centres - half, centres + half], axis=1).round(2).tolist()
+    torch.manual_seed(0)
+    config = make_config(kernel="cornernet", stride=stride, convolutions=1, channels=32)
+    network = make_detector(config)
+    images = torch.randn(1, 3, 128, 160)
+    logits = network(images)[0]
+    shape = (128 // stride, 160 // stride)
+    heat = torch.from_numpy(reference_heat(boxes, shape, stride))
+    found = heat_targets([make_heads(boxes)], shape, stride, "cornernet")
+    torch.testing.assert_close(found.heat[0].double(), heat, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        network.losses(images, [make_heads(boxes)])["heat"],
+        reference_loss(logits.double(), heat[None]).float(),
+    )
+    quarter = heat_targets([make_heads(boxes)], shape, stride)
+    for name in ("mask", "owner", "offset", "size", "near", "mass"):
+        assert torch.equal(getattr(found, name), getattr(quarter, name)), name
+    assert torch.equal(quarter.near, quarter.heat)
+
+
+def test_two_heads_in_touching_cells_of_unequal_heat_are_both_found() -> None:
+    """A trained network's heat, one cell lower: with the decoder that is the default."""
+    network = make_detector(make_config("tiny"))
+    assert isinstance(network, CenterNet)
+    boxes = [[8.0, 8, 16, 18], [12.0, 8, 20, 18]]  # centres in cells (3, 3) and (3, 4) of stride 4
+    shape = (64 // network.stride, 64 // network.stride)
+    targets = heat_targets([make_heads(boxes)], shape, network.stride)
+    first = targets.owner == 0
+    heat = torch.where(first, 0.9 * targets.heat, 0.6 * targets.heat)
+    (found,) = network.decode(heat, targets.offset, targets.size)
+    sure = found.boxes[found.scores >= 0.5]
+    assert sorted(sure.round().tolist()) == boxes
+
+
+def test_the_papers_loss() -> None:
+    """Inside heads no negative term, positives by their heat, over the number of heads."""
+    torch.manual_seed(0)
+    network = make_detector(make_config(loss="mfl-paper", inside=1.0, power=3.0))
+    images = torch.randn(1, 3, 96, 96)
+    heads = random_heads(5, 1, (96, 96))
+    logits = network(images)[0].double()
+    targets = heat_targets([heads], (24, 24), 4)
+    y, m = targets.heat.double(), targets.mask.double()
+    p = torch.sigmoid(logits)
+    positive = m * y * (1 - p) ** 2 * torch.log(p)
+    negative = (1 - m) * (1 - y) ** 4 * p**2 * torch.log(1 - p)
+    expected = -(positive + negative).sum() / 5
+    torch.testing.assert_close(network.losses(images, [heads])["heat"], expected.float())

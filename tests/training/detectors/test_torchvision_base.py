@@ -22,7 +22,7 @@ from gtahead.detectors import DETECTORS
 from gtahead.errors import UsageError
 from gtahead.torch.targets import HeadTargets
 from gtahead.training import make_config
-from gtahead.training.config import TrainConfig
+from gtahead.training.config import TrainConfig, config_of
 from gtahead.training.detectors import Detector, make_detector, torchvision_base
 from gtahead.training.detectors.fcos import match_locations
 from gtahead.training.detectors.torchvision_base import (
@@ -238,15 +238,64 @@ def test_ignored_heads_have_no_loss(detector: str) -> None:
     assert parts[1]["classification"] < parts[0]["classification"]
 
 
-def test_plain_loss_of_locations_is_torchvisions() -> None:
-    logits = torch.randn(2, 50)
+@pytest.mark.parametrize("per_image", [False, True])
+def test_with_binary_heat_the_weighted_loss_is_torchvisions(per_image: bool) -> None:
+    """So what is compared with it differs in the heat alone, in no balance and no divisor."""
+    torch.manual_seed(0)
+    logits = torch.randn(3, 50)
     found = [
-        torchvision_base.Matched(torch.randint(-1, 4, (50,)), torch.zeros(50), torch.zeros(50))
-        for _ in range(2)
+        torchvision_base.Matched(head, torch.zeros(50), torch.zeros(50))
+        for head in (
+            torch.randint(-2, 4, (50,)),
+            torch.randint(-2, 2, (50,)),
+            torch.full((50,), -1),
+        )
     ]
-    positive = torch.stack([one.head for one in found]) >= 0
-    expected = sigmoid_focal_loss(logits, positive.float(), reduction="sum") / positive.sum()
-    torch.testing.assert_close(torchvision_base.plain_loss(logits, found), expected)
+    parts = [
+        (sigmoid_focal_loss(x, (one.head >= 0).float())[one.head != NO_LOSS], one.head >= 0)
+        for x, one in zip(logits, found, strict=True)
+    ]
+    if per_image:
+        shares = [loss.sum() / positive.sum().clamp(min=1) for loss, positive in parts]
+        expected = torch.stack(shares).mean()
+    else:
+        positives = torch.stack([positive.sum() for _, positive in parts]).sum()
+        expected = torch.stack([loss.sum() for loss, _ in parts]).sum() / positives
+    mine = torchvision_base.weighted_loss(
+        small("fcos"), logits, found, balance=0.25, per_image=per_image
+    )
+    torch.testing.assert_close(mine, expected)
+
+
+@pytest.mark.parametrize("detector", ["fcos", "retinanet"])
+def test_ignored_heads_have_no_loss_and_change_no_other(detector: str) -> None:
+    """Far from all anchors that count, they leave torchvision's loss as it is."""
+    torch.manual_seed(0)
+    network = make_detector(small(detector, "native"))
+    images = torch.randn(2, 3, 128, 128)
+    heads = [make_heads([[10, 10, 30, 34]]), random_heads(5, 2, (60, 60))]
+    plain = network.losses(images, heads)
+    speck = torch.tensor([[500.0, 500, 540, 540]])  # beyond the image: no anchor is on it
+    same = network.losses(images, [HeadTargets(h.boxes, speck, h.sigmas) for h in heads])
+    for name, value in plain.items():
+        torch.testing.assert_close(same[name], value)
+
+
+def test_fcos_takes_whole_boxes_on_request() -> None:
+    """As its first version did: all locations inside a box, not those near its centre alone."""
+    squares = AnchorGenerator(((4,),), ((1.0,),)).grid_anchors([(16, 16)], [(4, 4)])[0]
+    target = {"boxes": torch.tensor([[8.0, 8, 40, 48]]), "ignored": torch.empty(0, 4)}
+    found = [
+        int((match_locations(squares, target, [256], radius, heated=False).head == 0).sum())
+        for radius in (1.5, float("inf"))
+    ]
+    assert found == [9, 7 * 9]  # 3 x 3 around the centre; all whose points lie inside
+    network = make_detector(make_config(detector="fcos", centre_radius="inf"))
+    assert network.model.center_sampling_radius == float("inf")  # type: ignore[union-attr]
+    assert network.config.as_dict()["centre_radius"] == "inf"  # JSON has no infinity
+    assert config_of(network.config.as_dict()) == network.config
+    with pytest.raises(UsageError, match="centre_radius must be above 0"):
+        make_config(detector="fcos", centre_radius=0)
 
 
 @pytest.mark.parametrize("detector", [*CANONICAL, "density"])
