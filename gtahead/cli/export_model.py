@@ -15,7 +15,7 @@ from gtahead.cli.common import echo, for_people, output_options
 @click.option("--onnx", "out", default="model.onnx", show_default=True, help="Output file.")
 @output_options
 def command(checkpoint: str, out: str) -> int:
-    """Write CHECKPOINT, the model.pt of a centernet run, as ONNX for images of any size.
+    """Write CHECKPOINT, the model.pt of a centernet or fcos run, as ONNX for images of any size.
 
     Needs the extra: pip install 'gtahead[onnx]'. The file is run in onnxruntime on the CPU at
     three sizes and refused where it differs from torch by more than 1e-4.

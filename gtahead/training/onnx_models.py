@@ -1,4 +1,4 @@
-"""A trained heatmap detector as ONNX, for images of any size; compared with torch first.
+"""A trained `centernet` or `fcos` as ONNX, for images of any size; compared with torch first.
 
 Needs `pip install 'gtahead[onnx]'`.
 """
@@ -20,8 +20,10 @@ from gtahead import storage
 from gtahead.errors import GtaheadError, InputError, UsageError, Where, require
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.crops import normalised
-from gtahead.training.detectors.centernet import CenterNet, peaks_in
-from gtahead.training.detectors.detector import MULTIPLE
+from gtahead.training.detectors.centernet import NMS_IOU, CenterNet, peaks_in
+from gtahead.training.detectors.detector import MULTIPLE, Detector
+from gtahead.training.detectors.fcos import FcosDetector
+from gtahead.training.detectors.torchvision_base import strides_of
 from gtahead.values import StrPath
 
 MAX_DIFFERENCE = 1e-4
@@ -51,27 +53,92 @@ class ExportedModel:
 
 
 class _Whole(nn.Module):
-    """From images as they are to heat, peaks, offsets and sides."""
+    """A detector that takes images as they are, (B, H, W, 3), RGB from 0 to 255."""
+
+    outputs: tuple[str, ...]
+
+
+class _Heatmap(_Whole):
+    """Gives heat, peaks, offsets and sides, on a grid of `stride`."""
+
+    outputs = ("heat", "peaks", "offset", "size")
 
     def __init__(self, network: CenterNet) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Take (B, H, W, 3), RGB, 0 to 255; return maps of `stride`."""
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return (B, R, C) or (B, 2, R, C) each."""
         logits, offset, size = self.network(normalised(images))
         heat = torch.sigmoid(logits)
         return heat, peaks_in(heat), offset, size.exp()
 
 
+class _Locations(_Whole):
+    """Gives the boxes and scores of all locations, before NMS."""
+
+    outputs = ("boxes", "scores")
+
+    def __init__(self, network: FcosDetector) -> None:
+        super().__init__()
+        self.backbone: nn.Module = network.model.get_submodule("backbone")
+        self.head: nn.Module = network.model.get_submodule("head")
+        self.strides = strides_of(network.config)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return (B, N, 4) corners in pixels, and (B, N)."""
+        maps = list(self.backbone(normalised(images)).values())
+        found = self.head(maps)
+        levels = list(zip(maps, self.strides, strict=True))
+        centres = torch.cat([_grid(one, stride) for one, stride in levels])
+        strides = torch.cat([torch.full_like(_grid(one, 1)[:, :1], s) for one, s in levels])
+        reach = found["bbox_regression"] * strides
+        sizes = torch.tensor([images.shape[2], images.shape[1]], dtype=torch.float32)
+        boxes = torch.cat(
+            [
+                (centres - reach[..., :2]).clamp(min=0),
+                torch.minimum(centres + reach[..., 2:], sizes),
+            ],
+            dim=2,
+        )
+        sure = torch.sigmoid(found["cls_logits"]) * torch.sigmoid(found["bbox_ctrness"])
+        return boxes, sure.sqrt()[..., 0]
+
+
+def _grid(level: Tensor, stride: int) -> Tensor:
+    """Return the locations of a level's cells, (N, 2) x and y, as torchvision's FCOS has them."""
+    rows, columns = level.shape[2], level.shape[3]
+    y, x = torch.arange(rows) * float(stride), torch.arange(columns) * float(stride)
+    down, across = torch.meshgrid(y, x, indexing="ij")
+    return torch.stack([across.reshape(-1), down.reshape(-1)], dim=1)
+
+
+def _whole(detector: Detector) -> _Whole:
+    """Wrap a detector so that it takes images as they are.
+
+    Raises:
+        UsageError: it's another one.
+    """
+    if isinstance(detector, CenterNet):
+        return _Heatmap(detector)
+    if isinstance(detector, FcosDetector):
+        return _Locations(detector)
+    remedy = "train with --detector centernet or fcos"
+    name = detector.config.detector
+    raise UsageError("only centernet and fcos are exported", value=name, remedy=remedy)
+
+
 def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedModel:
-    """Write a trained `centernet` as ONNX, and check that it gives what torch gives.
+    """Write a trained `centernet` or `fcos` as ONNX, and check that it gives what torch gives.
 
     The file takes `images`, (B, H, W, 3) float32, RGB from 0 to 255, H and W multiples of 32 of
-    any size, and gives, a cell for `stride` pixels: `heat` (B, R, C); `peaks`, true at its local
-    maxima; `offset` (B, 2, R, C) and `size` (B, 2, R, C), x before y, in cells. The head of a
-    peak at row r and column c has its centre at ((c + offset_x) stride, (r + offset_y) stride).
-    Stride, threshold and the run's name are its metadata.
+    any size. Of a `centernet` it gives, a cell for `stride` pixels: `heat` (B, R, C); `peaks`, true
+    at its local maxima; `offset` (B, 2, R, C) and `size` (B, 2, R, C), x before y, in cells. A
+    head at row r and column c has its centre at ((c + offset_x) stride, (r + offset_y) stride).
+    Heads are the peaks, or what NMS keeps of all cells' boxes, as `decode` in the metadata says.
+    Of an `fcos` it gives `boxes` (B, N, 4), corners in pixels, and `scores` (B, N) of all
+    locations; heads are what NMS keeps. Threshold, `nms_iou`, stride and the run's name are
+    metadata, too.
 
     Args:
         checkpoint: `model.pt` of a run.
@@ -79,7 +146,7 @@ def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedMo
 
     Raises:
         InputError: the checkpoint can't be read, or there is no folder for `out`.
-        UsageError: it holds a detector without a heatmap, or `out` has another ending.
+        UsageError: it holds another detector, or `out` has another ending.
         ResourceError: the extra is missing, or the file can't be written.
     """
     to = Path(out)
@@ -88,17 +155,14 @@ def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedMo
     storage.prepare_file(to, "the model", [checkpoint])
     require("onnx", "onnxscript", "onnxruntime", install="'gtahead[onnx]'")
     trained = read_checkpoint(checkpoint)
-    if not isinstance(trained.detector, CenterNet):
-        raise UsageError(
-            "only heatmap detectors are exported",
-            value=trained.detector.config.detector,
-            remedy="train with --detector centernet",
-        )
-    network = _Whole(trained.detector).eval()
+    network = _whole(trained.detector).eval()
     stride = trained.detector.stride
+    heatmap = isinstance(trained.detector, CenterNet)
     about = {
         "stride": str(stride),
         "threshold": "" if trained.threshold is None else repr(trained.threshold),
+        "decode": trained.detector.config.decode if heatmap else "nms",
+        "nms_iou": str(NMS_IOU),
         "run": str(trained.about.get("run") or ""),
     }
     with storage.naming_os_errors(to), storage.replacing(to) as part:
@@ -113,7 +177,7 @@ def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedMo
     return ExportedModel(to, trained.threshold, stride, difference)
 
 
-def _write(network: nn.Module, path: Path, about: dict[str, str]) -> None:
+def _write(network: _Whole, path: Path, about: dict[str, str]) -> None:
     rows = MULTIPLE * torch.export.Dim("rows", min=1, max=MAX_CELLS)
     columns = MULTIPLE * torch.export.Dim("columns", min=1, max=MAX_CELLS)
     batch = torch.export.Dim("batch", min=1, max=4096)
@@ -128,7 +192,7 @@ def _write(network: nn.Module, path: Path, about: dict[str, str]) -> None:
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=["images"],
-                output_names=["heat", "peaks", "offset", "size"],
+                output_names=list(network.outputs),
                 dynamic_shapes={"images": {0: batch, 1: rows, 2: columns}},
                 verbose=False,
             )
@@ -141,7 +205,7 @@ def _write(network: nn.Module, path: Path, about: dict[str, str]) -> None:
 
 
 @torch.no_grad()
-def _largest_difference(network: nn.Module, path: Path) -> float:
+def _largest_difference(network: _Whole, path: Path) -> float:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -149,13 +213,13 @@ def _largest_difference(network: nn.Module, path: Path) -> float:
     largest = 0.0
     for number, (width, height) in enumerate(CHECKED_WH):
         images = random.uniform(0, 255, (number + 1, height, width, 3)).astype(np.float32)
-        found = dict(zip(("heat", "peaks", "offset", "size"),
-                         session.run(None, {"images": images}), strict=True))  # fmt: skip
-        heat, _, offset, size = network(torch.from_numpy(images))
-        # Sides may be any number of cells: their differences are taken as shares.
-        known = {"heat": heat, "offset": offset, "size": size}
-        for name, expected in known.items():
-            under = expected.abs().clamp(min=1) if name == "size" else torch.ones(())
-            away = (torch.from_numpy(found[name]) - expected).abs() / under
-            largest = max(largest, float(away.max()))
+        given = session.run(None, {"images": images})
+        for name, mine, expected in zip(
+            network.outputs, given, network(torch.from_numpy(images)), strict=True
+        ):
+            if name == "peaks":
+                continue  # where heat ties but for the last bit, another neighbour may win
+            # Sides and corners may be any number: their differences are taken as shares.
+            under = expected.abs().clamp(min=1) if name in ("size", "boxes") else torch.ones(())
+            largest = max(largest, float(((torch.from_numpy(mine) - expected).abs() / under).max()))
     return largest

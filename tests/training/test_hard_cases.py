@@ -328,7 +328,7 @@ def test_validation_that_misses_the_last_epoch() -> None:
         make_config(epochs=10, validate_every=3)
 
 
-def test_only_heatmaps_become_onnx(mixed_set: Path, mixed_run: Path, tmp_path: Path) -> None:
+def test_what_becomes_onnx(mixed_set: Path, mixed_run: Path, tmp_path: Path) -> None:
     done = gtahead("export-model", mixed_run / "model.pt", "--onnx", tmp_path / "m.txt")
     assert done.code == 2
     assert "ONNX files end with .onnx" in done.err
@@ -338,7 +338,7 @@ def test_only_heatmaps_become_onnx(mixed_set: Path, mixed_run: Path, tmp_path: P
     train(mixed_set, tmp_path / "run", config=make_config(**QUICK, detector="density"))
     done = gtahead("export-model", tmp_path / "run" / "model.pt", "--onnx", tmp_path / "model.onnx")
     assert done.code == 2
-    assert "only heatmap detectors are exported (got 'density')" in done.err
+    assert "only centernet and fcos are exported (got 'density'); train with --detector" in done.err
     assert not (tmp_path / "model.onnx").exists()
 
 
@@ -351,7 +351,13 @@ def test_onnx_gives_what_torch_gives(mixed_run: Path, tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(report.out, providers=["CPUExecutionProvider"])
     about = session.get_modelmeta().custom_metadata_map
     trained = read_checkpoint(mixed_run / "model.pt")
-    assert about == {"stride": "4", "threshold": repr(trained.threshold), "run": "mixed"}
+    assert about == {
+        "stride": "4",
+        "threshold": repr(trained.threshold),
+        "decode": "peaks",
+        "nms_iou": "0.5",
+        "run": "mixed",
+    }
     random = np.random.default_rng(1)
     images = random.uniform(0, 255, (2, 32, 160, 3)).astype(np.float32)
     heat, peaks, offset, size = session.run(None, {"images": images})
@@ -366,6 +372,33 @@ def test_onnx_gives_what_torch_gives(mixed_run: Path, tmp_path: Path) -> None:
     centre = (np.stack([column, row], axis=1) + offset[0][:, row, column].T) * 4
     expected = (found.boxes[:, :2] + found.boxes[:, 2:]).numpy() / 2
     np.testing.assert_allclose(centre, expected, atol=1e-2)
+
+
+@pytest.mark.slow  # torch takes long to export
+def test_onnx_of_fcos_gives_its_boxes(tmp_path: Path) -> None:
+    import onnxruntime
+
+    from gtahead.training.checkpoints import Trained, write_checkpoint
+    from gtahead.training.crops import normalised
+
+    torch.manual_seed(0)
+    network = make_detector(make_config(**{**QUICK, "detector": "fcos", "channels": 32})).eval()
+    network.model.nms_thresh = 1.0  # untrained, scores tie but for the last bit: NMS is left out
+    write_checkpoint(tmp_path / "model.pt", Trained(network, 0.3, {}))
+    report = export_model(tmp_path / "model.pt", tmp_path / "model.onnx")
+    assert report.difference <= 1e-4
+    session = onnxruntime.InferenceSession(report.out, providers=["CPUExecutionProvider"])
+    images = np.random.default_rng(1).uniform(0, 255, (2, 96, 160, 3)).astype(np.float32)
+    boxes, scores = map(torch.from_numpy, session.run(None, {"images": images}))
+    with torch.no_grad():
+        found = network.find(normalised(torch.from_numpy(images)))
+    for mine, sure, expected in zip(boxes, scores, found, strict=True):
+        keep = sure > 0.01
+        assert int(keep.sum()) == len(expected.boxes)
+        assert (torch.cdist(mine[keep], expected.boxes).amin(dim=0) < 1e-2).all()
+        torch.testing.assert_close(
+            sure[keep].sort().values, expected.scores.sort().values, atol=1e-4, rtol=0
+        )
 
 
 def test_a_detector_that_only_counts(mixed_set: Path, tmp_path: Path) -> None:
