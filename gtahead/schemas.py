@@ -176,7 +176,25 @@ def parse_typed_toml(data: bytes, kind: type[T], file: str, *, remedy: str) -> T
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise _wrong_type(error, lambda: values, file, remedy) from error
+        message = _with_key(str(error), values, kind).replace(" | null`", "`")  # TOML has no null
+        raise _wrong_type(message, lambda: values, file, remedy) from error
+
+
+def _with_key(message: str, values: dict[str, Any], kind: Any) -> str:  # noqa: ANN401 - a type
+    """Name the key that msgspec leaves out: it says ``$.places[...]`` of a table's value."""
+    import msgspec
+
+    head, found, rest = message.partition("[...]")
+    path = re.findall(r"\.(\w+)", head.rpartition("$")[2])
+    if not found or len(path) != 1 or not isinstance(values.get(path[0]), dict):
+        return message
+    for key, value in values[path[0]].items():
+        try:
+            msgspec.convert({**values, path[0]: {key: value}}, kind)
+        except msgspec.ValidationError as error:
+            if str(error) == message:
+                return f"{head}.{key}{rest}"
+    return message
 
 
 def parse_toml(data: bytes, file: str, *, remedy: str) -> dict[str, Any]:
@@ -186,7 +204,7 @@ def parse_toml(data: bytes, file: str, *, remedy: str) -> dict[str, Any]:
         InputError: it isn't TOML.
     """
     try:
-        return tomllib.loads(data.decode())
+        return tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"not TOML: {error}", where=Where(file), remedy=remedy) from error
 
@@ -203,12 +221,12 @@ _TYPE_WORDS = {
 
 
 def _wrong_type(
-    error: msgspec.ValidationError, read: Callable[[], Any] | None, file: str, remedy: str
+    error: msgspec.ValidationError | str, read: Callable[[], Any] | None, file: str, remedy: str
 ) -> InputError:
     """Turn msgspec's message (``Expected `int`, got `str` - at `$.images[0].id` ``) into ours.
 
     Args:
-        error: of msgspec.
+        error: of msgspec, or its message.
         read: returns the document, for the value; None where it's too large.
         file: its name in messages.
         remedy: for the value.

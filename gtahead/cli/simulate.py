@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gtahead.cli.common import echo, for_people, progress_bar, working_options
 from gtahead.errors import UsageError
 from gtahead.values import number_of
+
+if TYPE_CHECKING:
+    from gtahead.simulation import SimulationReport
 
 
 class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before click 8.4
@@ -34,9 +37,9 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
     show_default=True,
     metavar="NAME|FILE.toml",
     help="tiny: 7 x 8 frames; small: 12 x 30; gta-head: the 35 sequences, 5,096 frames and "
-    "1.73 million heads of GTA_Head's shape; mfl-lab: 60 x 10 small frames to train on; heads: "
-    "240 x 2, of a new place each, for detectors that work on photographs; street: 16 x 40; "
-    "stadium: 8 x 20. Or a file of your own.",
+    "1.73 million heads of GTA_Head's shape; mfl-lab: 60 x 10 small frames to train on; "
+    "mfl-dense: 96 x 4 of dense crowds; heads: 240 x 2, of a new place each, for detectors that "
+    "work on photographs; street: 16 x 40; stadium: 8 x 20. Or a file of your own.",
 )
 @click.option("--sequences", type=int, metavar="N", help="How many; crowds are spread as before.")
 @click.option("--frames", type=int, metavar="N", help="Frames of each sequence.")
@@ -132,7 +135,23 @@ def command(
             f"{number_of(report.frames, 'frame')}, {number_of(report.heads, 'head')}, "
             f"{report.counted:,} of them counted (visible:0.25)"
         )
+        if report.short:
+            echo(f"  {_few(report)}")
         if contact_sheet is not None:
             echo(f"  contact sheet: {contact_sheet}")
         echo(f"  next: gtahead build --raw {report.out}")
     return 0
+
+
+def _few(report: SimulationReport) -> str:
+    """Name the sequences that hold far fewer heads than were wanted."""
+    shown = []
+    for name, wanted in [*report.short.items()][:3]:
+        row = report.sequences[name]
+        shown.append(f"{name} {row['counted'] / row['frames']:.3g} of {wanted:.3g}")
+    more = ", …" if len(report.short) > len(shown) else ""
+    return (
+        f"under half of the heads that were wanted are in sight in "
+        f"{number_of(len(report.short), 'sequence')}, per frame: {', '.join(shown)}{more}; "
+        "larger images hold more, and so do smaller heads"
+    )

@@ -44,6 +44,10 @@ from gtahead.values import StrPath
 __all__ = ["PRESETS", "WEATHERS", "Preset", "SimulationReport", "simulate"]
 
 
+FEW = 2
+"""Heads per frame: where fewer are wanted, there may be none."""
+
+
 @dataclass(repr=False)
 class SimulationReport(storage.Written):
     """What was simulated: totals over all sequences, those of an earlier run included."""
@@ -59,6 +63,8 @@ class SimulationReport(storage.Written):
     heads: int = 0
     counted: int = 0
     sequences: dict[str, dict[str, int]] = field(default_factory=dict)
+    short: dict[str, float] = field(default_factory=dict)
+    """Sequences with under half of the counted heads that were wanted: how many were."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as one JSON object."""
@@ -159,6 +165,10 @@ def simulate(
                     on_progress(len(report.sequences), len(plans), sequence)
         storage.remove_leftovers(target)  # of workers that died
     report.sequences = dict(sorted(report.sequences.items()))
+    for one in plans:
+        counts = report.sequences[folder_name(layout, one)]
+        if 2 * counts["counted"] < one.heads * one.frames and one.heads >= FEW:
+            report.short[folder_name(layout, one)] = one.heads
     report.frames = sum(row["frames"] for row in report.sequences.values())
     report.heads = sum(row["heads"] for row in report.sequences.values())
     report.counted = sum(row["counted"] for row in report.sequences.values())

@@ -18,6 +18,9 @@ from gtahead.arrays import Booleans, Floats
 STRONGEST = 0.5
 """The field of view then needs four times the image's pixels."""
 
+_BAND = 64
+"""Rows of samples whose points are in memory at once."""
+
 
 class Distortion:
     """The distortion of one camera.
@@ -64,8 +67,12 @@ class Distortion:
         width, height = self.field_wh
         x = (np.arange(width * samples) + 0.5) / samples
         y = (np.arange(height * samples) + 0.5) / samples
-        xy = self.bent(np.stack(np.meshgrid(x, y), axis=-1))
-        return np.asarray(((xy < 0) | (xy >= np.array(self.size_wh))).any(axis=-1))
+        out = np.empty((len(y), len(x)), np.bool_)
+        for first in range(0, len(y), _BAND):  # whole, the points would take 16 bytes a sample
+            rows = slice(first, first + _BAND)
+            xy = self.bent(np.stack(np.meshgrid(x, y[rows]), axis=-1))
+            out[rows] = ((xy < 0) | (xy >= np.array(self.size_wh))).any(axis=-1)
+        return out
 
     @cached_property
     def _maps(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from gtahead import storage
 from gtahead.arrays import Columns
+from gtahead.captures import jta_mods
 from gtahead.captures.gcc_part import BATCH, write_part_info, write_ped_info
 from gtahead.captures.joints.model import JOINTS_A_PERSON, Joints
 from gtahead.captures.jta_mods import COORDS, CoordsWriter
@@ -145,6 +146,8 @@ class JtaModsLayout:
     """JTA-Mods' coords.csv and numbered images; visible shares and boxes are dropped."""
 
     LAST_FILES = 1
+    STEP = round(jta_mods.FPS / FPS)
+    """The tool counts the game's frames, which are shorter than ours: ours are each 15th."""
 
     def __init__(self, folder: Path, plan: SequencePlan, tool: str, *, images: bool) -> None:
         self._folder, self._plan, self._tool, self._images = folder, plan, tool, images
@@ -152,9 +155,10 @@ class JtaModsLayout:
 
     def add(self, moment: Moment) -> None:
         """Write a frame's image and its joints."""
+        number = moment.number * self.STEP
         if self._images:
-            moment.write_image(self._folder / f"{moment.number}.jpeg")
-        self._coords.add(_joints(moment), moment.scene.camera(moment.number))
+            moment.write_image(self._folder / f"{number}.jpeg")
+        self._coords.add(_joints(moment, number), moment.scene.camera(moment.number))
 
     def finish(self, counts: Mapping[str, int]) -> None:
         """Close coords.csv and mark the sequence as simulated."""
@@ -171,8 +175,8 @@ _JOINT_BONES = (
 """At which bones JTA's joints lie, below the neck."""
 
 
-def _joints(moment: Moment) -> Joints:
-    """Make JTA's 22 joints for everybody, from the bones that bend them."""
+def _joints(moment: Moment, number: int) -> Joints:
+    """Make JTA's 22 joints for everybody in a frame of this number, from their bones."""
     seen, heads, plan = moment.seen, moment.heads, moment.scene.plan
     camera = moment.scene.camera(moment.number)
     order = np.argsort(heads["ped_id"], kind="stable")
@@ -188,7 +192,7 @@ def _joints(moment: Moment) -> Joints:
         return np.repeat(values[order], JOINTS_A_PERSON)
 
     return Joints(
-        frame=np.full(count * JOINTS_A_PERSON, moment.number, np.int64),
+        frame=np.full(count * JOINTS_A_PERSON, number, np.int64),
         person=each(heads["ped_id"]),
         kind=np.tile(np.arange(JOINTS_A_PERSON), count),
         xy=pixels,

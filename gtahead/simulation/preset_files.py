@@ -10,7 +10,6 @@ import msgspec
 from gtahead import schemas, storage
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.simulation.distortion import STRONGEST
-from gtahead.simulation.places import PLACES
 from gtahead.simulation.presets import (
     MAX_HEADS,
     MAX_NUMBER,
@@ -71,41 +70,35 @@ def read_preset(path: Path) -> Preset:
                 where=Where(str(path), field=f"/{name}"),
                 value=pair,
             )
-    if given.photographs and given.head_px is None:
+    if given.splits == {}:
+        where = Where(str(path), field="/splits")
+        raise InputError("no split is named", where=where, remedy="leave it out, or name some")
+    try:
+        path.stem.encode()
+    except UnicodeEncodeError as error:
+        remedy = "give the file a name that is text"
         raise InputError(
-            "photographs need head_px: cameras are put where heads have these sides",
-            where=Where(str(path), field="/head_px"),
-            remedy="such as head_px = [13, 46]",
+            "a preset can't have this name", where=Where(str(path)), remedy=remedy
+        ) from error
+    try:
+        return Preset(
+            path.stem,
+            given.size,
+            (given.frames,) * given.sequences,
+            tuple(spread(*given.heads, given.sequences).tolist()),
+            given.locations or given.sequences,
+            given.head_px,
+            given.spacing_m,
+            given.pan_share,
+            cast("dict[str, int] | None", given.splits),
+            given.places,
+            given.photographs,
+            given.distortion,
         )
-    if not given.places or (unknown := sorted(set(given.places) - set(PLACES))):
-        raise InputError(
-            "no such place",
-            where=Where(str(path), field="/places"),
-            value=", ".join(unknown) if given.places else None,
-            remedy=f"shares of {', '.join(PLACES)}",
-        )
-    low = sorted(set(given.places) & LOW_ROOMS)
-    if low and not given.photographs:
-        raise InputError(
-            "a room needs cameras under its ceiling",
-            where=Where(str(path), field="/places"),
-            value=", ".join(low),
-            remedy="photographs = true, with head_px",
-        )
-    return Preset(
-        path.stem,
-        given.size,
-        (given.frames,) * given.sequences,
-        tuple(spread(*given.heads, given.sequences).tolist()),
-        given.locations or given.sequences,
-        given.head_px,
-        given.spacing_m,
-        given.pan_share,
-        cast("dict[str, int] | None", given.splits),
-        given.places,
-        given.photographs,
-        given.distortion,
-    )
+    except UsageError as error:
+        field = f"/{error.where.field}" if error.where else None
+        where = Where(str(path), field=field)
+        raise InputError(error.what, where=where, value=error.value, remedy=error.remedy) from error
 
 
 def preset_of(preset: StrPath | Preset) -> Preset:
@@ -119,7 +112,7 @@ def preset_of(preset: StrPath | Preset) -> Preset:
         return preset
     if str(preset) in PRESETS:
         return PRESETS[str(preset)]
-    if not str(preset).endswith(".toml"):
+    if not str(preset).lower().endswith(".toml"):
         raise UsageError(
             "no such preset",
             value=str(preset),

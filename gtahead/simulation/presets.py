@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gtahead.arrays import Floats, Ints
-from gtahead.errors import UsageError, check_seed
+from gtahead.errors import UsageError, Where, check_seed
 from gtahead.geometry import Camera, focal_px
 from gtahead.simulation.chance import Chance
 from gtahead.simulation.distortion import STRONGEST
+from gtahead.simulation.places import PLACES
 
 WEATHERS = ("CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUNDER", "SNOW")
 PHOTOGRAPHS_WEATHERS = {
@@ -42,6 +43,10 @@ MIN_PX, MIN_PX_IN_PHOTOGRAPHS = 4.0, 11.0
 """Of a head's height: where a crowd ends."""
 
 ROOMS = ("classroom", "office", "hall", "station")
+LOW_ROOMS = {*ROOMS} - {"station"}
+
+MAX_HEADS = 20_000
+MAX_NUMBER = 100_000  # of sequences, and of a sequence's frames
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,51 @@ class Preset:
     places: Mapping[str, float] = field(default_factory=lambda: TOWN)
     photographs: bool = False
     distortion: float | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.frames) != len(self.heads) or not self.heads:
+            raise UsageError(
+                "frames and heads must be given for the same sequences",
+                where=Where(field="frames"),
+                value=f"{len(self.frames)} and {len(self.heads)}",
+            )
+        if min(self.frames) < 1 or not 0 <= min(self.heads) <= max(self.heads) <= MAX_HEADS:
+            remedy = f"one frame or more, 0 to {MAX_HEADS} heads"
+            where = Where(field="heads")
+            raise UsageError("no sequence can be so short or full", where=where, remedy=remedy)
+        if self.locations < 1 or (self.splits and self.locations < len(self.heads)):
+            raise UsageError(
+                "sequences of different splits would share a location",
+                where=Where(field="locations"),
+                value=self.locations,
+                remedy="as many locations as sequences, or no splits",
+            )
+        if not self.places or (unknown := sorted(set(self.places) - set(PLACES))):
+            raise UsageError(
+                "no such place",
+                where=Where(field="places"),
+                value=", ".join(unknown) if self.places else None,
+                remedy=f"shares of {', '.join(PLACES)}",
+            )
+        if self.photographs and self.head_px is None:
+            raise UsageError(
+                "photographs need head_px: cameras are put where heads have these sides",
+                where=Where(field="head_px"),
+                remedy="such as head_px = [13, 46]",
+            )
+        if low := [] if self.photographs else sorted(set(self.places) & LOW_ROOMS):
+            raise UsageError(
+                "a room needs cameras under its ceiling",
+                where=Where(field="places"),
+                value=", ".join(low),
+                remedy="photographs = true, with head_px",
+            )
+        if self.distortion is not None and not 0 <= self.distortion <= STRONGEST:
+            raise UsageError(
+                f"the distortion must be from 0 to {STRONGEST}",
+                where=Where(field="distortion"),
+                value=self.distortion,
+            )
 
 
 def _log_spread(low: float, high: float, count: int) -> tuple[float, ...]:
@@ -247,10 +297,6 @@ class Overrides:
         return "".join(f", {name} {value}" for name, value in said.items() if value is not None)
 
 
-MAX_HEADS = 20_000
-MAX_NUMBER = 100_000  # of sequences, and of a sequence's frames
-
-
 @dataclass(frozen=True)
 class SequencePlan:
     """Everything that determines one simulated sequence.
@@ -383,14 +429,23 @@ def plan(
 
 
 def _dealt(splits: Mapping[str, int] | None, count: int) -> list[str | None]:
-    """Deal sequences, ordered by their heads, to splits: each gets small and large crowds."""
-    if splits is None:
+    """Deal sequences, ordered by their heads, to splits: each gets small and large crowds.
+
+    Fewer sequences than the splits are meant for are dealt in their shares, one to each at least;
+    too few even for that have none, and the build splits them.
+    """
+    if not splits or count < len(splits):
         return [None] * count
-    total = sum(splits.values())
+    total: float = sum(splits.values())
+    wished = {name: max(float(wish), total / count) for name, wish in splits.items()}
+    total = sum(wished.values())
+    given = dict.fromkeys(splits, 0)
     dealt: list[str | None] = []
     for number in range(1, count + 1):
-        behind = {name: wish * number / total - dealt.count(name) for name, wish in splits.items()}
-        dealt.append(max(behind, key=lambda name: behind[name]))
+        behind = {name: wish * number / total - given[name] for name, wish in wished.items()}
+        name = max(behind, key=lambda name: behind[name])
+        given[name] += 1
+        dealt.append(name)
     return dealt
 
 

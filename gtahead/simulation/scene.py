@@ -34,6 +34,9 @@ HEAD_M = 0.235
 NECKS_LENGTH = 1.3
 """How far below the head the game's neck lies, in distances to the cast's."""
 _TRIES = 5  # to find the number of people that leaves the target number of heads in sight
+MAX_PEOPLE = 200_000
+"""Of one sequence: no more have a number of their own in what is drawn."""
+
 _SHUTTER_S = 0.02
 # Each kind of chance has its own stream, so that labels don't depend on images.
 _PLACE, _LIGHT, _PEOPLE, _LENS, _FRAMES = range(5)
@@ -302,6 +305,7 @@ class Scene:
             if number == 0 or target <= found <= 1.06 * target:
                 break
             number = max(round(number * min(1.03 * target / max(found, 1), 3.0)), 1)
+            number = min(number, MAX_PEOPLE)
         assert best is not None
         self._drawn = None
         return best[1:]

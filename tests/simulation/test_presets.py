@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers import gtahead
 
 import gtahead as library
-from gtahead.simulation.preset_files import read_preset
+from gtahead import UsageError, simulate
+from gtahead.simulation.preset_files import preset_of, read_preset
 from gtahead.simulation.presets import PRESETS, Overrides, plan
 
 LOBBY = {
@@ -69,7 +74,11 @@ def test_a_file_is_a_preset(tmp_path: Path) -> None:
         ({"places": "{ moon = 1 }"}, " > /places: no such place (got 'moon')"),
         ({"places": "{}"}, " > /places: no such place;"),
         ({"distortion": "0.7"}, " > /distortion: a number <= 0.5 is expected (got 0.7)"),
-        ({"places": "{ hall = 0 }"}, " > /places: a number > 0 is expected;"),
+        ({"places": "{ hall = 0 }"}, " > /places/hall: a number > 0 is expected (got 0);"),
+        ({"distortion": "true"}, " > /distortion: a number is expected (got True);"),
+        ({"splits": "{}"}, " > /splits: no split is named; leave it out"),
+        ({"splits": "{ train = -1 }"}, " > /splits/train: a whole number >= 1 is expected"),
+        ({"locations": "1", "splits": "{ train = 1, test = 1 }"}, " > /locations: sequences of"),
         ({"photographs": "false"}, " > /places: a room needs cameras under its ceiling"),
         ({"splits": "{ dev = 1 }"}, " > /splits: a value that isn't known here (got 'dev')"),
         ({"splits": "3 3"}, ": not TOML: "),
@@ -82,6 +91,57 @@ def test_files_that_are_wrong(changes: dict[str, str | None], message: str, tmp_
     assert f"{path}" in done.err
     assert message in done.err
     assert not (tmp_path / "captures").exists()
+
+
+def test_what_editors_of_windows_leave_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path).rename(tmp_path / "LOBBY.TOML")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert preset_of(path) == replace(preset_of(written(tmp_path)), name="LOBBY")
+    other = tmp_path / os.fsdecode(b"\xff.toml")
+    path.rename(other)
+    done = gtahead("simulate", "--preset", other, "--out", tmp_path / "captures")
+    assert done.code == 1
+    assert "a preset can't have this name" in done.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"frames": (1,)}, "frames: frames and heads must be given for the same sequences"),
+        ({"heads": (1.0,) * 6 + (3e4,)}, "heads: no sequence can be so short or full"),
+        ({"locations": 0}, "locations: sequences of different splits would share"),
+        ({"splits": {"train": 4}, "locations": 6}, "locations: sequences of different splits"),
+        ({"places": {"moon": 1.0}}, "places: no such place (got 'moon')"),
+        ({"places": {"office": 1.0}}, "places: a room needs cameras under its ceiling"),
+        ({"photographs": True}, "head_px: photographs need head_px"),
+        ({"distortion": 0.9}, "distortion: the distortion must be from 0 to 0.5 (got 0.9)"),
+    ],
+)
+def test_presets_in_python_are_checked(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        replace(PRESETS["tiny"], **changes)
+
+
+def test_every_split_has_sequences_however_few_they_are() -> None:
+    for name in ("mfl-lab", "mfl-dense", "heads"):
+        splits = PRESETS[name].splits
+        assert splits is not None
+        for count in range(1, 40):
+            dealt = [one.split for one in plan(name, 0, Overrides(sequences=count))]
+            assert set(dealt) == (set(splits) if count >= 3 else {None})
+        usual = [one.split for one in plan(name, 0)]
+        assert {split: usual.count(split) for split in splits} == splits
+
+
+def test_too_few_heads_are_reported(tmp_path: Path) -> None:
+    """Heads of 100 px and more leave no room for sixty of them."""
+    path = written(tmp_path, sequences="2", heads="[60, 60]", head_px="[100, 100]")
+    done = gtahead("simulate", "--preset", path, "--no-images", "--out", tmp_path / "captures")
+    assert done.code == 0, done.err
+    assert "under half of the heads that were wanted are in sight in 2 sequences" in done.out
+    assert re.search(r"per frame: seq_00 \S+ of 60, seq_01 \S+ of 60; larger images", done.out)
+    report = simulate(tmp_path / "captures", preset=path, images=False)
+    assert report.short == {"seq_00": 60.0, "seq_01": 60.0}
 
 
 def test_presets_that_are_not_there(tmp_path: Path) -> None:
