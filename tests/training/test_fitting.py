@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from training_helpers import make_heads, random_heads
 
 from gtahead import Dataset, InputError, UsageError, benchmark
 from gtahead.detectors import DETECTORS
-from gtahead.training import make_config, predict, train
+from gtahead.training import inference, make_config, predict, train
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.config import config_of
 from gtahead.training.crops import Crops, _coloured, batched, normalised
@@ -181,7 +183,9 @@ def test_tiles_cover_everything_once() -> None:
         assert (owners == 1).all()
 
 
-def test_heads_on_seams_are_counted_once(small_set: Path, run: Path) -> None:
+def test_heads_on_seams_are_counted_once(
+    small_set: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An image in four tiles has about the heads that it has in one."""
     trained = read_checkpoint(run / "model.pt")
     frame = max(Dataset.open(small_set), key=lambda one: one.count)
@@ -191,6 +195,55 @@ def test_heads_on_seams_are_counted_once(small_set: Path, run: Path) -> None:
     tiled = find_heads(trained.detector, image)
     least = float(np.sort(whole.scores)[-200])  # it is hardly trained: its own threshold is low
     assert (tiled.scores >= least).sum() == pytest.approx(200, rel=0.05)
+    monkeypatch.setattr(inference, "TILES_AT_ONCE", {"cpu": 3})
+    at_once = find_heads(trained.detector, image)
+    assert len(at_once.scores) == pytest.approx(len(tiled.scores), abs=2)
+    surest = slice(0, 50)
+    np.testing.assert_allclose(at_once.scores[surest], tiled.scores[surest], atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [0.31, 0.75, 1.0, 1.7])
+def test_heads_lie_where_their_crop_shows_them(scale: float) -> None:
+    """A dot at each head's centre is found, in the scaled crop, at the head's centre."""
+    random = np.random.default_rng(3)
+    points = random.uniform(8, [392, 292], (40, 2)).round()
+    seen = 0
+    for number in range(12):
+        image = np.zeros((300, 400, 3), np.uint8)
+        head = points[number]
+        x, y = head.astype(int)
+        image[y - 4 : y + 4, x - 4 : x + 4] = 255
+        frame = shown_as(image, head)
+        config = make_config(
+            crop_wh=(128, 96), scale=scale, scale_low=1.0, scale_high=1.0, flip=False, colour=0.0
+        )
+        cropped, heads, _ = Crops([frame], config)[0, number]
+        assert cropped.shape == (96, 128, 3)
+        if len(heads.boxes):
+            rows, columns = np.nonzero(cropped[..., 0] > 140)
+            middle = (heads.boxes[0, :2] + heads.boxes[0, 2:]) / 2
+            if 8 < middle[0] < 120 and 8 < middle[1] < 88:
+                found = [columns.mean() + 0.5, rows.mean() + 0.5]
+                np.testing.assert_allclose(found, middle, atol=0.6)
+                sides = heads.boxes[0, 2:] - heads.boxes[0, :2]
+                np.testing.assert_allclose(sides, 8 * scale, rtol=0.02)
+                seen += 1
+    assert seen
+
+
+def shown_as(image: np.ndarray, point: np.ndarray) -> Any:
+    """Return what crops look at of a frame with one head of 8 px."""
+    one = np.array([[*(point - 4), *(point + 4)]])
+    return SimpleNamespace(
+        image=lambda: image,
+        size_wh=(image.shape[1], image.shape[0]),
+        points_xy=point[None],
+        boxes_xyxy=one,
+        sigmas_xy=np.full((1, 2), 2.0),
+        counted=np.array([True]),
+        status=np.array(["counted"]),
+        frame_id="a",
+    )
 
 
 def test_faster_rcnn_is_not_slowed_down_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -354,7 +354,7 @@ def test_onnx_gives_what_torch_gives(mixed_run: Path, tmp_path: Path) -> None:
     assert about == {
         "stride": "4",
         "threshold": repr(trained.threshold),
-        "decode": "peaks",
+        "decode": "nms",
         "nms_iou": "0.5",
         "run": "mixed",
     }

@@ -58,15 +58,17 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("build/sweep"))
-    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=24, help="of 24 steps")
+    parser.add_argument("--scales", type=float, nargs="+", default=[1.0, 0.5])
+    parser.add_argument("--strides", type=int, nargs="+", default=[4, 2])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     scorer = Scorer(Dataset.open(arguments.data))
     for seed in range(arguments.seeds):
-        for scale in (1.0, 0.5):
-            for stride in (4, 2):
+        for scale in arguments.scales:
+            for stride in arguments.strides:
                 config = make_config(
                     "tiny", epochs=arguments.epochs, validate_every=arguments.epochs, scale=scale,
                     stride=stride, crop_wh=(int(192 * scale), int(192 * scale)), seed=seed,
@@ -81,7 +83,7 @@ def main() -> None:
                     del chosen
                     rows |= {"steps": step, **look(scorer, detector, config)}
 
-                run = arguments.out / f"{scale}-{stride}-{seed}"
+                run = arguments.out / f"{scale}-{stride}-{seed}-{arguments.epochs}"
                 train(arguments.data, run, config=config, on_validated=note)
                 print(
                     json.dumps({"scale": scale, "stride": stride, "seed": seed, **rows}), flush=True
