@@ -3,8 +3,8 @@
     python tools/experiments/decode_sweep.py --data build/dense/dataset --out build/sweep
 
 The data are `gtahead simulate --preset mfl-dense`, built. For each scale, stride and seed one small
-`centernet` is trained from scratch, and its validation images are decoded as peaks and by NMS: MAE at
-the threshold of the least MAE, best F1, AP50, heads that a perfect network would lose, and CPU
+`centernet` is trained from scratch, and its validation images are decoded as peaks and by NMS: MAE
+at the threshold of the least MAE, best F1, AP50, MAE of a perfect network, and CPU
 seconds per image. Nothing is scored on the test split.
 """
 
@@ -15,7 +15,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mfl import Scorer, perfect
@@ -25,7 +25,7 @@ from gtahead.training import TrainConfig, make_config
 from gtahead.training.detectors import Detector
 from gtahead.training.fitting import validated
 
-DECODERS = ("peaks", "nms")
+DECODERS: tuple[Literal["peaks", "nms"], ...] = ("peaks", "nms")
 
 
 def look(scorer: Scorer, detector: Detector, config: TrainConfig) -> dict[str, Any]:

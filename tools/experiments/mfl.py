@@ -3,19 +3,20 @@
     python tools/experiments/mfl.py --budget 60          # minutes; again and again, it goes on
     python tools/experiments/mfl.py --describe           # heads in cells, what decoding allows
     python tools/experiments/mfl.py --plan               # what is done and what is missing
-    python tools/experiments/mfl.py --flat half-long:56  # does validation get flat in 56 epochs?
-    python tools/experiments/mfl_report.py               # the table so far
+    python tools/experiments/mfl.py --append FOLDER      # takes over what another machine has run
+    python tools/experiments/mfl_report.py               # the verdicts so far
 
-It runs the blocks of the plan that are for this machine's device: the first round's on a CPU, the
-second's on a GPU. Several processes may run at once; each claims runs of its own. Every run that
-was started is a line in `results.jsonl`, and so is every one that was finished; what was cut off
-is run again from its beginning. No run is begun that the budget is unlikely to hold.
+Several processes may run at once; each claims runs of its own, and appends a line for each that it
+has finished to a file of its own in `--rows`. What is cut off is run again from its beginning. No
+run is begun that the budget is unlikely to hold.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import shutil
 import sys
 import tempfile
@@ -44,12 +45,12 @@ from gtahead.training import TrainConfig, make_config, train
 from gtahead.training.crops import heads_of
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.detectors.centernet import CenterNet
-from gtahead.training.fitting import is_emulated, validated
+from gtahead.training.fitting import validated
 from gtahead.training.inference import InImage, as_predictions, find_heads
 
 HERE = Path(__file__).parent
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-PLAN, RESULTS = HERE / "mfl.toml", HERE / "results.jsonl"
+PLAN, RESULTS = HERE / "mfl.toml", HERE / "mfl_results.jsonl"
 FIGURES = ("mae", "rmse", "bias", "game3", "f1_large", "precision_large", "recall_large", "ap50")
 STATES = (
     "images", "ground_truth", "found", "error", "absolute", "square", "game3",
@@ -63,21 +64,24 @@ class Run:
 
     Attributes:
         detector: by gtahead's name.
-        scale: a table of the plan's `scales`.
         arm: a table of the plan's `arms` of this detector.
         seed: of weights, order and augmentation.
         learning_rate: at its highest.
     """
 
     detector: str
-    scale: str
     arm: str
     seed: int
     learning_rate: float
 
     def name(self) -> str:
         """Name its folder."""
-        return "-".join(str(value) for value in self.__dict__.values()).replace(" ", "_")
+        words = "-".join(str(value) for value in self.__dict__.values())
+        return re.sub(r"[^\w.-]+", "_", words)
+
+
+Plan = Mapping[str, Any]
+Done = Mapping[Run, Mapping[str, Any]]
 
 
 def read_plan() -> dict[str, Any]:
@@ -85,78 +89,82 @@ def read_plan() -> dict[str, Any]:
     return tomllib.loads(PLAN.read_text(encoding="utf-8"))
 
 
-def read_results(path: Path = RESULTS) -> list[dict[str, Any]]:
-    """Read what was started and finished."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def read_rows(*places: Path) -> list[dict[str, Any]]:
+    """Read the lines of files, and of the files of folders."""
+    files = [file for place in places for file in
+             (sorted(place.glob("*.jsonl")) if place.is_dir() else [place])]  # fmt: skip
+    return [
+        json.loads(line)
+        for file in files
+        if file.exists()
+        for line in file.read_text(encoding="utf-8").splitlines()
+    ]
 
 
-def finished(results: list[dict[str, Any]]) -> dict[Run, dict[str, Any]]:
+def finished(rows: list[dict[str, Any]]) -> dict[Run, dict[str, Any]]:
     """Return the finished runs."""
-    return {Run(**row["run"]): row for row in results if row["state"] == "finished"}
+    return {Run(**row["run"]): row for row in rows}
 
 
-def config_of(plan: Mapping[str, Any], run: Run) -> TrainConfig:
+def config_of(plan: Plan, run: Run) -> TrainConfig:
     """Return a run's configuration."""
     return make_config(
         detector=run.detector,
         seed=run.seed,
         learning_rate=run.learning_rate,
         **plan["settings"],
-        **plan["scales"][run.scale],
         **plan["arms"][run.detector][run.arm],
     )
 
 
-def chosen_rate(
-    plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]], detector: str, arm: str
-) -> float | None:
-    """Return the learning rate of an arm's least validation MAE; None while runs are missing."""
-    search = plan["search"]
-    errors: dict[float, float] = {}
-    for rate in search["learning_rates"]:
-        row = done.get(Run(detector, search["scale"], arm, 0, rate))
-        if row is None:
-            return None
-        errors[rate] = main_decode(row)["validation"]["mae"]
-    return min(errors, key=lambda rate: (errors[rate], rate))
+def best_decode(row: Mapping[str, Any]) -> str:
+    """Return the decoder of a run's least validation MAE."""
+    decodes: Mapping[str, Any] = row["decodes"]
+    return min(decodes, key=lambda name: (decodes[name]["validation"]["mae"], name))
 
 
-def main_decode(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the scores of the decoding that the verdict is about: peaks of a heatmap, else NMS."""
-    scores: Mapping[str, Any] = next(iter(row["decodes"].values()))
-    return scores
+def searched(plan: Plan, done: Done, detector: str, arm: str) -> tuple[list[Run], Run | None]:
+    """Return the search's runs that are still missing, and the best one once there are none."""
+    rates = sorted(plan["search"]["learning_rates"])
+    for step in range(plan["search"]["extensions"] + 1):
+        runs = [Run(detector, arm, 0, rate) for rate in rates]
+        missing = [run for run in runs if run not in done]
+        if missing:
+            return missing, None
+        errors = {run: done[run]["decodes"][best_decode(done[run])]["validation"]["mae"]
+                  for run in runs}  # fmt: skip
+        best = min(runs, key=lambda run: (errors[run], run.learning_rate))
+        if best not in (runs[0], runs[-1]) or step == plan["search"]["extensions"]:
+            break
+        rate = best.learning_rate
+        rates = sorted([*rates, rate / 2 if best == runs[0] else rate * 2])
+    return [], best
 
 
-def runs_of(
-    plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]], device: str | None = None
-) -> Iterator[Run | None]:
-    """Yield all runs in their order; None for one whose learning rate isn't known yet.
+def chosen(plan: Plan, done: Done, detector: str, arm: str) -> tuple[float, str] | None:
+    """Return an arm's learning rate and decoder; None while runs of the search are missing."""
+    _, best = searched(plan, done, detector, arm)
+    return None if best is None else (best.learning_rate, best_decode(done[best]))
 
-    Args:
-        plan: of the experiment.
-        done: the finished runs.
-        device: whose blocks are wanted; of all unless given.
-    """
-    for block in plan["blocks"]:
-        if device not in (None, block["device"]):
-            continue
-        detector, scale = block["detector"], block["scale"]
-        for arm in block["arms"]:
-            for rate in plan["search"]["learning_rates"]:
-                yield Run(detector, plan["search"]["scale"], arm, 0, rate)
-        for seed in range(block["seeds"]):
-            for arm in block["arms"]:
-                rate = chosen_rate(plan, done, detector, arm)
-                yield None if rate is None else Run(detector, scale, arm, seed, rate)
+
+def runs_of(plan: Plan, done: Done) -> Iterator[Run | None]:
+    """Yield all runs in their order, search first, then seed by seed; None for ones unknown yet."""
+    arms = [(detector, arm) for detector, arms in plan["arms"].items() for arm in arms]
+    for detector, arm in arms:
+        missing, _ = searched(plan, done, detector, arm)
+        yield from (run for run in done if (run.detector, run.arm, run.seed) == (detector, arm, 0))
+        yield from missing
+    for seed in range(1, plan["seeds"]):
+        for detector, arm in arms:
+            best = chosen(plan, done, detector, arm)
+            yield None if best is None else Run(detector, arm, seed, best[0])
 
 
 @contextmanager
-def next_run(plan: Mapping[str, Any], results: Path, claims: Path) -> Iterator[Run | None]:
+def next_run(plan: Plan, rows: list[Path], claims: Path) -> Iterator[Run | None]:
     """Claim the first run that isn't finished and that no other process works on; None for none."""
-    done = finished(read_results(results))
-    for run in runs_of(plan, done, DEVICE):
+    done = finished(read_rows(*rows))
+    for run in runs_of(plan, done):
         if run is None or run in done:
             continue
         folder = claims / run.name()
@@ -166,14 +174,14 @@ def next_run(plan: Mapping[str, Any], results: Path, claims: Path) -> Iterator[R
                 stack.enter_context(targets.locked(folder))
             except ResourceError:
                 continue
-            if run in finished(read_results(results)):
+            if run in finished(read_rows(*rows)):
                 continue  # by another process, meanwhile
             yield run
             return
     yield None
 
 
-def make_data(plan: Mapping[str, Any], folder: Path) -> Dataset:
+def make_data(plan: Plan, folder: Path) -> Dataset:
     """Simulate and build the data, or take what stands there: others may be reading it."""
     captures, dataset = folder / "captures", folder / "dataset"
     if (dataset / "manifest.json").exists():
@@ -235,27 +243,22 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
 
 
-def carry_out(plan: Mapping[str, Any], run: Run, scorer: Scorer, folder: Path) -> dict[str, Any]:
-    """Train, score at a quarter, a half and all of the steps, and return the line of results."""
+def carry_out(plan: Plan, run: Run, scorer: Scorer, folder: Path) -> dict[str, Any]:
+    """Train, score with each decoder, and return the line of results."""
     config = config_of(plan, run)
     total = -(-len(scorer.dataset.select(split="train")) // config.batch) * config.epochs
+    ways: tuple[Literal["peaks", "nms"], ...]
+    ways = ("peaks", "nms") if run.detector == "centernet" else ("nms",)
     curve: list[dict[str, Any]] = []
     decodes: dict[str, Any] = {}
 
-    def look(step: int, detector: Detector, chosen: dict[str, Any]) -> None:
-        del chosen
-        if step * 4 not in (total, 2 * total, 4 * total):
+    def look(step: int, detector: Detector, found: dict[str, Any]) -> None:
+        curve.append({"steps": step, "mae": found["mae"]})
+        if step < total:
             return
-        detector.config = config
-        heatmap, last = run.detector == "centernet", step == total
-        ways: tuple[Literal["peaks", "nms"], ...] = ("peaks",) if heatmap else ("nms",)
-        for way in ("peaks", "nms") if heatmap and last else ways:
+        for way in ways:
             detector.config = replace(config, decode=way)
-            scores = scorer.score(detector)
-            if last:
-                decodes[way] = scores
-            if way == ways[0]:
-                curve.append({k: scores[k] for k in ("validation", "test")} | {"steps": step})
+            decodes[way] = scorer.score(detector)
         detector.config = config
 
     started = time.process_time()
@@ -263,7 +266,6 @@ def carry_out(plan: Mapping[str, Any], run: Run, scorer: Scorer, folder: Path) -
     train(scorer.dataset.folder, folder, config=config, on_validated=look)
     shutil.rmtree(folder)
     return {
-        "state": "finished",
         "run": run.__dict__,
         "steps": total,
         "device": torch.cuda.get_device_name() if DEVICE == "cuda" else "cpu",
@@ -275,38 +277,32 @@ def carry_out(plan: Mapping[str, Any], run: Run, scorer: Scorer, folder: Path) -
     }
 
 
-def note(results: Path, row: Mapping[str, Any]) -> None:
-    """Append a line to the results."""
-    with results.open("a", encoding="utf-8") as out:
-        out.write(json.dumps(row) + "\n")
-
-
-def describe(plan: Mapping[str, Any], dataset: Dataset) -> None:
-    """Print heads in cells at each scale, and what a perfect network would reach."""
-    frames = list(dataset.select(split="test"))
-    sides = np.concatenate([box_sides(f.boxes_xyxy[f.counted]) for f in dataset])
-    edges = [0, 1, 2, 3, 4, 6, 8, 12, 100]
-    print(f"{'heads by side in cells':24}" + "".join(f"{f'< {edge}':>7}" for edge in edges[1:]))
-    scorer = Scorer(dataset)
-    for name, scale in plan["scales"].items():
-        config = make_config(**plan["settings"], **scale)
-        cells = sides * config.scale / config.stride
-        shares = np.histogram(cells, edges)[0] / len(cells)
+def describe(plan: Plan, dataset: Dataset) -> None:
+    """Print the splits' heads, and what a perfect network would reach at strides 4 and 2."""
+    for name in ("train", "validation", "test"):
+        part = dataset.select(split=name)
+        counts = np.array([frame.count for frame in part])
+        sides = np.concatenate([box_sides(f.boxes_xyxy[f.counted]) for f in part])
+        of = [frame.frame_id.partition("/")[0] for frame in part]
+        sums = sorted(sum(counts[np.array(of) == one]) for one in set(of))
         print(
-            f"{name:24}" + "".join(f"{share:7.1%}" for share in shares)
-            + f"   median {np.median(cells):.1f}, under two cells {np.mean(cells < 2):.1%}"
-        )  # fmt: skip
-    for name, scale in plan["scales"].items():
+            f"{name}: {len(set(of))} sequences, {len(part)} frames, {counts.sum():,} heads, "
+            f"{counts.min()} to {counts.max()} per frame, median {np.median(counts):.0f}; "
+            f"side {np.median(sides):.1f} px ({np.quantile(sides, 0.05):.1f} to "
+            f"{np.quantile(sides, 0.95):.1f}); the three fullest sequences hold "
+            f"{sum(sums[-3:]) / sum(sums):.0%} of the heads"
+        )
+    scorer = Scorer(dataset)
+    frames = list(scorer.parts["validation"])
+    for stride in (4, 2):
         for decode in ("peaks", "nms"):
-            config = make_config(**plan["settings"], **scale, decode=decode)
+            config = make_config(**{**plan["settings"], "stride": stride}, decode=decode)
             found = [perfect(config, frame) for frame in frames]
-            reported = scorer.on_test(found, 0.5)["metrics"]
-            shown = ", ".join(
-                f"{n} {reported[n]['value']:.4f}" for n in ("mae", "f1_large", "ap50")
+            _, reported = validated(scorer.ground_truth, found)
+            print(
+                f"perfect heatmap, validation, stride {stride}, {decode}: "
+                f"MAE {reported['mae']:.2f}, F1 {reported['f1_large']:.4f}"
             )
-            print(f"decode ceiling, {name}, {decode}: {shown}")
-    baselines = scorer.on_test([perfect(config, frame) for frame in frames], 0.5)["baselines"]
-    print(f"guessing the training images' mean count: MAE {baselines['train_mean']['mae']:.3f}")
 
 
 @torch.no_grad()
@@ -329,32 +325,29 @@ def perfect(config: TrainConfig, frame: Frame) -> InImage:
     return InImage(boxes, found.scores[order].double().numpy())
 
 
-def show_plan(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) -> None:
-    """Print how many runs of each block are finished."""
-    for block in plan["blocks"]:
-        rows = list(runs_of({**plan, "blocks": [block]}, done))
-        there = sum(run in done for run in rows if run is not None)
-        what = f"{block['detector']:11}{block['scale']:13}{block['device']:5}"
-        print(f"{what}{there:3} of {len(rows)}: {', '.join(block['arms'])}")
+def show_plan(plan: Plan, done: Done) -> None:
+    """Print how many runs of each arm are finished."""
+    for detector, arms in plan["arms"].items():
+        for arm in arms:
+            best = chosen(plan, done, detector, arm)
+            tried = sorted(run.learning_rate for run in done
+                           if (run.detector, run.arm, run.seed) == (detector, arm, 0))  # fmt: skip
+            seeds = sum(Run(detector, arm, seed, best[0]) in done
+                        for seed in range(plan["seeds"])) if best else 0  # fmt: skip
+            said = f"{best[0]:g}, {best[1]}" if best else "not chosen yet"
+            rates = ", ".join(f"{rate:g}" for rate in tried)
+            print(
+                f"{detector:10} {arm:34} seeds {seeds} of {plan['seeds']}; {said} (tried {rates})"
+            )
 
 
-def try_steps(plan: Mapping[str, Any], dataset: Dataset, scale: str, epochs: int) -> None:
-    """Print how native does on validation, for a seed that isn't the plan's."""
-    config = config_of(plan, Run("centernet", scale, "native", 1000, 4e-3))
-    config = replace(config, epochs=epochs, validate_every=epochs // 4)
-    scorer = Scorer(dataset)
-    began = time.monotonic()
-
-    def look(step: int, detector: Detector, chosen: dict[str, Any]) -> None:
-        f1 = scorer.best_f1(scorer.find(detector, "validation"))
-        print(
-            f"{scale}, {epochs} epochs, step {step}: MAE {chosen['mae']:.3f}, "
-            f"F1 {f1 or 0:.3f}, {time.monotonic() - began:.0f} s",
-            flush=True,
-        )
-
-    with tempfile.TemporaryDirectory() as folder:
-        train(dataset.folder, Path(folder) / "run", config=config, on_validated=look)
+def take_over(folder: Path, results: Path) -> None:
+    """Append the rows of a folder that the results don't have."""
+    there = finished(read_rows(results))
+    new = {run: row for run, row in finished(read_rows(folder)).items() if run not in there}
+    with results.open("a", encoding="utf-8") as out:
+        out.writelines(json.dumps(row) + "\n" for row in new.values())
+    print(f"{results}: {len(new)} runs more, {len(there) + len(new)} in all")
 
 
 def main() -> None:
@@ -364,57 +357,54 @@ def main() -> None:
     )
     parser.add_argument("--budget", type=float, default=60, help="minutes")
     parser.add_argument("--data", type=Path, default=Path("build/mfl"), help="a folder to work in")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where lines are appended")
+    parser.add_argument("--rows", type=Path, default=Path("build/mfl/rows"), help="for lines")
     parser.add_argument("--threads", type=int, default=1, help="of this process")
+    parser.add_argument("--make-data", action="store_true", help="and nothing else")
     parser.add_argument("--describe", action="store_true")
     parser.add_argument("--plan", action="store_true")
-    parser.add_argument("--flat", metavar="SCALE:EPOCHS", help="on validation alone")
+    parser.add_argument("--append", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     plan = read_plan()
+    if arguments.append is not None:
+        take_over(arguments.append, RESULTS)
+        return
     if arguments.plan:
-        show_plan(plan, finished(read_results(arguments.results)))
+        show_plan(plan, finished(read_rows(RESULTS, arguments.rows)))
         return
     dataset = make_data(plan, arguments.data)
     if arguments.describe:
         describe(plan, dataset)
-        return
-    if arguments.flat is not None:
-        scale, epochs = arguments.flat.split(":")
-        try_steps(plan, dataset, scale, int(epochs))
-        return
-    if is_emulated(plan["settings"]["precision"]):
-        sys.exit("this processor has no bfloat16: a run would take hours instead of minutes")
+    elif not arguments.make_data:
+        arguments.rows.mkdir(parents=True, exist_ok=True)
+        work(plan, dataset, arguments.data, arguments.rows, 60 * arguments.budget)
+
+
+def work(plan: Plan, dataset: Dataset, folder: Path, rows: Path, seconds: float) -> None:
+    """Carry out runs until the time is over."""
     labels = dataset.manifest.document["fingerprints"]["labels"]["all"]
-    rows = finished(read_results(arguments.results)).values()
-    if others := sorted({row["labels"] for row in rows} - {labels}):
-        sys.exit(
-            f"{arguments.results} has runs on other labels ({others[0][:12]}…) than these "
-            f"({labels[:12]}…): give --results a new file"
-        )
+    known = finished(read_rows(RESULTS, rows)).values()
+    if others := sorted({row["labels"] for row in known} - {labels}):
+        sys.exit(f"there are runs on other labels ({others[0][:12]}…) than these ({labels[:12]}…)")
     scorer = Scorer(dataset)
-    end = time.monotonic() + 60 * arguments.budget
-    took: dict[tuple[str, str], float] = {}
+    end = time.monotonic() + seconds
+    took: dict[str, float] = {}
     going = True
     while going:
-        with next_run(plan, arguments.results, arguments.data / "claims") as run:
-            going = run is not None and time.monotonic() + took.get(_kind(run), 0.0) <= end
+        with next_run(plan, [RESULTS, rows], folder / "claims") as run:
+            going = run is not None and time.monotonic() + took.get(run.detector, 0.0) <= end
             if run is not None and going:
                 began = time.monotonic()
-                note(arguments.results, {"state": "started", "run": run.__dict__})
-                row = carry_out(plan, run, scorer, arguments.data / "runs" / run.name())
-                note(arguments.results, row)
-                took[_kind(run)] = time.monotonic() - began
-                reported = main_decode(row)["validation"]
+                row = carry_out(plan, run, scorer, folder / "runs" / run.name())
+                with (rows / f"{os.getpid()}.jsonl").open("a", encoding="utf-8") as out:
+                    out.write(json.dumps(row) + "\n")
+                took[run.detector] = time.monotonic() - began
+                best = row["decodes"][best_decode(row)]["validation"]
                 print(
-                    f"{run.name()}: {took[_kind(run)]:.0f} s, "
-                    f"validation MAE {reported['mae']:.3f}, F1 {reported['f1_best']:.3f}",
+                    f"{run.name()}: {took[run.detector]:.0f} s, by {best_decode(row)} "
+                    f"validation MAE {best['mae']:.2f}, F1 {best['f1_best']:.3f}",
                     flush=True,
                 )
-
-
-def _kind(run: Run) -> tuple[str, str]:
-    return run.detector, run.scale
 
 
 if __name__ == "__main__":

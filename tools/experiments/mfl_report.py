@@ -1,377 +1,302 @@
-"""Apply the verdict rule of `mfl.toml` to `results.jsonl`: tables, curves, a page of the docs.
+"""Apply the rule of `mfl.toml` to the rows so far: verdicts, tables, a figure, a page of the docs.
 
-    python tools/experiments/mfl_report.py                       # print the page
-    python tools/experiments/mfl_report.py --write docs/experiment.md --figure docs/images/mfl.svg
-
-A difference is that of two arms trained from the same seeds and scored on the same sequences. Its
-interval is a two-way bootstrap: seeds and test sequences are drawn with repetition, the same ones
-for both arms.
+python tools/experiments/mfl_report.py                       # print the page
+python tools/experiments/mfl_report.py --write docs/experiment.md --figure docs/images/mfl.svg
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from mfl import HERE, Run, chosen_rate, finished, main_decode, read_plan, read_results, runs_of
+from mfl import HERE, RESULTS, Done, Plan, Run, chosen, finished, read_plan, read_rows, runs_of
 
 from gtahead.arrays import Floats
 
-PAPER = "MAE -47.03 %, RMSE -61.99 %"
-"""The largest gains that the paper's abstract names."""
+PAPER = "MAE −47.03 % and RMSE −61.99 %"
 
-BASES = {"centernet": ("native", "binary-area")}
-DEVICES = {"cpu": "processors, one thread a run"}
-OTHER_BASES = ("native", "focal")
-COLOURS = {
-    "native": "#222222",
-    "mfl": "#d1495b",
-    "binary-area": "#0b6e99",
-    "native-mass": "#8a8a8a",
-}
-SIZES = {"full": "full size", "half": "half size", "quarter": "quarter size"}
+CEILING_F1 = 1.0
+"""Of a perfect heatmap on validation; `mfl.py --describe`."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """An arm's finished runs at its learning rate, in the order of seeds.
+    """An arm's finished runs at what was chosen for it.
 
     Attributes:
-        detector, scale, name: what it is.
-        rate: its learning rate.
-        seeds: of the runs.
-        rows: lines of results.
-        wanted: how many seeds the plan has.
+        detector: by gtahead's name.
+        name: by the plan's.
+        rate: its learning rate; 0 while it isn't chosen.
+        decode: its decoder.
+        rows: scores of its runs by that decoder, by seed.
     """
 
     detector: str
-    scale: str
     name: str
     rate: float
-    seeds: tuple[int, ...]
-    rows: tuple[Mapping[str, Any], ...]
-    wanted: int
+    decode: str
+    rows: Mapping[int, Mapping[str, Any]]
 
-    def states(self, state: str, decode: str | None = None) -> Floats:
-        """Return a sum for each seed and test sequence."""
-        return np.array([_decoded(row, decode)["clusters"][state] for row in self.rows], np.float64)
+    def states(self, state: str, seeds: list[int]) -> Floats:
+        """Return a sum for each of some seeds and each test sequence."""
+        return np.array([self.rows[seed]["clusters"][state] for seed in seeds], np.float64)
 
-    def mean(self, part: str, figure: str, decode: str | None = None) -> float:
-        """Return the mean over seeds of a metric of a split."""
-        return float(np.mean([_decoded(row, decode)[part][figure] for row in self.rows]))
-
-    def spread(self, figure: str) -> float:
-        """Return the standard deviation over seeds, two or more, of a test metric."""
-        return float(np.std([main_decode(row)["test"][figure] for row in self.rows], ddof=1))
+    def values(self, part: str, metric: str) -> Floats:
+        """Return a metric of a split, for each seed."""
+        return np.array([row[part][metric] for row in self.rows.values()], np.float64)
 
 
-def title_of(plan: Mapping[str, Any], scale: str) -> str:
-    """Name a size of heads and how long training took, in steps."""
-    steps = -(-TRAINING_IMAGES // plan["settings"]["batch"]) * plan["scales"][scale]["epochs"]
-    return f"{SIZES[scale.split('-', maxsplit=1)[0]]}, {steps:,} steps"
+def arms_of(plan: Plan, done: Done) -> list[Arm]:
+    """Return all arms of the plan, those without a finished run too."""
+    arms = []
+    for detector, names in plan["arms"].items():
+        for name in names:
+            best = chosen(plan, done, detector, name)
+            rate, decode = best or (0.0, "")
+            runs = {seed: Run(detector, name, seed, rate) for seed in range(plan["seeds"])}
+            rows = {seed: done[run]["decodes"][decode] for seed, run in runs.items()
+                    if best and run in done}  # fmt: skip
+            arms.append(Arm(detector, name, rate, decode, rows))
+    return arms
 
 
-def _decoded(row: Mapping[str, Any], decode: str | None) -> Mapping[str, Any]:
-    scores: Mapping[str, Any] = main_decode(row) if decode is None else row["decodes"][decode]
-    return scores
+def naes_of(arm: Arm, seeds: list[int]) -> Floats:
+    """Return the NAE of each of some seeds and each sequence: its error over its heads."""
+    heads: Floats = arm.states("ground_truth", seeds)
+    return np.asarray(arm.states("absolute", seeds) / np.maximum(heads, 1))
 
 
-def arms_of(plan: Mapping[str, Any], done: Mapping[Run, Mapping[str, Any]]) -> Iterator[Arm]:
-    """Yield all arms of the plan, those without a finished run too."""
-    for block in plan["blocks"]:
-        for name in block["arms"]:
-            rate = chosen_rate(plan, done, block["detector"], name)
-            runs = {
-                seed: Run(block["detector"], block["scale"], name, seed, rate)
-                for seed in range(block["seeds"])
-                if rate is not None
-            }
-            there = {seed: done[run] for seed, run in runs.items() if run in done}
-            yield Arm(
-                block["detector"], block["scale"], name, rate or 0.0, tuple(there),
-                tuple(there.values()), block["seeds"],
-            )  # fmt: skip
+def sign_flip(differences: Floats, flips: int) -> float:
+    """Return the two-sided p of a mean over sequences, (S,), under random signs."""
+    random = np.random.default_rng(0)
+    observed = abs(differences.mean())
+    beyond = 1  # what was observed is one of the arrangements
+    for _ in range(0, flips, 10_000):
+        signs = random.choice([-1.0, 1.0], (10_000, len(differences)))
+        beyond += int((np.abs((signs * differences).mean(axis=1)) >= observed * (1 - 1e-12)).sum())
+    return beyond / (flips + 1)
 
 
-@dataclass(frozen=True)
-class Difference:
-    """How much an arm's error is above another's, relatively, with its interval."""
+def holm(values: list[float]) -> list[float]:
+    """Return p adjusted by Holm's step-down method."""
+    order = np.argsort(values)
+    adjusted = np.empty(len(values))
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min((len(values) - rank) * values[index], 1.0))
+        adjusted[index] = highest
+    return [float(value) for value in adjusted]
+
+
+@dataclass
+class Pair:
+    """What two arms differ by, over the seeds that both have.
+
+    Attributes:
+        arm, base: the arms.
+        seeds: how many both have.
+        value: relative difference of test MAE.
+        low: its interval's lower end.
+        high: its upper one.
+        p_mae: of the sign-flip test on absolute errors; `holm_mae` after Holm's correction.
+        p_nae: on NAE.
+    """
 
     arm: Arm
     base: Arm
+    seeds: int
     value: float
     low: float
     high: float
-    seeds: int
-
-    def verdict(self, equivalent: float) -> str:
-        """Return the verdict in a word."""
-        if -equivalent < self.low and self.high < equivalent:
-            return "equivalent"
-        return "better" if self.high < 0 else "worse" if self.low > 0 else "undecided"
-
-    def __str__(self) -> str:
-        value, low, high = (f"{100 * one:+.1f}" for one in (self.value, self.low, self.high))
-        return f"{value} % ({low} … {high})"
+    p_mae: float
+    p_nae: float
+    holm_mae: float = 1.0
+    holm_nae: float = 1.0
 
 
-def difference(
-    arm: Arm, base: Arm, verdict: Mapping[str, Any], state: str, decode: str | None = None
-) -> Difference | None:
-    """Compare two arms by MAE (state "absolute") or RMSE ("square"); None without common seeds."""
-    common = [seed for seed in arm.seeds if seed in base.seeds]
-    if not common:
+def compare(arm: Arm, base: Arm, rule: Mapping[str, Any]) -> Pair | None:
+    """Compare two arms; None without common seeds."""
+    seeds = [seed for seed in arm.rows if seed in base.rows]
+    if not seeds:
         return None
-    images = arm.states("images", decode)[0]
-    sums = [
-        one.states(state, decode)[[one.seeds.index(seed) for seed in common]] for one in (arm, base)
-    ]
+    errors = [one.states("absolute", seeds) for one in (arm, base)]
     random = np.random.default_rng(0)
-    draws = verdict["resamples"]
-    seeds = random.multinomial(len(common), np.full(len(common), 1 / len(common)), draws)
-    sequences = random.multinomial(len(images), np.full(len(images), 1 / len(images)), draws)
-    of_seeds = np.concatenate([np.ones((1, len(common))), seeds])
-    of_sequences = np.concatenate([np.ones((1, len(images))), sequences])
-    errors = []
-    for values in sums:
-        total = np.einsum("rs,sq,rq->r", of_seeds, values, of_sequences)
-        mean = total / (len(common) * (of_sequences @ images))
-        errors.append(np.sqrt(mean) if state == "square" else mean)
-    relative = errors[0] / errors[1] - 1
-    tail = (1 - verdict["level"]) / 2
-    low, high = np.quantile(relative[1:], [tail, 1 - tail])
-    return Difference(arm, base, float(relative[0]), float(low), float(high), len(common))
+    draws = []
+    for count in errors[0].shape:  # seeds, sequences; the first draw is all of them once
+        some = random.multinomial(count, np.full(count, 1 / count), rule["resamples"])
+        draws.append(np.concatenate([np.ones((1, count)), some]))
+    totals = [np.einsum("rs,sq,rq->r", draws[0], values, draws[1]) for values in errors]
+    relative = totals[0] / totals[1] - 1
+    low, high = np.quantile(relative[1:], [0.025, 0.975])
+    away = (errors[0] - errors[1]).mean(axis=0)
+    naes = (naes_of(arm, seeds) - naes_of(base, seeds)).mean(axis=0)
+    return Pair(
+        arm, base, len(seeds), float(relative[0]), float(low), float(high),
+        sign_flip(away, rule["flips"]), sign_flip(naes, rule["flips"]),
+    )  # fmt: skip
 
 
-def void(native: Arm, plan: Mapping[str, Any], guess: float) -> str | None:
-    """Return why a detector's rows at a scale are void; None if they aren't."""
-    f1, mae = native.mean("validation", "f1_best"), native.mean("validation", "mae")
-    rule = plan["verdict"]
-    if f1 < rule["void_f1"]:
-        return f"native's F1 on validation is {f1:.2f}, under {rule['void_f1']:.2f}"
-    if mae > rule["void_mae"] * guess:
-        return f"native's MAE on validation is {mae:.2f}, over half of guessing's {guess:.2f}"
-    return None
+def pairs_of(plan: Plan, arms: list[Arm]) -> list[Pair]:
+    """Compare the planned pairs that have common seeds; the others count in Holm's correction."""
+    by_name = {(arm.detector, arm.name): arm for arm in arms}
+    found = []
+    for wanted in plan["pairs"]:
+        first, second = (by_name[wanted["detector"], name] for name in wanted["arms"])
+        pair = compare(first, second, plan["verdict"])
+        if pair is not None:
+            found.append(pair)
+    missing = [1.0] * (len(plan["pairs"]) - len(found))
+    for kind in ("mae", "nae"):
+        adjusted = holm([*(getattr(pair, f"p_{kind}") for pair in found), *missing])
+        for pair, value in zip(found, adjusted, strict=False):
+            setattr(pair, f"holm_{kind}", value)
+    return found
 
 
-def report(plan: Mapping[str, Any], results: list[dict[str, Any]], guess: float) -> list[str]:
-    """Write the page.
+def verdict_of(pair: Pair, plan: Plan) -> str:
+    """Return the verdict in words."""
+    short = "" if pair.seeds == plan["seeds"] else f", {pair.seeds} of {plan['seeds']} seeds"
+    if pair.holm_mae >= plan["verdict"]["level"]:
+        return f"undecided{short}"
+    return ("better" if pair.value < 0 else "worse") + short
 
-    Args:
-        plan: of the experiment.
-        results: all lines.
-        guess: MAE on validation of guessing the training images' mean count.
-    """
-    done = finished(results)
-    arms = list(arms_of(plan, done))
-    lines = [_head(plan, results, done, _in_short(arms, plan, guess)).rstrip()]
-    for detector, scale in dict.fromkeys((arm.detector, arm.scale) for arm in arms):
-        mine = [arm for arm in arms if (arm.detector, arm.scale) == (detector, scale)]
-        lines += ["", f"## {detector}, {title_of(plan, scale)}", ""]
-        if not any(arm.rows for arm in mine):
-            lines.append("Not run yet.")
+
+def is_void(plan: Plan, arms: list[Arm], detector: str) -> bool:
+    """Return whether no arm of a detector is good enough for a comparison to mean anything."""
+    best = [float(arm.values("validation", "f1_best").mean())
+            for arm in arms if arm.detector == detector and arm.rows]  # fmt: skip
+    return not best or max(best) < plan["verdict"]["void_f1"] * CEILING_F1
+
+
+def answer_of(plan: Plan, arms: list[Arm], pairs: list[Pair]) -> str:
+    """Answer the question in a sentence, as far as it is decided."""
+    if len(pairs) < len(plan["pairs"]) or min(pair.seeds for pair in pairs) < plan["seeds"]:
+        return "Not decided yet: the experiment isn't finished."
+    said = []
+    for pair in pairs:
+        if "heat" in pair.arm.name and not is_void(plan, arms, pair.arm.detector):
+            verdict = verdict_of(pair, plan)
+            than = "not decided to differ from" if verdict == "undecided" else f"{verdict} than"
+            said.append(
+                f"*{pair.arm.name}* is {than} *{pair.base.name}* "
+                f"({pair.arm.detector}, MAE {100 * pair.value:+.0f} %)"
+            )
+    return "; ".join(said) + "." if said else "Undecidable here: no arm counts well enough."
+
+
+def verdict_table(plan: Plan, arms: list[Arm], pairs: list[Pair]) -> str:
+    """Return the table of the planned pairs."""
+    lines = [
+        "| detector | arm | against | seeds | MAE | p, MAE (Holm) | p, NAE (Holm) | verdict |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    found = {(pair.arm.detector, pair.arm.name, pair.base.name): pair for pair in pairs}
+    for wanted in plan["pairs"]:
+        detector, (first, second) = wanted["detector"], wanted["arms"]
+        pair = found.get((detector, first, second))
+        if pair is None:
+            lines.append(f"| {detector} | {first} | {second} | 0 | | | | not run yet |")
             continue
-        kinds = sorted({row.get("device", "cpu") for arm in mine for row in arm.rows})
-        lines += [f"Trained on {' and '.join(DEVICES.get(kind, kind) for kind in kinds)}.", ""]
-        native = next(arm for arm in mine if arm.name == "native")
-        why = void(native, plan, guess) if native.rows else "native wasn't run"
-        if why is not None:
-            lines += [
-                f"**Void** by the plan's rule: {why}. The figures are shown all the same.",
-                "",
-            ]
-        lines += _figures(mine)
-        lines += ["", *_differences(mine, plan, is_void=why is not None)]
-    return lines
-
-
-def _in_short(arms: list[Arm], plan: Mapping[str, Any], guess: float) -> str:
-    """Summarise the arm that the verdict is about, a line per detector and size."""
-    lines = []
-    for detector, scale in dict.fromkeys((arm.detector, arm.scale) for arm in arms):
-        mine = [arm for arm in arms if (arm.detector, arm.scale) == (detector, scale)]
-        said = []
-        for arm, base in _pairs(mine):
-            found = difference(arm, base, plan["verdict"], "absolute")
-            if arm.name == "mfl" and found is not None:
-                verdict = found.verdict(plan["verdict"]["equivalent"])
-                seeds = (
-                    "" if found.seeds == arm.wanted else f", {found.seeds} of {arm.wanted} seeds"
-                )
-                said.append(f"{verdict} against `{base.name}`, MAE {found}{seeds}")
-        native = next(arm for arm in mine if arm.name == "native")
-        if said and native.rows:
-            void_ = " (void, see below)" if void(native, plan, guess) else ""
-            name = f"`{detector}`, {title_of(plan, scale)}{void_}"
-            lines.append(f"- {name}: " + "; ".join(said) + ".")
+        void = "void: " if is_void(plan, arms, detector) else ""
+        lines.append(
+            f"| {detector} | {first} | {second} | {pair.seeds} | {100 * pair.value:+.1f} % "
+            f"({100 * pair.low:+.1f} … {100 * pair.high:+.1f}) | {pair.p_mae:.4f} "
+            f"({pair.holm_mae:.3f}) | {pair.p_nae:.4f} ({pair.holm_nae:.3f}) | "
+            f"{void}{verdict_of(pair, plan)} |"
+        )
     return "\n".join(lines)
 
 
-def _head(
-    plan: Mapping[str, Any],
-    results: list[dict[str, Any]],
-    done: Mapping[Run, Mapping[str, Any]],
-    in_short: str,
-) -> str:
-    runs = list(runs_of(plan, done))
-    missing = len(set(runs) - {None} - set(done)) + runs.count(None)
-    rule = plan["verdict"]
-    return (
-        (HERE / "mfl_page.md")
-        .read_text(encoding="utf-8")
-        .format(
-            in_short=in_short,
-            finished=len(done),
-            hours=sum(row["cpu_s"] for row in done.values()) / 3600,
-            gpu=sum(row.get("device", "cpu") != "cpu" for row in done.values()),
-            cut=sum(row["state"] == "started" for row in results) - len(done),
-            missing=missing,
-            level=f"{100 * rule['level']:.0f} %",
-            equivalent=f"{100 * rule['equivalent']:.0f} %",
-            paper=PAPER,
-        )
-    )
-
-
-def _figures(arms: list[Arm]) -> list[str]:
-    """Return the table of metrics: means over seeds."""
-    nms = arms[0].detector == "centernet"
+def arm_table(plan: Plan, arms: list[Arm]) -> str:
+    """Return the table of all arms: means over seeds, on test unless said otherwise."""
     lines = [
-        "| arm | learning rate | seeds | MAE ± sd | RMSE | bias | GAME(3) | F1 | AP50 |"
-        + (" MAE, F1 by NMS |" if nms else ""),
-        "|---|---|---|---|---|---|---|---|---|" + ("---|" if nms else ""),
+        "| detector | arm | learning rate, decoder | seeds | F1 on validation | MAE ± sd | RMSE "
+        "| bias | NAE by sequence | F1 | AP50 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for arm in arms:
+        about = f"| {arm.detector} | {arm.name} |"
         if not arm.rows:
-            lines.append(
-                f"| {arm.name} | | 0 of {arm.wanted} | not run |" + " |" * (6 if nms else 5)
-            )
+            lines.append(f"{about} not chosen yet | 0 of {plan['seeds']} |" + " |" * 7)
             continue
-        test = {name: arm.mean("test", name) for name in
-                ("mae", "rmse", "bias", "game3", "f1_large", "ap50")}  # fmt: skip
-        spread = f" ± {arm.spread('mae'):.2f}" if len(arm.seeds) > 1 else ""
-        line = (
-            f"| {arm.name} | {arm.rate:g} | {len(arm.seeds)} of {arm.wanted} | {test['mae']:.2f}"
-            f"{spread} | {test['rmse']:.2f} | {test['bias']:+.2f} | "
-            f"{test['game3']:.2f} | {test['f1_large']:.3f} | {test['ap50']:.3f} |"
-        )
-        if nms:
-            by_nms = [arm.mean("test", name, "nms") for name in ("mae", "f1_large")]
-            line += f" {by_nms[0]:.2f}, {by_nms[1]:.3f} |"
-        lines.append(line)
-    return lines
-
-
-def _differences(arms: list[Arm], plan: Mapping[str, Any], *, is_void: bool) -> list[str]:
-    """Return the table of differences and verdicts."""
-    rule = plan["verdict"]
-    nms = arms[0].detector == "centernet"
-    lines = [
-        "| arm | against | seeds | MAE | RMSE |" + (" MAE by NMS |" if nms else "") + " verdict |",
-        "|---|---|---|---|---|---|" + ("---|" if nms else ""),
-    ]
-    for arm, base in _pairs(arms):
-        mae = difference(arm, base, rule, "absolute")
-        rmse = difference(arm, base, rule, "square")
-        if mae is None or rmse is None:
-            continue
-        said = mae.verdict(rule["equivalent"])
-        by_nms = f" {difference(arm, base, rule, 'absolute', 'nms')} |" if nms else ""
+        mae, nae = arm.values("test", "mae"), naes_of(arm, [*arm.rows]).mean()
+        spread = f" ± {mae.std(ddof=1):.2f}" if len(mae) > 1 else ""
+        means = {name: arm.values("test", name).mean() for name in
+                 ("rmse", "bias", "f1_large", "ap50")}  # fmt: skip
         lines.append(
-            f"| {arm.name} | {base.name} | {mae.seeds} | {mae} | {rmse} |{by_nms} "
-            f"{f'void ({said})' if is_void else said} |"
+            f"{about} {arm.rate:g}, {arm.decode} | {len(arm.rows)} of {plan['seeds']} | "
+            f"{arm.values('validation', 'f1_best').mean():.3f} | {mae.mean():.2f}{spread} | "
+            f"{means['rmse']:.2f} | {means['bias']:+.2f} | {nae:.3f} | {means['f1_large']:.3f} | "
+            f"{means['ap50']:.3f} |"
         )
-    return lines
+    return "\n".join(lines)
 
 
-def _pairs(arms: list[Arm]) -> Iterator[tuple[Arm, Arm]]:
-    bases = BASES.get(arms[0].detector, OTHER_BASES)
-    for name in bases:
-        base = next((arm for arm in arms if arm.name == name), None)
-        for arm in arms:
-            if base is not None and arm.name not in bases[: bases.index(name) + 1]:
-                yield arm, base
+def page(plan: Plan, done: Done) -> str:
+    """Write the page."""
+    arms = arms_of(plan, done)
+    pairs = pairs_of(plan, arms)
+    hours = sum(row["cpu_s"] for row in done.values()) / 3600
+    runs = list(runs_of(plan, done))
+    missing = len({run for run in runs if run is not None} - set(done)) + runs.count(None)
+    sequences = {len(row["clusters"]["absolute"]) for arm in arms for row in arm.rows.values()}
+    text = (HERE / "mfl_page.md").read_text(encoding="utf-8")
+    return text.format(
+        answer=answer_of(plan, arms, pairs),
+        known="" if missing == 0 else f"{missing} runs are missing, so nothing below is final.",
+        progress=f"{len(done)} runs are finished ({hours:.1f} h of CPU).",
+        paper=PAPER,
+        seeds=plan["seeds"],
+        sequences=sequences.pop() if sequences else 26,
+        pairs=len(plan["pairs"]),
+        level=plan["verdict"]["level"],
+        ceilings=(HERE / "mfl_ceilings.md").read_text(encoding="utf-8").strip(),
+        verdicts=verdict_table(plan, arms, pairs),
+        arms=arm_table(plan, arms),
+    )
 
 
-def draw(plan: Mapping[str, Any], results: list[dict[str, Any]], path: Path) -> None:
-    """Draw MAE over training, and the differences."""
+def draw(plan: Plan, done: Done, path: Path) -> None:
+    """Draw the differences of the planned pairs."""
     mpl.rcParams["svg.fonttype"] = "path"  # the same wherever it is opened
     mpl.rcParams["svg.hashsalt"] = "gtahead"
-    arms = [arm for arm in arms_of(plan, finished(results)) if arm.rows]
-    main = [arm for arm in arms if arm.detector == "centernet" and arm.name in COLOURS]
-    there = {arm.scale for arm in main}
-    scales = [f"{one}-long" if f"{one}-long" in there else one for one in SIZES]
-    scales = [scale for scale in scales if scale in there]
-    rows = _against_native(arms, plan)
-    heights = [3.2, 0.9 + 0.27 * len(rows)]
-    figure = Figure(figsize=(10.0, sum(heights)), layout="constrained", facecolor="white")
-    grid = figure.add_gridspec(2, max(len(scales), 1), height_ratios=heights)
-    for column, scale in enumerate(scales):
-        axis = figure.add_subplot(grid[0, column])
-        for arm in (arm for arm in main if arm.scale == scale):
-            curves = np.array([[at["test"]["mae"] for at in row["curve"]] for row in arm.rows])
-            steps = [at["steps"] for at in arm.rows[0]["curve"]]
-            axis.plot(steps, curves.mean(axis=0), "o-", color=COLOURS[arm.name], label=arm.name)
-            axis.fill_between(steps, curves.min(axis=0), curves.max(axis=0),
-                              color=COLOURS[arm.name], alpha=0.12, linewidth=0)  # fmt: skip
-        axis.set(xlabel="steps", ylim=(0, None))
-        axis.set_title(f"centernet, {SIZES[scale.split('-', maxsplit=1)[0]]}", fontsize=11)
-        axis.spines[["top", "right"]].set_visible(False)
-        if column == 0:
-            axis.set_ylabel("test MAE, heads")
-            figure.legend(loc="outside upper center", ncols=len(COLOURS), frameon=False)
-    _forest(figure.add_subplot(grid[1, :]), rows, plan)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
-
-
-def _against_native(arms: list[Arm], plan: Mapping[str, Any]) -> list[Difference]:
-    rows: list[Difference] = []
-    for detector, scale in dict.fromkeys((arm.detector, arm.scale) for arm in arms):
-        mine = [arm for arm in arms if (arm.detector, arm.scale) == (detector, scale)]
-        found = (
-            difference(arm, base, plan["verdict"], "absolute")
-            for arm, base in _pairs(mine)
-            if base.name == "native"
-        )
-        rows += [row for row in found if row is not None]
-    return rows
-
-
-def _forest(axis: Axes, rows: list[Difference], plan: Mapping[str, Any]) -> None:
-    for number, row in enumerate(reversed(rows)):
-        colour = COLOURS.get(row.arm.name, "#7a5195")
-        axis.plot([1 + row.low, 1 + row.high], [number, number], color=colour, linewidth=2)
-        axis.plot(1 + row.value, number, "o", color=colour)
+    found = {
+        (p.arm.detector, p.arm.name, p.base.name): p for p in pairs_of(plan, arms_of(plan, done))
+    }
+    names = [(one["detector"], *one["arms"]) for one in plan["pairs"]]
+    figure = Figure(figsize=(9.0, 0.9 + 0.45 * len(names)), layout="constrained", facecolor="white")
+    axis = figure.subplots()
+    for height, name in enumerate(reversed(names)):
+        pair = found.get(name)
+        if pair is None:
+            axis.text(1, height, "not run yet", ha="center", va="center", color="#777777")
+            continue
+        sure = pair.holm_mae < plan["verdict"]["level"]
+        colour = "#222222" if not sure else "#0b6e99" if pair.value < 0 else "#d1495b"
+        axis.plot([1 + pair.low, 1 + pair.high], [height, height], color=colour, linewidth=2)
+        axis.plot(1 + pair.value, height, "o", color=colour)
     axis.set_yticks(
-        range(len(rows)),
-        [
-            f"{row.arm.name}  ({row.arm.detector}, {title_of(plan, row.arm.scale)})"
-            for row in reversed(rows)
-        ],
+        range(len(names)),
+        [f"{arm}\nagainst {base}  ({detector})" for detector, arm, base in reversed(names)],
         fontsize=8.5,
     )
-    band = plan["verdict"]["equivalent"]
-    axis.axvspan(1 - band, 1 + band, color="#888888", alpha=0.15, linewidth=0)
     axis.axvline(1, color="#222222", linewidth=1)
     axis.set_xscale("log")
-    ticks = [0.5, 0.7, 1, 1.5, 2, 3, 5]
+    ticks = [0.4, 0.5, 0.7, 1, 1.4, 2, 3]
     axis.set_xticks(ticks, [f"{100 * (tick - 1):+.0f} %".replace("+0", "0") for tick in ticks])
     axis.minorticks_off()
-    axis.set_xlabel("test MAE against native (right: worse); grey: equivalent")
+    axis.set_xlim(0.35, 3.2)
+    axis.set_ylim(-0.6, len(names) - 0.4)
+    axis.set_xlabel("test MAE against the other arm (left: better); blue, red: decided after Holm")
     axis.spines[["top", "right"]].set_visible(False)
-
-
-TRAINING_IMAGES = 300
-VALIDATION_GUESS = 19.81
-"""MAE on validation of guessing the training images' mean count, by `gtahead benchmark`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> None:
@@ -382,14 +307,14 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="a Markdown page")
     parser.add_argument("--figure", type=Path, help="an SVG")
     arguments = parser.parse_args()
-    plan, results = read_plan(), read_results()
-    text = "\n".join(report(plan, results, VALIDATION_GUESS)) + "\n"
+    plan, done = read_plan(), finished(read_rows(RESULTS))
+    text = page(plan, done)
     if arguments.write is None:
         print(text, end="")
     else:
         arguments.write.write_text(text, encoding="utf-8")
     if arguments.figure is not None:
-        draw(plan, results, arguments.figure)
+        draw(plan, done, arguments.figure)
 
 
 if __name__ == "__main__":
