@@ -41,7 +41,7 @@ def photographs(source: Path, out: Path, plan: dict[str, Any]) -> Dataset:
             (layout / name).mkdir(parents=True)
         names = sorted(path.stem for path in (source / "Annotations").glob("*.xml"))
         for name in names:
-            _shrink(source, layout, name, plan["long_side"])
+            shrink(source, layout, name, plan["long_side"])
         order = np.random.default_rng(plan["look_seed"]).permutation(len(names))
         lists = layout / "ImageSets" / "Main"
         lists.mkdir(parents=True)
@@ -52,7 +52,7 @@ def photographs(source: Path, out: Path, plan: dict[str, Any]) -> Dataset:
     return Dataset.open(dataset)
 
 
-def _shrink(source: Path, layout: Path, name: str, long_side: int) -> None:
+def shrink(source: Path, layout: Path, name: str, long_side: int) -> None:
     """Write a photograph and its boxes, made smaller where it is larger."""
     image = read_rgb(source / "JPEGImages" / f"{name}.jpg")
     height, width = image.shape[:2]
