@@ -251,10 +251,10 @@ def test_what_the_package_shows() -> None:
             "on_progress: 'Progress | None' = None) -> 'VerifyReport'"
         ),
         "predict": (
-            "(checkpoint: 'StrPath', data: 'StrPath' = 'dataset', out: 'StrPath' = 'predictions.json', *, split: 'str' = 'test', images: 'StrPath | None' = None, scheduler: 'str | None' = None, on_progress: 'Progress | None' = None) -> 'PredictReport'"
+            "(checkpoint: 'StrPath', data: 'StrPath' = 'dataset', out: 'StrPath' = 'predictions.json', *, split: 'str' = 'test', images: 'StrPath | None' = None, detector: 'Factory | None' = None, scheduler: 'str | None' = None, on_progress: 'Progress | None' = None) -> 'PredictReport'"
         ),
         "train": (
-            "(dataset: 'StrPath' = 'dataset', out: 'StrPath | None' = None, *, config: 'TrainConfig | None' = None, resume: 'bool' = False, stop_after: 'int | None' = None, on_progress: 'Progress | None' = None, on_validated: 'Validated | None' = None) -> 'TrainReport'"
+            "(dataset: 'StrPath' = 'dataset', out: 'StrPath | None' = None, *, config: 'TrainConfig | None' = None, detector: 'Factory | None' = None, loss: 'HeatLoss | None' = None, init: 'StrPath | None' = None, logger: 'Logger | Sequence[Logger] | None' = None, resume: 'bool' = False, stop_after: 'int | None' = None, on_progress: 'Progress | None' = None, on_validated: 'Validated | None' = None) -> 'TrainReport'"
         ),
         "report": (
             "(dataset: 'StrPath' = 'dataset', html: 'StrPath' = 'report.html', *, "
