@@ -50,7 +50,9 @@ _KINDS = (
         ("native", "focal", *_MFL),
         _PYRAMID,
     ),
-    DetectorKind("density", f"{_NETWORKS}.density:DensityNet", counts_only=True),
+    DetectorKind(
+        "density", f"{_NETWORKS}.density:DensityNet", settings={"stride": 4}, counts_only=True
+    ),
 )
 
 DETECTORS = Registry(

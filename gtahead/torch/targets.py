@@ -10,9 +10,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from gtahead.annotation.kernels import corner_radius
 from gtahead.arrays import Array, rows_of
 
 CUT = 4.0
@@ -182,22 +184,15 @@ def _cornernet_heat(
 def cornernet_radius(sides: Tensor) -> Tensor:
     """Return the radius of CornerNet's kernel, in whole cells, (N,).
 
-    Boxes whose corners are moved by it, inwards, outwards, or one each, keep an IoU of at least
-    `MIN_OVERLAP`. Source: Law and Deng, *CornerNet* (arXiv 1808.01244), as its code and CenterNet's
-    have it; the latter two of their three roots are divided by 2 there, not by 2a.
-
     Args:
-        sides: (N, 2) widths and heights, in cells; CenterNet rounds them up first.
+        sides: (N, 2) widths and heights, in cells, which CenterNet rounds up.
+
+    Source:
+        `gaussian_radius` of CornerNet's and CenterNet's programs, see `corner_radius`.
     """
-    wide, tall = sides.double().ceil().unbind(dim=1)
-    total, area, least = wide + tall, wide * tall, MIN_OVERLAP
-    roots = [
-        (total + (total**2 - 4 * area * (1 - least) / (1 + least)).sqrt()) / 2,
-        (2 * total + (4 * total**2 - 16 * (1 - least) * area).sqrt()) / 2,
-        (-2 * least * total + (4 * least**2 * total**2 - 16 * least * (least - 1) * area).sqrt())
-        / 2,
-    ]
-    return torch.stack(roots).amin(dim=0).floor().clamp(min=0).long()
+    whole = np.ceil(sides.double().cpu().numpy())
+    radius = corner_radius(whole, MIN_OVERLAP, legacy=True)
+    return torch.from_numpy(radius.astype(np.int64)).to(sides.device)
 
 
 def _ignored(heads: list[HeadTargets], shape: tuple[int, int], stride: int) -> Tensor:

@@ -45,13 +45,13 @@ class TrainConfig:
             CenterNet's own code has them.
         centre_radius: of fcos: locations so many cells around a head's centre are its; "inf", all
             of its box, as in FCOS' first version.
-        decode: how heads are read from a heatmap: NMS over the boxes of all cells, or its peaks,
-            which costs half as much, and finds one of two heads in touching cells.
+        decode: how heads are read from a heatmap: by NMS over the boxes of all cells, or as its
+            peaks, which can't show two heads in touching cells.
         backbone: by torchvision's name.
         weights: of the backbone: "none", a local file, or "download".
         channels: of the neck and the heads.
         convolutions: in each head.
-        stride: pixels per cell, 2 or 4.
+        stride: pixels per cell, 2 or 4; torchvision's detectors and density have 4.
         coarsest: stride of the last map of the backbone that is used: 8 for small heads alone.
         crop_wh: pixels of a training crop, multiples of 32.
         scale: of all images, at training and prediction; 0 for the one at which the median head
@@ -90,7 +90,7 @@ class TrainConfig:
     weights: str = "none"
     channels: int = 64
     convolutions: int = 2
-    stride: Literal[2, 4] = 4
+    stride: Literal[2, 4] = 2
     coarsest: Literal[8, 16, 32] = 32
     crop_wh: tuple[int, int] = (512, 512)
     scale: float = 1.0
@@ -209,7 +209,7 @@ TRAIN_PRESETS: Mapping[str, Mapping[str, Any]] = {
     # heads are so small then that the backbone's coarse half, most of its weights, isn't missed.
     "tiny": {
         "crop_wh": (128, 128),
-        "decode": "peaks",  # quick, and heads of five cells hardly touch
+        "stride": 4,
         "coarsest": 8,
         "scale": 0.0,
         "channels": 32,

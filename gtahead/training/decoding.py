@@ -8,14 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torchvision.ops import nms
 
 from gtahead.arrays import Array, Booleans
 from gtahead.dataset import Frame
 from gtahead.density import separable
 from gtahead.errors import DataWarning
+from gtahead.geometry import box_iou
 from gtahead.training.config import TrainConfig
-from gtahead.training.detectors.centernet import NMS_IOU
+from gtahead.training.detectors.centernet import NEIGHBOURS_IOU, NMS_IOU
 
 MAX_LOST = 0.02
 """Share of the heads from which on a warning is due."""
@@ -33,18 +35,24 @@ def decodable(points_xy: Array, boxes_xyxy: Array, config: TrainConfig) -> Boole
         config: by whose detector, stride and decoder.
 
     Returns:
-        (N,) peaks of a heatmap are in cells that don't touch; NMS keeps boxes that overlap by an
-        IoU of a half at most, of which a heatmap has one a cell.
+        (N,) of a heatmap, peaks are in cells that don't touch; by NMS a cell has one head, and
+        boxes overlap by an IoU of a half at most, in touching cells by less.
     """
     if config.detector == "centernet" and config.decode == "peaks":
         return separable(points_xy, config.stride)
     boxes = torch.from_numpy(np.asarray(boxes_xyxy, np.float64))
     found = np.zeros(len(boxes), np.bool_)
     found[nms(boxes, torch.ones(len(boxes), dtype=torch.float64), NMS_IOU).numpy()] = True
-    if config.detector == "centernet":
-        cells = np.floor(np.asarray(points_xy) / config.stride)
-        first = np.unique(cells, axis=0, return_index=True)[1]
-        found &= np.isin(np.arange(len(boxes)), first)
+    if config.detector != "centernet" or len(boxes) == 0:
+        return found
+    cells = np.floor(np.asarray(points_xy) / config.stride)
+    near = cKDTree(cells).query_pairs(1.0, p=np.inf, output_type="ndarray")
+    first, second = near.T
+    same = (cells[first] == cells[second]).all(axis=1)
+    corners = boxes.numpy()
+    same |= box_iou(corners[first], corners[second]) > NEIGHBOURS_IOU
+    for one, other in near[same]:
+        found[other] &= not found[one]
     return found
 
 

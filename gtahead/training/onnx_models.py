@@ -20,7 +20,7 @@ from gtahead import storage
 from gtahead.errors import GtaheadError, InputError, UsageError, Where, require
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.crops import normalised
-from gtahead.training.detectors.centernet import NMS_IOU, CenterNet, peaks_in
+from gtahead.training.detectors.centernet import NMS_IOU, CenterNet
 from gtahead.training.detectors.detector import MULTIPLE, Detector
 from gtahead.training.detectors.fcos import FcosDetector
 from gtahead.training.detectors.torchvision_base import strides_of
@@ -71,7 +71,7 @@ class _Heatmap(_Whole):
         """Return (B, R, C) or (B, 2, R, C) each."""
         logits, offset, size = self.network(normalised(images))
         heat = torch.sigmoid(logits)
-        return heat, peaks_in(heat), offset, size.exp()
+        return heat, self.network.candidates(heat, offset, size), offset, size.exp()
 
 
 class _Locations(_Whole):
@@ -133,9 +133,9 @@ def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedMo
 
     The file takes `images`, (B, H, W, 3) float32, RGB from 0 to 255, H and W multiples of 32 of
     any size. Of a `centernet` it gives, a cell for `stride` pixels: `heat` (B, R, C); `peaks`, true
-    at its local maxima; `offset` (B, 2, R, C) and `size` (B, 2, R, C), x before y, in cells. A
+    where it can be a head; `offset` (B, 2, R, C) and `size` (B, 2, R, C), x before y, in cells. A
     head at row r and column c has its centre at ((c + offset_x) stride, (r + offset_y) stride).
-    Heads are the peaks, or what NMS keeps of all cells' boxes, as `decode` in the metadata says.
+    Heads are those cells, of which NMS drops some where `decode` in the metadata is "nms".
     Of an `fcos` it gives `boxes` (B, N, 4), corners in pixels, and `scores` (B, N) of all
     locations; heads are what NMS keeps. Threshold, `nms_iou`, stride and the run's name are
     metadata, too.

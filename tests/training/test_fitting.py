@@ -33,6 +33,7 @@ FAST = {
     "channels": 16,
     "convolutions": 1,
     "coarsest": 8,
+    "stride": 4,
     "warmup": 2,
     "learning_rate": 2e-3,
     "ema": 0.9,

@@ -9,7 +9,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import max_pool2d, pad
 from torchvision.ops import nms
 
 from gtahead.torch.targets import HeadTargets, HeatTargets, heat_targets
@@ -22,7 +22,9 @@ PRIOR = 0.05
 """Heat that an untrained network gives everywhere."""
 
 MIN_SCORE = 0.01
-NMS_IOU = 0.5
+NMS_IOU, NEIGHBOURS_IOU = 0.5, 0.3
+"""Boxes that overlap by more are one head's: of any cells, and of two that touch."""
+
 OFFSET_WEIGHT, SIZE_WEIGHT = 1.0, 0.5
 MAX_SIZE = 6.0
 """Of the logarithm of a side in cells: 400 cells."""
@@ -92,18 +94,22 @@ class CenterNet(TakesLoss, Detector):
         )
 
     def find(self, images: Tensor) -> list[Found]:
-        """Decode peaks, or boxes of all cells by NMS."""
+        """Decode boxes of all cells by NMS, or peaks."""
         logits, offset, size = (values.float() for values in self(images))
         return self.decode(torch.sigmoid(logits), offset, size)
+
+    def candidates(self, heat: Tensor, offset: Tensor, size: Tensor) -> Tensor:
+        """Return which cells, (B, H, W), can be heads; NMS may drop more of them."""
+        if self.config.decode == "peaks":
+            return peaks_in(heat)
+        return surest_in(heat, offset, size)
 
     def decode(self, heat: Tensor, offset: Tensor, size: Tensor) -> list[Found]:
         """Read heads from heat (B, H, W), offsets and logarithms of sides (B, 2, H, W), in cells.
 
         Decoding targets gives what a perfect network would reach.
         """
-        chosen = heat >= MIN_SCORE
-        if self.config.decode == "peaks":
-            chosen &= peaks_in(heat)
+        chosen = (heat >= MIN_SCORE) & self.candidates(heat, offset, size)
         found = []
         for number in range(len(heat)):
             row, column = torch.nonzero(chosen[number], as_tuple=True)
@@ -127,6 +133,43 @@ def peaks_in(heat: Tensor) -> Tensor:
     rows, columns = heat.shape[1:]
     _, highest = max_pool2d(heat[:, None], 3, 1, 1, return_indices=True)
     return highest[:, 0] == torch.arange(rows * columns, device=heat.device).view(rows, columns)
+
+
+def surest_in(heat: Tensor, offset: Tensor, size: Tensor) -> Tensor:
+    """Return which cells no neighbour has a surer box for the same head than, (B, H, W).
+
+    Other than a peak, a cell may have a neighbour with more heat, if their boxes are apart: so
+    heads in touching cells are both found.
+
+    Args:
+        heat: (B, H, W).
+        offset: (B, 2, H, W) from the cell to the box's centre, in cells, x before y.
+        size: (B, 2, H, W) logarithms of the box's sides, in cells.
+    """
+    rows, columns = heat.shape[1:]
+    down, across = torch.meshgrid(
+        torch.arange(rows, device=heat.device), torch.arange(columns, device=heat.device),
+        indexing="ij",
+    )  # fmt: skip
+    centre = torch.stack([across, down]) + offset
+    sides = size.clamp(max=MAX_SIZE).exp()
+    # Beyond the edge there is no box, so none that is surer.
+    around = [pad(values, (1, 1, 1, 1)) for values in (heat[:, None], centre, sides)]
+    keep = torch.ones_like(heat, dtype=torch.bool)
+    for y in (0, 1, 2):
+        for x in (0, 1, 2):
+            if (y, x) == (1, 1):
+                continue
+            other = [values[:, :, y : y + rows, x : x + columns] for values in around]
+            more = other[0][:, 0]
+            # Of equal neighbours the first one stays, in the order of reading.
+            surer = more >= heat if (y, x) < (1, 1) else more > heat
+            apart = (other[1] - centre).abs()
+            within = ((other[2] + sides) / 2 - apart).minimum(sides).minimum(other[2])
+            shared = within.clamp(min=0).prod(dim=1)
+            union = sides.prod(dim=1) + other[2].prod(dim=1) - shared
+            keep &= ~(surer & (shared > NEIGHBOURS_IOU * union))
+    return keep
 
 
 def _head(config: TrainConfig, out: int) -> nn.Sequential:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from torchvision.ops import box_iou
 from training_helpers import make_heads, random_heads
 
 from gtahead.torch.targets import heat_targets
 from gtahead.training import make_config
 from gtahead.training.detectors import make_detector
-from gtahead.training.detectors.centernet import CenterNet, peaks_in
+from gtahead.training.detectors.centernet import CenterNet, peaks_in, surest_in
 
 
 def heat_of(cells: dict[tuple[int, int], float], shape: tuple[int, int] = (8, 8)) -> torch.Tensor:
@@ -43,8 +45,37 @@ def test_images_of_a_batch_are_apart() -> None:
     assert found == [[0, 7, 7], [1, 0, 0], [1, 5, 2]]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_cells_that_can_be_heads(seed: int) -> None:
+    """Against the definition, cell by cell; heat and boxes tie now and then."""
+    random = torch.Generator().manual_seed(seed)
+    heat = torch.randint(1, 9, (2, 9, 11), generator=random) / 10
+    offset = torch.rand(2, 2, 9, 11, generator=random)
+    size = torch.rand(2, 2, 9, 11, generator=random)
+    found = surest_in(heat, offset, size)
+    for image, y, x in np.ndindex(2, 9, 11):
+        mine, kept = box_of(offset[image], size[image], y, x), True
+        for v, u in product((y - 1, y, y + 1), (x - 1, x, x + 1)):
+            if (v, u) == (y, x) or not (0 <= v < 9 and 0 <= u < 11):
+                continue
+            same = box_iou(mine, box_of(offset[image], size[image], v, u)).item() > 0.3
+            first = (v, u) < (y, x)
+            more = heat[image, v, u] >= heat[image, y, x] if first else (
+                heat[image, v, u] > heat[image, y, x]
+            )  # fmt: skip
+            kept &= not (same and more)
+        assert kept == found[image, y, x], (image, y, x)
+    assert 0 < found.sum() < found.numel()
+
+
+def box_of(offset: torch.Tensor, size: torch.Tensor, y: int, x: int) -> torch.Tensor:
+    centre = torch.tensor([x, y]) + offset[:, y, x]
+    half = size[:, y, x].exp() / 2
+    return torch.cat([centre - half, centre + half])[None]
+
+
 def test_heads_of_touching_cells_are_found_by_nms() -> None:
-    """Peaks can't show both; boxes of 3 x 3 cells that are a cell apart overlap by a half."""
+    """Peaks can't show both; boxes of a cell that are half a cell apart overlap by a third."""
     heat = heat_of({(2, 2): 0.9, (2, 4): 0.8, (6, 2): 0.7, (6, 3): 0.6})
     offset, size = torch.full((1, 2, 8, 8), 0.5), torch.zeros(1, 2, 8, 8)
     for decode, found in (("peaks", 3), ("nms", 4)):
@@ -114,7 +145,8 @@ def test_two_heads_in_touching_cells_of_unequal_heat_are_both_found() -> None:
     """A trained network's heat, one cell lower: with the decoder that is the default."""
     network = make_detector(make_config("tiny"))
     assert isinstance(network, CenterNet)
-    boxes = [[8.0, 8, 16, 18], [12.0, 8, 20, 18]]  # centres in cells (3, 3) and (3, 4) of stride 4
+    wide = 1.25 * network.stride  # from one cell to the next one
+    boxes = [[8.0, 8, 16, 18], [8.0 + wide, 8, 16 + wide, 18]]
     shape = (64 // network.stride, 64 // network.stride)
     targets = heat_targets([make_heads(boxes)], shape, network.stride)
     first = targets.owner == 0
@@ -127,7 +159,7 @@ def test_two_heads_in_touching_cells_of_unequal_heat_are_both_found() -> None:
 def test_the_papers_loss() -> None:
     """Inside heads no negative term, positives by their heat, over the number of heads."""
     torch.manual_seed(0)
-    network = make_detector(make_config(loss="mfl-paper", inside=1.0, power=3.0))
+    network = make_detector(make_config(loss="mfl-paper", inside=1.0, power=3.0, stride=4))
     images = torch.randn(1, 3, 96, 96)
     heads = random_heads(5, 1, (96, 96))
     logits = network(images)[0].double()
