@@ -22,6 +22,7 @@ from mfl import Scorer, perfect
 
 from gtahead import Dataset, train
 from gtahead.training import TrainConfig, make_config
+from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.detectors import Detector
 from gtahead.training.fitting import validated
 
@@ -74,17 +75,11 @@ def main() -> None:
                     stride=stride, crop_wh=(int(192 * scale), int(192 * scale)), seed=seed,
                     epoch_crops=192,
                 )  # fmt: skip
-                rows: dict[str, Any] = {}
-
-                def note(
-                    step: int, detector: Detector, chosen: dict[str, Any],
-                    config: TrainConfig = config, rows: dict[str, Any] = rows,
-                ) -> None:  # fmt: skip
-                    del chosen
-                    rows |= {"steps": step, **look(scorer, detector, config)}
-
                 run = arguments.out / f"{scale}-{stride}-{seed}-{arguments.epochs}"
-                train(arguments.data, run, config=config, on_validated=note)
+                if not (run / "model.pt").exists():
+                    train(arguments.data, run, config=config)
+                trained = read_checkpoint(run / "model.pt").detector
+                rows = {"steps": 24 * arguments.epochs, **look(scorer, trained, config)}
                 print(
                     json.dumps({"scale": scale, "stride": stride, "seed": seed, **rows}), flush=True
                 )
