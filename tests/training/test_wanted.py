@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import gtahead as library
+
 CODE = """
 import atexit, sys
 atexit.register(lambda: print("torch" in sys.modules))
@@ -29,11 +31,21 @@ run()
         ("train nothing", "no such folder"),
         ("train {} --set epochs=x", "epochs"),
         ("train {} --detector x", "is not one of"),
+        ("train {} --init nothing.pt", "there is no such checkpoint"),
+        ("train {} --weights nothing.pt", "no such file of weights"),
+        ("train labels", "the dataset holds labels alone"),
+        ("train unsplit", "there are no frames to train on"),
         ("benchmark nothing.json --data {}", "can't be read"),
     ],
 )
 def test_before_torch(words: str, said: str, tiny_dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(b"PK\x03\x04")
+    if "labels" in words:
+        library.build(
+            tiny_dataset.parent / "captures", tmp_path / "labels", images="none", workers=1
+        )
+    if "unsplit" in words:
+        library.filter(tiny_dataset, tmp_path / "unsplit", where="split == 'test'")
     given = words.format(tiny_dataset).split()
     done = subprocess.run(
         [sys.executable, "-c", CODE, *given],

@@ -275,7 +275,10 @@ def draw(plan: Plan, done: Done, path: Path) -> None:
     for height, name in enumerate(reversed(names)):
         pair = found.get(name)
         if pair is None:
-            axis.text(1, height, "not run yet", ha="center", va="center", color="#777777")
+            white = {"facecolor": "white", "edgecolor": "none"}
+            axis.text(
+                1, height, "not run yet", ha="center", va="center", color="#777777", bbox=white
+            )
             continue
         sure = pair.holm_mae < plan["verdict"]["level"]
         colour = "#222222" if not sure else "#0b6e99" if pair.value < 0 else "#d1495b"
