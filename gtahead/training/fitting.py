@@ -53,7 +53,7 @@ from gtahead.training.runs import (
     open_run,
     record_of,
 )
-from gtahead.training.wanted import frames_to_learn
+from gtahead.training.wanted import frames_to_learn, refuse_missing_own
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 
@@ -278,13 +278,14 @@ def train(
         InputError: data that can't be trained on, weights that don't fit, or a loss that isn't
             finite, with its frames.
         UsageError: the folder holds another run or a finished one, or nothing to resume; the
-            detector takes no other loss.
+            detector takes no other loss; the configuration's own one isn't given.
         ResourceError: the disk fails.
 
     Warns:
         DataWarning: more than 2 % of the heads are too close to others for this decoder.
     """
     config = config or TrainConfig()
+    refuse_missing_own(config, detector, loss)
     if detector is not None:
         config = replace(config, detector=OWN, loss="native")
     if loss is not None:

@@ -16,7 +16,7 @@ from gtahead.detectors import DETECTORS
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.predictions import check_target
 from gtahead.tables.splits import split_named
-from gtahead.training.config import TrainConfig
+from gtahead.training.config import OWN, TrainConfig
 from gtahead.urls import is_url
 from gtahead.values import StrPath
 
@@ -49,6 +49,7 @@ def check_training(dataset: StrPath, config: TrainConfig, init: StrPath | None) 
     Raises:
         InputError: something isn't there, or can't be learned from.
     """
+    refuse_missing_own(config)
     if init is not None and not is_url(init):
         check_checkpoint(init)
     if config.weights not in ("none", "download") and not Path(config.weights).is_file():
@@ -56,6 +57,23 @@ def check_training(dataset: StrPath, config: TrainConfig, init: StrPath | None) 
     if not is_url(dataset):
         points_alone = DETECTORS[config.detector].counts_only
         frames_to_learn(Dataset.open(dataset).select(split="train"), points_alone=points_alone)
+
+
+def refuse_missing_own(
+    config: TrainConfig, detector: object | None = None, loss: object | None = None
+) -> None:
+    """Refuse a configuration whose own detector or loss isn't given.
+
+    Raises:
+        UsageError: one of them isn't there.
+    """
+    for name, given in (("detector", detector), ("loss", loss)):
+        if getattr(config, name) == OWN and given is None:
+            raise UsageError(
+                f"a {name} of one's own is given in Python",
+                value=OWN,
+                remedy=f"train(..., {name}=...), or one of gtahead's names",
+            )
 
 
 def frames_to_learn(dataset: Dataset, *, points_alone: bool) -> list[Frame]:

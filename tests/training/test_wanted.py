@@ -31,6 +31,8 @@ run()
         ("train nothing", "no such folder"),
         ("train {} --set epochs=x", "epochs"),
         ("train {} --detector x", "is not one of"),
+        ("train {} --set detector=own", "a detector of one's own is given in Python"),
+        ("train {} --set loss=own", "a loss of one's own is given in Python"),
         ("train {} --init nothing.pt", "there is no such checkpoint"),
         ("train {} --weights nothing.pt", "no such file of weights"),
         ("train labels", "the dataset holds labels alone"),
