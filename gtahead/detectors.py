@@ -12,6 +12,8 @@ _MFL = ("mfl", "mfl-paper")
 _PYRAMID = {"inside": 0.0, "stride": 4, "coarsest": 32}
 """Levels of a pyramid are for heads of all sizes."""
 
+_LEVELS: Mapping[str, Any] = {"strides": (4,), "channel_groups": 32}
+
 
 @dataclass(frozen=True)
 class DetectorKind:
@@ -22,6 +24,8 @@ class DetectorKind:
         network: "module:Class" of a `gtahead.training.detectors.Detector`.
         losses: that it can be trained with; the first is its own.
         settings: where it departs from presets, by the names of `TrainConfig`.
+        strides: that it can have.
+        channel_groups: of which `channels` must be a multiple.
         counts_only: whether it finds no heads, but counts them: chosen by MAE then, not by AP.
     """
 
@@ -29,6 +33,8 @@ class DetectorKind:
     network: str
     losses: tuple[str, ...] = ("native",)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    strides: tuple[int, ...] = (2, 4)
+    channel_groups: int = 1
     counts_only: bool = False
 
 
@@ -49,6 +55,7 @@ _KINDS = (
         f"{_NETWORKS}.fasterrcnn:FasterRcnnDetector",
         ("native", "focal", *_MFL),
         _PYRAMID,
+        **_LEVELS,
     ),
     DetectorKind(
         "density", f"{_NETWORKS}.density:DensityNet", settings={"stride": 4}, counts_only=True

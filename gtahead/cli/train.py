@@ -67,9 +67,9 @@ def command(
 
     Needs the extra: pip install 'gtahead[train]'. Learns from the train split, chooses epoch and
     threshold on the validation split (a tenth of train where there is none), and never looks at the
-    test split. The run's folder gets model.pt for `gtahead predict`, metrics.csv
-    and run.json. The same command goes on with an interrupted run; the result is the same as
-    without the interruption.
+    test split. The run's folder gets model.pt for `gtahead predict`, metrics.csv,
+    losses.csv and run.json. The same command goes on with an interrupted run; the result is the
+    same as without the interruption.
     """  # noqa: D415
     from gtahead.training import make_config
     from gtahead.training.wanted import check_training

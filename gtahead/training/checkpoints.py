@@ -90,7 +90,9 @@ def read_checkpoint(path: StrPath, make: Factory | None = None) -> Trained:
             "the checkpoint's parts don't fit each other",
             where=where,
             value=first_line(error),
-            remedy="it was changed by hand, or by another program: train anew",
+            remedy="it was changed by hand, or by another program: train anew"
+            if make is None
+            else "give the detector that it was trained with",
         ) from error
     detector.eval()
     return Trained(detector, threshold, about)

@@ -133,6 +133,17 @@ class TrainConfig:
         if kind is not None and self.loss not in (*kind.losses, OWN):
             remedy = f"one of {', '.join(kind.losses)}"
             raise UsageError(f"{self.detector} has no such loss", value=self.loss, remedy=remedy)
+        if kind is not None and self.stride not in kind.strides:
+            raise UsageError(
+                f"{self.detector} works at stride {kind.strides[0]}",
+                value=self.stride,
+                remedy="centernet and density have stride 2 as well",
+            )
+        if kind is not None and self.channels % kind.channel_groups:
+            raise UsageError(
+                f"{self.detector} needs channels in a multiple of {kind.channel_groups}",
+                value=self.channels,
+            )
         if self.normalise == "per-head" and self.loss in AREAS and self.detector == "fcos":
             remedy = "cells of an area belong to no single head: use mass or centres"
             raise UsageError(

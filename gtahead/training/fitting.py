@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -28,8 +29,7 @@ from gtahead import storage
 from gtahead.annotation.holdout import parts_of
 from gtahead.arrays import Progress
 from gtahead.dataset import Dataset, Frame
-from gtahead.detectors import DETECTORS
-from gtahead.errors import InputError, Where
+from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import box_sides
 from gtahead.metrics.evaluation import metrics_of
 from gtahead.metrics.ground_truth import GroundTruth
@@ -53,7 +53,7 @@ from gtahead.training.runs import (
     open_run,
     record_of,
 )
-from gtahead.training.wanted import frames_to_learn, refuse_missing_own
+from gtahead.training.wanted import frames_to_learn, refuse_missing_own, require_boxes
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 
@@ -120,10 +120,9 @@ class _Module(pl.LightningModule):
         return batch.to(device) if isinstance(batch, CropBatch) else batch
 
     def training_step(self, batch: CropBatch, number: int) -> Tensor:
-        parts = self.detector.losses(normalised(batch.images), batch.heads)
+        parts = _scalars(self.detector.losses(normalised(batch.images), batch.heads), self.detector)
         together = torch.stack(list(parts.values()))
         values = dict(zip(parts, together.detach().tolist(), strict=True))  # a GPU is asked once
-        self._losses.append(values)
         if not math.isfinite(sum(values.values())):
             shown = ", ".join(f"{name} {value:g}" for name, value in values.items())
             raise InputError(
@@ -132,14 +131,14 @@ class _Module(pl.LightningModule):
                 value=shown,
                 remedy="look at these frames; a smaller --learning-rate, or --clip, may help",
             )
+        self._losses.append(values)
         self.log_dict({f"loss/{name}": value for name, value in values.items()}, batch_size=1)
-        if len(self._losses) % LOGGED_EVERY == 0:
-            self._note_losses()
+        batches, done = int(self.trainer.num_training_batches), number + 1
+        if done % LOGGED_EVERY == 0 or done == batches:
+            some = self._losses[(number // LOGGED_EVERY) * LOGGED_EVERY :]
+            row = {"step": self.current_epoch * batches + done, "epoch": self.current_epoch}
+            self.run.losses.append(row | _means(some))
         return together.sum()
-
-    def _note_losses(self) -> None:
-        row = {"step": self.global_step + 1, "epoch": self.current_epoch}
-        self.run.losses.append(row | _means(self._losses[-LOGGED_EVERY:]))
 
     def on_train_epoch_start(self) -> None:
         # With the order and the crops known from seed and epoch, this is all that resuming needs.
@@ -187,7 +186,32 @@ class _Module(pl.LightningModule):
 
 
 def _means(losses: list[dict[str, float]]) -> dict[str, float]:
-    return {f"loss_{name}": float(np.mean([one[name] for one in losses])) for name in losses[0]}
+    names = dict.fromkeys(name for one in losses for name in one)
+    return {
+        f"loss_{name}": float(np.mean([one[name] for one in losses if name in one]))
+        for name in names
+    }
+
+
+def _scalars(parts: object, detector: Detector) -> dict[str, Tensor]:
+    """Return the parts of a loss, if they are what they must be: anybody may have written them."""
+    fine = isinstance(parts, dict) and all(
+        isinstance(value, Tensor) and value.dim() == 0 for value in parts.values()
+    )
+    if not fine or not parts:
+        raise UsageError(
+            f"{type(detector).__name__}.losses must give scalar tensors by name",
+            value=parts if not isinstance(parts, dict) else ", ".join(
+                f"{name}: {tuple(value.shape) if isinstance(value, Tensor) else value!r}"
+                for name, value in parts.items()
+            ),
+            remedy="such as {'heat': loss.mean()}; so must a loss of one's own give a scalar",
+        )  # fmt: skip
+    found: dict[str, Tensor] = parts  # type: ignore[assignment]
+    if not any(value.requires_grad for value in found.values()):
+        remedy = "compute it of what the network gives, without detach() or no_grad()"
+        raise UsageError("the loss has no gradient: nothing would be learned", remedy=remedy)
+    return found
 
 
 def validated(
@@ -293,15 +317,14 @@ def train(
     opened = Dataset.open(dataset)
     folder = Path(out) if out is not None else Path("runs") / f"{config.detector}-{config.loss}"
     parts = parts_of(opened)
-    kind = detector or DETECTORS[config.detector]
-    frames = frames_to_learn(parts.train, points_alone=getattr(kind, "counts_only", False))
+    frames = frames_to_learn(parts.train)
     ground_truth = ground_truth_of(opened, parts.validation, parts.split)
     if config.scale == 0:
         config = replace(config, scale=fitting_scale(frames, config.stride))
     torch.manual_seed(config.seed)
-    network = (detector or make_detector)(config)
-    if loss is not None:
-        network.use_loss(loss)
+    network = _network(config, detector, loss)
+    if not network.counts_only:
+        require_boxes(frames, opened.folder)
     lost = 0.0 if network.counts_only else lost_share(frames, config)
     record = record_of(config, opened, parts, frames, lost)
     own = {"detector": detector, "loss": loss}
@@ -333,10 +356,30 @@ def train(
     return TrainReport(folder, record, finished=not stopped)
 
 
+def _network(config: TrainConfig, make: Factory | None, loss: HeatLoss | None) -> Detector:
+    """Make the network that is to be trained, with its loss."""
+    if make is not None and (isinstance(make, Detector) or not callable(make)):
+        remedy = "a class, or a function that takes the configuration and makes a Detector"
+        raise UsageError("this makes no detector", value=type(make).__name__, remedy=remedy)
+    network: object = (make or make_detector)(config)
+    if not isinstance(network, Detector):
+        remedy = "let its class be one of gtahead.training.Detector"
+        raise UsageError(
+            "what was made is no Detector", value=type(network).__name__, remedy=remedy
+        )
+    if loss is not None:
+        network.use_loss(loss)
+    return network
+
+
 def _name_of(one: object) -> str:
-    """Name a function or class, or the class of an object."""
+    """Name a function or class, or an object with its parameters."""
+    if isinstance(one, partial):
+        return f"{_name_of(one.func)} with {one.args}, {one.keywords}"
     named = one if hasattr(one, "__qualname__") else type(one)
-    return f"{named.__module__}.{named.__qualname__}"
+    name = f"{named.__module__}.{named.__qualname__}"
+    extra = one.extra_repr() if isinstance(one, torch.nn.Module) else ""
+    return f"{name}({extra})" if extra else name
 
 
 def _begun_with(network: Detector, path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 from torchvision.ops import box_iou
 
 from gtahead.arrays import Booleans, Floats, Ints, Ragged
+from gtahead.errors import UsageError
 from gtahead.predictions import Predictions
 from gtahead.training.crops import Image, normalised, scaled
 from gtahead.training.detectors import Detector, Found
@@ -130,8 +131,52 @@ def _find_in(detector: Detector, image: Image, tiles: list[Tile]) -> list[Found]
         right, bottom = -parts[0].shape[1] % MULTIPLE, -parts[0].shape[0] % MULTIPLE
         # Whole precision: in 16 bits neighbouring cells tie, and of a tie one is a peak.
         with torch.autocast(device.type, enabled=False):
-            found += detector.find(pad(values, (0, right, 0, bottom)))
+            given = detector.find(pad(values, (0, right, 0, bottom)))
+        found += _checked(given, len(some), detector)
     return found
+
+
+def _checked(given: object, images: int, detector: Detector) -> list[Found]:
+    """Return what a detector found, if it is what it must be: anybody may have written it."""
+    name = f"{type(detector).__name__}.find"
+    if not isinstance(given, list) or not all(isinstance(one, Found) for one in given):
+        raise UsageError(f"{name} must give a list of Found", value=type(given).__name__)
+    if len(given) != images:
+        raise UsageError(f"{name} must give a Found for each image", value=len(given))
+    for one in given:
+        if detector.counts_only != (one.density is not None):
+            raise UsageError(
+                f"{name} gives {'boxes' if one.density is None else 'a density map'}",
+                value=f"counts_only = {detector.counts_only}",
+                remedy="a detector that only counts has counts_only = True and density maps, "
+                "any other has boxes",
+            )
+        if one.density is not None:
+            wrong = None if one.density.dim() == 2 else f"a map of shape {tuple(one.density.shape)}"
+            values = [one.density]
+        else:
+            wrong = _wrong_boxes(one)
+            values = [one.boxes, one.scores]
+        if wrong is None and not all(bool(torch.isfinite(value).all()) for value in values):
+            wrong = "numbers that aren't finite"
+        if wrong is not None:
+            raise UsageError(
+                f"{name} gives {wrong}",
+                remedy="(N, 4) corners with x0 <= x1 and y0 <= y1, (N,) scores from 0 to 1; or a "
+                "density map (H, W)",
+            )
+    return given
+
+
+def _wrong_boxes(one: Found) -> str | None:
+    shapes = tuple(one.boxes.shape), tuple(one.scores.shape)
+    if one.boxes.dim() != 2 or shapes != ((len(one.boxes), 4), (len(one.boxes),)):
+        return f"boxes of shape {shapes[0]} and scores of shape {shapes[1]}"
+    if bool((one.boxes[:, :2] > one.boxes[:, 2:]).any()):
+        return "boxes whose corners are swapped"
+    if bool(((one.scores < 0) | (one.scores > 1)).any()):
+        return f"scores up to {float(one.scores.max()):g}"
+    return None
 
 
 def _own_count(density: torch.Tensor, tile: Tile, stride: int) -> float:

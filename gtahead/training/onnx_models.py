@@ -20,7 +20,7 @@ from gtahead import storage
 from gtahead.errors import GtaheadError, InputError, UsageError, Where, require
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.crops import normalised
-from gtahead.training.detectors.centernet import NMS_IOU, CenterNet
+from gtahead.training.detectors.centernet import MAX_SIZE, NMS_IOU, CenterNet
 from gtahead.training.detectors.detector import MULTIPLE, Detector
 from gtahead.training.detectors.fcos import FcosDetector
 from gtahead.training.detectors.torchvision_base import strides_of
@@ -71,7 +71,12 @@ class _Heatmap(_Whole):
         """Return (B, R, C) or (B, 2, R, C) each."""
         logits, offset, size = self.network(normalised(images))
         heat = torch.sigmoid(logits)
-        return heat, self.network.candidates(heat, offset, size), offset, size.exp()
+        return (
+            heat,
+            self.network.candidates(heat, offset, size),
+            offset,
+            size.clamp(max=MAX_SIZE).exp(),
+        )
 
 
 class _Locations(_Whole):
@@ -138,7 +143,8 @@ def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedMo
     Heads are those cells, of which NMS drops some where `decode` in the metadata is "nms".
     Of an `fcos` it gives `boxes` (B, N, 4), corners in pixels, and `scores` (B, N) of all
     locations; heads are what NMS keeps. Threshold, `nms_iou`, stride and the run's name are
-    metadata, too.
+    metadata, too, and `scale`, by which `predict` resizes images before; it pads them to multiples
+    of 32 on the right and below, with the colour 124, 116, 104.
 
     Args:
         checkpoint: `model.pt` of a run.
@@ -160,6 +166,7 @@ def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedMo
     heatmap = isinstance(trained.detector, CenterNet)
     about = {
         "stride": str(stride),
+        "scale": str(trained.detector.config.scale),
         "threshold": "" if trained.threshold is None else repr(trained.threshold),
         "decode": trained.detector.config.decode if heatmap else "nms",
         "nms_iou": str(NMS_IOU),

@@ -2,7 +2,7 @@
 
 run.json          settings, versions, data, state, the best epoch
 metrics.csv       a line a validation
-losses.csv        a line for ten steps
+losses.csv        a line for ten batches
 model.pt          the best epoch's detector
 checkpoints/      what is needed to go on
 """
@@ -201,10 +201,19 @@ def _refuse_another(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> N
                 value=value,
                 remedy=remedy,
             )
-    for name in ("own", "init"):
-        if old.get(name) != new.get(name):
-            what = {"own": "another detector or loss", "init": "other weights to begin with"}[name]
-            raise UsageError(f"{folder} holds a run with {what}", remedy=remedy)
+    if old.get("own") != new.get("own"):
+        raise UsageError(
+            f"{folder} holds a run with another detector or loss: {old.get('own') or 'its own'}",
+            value=new.get("own"),
+            remedy=remedy,
+        )
+    if old.get("init", {}).get("sha256") != new.get("init", {}).get("sha256"):
+        began = old.get("init", {}).get("file", "weights of its own")
+        raise UsageError(
+            f"{folder} holds a run that began with {began}",
+            value=new.get("init", {}).get("file"),
+            remedy=remedy,
+        )
     if old["data"] != new["data"]:
         raise UsageError(
             f"{folder} holds a run on other data", value=new["data"]["name"], remedy=remedy

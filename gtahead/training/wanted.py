@@ -55,8 +55,9 @@ def check_training(dataset: StrPath, config: TrainConfig, init: StrPath | None) 
     if config.weights not in ("none", "download") and not Path(config.weights).is_file():
         raise InputError("no such file of weights", where=Where(config.weights))
     if not is_url(dataset):
-        points_alone = DETECTORS[config.detector].counts_only
-        frames_to_learn(Dataset.open(dataset).select(split="train"), points_alone=points_alone)
+        frames = frames_to_learn(Dataset.open(dataset).select(split="train"))
+        if not DETECTORS[config.detector].counts_only:
+            require_boxes(frames, dataset)
 
 
 def refuse_missing_own(
@@ -76,15 +77,11 @@ def refuse_missing_own(
             )
 
 
-def frames_to_learn(dataset: Dataset, *, points_alone: bool) -> list[Frame]:
-    """Return a dataset's frames, if every head that counts has what a detector learns from.
-
-    Args:
-        dataset: whose frames.
-        points_alone: whether heads need no boxes.
+def frames_to_learn(dataset: Dataset) -> list[Frame]:
+    """Return a dataset's frames.
 
     Raises:
-        InputError: no frames, no heads that count at all, heads without boxes, or labels alone.
+        InputError: no frames, no heads that count at all, or labels alone.
     """
     frames = list(dataset)
     where = Where(str(dataset.folder))
@@ -99,19 +96,25 @@ def frames_to_learn(dataset: Dataset, *, points_alone: bool) -> list[Frame]:
             where=where,
             remedy="see `gtahead info`, and --count-policy of `gtahead build`",
         )
-    if points_alone:
-        return frames
+    return frames
+
+
+def require_boxes(frames: Sequence[Frame], dataset: StrPath) -> None:
+    """Refuse frames with heads that count and have no box.
+
+    Raises:
+        InputError: with the first of them.
+    """
     for frame in frames:
         bare = ~np.isfinite(frame.boxes_xyxy[frame.counted]).all(axis=1)
         if bare.any():
             head = int(frame.head_ids[frame.counted][bare][0])
             raise InputError(
                 "a head has no box",
-                where=Where(where.file, frame=frame.frame_id, head=head),
+                where=Where(str(dataset), frame=frame.frame_id, head=head),
                 remedy="`gtahead annotate --boxes auto` gives all heads boxes; "
                 "or train --detector density",
             )
-    return frames
 
 
 def _labels_alone(dataset: Dataset) -> InputError:

@@ -323,7 +323,7 @@ def test_data_that_cannot_be_trained_on(small_set: Path, run: Path, tmp_path: Pa
     nobody = whole.filter(lambda frame: frame.count == 0)
     if len(nobody):
         with pytest.raises(InputError, match="nothing to learn"):
-            frames_to_learn(nobody, points_alone=False)
+            frames_to_learn(nobody)
 
 
 def test_a_loss_that_is_not_finite_names_its_frames(

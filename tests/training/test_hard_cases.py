@@ -31,7 +31,7 @@ from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.crops import EpochOrder
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.fitting import fitting_scale
-from gtahead.training.wanted import frames_to_learn
+from gtahead.training.wanted import frames_to_learn, require_boxes
 
 SETTINGS = [word for name, value in QUICK.items() for word in ("--set", f"{name}={value}")]
 SETTINGS = [word.replace("(64, 64)", "[64, 64]") for word in SETTINGS]
@@ -203,8 +203,8 @@ def test_heads_without_boxes_are_named(mixed_set: Path) -> None:
                 yield replace(frame, boxes_xyxy=np.full_like(frame.boxes_xyxy, np.nan))
 
     with pytest.raises(InputError, match=r"head \d+: a head has no box; `gtahead annotate"):
-        frames_to_learn(Bare(), points_alone=False)  # type: ignore[arg-type]
-    assert len(frames_to_learn(Bare(), points_alone=True)) == 18  # type: ignore[arg-type]
+        require_boxes(list(Bare()), mixed_set)
+    assert len(frames_to_learn(Bare())) == 18  # type: ignore[arg-type]
 
 
 def test_a_image_that_is_damaged_is_named(mixed_set: Path, tmp_path: Path) -> None:
@@ -352,7 +352,8 @@ def test_onnx_gives_what_torch_gives(mixed_run: Path, tmp_path: Path) -> None:
     about = session.get_modelmeta().custom_metadata_map
     trained = read_checkpoint(mixed_run / "model.pt")
     assert about == {
-        "stride": "4",
+        "stride": str(trained.detector.stride),
+        "scale": str(trained.detector.config.scale),
         "threshold": repr(trained.threshold),
         "decode": "nms",
         "nms_iou": "0.5",

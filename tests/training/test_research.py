@@ -70,10 +70,79 @@ def test_a_detector_of_ones_own(small_set: Path, tmp_path: Path) -> None:
     assert "a plug-in makes it known to the command line" in done.err
     with pytest.raises(UsageError, match="holds a run with another detector"):
         train(small_set, report.out, config=make_config(**FAST))
+    with pytest.raises(InputError, match="give the detector that it was trained with"):
+        predict(report.model, small_set, tmp_path / "p.json", detector=Other)
     with pytest.raises(UsageError, match=r"Plain takes no other loss.*own `losses`"):
         train(small_set, tmp_path / "r", config=make_config(**FAST), detector=Plain, loss=squares)
     with pytest.raises(InputError, match=r"don't fit each other .*Linear isn't a Detector"):
         read_checkpoint(report.model, lambda config: nn.Linear(1, 1))  # type: ignore[arg-type,return-value]
+
+
+class Other(Plain):
+    """Another network under the same methods."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        self.heat = nn.Conv2d(3, 1, 5, stride=8, padding=2)
+
+
+def variant(**methods: object) -> type[Plain]:
+    """Make a detector with another method or attribute."""
+    return type("Variant", (Plain,), methods)
+
+
+def one_of(**changes: Tensor) -> object:
+    """Make a `find` that gives one head, with something changed."""
+    usual = {"boxes": torch.tensor([[1.0, 1, 9, 9]]), "scores": torch.tensor([0.5])}
+    return lambda self, images: [Found(**{**usual, **changes}) for _ in images]
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ({"losses": lambda self, *_: {}}, r"Variant.losses must give scalar tensors by name"),
+        ({"losses": lambda self, *_: {"a": 1.0}}, r"must give scalar tensors .*got 'a: 1.0'"),
+        ({"losses": lambda self, *_: {"a": torch.zeros(3)}}, r"scalar tensors.*got 'a: \(3,\)'"),
+        ({"losses": lambda self, *_: {"a": torch.zeros(())}}, "the loss has no gradient"),
+        ({"find": lambda self, images: None}, r"Variant.find must give a list of Found"),
+        ({"find": lambda self, images: []}, r"a Found for each image \(got 0\)"),
+        ({"find": one_of(scores=torch.zeros(2))}, r"boxes of shape \(1, 4\) and scores of shape"),
+        ({"find": one_of(boxes=torch.zeros(4))}, r"gives boxes of shape \(4,\)"),
+        ({"find": one_of(scores=torch.tensor([7.0]))}, "gives scores up to 7"),
+        ({"find": one_of(scores=torch.tensor([torch.nan]))}, "numbers that aren't finite"),
+        ({"find": one_of(boxes=torch.tensor([[9.0, 9, 1, 1]]))}, "whose corners are swapped"),
+        ({"find": one_of(density=torch.zeros(3, 3))}, "gives a density map .*counts_only = False"),
+        ({"counts_only": True}, "gives boxes .*counts_only = True"),
+        (
+            {"counts_only": True, "find": one_of(density=torch.zeros(1, 3, 3))},
+            r"gives a map of shape \(1, 3, 3\)",
+        ),
+    ],
+)
+def test_a_detector_that_gives_something_else(
+    small_set: Path, tmp_path: Path, methods: dict[str, Any], message: str
+) -> None:
+    config = make_config(**{**FAST, "epochs": 1, "epoch_crops": 4})
+    with pytest.raises(UsageError, match=message):
+        train(small_set, tmp_path / "run", config=config, detector=variant(**methods))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"detector": "centernet"}, "this makes no detector"),
+        ({"detector": lambda config: nn.Linear(1, 1)}, r"is no Detector \(got 'Linear'\)"),
+        ({"loss": "mfl"}, r"this is no loss \(got 'mfl'\)"),
+        ({"loss": MaskFocalLoss}, "this is no loss"),
+        ({"loss": nn.Linear(2, 2)}, r"a loss with parameters isn't trained \(got 'Linear'\)"),
+        ({"loss": lambda *_, **__: 1.0}, r"CenterNet.losses must give scalar tensors"),
+    ],
+)
+def test_what_is_no_detector_and_no_loss(
+    small_set: Path, tmp_path: Path, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        train(small_set, tmp_path / "run", config=make_config(**FAST), **given)
 
 
 def squares(logits: Tensor, heat: Tensor, mask: Tensor, *, valid: Tensor, owner: Tensor) -> Tensor:
@@ -103,7 +172,10 @@ def test_the_projects_loss_as_an_object_is_the_named_one(small_set: Path, tmp_pa
     first, second = (torch.load(one.model, weights_only=True)["weights"] for one in (named, own))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert own.record["own"] == {"loss": "gtahead.training.losses.MaskFocalLoss"}
+    (name,) = own.record["own"].values()
+    assert name.startswith("gtahead.training.losses.MaskFocalLoss(focus=2.0, penalty=4.0")
+    with pytest.raises(UsageError, match=r"holds a run with another detector or loss: .*inside=0"):
+        train(small_set, own.out, config=make_config(**FAST), loss=MaskFocalLoss(power=3.0))
 
 
 def test_density_takes_no_loss(small_set: Path, tmp_path: Path) -> None:
@@ -119,6 +191,10 @@ def test_losses_are_logged(small_set: Path, tmp_path: Path) -> None:
     whole = train(small_set, tmp_path / "a", config=config, logger=logger)
     rows = list(csv.DictReader((whole.out / "losses.csv").open()))
     assert [(row["step"], row["epoch"]) for row in rows] == [("10", "0"), ("20", "1"), ("30", "2")]
+    short = make_config(**{**FAST, "epoch_crops": 48, "accumulate": 3})
+    other = train(small_set, tmp_path / "c", config=short)
+    rows = [*rows, *csv.DictReader((other.out / "losses.csv").open())]
+    assert [row["step"] for row in rows[3:]] == ["10", "12", "22", "24"]
     assert set(rows[0]) == {"step", "epoch", "loss_heat", "loss_offset", "loss_size"}
     assert float(rows[2]["loss_heat"]) < float(rows[0]["loss_heat"])
     logger.save()
@@ -158,7 +234,7 @@ def test_weights_to_begin_with(small_set: Path, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "c" / "run.json").read_bytes())
     assert "backbone.stem.0.weight" not in record["init"]["not_in_it"]
     assert "heat.1.weight" in record["init"]["not_in_it"]
-    with pytest.raises(UsageError, match="holds a run with other weights to begin with"):
+    with pytest.raises(UsageError, match=r"holds a run that began with model.pt"):
         train(small_set, again.out, config=still)
     with pytest.raises(InputError, match=r"none of the checkpoint's weights fit.*same detector"):
         train(small_set, tmp_path / "d", config=make_config(**FAST), detector=Plain,

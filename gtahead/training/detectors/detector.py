@@ -83,8 +83,17 @@ class Detector(nn.Module, ABC):
         """Replace the loss of heat or class.
 
         Raises:
-            UsageError: no part of the detector takes another one.
+            UsageError: it can't be called, has parameters that nobody would train, or no part of
+                the detector takes another one.
         """
+        if isinstance(loss, type) or not callable(loss):
+            remedy = "a function of logits, heat and mask, or an object such as MaskFocalLoss()"
+            raise UsageError("this is no loss", value=loss, remedy=remedy)
+        if isinstance(loss, nn.Module) and any(True for _ in loss.parameters()):
+            remedy = "make it part of a detector of your own, whose parameters are trained and kept"
+            raise UsageError(
+                "a loss with parameters isn't trained", value=type(loss).__name__, remedy=remedy
+            )
         parts = [part for part in self.modules() if isinstance(part, TakesLoss)]
         if not parts:
             remedy = "use it in the detector's own `losses`"

@@ -19,7 +19,6 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import box_iou
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
-from gtahead.errors import UsageError
 from gtahead.torch.targets import HeadTargets
 from gtahead.training.config import AREAS, HEATED, OWN, TrainConfig
 from gtahead.training.detectors.backbones import residual_network
@@ -79,17 +78,6 @@ def strides_of(config: TrainConfig) -> list[int]:
 
 def pyramid(config: TrainConfig) -> BackboneWithFPN:
     """Make backbone and feature pyramid, with batch normalisation, as they train from scratch."""
-    if config.channels % NORM_GROUPS:
-        raise UsageError(
-            f"{config.detector} needs channels in a multiple of {NORM_GROUPS}",
-            value=config.channels,
-        )
-    if config.stride != FINEST:
-        raise UsageError(
-            f"{config.detector} works at stride {FINEST}",
-            value=config.stride,
-            remedy="centernet and density have stride 2 as well",
-        )
     net = residual_network(config.backbone, config.weights)
     count = len(strides_of(config))
     wide = net.fc.in_features

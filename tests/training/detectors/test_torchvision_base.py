@@ -342,6 +342,6 @@ def test_what_a_detector_cannot_have() -> None:
     with pytest.raises(UsageError, match="binary of fcos can't be normalised per head"):
         make_config(detector="fcos", loss="binary", normalise="per-head")
     with pytest.raises(UsageError, match="channels in a multiple of 32"):
-        make_detector(make_config(detector="fcos", channels=48))
+        make_config(detector="retinanet", channels=48)
     with pytest.raises(UsageError, match="works at stride 4"):
-        make_detector(make_config(detector="fcos", stride=2))
+        make_config(detector="fcos", stride=2)
