@@ -47,9 +47,15 @@ _KINDS = (
         ("native", "focal", *_MFL, "binary", "mfl-area", "native-mass"),
     ),
     DetectorKind(
-        "fcos", f"{_NETWORKS}.fcos:FcosDetector", ("native", *_MFL, "binary", "mfl-area"), _PYRAMID
+        "fcos",
+        f"{_NETWORKS}.fcos:FcosDetector",
+        ("native", *_MFL, "binary", "mfl-area"),
+        _PYRAMID,
+        **_LEVELS,
     ),
-    DetectorKind("retinanet", f"{_NETWORKS}.retinanet:RetinaDetector", ("native", *_MFL), _PYRAMID),
+    DetectorKind(
+        "retinanet", f"{_NETWORKS}.retinanet:RetinaDetector", ("native", *_MFL), _PYRAMID, **_LEVELS
+    ),
     DetectorKind(
         "fasterrcnn",
         f"{_NETWORKS}.fasterrcnn:FasterRcnnDetector",

@@ -33,6 +33,8 @@ run()
         ("train {} --detector x", "is not one of"),
         ("train {} --set detector=own", "a detector of one's own is given in Python"),
         ("train {} --set loss=own", "a loss of one's own is given in Python"),
+        ("train {} --detector fcos --set stride=2", "fcos works at stride 4"),
+        ("train {} --detector retinanet --set channels=48", "channels in a multiple of 32"),
         ("train {} --init nothing.pt", "there is no such checkpoint"),
         ("train {} --weights nothing.pt", "no such file of weights"),
         ("train labels", "the dataset holds labels alone"),
