@@ -37,3 +37,12 @@ QUICK: dict[str, Any] = {
     "ema": 0.5,
 }
 """Settings of a run of seconds."""
+
+
+def centernet_loss(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+    """Write CenterNet's loss as its paper has it (Zhou et al. 2019, equation 1)."""
+    p = torch.sigmoid(logits)
+    centre = heat == 1
+    positive = ((1 - p) ** 2 * torch.log(p))[centre].sum()
+    negative = ((1 - heat) ** 4 * p**2 * torch.log(1 - p))[~centre].sum()
+    return -(positive + negative) / centre.sum()

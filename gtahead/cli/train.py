@@ -80,7 +80,8 @@ def command(
         click.echo(config.as_toml(), nl=False)
         return 0
     check_training(dataset, config, init)  # before torch is imported, which takes seconds
-    from gtahead.training.fitting import is_emulated, is_helper, train
+    from gtahead.training.fitting import is_emulated, train
+    from gtahead.training.module import is_helper
 
     if is_emulated(config.precision) and not is_helper():
         message = f"this processor emulates {config.precision}: 32-true is many times faster"

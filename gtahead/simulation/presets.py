@@ -437,12 +437,12 @@ def _dealt(splits: Mapping[str, int] | None, count: int) -> list[str | None]:
     if not splits or count < len(splits):
         return [None] * count
     total: float = sum(splits.values())
-    wished = {name: max(float(wish), total / count) for name, wish in splits.items()}
-    total = sum(wished.values())
+    parts = {name: max(float(part), total / count) for name, part in splits.items()}
+    total = sum(parts.values())
     given = dict.fromkeys(splits, 0)
     dealt: list[str | None] = []
     for number in range(1, count + 1):
-        behind = {name: wish * number / total - given[name] for name, wish in wished.items()}
+        behind = {name: part * number / total - given[name] for name, part in parts.items()}
         name = max(behind, key=lambda name: behind[name])
         given[name] += 1
         dealt.append(name)

@@ -120,8 +120,12 @@ def begin_with(detector: Detector, path: StrPath) -> list[str]:
             where=Where(str(path)),
             remedy="give a run of the same detector and backbone",
         )
-    if not all(value.isfinite().all() for value in fitting.values()):
-        raise InputError("a weight isn't a finite number", where=Where(str(path)))
+    for name, value in fitting.items():
+        if not value.isfinite().all():
+            remedy = "its training went wrong: give another run"
+            raise InputError(
+                "a weight isn't a finite number", where=Where(str(path), field=name), remedy=remedy
+            )
     detector.load_state_dict(fitting, strict=False)
     return [name for name in mine if name not in fitting]
 

@@ -18,11 +18,11 @@ from gtahead.values import StrPath
 AREAS = ("binary", "mfl-area")
 """Losses that take whole heads instead of what a matcher calls positive."""
 
-HEATED = ("mfl", "mfl-paper")
-"""Losses that weigh positives by their heat."""
-
 OWN = "own"
 """As detector or loss: one that was given to `train` in Python."""
+
+HEATED = ("mfl", "mfl-paper", OWN)
+"""Losses that weigh positives by their heat."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,8 @@ class TrainConfig:
     @property
     def loss_options(self) -> dict[str, Any]:
         """The parameters of `mask_focal_loss` that the loss has."""
+        if self.loss == "native":
+            return {"power": 1.0, "inside": 0.0, "normalise": "mass"}
         if self.loss == "mfl-paper":
             return {"power": 1.0, "inside": 0.0, "normalise": "centres"}
         return {"power": self.power, "inside": self.inside, "normalise": self.normalise}

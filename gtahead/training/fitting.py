@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
-import os
 import signal
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +19,6 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from pytorch_lightning.loggers import Logger
-from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
@@ -29,20 +26,17 @@ from gtahead import storage
 from gtahead.annotation.holdout import parts_of
 from gtahead.arrays import Progress
 from gtahead.dataset import Dataset, Frame
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.errors import UsageError
 from gtahead.geometry import box_sides
-from gtahead.metrics.evaluation import metrics_of
-from gtahead.metrics.ground_truth import GroundTruth
 from gtahead.scoring.ground_truth import ground_truth_of
-from gtahead.scoring.thresholds import choose
 from gtahead.storage import system, targets
 from gtahead.training.checkpoints import begin_with
 from gtahead.training.config import OWN, TrainConfig
-from gtahead.training.crops import CropBatch, Crops, EpochOrder, batched, normalised
+from gtahead.training.crops import Crops, EpochOrder, batched
 from gtahead.training.decoding import lost_share, warn_of_lost_heads
 from gtahead.training.detectors import Detector, Factory, make_detector
-from gtahead.training.inference import InImage, as_predictions, find_heads
 from gtahead.training.losses import HeatLoss
+from gtahead.training.module import LOGGED_EVERY, Module, Validated, is_helper
 from gtahead.training.runs import (
     BEST,
     CHECKPOINTS,
@@ -56,14 +50,6 @@ from gtahead.training.runs import (
 from gtahead.training.wanted import frames_to_learn, refuse_missing_own, require_boxes
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
-
-KEPT = ("ap50", "f1_large", "precision_large", "recall_large", "mae", "rmse", "bias", "game3")
-
-LOGGED_EVERY = 10
-"""Steps whose losses are one line of `losses.csv`."""
-
-Validated = Callable[[int, Detector, dict[str, Any]], None]
-"""Called after a validation with the step, the detector as it was validated, and the metrics."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,151 +70,6 @@ class TrainReport(storage.Written):
     def model(self) -> Path:
         """The trained detector."""
         return self.out / MODEL
-
-
-class _Module(pl.LightningModule):
-    """What Lightning trains.
-
-    Attributes:
-        run: where its metrics are recorded.
-    """
-
-    run: Run
-
-    def __init__(
-        self,
-        config: TrainConfig,
-        detector: Detector,
-        ground_truth: GroundTruth,
-        on_validated: Validated | None,
-    ) -> None:
-        super().__init__()
-        self.config = config
-        self.detector = detector
-        self.chosen: dict[str, Any] = {}
-        self._ground_truth, self._on_validated = ground_truth, on_validated
-        self._found: list[InImage] = []
-        self._losses: list[dict[str, float]] = []
-
-    def transfer_batch_to_device(
-        self,
-        batch: Any,  # noqa: ANN401 - as it comes
-        device: torch.device,
-        dataloader_idx: int,
-    ) -> Any:  # noqa: ANN401 - as it came
-        del dataloader_idx
-        return batch.to(device) if isinstance(batch, CropBatch) else batch
-
-    def training_step(self, batch: CropBatch, number: int) -> Tensor:
-        parts = _scalars(self.detector.losses(normalised(batch.images), batch.heads), self.detector)
-        together = torch.stack(list(parts.values()))
-        values = dict(zip(parts, together.detach().tolist(), strict=True))  # a GPU is asked once
-        if not math.isfinite(sum(values.values())):
-            shown = ", ".join(f"{name} {value:g}" for name, value in values.items())
-            raise InputError(
-                f"the loss isn't finite in epoch {self.current_epoch}, step {number}",
-                where=Where(frame=", ".join(batch.frame_ids)),
-                value=shown,
-                remedy="look at these frames; a smaller --learning-rate, or --clip, may help",
-            )
-        self._losses.append(values)
-        self.log_dict({f"loss/{name}": value for name, value in values.items()}, batch_size=1)
-        batches, done = int(self.trainer.num_training_batches), number + 1
-        if done % LOGGED_EVERY == 0 or done == batches:
-            some = self._losses[(number // LOGGED_EVERY) * LOGGED_EVERY :]
-            row = {"step": self.current_epoch * batches + done, "epoch": self.current_epoch}
-            self.run.losses.append(row | _means(some))
-        return together.sum()
-
-    def on_train_epoch_start(self) -> None:
-        # With the order and the crops known from seed and epoch, this is all that resuming needs.
-        torch.manual_seed(self.config.seed + self.current_epoch)
-        self._losses = []
-
-    def on_validation_epoch_start(self) -> None:
-        self._found = []
-
-    def validation_step(self, frame: Frame, number: int) -> None:
-        del number
-        self._found.append(find_heads(self.detector, frame.image()))
-        if len(self._found) == len(self._ground_truth):
-            self._conclude()  # here, not at the end of the epoch: then averaged weights are gone
-
-    def _conclude(self) -> None:
-        threshold, reported = validated(self._ground_truth, self._found)
-        self.chosen = {"epoch": self.current_epoch, "threshold": threshold, **reported}
-        if not is_helper():
-            self.run.note({"step": self.global_step, **self.chosen, **_means(self._losses)})
-        for name in ("ap50", "mae"):
-            self.log(name, reported.get(name, 0.0) or 0.0, batch_size=1, sync_dist=True)
-        if self._on_validated is not None:
-            self._on_validated(self.global_step, self.detector, dict(self.chosen))
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["gtahead"] = dict(self.chosen)
-
-    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's union
-        config = self.config
-        optimiser = torch.optim.AdamW(
-            self.detector.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-
-        steps = int(self.trainer.estimated_stepping_batches)
-
-        def share(step: int) -> float:
-            if step < config.warmup:
-                return (step + 1) / (config.warmup + 1)
-            done = (step - config.warmup) / max(steps - config.warmup, 1)
-            return 0.02 + 0.98 * (1 + math.cos(math.pi * min(done, 1))) / 2
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, share)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def _means(losses: list[dict[str, float]]) -> dict[str, float]:
-    names = dict.fromkeys(name for one in losses for name in one)
-    return {
-        f"loss_{name}": float(np.mean([one[name] for one in losses if name in one]))
-        for name in names
-    }
-
-
-def _scalars(parts: object, detector: Detector) -> dict[str, Tensor]:
-    """Return the parts of a loss, if they are what they must be: anybody may have written them."""
-    fine = isinstance(parts, dict) and all(
-        isinstance(value, Tensor) and value.dim() == 0 for value in parts.values()
-    )
-    if not fine or not parts:
-        raise UsageError(
-            f"{type(detector).__name__}.losses must give scalar tensors by name",
-            value=parts if not isinstance(parts, dict) else ", ".join(
-                f"{name}: {tuple(value.shape) if isinstance(value, Tensor) else value!r}"
-                for name, value in parts.items()
-            ),
-            remedy="such as {'heat': loss.mean()}; so must a loss of one's own give a scalar",
-        )  # fmt: skip
-    found: dict[str, Tensor] = parts  # type: ignore[assignment]
-    if not any(value.requires_grad for value in found.values()):
-        remedy = "compute it of what the network gives, without detach() or no_grad()"
-        raise UsageError("the loss has no gradient: nothing would be learned", remedy=remedy)
-    return found
-
-
-def validated(
-    ground_truth: GroundTruth, found: list[InImage]
-) -> tuple[float | None, dict[str, float | None]]:
-    """Choose the threshold with the least MAE, and return it with the metrics there.
-
-    Returns:
-        The threshold, None for a detector that only counts; metrics, None where undefined.
-    """
-    predictions = as_predictions(ground_truth.images.ids, found, {})
-    predictions = predictions.within(ground_truth.regions)
-    counts_only = all(one.count is not None for one in found)
-    threshold = None if counts_only else choose(ground_truth, predictions).threshold
-    reported = metrics_of(ground_truth, predictions, threshold)
-    values = {name: reported[name] for name in KEPT if name in reported}
-    return threshold, {n: None if math.isnan(v) else round(v, 6) for n, v in values.items()}
 
 
 class _Ticks(Callback):
@@ -328,23 +169,16 @@ def train(
     lost = 0.0 if network.counts_only else lost_share(frames, config)
     record = record_of(config, opened, parts, frames, lost)
     own = {"detector": detector, "loss": loss}
-    if any(own.values()):
-        record["own"] = {name: _name_of(one) for name, one in own.items() if one is not None}
+    if named := {name: _name_of(one) for name, one in own.items() if one is not None}:
+        record["own"] = named
     if init is not None:
         record["init"] = _begun_with(network, Path(init))
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         stack.enter_context(_torch_as_before())
-        module = _Module(config, network, ground_truth, on_validated)
-        if is_helper():
-            last = checkpoint(folder, LAST)
-            run = Run(folder, record, last=last if last.exists() else None)
-        else:
-            with storage.naming_os_errors(folder):
-                stack.enter_context(targets.locked(folder))
-                storage.make_folder(folder)
-                targets.refuse_links(folder, (CHECKPOINTS,))
-            run = open_run(folder, record, resume=resume)
+        module = Module(config, network, ground_truth, on_validated)
+        run = _run(folder, record, stack, resume=resume)
+        if not is_helper():
             warn_of_lost_heads(frames, config, lost)
         module.run = run
         loggers = logger if logger is not None else _tensorboard(run.folder)
@@ -354,6 +188,18 @@ def train(
         if not is_helper():
             run.finish(network, finished=not stopped)
     return TrainReport(folder, record, finished=not stopped)
+
+
+def _run(folder: Path, record: dict[str, Any], stack: ExitStack, *, resume: bool) -> Run:
+    """Begin or go on with the run of a folder, which stays locked; helpers only read there."""
+    if is_helper():
+        last = checkpoint(folder, LAST)
+        return Run(folder, record, last=last if last.exists() else None)
+    with storage.naming_os_errors(folder):
+        stack.enter_context(targets.locked(folder))
+        storage.make_folder(folder)
+        targets.refuse_links(folder, (CHECKPOINTS,))
+    return open_run(folder, record, resume=resume)
 
 
 def _network(config: TrainConfig, make: Factory | None, loss: HeatLoss | None) -> Detector:
@@ -409,14 +255,6 @@ def fitting_scale(frames: list[Frame], stride: int) -> float:
     return round(float(np.clip(target, *SCALES)), 2)
 
 
-def is_helper() -> bool:
-    """Return whether this process was started by another one to train with it, on a further device.
-
-    Lightning starts the same command again for each of them: they train, and write nothing.
-    """
-    return os.environ.get("LOCAL_RANK", "0") != "0"
-
-
 def _crops(frames: list[Frame], config: TrainConfig) -> DataLoader[Any]:
     crops = Crops(frames, config)
     return DataLoader(
@@ -431,7 +269,7 @@ def _crops(frames: list[Frame], config: TrainConfig) -> DataLoader[Any]:
 
 
 def _trainer(
-    module: _Module,
+    module: Module,
     loggers: Any,  # noqa: ANN401 - Lightning's union
     stop_after: int | None,
     on_progress: Progress | None,
@@ -489,7 +327,7 @@ def _repeatable(config: TrainConfig) -> Literal["warn", False]:
 
 
 def _fit(
-    trainer: pl.Trainer, module: _Module, crops: DataLoader[Any], validation: list[Frame], run: Run
+    trainer: pl.Trainer, module: Module, crops: DataLoader[Any], validation: list[Frame], run: Run
 ) -> None:
     watched: Any = DataLoader(validation, batch_size=None, collate_fn=_as_it_is)  # type: ignore[arg-type]
     interrupt = signal.getsignal(signal.SIGINT)

@@ -21,8 +21,9 @@ from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.config import config_of
 from gtahead.training.crops import Crops, _coloured, batched, normalised
 from gtahead.training.detectors import make_detector
-from gtahead.training.fitting import _repeatable, validated
+from gtahead.training.fitting import _repeatable
 from gtahead.training.inference import InImage, find_heads, tiles_of
+from gtahead.training.module import validated
 from gtahead.training.wanted import frames_to_learn
 
 FAST = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torchvision.ops import sigmoid_focal_loss
+from training_helpers import centernet_loss
 
 from gtahead.training import MaskFocalLoss, mask_focal_loss
 
@@ -17,20 +18,11 @@ def _maps(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     return logits.requires_grad_(), heat
 
 
-def _centernet(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
-    """Write CenterNet's loss as its paper has it (Zhou et al. 2019, equation 1)."""
-    p = torch.sigmoid(logits)
-    centre = heat == 1
-    positive = ((1 - p) ** 2 * torch.log(p))[centre].sum()
-    negative = ((1 - heat) ** 4 * p**2 * torch.log(1 - p))[~centre].sum()
-    return -(positive + negative) / centre.sum()
-
-
 def test_it_is_centernets_loss_with_centres_alone() -> None:
     logits, heat = _maps()
     mine = mask_focal_loss(logits, heat, heat == 1)
     (grad,) = torch.autograd.grad(mine, logits)
-    theirs = _centernet(logits, heat)
+    theirs = centernet_loss(logits, heat)
     (expected,) = torch.autograd.grad(theirs, logits)
     torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(grad, expected, rtol=1e-10, atol=1e-12)

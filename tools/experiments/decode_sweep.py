@@ -24,7 +24,7 @@ from gtahead import Dataset, train
 from gtahead.training import TrainConfig, make_config
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.detectors import Detector
-from gtahead.training.fitting import validated
+from gtahead.training.module import validated
 
 DECODERS: tuple[Literal["peaks", "nms"], ...] = ("peaks", "nms")
 

@@ -45,8 +45,8 @@ from gtahead.training import TrainConfig, make_config, train
 from gtahead.training.crops import heads_of
 from gtahead.training.detectors import Detector, make_detector
 from gtahead.training.detectors.centernet import CenterNet
-from gtahead.training.fitting import validated
 from gtahead.training.inference import InImage, as_predictions, find_heads
+from gtahead.training.module import validated
 
 HERE = Path(__file__).parent
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -14,7 +14,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
-from gtahead.training.config import TrainConfig
+from gtahead.training.config import HEATED, TrainConfig
 from gtahead.training.detectors.detector import TakesLoss
 from gtahead.training.detectors.torchvision_base import (
     MIN_SCORE,
@@ -28,7 +28,6 @@ from gtahead.training.detectors.torchvision_base import (
     match_images,
     pyramid,
     strides_of,
-    wants_heat,
     weighted_loss,
 )
 
@@ -93,7 +92,7 @@ class _HeadRpn(TakesLoss, RegionProposalNetwork):
         self, anchors: list[Tensor], targets: list[Target]
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Label anchors 1, 0 or -1 (no loss), and return the box of each."""
-        heated = wants_heat(self.config)
+        heated = self.config.loss in HEATED
         self._found = match_images(self.proposal_matcher, anchors, targets, heated=heated)
         labels, matched = [], []
         for one, target, boxes in zip(self._found, targets, anchors, strict=True):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOS, FCOSHead
 
-from gtahead.training.config import AREAS, TrainConfig
+from gtahead.training.config import AREAS, HEATED, TrainConfig
 from gtahead.training.detectors.detector import TakesLoss
 from gtahead.training.detectors.torchvision_base import (
     BACKGROUND,
@@ -29,7 +29,6 @@ from gtahead.training.detectors.torchvision_base import (
     own_heat,
     pyramid,
     strides_of,
-    wants_heat,
     weighted_loss,
 )
 
@@ -74,7 +73,7 @@ class _HeadFcos(TakesLoss, FCOS):
     ) -> dict[str, Tensor]:
         """Match locations, and compute the losses of class, box and centre-ness."""
         config = self.config
-        heated = wants_heat(config) or config.loss in AREAS
+        heated = config.loss in (*HEATED, *AREAS)
         found = [
             match_locations(
                 positions, target, num_anchors_per_level, self.center_sampling_radius, heated=heated

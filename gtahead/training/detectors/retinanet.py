@@ -10,7 +10,7 @@ from functools import partial
 from torch import Tensor, nn
 from torchvision.models.detection.retinanet import RetinaNet, RetinaNetHead
 
-from gtahead.training.config import TrainConfig
+from gtahead.training.config import HEATED, TrainConfig
 from gtahead.training.detectors.detector import TakesLoss
 from gtahead.training.detectors.torchvision_base import (
     FOCAL_ALPHA,
@@ -22,7 +22,6 @@ from gtahead.training.detectors.torchvision_base import (
     head_anchors,
     match_images,
     pyramid,
-    wants_heat,
     weighted_loss,
 )
 
@@ -60,7 +59,7 @@ class _HeadRetina(TakesLoss, RetinaNet):
         self, targets: list[Target], head_outputs: dict[str, Tensor], anchors: list[Tensor]
     ) -> dict[str, Tensor]:
         """Match anchors, and compute the losses of class and box."""
-        heated = wants_heat(self.config)
+        heated = self.config.loss in HEATED
         found = match_images(self.proposal_matcher, anchors, targets, heated=heated)
         matched = [one.head for one in found]
         losses: dict[str, Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)

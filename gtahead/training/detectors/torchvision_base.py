@@ -20,7 +20,7 @@ from torchvision.ops import box_iou
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 from gtahead.torch.targets import HeadTargets
-from gtahead.training.config import AREAS, HEATED, OWN, TrainConfig
+from gtahead.training.config import AREAS, HEATED, TrainConfig
 from gtahead.training.detectors.backbones import residual_network
 from gtahead.training.detectors.detector import Detector, Found
 from gtahead.training.losses import HeatLoss, mask_focal_loss
@@ -291,15 +291,13 @@ def weighted_loss(
     else:
         mask = positive
         heat = mask.float()
-        if wants_heat(config):
+        if config.loss in HEATED:
             own = torch.stack([one.heat for one in found])
             near = torch.stack([one.near for one in found])
             heat = torch.where(positive, own, near)
     if own_loss:
         return own_loss[0](logits, heat, mask, valid=valid, owner=_numbered(head, found))
     options = config.loss_options
-    if config.loss == "native":
-        options = {"power": 1.0, "inside": 0.0, "normalise": "mass"}
     per_head = options["normalise"] == "per-head"
     values = (logits, heat, mask, valid, _numbered(head, found) if per_head else head)
     parts = [
@@ -307,11 +305,6 @@ def weighted_loss(
         for x, y, m, v, o in (zip(*values, strict=True) if per_image else [values])
     ]
     return torch.stack(parts).mean()
-
-
-def wants_heat(config: TrainConfig) -> bool:
-    """Return whether the loss weighs positives by their heat."""
-    return config.loss in (*HEATED, OWN)
 
 
 def _known(values: Tensor | None) -> Tensor:

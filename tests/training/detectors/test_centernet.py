@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from torchvision.ops import box_iou
-from training_helpers import make_heads, random_heads
+from training_helpers import centernet_loss, make_heads, random_heads
 
 from gtahead.torch.targets import heat_targets
 from gtahead.training import make_config
@@ -107,15 +107,6 @@ def reference_heat(
     return heat
 
 
-def reference_loss(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
-    """Write CenterNet's equation 1, over the number of heads' cells."""
-    p = torch.sigmoid(logits)
-    centre = heat == 1
-    of_centres = ((1 - p) ** 2 * torch.log(p))[centre].sum()
-    of_others = ((1 - heat) ** 4 * p**2 * torch.log(1 - p))[~centre].sum()
-    return -(of_centres + of_others) / centre.sum()
-
-
 @pytest.mark.parametrize("stride", [2, 4])
 def test_native_with_cornernets_kernel_is_centernets_own(stride: int) -> None:
     random = np.random.default_rng(stride)
@@ -133,7 +124,7 @@ def test_native_with_cornernets_kernel_is_centernets_own(stride: int) -> None:
     torch.testing.assert_close(found.heat[0].double(), heat, atol=1e-6, rtol=0)
     torch.testing.assert_close(
         network.losses(images, [make_heads(boxes)])["heat"],
-        reference_loss(logits.double(), heat[None]).float(),
+        centernet_loss(logits.double(), heat[None]).float(),
     )
     quarter = heat_targets([make_heads(boxes)], shape, stride)
     for name in ("mask", "owner", "offset", "size", "near", "mass"):
