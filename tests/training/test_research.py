@@ -242,6 +242,9 @@ def test_weights_to_begin_with(small_set: Path, tmp_path: Path) -> None:
               init=first.model)  # fmt: skip
     with pytest.raises(InputError, match="there is no such checkpoint"):
         train(small_set, tmp_path / "d", config=make_config(**FAST), init=tmp_path / "no.pt")
+    (tmp_path / "text.pt").write_text("{}")
+    with pytest.raises(InputError, match=r"got 'it holds no tensors and plain values alone'"):
+        train(small_set, tmp_path / "d", config=make_config(**FAST), init=tmp_path / "text.pt")
     assert not (tmp_path / "d").exists()
 
 
