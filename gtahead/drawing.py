@@ -12,13 +12,8 @@ import numpy.typing as npt
 from gtahead import storage
 from gtahead.arrays import Floats
 from gtahead.errors import InputError, UsageError, Where
+from gtahead.marks import WHITE, draw_boxes
 from gtahead.values import StrPath
-
-COLOURS_BGR = {"counted": (90, 220, 60), "ignored": (40, 190, 250), "absent": (60, 60, 230)}
-"""Green counts, amber is ignored, red is absent."""
-
-_SUBPIXEL = 4
-WHITE = (255, 255, 255)
 
 
 def check_png(path: StrPath, apart: Iterable[object] = ()) -> None:
@@ -60,23 +55,6 @@ def titled(tile: npt.NDArray[np.uint8], words: str) -> npt.NDArray[np.uint8]:
     return np.vstack([strip, tile])
 
 
-def rectangle(
-    canvas: npt.NDArray[np.uint8], box_xyxy: Floats, colour: tuple[int, int, int], thickness: int
-) -> None:
-    """Draw a box, in pixels of the canvas counted from its corner."""
-    # OpenCV counts from the centre of a pixel, we from its corner.
-    corners = np.round((box_xyxy - 0.5) * 2**_SUBPIXEL).astype(int).tolist()
-    cv2.rectangle(
-        canvas,
-        (corners[0], corners[1]),
-        (corners[2], corners[3]),
-        colour,
-        thickness,
-        cv2.LINE_AA,
-        _SUBPIXEL,
-    )
-
-
 def decoded_image(encoded: bytes, where: Where) -> npt.NDArray[np.uint8]:
     """Decode an image, (H, W, 3) with blue first.
 
@@ -100,12 +78,12 @@ def with_boxes(
     width: int,
     ending: str = ".png",
 ) -> bytes:
-    """Draw boxes on an image, coloured by status, as PNG or JPEG of a given width.
+    """Draw boxes on an image, each as its status wants, as PNG or JPEG of a given width.
 
     Args:
         image: (H, W, 3), blue first.
         boxes_xyxy: (N, 4) in the image's pixels; those with NaN aren't drawn.
-        status: (N,) keys of `COLOURS_BGR`.
+        status: (N,) keys of `MARKS`.
         width: of what is drawn, in pixels.
         ending: ".png" or ".jpg".
     """
@@ -113,7 +91,5 @@ def with_boxes(
     size_wh = (width, max(1, round(image.shape[0] * scale)))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     canvas = np.ascontiguousarray(cv2.resize(image, size_wh, interpolation=way), np.uint8)
-    for box, name in zip(boxes_xyxy, status, strict=True):
-        if np.isfinite(box).all():
-            rectangle(canvas, box * scale, COLOURS_BGR[name], 1)
+    draw_boxes(canvas, boxes_xyxy * scale, status, 1)
     return bytes(cv2.imencode(ending, canvas)[1])

@@ -23,6 +23,7 @@ FLOORS = {
     "detectors": 2,
     "findings": 1,
     "geometry": 1,
+    "marks": 1,
     "images": 1,
     "parallel": 2,
     "schemas": 1,

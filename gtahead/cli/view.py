@@ -51,7 +51,8 @@ def command(path: str, frames: tuple[str, ...], layers: str | None, **options: A
     """Draw FRAMES of PATH: a dataset, capture, export, or other labels.  [default: ./dataset]
 
     FRAMES are <sequence>/<frame>, or sequences. Without any, a sheet of some, from the emptiest to
-    the densest. Green heads count, amber ones are ignored, red ones can't be seen.
+    the densest. Solid blue heads are counted, dashed amber ones ignored, dotted magenta ones
+    hidden or out of frame.
 
     \b
     gtahead view

@@ -187,6 +187,23 @@ _ALL = (
         },
         photographs=True,
     ),
+    # What `heads` lacks: dense crowds outdoors, as in ShanghaiTech B.
+    Preset(
+        "crowds",
+        (640, 448),
+        (2,) * 120,
+        _log_spread(40, 320, 120),
+        120,
+        (8.0, 28.0),
+        0.42,
+        pan_share=0.0,
+        splits={"train": 96, "validation": 24},
+        places={
+            **{"street": 0.34, "plaza": 0.26, "demonstration": 0.12, "market": 0.1},
+            **{"park": 0.1, "stadium": 0.08},
+        },
+        photographs=True,
+    ),
     Preset(
         "street",
         (1280, 720),

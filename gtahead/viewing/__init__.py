@@ -13,10 +13,11 @@ from gtahead import storage
 from gtahead.arrays import Progress
 from gtahead.drawing import write_png
 from gtahead.errors import InputError, UsageError, Where
+from gtahead.marks import Canvas
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 from gtahead.viewing.films import FILMS, write_film
-from gtahead.viewing.layers import LAYERS, Canvas, draw
+from gtahead.viewing.layers import LAYERS, draw
 from gtahead.viewing.shots import Album, open_album
 
 __all__ = ["ViewReport", "view"]
@@ -97,7 +98,7 @@ def view(
 
     def drawn() -> Any:  # noqa: ANN401 - images as they come
         for done, shot in enumerate(album.shots(names), 1):
-            yield draw(shot, wanted, width=width)
+            yield draw(shot, wanted, width=width, small=sheet)
             show(done, len(names), shot.frame_id)
 
     with storage.naming_os_errors(target):

@@ -1,4 +1,4 @@
-"""A sheet of a capture's first frames."""
+"""A sheet of a capture's frames, one of each sequence."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.dataset import CountPolicy
-from gtahead.drawing import COLOURS_BGR, decoded_image, rectangle, titled
+from gtahead.drawing import decoded_image, titled
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings, Ledger
 from gtahead.geometry import inside
 from gtahead.ingest.model import SequenceSource
+from gtahead.marks import draw_boxes
 from gtahead.readers import READERS
 from gtahead.tables.canonical import COUNTED, STATUS_NAMES
 from gtahead.values import StrPath
@@ -29,8 +30,7 @@ _SHEET_WIDTH = 480
 def draw_contact_sheet(captures: StrPath, names: Sequence[str]) -> npt.NDArray[np.uint8]:
     """Draw up to 12 frames of native captures, each without boxes and, to its right, with them.
 
-    The frames are spread over the sequences. Boxes of heads that count are green, of those that
-    are ignored amber, of those nobody sees red.
+    Each is of a sequence of its own. Boxes look as in `gtahead view`.
 
     Args:
         captures: their folder.
@@ -44,15 +44,12 @@ def draw_contact_sheet(captures: StrPath, names: Sequence[str]) -> npt.NDArray[n
     """
     policy = CountPolicy()
     tiles = []
-    for position in range(_SHEET_FRAMES):
-        name = names[position * len(names) // _SHEET_FRAMES]
+    shown = min(_SHEET_FRAMES, len(names))
+    for position in range(shown):
+        name = names[position * len(names) // shown]
         source = SequenceSource("native", Path(captures), name, name)
         sequence = READERS["native"].read(source, Findings(), Ledger())
-        earlier = sum(names[i * len(names) // _SHEET_FRAMES] == name for i in range(position))
-        # Past the first frames, which may be empty, and a new one each time.
-        if earlier >= len(sequence.frames):
-            continue
-        number = (len(sequence.frames) // 2 + earlier) % len(sequence.frames)
+        number = len(sequence.frames) // 2  # the first ones may be empty
         frame = sequence.frames[number]
         where = Where(f"{name}/{frame.frame}")
         if frame.file is None:
@@ -64,8 +61,7 @@ def draw_contact_sheet(captures: StrPath, names: Sequence[str]) -> npt.NDArray[n
         boxes = np.stack([heads[f"captured_{c}"][rows] for c in ("x0", "y0", "x1", "y1")], axis=1)
         points = np.stack([heads["x"][rows], heads["y"][rows]], axis=1)
         status = policy.status(inside(points, sequence.size_wh), heads["visibility"][rows], None)
-        for box, code in zip(boxes, status, strict=True):
-            rectangle(boxed, box, COLOURS_BGR[STATUS_NAMES[code]], 1)
+        draw_boxes(boxed, boxes, [STATUS_NAMES[code] for code in status], 1)
         pair = np.hstack([plain, boxed])
         counted = int((status == COUNTED).sum())
         words = f"{name}/{frame.frame}: {counted} heads counted, {sequence.weather}"

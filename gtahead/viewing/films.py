@@ -12,13 +12,15 @@ from PIL import Image
 
 from gtahead import storage
 from gtahead.errors import ResourceError, UsageError, Where
+from gtahead.marks import MARKS, Canvas
 from gtahead.storage import system
-from gtahead.viewing.layers import Canvas
 
 FILMS = {".mp4": "mp4v", ".webm": "VP80", ".gif": None}
 """Codecs that OpenCV brings along. MP4 holds MPEG-4 Part 2; browsers show WebM and GIF."""
 
 GIF_WIDTH = 720
+GIF_COLOURS = 160
+_MARKED = sorted({mark.colour for mark in MARKS.values()} | {"#ffffff"})
 
 
 def write_film(target: Path, frames: Iterator[Canvas], fps: float) -> None:
@@ -92,8 +94,8 @@ def _write_gif(part: Path, first: Canvas, frames: Iterator[Canvas], fps: float) 
     size = (round(first.shape[1] * scale), round(first.shape[0] * scale))
 
     def image(frame: Canvas) -> Image.Image:
-        small = _fitted(frame, size)
-        return Image.fromarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB)).quantize(128)
+        small = Image.fromarray(cv2.cvtColor(_fitted(frame, size), cv2.COLOR_BGR2RGB))
+        return small.quantize(palette=_palette(small), dither=Image.Dither.NONE)
 
     image(first).save(
         part,
@@ -102,3 +104,12 @@ def _write_gif(part: Path, first: Canvas, frames: Iterator[Canvas], fps: float) 
         duration=round(1000 / fps),
         loop=0,
     )
+
+
+def _palette(image: Image.Image) -> Image.Image:
+    """Return the colours for a frame: the marks' own, which few pixels have, and the image's."""
+    fixed = [side for colour in _MARKED for side in bytes.fromhex(colour.lstrip("#"))]
+    own = image.quantize(GIF_COLOURS - len(_MARKED)).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(fixed + own[: 3 * (GIF_COLOURS - len(_MARKED))])
+    return palette

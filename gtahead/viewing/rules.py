@@ -10,8 +10,9 @@ from gtahead.annotation.evaluation import measure_rules
 from gtahead.annotation.rule_errors import true_boxes
 from gtahead.annotation.scene import standing_scene
 from gtahead.dataset import Dataset, Frame
-from gtahead.drawing import COLOURS_BGR, WHITE, decoded_image, rectangle, titled
+from gtahead.drawing import decoded_image, titled
 from gtahead.errors import InputError, Where
+from gtahead.marks import MARKS, WHITE, rectangle
 from gtahead.tables.canonical import COUNTED
 
 _TILE_WH = (640, 480)
@@ -20,12 +21,15 @@ _HEAD_PX = 40
 
 _COLUMNS = 3
 
+_CLEAR = ("CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST")
+
 
 def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
     """Draw the boxes of every rule for one frame, one tile each, over the true boxes in white.
 
-    The frame is the one with the median number of heads of those that have any, and tiles show it
-    where most heads are seen at once, magnified.
+    The frame is the one with the median number of heads of those that have any, by day and in
+    clear weather where there are such, and tiles show it where most heads are seen at once,
+    magnified.
 
     Returns:
         (H, W, 3) uint8 in OpenCV's order of channels, blue first.
@@ -33,12 +37,7 @@ def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
     Raises:
         InputError: the dataset has no images, or no true boxes in that frame.
     """
-    counts = np.array(dataset.frames(["num_heads"])["num_heads"])
-    filled = np.flatnonzero(counts)
-    if len(filled) == 0:
-        raise InputError("no frame has heads that count", where=Where(str(dataset.folder)))
-    middle = filled[np.argsort(counts[filled], kind="stable")[len(filled) // 2]]
-    frame = dataset[dataset.frame_ids[middle]]
+    frame = _clear_frame(dataset)
     image = frame_image(frame)
     scene = standing_scene(dataset, frame.sequence)
     ids = dataset.select(sequences=[frame.sequence]).frame_ids
@@ -67,7 +66,7 @@ def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
     for rule, deviations in found.items():
         tile = np.array(base, np.uint8)
         for row, box in zip(deviations.rows, deviations.boxes_xyxy, strict=True):
-            for whole, colour in ((ground_truth[row], WHITE), (box, COLOURS_BGR["counted"])):
+            for whole, colour in ((ground_truth[row], WHITE), (box, MARKS["counted"].bgr)):
                 corners = (whole.reshape(2, 2) - corner) * zoom
                 rectangle(tile, corners.ravel(), colour, 2)
         words = f"{rule}: mean IoU {deviations.iou.mean():.2f} on {len(deviations.rows)} heads"
@@ -75,7 +74,25 @@ def draw_rules(dataset: Dataset) -> npt.NDArray[np.uint8]:
     columns = min(_COLUMNS, len(tiles))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[at : at + columns]) for at in range(0, len(tiles), columns)]
-    return np.ascontiguousarray(np.vstack(rows), np.uint8)
+    sheet = np.ascontiguousarray(np.vstack(rows), np.uint8)
+    return titled(sheet, f"{frame.frame_id}   white: the true box   blue: the box by the rule")
+
+
+def _clear_frame(dataset: Dataset) -> Frame:
+    """Choose the frame to draw."""
+    columns = dataset.frames(["num_heads", "weather", "hour"])
+    counts = np.array(columns["num_heads"])
+    clear = [
+        weather in _CLEAR and hour is not None and 8 <= hour <= 18
+        for weather, hour in zip(columns["weather"], columns["hour"], strict=True)
+    ]
+    filled = np.flatnonzero(counts)
+    if len(filled) == 0:
+        raise InputError("no frame has heads that count", where=Where(str(dataset.folder)))
+    filled = filled[np.array(clear)[filled]] if np.array(clear)[filled].any() else filled
+    middle = filled[np.argsort(counts[filled], kind="stable")[len(filled) // 2]]
+    frame: Frame = dataset[dataset.frame_ids[middle]]
+    return frame
 
 
 def frame_image(frame: Frame) -> npt.NDArray[np.uint8]:

@@ -75,6 +75,11 @@ class Shot:
     found: MatchedHeads | None = None
     regions: Sequence[Floats] = ()
 
+    @property
+    def status_names(self) -> list[str]:
+        """The status of each head, N names in `STATUS_NAMES`."""
+        return [STATUS_NAMES[code] for code in self.status]
+
     def of_status(self, name: str) -> Booleans:
         """Return which heads, (N,), have a status."""
         return np.asarray(self.status == STATUS_NAMES.index(name), np.bool_)
