@@ -7,7 +7,14 @@ from typing import Any
 
 from gtahead.cli.common import table
 from gtahead.errors import printable
-from gtahead.metrics.definitions import BY_GROUP, METRICS, PARTS, format_metric, title_of
+from gtahead.metrics.definitions import (
+    BY_GROUP,
+    METRICS,
+    PARTS,
+    format_interval,
+    format_metric,
+    title_of,
+)
 from gtahead.scoring import Comparison, Score
 from gtahead.values import number_of
 
@@ -52,10 +59,8 @@ def _withheld(about: Mapping[str, Any]) -> list[str]:
 
 
 def _row(name: str, entry: Mapping[str, Any]) -> list[str]:
-    span = (
-        f"{format_metric(entry['low'])} … {format_metric(entry['high'])}" if "low" in entry else ""
-    )
-    return [f"  {title_of(name)}", format_metric(entry["value"]), span]
+    value = format_metric(name, entry["value"])
+    return [f"  {title_of(name)}", value, format_interval(name, entry)]
 
 
 def _threshold_line(threshold: Mapping[str, Any]) -> str:
@@ -75,32 +80,34 @@ def _beside(document: Mapping[str, Any]) -> list[str]:
         "own_mean": "these images' own mean count",
     }
     for name, values in document["baselines"].items():
-        lines.append(f"  guessing {names[name]}: MAE {format_metric(values['mae'])}")
+        lines.append(f"  guessing {names[name]}: MAE {format_metric('mae', values['mae'])}")
     ceilings = document.get("ceilings", {})
     for row in ceilings.get("decode", []):
-        f1 = next((f", F1 {format_metric(value)}" for key, value in row.items() if "f1" in key), "")
+        mae = format_metric("mae", row["mae"])
+        known = [f"F1 {format_metric(key, value)}" for key, value in row.items() if "f1" in key]
         lines.append(
-            f"  perfect heatmap of stride {row['stride']}: MAE {format_metric(row['mae'])}{f1}"
+            f"  perfect heatmap of stride {row['stride']}: {', '.join([f'MAE {mae}', *known])}"
         )
-    if "pseudo_boxes" in ceilings:
-        ap = format_metric(ceilings["pseudo_boxes"]["ap"])
-        lines.append(f"  boxes as good as these pseudo boxes: AP {ap}")
+    if (boxes := ceilings.get("pseudo_boxes")) and boxes["ap"] < 1:
+        lines.append(
+            f"  boxes as good as these pseudo boxes: AP {format_metric('ap', boxes['ap'])}"
+        )
     if "curve" in document:
         best = min(document["curve"], key=lambda row: float(row["mae"]))
         own = document["metrics"]["mae"]["value"]
         if float(best["mae"]) < own:
+            mae, less = (format_metric("mae", one) for one in (best["mae"], own - best["mae"]))
             lines.append(
                 f"  threshold with the lowest MAE on these images: {best['threshold']:g}, "
-                f"MAE {format_metric(best['mae'])} ({format_metric(own - best['mae'])} less): "
-                "not to be reported"
+                f"MAE {mae} ({less} less): not to be reported"
             )
     if "f1_at_f1_best" in document["threshold"]:
         reported = document["threshold"]
-        f1 = format_metric(reported["f1_at_f1_best"])
+        f1 = format_metric("f1", reported["f1_at_f1_best"])
         lines.append(f"  at {reported['f1_best']:g}, where F1 is best on validation: F1 {f1}")
     if "sweep" in document:
         means = [
-            format_metric(document["sweep"][f"mean_{n}"]) for n in ("precision", "recall", "f1")
+            format_metric(n, document["sweep"][f"mean_{n}"]) for n in ("precision", "recall", "f1")
         ]
         lines.append(
             f"  mean over 1–100 px: precision {means[0]}, recall {means[1]}, F1 {means[2]}"
@@ -108,7 +115,7 @@ def _beside(document: Mapping[str, Any]) -> list[str]:
     if "coco_compat" in document:
         capped = document["coco_compat"]
         lines.append(
-            f"  with COCO's cap of 100 boxes per image: AP {format_metric(capped['ap'])}; "
+            f"  with COCO's cap of 100 boxes per image: AP {format_metric('ap', capped['ap'])}; "
             f"{capped['boxes_cut']:,} boxes of {number_of(capped['images_cut'], 'image')} are cut"
         )
     return lines
@@ -123,7 +130,7 @@ def _by_table(listed: list[dict[str, Any]]) -> str:
         empty = row["images" if images else "heads"] == 0
         cells = [f"{row[key]:,}" for key in ("images", "heads") if key in row]
         values = row.get("metrics", {})
-        cells += ["n = 0" if empty else format_metric(values.get(name)) for name in shown]
+        cells += ["n = 0" if empty else format_metric(name, values.get(name)) for name in shown]
         rows.append([printable(row["group"]), *cells])
     return table(rows)
 
@@ -142,14 +149,12 @@ def comparison_lines(found: Comparison) -> Iterator[str]:
             rows.append(
                 [
                     title_of(one.metric),
-                    format_metric(one.first),
-                    format_metric(one.second),
-                    format_metric(one.difference),
-                    "–"
-                    if span is None
-                    else f"{format_metric(span.low)} … {format_metric(span.high)}",
+                    format_metric(one.metric, one.first),
+                    format_metric(one.metric, one.second),
+                    format_metric(one.metric, one.difference),
+                    "–" if span is None else format_interval(one.metric, vars(span)),
                     "–" if chance is None else f"{chance:.4f}",
-                    "–" if one.smallest is None else format_metric(one.smallest),
+                    "–" if one.smallest is None else format_metric(one.metric, one.smallest),
                 ]
             )
         yield table(rows)

@@ -39,7 +39,8 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
     help="tiny: 7 x 8 frames; small: 12 x 30; gta-head: the 35 sequences, 5,096 frames and "
     "1.73 million heads of GTA_Head's shape; mfl-lab: 60 x 10 small frames to train on; "
     "mfl-dense: 96 x 4 of dense crowds; heads: 240 x 2, of a new place each, for detectors that "
-    "work on photographs; crowds: 120 x 2 like them, dense and outdoors; street: 16 x 40; stadium: 8 x 20. Or a file of your own.",
+    "work on photographs; crowds: 120 x 2 like them, dense and outdoors; street: 16 x 40; "
+    "stadium: 8 x 20. Or a file of your own.",
 )
 @click.option("--sequences", type=int, metavar="N", help="How many; crowds are spread as before.")
 @click.option("--frames", type=int, metavar="N", help="Frames of each sequence.")

@@ -20,6 +20,7 @@ import numpy as np
 from gtahead.arrays import Floats, Ints, Ragged
 from gtahead.metrics.detection import Detections, match_boxes
 from gtahead.metrics.ground_truth import GroundTruth
+from gtahead.metrics.intervals import Statistic
 from gtahead.metrics.matching import Matching, match_points
 from gtahead.predictions import Predictions
 
@@ -47,6 +48,7 @@ class Metric:
             missing to 1, `linear`.
         tail: the power of images' errors that it sums, 0 for shares of heads: how much it hangs on
             the largest crowds.
+        decimals: that are shown, always as many.
         better: `less`, `more`, or `zero`.
         needs: states that its formula takes.
         formula: from sums of states to the metric, NaN where it isn't defined; None for metrics of
@@ -65,6 +67,7 @@ class Metric:
     by_group: bool = False
     compared: bool = False
     tail: int = 0
+    decimals: int = 4
 
 
 def _ratio(over: Floats, under: Floats) -> Floats:
@@ -133,7 +136,8 @@ def _error(
     formula = _mean_of(state, per)
     needs = (state, per)
     metric = Metric(name, title, "counting", "log", "less", needs, formula, tail=1)
-    return replace(metric, by_group=by_group, compared=compared)
+    decimals = 2 if per == "images" else 4  # heads, or a share of them
+    return replace(metric, by_group=by_group, compared=compared, decimals=decimals)
 
 
 def _root_of_mean_square(sums: Sums) -> Floats:
@@ -156,6 +160,7 @@ METRICS: Mapping[str, Metric] = {
             by_group=True,
             compared=True,
             tail=1,
+            decimals=2,
         ),
         Metric(
             *("r2", "R²", "counting", "rest", "more"),
@@ -361,6 +366,26 @@ def values_of(sums: Sums, metrics: Sequence[Metric] | None = None) -> dict[str, 
     return {m.name: m.formula(sums) for m in metrics or defined(sums) if m.formula is not None}
 
 
+def statistic_of(
+    states: Mapping[str, Floats], metrics: Sequence[Metric] | None = None
+) -> Statistic:
+    """Return the metrics of weighted units, for intervals.
+
+    Args:
+        states: (K,) each, sums of each of K units.
+        metrics: wanted; by default all that these states define.
+    """
+    names = list(states)
+    table = np.stack([states[name] for name in names], axis=1)
+    wanted = metrics or defined(states)
+
+    def statistic(weights: Floats) -> Mapping[str, Floats]:
+        total = weights @ table
+        return values_of({name: total[:, k] for k, name in enumerate(names)}, wanted)
+
+    return statistic
+
+
 def title_of(name: str) -> str:
     """Return a metric's title; other names, such as `recall`, stay as they are.
 
@@ -371,13 +396,28 @@ def title_of(name: str) -> str:
     return METRICS[name].title if name in METRICS else name
 
 
-def format_metric(value: float | None) -> str:
-    """Format a metric, as a dash where it isn't defined.
+def format_metric(name: str, value: float | None) -> str:
+    """Format a metric with its own number of decimals, as a dash where it isn't defined.
 
     Example:
-        >>> format_metric(0.123456), format_metric(1234.5), format_metric(None)
-        ('0.1235', '1,234.50', '–')
+        >>> format_metric("f1_large", 0.123456), format_metric("mae", 1234.5)
+        ('0.1235', '1,234.50')
+        >>> format_metric("mae", None)
+        '–'
     """
     if value is None or not isfinite(value):
         return "–"
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.2f}"
+    decimals = METRICS[name].decimals if name in METRICS else 4
+    return f"{value:,.{decimals}f}"
+
+
+def format_interval(name: str, entry: Mapping[str, float | None]) -> str:
+    """Format a metric's interval, as an empty text where it has none.
+
+    Args:
+        name: of the metric.
+        entry: as in a result file, `low` and `high` beside the value.
+    """
+    if "low" not in entry:
+        return ""
+    return f"{format_metric(name, entry['low'])} … {format_metric(name, entry['high'])}"

@@ -22,6 +22,10 @@ from gtahead.values import StrPath
 __all__ = ["ReportDone", "report"]
 
 
+OFF_POINTS = 20
+"""Deviations of a split's share from its target that are marked, in points of percent."""
+
+
 @dataclass(frozen=True)
 class ReportDone:
     """A report that was written.
@@ -82,7 +86,6 @@ def report(
     found = collect(opened, on_progress)
     shown = list(figures(opened, gallery)) if gallery else []
     document = opened.manifest.document
-    balance = document["splits"].get("balance")
     size = write_page(
         target,
         "dataset",
@@ -92,28 +95,16 @@ def report(
         ledger=document["ledger"],
         found=found,
         figures=shown,
-        most=max((int(row.counts.max()) for row in found.sequences if len(row.counts)), default=0),
         splits=SPLITS,
         splits_in_words=splits_in_words(document["splits"]),
         region_sentences=region_sentences(document),
-        balance=balance,
         findings=_findings(document["findings"]),
-        measures=_measures(balance),
+        off_points=OFF_POINTS,
         images_in_words=in_words(origins_of(document)),
         release=document.get("pulled_from") or document.get("release"),
     )
     unreadable = tuple(figure.frame_id for figure in shown if figure.unreadable)
     return ReportDone(target, size, len(opened), len(shown), unreadable)
-
-
-def _measures(balance: dict[str, Any] | None) -> list[tuple[str, list[float], float]]:
-    """Return the certificate's rows: measure, shares by split, largest deviation."""
-    if not balance:
-        return []
-    return [
-        (name, [shares.get(split, 0.0) for split in SPLITS], balance["off"].get(name, 0.0))
-        for name, shares in balance["shares"].items()
-    ]
 
 
 def _findings(document: dict[str, Any]) -> list[dict[str, Any]]:

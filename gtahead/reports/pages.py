@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from gtahead import storage
 from gtahead.images.reading import ImageError, decode_upright, read_bytes
-from gtahead.metrics.definitions import format_metric, title_of
+from gtahead.marks import MARKS
+from gtahead.metrics.definitions import title_of
 from gtahead.templates import environment
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ def _decimal(value: float | None) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return environment(
+    made = environment(
         Path(__file__).with_name("templates"),
         autoescape=True,
         decimal=_decimal,
-        metric=format_metric,
         metric_title=title_of,
     )
+    made.globals["marks"] = MARKS
+    made.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    return made
 
 
 def write_page(target: Path, template: str, **values: object) -> int:
@@ -55,25 +58,23 @@ def as_data_url(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def embedded_jpeg(
-    file: Path, longest_px: int, qualities: tuple[int, ...], max_bytes: int | None = None
-) -> str | None:
+def embedded_image(file: Path, longest_px: int, most_bytes: int) -> str | None:
     """Return an image, made smaller, as a data URL; None where it can't be read.
 
     Args:
         file: the image.
-        longest_px: of its sides.
-        qualities: of JPEG, tried in turn until the file is small enough.
-        max_bytes: of the file; None takes the first quality.
+        longest_px: of its sides, at most.
+        most_bytes: of the file: quality goes down first, then size.
     """
     try:
         image = decode_upright(read_bytes(file))
     except ImageError:
         return None
     image.thumbnail((longest_px, longest_px))
-    for quality in qualities:
+    for share, quality in ((1, 72), (1, 55), (1, 40), (0.75, 40), (0.5, 40), (0.35, 30)):
         out = io.BytesIO()
-        image.save(out, "JPEG", quality=quality)
-        if max_bytes is None or len(out.getvalue()) <= max_bytes:
+        small = image.resize((max(1, int(share * image.width)), max(1, int(share * image.height))))
+        small.save(out, "WEBP", quality=quality)
+        if len(out.getvalue()) <= most_bytes:
             break
-    return as_data_url("image/jpeg", out.getvalue())
+    return as_data_url("image/webp", out.getvalue())

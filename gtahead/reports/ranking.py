@@ -14,9 +14,17 @@ from typing import Any
 
 from gtahead import storage
 from gtahead.errors import InputError, UsageError, Where
-from gtahead.metrics.definitions import COMPARED, METRIC_VERSION, METRICS, title_of
+from gtahead.metrics.definitions import (
+    COMPARED,
+    METRIC_VERSION,
+    METRICS,
+    format_interval,
+    format_metric,
+    title_of,
+)
+from gtahead.reports.charts import Plot, dot_plot
 from gtahead.reports.pages import write_page
-from gtahead.reports.tables import Form, TableRow, distance_from_best, scores_table
+from gtahead.reports.tables import Form, TableRow, best_of, distance_from_best, scores_table
 from gtahead.scoring.comparing import read_result
 from gtahead.storage import targets
 from gtahead.values import StrPath
@@ -113,7 +121,14 @@ def leaderboard(folder: StrPath, out: StrPath | None = None, *, sort: str = "mae
             storage.make_folder(target)
             storage.remove_leftovers(target)
             titles = [title_of(name) for name in board.columns]
-            write_page(target / "index.html", "ranking", board=board, titles=titles)
+            write_page(
+                target / "index.html",
+                "ranking",
+                board=board,
+                titles=titles,
+                rows=[_shown(board, row) for row in board.rows],
+                plot=_plot(board),
+            )
             storage.write_bytes(target / "leaderboard.md", board.table().encode())
     return board
 
@@ -175,3 +190,34 @@ def _row(file: str, document: Mapping[str, Any], stale: str, rank: int) -> Row:
         reported += " (the split that is scored)"
     known = {name: entry for name, entry in document["metrics"].items() if name in METRICS}
     return Row(str(document["method"]["name"]), file, known, reported, stale, rank)
+
+
+def _shown(board: Leaderboard, row: Row) -> dict[str, Any]:
+    """Return a row as the page shows it: figures in words, and which are the best."""
+    cells = []
+    for name in board.columns:
+        entry = row.metrics.get(name) or {"value": None}
+        best = best_of([one.metrics for one in board.rows if not one.stale], name)
+        value = entry["value"]
+        cells.append(
+            {
+                "value": value,
+                "said": format_metric(name, value),
+                "span": format_interval(name, entry),
+                "best": not row.stale and value is not None and value == best,
+            }
+        )
+    return {**vars(row), "cells": cells}
+
+
+def _plot(board: Leaderboard) -> Plot:
+    """Return the ranking metric of those that have a rank, with intervals."""
+    rows = []
+    for row in board.rows:
+        if row.stale:
+            continue
+        entry = row.metrics[board.sort]
+        span = (entry["low"], entry["high"]) if "low" in entry else None
+        shown = format_metric(board.sort, entry["value"])
+        rows.append((f"{row.rank}. {row.name}", entry["value"], span, shown, ""))
+    return dot_plot(title_of(board.sort), title_of(board.sort), rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -54,7 +54,7 @@ def scores_table(rows: Sequence[TableRow], form: Form, columns: Sequence[str] | 
     more = list(dict.fromkeys(title for row in rows for title in row.cells))
     if form == "csv":
         return _csv(rows, columns, more)
-    best = {name: _best(rows, name) for name in columns}
+    best = {name: best_of((row.metrics for row in rows if row.ranked), name) for name in columns}
     text = markdown_text if form == "markdown" else latex_text
     lines = [["method", *(text(title_of(name)) for name in columns), *map(text, more)]]
     for row in rows:
@@ -72,9 +72,10 @@ def distance_from_best(value: float, name: str) -> float:
     return {"less": value, "more": -value, "zero": abs(value)}[METRICS[name].better]
 
 
-def _best(rows: Sequence[TableRow], name: str) -> float | None:
-    """Return the best value of a column; None where there is nothing to be better than."""
-    values = [v for row in rows if row.ranked and (v := _value(row, name)) is not None]
+def best_of(methods: Iterable[Mapping[str, Any]], name: str) -> float | None:
+    """Return the best value of a metric; None where there is nothing to be better than."""
+    known = [metrics.get(name, {}).get("value") for metrics in methods]
+    values = [float(value) for value in known if value is not None]
     if len(values) < 2:
         return None
     return min(values, key=lambda value: distance_from_best(value, name))
@@ -85,9 +86,9 @@ def _cell(row: TableRow, name: str, form: Form, best: float | None) -> str:
     if value is None:
         return "–" if form == "markdown" else "--"
     entry = row.metrics[name]
-    shown, span = format_metric(value), ""
+    shown, span = format_metric(name, value), ""
     if entry.get("low") is not None:
-        ends = ", ".join(format_metric(entry[key]) for key in ("low", "high"))
+        ends = ", ".join(format_metric(name, entry[key]) for key in ("low", "high"))
         span = f" [{ends}]"
     bold = row.ranked and value == best
     if form == "markdown":

@@ -17,6 +17,7 @@ from gtahead.arrays import Floats, Ints
 from gtahead.errors import UsageError
 from gtahead.metrics import definitions
 from gtahead.metrics.ground_truth import GroundTruth
+from gtahead.metrics.intervals import Interval, enough, spread_of, students
 from gtahead.metrics.matching import Matching
 
 
@@ -191,3 +192,37 @@ def table(
         ]
     size = "heads" if grouping.of_heads else "images"
     return rows if rows[-1][size] else rows[:-1]
+
+
+def intervals(
+    ground_truth: GroundTruth, grouping: Grouping, states: Mapping[str, Floats], name: str
+) -> list[Interval | None]:
+    """Return each part's 95 % interval of a metric, None where none holds often enough.
+
+    Args:
+        ground_truth: what was to be found.
+        grouping: of images.
+        states: (F,) of each image by name.
+        name: of a metric that is a formula of them.
+    """
+    metric, (_, of_frames) = definitions.METRICS[name], ground_truth.clusters
+    spans = []
+    for part in range(len(grouping.labels)):
+        mine = grouping.of == part
+        those = {name: values[mine] for name, values in states.items()}
+        spans.append(_interval(metric, those, of_frames[mine]))
+    return spans
+
+
+def _interval(
+    metric: definitions.Metric, states: Mapping[str, Floats], clusters: Ints
+) -> Interval | None:
+    kept, of = np.unique(clusters, return_inverse=True)
+    if not len(kept):
+        return None
+    sums = definitions.summed(states, of, len(kept))
+    spread = spread_of(sums["ground_truth"] / sums["images"])
+    if not enough(metric.tail, len(kept), spread):
+        return None
+    statistic = definitions.statistic_of(sums, [metric])
+    return students(statistic, {metric.name: metric.scale}, len(kept))[metric.name]

@@ -88,9 +88,9 @@ class Score:
         for name, entry in (self.document or {"metrics": {}})["metrics"].items():
             if entry["value"] is None:
                 continue
-            span = f"{entry['low']:.4g} to {entry['high']:.4g}" if "low" in entry else ""
+            span = definitions.format_interval(name, entry)
             title = escape(definitions.title_of(name))
-            shown = escape(definitions.format_metric(entry["value"]))
+            shown = escape(definitions.format_metric(name, entry["value"]))
             rows.append(f"<tr><td>{title}</td><td>{shown}</td><td>{span}</td></tr>")
         if not rows:
             said = "".join(f"<li>{escape(str(one))}</li>" for one in self.findings)
@@ -395,14 +395,8 @@ def _intervals(
         findings.add("few-clusters", location, clusters)
     if clusters < MIN_UNITS:
         return {}
-    names = list(states)
-    table = np.stack([states[name] for name in names], axis=1)
     wanted = definitions.defined(states)
-
-    def sums(weights: Floats) -> Mapping[str, Floats]:
-        total = weights @ table
-        return definitions.values_of({n: total[:, k] for k, n in enumerate(names)}, wanted)
-
+    sums = definitions.statistic_of(states, wanted)
     found = students(sums, {metric.name: metric.scale for metric in wanted}, clusters)
     if run.detections is not None and run.misses is not None:
         gathered = curves.curves_of(run.detections, run.misses, of_frames, clusters)

@@ -21,13 +21,14 @@ from gtahead.parallel.pool import run_all
 from gtahead.readers import READERS, choose_reader
 from gtahead.urls import resolve_urls
 from gtahead.validation.captures import SequenceChecked, SequenceTask, check_sequence
+from gtahead.validation.checks import Check, checks_of
 from gtahead.validation.coco import check_coco
 from gtahead.validation.common import watched
 from gtahead.validation.dataset import check_dataset, open_dataset
 from gtahead.validation.files import check_file, kind_of
 from gtahead.validation.images import check_images, check_near_duplicates, image_tasks
 from gtahead.validation.motion import LagEvidence
-from gtahead.values import StrPath
+from gtahead.values import StrPath, number_of
 
 IMAGES = ("quick", "full", "none")
 
@@ -201,6 +202,7 @@ class Validation:
         self.findings = Findings()
         self.ledger = Ledger()
         self.largest_error_px: float | None = None
+        self._readable = True
         self._how = how
         self._against = against
         self._labels = labels
@@ -219,6 +221,20 @@ class Validation:
         return self.findings
 
     @property
+    def checks(self) -> list[Check]:
+        """What was checked, and what wasn't."""
+        compared = self._against is not None
+        return checks_of(self.kind, self._how.images, against=compared, readable=self._readable)
+
+    @property
+    def verdict(self) -> str:
+        """What was gone through, in words: frames, heads and checks."""
+        done = sum(not check.left_out for check in self.checks)
+        frames, heads = self.ledger.frames.kept, self.ledger.heads.kept
+        parts = [number_of(frames, "frame"), number_of(heads, "head")] if frames else []
+        return ", ".join([*parts, number_of(done, "check")])
+
+    @property
     def described(self) -> str:
         """What was checked, in words."""
         kinds = {"dataset": "a dataset", "file": f"a file of the kind {self.reason}"}
@@ -226,7 +242,7 @@ class Validation:
         frames, heads = self.ledger.frames.kept, self.ledger.heads.kept
         if not frames:
             return what
-        return f"{what}, {frames:,} frame{'s' * (frames != 1)}, {heads:,} head{'s' * (heads != 1)}"
+        return f"{what}, {number_of(frames, 'frame')}, {number_of(heads, 'head')}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as one JSON object."""
@@ -235,6 +251,8 @@ class Validation:
             "kind": self.kind,
             "reason": self.reason,
             "ledger": self.ledger.as_dict(),
+            "checks": [check.name for check in self.checks if not check.left_out],
+            "not_checked": {c.name: c.left_out for c in self.checks if c.left_out},
             "largest_error_px": self.largest_error_px,
             "severities": self.findings.by_severity(),
             "findings": self.findings.as_dict(),
@@ -265,6 +283,7 @@ class Validation:
         opened = open_dataset(self.path, part)
         yield part
         if opened is None:
+            self._readable = False
             return
         self.ledger = Ledger.from_dict(opened.manifest.document["ledger"])
         part = Findings()

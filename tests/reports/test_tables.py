@@ -25,8 +25,8 @@ def test_markdown() -> None:
         "| method | MAE | bias | AP .50:.95 |",
         "| --- | ---: | ---: | ---: |",
         "| a\\_1 &amp; co | 12.50 [10.00, 1,234.50] | – | **0.5000** |",
-        "| b | **12.40** | -3.0000 | 0.4000 |",
-        "| =old | 1.0000 | 4.0000 | – |",
+        "| b | **12.40** | -3.00 | 0.4000 |",
+        "| =old | 1.00 | 4.00 | – |",
     ]
 
 
@@ -43,7 +43,7 @@ def test_latex() -> None:
     ]
     for name, shown in (("*x", "{}*x"), ("[1] <y>", "{}[1] \\textless{}y\\textgreater{}")):
         row = TableRow(name, {"mae": {"value": 1.0}})  # not part of the \\\\ before it
-        assert scores_table([row], "latex").splitlines()[4].startswith(f"{shown} & 1.0000")
+        assert scores_table([row], "latex").splitlines()[4].startswith(f"{shown} & 1.00 ")
     assert "MR$^{-2}$" in scores_table(ROWS, "latex", ["mr2"])
 
 
@@ -57,7 +57,7 @@ def test_csv_has_numbers_in_full() -> None:
 def test_the_best_is_bold() -> None:
     """Of those that can be compared: the least error, the greatest share, the bias next to 0."""
     table = scores_table(ROWS, "markdown").splitlines()
-    assert "**1.0000**" not in table[4]
+    assert "**1.00**" not in table[4]
     both = [TableRow(n, {"bias": {"value": v}}) for n, v in (("x", -1.0), ("y", 2.0), ("z", 1.0))]
     lines = scores_table(both, "markdown").splitlines()[2:]
     assert ["**" in line for line in lines] == [True, False, False]

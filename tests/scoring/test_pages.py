@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import VIEWS, barriers, gtahead, make_sequence
+from helpers import gtahead, make_sequence
 
 import gtahead as library
 from gtahead import InputError, UsageError
 from gtahead.metrics import definitions
-from gtahead.reports.charts import ticks
-from gtahead.scoring import error_types
+from gtahead.reports.charts import histogram, log_ticks, ticks
+from gtahead.scoring import breakdown, error_types
 from gtahead.scoring.evaluator import benchmark
 
 EVIL = '<script>alert("x")</script>'
@@ -70,36 +70,20 @@ def test_pages_stand_alone_and_escape(folder: Path) -> None:
         assert EVIL not in text
         assert "&lt;script&gt;" in text
         assert "<b>RAIN" not in text
-        assert not re.findall(r'(?:src|href)="(?!data:image/jpeg;base64,|#)', text)
-    assert (folder / "a.html").read_text(encoding="utf-8").count("data:image/jpeg") == 6
+        assert not re.findall(r'(?:src|href)="(?!data:image/webp;base64,|#)', text)
+    assert (folder / "a.html").read_text(encoding="utf-8").count("data:image/webp") == 6
     assert "b \\| c" in (folder / "board" / "leaderboard.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(("scheme", "width"), VIEWS)
-def test_pages_open_without_a_word_or_a_request(
-    folder: Path, browser: Any, scheme: str, width: int
-) -> None:
-    for path in (folder / "a.html", folder / "board" / "index.html"):
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        said: list[str] = []
-        page.on("console", lambda message, said=said: said.append(message.text))
-        page.on("pageerror", lambda error, said=said: said.append(str(error)))
-        page.on("request", lambda request, said=said: said.append(request.url))
-        page.goto(path.as_uri())
-        assert [one for one in said if not one.startswith(("file:", "data:"))] == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate("document.images.length") == 0
-        assert barriers(page) == []
-        page.close()
 
 
 def test_the_board_sorts(folder: Path, browser: Any) -> None:
     page = browser.new_page()
     page.goto((folder / "board" / "index.html").as_uri())
     button = page.get_by_role("button", name="F1, large radius")
-    column = "[...document.querySelectorAll('tbody tr')].map(r => +r.children[%d].dataset.value)"
+    column = (
+        "[...document.querySelectorAll('.board tbody tr')].map(r => +r.children[%d].dataset.value)"
+    )
     position = page.evaluate(
-        "[...document.querySelectorAll('th')].findIndex(h => h.textContent === 'F1, large radius')"
+        "[...document.querySelectorAll('.board th')].findIndex(h => h.textContent === 'F1, large radius')"
     )
     for direction in (1, -1):
         button.press("Enter")  # by keyboard
@@ -165,7 +149,61 @@ def test_fixing_all_faults_is_perfect(folder: Path) -> None:
         assert one.f1 >= score.value[f"f1_{score.radius}"] - 1e-12
 
 
+def test_a_verdict_says_how_the_method_counts(folder: Path) -> None:
+    text = (folder / "a.html").read_text(encoding="utf-8")
+    score = benchmark(folder / "a.json", folder / "data", intervals=False)
+    found, real = score.states["found"].sum(), score.states["ground_truth"].sum()
+    share = f"{abs(found - real) / real:.0%}"
+    assert found < real
+    assert f"Undercounts by {share} ({found:,.0f} counted, {real:,.0f} heads are there)" in text
+    guess = score.document["baselines"]["train_mean"]["mae"]
+    lower = 1 - score.value["mae"] / guess
+    words = f"{abs(lower):.0%} {'lower' if lower >= 0 else 'higher'} than guessing the mean count"
+    assert words in text
+
+
+def test_nothing_empty_is_shown(folder: Path) -> None:
+    text = (folder / "a.html").read_text(encoding="utf-8")
+    assert "n = 0" not in text
+    for table in re.findall(r"<table.*?</table>", text, re.DOTALL):
+        rows = re.findall(r"<tr>(.*?)</tr>", table.partition("<tbody>")[2], re.DOTALL)
+        cells = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL) for row in rows]
+        widths = {len(row) for row in cells}
+        if len(widths) != 1:
+            continue  # the table of all metrics, whose parts have a heading each
+        for column in zip(*cells, strict=True):
+            assert any(cell.strip() not in ("", "–") for cell in column), table[:200]
+
+
+def test_conditions_have_intervals_where_they_hold(folder: Path) -> None:
+    """Seven sequences of equal crowds: enough for an interval of F1, sequence by sequence not."""
+    score = benchmark(folder / "b.json", folder / "data")
+    grouping = breakdown.parse(["density"], score.ground_truth)["density"]
+    spans = breakdown.intervals(score.ground_truth, grouping, score.states, "f1_large")
+    filled = [span for span in spans if span is not None]
+    whole = score.document["metrics"]["f1_large"]
+    assert len(filled) == 1  # all images are of one level: its interval is that of the whole
+    assert (filled[0].low, filled[0].high) == pytest.approx((whole["low"], whole["high"]))
+    one_each = breakdown.parse(["sequence"], score.ground_truth)["sequence"]
+    alone = breakdown.intervals(score.ground_truth, one_each, score.states, "f1_large")
+    assert set(alone) == {None}
+
+
+def test_histograms_count_all(folder: Path) -> None:
+    values = np.array([1, 1, 2, 3, 5, 8, 13, 900], np.float64)
+    chart = histogram("counts", "heads", "frames", values, whole=True)
+    assert chart is not None
+    assert sum(int(name.rpartition(": ")[2]) for *_, name in chart.bars) == len(values)
+    assert ("median 4", "said start") in [(text, kind) for _, _, text, kind in chart.texts]
+    assert histogram("none", "heads", "frames", np.empty(0)) is None
+    flat = histogram("one", "px", "heads", np.full(5, 7.0))
+    assert flat is not None
+    assert sum(int(name.rpartition(": ")[2]) for *_, name in flat.bars) == 5
+
+
 def test_ticks_are_round() -> None:
     assert ticks(0, 1) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
     assert ticks(-7, 7) == [-5, 0, 5]
     assert ticks(3, 3) == [3]
+    assert log_ticks(3, 60) == [5, 10, 20, 50]
+    assert log_ticks(1, 4000) == [1, 10, 100, 1000]
