@@ -9,6 +9,7 @@ from gtahead._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from gtahead.building import annotate, build, filter, merge
+    from gtahead.counting import count
     from gtahead.dataset import Dataset
     from gtahead.diagnostics import doctor
     from gtahead.errors import GtaheadError, InputError, ResourceError, UsageError
@@ -41,6 +42,7 @@ _HOMES = {
     "benchmark": "gtahead.scoring",
     "build": "gtahead.building",
     "compare": "gtahead.scoring",
+    "count": "gtahead.counting",
     "diff": "gtahead.publishing.differences",
     "doctor": "gtahead.diagnostics",
     "export": "gtahead.formats.exporting",
@@ -74,6 +76,7 @@ __all__ = [
     "benchmark",
     "build",
     "compare",
+    "count",
     "diff",
     "doctor",
     "export",

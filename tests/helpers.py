@@ -134,14 +134,18 @@ class Outcome:
         return json.loads(self.out)
 
 
-def gtahead(*arguments: object) -> Outcome:
-    """Run the command line in this process, as its entry point would."""
+def gtahead(*arguments: object, findings: str = "concise") -> Outcome:
+    """Run the command line in this process, as its entry point would.
+
+    Findings are a line each, unless a test asks for them as people read them: `full`.
+    """
     from contextlib import redirect_stderr, redirect_stdout
 
     from gtahead.cli import _exit_code
 
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("GTAHEAD_FINDINGS", findings)
         code = _exit_code([str(argument) for argument in arguments])
     return Outcome(code, out.getvalue(), err.getvalue())
 
@@ -164,8 +168,9 @@ def spawn_gtahead(
     words = [str(argument) for argument in arguments]
     alone = ("--workers", "1") in pairwise(words) and options.keys() <= {"env", "cwd"}
     if alone if forked is None else forked:
+        options["env"] = {"GTAHEAD_FINDINGS": "concise", **options.get("env", {})}
         return _forked(partial(server.run_command, words), limits=limits, **options)
-    environment = {**os.environ, **options.pop("env", {})}
+    environment = {**os.environ, "GTAHEAD_FINDINGS": "concise", **options.pop("env", {})}
     if limits is not None:
         options["preexec_fn"] = partial(server.limit, limits)
     done = subprocess.run(

@@ -31,6 +31,9 @@ FLOORS = {
     "templates": 0,
     "values": 0,
     "drawing": 2,
+    "tiling": 2,
+    "counting": 3,
+    "models": 0,
     "map_files": 2,
     "plausibility": 2,
     "tables": 2,
@@ -185,6 +188,10 @@ def test_what_the_package_shows() -> None:
         ),
         "compare": (
             "(results: 'Sequence[StrPath]', *, group: 'str | None' = None) -> 'Comparison'"
+        ),
+        "count": (
+            "(image: 'StrPath | Image', *, model: 'StrPath | OnnxDetector' = 'builtin', "
+            "threshold: 'float | None' = None, search: 'bool' = True) -> 'Counted'"
         ),
         "export": (
             "(dataset: 'StrPath' = 'dataset', out: 'StrPath | None' = None, *, format: 'str', "

@@ -133,7 +133,7 @@ def test_typed_commands_are_commands(page: Path) -> None:
 
     for line in _typed(page):
         words = shlex.split(line)[1:]
-        if "…" in line or not words:
+        if "…" in line or "[" in line or not words:
             continue
         command: click.Command = main
         context = click.Context(main)
@@ -150,7 +150,7 @@ def test_typed_commands_are_commands(page: Path) -> None:
 def test_every_code_is_documented() -> None:
     page = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
     for code in CODES:
-        assert f"\n## {code}\n" in page
+        assert f'<details class="finding" id="{code}" markdown>' in page
 
 
 def test_examples_in_docstrings() -> None:

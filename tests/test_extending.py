@@ -70,7 +70,7 @@ def world(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "dots.txt").write_text("0 10.5 20\n0 30 21.25\n1 11 9\n9 1 1\n")
     built = run(plugin, "build", "--raw", "captures", "--workers", 2, cwd=here)
     assert built.code == 3, built.err  # a head of no frame is set aside, by name
-    assert "head-without-frame: a/dots.txt > sequence a" in built.err
+    assert "head-without-frame]: a/dots.txt > sequence a" in built.err
     return here
 
 
@@ -85,7 +85,7 @@ def test_a_reader_of_another_package(plugin: Path, world: Path) -> None:
     broken = run(plugin, *build, "--out", "d3", cwd=world)
     (world / "kept").replace(world / "captures" / "b" / "dots.txt")
     assert broken.code == 3
-    assert "bad-labels-file: b/dots.txt" in broken.err
+    assert "bad-labels-file]: b/dots.txt" in broken.err
 
 
 def test_a_format_of_another_package(plugin: Path, world: Path) -> None:

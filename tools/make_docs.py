@@ -10,6 +10,7 @@ import argparse
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from html import escape
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,22 @@ import gtahead
 import gtahead.dataset
 import gtahead.torch
 from gtahead import metrics, schemas
+from gtahead.cli import GROUPS
 from gtahead.cli import main as group
-from gtahead.findings import CODES
+from gtahead.findings import CODES, codes
+from gtahead.findings.codes import Code
 from gtahead.formats import FORMATS, Format
 from gtahead.formats.base import ASPECTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BAD = DOCS.parent / "tests" / "bad"
 
+LONGEST = 160
+"""Characters of a line of an example."""
+
 
 def findings_page() -> str:
-    """Make the page of finding codes."""
+    """Make the index of finding codes: one line each, which opens."""
     lines = [
         "# Findings",
         "",
@@ -39,61 +45,123 @@ def findings_page() -> str:
         "are printed by `gtahead validate`, or by the command named with them, of the inputs under",
         "`tests/bad/`; `gtahead validate --explain CODE` says the same at a shell.",
         "",
+        '<label for="findings-search">Search by code, level, stage or words: '
+        '<span id="findings-shown"></span></label>',
+        '<input id="findings-search" type="search" placeholder="error box">',
+        "",
     ]
-    for code, kind in CODES.items():
-        away = f", sets the {kind.sets_aside} aside" if kind.sets_aside else ""
-        lines += [
-            f"## {code}",
-            "",
-            f"*{kind.severity.value}{away}*: {kind.what}.",
-            "",
-            f"- Cause: {kind.cause}",
-            f"- Remedy: {kind.remedy}.",
-            "",
-        ]
-        report = BAD / code / "report.txt"
-        if report.is_file():
-            said = report.read_text(encoding="utf-8").splitlines()
-            example = next(line for line in said if f" {code}: " in line)
-            command = BAD / code / "command.txt"
-            typed = [f"$ gtahead {command.read_text().strip()}"] if command.is_file() else []
-            lines += ["```text", *typed, example, "```", ""]
+    stages = _stages()
+    for stage in dict.fromkeys(stages.values()):
+        lines += [f"## {stage}", ""]
+        for code, kind in CODES.items():
+            if stages[code] == stage:
+                lines += _finding(code, kind, stage)
     return "\n".join(lines)
+
+
+def _stages() -> dict[str, str]:
+    """Return the stage of each code: the heading under which `codes.toml` has it."""
+    stage, found = "", {}
+    for line in (Path(codes.__file__).with_suffix(".toml")).read_text("utf-8").splitlines():
+        if line.startswith("# ") and line[2:3].isupper() and len(line) < 40:
+            stage = line[2:]
+        elif line.startswith("["):
+            found[line.strip("[]")] = stage
+    return found
+
+
+def _finding(code: str, kind: Code, stage: str) -> list[str]:
+    """Make one code's entry."""
+    away = f", sets the {kind.sets_aside} aside" if kind.sets_aside else ""
+    lines = [
+        f'<details class="finding" id="{code}" markdown>',
+        f"<summary><code>{code}</code> · {kind.severity.value}{away} · {escape(kind.what)}"
+        "</summary>",
+        "",
+        f"{kind.cause} *Remedy*: {_plain(kind.remedy)}. *Stage*: {stage.lower()}.",
+        "",
+    ]
+    report = BAD / code / "report.txt"
+    if report.is_file():
+        said = report.read_text(encoding="utf-8").splitlines()
+        first = next(row for row, line in enumerate(said) if f"[{code}]" in line)
+        last = next(row for row in range(first, len(said)) if said[row].startswith("  help: "))
+        example = [
+            line if len(line) <= LONGEST else f"{line[:LONGEST]} …"
+            for line in said[first : last + 1]
+        ]
+        command = BAD / code / "command.txt"
+        typed = [f"$ gtahead {command.read_text().strip()}"] if command.is_file() else []
+        lines += ["```text", *typed, *example, "```", ""]
+    return [*lines, "</details>", ""]
+
+
+def _plain(text: str) -> str:
+    """Keep words of a message from being Markdown or HTML."""
+    return escape(text, quote=False).replace("|", "\\|").replace("*", "\\*")
 
 
 def commands_page() -> str:
-    """Make the page of commands from their help texts."""
-    lines = ["# Commands", "", "As `gtahead COMMAND --help` prints them.", ""]
+    """Make the page of commands: what each does, how it's called, and its options as a table."""
+    lines = [
+        "# Commands",
+        "",
+        "As `gtahead COMMAND --help` says it. Options that all working commands have: `-q`,",
+        "`--quiet` (no progress, no summary), `--json` (one JSON object on stdout), `--debug`",
+        "(tracebacks), `-h`, `--help`.",
+        "",
+        "Exit codes: 0 done or clean; 1 wrong input, or findings at or above `--fail-on`; 2 a call",
+        "that can't be understood; 3 done, with something set aside; 4 the surroundings (disk,",
+        "network, a missing extra, a lock); 70 a bug of gtahead's; 130 and 143 stopped by Ctrl-C",
+        "or a signal: run the same command again.",
+        "",
+        "Tab completion, for bash (`zsh` and `fish` likewise):",
+        "",
+        '    eval "$(_GTAHEAD_COMPLETE=bash_source gtahead)"',
+        "",
+    ]
     context = group.make_context("gtahead", ["info"], max_content_width=90, terminal_width=90)
-    lines += ["```text", group.get_help(context).rstrip(), "```", ""]
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        inner = click.Context(
-            command,
-            info_name=name,
-            parent=context,
-            max_content_width=90,
-            terminal_width=90,
-            help_option_names=context.help_option_names,
-        )
-        lines += [f"## gtahead {name}", "", "```text", command.get_help(inner).rstrip(), "```", ""]
-        for part, below in getattr(command, "commands", {}).items():
-            under = click.Context(
-                below,
-                info_name=part,
-                parent=inner,
-                max_content_width=90,
-                terminal_width=90,
-                help_option_names=context.help_option_names,
-            )
-            reported = below.get_help(under).rstrip()
-            lines += [f"### gtahead {name} {part}", "", "```text", reported, "```", ""]
+    for title, commands in GROUPS.items():
+        lines += [f"## {title}", ""]
+        for name in commands:
+            command = group.get_command(context, name)
+            assert command is not None
+            lines += _command(command, name, context, 3)
     return "\n".join(lines)
 
 
+SHARED = {"quiet", "as_json", "debug", "help"}
+
+
+def _command(command: click.Command, name: str, above: click.Context, level: int) -> Iterator[str]:
+    """Yield a command's lines, and those of the commands below it."""
+    context = click.Context(command, info_name=name, parent=above)
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield from (f"{'#' * level} {context.command_path}", "", f"    {context.command_path} {usage}")
+    yield ""
+    text = inspect.cleandoc(command.help or "")
+    for part in text.split("\n\n"):
+        if part.startswith("\b"):
+            yield from ("```text", *part.splitlines()[1:], "```", "")
+        else:
+            yield from (_plain(" ".join(part.split())), "")
+    options = [
+        one
+        for one in command.get_params(context)
+        if isinstance(one, click.Option) and one.name not in SHARED
+    ]
+    if options:
+        yield from ("| option | what |", "|---|---|")
+        for option in options:
+            named, what = option.get_help_record(context) or ("", "")
+            yield f"| `{named}` | {_plain(what)} |"
+        yield ""
+    for part, below in getattr(command, "commands", {}).items():
+        yield from _command(below, part, context, level + 1)
+
+
 def api_page() -> str:
-    """Make the page of what the package shows, from signatures and docstrings."""
+    """Make the page of what the package shows: mkdocstrings reads signatures and docstrings."""
     lines = [
         "# In Python",
         "",
@@ -103,46 +171,18 @@ def api_page() -> str:
         "render_density` [maps](maps.md).",
         "",
     ]
-    shown = [(gtahead, name) for name in gtahead.__all__]
-    for home, name in [
-        *shown,
-        (gtahead.dataset, "Frame"),
-        *((metrics, n) for n in metrics.__all__),
-    ]:
-        thing = getattr(home, name)
-        lines += [f"## {home.__name__}.{name}", "", "```text"]
-        if inspect.isclass(thing):
-            lines += [inspect.cleandoc(thing.__doc__ or ""), ""]
-            for method, member in vars(thing).items():
-                plain = member.__func__ if isinstance(member, classmethod) else member
-                called = plain.fget if isinstance(plain, property) else plain
-                if method.startswith("_") or not callable(called):
-                    continue
-                reported = inspect.getdoc(called) or ""
-                brackets = "" if isinstance(plain, property) else _signature(called)
-                lines += (
-                    [f"{method}{brackets}", f"    {reported.splitlines()[0]}"] if reported else []
-                )
-        else:
-            lines += [f"{name}{_signature(thing)}", "", inspect.getdoc(thing) or ""]
-        lines += ["```", ""]
+    homes: dict[str, list[tuple[Any, str]]] = {
+        "gtahead": [(gtahead, name) for name in gtahead.__all__],
+        "gtahead.dataset": [(gtahead.dataset, "Frame")],
+        "gtahead.metrics": [(metrics, name) for name in metrics.__all__],
+    }
+    for home, shown in homes.items():
+        lines += [f"## {home}", ""]
+        for module, name in shown:
+            thing = inspect.unwrap(getattr(module, name))
+            where = f"{thing.__module__}.{thing.__qualname__}"
+            lines += [f"::: {where}", "    options:", f"      heading: {home}.{name}", ""]
     return "\n".join(lines)
-
-
-def _signature(thing: Any) -> str:  # noqa: ANN401 - a function
-    """Return a signature, one argument per line where it is long."""
-    found = inspect.signature(thing)
-    text = str(found).replace("'", "")
-    if len(text) <= 90:
-        return text
-    rows, keyword = [], False
-    for parameter in found.parameters.values():
-        if parameter.kind is parameter.KEYWORD_ONLY and not keyword:
-            rows.append("    *,")
-            keyword = True
-        rows.append("    " + str(parameter).replace("'", "") + ",")
-    back = str(found.return_annotation).replace("'", "")
-    return "(\n" + "\n".join(rows) + f"\n) -> {back}"
 
 
 FORMATS_INTRO = """# Formats
@@ -168,7 +208,7 @@ Inside gtahead pixels are continuous and 0-based, with the origin at the top-lef
 top-left pixel. A format counts as it always did; *error* is the most that a coordinate is off
 after going out and coming back. A head in its image stays in it.
 
-| format | | supports | drops | error | read back by |
+| format | what | supports | drops | error | read back by |
 |---|---|---|---|---|---|
 """
 
@@ -204,7 +244,7 @@ def format_page(one: Format) -> str:
         f"# {one.name}\n\n{one.title[0].upper() + one.title[1:]}.\n\n"
         f"    {command}\n" + reads * (one.reader is not None) + "\n"
         "```text\n" + one.layout + "\n```\n\n" + one.notes + "\n\n"
-        "| | |\n|---|---|\n"
+        "| property | value |\n|---|---|\n"
         f"| supports | {', '.join(sorted(one.supports)) or 'only counts'} |\n"
         f"| drops | {', '.join(one.drops) or 'nothing of what [formats](../formats.md) lists'} |\n"
         f"| pixels | {one.origin} |\n"

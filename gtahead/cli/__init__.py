@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import os
 import signal
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from types import FrameType
 from typing import Any
@@ -15,35 +16,50 @@ from gtahead._version import __version__
 from gtahead.errors import GtaheadError, ResourceError, as_size, masked
 from gtahead.storage import system
 
-_COMMANDS = {
-    "annotate": "Give a dataset other boxes or sigmas.",
-    "benchmark": "Score predictions, with intervals; report all that is wrong in them.",
-    "build": "Build a dataset from captures or other datasets.",
-    "card": "Fill a release's card from its data.",
-    "compare": "Compare results of the same data: differences, intervals, tests.",
-    "diff": "Show what changed between two datasets, and the next version.",
-    "doctor": "Check what is here, what is missing, and whether gtahead works.",
-    "export": "Write a dataset in a format that other programs read.",
-    "export-model": "Write a trained detector as ONNX.",
-    "export-predictions": "Write predictions as COCO or NWPU-Crowd take them.",
-    "filter": "Make a dataset of some frames of another.",
-    "formats": "List the formats, and what each supports and drops.",
-    "info": "Show what a folder contains: a capture or a dataset.",
-    "leaderboard": "Rank results of one dataset, as a page.",
-    "merge": "Put datasets together.",
-    "predict": "Find heads with a trained detector.",
-    "publish": "Stage, plan, check and push a release to the Hugging Face hub.",
-    "pull": "Make a dataset from a published release.",
-    "rebuild": "Combine published labels with your own frames.",
-    "report": "Write a report on a dataset, as one HTML page.",
-    "schema": "List or print the JSON Schemas of gtahead's files.",
-    "simulate": "Draw crowd scenes, as captures to work with.",
-    "train": "Train a head detector, with its own loss or Mask Focal Loss.",
-    "validate": "Check a capture, a dataset, an export or other people's labels.",
-    "verify": "Check a copy's files against the hashes in its manifest.",
-    "view": "Draw frames with points, boxes, maps, ids, or what a method found.",
+GROUPS = {
+    "Make": {
+        "simulate": "Draw crowd scenes, as captures to work with.",
+        "build": "Build a dataset from captures or other datasets.",
+        "annotate": "Give a dataset other boxes or sigmas.",
+        "filter": "Make a dataset of some frames of another.",
+        "merge": "Put datasets together.",
+        "pull": "Make a dataset from a published release.",
+        "rebuild": "Combine published labels with your own frames.",
+    },
+    "Look": {
+        "info": "Summarise a folder: a capture or a dataset.",
+        "view": "Draw frames with points, boxes, maps, ids, or what a method found.",
+        "report": "Write a report on a dataset, as one HTML page.",
+        "diff": "Show what changed between two datasets, and the next version.",
+    },
+    "Check": {
+        "validate": "Check a capture, a dataset, an export or other people's labels.",
+        "verify": "Verify checksums of a copy's files.",
+        "schema": "List or print the JSON Schemas of gtahead's files.",
+        "doctor": "Check what is here, what is missing, and whether gtahead works.",
+    },
+    "Score": {
+        "benchmark": "Score predictions, with intervals; report all that is wrong in them.",
+        "compare": "Compare results of the same data: differences, intervals, tests.",
+        "leaderboard": "Rank results of one dataset, as a page.",
+        "export-predictions": "Write predictions as COCO or NWPU-Crowd take them.",
+    },
+    "Train": {
+        "count": "Count the heads in photographs and films.",
+        "train": "Train a head detector, with its own loss or Mask Focal Loss.",
+        "predict": "Run inference with a trained detector.",
+        "export-model": "Write a trained detector as ONNX.",
+    },
+    "Share": {
+        "export": "Write a dataset in a format that other programs read.",
+        "formats": "List the formats, and what each supports and drops.",
+        "card": "Fill a release's card from its data.",
+        "publish": "Stage, plan, check and push a release to the Hugging Face hub.",
+    },
 }
-"""Commands and their one-line helps: the group's help imports none of them."""
+"""Commands and their one-line helps, in the groups of the help, which imports none of them."""
+
+_COMMANDS = {name: words for group in GROUPS.values() for name, words in group.items()}
 
 _BUG = 70
 
@@ -79,10 +95,15 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing them."""
+        """Write the list of commands, by groups, without importing them."""
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+        longest = max(map(len, _COMMANDS))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                # Names as wide as the longest of all groups, so that the columns stand in line.
+                formatter.write_dl(
+                    [(f"{name:<{longest}}", words) for name, words in commands.items()]
+                )
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -96,6 +117,28 @@ class Commands(click.Group):
             close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
             raise click.UsageError(error.message + hint, ctx) from None
+
+
+class _Formatter(click.HelpFormatter):
+    """Help with bold headings, and commands and options in colour."""
+
+    def write_heading(self, heading: str) -> None:
+        """Write a section's heading."""
+        self.write(f"{'':>{self.current_indent}}{click.style(f'{heading}:', bold=True)}\n")
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        """Write how a command is called."""
+        super().write_usage(prog, args, prefix or click.style("Usage: ", bold=True))
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        """Write names and what they mean."""
+        coloured = [(click.style(name, fg="cyan"), words) for name, words in rows]
+        super().write_dl(coloured, col_max, col_spacing)
+
+
+click.Context.formatter_class = _Formatter
 
 
 @click.group(
@@ -142,7 +185,8 @@ def _exit_code(arguments: list[str]) -> int:
     if "--quiet" not in arguments and any("://" in argument for argument in arguments):
         _report_transfers()
     try:
-        result: Any = main(arguments, prog_name="gtahead", standalone_mode=False)
+        colour = False if os.environ.get("NO_COLOR") else None
+        result: Any = main(arguments, prog_name="gtahead", standalone_mode=False, color=colour)
         sys.stdout.flush()  # where it fails, this says so, not the interpreter at its end
     except GtaheadError as error:
         if debug:
@@ -152,9 +196,7 @@ def _exit_code(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        shown = io.StringIO()
-        error.show(shown)
-        _complain(shown.getvalue().rstrip("\n"))
+        _complain(_usage(error))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -201,6 +243,17 @@ def _bug(error: Exception) -> str:
         f"error: a bug in gtahead {__version__} ({type(error).__name__}: {error}); "
         "please report it with the command and what `--debug` prints"
     )
+
+
+def _usage(error: click.ClickException) -> str:
+    """Say what is wrong with a call as every other error is said, and where its help is."""
+    text = error.format_message()
+    text = text[:1].lower() + text[1:] if not text[:2].isupper() else text
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return f"error: {text}"
+    end = " See" if text.endswith("?") else "; see"
+    return f"error: {text.rstrip('.')}{end} `{context.command_path} --help`"
 
 
 def _report_transfers() -> None:

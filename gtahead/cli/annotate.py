@@ -12,6 +12,7 @@ from gtahead.cli.common import (
     for_people,
     print_findings,
     progress_bar,
+    short,
     split_options,
     splits_table,
     table,
@@ -96,8 +97,8 @@ def command(
         if split is not None or split_by is not None:
             echo(splits_table(report.manifest["statistics"]))
         if report.changed:
-            echo(f"  fingerprint {report.before}, as it was")
-        echo(f"  fingerprint {document['fingerprint']}")
+            echo(f"  fingerprint {short(report.before)}, as it was")
+        echo(f"  fingerprint {short(document['fingerprint'])}")
     return 0
 
 

@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     "--template", is_flag=True, help="Print a valid file without heads, or write it to --out."
 )
 @click.option("--html", metavar="FILE", help="Also write the report as an HTML page.")
-@click.option("--out", metavar="FILE", help="Write the result, for `gtahead compare`.")
+@click.option("-o", "--out", metavar="FILE", help="Write the result, for `gtahead compare`.")
 @table_option
 @output_options
 def command(

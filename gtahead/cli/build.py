@@ -15,6 +15,7 @@ from gtahead.cli.common import (
     print_findings,
     print_json,
     progress_bar,
+    short,
     split_options,
     splits_table,
     working_options,
@@ -30,7 +31,9 @@ from gtahead.values import number_of
     metavar="DIR",
     help="Folder that holds the captures, or another dataset.",
 )
-@click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="The dataset.")
+@click.option(
+    "-o", "--out", default="./dataset", show_default=True, metavar="DIR", help="The dataset."
+)
 @click.option(
     "--from",
     "reader",
@@ -134,4 +137,4 @@ def _summary(report: Any) -> None:
     if document["visibility"] == "unknown":
         echo("  visibility: unknown; every head in the frame counts")
     echo(splits_table(statistics))
-    echo(f"  fingerprint {document['fingerprint']}")
+    echo(f"  fingerprint {short(document['fingerprint'])}")

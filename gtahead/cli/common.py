@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-FINDINGS_SHOWN = 20
-
 
 def echo(text: str, *, err: bool = False) -> None:
     """Print lines for people.
@@ -28,8 +28,26 @@ def echo(text: str, *, err: bool = False) -> None:
     Names in them come from data, and must not command the terminal; what was mirrored is named by
     its URL.
     """
-    lines = with_urls(text).split("\n")
-    click.echo("\n".join(printable(line) for line in lines), err=err)
+    for line in with_urls(text).split("\n"):
+        print_line(printable(line), err=err)
+
+
+def print_line(line: str, *, err: bool = False) -> None:
+    """Print a line that is safe; on a terminal it's broken between words where it is too long."""
+    stream = sys.stderr if err else sys.stdout
+    width = shutil.get_terminal_size().columns
+    if len(click.unstyle(line)) <= width or not stream.isatty():
+        click.echo(line, err=err)
+        return
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    part = ""
+    for word in re.findall(r"\s*\S+", line):
+        if part.strip() and len(click.unstyle(part + word)) > width:
+            click.echo(part, err=err)
+            part = indent + word.lstrip()
+        else:
+            part += word
+    click.echo(part, err=err)
 
 
 def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
@@ -49,12 +67,13 @@ def json_options(command: Command) -> Command:
 
 def output_options(command: Command) -> Command:
     """Add the options that say what a command prints."""
-    return _flag("--quiet", help="No progress, no summary.")(json_options(command))
+    return _flag("-q", "--quiet", help="No progress, no summary.")(json_options(command))
 
 
 def table_option(command: Command) -> Command:
     """Add the option that prints scores as a table for papers or spreadsheets."""
     option = click.option(
+        "-f",
         "--format",
         "form",
         type=click.Choice(["markdown", "latex", "csv"]),
@@ -125,7 +144,7 @@ def split_options(default: str) -> Callable[[Command], Command]:
 def derived_options(command: Command) -> Command:
     """Add the options of a command that makes a dataset of datasets."""
     options = (
-        click.option("--out", metavar="DIR", required=True, help="The new dataset's folder."),
+        click.option("-o", "--out", metavar="DIR", required=True, help="The new dataset's folder."),
         split_options("as they are"),
         click.option(
             "--images",
@@ -181,15 +200,18 @@ def progress_bar(title: str, *, shown: bool = True) -> Iterator[Progress | None]
 
     columns = [progress.TextColumn("{task.description}"), progress.BarColumn()]
     columns += [progress.MofNCompleteColumn(), progress.TimeRemainingColumn()]
-    console = Console(stderr=True)
-    with progress.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(title, total=None)
+    bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(title, total=None)
 
-        def show(done: int, total: int, name: str) -> None:
-            del name
-            bar.update(task, completed=done, total=total)
+    def show(done: int, total: int, name: str) -> None:
+        del name
+        bar.start()  # not before: what is wrong with the arguments is said without a bar
+        bar.update(task, completed=done, total=total)
 
+    try:
         yield show
+    finally:
+        bar.stop()
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -199,21 +221,17 @@ def print_json(document: Mapping[str, Any]) -> None:
     click.echo(json_bytes(document).decode(), nl=False)
 
 
-def print_findings(findings: Findings) -> None:
-    """Print findings on stderr: examples of each code, and how many more there are.
+def print_findings(findings: Findings, *, err: bool = True) -> None:
+    """Print findings, on stderr unless they are what was asked for."""
+    from gtahead.cli.styles import finding_lines
 
-    Of mere information one example is enough.
-    """
-    from gtahead.findings import CODES, Severity
+    for line in finding_lines(findings):
+        print_line(line, err=err)
 
-    for code in CODES:
-        total = findings.totals.get(code, 0)
-        most = 1 if CODES[code].severity is Severity.INFO else FINDINGS_SHOWN
-        shown = findings.examples.get(code, [])[:most]
-        for finding in shown:
-            echo(str(finding), err=True)
-        if total > len(shown) > 0:
-            echo(f"{CODES[code].severity} {code}: and {total - len(shown):,} more", err=True)
+
+def short(digest: str) -> str:
+    """Return enough of a fingerprint to know it by; JSON has all of it."""
+    return digest[:12]
 
 
 def table(rows: list[list[str]], *, indent: str = "  ") -> str:
@@ -233,7 +251,7 @@ def derived_summary(report: DerivedReport) -> None:
     echo(f"{report.out}: a dataset, origin {report.manifest['origin']}")
     echo(ledger_table(report.manifest["ledger"]))
     echo(splits_table(report.manifest["statistics"]))
-    echo(f"  fingerprint {report.manifest['fingerprint']}")
+    echo(f"  fingerprint {short(report.manifest['fingerprint'])}")
 
 
 def ledger_table(ledger: Mapping[str, Any]) -> str:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.argument("dataset", default="./dataset")
-@click.option("--format", required=True, metavar="NAME", help="As `gtahead formats` lists them.")
-@click.option("--out", metavar="DIR", help="Output folder.  [default: ./exports/NAME]")
+@click.option(
+    "-f", "--format", required=True, metavar="NAME", help="As `gtahead formats` lists them."
+)
+@click.option("-o", "--out", metavar="DIR", help="Output folder.  [default: ./exports/NAME]")
 @click.option(
     "--split",
     "splits",

@@ -17,7 +17,7 @@ from gtahead.values import number_of
     type=click.Choice(["coco", "nwpu", "nwpu-counts", "jhu"]),
     help="COCO's results; NWPU-Crowd's points or counts; a count per image for JHU-CROWD++.",
 )
-@click.option("--out", metavar="FILE", required=True, help="The file to write.")
+@click.option("-o", "--out", metavar="FILE", required=True, help="The file to write.")
 @click.option("--data", metavar="DATASET", help="The dataset: checks and numbers the images.")
 @click.option("--split", type=SplitName(), help="Split of the dataset.  [default: test]")
 @click.option(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gtahead.cli.common import echo, for_people, json_options, splits_table, table
+from gtahead.cli.common import echo, for_people, json_options, short, splits_table, table
 from gtahead.errors import as_size
 from gtahead.values import number_of
 
@@ -57,7 +57,7 @@ def _print_dataset(path: str, details: Mapping[str, Any]) -> None:
         ],
         ["splits", _splits_line(details["splits"])],
         *([["regions", _regions_line(details)]] if details["options"].get("roi") else []),
-        ["fingerprint", details["fingerprint"]],
+        ["fingerprint", short(details["fingerprint"])],
     ]
     width = max(len(name) for name, _ in facts)
     for name, text in facts:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command("leaderboard")
 @click.argument("folder")
-@click.option("--out", metavar="DIR", help="Write index.html and leaderboard.md there.")
+@click.option("-o", "--out", metavar="DIR", help="Write index.html and leaderboard.md there.")
 @click.option("--sort", default="mae", show_default=True, metavar="NAME", help="Metric to rank by.")
 @table_option
 @output_options

@@ -23,7 +23,7 @@ from gtahead.values import number_of
     "--split", type=SplitName(), default="test", show_default=True, help="Of the dataset."
 )
 @click.option("--images", metavar="PATH", help="An image or folder instead of a dataset.")
-@click.option("--out", default="predictions.json", show_default=True, help="Output file.")
+@click.option("-o", "--out", default="predictions.json", show_default=True, help="Output file.")
 @scheduler_option
 @output_options
 def command(

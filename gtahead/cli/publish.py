@@ -13,6 +13,7 @@ from gtahead.cli.common import (
     output_options,
     print_findings,
     progress_bar,
+    short,
     table,
     working_options,
 )
@@ -43,7 +44,9 @@ def command() -> None:
 @click.argument("dataset", default="./dataset")
 @click.option("--repo", required=True, metavar="OWNER/NAME", help="Name on the hub.")
 @click.option("--creator", required=True, help="Person or group responsible for the data.")
-@click.option("--out", default="./release", show_default=True, metavar="DIR", help="Output folder.")
+@click.option(
+    "-o", "--out", default="./release", show_default=True, metavar="DIR", help="Output folder."
+)
 @click.option("--name", help="Display name of the dataset.  [default: the repository's name]")
 @click.option("--version", default="1.0.0", show_default=True, help="MAJOR.MINOR.PATCH.")
 @click.option(
@@ -179,7 +182,7 @@ def _print_check(report: CheckReport) -> None:
     echo(f"{report.release.folder}: {report.release.facts.name}")
     echo(
         f"  {len(report.release.all_files()):,} files, fingerprint "
-        f"{report.release.manifest.fingerprint[:16]}…"
+        f"{short(report.release.manifest.fingerprint)}"
     )
     if report.loaded:
         rows = [[f"datasets {report.datasets}", "mode", "split", "frames", "heads", "ignored"]]

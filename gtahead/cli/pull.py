@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
-from gtahead.cli.common import echo, for_people, is_quiet, output_options
+from gtahead.cli.common import echo, for_people, is_quiet, output_options, short
 from gtahead.values import number_of
 
 
 @click.command("pull")
 @click.argument("source", metavar="REPO_ID|DIR")
-@click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="Output folder.")
+@click.option(
+    "-o", "--out", default="./dataset", show_default=True, metavar="DIR", help="Output folder."
+)
 @click.option("--revision", metavar="NAME", help="Branch, tag or commit on the hub.")
 @click.option(
     "--images",
@@ -46,5 +48,5 @@ def command(source: str, out: str, **options: Any) -> int:
             f"{number_of(statistics['heads']['counted'], 'head')}, "
             f"{number_of(report.images, 'image')}"
         )
-        echo(f"  fingerprint {report.manifest['fingerprint']}")
+        echo(f"  fingerprint {short(report.manifest['fingerprint'])}")
     return 0

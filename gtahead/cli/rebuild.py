@@ -13,7 +13,9 @@ from gtahead.cli.common import echo, for_people, output_options, progress_bar
 @click.command("rebuild")
 @click.argument("labels", metavar="LABELS")
 @click.option("--frames", required=True, metavar="DIR", help="Your own frames, in any folders.")
-@click.option("--out", default="./dataset", show_default=True, metavar="DIR", help="Output folder.")
+@click.option(
+    "-o", "--out", default="./dataset", show_default=True, metavar="DIR", help="Output folder."
+)
 @click.option(
     "--images",
     type=click.Choice(["link", "copy"]),

@@ -30,7 +30,9 @@ class _Pair(click.ParamType):  # type: ignore[type-arg] # it takes none before c
 
 
 @click.command("simulate")
-@click.option("--out", default="./captures", show_default=True, metavar="DIR", help="The captures.")
+@click.option(
+    "-o", "--out", default="./captures", show_default=True, metavar="DIR", help="The captures."
+)
 @click.option(
     "--preset",
     default="tiny",

@@ -45,7 +45,7 @@ from gtahead.values import number_of
 @click.option("--seed", type=int, metavar="N", help="Seed of weights, order and augmentation.")
 @click.option("--workers", type=int, metavar="N", help="Processes that load images.  [default: 0]")
 @click.option("--devices", type=int, metavar="N", help="Number of devices.  [default: 1]")
-@click.option("--out", metavar="DIR", help="Output folder.  [default: ./runs/DETECTOR-LOSS]")
+@click.option("-o", "--out", metavar="DIR", help="Output folder.  [default: ./runs/DETECTOR-LOSS]")
 @click.option("--resume", is_flag=True, help="Go on with the run at --out; fail if there is none.")
 @click.option("--stop-after", type=click.IntRange(1), metavar="N", help="Stop after N more epochs.")
 @click.option("--print-config", is_flag=True, help="Print all settings as TOML, and exit.")

@@ -13,19 +13,17 @@ from gtahead.cli.common import (
     echo,
     for_people,
     label_options,
+    print_findings,
     print_json,
     progress_bar,
     working_options,
 )
 from gtahead.errors import UsageError
-from gtahead.findings import CODES, Severity
+from gtahead.findings import CODES
 
 if TYPE_CHECKING:
     from gtahead.findings import Findings
     from gtahead.validation import Validation
-
-INFOS_SHOWN = 3
-"""Of each code that is nobody's fault."""
 
 
 @click.command("validate")
@@ -94,9 +92,10 @@ def command(
         from gtahead.reports.findings import write_findings
 
         write_findings(Path(html), checked, found)
+    failed = found.reach(fail_on)
     if for_people(report):
-        _print(checked, found, known is not None)
-    return 1 if found.reach(fail_on) else 0
+        _print(checked, found, baseline=known is not None, failed=failed)
+    return 1 if failed else 0
 
 
 def _explain(code: str) -> None:
@@ -115,18 +114,15 @@ def _explain(code: str) -> None:
     echo(f"  what: {kind.what}\n  cause: {kind.cause}\n  remedy: {kind.remedy}")
 
 
-def _print(checked: Validation, found: Findings, baseline: bool) -> None:
+def _print(checked: Validation, found: Findings, *, baseline: bool, failed: bool) -> None:
     echo(f"{checked.path}: {checked.described}")
     if checked.largest_error_px is not None:
         echo(f"  largest coordinate error: {checked.largest_error_px:.4f} px")
-    for code, kept in found.by_code():
-        total = found.totals[code]
-        examples = kept[:INFOS_SHOWN] if CODES[code].severity is Severity.INFO else kept
-        for finding in examples:
-            echo(str(finding))
-        if total > len(examples):
-            echo(f"  … {total - len(examples):,} more of {code}: {total:,} in all")
+    from gtahead.cli.styles import counted, passed
+
+    print_findings(found, err=False)
     if found.totals:
-        echo("new: " * baseline + found.summed)
-    else:
-        echo("nothing new" if baseline else found.summed)
+        click.echo("new: " * baseline + counted(found))
+    if not failed:
+        news = ", nothing new" if baseline and not found.totals else ""
+        click.echo(passed(f"passed{news}: {checked.verdict}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gtahead.cli.common import echo, for_people, output_options, print_findings, progress_bar
+from gtahead.cli.common import echo, for_people, output_options, print_findings, progress_bar, short
 from gtahead.errors import as_size
 
 
@@ -24,7 +24,7 @@ def command(path: str) -> int:
         report = verify(path, on_progress=show)
     if for_people(report.as_dict()):
         echo(f"{report.path}: a {report.kind}, {report.files:,} files, {as_size(report.bytes)}")
-        echo(f"  fingerprint {report.fingerprint}")
+        echo(f"  fingerprint {short(report.fingerprint)}")
         echo(f"  {report.findings.summed}")
         print_findings(report.findings)
     return 1 if report.findings.totals else 0

@@ -30,6 +30,7 @@ def _grid(
     help="points, boxes, density, heatmap, ids, occlusion, with commas between.  [default: boxes]",
 )
 @click.option(
+    "-o",
     "--out",
     default="./view.png",
     show_default=True,

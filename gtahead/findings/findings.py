@@ -50,7 +50,7 @@ class Finding:
     def __str__(self) -> str:
         kind = CODES[self.code]
         text = sentence(self.what, where=self.where, value=self.value, remedy=kind.remedy)
-        return f"{kind.severity} {self.code}: {text}"
+        return f"{kind.severity}[{self.code}]: {text}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as JSON-ready values."""

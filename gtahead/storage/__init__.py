@@ -391,7 +391,8 @@ def _is_ours(path: Path) -> bool:
     """Return whether a file is a page or a result that gtahead wrote, and may write again."""
     with path.open("rb") as file:
         begin = file.read(4096).lstrip()
-    page = begin[:15].lower() == b"<!doctype html>" and b"--counted: #" in begin
+    mark = b'name="generator" content="gtahead"'
+    page = begin[:15].lower() == b"<!doctype html>" and mark in begin
     return page or (begin[:1] == b"{" and b'"gtahead-' in begin[:200])
 
 

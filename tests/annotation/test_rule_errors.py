@@ -13,6 +13,7 @@ from helpers import gtahead
 
 from gtahead import Dataset, InputError, annotate, build, simulate
 from gtahead.annotation.rule_errors import BANDS, bands_of, evaluate
+from gtahead.marks import MARKS
 from gtahead.simulation import Preset
 
 
@@ -106,12 +107,13 @@ def test_the_image_shows_rules_over_true_boxes(tiny_dataset: Path, tmp_path: Pat
     done = gtahead("annotate", tiny_dataset, "--evaluate", "--image", png)
     assert done.code == 0, done.err
     sheet = cv2.imread(str(png))
-    assert sheet.shape[:2] == (3 * (480 + 34), 3 * 640)
+    assert sheet.shape[:2] == (34 + 3 * (480 + 34), 3 * 640)
+    sheet = sheet[34:]  # the key
     for number in range(7):
         row, column = divmod(number, 3)
         tile = sheet[row * 514 + 34 : (row + 1) * 514, column * 640 : (column + 1) * 640]
         tile = tile.astype(int)
-        assert (np.abs(tile - (90, 220, 60)).sum(axis=2) < 20).sum() > 50  # the rule's
+        assert (np.abs(tile - MARKS["counted"].bgr).sum(axis=2) < 20).sum() > 50  # the rule's
         assert (tile.min(axis=2) > 245).sum() > 20  # true boxes
     nowhere = gtahead("annotate", tiny_dataset, "--evaluate", "--image", tmp_path / "no" / "r.png")
     assert nowhere.code == 1

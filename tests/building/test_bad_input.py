@@ -51,7 +51,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error no-frames: {DOCUMENT} > frames: the sequence has no frames; it needs at least one, an image or labels"
+            f"error[no-frames]: {DOCUMENT} > frames: the sequence has no frames; it needs at least one, an image or labels"
         ],
     ),
     "no heads file": (
@@ -59,7 +59,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            "error no-heads-file: seq > sequence seq: the sequence has neither heads.csv nor "
+            "error[no-heads-file]: seq > sequence seq: the sequence has neither heads.csv nor "
             "heads.parquet; a sequence without any head still needs the file, with its header line alone"
         ],
     ),
@@ -69,7 +69,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error bad-heads-file: {HEADS} > line 1: the heads file can't be read: the file has no "
+            f"error[bad-heads-file]: {HEADS} > line 1: the heads file can't be read: the file has no "
             "header line; write it again"
         ],
     ),
@@ -78,7 +78,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         8,
         [
-            "error head-without-frame: seq/heads.csv > sequence seq > frame 000007 > head 1 > line 6: "
+            "error[head-without-frame]: seq/heads.csv > sequence seq > frame 000007 > head 1 > line 6: "
             "the head's frame isn't listed in the sequence; list the frame or drop the row"
         ],
     ),
@@ -86,16 +86,16 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         lambda folder: (folder / "frames/000001.jpg").unlink(),
         7,
         7,
-        [f"error image-missing: {IMAGE}: the image doesn't exist; add it or drop its record"],
+        [f"error[image-missing]: {IMAGE}: the image doesn't exist; add it or drop its record"],
     ),
     "frame that names no image": (
         _file_of_frame_1(None),
         7,
         7,
         [
-            f"error image-missing: {DOCUMENT} > frame 000001 > file: the image doesn't exist; add "
+            f"error[image-missing]: {DOCUMENT} > frame 000001 > file: the image doesn't exist; add "
             "it or drop its record",
-            "warning image-without-record: seq/frames/000001.jpg > sequence seq: the image isn't in any "
+            "warning[image-without-record]: seq/frames/000001.jpg > sequence seq: the image isn't in any "
             "list of frames; list it, with or without heads, or move it away",
         ],
     ),
@@ -104,7 +104,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         8,
         [
-            "warning image-without-record: seq/frames/000009.jpg > sequence seq: the image isn't in any "
+            "warning[image-without-record]: seq/frames/000009.jpg > sequence seq: the image isn't in any "
             "list of frames; list it, with or without heads, or move it away"
         ],
     ),
@@ -113,7 +113,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         7,
         7,
         [
-            f"error image-truncated: {IMAGE}: the image is cut short: 400 bytes; capture or copy "
+            f"error[image-truncated]: {IMAGE}: the image is cut short: 400 bytes; capture or copy "
             "it again"
         ],
     ),
@@ -122,7 +122,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         7,
         7,
         [
-            f"error image-truncated: {IMAGE}: the image is cut short: {len(image(5)) - 2} "
+            f"error[image-truncated]: {IMAGE}: the image is cut short: {len(image(5)) - 2} "
             "bytes; capture or copy it again"
         ],
     ),
@@ -130,20 +130,20 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         _put(b""),
         7,
         7,
-        [f"error image-empty: {IMAGE}: the image has 0 bytes; capture it again"],
+        [f"error[image-empty]: {IMAGE}: the image has 0 bytes; capture it again"],
     ),
     "text named .jpg": (
         _put(b"hello"),
         7,
         7,
-        [f"error not-an-image: {IMAGE}: not an image in a known format; save it as JPEG or PNG"],
+        [f"error[not-an-image]: {IMAGE}: not an image in a known format; save it as JPEG or PNG"],
     ),
     "sideways image": (
         _put(image(5, (48, 64))),
         7,
         7,
         [
-            f"error wrong-size: {IMAGE}: the image's size differs from its sequence's: 48 x "
+            f"error[wrong-size]: {IMAGE}: the image's size differs from its sequence's: 48 x "
             "64 instead of 64 x 48; fix the size that the labels give, or the image; were the images resized?"
         ],
     ),
@@ -152,7 +152,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         7,
         7,
         [
-            f"error flat-image: {IMAGE}: the image is of one colour: a loading screen, or "
+            f"error[flat-image]: {IMAGE}: the image is of one colour: a loading screen, or "
             "nothing was drawn: grey level 0 throughout; capture it again"
         ],
     ),
@@ -161,7 +161,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         7,
         7,
         [
-            f"error deep-colour: {IMAGE}: the image isn't 8 bits per channel: mode I;16; convert it: "
+            f"error[deep-colour]: {IMAGE}: the image isn't 8 bits per channel: mode I;16; convert it: "
             "tone mapping is your decision"
         ],
     ),
@@ -172,7 +172,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         7,
         7,
         [
-            f"warning duplicate-image: {IMAGE}: the image is the same as an earlier frame's: "
+            f"warning[duplicate-image]: {IMAGE}: the image is the same as an earlier frame's: "
             "seq/frames/000000.jpg; the frame is left out; keep the one whose labels are right"
         ],
     ),
@@ -187,7 +187,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error missing-column: {HEADS} > y: a required column is missing; docs/captures.md "
+            f"error[missing-column]: {HEADS} > y: a required column is missing; docs/captures.md "
             "lists the columns of each kind; commas go between them"
         ],
     ),
@@ -196,28 +196,28 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error missing-column: {HEADS} > frame: a required column is missing; docs/captures.md "
+            f"error[missing-column]: {HEADS} > frame: a required column is missing; docs/captures.md "
             "lists the columns of each kind; commas go between them",
-            f"warning unknown-column: {HEADS} > frame;ped_id: unknown column, not read; is it misspelt?",
+            f"warning[unknown-column]: {HEADS} > frame;ped_id: unknown column, not read; is it misspelt?",
         ],
     ),
     "unknown column": (
         _rows("0,1,10,2,3", header="frame,ped_id,x,y,dept", only=True),
         8,
         5,
-        [f"warning unknown-column: {HEADS} > dept: unknown column, not read; is it misspelt?"],
+        [f"warning[unknown-column]: {HEADS} > dept: unknown column, not read; is it misspelt?"],
     ),
     "ragged rows": (
         _rows("3,1,10", "3,2,4,5,6,7"),
         7,
         8,
         [
-            "error heads-lost: seq/frames/000003.jpg > sequence seq > frame 000003: all heads of the "
+            "error[heads-lost]: seq/frames/000003.jpg > sequence seq > frame 000003: all heads of the "
             "frame were set aside or unreadable; the frame's heads are unknown, not none; see the "
             "findings on them",
-            f"error ragged-row: {HEADS} > line 6: the row has the wrong number of "
+            f"error[ragged-row]: {HEADS} > line 6: the row has the wrong number of "
             "fields: 3 fields instead of 5; fix it",
-            f"error ragged-row: {HEADS} > line 7: the row has the wrong number of "
+            f"error[ragged-row]: {HEADS} > line 7: the row has the wrong number of "
             "fields: 6 fields instead of 5; fix it",
         ],
     ),
@@ -226,13 +226,13 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         9,
         [
-            f"error not-finite: {HEADS} > frame 000003 > head 1 > line 6, x: the position isn't finite, "
+            f"error[not-finite]: {HEADS} > frame 000003 > head 1 > line 6, x: the position isn't finite, "
             "or is absurd (got 'inf'); the head can't be placed; fix the row",
-            f"error not-finite: {HEADS} > frame 000003 > head 2 > line 7, y: the position isn't finite, "
+            f"error[not-finite]: {HEADS} > frame 000003 > head 2 > line 7, y: the position isn't finite, "
             "or is absurd (got '-nan(ind)'); the head can't be placed; fix the row",
-            f"warning behind-camera: {HEADS} > frame 000003 > head 4 > line 9, depth_m: the head lies "
+            f"warning[behind-camera]: {HEADS} > frame 000003 > head 4 > line 9, depth_m: the head lies "
             "behind the camera (got -2.0); its pixel position is mirrored and meaningless",
-            "info head-outside-frame: sequence seq > frame 000003 > head 3: the head lies outside the "
+            "info[head-outside-frame]: sequence seq > frame 000003 > head 3: the head lies outside the "
             "frame (got '1e+06, 7'); it is kept, with in_frame = false",
         ],
     ),
@@ -241,12 +241,12 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         7,
         8,
         [
-            "error heads-lost: seq/frames/000003.jpg > sequence seq > frame 000003: all heads of the "
+            "error[heads-lost]: seq/frames/000003.jpg > sequence seq > frame 000003: all heads of the "
             "frame were set aside or unreadable; the frame's heads are unknown, not none; see the "
             "findings on them",
-            f"error bad-number: {HEADS} > line 6, x: not a number (got 'abc'); {MEND_ROW}",
-            f"error bad-number: {HEADS} > line 7, frame: not a number (got 'x'); {MEND_ROW}",
-            f"error bad-number: {HEADS} > line 8, frame: not a number (got ''); {MEND_ROW}",
+            f"error[bad-number]: {HEADS} > line 6, x: not a number (got 'abc'); {MEND_ROW}",
+            f"error[bad-number]: {HEADS} > line 7, frame: not a number (got 'x'); {MEND_ROW}",
+            f"error[bad-number]: {HEADS} > line 8, frame: not a number (got ''); {MEND_ROW}",
         ],
     ),
     "not UTF-8": (
@@ -254,7 +254,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error bad-heads-file: {HEADS} > line 2: the heads file can't be read: not UTF-8 text; "
+            f"error[bad-heads-file]: {HEADS} > line 2: the heads file can't be read: not UTF-8 text; "
             "write it again"
         ],
     ),
@@ -263,7 +263,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error bad-heads-file: {HEADS} > line 3: the heads file can't be read: not UTF-8 text; "
+            f"error[bad-heads-file]: {HEADS} > line 3: the heads file can't be read: not UTF-8 text; "
             "write it again"
         ],
     ),
@@ -272,7 +272,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         8,
         [
-            f"error duplicate-head: {HEADS} > frame 000000 > head 1 > line 6: the same person is in the "
+            f"error[duplicate-head]: {HEADS} > frame 000000 > head 1 > line 6: the same person is in the "
             "frame twice: first at line 2; the first row is kept; number peds uniquely"
         ],
     ),
@@ -281,7 +281,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         8,
         [
-            f"error duplicate-frame: {DOCUMENT} > frame 000000 > file: the frame is listed twice (got "
+            f"error[duplicate-frame]: {DOCUMENT} > frame 000000 > file: the frame is listed twice (got "
             "'frames/000000.jpg'); the first one is kept; number frames uniquely"
         ],
     ),
@@ -290,7 +290,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error unknown-version: {DOCUMENT} > version: format version is unknown (got 99); known "
+            f"error[unknown-version]: {DOCUMENT} > version: format version is unknown (got 99); known "
             "versions: 1; a newer gtahead may read it"
         ],
     ),
@@ -299,7 +299,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         8,
         [
-            f"warning unknown-key: {DOCUMENT} > wether: unknown key; it is kept under `extra` where it isn't large; is it "
+            f"warning[unknown-key]: {DOCUMENT} > wether: unknown key; it is kept under `extra` where it isn't large; is it "
             "misspelt?"
         ],
     ),
@@ -308,7 +308,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f'error bad-schema: {DOCUMENT} > /: breaks the schema: "width" is a required property; see '
+            f'error[bad-schema]: {DOCUMENT} > /: breaks the schema: "width" is a required property; see '
             "`schemas/` and docs/captures.md"
         ],
     ),
@@ -317,7 +317,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            f"error bad-json: {DOCUMENT} > line 1, column 30: the JSON file can't be read: it ends too "
+            f"error[bad-json]: {DOCUMENT} > line 1, column 30: the JSON file can't be read: it ends too "
             "early: unexpected end of data; fix it, or capture it again"
         ],
     ),
@@ -326,7 +326,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         8,
         [
-            "error no-sequence-file: zz: the folder has no sequence.json; write one (docs: captures), "
+            "error[no-sequence-file]: zz: the folder has no sequence.json; write one (docs: captures), "
             "or move the folder out of the capture"
         ],
     ),
@@ -335,7 +335,7 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         4,
         4,
         [
-            "error two-heads-files: seq > sequence seq: there are both heads.csv and heads.parquet; "
+            "error[two-heads-files]: seq > sequence seq: there are both heads.csv and heads.parquet; "
             "remove the one that is stale"
         ],
     ),
@@ -349,9 +349,9 @@ CASES: dict[str, tuple[Mutation, int, int, list[str]]] = {
         8,
         6,
         [
-            f"warning bad-value: {HEADS} > frame 000001 > head 1 > line 3, visibility: the value is "
+            f"warning[bad-value]: {HEADS} > frame 000001 > head 1 > line 3, visibility: the value is "
             "impossible and read as unknown (got 1.5); fix the row",
-            f"warning bad-box: {HEADS} > frame 000001 > head 1 > line 3: the captured box isn't "
+            f"warning[bad-box]: {HEADS} > frame 000001 > head 1 > line 3: the captured box isn't "
             "finite, has no area or doesn't contain its head (got '5, 5, 4, 15'); the head gets a pseudo "
             "box; fix the row",
         ],
@@ -363,10 +363,10 @@ for _bad_path in ("../x.jpg", "/etc/passwd", "C:\\x.jpg", "file:///x.jpg", "fram
         7,
         7,
         [
-            f"error unsafe-path: {DOCUMENT} > frame 000001 > file: the path points outside the "
+            f"error[unsafe-path]: {DOCUMENT} > frame 000001 > file: the path points outside the "
             f"sequence's folder (got {_bad_path!r}); name files by relative paths with `/`, without `..`, drive "
             "or scheme",
-            "warning image-without-record: seq/frames/000001.jpg > sequence seq: the image isn't in any "
+            "warning[image-without-record]: seq/frames/000001.jpg > sequence seq: the image isn't in any "
             "list of frames; list it, with or without heads, or move it away",
         ],
     )
@@ -383,7 +383,7 @@ def test_message_exit_status_and_what_is_kept(tmp_path: Path, name: str) -> None
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "dataset", "--workers", 1)
     if name == "wrong sha256":
         assert done.err.startswith(
-            f"error hash-mismatch: {IMAGE}: the image isn't the one that was recorded: "
+            f"error[hash-mismatch]: {IMAGE}: the image isn't the one that was recorded: "
         )
     else:
         assert done.err.splitlines() == lines
@@ -502,7 +502,7 @@ def test_names_that_cannot_be(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "dataset", "--workers", 1)
     assert done.code == 3
     assert done.err.splitlines() == [
-        f"error bad-name: {name}: the name can't name a sequence; rename it: letters, digits, blanks, - and "
+        f"error[bad-name]: {name}: the name can't name a sequence; rename it: letters, digits, blanks, - and "
         "_ always work; at most 200 bytes, and nothing that Windows can't have (<>:\"|?*, CON, a full stop at "
         "the end)"
         for name in (r"line\nbreak", r"seq\udcff", "x" * 220)

@@ -23,7 +23,7 @@ def test_a_view_too_narrow_or_too_wide_is_refused(tmp_path: Path, vfov: float) -
     edit_sequence(folder, lambda document: document.update(camera={"vfov_deg": vfov}))
     done = gtahead("build", "--raw", tmp_path / "raw", "--out", tmp_path / "set")
     assert done.code == 3
-    assert "bad-schema: a/sequence.json > sequence a > /camera" in done.err
+    assert "bad-schema]: a/sequence.json > sequence a > /camera" in done.err
 
 
 @pytest.mark.parametrize("vfov", ["1e-300", "nan", "180", "-5"])

@@ -133,7 +133,7 @@ def test_a_image_in_two_sequences_keeps_them_together(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "set")
     assert done.code == 0
     assert done.err == (
-        "warning same-image-twice: s4/frames/000001.jpg > sequence s4 > frame 000001: two sequences "
+        "warning[same-image-twice]: s4/frames/000001.jpg > sequence s4 > frame 000001: two sequences "
         "share an image: as s0/frames/000002.jpg; remove one of them if it is a copy\n"
     )
     rows = Dataset.open(tmp_path / "set").frames(["sequence", "split"])
@@ -150,7 +150,7 @@ def test_few_places_are_said(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "set")
     assert done.code == 0
     assert done.err == (
-        "warning few-locations: too few locations for three splits: 1 location; capture more locations: sequences "
+        "warning[few-locations]: too few locations for three splits: 1 location; capture more locations: sequences "
         "of one location can't be in two splits\n"
     )
     assert set(Dataset.open(tmp_path / "set").frames(["split"])["split"]) == {"train"}

@@ -256,7 +256,7 @@ def test_a_lone_killer_is_set_aside_and_the_rest_stays(captures: Path, built: Pa
     done = spawn_gtahead(*arguments, env={"GTAHEAD_CRASH_AT": "heads-placed"})
     assert done.code == 3
     assert done.err == (
-        "error unit-crashed: sequence e: its worker process died twice; run with `--workers 1 --debug` "
+        "error[unit-crashed]: sequence e: its worker process died twice; run with `--workers 1 --debug` "
         "to see it happen; out of memory is the usual cause\n"
     )
     assert len(library.Dataset.open(built)) == 16
@@ -325,7 +325,7 @@ def test_labels_that_cannot_be_read_cost_their_sequence_alone(
     os.mkfifo(fifo)
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "target", "--workers", 1)
     assert done.code == 3
-    codes = [line.split()[1].rstrip(":") for line in done.err.splitlines()]
+    codes = [line.partition("[")[2].partition("]")[0] for line in done.err.splitlines()]
     assert sorted(set(codes) - {"image-without-record", "few-locations"}) == [
         "image-unreadable",
         "no-frames-left",
@@ -404,7 +404,7 @@ def test_headers_that_are_too_long_or_too_many(captures: Path, tmp_path: Path) -
     write_rows(captures / "a", [], header="frame,ped_id,x,y," + "n" * 100_000)
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "target", "--workers", 1)
     assert done.code == 3
-    assert "bad-heads-file: a/heads.csv > sequence a > line 1" in done.err
+    assert "bad-heads-file]: a/heads.csv > sequence a > line 1" in done.err
     assert "the header line is too long" in done.err
 
 
@@ -416,7 +416,7 @@ def test_parquet_with_a_column_twice(captures: Path, tmp_path: Path) -> None:
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "target", "--workers", 1)
     assert done.code == 3
     assert "a column name occurs twice (got 'x')" not in done.out
-    assert "bad-heads-file: a/heads.parquet" in done.err
+    assert "bad-heads-file]: a/heads.parquet" in done.err
 
 
 def test_given_splits_that_leak_are_said(tmp_path: Path) -> None:
@@ -427,7 +427,7 @@ def test_given_splits_that_leak_are_said(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "target")
     assert done.code == 0
     assert done.err == (
-        "warning given-splits-leak: sequence b: two splits that the data bring share a location, a "
+        "warning[given-splits-leak]: sequence b: two splits that the data bring share a location, a "
         "standpoint or an image: a is for train, b for test; scores on them are too optimistic; put "
         "such sequences into one split\n"
     )

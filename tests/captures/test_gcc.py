@@ -147,13 +147,13 @@ def test_layers_are_put_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda s: (s / "part_180.raw").unlink(), "error image-missing"),
-        (lambda s: (s / "part_180.raw").write_bytes(b"123"), "error image-unreadable"),
+        (lambda s: (s / "part_180.raw").unlink(), "error[image-missing]"),
+        (lambda s: (s / "part_180.raw").write_bytes(b"123"), "error[image-unreadable]"),
         (
             lambda s: (s / "part_180_1.bmp").write_bytes(image(1, (32, 18), ".bmp")),
-            "error wrong-size",
+            "error[wrong-size]",
         ),
-        (lambda s: (s / "part_180_1.bmp").write_bytes(b""), "error image-empty"),
+        (lambda s: (s / "part_180_1.bmp").write_bytes(b""), "error[image-empty]"),
     ],
 )
 def test_layers_that_cant_be_put_together(
@@ -183,10 +183,10 @@ def test_a_missing_batch_leaves_people_out(tmp_path: Path) -> None:
     (root / SHOT / "part_180_1.bmp").unlink()
     done = build(root)
     assert done.code == 3
-    assert said(done)[-1].startswith("error no-frames-left") or said(done)[0].startswith(
-        "error no-"
+    assert said(done)[-1].startswith("error[no-frames-left]") or said(done)[0].startswith(
+        "error[no-"
     )
-    assert f"error image-missing: {SHOT}/part_180_1.bmp" in done.err
+    assert f"error[image-missing]: {SHOT}/part_180_1.bmp" in done.err
     for name in (
         "part_180_0.bmp",
         "part_180.raw",
@@ -196,7 +196,7 @@ def test_a_missing_batch_leaves_people_out(tmp_path: Path) -> None:
     ):
         (root / SHOT / name).unlink()
     done = build(root, "--fresh")
-    assert f"error image-missing: {SHOT}/part_180_1.bmp" in done.err
+    assert f"error[image-missing]: {SHOT}/part_180_1.bmp" in done.err
 
 
 def test_one_time_twice(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_one_time_twice(tmp_path: Path) -> None:
     shutil.copytree(root / SHOT, root / "part_3_1" / f"0{UNIX}")
     done = build(root)
     assert done.code == 3
-    assert f"error duplicate-frame: part_3_1/0{UNIX} > sequence part_3_1" in done.err
+    assert f"error[duplicate-frame]: part_3_1/0{UNIX} > sequence part_3_1" in done.err
     assert len(Dataset.open(tmp_path / "set")) == 4
 
 
@@ -215,7 +215,7 @@ def test_capital_letters_and_other_images(tmp_path: Path) -> None:
     (root / SHOT / "combination.jpg").write_bytes(image(3))
     done = build(root)
     assert done.code == 0
-    assert said(done)[0].startswith(f"warning image-not-used: {SHOT}/combination.jpg")
+    assert said(done)[0].startswith(f"warning[image-not-used]: {SHOT}/combination.jpg")
 
 
 def test_a_stencil_that_shows_nobody_hides_nobody(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_stencil_that_shows_nobody_hides_nobody(tmp_path: Path) -> None:
     right = raw.read_bytes()
     raw.write_bytes(bytes(len(right)))
     done = build(root)
-    assert said(done)[0].startswith("warning bad-stencil")
+    assert said(done)[0].startswith("warning[bad-stencil]")
     before = next(iter(Dataset.open(tmp_path / "set"))).count
     raw.write_bytes(right)  # fixed: the sequence is built anew
     assert build(root).code == 0
@@ -289,17 +289,17 @@ def test_peds_that_are_odd(tmp_path: Path) -> None:
     assert done.code == 3
     position = f"{SHOT}/pedInfo.xml > sequence part_3_1 > frame {UNIX}"
     row = f"part_3_1 > sequence part_3_1 > frame {UNIX}"
-    assert said(done)[-1].startswith("info head-outside-frame: sequence part_3_1")
+    assert said(done)[-1].startswith("info[head-outside-frame]: sequence part_3_1")
     assert said(done)[:-1] == [
-        f"error bad-number: {position} > ped id: not a number (got 'x'); fix the row",
-        f"error bad-number: {position} > ped 5: not a number (got '0.5, half'); fix the row",
-        f"error not-finite: {row} > head 2 > x: the position isn't finite, or is absurd (got nan); the "
+        f"error[bad-number]: {position} > ped id: not a number (got 'x'); fix the row",
+        f"error[bad-number]: {position} > ped 5: not a number (got '0.5, half'); fix the row",
+        f"error[not-finite]: {row} > head 2 > x: the position isn't finite, or is absurd (got nan); the "
         "head can't be placed; fix the row",
-        f"error duplicate-head: {row} > head 0: the same person is in the frame twice; the first row is kept; "
+        f"error[duplicate-head]: {row} > head 0: the same person is in the frame twice; the first row is kept; "
         "number peds uniquely",
-        f"error no-head-joint: {position} > ped 3: the person has no head; the tool writes one for "
+        f"error[no-head-joint]: {position} > ped 3: the person has no head; the tool writes one for "
         "everybody: copy the labels again",
-        "info not-projected: part_3_1 > sequence part_3_1: heads that the game couldn't project were "
+        "info[not-projected]: part_3_1 > sequence part_3_1: heads that the game couldn't project were "
         "left out: 1 of them; they were off screen",
     ]
     (frame,) = Dataset.open(tmp_path / "set")
@@ -314,27 +314,31 @@ def _write(name: str, data: bytes) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("damage", "message", "left"),
     [
-        (lambda r: (r / SHOT / "pedInfo.xml").unlink(), "error labels-missing", 3),
-        (_write(f"{SHOT}/pedInfo.xml", b"\xff\xfe<\x00"), "error bad-frame-labels", 3),
-        (_write(f"{SHOT}/pedInfo.xml", b""), "error bad-frame-labels", 3),
+        (lambda r: (r / SHOT / "pedInfo.xml").unlink(), "error[labels-missing]", 3),
+        (_write(f"{SHOT}/pedInfo.xml", b"\xff\xfe<\x00"), "error[bad-frame-labels]", 3),
+        (_write(f"{SHOT}/pedInfo.xml", b""), "error[bad-frame-labels]", 3),
         (
             lambda r: (r / SHOT / "pedInfo.xml").write_text(layouts.ped_info(crowd(), 0)[:900]),
-            "error bad-frame-labels",
+            "error[bad-frame-labels]",
             3,
         ),
-        (lambda r: (r / "part_3_1/eyeInfo.log").unlink(), "warning camera-unknown", 4),
-        (_write("part_3_1/eyeInfo.log", b"1 2 3\n4 5 6\n"), "warning camera-unknown", 4),
-        (_write("part_3_1/eyeInfo.log", b"1 2 3\n4 5 6\n-nan(ind)\n"), "warning camera-unknown", 4),
-        (_write("part_3_1/eyeInfo.log", b"\xff\x00"), "warning camera-unknown", 4),
-        (_write("part_3_1/areaInfo.log", b"9 1 2"), "warning ground-unknown", 4),
-        (_write("part_3_1/areaInfo.log", b"5nan 1 2"), "warning ground-unknown", 4),
-        (_write("part_3_1/areaInfo.log", b"inf\n1 2"), "warning ground-unknown", 4),
-        (_write("part_3_1/areaInfo.log", b""), "warning ground-unknown", 4),
-        (_write("part_3_1/Zheight.log", b"high"), "warning ground-unknown", 4),
-        (_write(f"{SHOT}/part_0.raw", b"\x01" * 99), "warning bad-stencil", 4),
-        (lambda r: (r / SHOT / "part_0.raw").unlink(), "warning bad-stencil", 4),
-        (lambda r: (r / SHOT / "part_0_1.bmp").unlink(), "error image-missing", 3),
-        (_write(f"{SHOT}/part_0_1.bmp", image(2, (640, 352), ".bmp")), "error wrong-size", 3),
+        (lambda r: (r / "part_3_1/eyeInfo.log").unlink(), "warning[camera-unknown]", 4),
+        (_write("part_3_1/eyeInfo.log", b"1 2 3\n4 5 6\n"), "warning[camera-unknown]", 4),
+        (
+            _write("part_3_1/eyeInfo.log", b"1 2 3\n4 5 6\n-nan(ind)\n"),
+            "warning[camera-unknown]",
+            4,
+        ),
+        (_write("part_3_1/eyeInfo.log", b"\xff\x00"), "warning[camera-unknown]", 4),
+        (_write("part_3_1/areaInfo.log", b"9 1 2"), "warning[ground-unknown]", 4),
+        (_write("part_3_1/areaInfo.log", b"5nan 1 2"), "warning[ground-unknown]", 4),
+        (_write("part_3_1/areaInfo.log", b"inf\n1 2"), "warning[ground-unknown]", 4),
+        (_write("part_3_1/areaInfo.log", b""), "warning[ground-unknown]", 4),
+        (_write("part_3_1/Zheight.log", b"high"), "warning[ground-unknown]", 4),
+        (_write(f"{SHOT}/part_0.raw", b"\x01" * 99), "warning[bad-stencil]", 4),
+        (lambda r: (r / SHOT / "part_0.raw").unlink(), "warning[bad-stencil]", 4),
+        (lambda r: (r / SHOT / "part_0_1.bmp").unlink(), "error[image-missing]", 3),
+        (_write(f"{SHOT}/part_0_1.bmp", image(2, (640, 352), ".bmp")), "error[wrong-size]", 3),
     ],
 )
 def test_a_part_with_something_broken(
@@ -439,18 +443,18 @@ def _edit_json(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], o
 @pytest.mark.parametrize(
     ("damage", "message", "left"),
     [
-        (lambda s: (s / f"jsons/{UNIX}.json").unlink(), "error labels-missing", 3),
-        (lambda s: (s / f"jsons/{UNIX}.json").write_text("[1, 2"), "error bad-frame-labels", 3),
-        (_edit_json(lambda d: d.pop("image_info")), "error bad-frame-labels", 3),
-        (_edit_json(lambda d: d["image_info"].__setitem__(0, [1])), "error bad-number", 4),
-        (_edit_json(lambda d: d["image_info"].__setitem__(0, ["a", None])), "error bad-number", 4),
-        (_edit_json(lambda d: d["image_info"].__setitem__(0, [10**30, 1])), "error bad-number", 4),
+        (lambda s: (s / f"jsons/{UNIX}.json").unlink(), "error[labels-missing]", 3),
+        (lambda s: (s / f"jsons/{UNIX}.json").write_text("[1, 2"), "error[bad-frame-labels]", 3),
+        (_edit_json(lambda d: d.pop("image_info")), "error[bad-frame-labels]", 3),
+        (_edit_json(lambda d: d["image_info"].__setitem__(0, [1])), "error[bad-number]", 4),
+        (_edit_json(lambda d: d["image_info"].__setitem__(0, ["a", None])), "error[bad-number]", 4),
+        (_edit_json(lambda d: d["image_info"].__setitem__(0, [10**30, 1])), "error[bad-number]", 4),
         (
             _edit_json(lambda d: d.update(camera=None, roi="x", timeInfo=[99], weather=3)),
-            "warning camera-unknown",
+            "warning[camera-unknown]",
             4,
         ),
-        (lambda s: (s / f"pngs/{UNIX}.png").unlink(), "error image-missing", 3),
+        (lambda s: (s / f"pngs/{UNIX}.png").unlink(), "error[image-missing]", 3),
     ],
 )
 def test_a_scene_with_something_broken(
@@ -471,7 +475,7 @@ def test_mats_that_are_damaged(tmp_path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
     done = build(root)
     assert done.code == 3
-    assert said(done)[0].startswith(f"error bad-frame-labels: scene_3_1/mats/{UNIX}.mat")
+    assert said(done)[0].startswith(f"error[bad-frame-labels]: scene_3_1/mats/{UNIX}.mat")
 
 
 @pytest.mark.parametrize(
@@ -489,7 +493,7 @@ def test_mats_of_another_shape_are_refused(
     io.savemat(path, {"image_info": np.array((location, np.array([[number]])), pair)})
     done = build(root)
     assert done.code == 3
-    assert said(done)[0].startswith(f"error bad-frame-labels: scene_3_1/mats/{UNIX}.mat")
+    assert said(done)[0].startswith(f"error[bad-frame-labels]: scene_3_1/mats/{UNIX}.mat")
 
 
 def test_labels_that_are_a_folder_cost_their_frame_alone(tmp_path: Path) -> None:
@@ -500,8 +504,8 @@ def test_labels_that_are_a_folder_cost_their_frame_alone(tmp_path: Path) -> None
     (root / "scene_9_9").mkdir()
     done = build(root)
     assert done.code == 3
-    assert any(line.startswith("error bad-frame-labels") for line in said(done)), done.err
-    assert any(line.startswith("error no-labels-file: scene_9_9") for line in said(done))
+    assert any(line.startswith("error[bad-frame-labels]") for line in said(done)), done.err
+    assert any(line.startswith("error[no-labels-file]: scene_9_9") for line in said(done))
     assert len(Dataset.open(tmp_path / "set")) == 3
 
 

@@ -104,7 +104,7 @@ def test_no_camera_no_heads(tmp_path: Path, damage: Callable[[Path], object], co
     damage(root)
     done = build(root)
     assert done.code == 1
-    assert done.err.startswith(f"error {code}: locations_processed/pier.json > sequence pier"), (
+    assert done.err.startswith(f"error[{code}]: locations_processed/pier.json > sequence pier"), (
         done.err
     )
 
@@ -121,27 +121,27 @@ def _frame(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]
 @pytest.mark.parametrize(
     ("damage", "message", "frames", "heads"),
     [
-        (lambda r: (r / FIRST).write_text("{"), "error bad-frame-labels", 3, 80),
-        (lambda r: (r / FIRST).write_text("{}"), "error bad-frame-labels", 3, 80),
-        (_frame(lambda d: d["Detections"].__setitem__(1, None)), "error bad-number", 4, 119),
-        (_frame(lambda d: d["Detections"][1].pop("Handle")), "error bad-number", 4, 119),
-        (_frame(lambda d: d["Detections"][1].pop("Bones3D")), "error no-head-joint", 4, 119),
+        (lambda r: (r / FIRST).write_text("{"), "error[bad-frame-labels]", 3, 80),
+        (lambda r: (r / FIRST).write_text("{}"), "error[bad-frame-labels]", 3, 80),
+        (_frame(lambda d: d["Detections"].__setitem__(1, None)), "error[bad-number]", 4, 119),
+        (_frame(lambda d: d["Detections"][1].pop("Handle")), "error[bad-number]", 4, 119),
+        (_frame(lambda d: d["Detections"][1].pop("Bones3D")), "error[no-head-joint]", 4, 119),
         (_frame(lambda d: d["Detections"][1].update(Bones3D={"0": {"Pos": {"X": "NaN"}}})),
-         "error no-head-joint", 4, 119),
-        (lambda r: (r / FIRST).with_suffix(".tiff").unlink(), "error image-missing", 3, 80),
-        (lambda r: (r / FIRST).unlink(), "error labels-missing: data/pier", 3, 80),
-        (_frame(lambda d: d["Detections"][1].update(Type=None)), "error bad-number", 4, 119),
+         "error[no-head-joint]", 4, 119),
+        (lambda r: (r / FIRST).with_suffix(".tiff").unlink(), "error[image-missing]", 3, 80),
+        (lambda r: (r / FIRST).unlink(), "error[labels-missing]: data/pier", 3, 80),
+        (_frame(lambda d: d["Detections"][1].update(Type=None)), "error[bad-number]", 4, 119),
         (_frame(lambda d: d["Detections"][1]["Bones3D"].update({"77": {"Pos": None}})),
-         "error no-head-joint", 4, 119),
-        (_frame(lambda d: d.update(Detections=[None])), "error heads-lost", 3, 80),
+         "error[no-head-joint]", 4, 119),
+        (_frame(lambda d: d.update(Detections=[None])), "error[heads-lost]", 3, 80),
         (lambda r: (r / FIRST).rename(r / "data/pier/0000000000.JSON"), "", 4, 120),
         (lambda r: (r / FIRST).with_suffix(".tiff").rename(r / "data/pier/0000000000.tif"), "", 4, 120),
         (lambda r: (r / "data/pier/0000000000-stencil.tiff").write_bytes(
             bytes(cv2.imencode(".tiff", np.zeros((180, 320), np.float32))[1])),
-         "warning bad-stencil", 4, 120),
+         "warning[bad-stencil]", 4, 120),
         (lambda r: (r / "data/pier/0000000000-stencil.tiff").write_bytes(b"II*"),
-         "warning bad-stencil", 4, 120),
-        (lambda r: (r / "data/pier/0000000000-stencil.tiff").unlink(), "warning bad-stencil", 4, 120),
+         "warning[bad-stencil]", 4, 120),
+        (lambda r: (r / "data/pier/0000000000-stencil.tiff").unlink(), "warning[bad-stencil]", 4, 120),
     ],
 )  # fmt: skip
 def test_frames_with_something_broken(

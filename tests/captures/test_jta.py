@@ -113,23 +113,25 @@ def test_dirty_rows(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", tmp_path / "jta", "--out", tmp_path / "out", "--workers", 1)
     assert done.code == 3
     label = "annotations/train/seq_7.json > sequence seq_7"
-    assert done.err.splitlines() == [
-        "info frame-gap: annotations/train/seq_7.json > sequence seq_7: frame numbers have gaps: "
-        "after 2 comes 5; fine if frames were left out on purpose",
-        "error image-missing: frames/train/seq_7/5.jpg > sequence seq_7 > frame 000005: the image "
-        "doesn't exist; add it or drop its record",
-        f"error ragged-row: {label} > /45: the row has the wrong number of fields: 5 "
-        "instead of 10 fields; fix it",
-        f"error ragged-row: {label} > /46: the row has the wrong number of fields: no "
-        "list instead of 10 fields; fix it",
-        f"error bad-number: {label} > /47: not a number (got 'null'); fix the row",
-        f"error duplicate-head: {label} > frame 000001 > head 1: the same person is in the frame twice; the "
-        "first row is kept; number peds uniquely",
-        f"warning behind-camera: {label} > frame 000001 > head 2 > depth_m: the head lies behind the "
-        "camera (got -9.0); its pixel position is mirrored and meaningless",
-        f"error no-head-joint: {label} > frame 000001 > head 3: the person has no head; the "
-        "tool writes one for everybody: copy the labels again",
-    ]
+    assert sorted(done.err.splitlines()) == sorted(
+        [
+            "info[frame-gap]: annotations/train/seq_7.json > sequence seq_7: frame numbers have gaps: "
+            "after 2 comes 5; fine if frames were left out on purpose",
+            "error[image-missing]: frames/train/seq_7/5.jpg > sequence seq_7 > frame 000005: the image "
+            "doesn't exist; add it or drop its record",
+            f"error[ragged-row]: {label} > /45: the row has the wrong number of fields: 5 "
+            "instead of 10 fields; fix it",
+            f"error[ragged-row]: {label} > /46: the row has the wrong number of fields: no "
+            "list instead of 10 fields; fix it",
+            f"error[bad-number]: {label} > /47: not a number (got 'null'); fix the row",
+            f"error[duplicate-head]: {label} > frame 000001 > head 1: the same person is in the frame twice; the "
+            "first row is kept; number peds uniquely",
+            f"warning[behind-camera]: {label} > frame 000001 > head 2 > depth_m: the head lies behind the "
+            "camera (got -9.0); its pixel position is mirrored and meaningless",
+            f"error[no-head-joint]: {label} > frame 000001 > head 3: the person has no head; the "
+            "tool writes one for everybody: copy the labels again",
+        ]
+    )
     dataset = Dataset.open(tmp_path / "out")
     assert [(frame.frame, frame.head_ids.tolist()) for frame in dataset] == [
         ("000001", [1]),
@@ -158,7 +160,7 @@ def test_ids_must_be_whole_numbers(tmp_path: Path, position: int, bad: object) -
     lay_out(tmp_path, rows, images=(1,))
     done = gtahead("build", "--raw", tmp_path / "jta", "--out", tmp_path / "out", "--workers", 1)
     assert done.code == 3
-    assert done.err.startswith("error bad-number: annotations/train/seq_7.json > sequence seq_7")
+    assert done.err.startswith("error[bad-number]: annotations/train/seq_7.json > sequence seq_7")
     assert len(done.err.splitlines()) == 1
     assert [frame.head_ids.tolist() for frame in Dataset.open(tmp_path / "out")] == [[1, 2]]
 
@@ -186,7 +188,7 @@ def test_files_that_are_no_labels(tmp_path: Path, text: str) -> None:
     done = gtahead("build", "--raw", tmp_path / "jta", "--out", tmp_path / "out", "--workers", 1)
     assert done.code == 3
     code = "bad-schema" if text == "{}" else "bad-json"
-    assert done.err.startswith(f"error {code}: annotations/train/seq_7.json > sequence seq_7")
+    assert done.err.startswith(f"error[{code}]: annotations/train/seq_7.json > sequence seq_7")
     assert len(done.err.splitlines()) == 1
     assert Dataset.open(tmp_path / "out").frames(["split"])["split"][0] == "validation"
 

@@ -105,8 +105,8 @@ def test_sequences_without_labels_or_images_are_named(tmp_path: Path) -> None:
     (root / "annotations" / "002.json").write_bytes((root / LABELS).read_bytes())
     done = build(root)
     assert done.code == 3
-    assert "error no-labels-file: frames/001" in done.err
-    assert "warning images-missing: frames/002 > sequence 002" in done.err
+    assert "error[no-labels-file]: frames/001" in done.err
+    assert "warning[images-missing]: frames/002 > sequence 002" in done.err
 
 
 def test_a_frame_whose_people_are_all_unreadable_isnt_empty(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_frame_whose_people_are_all_unreadable_isnt_empty(tmp_path: Path) -> N
     edit(root, absent)
     done = build(root)
     assert done.code == 3
-    assert "error heads-lost: frames/000/rgb/0000.jpg" in done.err
+    assert "error[heads-lost]: frames/000/rgb/0000.jpg" in done.err
     assert len(Dataset.open(tmp_path / "set")) == 3
 
 
@@ -155,7 +155,7 @@ def test_missing_images_and_gaps(tmp_path: Path) -> None:
     (root / "frames/000/rgb/0003.jpg").write_bytes(image(1, (1280, 720)))
     done = build(root)
     assert done.code == 3
-    assert "error image-missing: frames/000/rgb/0001.jpg > sequence 000 > frame 000001" in done.err
+    assert "error[image-missing]: frames/000/rgb/0001.jpg > sequence 000 > frame 000001" in done.err
     assert "1280 x 720 instead of 1920 x 1080" in done.err
     assert len(Dataset.open(tmp_path / "set")) == 2
 
@@ -215,7 +215,7 @@ def test_files_that_say_nothing(
     edit(root, change)
     done = build(root)
     assert done.code == 1
-    assert done.err.startswith(f"error {code}: {LABELS} > sequence 000")
+    assert done.err.startswith(f"error[{code}]: {LABELS} > sequence 000")
 
 
 @pytest.mark.parametrize("key", ["keypoints_3d", "iscrowd", "bbox"])
@@ -235,7 +235,7 @@ def test_a_truncated_file_names_the_location(tmp_path: Path) -> None:
     (root / LABELS).write_bytes(data[: len(data) // 2])
     done = build(root)
     assert done.code == 1
-    assert done.err.startswith(f"error bad-json: {LABELS} > sequence 000")
+    assert done.err.startswith(f"error[bad-json]: {LABELS} > sequence 000")
 
 
 @pytest.mark.parametrize("fps", [0, -1, 1e-9, 1e300, "fast"])

@@ -143,7 +143,7 @@ def test_gaps_are_named(tmp_path: Path) -> None:
     _, findings, _ = read(tmp_path)
     messages = [str(finding) for finding in findings if finding.code == "frame-gap"]
     assert messages == [
-        "info frame-gap: seq/sequence.json > sequence seq: frame numbers have gaps: after 2 comes 4; "
+        "info[frame-gap]: seq/sequence.json > sequence seq: frame numbers have gaps: after 2 comes 4; "
         "fine if frames were left out on purpose"
     ]
 

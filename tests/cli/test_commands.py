@@ -71,16 +71,16 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["biuld"], "No such command 'biuld'. Did you mean build?"),
-        (["frobnicate"], "No such command 'frobnicate'."),
-        (["build"], "Missing option '--raw'."),
-        (["build", "--raw", "x", "--every", "0"], "Invalid value for '--every'"),
-        (["build", "--raw", "x", "--workers", "0"], "Invalid value for '--workers'"),
+        (["biuld"], "error: no such command 'biuld'. Did you mean build? See `gtahead --help`"),
+        (["frobnicate"], "error: no such command 'frobnicate'; see `gtahead --help`"),
+        (["build"], "error: missing option '--raw'; see `gtahead build --help`"),
+        (["build", "--raw", "x", "--every", "0"], "error: invalid value for '--every'"),
+        (["build", "--raw", "x", "--workers", "0"], "error: invalid value for '--workers'"),
         (
             ["build", "--raw", "x", "--images", "move"],
             "'move' is not one of 'link', 'copy', 'none'",
         ),
-        (["simulate", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["simulate", "--seed", "-1"], "error: invalid value for '--seed'"),
     ],
 )
 def test_usage_errors(arguments: list[str], message: str) -> None:

@@ -252,7 +252,11 @@ def test_formats_are_listed_with_what_they_hold() -> None:
     assert listed["coco"]["drops"] == []
     assert listed["density"]["reads"] is False
     text = gtahead("formats").out
-    assert all(f"{name}: " in text for name in FORMATS)
+    rows = {line.split()[0]: line.split() for line in text.splitlines()[1:]}
+    assert list(rows) == list(FORMATS)
+    assert rows["coco"][1:] == ["yes"] * 7 + ["0.01", "px"]
+    assert rows["density"][1:] == ["–"] * 7 + ["cells"]
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_an_unknown_format_names_the_nearest(small_dataset: Path) -> None:

@@ -111,7 +111,7 @@ def test_labels_alone_bring_hashes_of_the_images(captured: Path, tmp_path: Path)
         (["--repo", "a/b", "--creator", "x", "--date", "1.11.2026"], "write YYYY-MM-DD"),
         (["--repo", "a/b", "--creator", "x", "--date", "20260101"], "write YYYY-MM-DD"),
         (["--repo", "a/b", "--creator", "x", "--version", "1" * 999 + ".0.0"], "not a version"),
-        (["--creator", "x"], "Missing option '--repo'"),
+        (["--creator", "x"], "missing option '--repo'"),
     ],
 )
 def test_facts_that_are_none(

@@ -124,12 +124,12 @@ def test_validate_checks_predictions(dataset: Path, tmp_path: Path, name: str) -
     write_predictions(tmp_path / name, made)
     option = ["--from", "predictions"] if name.endswith("parquet") else []
     done = gtahead("validate", tmp_path / name, *option)
-    assert (done.code, done.out.splitlines()[-1]) == (0, "no findings")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "✓ passed: 2 checks")
     made.box_scores[0] = 2
     write_predictions(tmp_path / name, made)
     done = gtahead("validate", tmp_path / name, *option)
     assert done.code == 1
-    assert "error bad-score" in done.out
+    assert "error[bad-score]" in done.out
 
 
 def test_the_same_file_gives_the_same_bytes(dataset: Path, tmp_path: Path) -> None:

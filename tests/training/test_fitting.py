@@ -16,13 +16,14 @@ from training_helpers import make_heads, random_heads
 
 from gtahead import Dataset, InputError, UsageError, benchmark
 from gtahead.detectors import DETECTORS
+from gtahead.tiling import tiles_of
 from gtahead.training import inference, make_config, predict, train
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.config import config_of
 from gtahead.training.crops import Crops, _coloured, batched, normalised
 from gtahead.training.detectors import make_detector
 from gtahead.training.fitting import _repeatable
-from gtahead.training.inference import InImage, find_heads, tiles_of
+from gtahead.training.inference import InImage, find_heads
 from gtahead.training.module import validated
 from gtahead.training.wanted import frames_to_learn
 

@@ -245,7 +245,7 @@ def test_images_that_cannot_be_read_are_set_aside(
     out = tmp_path / "p.json"
     done = gtahead("predict", mixed_run / "model.pt", "--images", images, "--out", out)
     assert done.code == 3
-    assert "error image-" in done.err
+    assert "error[image-" in done.err
     assert "cut.jpg" in done.err
     rows = json.loads(out.read_text())["predictions"]
     assert [row["image"] for row in rows] == ["good.jpg"]

@@ -24,20 +24,20 @@ def test_what_is_wrong_is_said(code: str, monkeypatch: pytest.MonkeyPatch, tmp_p
     case = shutil.copytree(BAD / code, tmp_path / "case")  # on one disk with what is built of it
     monkeypatch.chdir(case)
     expected = Path("report.txt").read_text(encoding="utf-8")
-    assert f"{code}: " in expected
+    assert f"[{code}]" in expected
     if Path("command.txt").exists():
         words = Path("command.txt").read_text().replace("OUT", str(tmp_path / "out")).split()
         workers = [] if words[0] in ("benchmark", "publish") else ["--workers", "1"]
-        done = gtahead(*words, *workers)
+        done = gtahead(*words, *workers, findings="full")
         assert f"{done.err}exit {done.code}\n" == expected
         return
     options = Path("options.txt").read_text().split() if Path("options.txt").exists() else []
     if Path("input.tar.xz").exists():
         shutil.unpack_archive("input.tar.xz", case, filter="data")
     (given,) = (path.name for path in Path().iterdir() if path.stem == "input")
-    done = gtahead("validate", given, "--workers", "1", *options)
+    done = gtahead("validate", given, "--workers", "1", *options, findings="full")
     assert done.out == expected
-    assert done.code == (1 if "\nerror " in expected else 0)
+    assert done.code == (1 if "\nerror[" in expected else 0)
 
 
 def test_every_code_has_its_folder() -> None:

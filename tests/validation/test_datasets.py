@@ -227,10 +227,11 @@ def test_known_findings_pass(dataset: Path, tmp_path: Path) -> None:
     assert done.code == 1
     baseline.write_text(done.out)
     again = gtahead("validate", dataset, "--baseline", baseline, "--fail-on", "warning")
-    assert (again.code, again.out.splitlines()[-1]) == (0, "nothing new")
+    assert again.code == 0
+    assert again.out.splitlines()[-1].startswith("✓ passed, nothing new: ")
     (dataset / "heads" / "another.parquet").write_bytes(b"")
     more = gtahead("validate", dataset, "--baseline", baseline, "--fail-on", "warning")
-    assert (more.code, more.out.splitlines()[-1]) == (1, "new: 1 warning")
+    assert (more.code, more.out.splitlines()[-1]) == (1, "new: ⚠ 1 warning")
     assert "another.parquet" in more.out
     baseline.write_text("{}")
     assert gtahead("validate", dataset, "--baseline", baseline).code == 1

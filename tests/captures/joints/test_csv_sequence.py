@@ -104,7 +104,7 @@ def test_a_column_renamed_is_named(tmp_path: Path, column: str) -> None:
     done = build(root)
     assert done.code == 1
     assert done.err.splitlines()[0] == (
-        f"error missing-column: {COORDS} > sequence seq_0 > line 1: a required column is missing: "
+        f"error[missing-column]: {COORDS} > sequence seq_0 > line 1: a required column is missing: "
         f"{column}; unknown columns there: my_{column}; docs/captures.md lists the "
         "columns of each kind; commas go between them"
     )
@@ -134,7 +134,7 @@ def test_where_the_game_crashed_frames_end(tmp_path: Path, characters: int) -> N
     done = build(root)
     assert done.code == 3
     assert said(done) == [
-        f"error labels-cut-short: {COORDS} > sequence seq_0 > frame 000003 > line {last}: the labels "
+        f"error[labels-cut-short]: {COORDS} > sequence seq_0 > frame 000003 > line {last}: the labels "
         "break off here; did the game crash while writing? what comes after is unknown, not empty, and set "
         "aside too; a complete file ends with a line break"
     ]
@@ -160,9 +160,9 @@ def test_images_that_are_missing_or_of_another_size(tmp_path: Path) -> None:
     done = build(root)
     assert done.code == 3
     assert said(done) == [
-        "error image-missing: seq_0/1.jpeg > sequence seq_0 > frame 000001: the image doesn't "
+        "error[image-missing]: seq_0/1.jpeg > sequence seq_0 > frame 000001: the image doesn't "
         "exist; add it or drop its record",
-        "error wrong-size: seq_0/3.jpeg > sequence seq_0 > frame 000003: the image's size differs from "
+        "error[wrong-size]: seq_0/3.jpeg > sequence seq_0 > frame 000003: the image's size differs from "
         "its sequence's: 1280 x 720 instead of 1920 x 1080; fix the size that the labels give, "
         "or the image; were the images resized?",
     ]
@@ -223,13 +223,13 @@ def test_cells_and_rows_that_are_garbage(tmp_path: Path) -> None:
     assert done.code == 3
     position = f"{COORDS} > sequence seq_0"
     assert said(done) == [
-        f"error ragged-row: {position} > line 31: the row has the wrong number of fields: 3 "
+        f"error[ragged-row]: {position} > line 31: the row has the wrong number of fields: 3 "
         "fields instead of 17; fix it",
-        f"error bad-number: {position} > line 2, frame: not a number (got 'zero'); fix the row",
-        f"error bad-number: {position} > line 61, frame: not a number (got -1); fix the row",
-        f"error no-head-joint: {position} > frame 000000 > head 1: the person has no head; the "
+        f"error[bad-number]: {position} > line 2, frame: not a number (got 'zero'); fix the row",
+        f"error[bad-number]: {position} > line 61, frame: not a number (got -1); fix the row",
+        f"error[no-head-joint]: {position} > frame 000000 > head 1: the person has no head; the "
         "tool writes one for everybody: copy the labels again",
-        f"warning bad-value: {position} > line 51, occluded: the value is impossible and read as unknown "
+        f"warning[bad-value]: {position} > line 51, occluded: the value is impossible and read as unknown "
         "(got 'maybe'); fix the row",
     ]
 
@@ -244,7 +244,7 @@ def test_a_head_whose_joints_disagree_is_set_aside(tmp_path: Path) -> None:
     done = build(root)
     assert done.code == 3
     assert said(done) == [
-        f"error joints-disagree: {COORDS} > sequence seq_0 > frame 000000 > head 1 > line 2: "
+        f"error[joints-disagree]: {COORDS} > sequence seq_0 > frame 000000 > head 1 > line 2: "
         "head_center isn't halfway between head_top and neck (got '0.200 m'); the tool writes it so: "
         "rows were mixed up, or a joint is wrong"
     ]
@@ -273,7 +273,7 @@ def test_a_wrong_frame_0_is_set_aside(tmp_path: Path) -> None:
     done = build(root)
     assert done.code == 3
     assert done.err.splitlines()[0] == (
-        f"error first-frame-wrong: {COORDS} > sequence seq_0 > frame 000000: people or the camera "
+        f"error[first-frame-wrong]: {COORDS} > sequence seq_0 > frame 000000: people or the camera "
         "are far from where they are in the next frame (got '9.0 m'); the capture tool is known to "
         "write a wrong frame 0; remove it from the capture"
     )
@@ -298,7 +298,7 @@ def test_a_frame_whose_camera_is_anothers_is_set_aside(tmp_path: Path) -> None:
     done = build(root)
     assert done.code == 3
     assert said(done) == [
-        f"error projection-differs: {COORDS} > sequence seq_0 > frame 000003: the labelled pixels "
+        f"error[projection-differs]: {COORDS} > sequence seq_0 > frame 000003: the labelled pixels "
         "aren't where the camera sees the labelled positions (got '49 px'); check the frame's camera "
         "and its rows; are they of one frame?"
     ]
@@ -367,7 +367,7 @@ def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
     done = build(root)
     assert done.code == 3
     assert said(done) == [
-        "error no-labels-file: seq_9: the folder has no labels file: coords.csv; copy the "
+        "error[no-labels-file]: seq_9: the folder has no labels file: coords.csv; copy the "
         "labels beside them, or move the folder out of the capture"
     ]
 
@@ -415,7 +415,7 @@ def test_a_crash_between_two_lines_shows_in_the_last_person(tmp_path: Path, join
     done = build(root)
     assert done.code == 3
     assert said(done)[0].startswith(
-        f"error labels-cut-short: {COORDS} > sequence seq_0 > frame 000003 > line {9 * 22 - 22 + 1 + joints}"
+        f"error[labels-cut-short]: {COORDS} > sequence seq_0 > frame 000003 > line {9 * 22 - 22 + 1 + joints}"
     )
     assert len(Dataset.open(tmp_path / "set")) == 3
 
@@ -427,7 +427,7 @@ def test_images_after_the_last_label_are_warned_of(tmp_path: Path) -> None:
     done = build(root)
     assert done.code == 0
     assert said(done) == [
-        f"warning images-after-labels: {COORDS} > sequence seq_0 > frame 000004: images go on after "
+        f"warning[images-after-labels]: {COORDS} > sequence seq_0 > frame 000004: images go on after "
         "the last label: 2 of them; they become frames without heads: right if nobody was there, wrong "
         "if the game crashed"
     ]
@@ -456,7 +456,7 @@ def test_single_heads_that_lie_elsewhere_are_set_aside(tmp_path: Path) -> None:
     done = build(root)
     assert done.code == 3
     assert said(done) == [
-        f"error head-misplaced: {COORDS} > sequence seq_0 > frame 000000 > head 1 > line 2: the labelled "
+        f"error[head-misplaced]: {COORDS} > sequence seq_0 > frame 000000 > head 1 > line 2: the labelled "
         "pixel isn't where the camera sees the labelled position (got '60 px'); one of the two is wrong: "
         "fix the row"
     ]
@@ -470,7 +470,7 @@ def test_a_frame_that_lost_all_heads_isnt_empty(tmp_path: Path) -> None:
     done = build(root)
     assert done.code == 3
     assert said(done)[0] == (
-        "error heads-lost: seq_0/1.jpeg > sequence seq_0 > frame 000001: all heads of the frame were set "
+        "error[heads-lost]: seq_0/1.jpeg > sequence seq_0 > frame 000001: all heads of the frame were set "
         "aside or unreadable; the frame's heads are unknown, not none; see the findings on them"
     )
     # Frame 2 lies between what can be read too, so whether anybody was there isn't known either.
@@ -512,7 +512,7 @@ def test_a_camera_that_looks_the_other_way(tmp_path: Path) -> None:
     edit(root, lambda text: re.sub(r"(?m)^(1,.*),37.5,50", r"\1,-142.5,50", text))
     done = build(root)
     assert done.code == 3
-    assert "error projection-differs" in done.err
+    assert "error[projection-differs]" in done.err
     assert [frame.frame for frame in Dataset.open(tmp_path / "set")] == [
         "000000",
         "000002",
@@ -526,7 +526,7 @@ def test_a_pipe_is_no_image(tmp_path: Path) -> None:
     os.mkfifo(root / "seq_0" / "0.jpeg")
     done = build(root)
     assert done.code == 3
-    assert "error not-an-image: seq_0/0.jpeg" in done.err
+    assert "error[not-an-image]: seq_0/0.jpeg" in done.err
 
 
 def test_folders_whose_names_arent_utf8(tmp_path: Path) -> None:
@@ -535,7 +535,7 @@ def test_folders_whose_names_arent_utf8(tmp_path: Path) -> None:
     layouts.write_jta_mods(base, scene(), name=os.fsdecode(b"seq_\xff"))
     done = gtahead("build", "--raw", root, "--out", tmp_path / "set", "--workers", 1, "--json")
     assert done.code == 3, done.err
-    assert "error bad-name" in done.err or "bad-name" in done.out
+    assert "error[bad-name]" in done.err or "bad-name" in done.out
 
 
 # MTA
@@ -556,7 +556,7 @@ def test_cameras_of_one_location_stay_together(tmp_path: Path) -> None:
     assert dataset.frames(["hour"])["hour"][:2] == [11.7, 11.7]
     assert dataset.frames(["location"])["location"][0] == "MTA"
     assert dataset.manifest.document["ledger"]["heads"]["dropped"] == {"not-a-person": 6}
-    assert "info not-a-person: train/cam_0/coords_cam_0.csv" in done.err
+    assert "info[not-a-person]: train/cam_0/coords_cam_0.csv" in done.err
     assert "captured_x0" not in {
         name
         for name, values in dataset.heads("train_cam_0").items()
@@ -569,7 +569,7 @@ def test_splits_of_one_location_leak(tmp_path: Path) -> None:
     root = layouts.write_mta(tmp_path, crowd(8, 3), split="test")
     done = build(root)
     assert done.code == 0
-    assert "warning given-splits-leak" in done.err
+    assert "warning[given-splits-leak]" in done.err
     assert {frame.sequence: frame.split for frame in Dataset.open(tmp_path / "set")} == {
         "test_cam_0": "test",
         "train_cam_0": "train",
@@ -584,9 +584,9 @@ def test_images_from_a_video_tool_arent_guessed_at(tmp_path: Path) -> None:
     (root / "train" / "cam_1").mkdir()
     done = build(root)
     assert done.code == 3
-    assert said(done)[0].startswith("error no-labels-file: train/cam_1")
+    assert said(done)[0].startswith("error[no-labels-file]: train/cam_1")
     assert said(done)[1].startswith(
-        "warning image-not-used: train/cam_0/1.jpg > sequence train_cam_0"
+        "warning[image-not-used]: train/cam_0/1.jpg > sequence train_cam_0"
     )
 
 
@@ -607,7 +607,7 @@ def test_cameras_without_splits_go_into_one(tmp_path: Path) -> None:
         root = layouts.write_mta(tmp_path, scene(), camera_number=number)
     root = root / "train"  # only one folder of the recording
     done = build(root)
-    assert "warning few-locations" in done.err
+    assert "warning[few-locations]" in done.err
     assert {frame.split for frame in Dataset.open(root.parent / "set")} == {"train"}
 
 

@@ -1,0 +1,49 @@
+"""Frames of a film, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gtahead.counting.models import Image
+from gtahead.errors import InputError, UsageError, Where
+
+FILMS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
+
+
+def frames_of(path: Path, every_s: float | None) -> Iterator[tuple[float, Image]]:
+    """Yield seconds from the start, and RGB images, of a film.
+
+    Args:
+        path: of the film.
+        every_s: seconds from one frame to the next; None for all frames.
+
+    Raises:
+        InputError: it can't be opened, or holds no frame.
+        UsageError: a step that isn't above 0.
+    """
+    if every_s is not None and not every_s > 0:
+        raise UsageError("the step must be above 0 seconds", value=every_s, remedy="such as 0.5")
+    film = cv2.VideoCapture(str(path))
+    try:
+        rate = film.get(cv2.CAP_PROP_FPS)
+        rate = rate if np.isfinite(rate) and rate > 0 else 25.0
+        number, following = 0, 0.0
+        while film.grab():
+            second = number / rate
+            number += 1
+            if every_s is not None and second + 0.5 / rate < following:
+                continue
+            following += every_s or 0.0
+            ok, image = film.retrieve()
+            if ok:
+                yield second, np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+        if not number:
+            raise InputError(
+                "the film can't be read", where=Where(str(path)), remedy="give MP4, WebM or AVI"
+            )
+    finally:
+        film.release()
