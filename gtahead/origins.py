@@ -57,8 +57,8 @@ ORIGINS: Mapping[str, Origin] = {
         annotation="Head points come from the simulated scene.",
         biases="Bodies, clothes, locations, weather and views are those of the simulator, in the "
         "shares that the manifest gives.",
-        people="The people in the simulated images aren't real.",
-        limits="Heads, clothes and houses are drawn simply; a model trained on this alone finds "
+        people="The simulated images show no real people.",
+        limits="Heads, clothes and houses are drawn simply; a model trained on this alone detects "
         "only some real heads. It is for developing and testing methods, and for comparing them "
         "under known conditions.",
         rights="nobody else's",

@@ -143,7 +143,7 @@ def _listed(paths: tuple[str, ...]) -> Iterator[_Shot]:
         InputError: something isn't there, or a folder has no images.
     """
     from gtahead.counting.films import FILMS
-    from gtahead.training.wanted import images_below
+    from gtahead.images.folders import images_below
 
     for given in paths:
         path = Path(given)

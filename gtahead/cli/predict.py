@@ -29,7 +29,7 @@ from gtahead.values import number_of
 def command(
     checkpoint: str, data: str, out: str, split: str, images: str | None, scheduler: str | None
 ) -> int:
-    """Find heads with CHECKPOINT, the model.pt of a run, and write them as predictions.
+    """Find heads with CHECKPOINT, the model.pt of a run or `builtin`, and write predictions.
 
     Boxes are in the images' own pixels, whatever size the network works at; large images are
     processed in overlapping tiles, and a head on a seam is counted once. The threshold from which

@@ -41,7 +41,9 @@ from gtahead.values import number_of
 @click.option("--batch", type=int, metavar="N", help="Crops per step.")
 @click.option("--learning-rate", type=float, metavar="R", help="Peak learning rate.")
 @click.option("--weights", metavar="FILE", help="Backbone weights: a file, none or download.")
-@click.option("--init", metavar="FILE", help="Weights to begin with: model.pt of another run.")
+@click.option(
+    "--init", metavar="FILE", help="Weights to begin with: model.pt of another run, or builtin."
+)
 @click.option("--seed", type=int, metavar="N", help="Seed of weights, order and augmentation.")
 @click.option("--workers", type=int, metavar="N", help="Processes that load images.  [default: 0]")
 @click.option("--devices", type=int, metavar="N", help="Number of devices.  [default: 1]")

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from gtahead.arrays import Floats
-from gtahead.counting.models import BUILTIN, Card, Image, OnnxDetector, check_threshold, load_model
+from gtahead.counting.models import Card, Image, OnnxDetector, check_threshold, load_model
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.images.reading import ImageError, read_rgb
+from gtahead.models import BUILTIN
 from gtahead.values import StrPath
 
 LONG_SIDE = 1024
@@ -105,11 +106,12 @@ def count(
     height, width = pixels.shape[:2]
     long_side = LONG_SIDE if detector.card is None else detector.card.long_side
     scale = min(1.0, long_side / max(width, height))
-    boxes, scores = _found(detector, pixels, scale, least)
-    larger = _larger(boxes, scale, max(width, height))
+    boxes, scores = _found(detector, pixels, scale)
+    larger = _larger(boxes[scores >= detector.threshold], scale, max(width, height))
     if search and larger is not None:
         scale = larger
-        boxes, scores = _found(detector, pixels, scale, least)
+        boxes, scores = _found(detector, pixels, scale)
+    boxes, scores = boxes[scores >= least], scores[scores >= least]
     low, high = _interval(len(scores), detector.card)
     outside = () if detector.card is None else tuple(_unlike(boxes * scale, detector.card))
     return Counted(boxes, scores, (width, height), scale, low, high, outside)
@@ -135,9 +137,7 @@ def _pixels(image: StrPath | Image) -> Image:
         ) from error
 
 
-def _found(
-    detector: OnnxDetector, image: Image, scale: float, least: float
-) -> tuple[Floats, Floats]:
+def _found(detector: OnnxDetector, image: Image, scale: float) -> tuple[Floats, Floats]:
     """Find heads in an image of another size; boxes in its own pixels."""
     height, width = image.shape[:2]
     wide, high = max(round(width * scale), 1), max(round(height * scale), 1)
@@ -146,8 +146,7 @@ def _found(
     if (wide, high) != (width, height):
         looked_at = np.asarray(cv2.resize(image, (wide, high), interpolation=how), np.uint8)
     boxes, scores = detector.find(looked_at)
-    sure = scores >= least
-    return boxes[sure] * np.tile([width / wide, height / high], 2), scores[sure]
+    return boxes * np.tile([width / wide, height / high], 2), scores
 
 
 def _larger(boxes_xyxy: Floats, scale: float, longest: int) -> float | None:

@@ -18,13 +18,10 @@ import numpy.typing as npt
 
 from gtahead.arrays import Floats
 from gtahead.errors import InputError, UsageError, Where, require
+from gtahead.models import BUILTIN, CARD, ONNX
 from gtahead.tiling import joined, tiles_of
 from gtahead.values import StrPath
 
-BUILTIN = "builtin"
-"""The name of the detector that ships."""
-
-MODELS = Path(__file__).resolve().parents[1] / "models"
 TILE = 1024
 MULTIPLE = 32
 PADDING = (124, 116, 104)
@@ -154,14 +151,13 @@ def builtin_card() -> Card:
     Raises:
         InputError: this installation has none.
     """
-    path = MODELS / "heads.json"
-    if not path.is_file():
+    if not CARD.is_file():
         raise InputError(
             "no detector ships with this installation",
-            where=Where(str(path)),
+            where=Where(str(CARD)),
             remedy="install gtahead anew, or give a model of your own: --model FILE.onnx",
         )
-    return msgspec.json.decode(path.read_bytes(), type=Card)
+    return msgspec.json.decode(CARD.read_bytes(), type=Card)
 
 
 @lru_cache(maxsize=4)
@@ -177,7 +173,7 @@ def load_model(model: StrPath = BUILTIN, threads: int = 0) -> OnnxDetector:
         ResourceError: the extra is missing.
     """
     card = builtin_card() if model == BUILTIN else None
-    path = MODELS / f"{card.name}.onnx" if card is not None else Path(model)
+    path = ONNX if card is not None else Path(model)
     where = Where(str(path))
     if not path.is_file():
         raise InputError("no such model", where=where, remedy="`gtahead export-model` writes one")

@@ -23,7 +23,7 @@ from gtahead.formats.huggingface import configurations, size_category, yaml_text
 from gtahead.inspection import region_sentences, sizes_in_words, splits_in_words
 from gtahead.origins import RENDERED, in_words, origins_of, sentences
 from gtahead.publishing.facts import LICENCES, OTHER, PLACEHOLDERS, Facts
-from gtahead.publishing.releases import CARD, HASHES, Release
+from gtahead.publishing.releases import CARD, HASHES, SAMPLE, Release
 from gtahead.templates import environment
 
 if TYPE_CHECKING:
@@ -332,6 +332,7 @@ def _values(release: Release, changelog: str) -> dict[str, Any]:
         "rule_errors": _errors_in_words(BoxRule.parse(document["options"]["boxes"]), origins),
         "licence": LICENCES.get(facts.licence, "the terms in LICENSE"),
         "hashes": HASHES,
+        "sample": SAMPLE if (release.folder / SAMPLE).is_file() else "",
         "key": _slug(facts.repo).replace("-", ""),
         "older_versions": _older_versions(facts, changelog),
     }

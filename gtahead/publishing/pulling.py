@@ -16,7 +16,14 @@ from gtahead.findings import Finding, Findings, Severity
 from gtahead.publishing.facts import check_repo
 from gtahead.publishing.hub import download
 from gtahead.publishing.new_dataset import MADE_OF, new_dataset
-from gtahead.publishing.releases import SHARDS, Release, check_files, file_of_frame, with_images
+from gtahead.publishing.releases import (
+    SAMPLE,
+    SHARDS,
+    Release,
+    check_files,
+    file_of_frame,
+    with_images,
+)
 from gtahead.storage import system
 from gtahead.tables import canonical
 from gtahead.tables.hub import each_image
@@ -180,7 +187,11 @@ def _make(
     findings = Findings()
     wanted = release
     if images == "none":
-        files = tuple(one for one in release.files if not one.path.startswith(f"{SHARDS}/"))
+        files = tuple(
+            one
+            for one in release.files
+            if not one.path.startswith(f"{SHARDS}/") and one.path != SAMPLE
+        )
         wanted = Release(release.folder, release.manifest, release.facts, files)
     check_files(wanted, findings, on_progress)
     # Somebody's notes beside a release don't damage it.

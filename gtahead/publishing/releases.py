@@ -27,6 +27,9 @@ LICENSE = "LICENSE"
 HASHES = "image-hashes.csv"
 """sha256 and difference hash of each frame's image, where the images themselves aren't in."""
 
+SAMPLE = "sample.jpg"
+"""A frame with its boxes, for the card; only where images are published."""
+
 HASH_CELLS = 16
 """Rows of cells of the difference hash in it: 256 bits, so that neighbours can be distinguished."""
 

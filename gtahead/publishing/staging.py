@@ -13,9 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gtahead import schemas, storage
 from gtahead.arrays import Progress
 from gtahead.dataset import FRAMES, Dataset, heads_file, write_manifest
+from gtahead.dataset.notebook import frame_image
 from gtahead.errors import REBUILD, InputError, UsageError, Where
 from gtahead.formats.exporting import export
 from gtahead.images.reading import ImageError, difference_hash, read_bytes
@@ -31,6 +34,7 @@ from gtahead.publishing.releases import (
     HASHES,
     LABELS,
     LICENSE,
+    SAMPLE,
     SHARDS,
     Release,
     files_below,
@@ -144,6 +148,10 @@ def stage(
     return Release.open(out)
 
 
+SAMPLE_PX = 960
+"""Width of the card's image."""
+
+
 def _write(
     opened: Dataset,
     facts: Facts,
@@ -158,6 +166,8 @@ def _write(
     _write_shards(opened, part, facts.images, workers, scheduler, on_progress)
     if facts.images == "none":
         _write_hashes(opened, part, workers, scheduler)
+    else:
+        _write_sample(opened, part)
     _write_texts(part, terms)
     crash_point("staged")
     _write_manifest(opened, facts, part)
@@ -330,6 +340,19 @@ def _write_shards(
         if (hub / name).is_dir():
             (hub / name).rename(part / name)
     shutil.rmtree(hub)
+
+
+def _write_sample(opened: Dataset, part: Path) -> None:
+    """Write a frame of a usual crowd, with its boxes."""
+    counts = np.array(opened.frames(["num_heads"])["num_heads"])
+    filled = np.flatnonzero(counts)
+    if not len(filled):
+        return
+    # Above the median: a crowd says more of what the data is for than its emptier half.
+    row = filled[np.argsort(counts[filled], kind="stable")[3 * len(filled) // 4]]
+    data = frame_image(opened[opened.frame_ids[row]], SAMPLE_PX, ".jpg")
+    if data is not None:
+        (part / SAMPLE).write_bytes(data)
 
 
 def _write_hashes(opened: Dataset, part: Path, workers: int | None, scheduler: str | None) -> None:

@@ -28,6 +28,7 @@ from gtahead.arrays import Progress
 from gtahead.dataset import Dataset, Frame
 from gtahead.errors import UsageError
 from gtahead.geometry import box_sides
+from gtahead.models import checkpoint_path
 from gtahead.scoring.ground_truth import ground_truth_of
 from gtahead.storage import system, targets
 from gtahead.training.checkpoints import begin_with
@@ -123,8 +124,8 @@ def train(
         detector: makes a network of your own, a `Detector`, from the configuration, in place of
             the one that it names; `predict` wants it again.
         loss: of heat or class, in place of the one that the configuration names; see `HeatLoss`.
-        init: `model.pt` of a run, whose weights are begun with as far as they fit: to train on
-            photographs what has learned from simulated crowds.
+        init: `model.pt` of a run, or `builtin` for the detector that ships, whose weights are begun
+            with as far as they fit: to train on photographs after simulated crowds.
         logger: Lightning's loggers, such as `WandbLogger()`, which get the losses of steps, AP50
             and MAE; TensorBoard's, where it is installed, unless given. The losses are in
             `losses.csv` in any case.
@@ -172,7 +173,7 @@ def train(
     if named := {name: _name_of(one) for name, one in own.items() if one is not None}:
         record["own"] = named
     if init is not None:
-        record["init"] = _begun_with(network, Path(init))
+        record["init"] = _begun_with(network, checkpoint_path(init))
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         stack.enter_context(_torch_as_before())

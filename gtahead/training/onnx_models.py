@@ -11,6 +11,7 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,11 +27,17 @@ from gtahead.training.detectors.fcos import FcosDetector
 from gtahead.training.detectors.torchvision_base import strides_of
 from gtahead.values import StrPath
 
+if TYPE_CHECKING:
+    import onnx
+
 MAX_DIFFERENCE = 1e-4
 """Between torch's outputs and the file's."""
 
 OPSET = 18
 CHECKED_WH = ((64, 96), (256, 160), (416, 320))
+LARGE = 64
+"""Numbers from which on a weight is stored in half precision where that is asked for."""
+
 MAX_CELLS = 1024
 """Sides up to so many times `MULTIPLE`: 32,768 px."""
 
@@ -133,7 +140,9 @@ def _whole(detector: Detector) -> _Whole:
     raise UsageError("only centernet and fcos are exported", value=name, remedy=remedy)
 
 
-def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedModel:
+def export_model(
+    checkpoint: StrPath, out: StrPath = "model.onnx", *, half: bool = False
+) -> ExportedModel:
     """Write a trained `centernet` or `fcos` as ONNX, and check that it gives what torch gives.
 
     The file takes `images`, (B, H, W, 3) float32, RGB from 0 to 255, H and W multiples of 32 of
@@ -149,6 +158,8 @@ def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedMo
     Args:
         checkpoint: `model.pt` of a run.
         out: the file.
+        half: store weights in half precision, rounded: half the size. They are computed with in
+            full precision, and compared with torch's after rounding.
 
     Raises:
         InputError: the checkpoint can't be read, or there is no folder for `out`.
@@ -162,6 +173,8 @@ def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedMo
     require("onnx", "onnxscript", "onnxruntime", install="'gtahead[onnx]'")
     trained = read_checkpoint(checkpoint)
     network = _whole(trained.detector).eval()
+    if half:
+        round_to_half(trained.detector)
     stride = trained.detector.stride
     heatmap = isinstance(trained.detector, CenterNet)
     about = {
@@ -173,7 +186,7 @@ def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedMo
         "run": str(trained.about.get("run") or ""),
     }
     with storage.naming_os_errors(to), storage.replacing(to) as part:
-        _write(network, part, about)
+        _write(network, part, about, half=half)
         difference = _largest_difference(network, part)
         if not difference <= MAX_DIFFERENCE:
             raise InputError(
@@ -184,7 +197,15 @@ def export_model(checkpoint: StrPath, out: StrPath = "model.onnx") -> ExportedMo
     return ExportedModel(to, trained.threshold, stride, difference)
 
 
-def _write(network: _Whole, path: Path, about: dict[str, str]) -> None:
+@torch.no_grad()
+def round_to_half(detector: nn.Module) -> None:
+    """Round weights to numbers that half precision can hold."""
+    for value in detector.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(value.half().float())
+
+
+def _write(network: _Whole, path: Path, about: dict[str, str], *, half: bool) -> None:
     rows = MULTIPLE * torch.export.Dim("rows", min=1, max=MAX_CELLS)
     columns = MULTIPLE * torch.export.Dim("columns", min=1, max=MAX_CELLS)
     batch = torch.export.Dim("batch", min=1, max=4096)
@@ -202,13 +223,37 @@ def _write(network: _Whole, path: Path, about: dict[str, str]) -> None:
                 output_names=list(network.outputs),
                 dynamic_shapes={"images": {0: batch, 1: rows, 2: columns}},
                 verbose=False,
+                # Weights that are joined with what normalises them need more digits than half
+                # precision has; onnxruntime joins them as it loads the file.
+                optimize=not half,
             )
         finally:
             logging.getLogger("torch").setLevel(level)
     if program is None:
         raise GtaheadError("torch gave no ONNX program")
     program.model.metadata_props.update(about)
-    program.save(str(path))
+    if not half:
+        program.save(str(path))
+        return
+    import onnx
+
+    model = program.model_proto
+    _store_in_half(model)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def _store_in_half(model: onnx.ModelProto) -> None:
+    """Store weights in half precision, with a cast back to full for each."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    for weight in model.graph.initializer:
+        if weight.data_type == TensorProto.FLOAT and np.prod(weight.dims) >= LARGE:
+            name = weight.name
+            values = numpy_helper.to_array(weight).astype(np.float16)
+            weight.CopyFrom(numpy_helper.from_array(values, f"{name}.half"))
+            cast = helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT)
+            model.graph.node.insert(0, cast)
 
 
 @torch.no_grad()

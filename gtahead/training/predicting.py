@@ -16,14 +16,16 @@ from gtahead.arrays import Progress
 from gtahead.dataset import Dataset
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
+from gtahead.images.folders import WantedImage, images_below
 from gtahead.images.reading import ImageError, read_rgb
+from gtahead.models import checkpoint_path
 from gtahead.parallel.pool import run_all
 from gtahead.predictions import check_target, write_predictions
 from gtahead.tables.splits import split_named
 from gtahead.training.checkpoints import Trained, read_checkpoint
 from gtahead.training.detectors import Factory
 from gtahead.training.inference import InImage, as_predictions, find_heads
-from gtahead.training.wanted import WantedImage, images_below, images_of_split
+from gtahead.training.wanted import images_of_split
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 
@@ -76,7 +78,7 @@ def predict(
     """Find heads, and write them as `gtahead benchmark` reads them: in the images' own pixels.
 
     Args:
-        checkpoint: `model.pt` of a run.
+        checkpoint: `model.pt` of a run, or `builtin` for the detector that ships.
         data: a dataset.
         out: the prediction file: .json, .jsonl or .parquet.
         split: of the dataset.
@@ -96,7 +98,7 @@ def predict(
         ResourceError: the file can't be written, or the scheduler or its workers won't do.
     """
     check_target(out, (checkpoint, data if images is None else images))
-    model = Path(checkpoint).absolute()
+    model = checkpoint_path(checkpoint).absolute()
     trained = _trained(model, detector)
     header: dict[str, object] = {}
     if images is not None:

@@ -6,7 +6,6 @@ Torch takes seconds: a command with a wrong path shouldn't wait for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +13,13 @@ import numpy as np
 from gtahead.dataset import Dataset, Frame
 from gtahead.detectors import DETECTORS
 from gtahead.errors import InputError, UsageError, Where
+from gtahead.images.folders import WantedImage, images_below
+from gtahead.models import checkpoint_path
 from gtahead.predictions import check_target
 from gtahead.tables.splits import split_named
 from gtahead.training.config import OWN, TrainConfig
 from gtahead.urls import is_url
 from gtahead.values import StrPath
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-
-
-@dataclass(frozen=True)
-class WantedImage:
-    """An image to look at; its size where it is known."""
-
-    name: str
-    path: Path
-    size_wh: tuple[int, int] | None = None
 
 
 def check_checkpoint(path: StrPath) -> None:
@@ -38,8 +28,8 @@ def check_checkpoint(path: StrPath) -> None:
     Raises:
         InputError: there is no such file.
     """
-    if not Path(path).is_file():
-        remedy = "give the model.pt of a run"
+    if not checkpoint_path(path).is_file():
+        remedy = "give the model.pt of a run, or builtin"
         raise InputError("there is no such checkpoint", where=Where(str(path)), remedy=remedy)
 
 
@@ -158,25 +148,3 @@ def images_of_split(opened: Dataset, split: str) -> list[WantedImage]:
             raise _labels_alone(opened)
         wanted.append(WantedImage(frame.frame_id, frame.image_path, frame.size_wh))
     return wanted
-
-
-def images_below(root: Path) -> Sequence[WantedImage]:
-    """Return an image, or all of a folder, named by their paths in it.
-
-    Raises:
-        InputError: there is no such image or folder.
-        UsageError: no image is in it.
-    """
-    folder = root if root.is_dir() else root.parent
-    return [WantedImage(file.relative_to(folder).as_posix(), file) for file in _files(root)]
-
-
-def _files(root: Path) -> list[Path]:
-    if root.is_file():
-        return [root]
-    if not root.is_dir():
-        raise InputError("there is no such image or folder", where=Where(str(root)))
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise UsageError("no images there", value=str(root), remedy=f"known: {', '.join(SUFFIXES)}")
-    return files

@@ -34,17 +34,17 @@ def test_a_fresh_card_has_no_faults_and_filling_it_changes_nothing(release: Path
 
 def test_edits_outside_blocks_stay_and_those_inside_go(release: Path) -> None:
     change(release, "## Statistics\n", "## Statistics\n\nOur own words.\n")
-    change(release, "| frames | 56 |", "| frames | 5,600 |")
+    change(release, "| frames | 56, of which 2 without heads |", "| frames | 5,600 |")
     assert gtahead("card", release).code == 0
     text = (release / "README.md").read_text(encoding="utf-8")
     assert "Our own words." in text
-    assert "| frames | 56 |" in text
+    assert "| frames | 56, of which 2 without heads |" in text
 
 
 def test_a_block_without_its_marks_is_the_publishers(release: Path) -> None:
     change(release, "<!-- gtahead:begin limits -->\n", "")
     change(release, "<!-- gtahead:end limits -->\n", "")
-    change(release, "- The people in the simulated images aren't real.", "- Only our own limits.")
+    change(release, "- The simulated images show no real people.", "- Only our own limits.")
     assert gtahead("card", release).code == 0
     text = (release / "README.md").read_text(encoding="utf-8")
     assert "- Only our own limits." in text

@@ -54,7 +54,7 @@ def test_there_and_back_again(
     assert done.code == 0, done.err
     assert TOKEN not in done.out + done.err
     report = done.json
-    assert (report["verified"], len(report["sent"]), report["removed"]) == (20, 20, [])
+    assert (report["verified"], len(report["sent"]), report["removed"]) == (21, 21, [])
     assert remote(hub) == local(staged)
     assert (hub.repos[REPO].private, hub.repos[REPO].gated) == (True, "manual")
     assert hub.repos[REPO].tags["v1.0.0"] == hub.repos[REPO].branches["main"]
@@ -124,7 +124,7 @@ def test_nothing_is_sent_without_a_yes(staged: Path, hub: Hub, environment: dict
     done = spawn_gtahead("publish", "push", REPO, staged, "--no-load", env=environment, forked=True)
     assert done.code == 0
     assert "a dry run, nothing was sent" in done.out
-    assert "would upload 20 files" in done.out
+    assert "would upload 21 files" in done.out
     assert hub.requests == []
 
 

@@ -92,7 +92,7 @@ def test_labels_alone_bring_hashes_of_the_images(captured: Path, tmp_path: Path)
     release = manifest(out)["release"]
     assert (release["images"], release["rights"], release["num_images"]) == ("none", None, 0)
     card = (out / "README.md").read_text(encoding="utf-8")
-    assert "The images are *not* in it" in card
+    assert "Images are *not* included" in card
     assert "name: image," not in card
 
 
@@ -237,7 +237,7 @@ def test_the_plan_says_what_will_be_public(staged: Path) -> None:
         in done.out
     )
     plan = gtahead("publish", "plan", staged, "--json").json
-    assert plan["files"] == 20
+    assert plan["files"] == 21
     assert [shard["rows"] for shard in plan["shards"]] == [16, 32, 8, 16, 32, 8]
     assert plan["bytes"] == sum(p.stat().st_size for p in staged.rglob("*") if p.is_file())
 

@@ -22,7 +22,7 @@ def test_a_copy_that_is_whole(tiny_dataset: Path, staged: Path) -> None:
     assert "a dataset, 64 files" in done.out
     done = gtahead("verify", staged, "--json")
     assert done.code == 0
-    assert done.json["files"] == 16
+    assert done.json["files"] == 17
 
 
 def test_a_copy_that_is_not(tiny_dataset: Path, tmp_path: Path) -> None:
