@@ -133,7 +133,7 @@ def test_the_page(tools: tuple[Any, Any], tmp_path: Path) -> None:
     mfl, report = tools
     plan = mfl.read_plan()
     text = report.page(plan, {})
-    assert "**Not decided yet: the experiment isn't finished.**" in text
+    assert "**It can't be decided here yet: " in text
     assert text.count("not run yet") == len(plan["pairs"])
     report.draw(plan, {}, tmp_path / "a.svg")
     done = finished(mfl, plan, lambda run, way: 5 if "area" in run.arm else 9)

@@ -37,7 +37,7 @@ from gtahead.training.onnx_models import round_to_half
 
 LONG_SIDE = 1024
 FIGURES = ("mae", "bias", "precision_large", "recall_large", "f1_large", "ap50")
-EDGES = (10, 20, 35, 60)
+EDGES = (15, 30)
 """Counts between which bands of errors lie."""
 
 MOST_BYTES = 4_000_000
@@ -82,7 +82,7 @@ def bands_of(real: Floats, found: Floats) -> list[ErrorBand]:
     bands = []
     for low, high in zip((0, *EDGES), (*EDGES, 10**6), strict=True):
         mine = (found > low) & (found <= high)
-        if mine.sum() < 8:
+        if mine.sum() < 12:
             continue
         low_share, high_share = np.quantile(real[mine] / found[mine], [0.1, 0.9]).tolist()
         bands.append(ErrorBand(high, int(mine.sum()), round(low_share, 3), round(high_share, 3)))
@@ -130,7 +130,7 @@ def main() -> None:
             **shown(score.document["metrics"]),
         }
         print(split, json.dumps(results[split]))
-    found = score.states["found"]
+    real_counts, found = score.states["ground_truth"], score.states["found"]
     dense = Dataset.open(given.dense)
     split = next(name for name in ("test", "validation", "train") if len(dense.split(name)))
     part = dense.split(split)
@@ -150,7 +150,7 @@ def main() -> None:
         fingerprint=manifest.fingerprint,
         commands=[line.strip() for line in (__doc__ or "").splitlines() if line.startswith("    ")],
         metrics=results,
-        bands=bands_of(truth, found),
+        bands=bands_of(real_counts, found),
         sides_px=(round(smallest, 1), round(largest, 1)),
         most=int(truth.max()),
         limits=[

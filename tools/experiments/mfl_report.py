@@ -174,10 +174,16 @@ def is_void(plan: Plan, arms: list[Arm], detector: str) -> bool:
     return not best or max(best) < plan["verdict"]["void_f1"] * CEILING_F1
 
 
+UNFINISHED = (
+    "It can't be decided here yet: the planned trainings take hours of a GPU, or days of a "
+    "processor, and some of them are missing."
+)
+
+
 def answer_of(plan: Plan, arms: list[Arm], pairs: list[Pair]) -> str:
     """Answer the question in a sentence, as far as it is decided."""
     if len(pairs) < len(plan["pairs"]) or min(pair.seeds for pair in pairs) < plan["seeds"]:
-        return "Not decided yet: the experiment isn't finished."
+        return UNFINISHED
     said = []
     for pair in pairs:
         if "heat" in pair.arm.name and not is_void(plan, arms, pair.arm.detector):
