@@ -1,6 +1,6 @@
 """Draw the images of README and tutorial, as the tutorial's commands make them.
 
-python tools/draw_docs.py            # those of the core; needs Chromium for the report's
+python tools/draw_docs.py            # those of the core and of `count`; with Chromium, the report's
 python tools/draw_docs.py --trained  # and what a detector found, with torch, in about two minutes
 """
 
@@ -11,18 +11,22 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 import gtahead
+from gtahead.counting import load_model
 from gtahead.drawing import write_png
+from gtahead.predictions import write_predictions
+from gtahead.viewing.layers import STRIP
 from gtahead.viewing.rules import draw_rules
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 WIDTH = 1280
-CROWD = "seq_03/000004"
+STRIP_FRAME, STRIP_PX = "seq_01/000000", 560
 
 
 def pixels(path: Path) -> npt.NDArray[np.uint8]:
@@ -57,6 +61,50 @@ def screenshot(page: Path, out: Path) -> None:
         browser.close()
 
 
+def strip(root: Path) -> None:
+    """Draw the README's four images: a frame, its boxes, its density, and what is found in it."""
+    gtahead.simulate(root / "strip", preset="crowds", seed=3, sequences=9, frames=1)
+    gtahead.build(root / "strip", root / "strip-set")
+    dataset = gtahead.Dataset.open(root / "strip-set")
+    frame = dataset[STRIP_FRAME]
+    rows = {}
+    for one in dataset.split(str(frame.split)):
+        found = gtahead.count(one.image())
+        rows[one.frame_id] = {"boxes": found.boxes_xyxy, "scores": found.scores}
+    least = load_model().threshold
+    write_predictions(root / "strip.json", gtahead.Predictions.of(rows, threshold=least))
+    views: dict[str, dict[str, Any]] = {
+        "frame": {"layers": []},
+        "boxes": {"layers": ["boxes"]},
+        "density": {"layers": ["density"]},
+        "found": {"predictions": root / "strip.json", "split": str(frame.split)},
+    }
+    words = {
+        "frame": "a frame",
+        "boxes": f"{frame.count} heads",
+        "density": f"density: Σ {frame.count:.1f}",
+        "found": "hits, missed, false",
+    }
+    for name, how in views.items():
+        gtahead.view(root / "strip-set", [STRIP_FRAME], out=root / "s.png", **how)
+        image = pixels(root / "s.png")[STRIP:]
+        size = (STRIP_PX, round(image.shape[0] * STRIP_PX / image.shape[1]))
+        small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        cv2.imwrite(str(root / "s.png"), captioned(small, words[name]))
+        keep(root / "s.png", f"strip-{name}.jpg")
+
+
+def captioned(image: npt.NDArray[np.uint8], words: str) -> npt.NDArray[np.uint8]:
+    """Write words below an image, large enough to be read when it is small."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    band = Image.new("RGB", (image.shape[1], 56), (24, 26, 28))
+    font = ImageFont.truetype("DejaVuSans.ttf", 30)
+    middle = (image.shape[1] / 2, 28)
+    ImageDraw.Draw(band).text(middle, words, (240, 240, 240), font, anchor="mm")
+    return np.vstack([image, np.asarray(band, np.uint8)[:, :, ::-1]])
+
+
 def main() -> None:
     """Draw them."""
     parser = argparse.ArgumentParser(description="Draw the docs' images")
@@ -76,6 +124,7 @@ def main() -> None:
             tiles.append(pixels(root / "b.png")[360:640, 300:780])
         cv2.imwrite(str(root / "b.png"), np.hstack(tiles))
         keep(root / "b.png", "maps.jpg")
+        strip(root)
         gtahead.report(root / "dataset", root / "report.html")
         if shutil.which("chromium"):
             screenshot(root / "report.html", root / "c.png")
@@ -93,12 +142,6 @@ def main() -> None:
         gtahead.build(root / "crowd", root / "crowd-set")
         write_png(root / "b.png", draw_rules(gtahead.Dataset.open(root / "crowd-set")))
         keep(root / "b.png", "rules.jpg")
-        tiles = []
-        for layers in (["boxes"], ["density"]):
-            gtahead.view(root / "crowd-set", [CROWD], layers=layers, out=root / "d.png")
-            tiles.append(pixels(root / "d.png"))
-        cv2.imwrite(str(root / "d.png"), np.hstack(tiles))
-        keep(root / "d.png", "crowd.jpg", width=1800)
         if trained:
             from gtahead.training.config import make_config
 

@@ -1,6 +1,7 @@
 """Does it help to begin with simulated crowds? Train on photographs, from scratch and from them.
 
     python tools/experiments/real_heads.py --scut FOLDER --model MODEL.pt ANOTHER.pt
+    python tools/experiments/real_heads.py --scut FOLDER --model builtin builtin --learn 20
 
 FOLDER holds the 121 images of SCUT-HEAD in Pascal VOC's layout; larger ones are made smaller. Half
 of them, by a seed, are learned from, a sixth chooses epoch and threshold, a third is scored. The
@@ -30,8 +31,8 @@ SHARES = {"train": 0.5, "val": 1 / 6}  # the rest is scored
 FIGURES = ("mae", "bias", "precision_large", "recall_large", "f1_large", "ap50")
 
 
-def photographs(source: Path, out: Path) -> Dataset:
-    """Build a dataset of the photographs, split one by one."""
+def photographs(source: Path, out: Path, learn: int | None) -> Dataset:
+    """Build a dataset of the photographs, split one by one; learn from so many, or all."""
     layout, dataset = out / "voc", out / "photographs"
     if not (dataset / "manifest.json").exists():
         shutil.rmtree(layout, ignore_errors=True)
@@ -43,7 +44,8 @@ def photographs(source: Path, out: Path) -> Dataset:
         order = np.random.default_rng(SPLIT_SEED).permutation(len(names))
         ends = np.round(np.cumsum([*SHARES.values()]) * len(names)).astype(int)
         for part, rows in zip((*SHARES, "test"), np.split(order, ends), strict=True):
-            text = "".join(f"{names[row]}\n" for row in sorted(rows.tolist()))
+            kept = rows[:learn] if part == "train" else rows
+            text = "".join(f"{names[row]}\n" for row in sorted(kept.tolist()))
             (layout / "ImageSets" / "Main" / f"{part}.txt").write_text(text)
         build(layout, dataset, reader="voc", origin="photographs")
     return Dataset.open(dataset)
@@ -67,11 +69,12 @@ def main() -> None:
     parser.add_argument("--model", type=Path, nargs="+", required=True, help="one for each seed")
     parser.add_argument("--out", type=Path, default=Path("build/real-heads"))
     parser.add_argument("--epochs", type=int, default=60, help="of 16 steps")
+    parser.add_argument("--learn", type=int, help="photographs to learn from, of 60")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     given.out.mkdir(parents=True, exist_ok=True)
-    real = photographs(given.scut, given.out)
+    real = photographs(given.scut, given.out, given.learn)
     counts = {name: np.array([f.count for f in real.split(name)]) for name in ("train", "test")}
     guess = float(np.abs(counts["test"] - counts["train"].mean()).mean())
     print(
@@ -97,7 +100,8 @@ def main() -> None:
             elif not kept.exists():
                 train(real.folder, run, config=config, init=init)
             metrics = scored(kept, real, "test", run / "found.json")
-            row = {"trained": name, "seed": seed, "epochs": given.epochs, "guess_mae": guess}
+            row = {"trained": name, "learned_from": len(counts["train"]), "seed": seed}
+            row |= {"epochs": given.epochs, "guess_mae": guess}
             row |= {key: metrics[key] for key in FIGURES}
             print(f"{name}, seed {seed}: {shown(metrics, FIGURES)}", flush=True)
             if second is not None:

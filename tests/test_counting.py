@@ -1,0 +1,231 @@
+"""Counting with the detector that ships: what it says, in which pixels, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from helpers import gtahead
+from PIL import Image
+
+import gtahead as library
+from gtahead.counting import load_model
+from gtahead.counting.counting import LONG_SIDE, _interval, _larger, _unlike
+from gtahead.counting.models import Card, ErrorBand, builtin_card
+from gtahead.errors import InputError, UsageError
+from gtahead.models import CARD, CHECKPOINT, ONNX
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, library.Dataset]:
+    """Two simulated photographs that the detector never saw, and their dataset."""
+    root = tmp_path_factory.mktemp("crowd")
+    library.simulate(
+        root / "captures", preset="heads", seed=77, sequences=4, frames=1, heads=(30, 60)
+    )
+    library.build(root / "captures", root / "set", workers=1)
+    return root, library.Dataset.open(root / "set")
+
+
+def test_heads_are_found_where_they_are(crowd: tuple[Path, library.Dataset]) -> None:
+    rows = {}
+    part = crowd[1].split("train")
+    for frame in part:
+        found = library.count(frame.image())
+        assert found.size_wh == frame.size_wh
+        assert found.points_xy.shape == (found.count, 2)
+        assert (np.diff(found.scores) <= 0).all()
+        rows[frame.frame_id] = {"boxes": found.boxes_xyxy, "scores": found.scores}
+    threshold = load_model().threshold
+    score = library.benchmark(library.Predictions.of(rows, threshold=threshold), part)
+    assert score.value["f1_large"] > 0.5
+    truth = np.mean([frame.count for frame in part])
+    assert score.value["mae"] < 0.4 * truth
+
+
+def test_boxes_are_in_the_images_own_pixels(crowd: tuple[Path, library.Dataset]) -> None:
+    """Of an image twice as large, boxes are twice as large."""
+    image = max(crowd[1], key=lambda frame: frame.count).image()
+    one = library.count(image, search=False)
+    large = cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    two = library.count(large, search=False)
+    assert two.scale == pytest.approx(LONG_SIDE / max(large.shape[:2]))
+    near = [np.abs(two.points_xy / 2 - point).max(axis=1).min() for point in one.points_xy]
+    assert np.median(near) < 4
+    assert two.count == pytest.approx(one.count, rel=0.3)
+
+
+def test_small_heads_are_looked_for_again() -> None:
+    boxes = np.array([[10.0 * n, 0, 10 * n + 8, 8] for n in range(9)])
+    assert _larger(boxes, 1.0, 1024) == pytest.approx(2.0)
+    assert _larger(boxes * 1.5, 1.0, 1024) == pytest.approx(20 / 12)
+    assert _larger(boxes * 2, 1.0, 1024) is None  # large enough
+    assert _larger(boxes[:4], 1.0, 1024) is None  # too few to tell
+    assert _larger(boxes, 1.0, 3000) is None  # it would be too large
+    assert _larger(boxes * 4, 0.25, 4096) == pytest.approx(0.5)  # in the smaller image's pixels
+
+
+def test_how_sure_a_count_is() -> None:
+    bands = [ErrorBand(10, 20, 0.5, 1.5), ErrorBand(50, 20, 0.8, 1.25)]
+    known: dict[str, Any] = {name: "" for name in ("name", "sha256", "trained_on", "tested_on", "fingerprint")}  # fmt: skip
+    card = Card(
+        **known,
+        long_side=1024,
+        commands=[],
+        metrics={},
+        bands=bands,
+        sides_px=(10, 50),
+        most=60,
+        limits=[],
+    )
+    assert _interval(8, card) == (4, 12)
+    assert _interval(20, card) == (16, 25)
+    assert _interval(51, card) == (None, None)
+    assert _interval(8, None) == (None, None)
+    assert _unlike(np.tile([0.0, 0, 20, 20], (5, 1)), card) == []
+    assert "heads of 5 px, where 10 to 50 were tested" in _unlike(
+        np.tile([0.0, 0, 5, 5], (5, 1)), card
+    )
+    assert "more heads than in any image" in _unlike(np.tile([0.0, 0, 20, 20], (61, 1)), card)[0]
+    assert "no head was found" in _unlike(np.zeros((0, 4)), card)[0]
+
+
+def test_the_card_is_of_the_model() -> None:
+    card = builtin_card()
+    tested = card.metrics["test"]
+    assert tested["mae"]["value"] <= 0.5 * tested["mae_of_guessing"]
+    assert tested["f1_large"]["value"] >= 0.5
+    assert [band.most for band in card.bands] == sorted(band.most for band in card.bands)
+    assert all(0 < band.low < band.high for band in card.bands)
+    assert sum(path.stat().st_size for path in (ONNX, CHECKPOINT, CARD)) < 4_000_000
+    page = (Path(__file__).resolve().parents[1] / "docs" / "counting.md").read_text("utf-8")
+    for name in ("mae", "f1_large", "ap50"):
+        assert f"{tested[name]['value']:.{1 if name == 'mae' else 3}f}" in page, name
+
+
+def test_a_model_that_was_changed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = tmp_path / "heads.onnx"
+    changed.write_bytes(ONNX.read_bytes() + b" ")
+    monkeypatch.setattr("gtahead.counting.models.ONNX", changed)
+    load_model.cache_clear()
+    with pytest.raises(InputError, match="isn't the one that its card names"):
+        load_model()
+    load_model.cache_clear()
+    for name, data, words in (
+        ("none.onnx", None, "no such model"),
+        ("text.onnx", b"no model", "the file isn't an ONNX model"),
+    ):
+        if data is not None:
+            (tmp_path / name).write_bytes(data)
+        with pytest.raises(InputError, match=words):
+            load_model(str(tmp_path / name))
+
+
+def test_torch_finds_the_same() -> None:
+    torch = pytest.importorskip("torch")
+    from gtahead.models import checkpoint_path
+    from gtahead.training.checkpoints import read_checkpoint
+    from gtahead.training.crops import normalised
+
+    network = read_checkpoint(checkpoint_path("builtin")).detector
+    images = np.random.default_rng(3).uniform(0, 255, (1, 96, 160, 3)).astype(np.float32)
+    heat, offset, size = load_model().session.run(["heat", "offset", "size"], {"images": images})
+    with torch.no_grad():
+        logits, offsets, sizes = network(normalised(torch.from_numpy(images)))
+    assert np.abs(heat - torch.sigmoid(logits).numpy()).max() < 1e-4
+    assert np.abs(offset - offsets.numpy()).max() < 1e-4
+    assert np.abs(size / np.exp(sizes.numpy()) - 1).max() < 1e-3
+
+
+def test_the_command(crowd: tuple[Path, library.Dataset], tmp_path: Path) -> None:
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    for number, frame in enumerate(crowd[1]):
+        assert frame.image_path is not None
+        shutil.copy(frame.image_path, photographs / f"{number}.jpg")
+    (photographs / "broken.jpg").write_bytes(b"no image")
+    out, table = tmp_path / "drawn", tmp_path / "counts.csv"
+    done = gtahead("count", photographs, "--out", out, "--csv", table)
+    assert done.code == 3
+    assert "broken.jpg: the image can't be read" in done.err
+    assert len(list(out.glob("*.png"))) == 4
+    rows = list(csv.DictReader(table.open()))
+    assert [row["image"] for row in rows] == [f"{number}.jpg" for number in range(4)]
+    for row, frame in zip(rows, crowd[1], strict=True):
+        assert int(row["count"]) == library.count(frame.image()).count
+        assert f"{row['image']}: {row['count']} heads" in done.out
+    listed = json.loads(gtahead("count", photographs / "0.jpg", "--json").out)["images"]
+    assert len(listed[0]["boxes_xyxy"]) == listed[0]["count"] == int(rows[0]["count"])
+    one = gtahead(
+        "count", photographs / "0.jpg", "--out", tmp_path / "one.png", "--threshold", "0.9"
+    )
+    assert one.code == 0, one.err
+    assert (tmp_path / "one.png").exists()
+
+
+def test_films(crowd: tuple[Path, library.Dataset], tmp_path: Path) -> None:
+    film = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"MJPG"), 4.0, (640, 448))
+    image = crowd[1][0].image()
+    for _ in range(8):
+        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    writer.release()
+    done = gtahead("count", film)
+    assert done.code == 0, done.err
+    lines = [line for line in done.out.splitlines() if line.startswith("film.avi")]
+    assert [line.split(":")[0] for line in lines] == ["film.avi 0.00 s", "film.avi 1.00 s"]
+    every = gtahead("count", film, "--every", "0.5", "--out", tmp_path / "drawn")
+    assert len(list((tmp_path / "drawn").glob("*.png"))) == 4
+    assert "4 images: mean" in every.out
+
+
+def test_wrong_calls(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48)).save(tmp_path / "black.png")
+    for words, code, said in (
+        (["nowhere.jpg"], 1, "no such image, folder or film"),
+        ([tmp_path / "black.png", "--threshold", "2"], 2, "the threshold must be from 0 to 1"),
+        ([tmp_path / "black.png", "--out", "x.jpg"], 2, "images are written as PNG"),
+        ([tmp_path / "black.png", "--model", "none.onnx"], 1, "no such model"),
+        (
+            [tmp_path / "black.png", tmp_path / "black.png", "--out", "x.png"],
+            2,
+            "don't go into one",
+        ),
+        ([tmp_path], 0, "black.png: 0 heads"),
+    ):
+        done = gtahead("count", *words)
+        assert done.code == code, (words, done.err)
+        assert said in done.err + done.out
+    for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(UsageError, match="must be"):
+            library.count(wrong)
+    empty = tmp_path / "film.mp4"
+    empty.write_bytes(b"")
+    assert "the film can't be read" in gtahead("count", empty).err
+
+
+def test_no_torch_and_no_network_is_needed(crowd: tuple[Path, library.Dataset]) -> None:
+    path = crowd[1][0].image_path
+    code = (
+        "import socket, sys\n"
+        "def refuse(*_): raise OSError('no network')\n"
+        "socket.socket.connect = refuse\n"
+        "import gtahead\n"
+        f"print(gtahead.count({str(path)!r}).count)\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 5
