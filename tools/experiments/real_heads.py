@@ -39,13 +39,13 @@ def photographs(source: Path, out: Path, learn: int | None) -> Dataset:
         for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
             (layout / name).mkdir(parents=True)
         names = sorted(path.stem for path in (source / "Annotations").glob("*.xml"))
-        for name in names:
-            shrink(source, layout, name, LONG_SIDE)
         order = np.random.default_rng(SPLIT_SEED).permutation(len(names))
         ends = np.round(np.cumsum([*SHARES.values()]) * len(names)).astype(int)
         for part, rows in zip((*SHARES, "test"), np.split(order, ends), strict=True):
-            kept = rows[:learn] if part == "train" else rows
-            text = "".join(f"{names[row]}\n" for row in sorted(kept.tolist()))
+            kept = sorted((rows[:learn] if part == "train" else rows).tolist())
+            for row in kept:
+                shrink(source, layout, names[row], LONG_SIDE)
+            text = "".join(f"{names[row]}\n" for row in kept)
             (layout / "ImageSets" / "Main" / f"{part}.txt").write_text(text)
         build(layout, dataset, reader="voc", origin="photographs")
     return Dataset.open(dataset)
