@@ -172,8 +172,8 @@ def test_what_the_package_shows() -> None:
             "split: 'str | None' = None, by: 'Sequence[str]' = (), missing: 'Missing' = 'error', "
             "validation: 'StrPath | Predictions | None' = None, threshold: 'float | None' = None, "
             "coco_compat: 'bool' = False, sweep: 'bool' = False, "
-            "intervals: 'bool' = True, ceilings: 'bool' = True, head_class: 'str | None' = None, "
-            "labels_orientation: 'str | None' = None) "
+            "intervals: 'bool' = True, ceilings: 'bool' = True, builtin: 'bool' = False, "
+            "head_class: 'str | None' = None, labels_orientation: 'str | None' = None) "
             "-> 'Score'"
         ),
         "build": (

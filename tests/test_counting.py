@@ -229,3 +229,33 @@ def test_no_torch_and_no_network_is_needed(crowd: tuple[Path, library.Dataset]) 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 5
+
+
+def test_it_is_a_baseline_of_scores(crowd: tuple[Path, library.Dataset], tmp_path: Path) -> None:
+    root, dataset = crowd
+    rows = {}
+    for frame in dataset.split("train"):
+        found = library.count(frame.image(), threshold=0.01)
+        rows[frame.frame_id] = {"boxes": found.boxes_xyxy, "scores": found.scores}
+    found = library.Predictions.of(rows, threshold=load_model().threshold)
+    score = library.benchmark(found, root / "set", split="train", builtin=True, intervals=False)
+    own = score.document["baselines"]["builtin"]
+    for name in ("mae", "rmse", "f1_large", "ap50"):  # the same detector, the same figures
+        assert own[name] == pytest.approx(score.value[name]), name
+    path = tmp_path / "p.json"
+    from gtahead.predictions import write_predictions
+
+    write_predictions(path, found)
+    page = tmp_path / "score.html"
+    done = gtahead(
+        *("benchmark", path, "--data", root / "set", "--split", "train", "--builtin"),
+        *("--html", page),
+    )
+    assert done.code == 0, done.err
+    assert f"the detector that ships: MAE {own['mae']:.2f}, F1 {own['f1_large']:.4f}" in done.out
+    assert "the detector that ships with gtahead" in page.read_text(encoding="utf-8")
+    export = library.export(root / "set", tmp_path / "coco", format="coco", workers=1)
+    assert export is not None
+    refused = gtahead("benchmark", path, "--ground-truth", tmp_path / "coco", "--builtin")
+    assert refused.code == 2
+    assert "no images for the detector that ships" in refused.err

@@ -199,7 +199,7 @@ def main() -> None:
         most=int(real_counts.max()),
         limits=[
             "It finds heads, not people: who shows no head isn't counted.",
-            "It was tested on photographs of rooms; outdoors it misses many heads of dense crowds.",
+            "It was tested on photographs of rooms, and on six of dense crowds outdoors.",
             "It saw simulated people alone: it misses real heads, and takes some things for heads.",
             "It can't tell who somebody is, and must not be used to try.",
         ],

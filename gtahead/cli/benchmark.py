@@ -63,6 +63,11 @@ if TYPE_CHECKING:
 @click.option("--coco-compat", is_flag=True, help="Also give AP with COCO's cap of 100 boxes.")
 @click.option("--sweep", is_flag=True, help="Also match within 1, 2 … 100 px, as for UCF-QNRF.")
 @click.option("--intervals/--no-intervals", default=True, help="Compute 95 % intervals, or not.")
+@click.option(
+    "--builtin",
+    is_flag=True,
+    help="Also score the detector that ships on these images, to compare.",
+)
 @label_options
 @click.option("--check-only", is_flag=True, help="Only check the file; score nothing.")
 @click.option(

@@ -80,7 +80,13 @@ def _beside(document: Mapping[str, Any]) -> list[str]:
         "own_mean": "these images' own mean count",
     }
     for name, values in document["baselines"].items():
-        lines.append(f"  guessing {names[name]}: MAE {format_metric('mae', values['mae'])}")
+        mae = format_metric("mae", values["mae"])
+        if name in names:
+            lines.append(f"  guessing {names[name]}: MAE {mae}")
+        else:
+            parts = [f"F1 {format_metric(key, one)}" for key, one in values.items() if "f1" in key]
+            parts += [f"AP {format_metric('ap', values['ap'])}"] if "ap" in values else []
+            lines.append(f"  the detector that ships: {', '.join([f'MAE {mae}', *parts])}")
     ceilings = document.get("ceilings", {})
     for row in ceilings.get("decode", []):
         mae = format_metric("mae", row["mae"])

@@ -45,6 +45,7 @@ _BASELINES = {
     "train_mean": "guessing the training images' mean count",
     "sequence_mean": "oracle: each sequence's mean count",
     "own_mean": "oracle: these images' mean count",
+    "builtin": "the detector that ships with gtahead, of simulated crowds alone",
 }
 
 
@@ -186,7 +187,9 @@ def _metrics(document: dict[str, Any]) -> Iterator[tuple[str, list[list[str]]]]:
 def _references(document: dict[str, Any]) -> Iterator[list[str]]:
     """Yield what metrics are to be compared with: name, MAE, F1, AP."""
     for name, values in document["baselines"].items():
-        yield [_BASELINES[name], format_metric("mae", values["mae"]), "", ""]
+        own = next((format_metric("f1", v) for key, v in values.items() if "f1" in key), "")
+        ap = format_metric("ap", values["ap"]) if "ap" in values else ""
+        yield [_BASELINES[name], format_metric("mae", values["mae"]), own, ap]
     ceilings = document.get("ceilings", {})
     for row in ceilings.get("decode", []):
         f1 = next((value for key, value in row.items() if key.startswith("f1")), None)

@@ -13,7 +13,7 @@ import numpy as np
 from gtahead import storage
 from gtahead._version import __version__
 from gtahead.arrays import Floats, Ints, Ragged
-from gtahead.dataset import Dataset
+from gtahead.dataset import MANIFEST, Dataset
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import Findings
 from gtahead.ingest.model import LabelOptions
@@ -166,6 +166,7 @@ def benchmark(
     sweep: bool = False,
     intervals: bool = True,
     ceilings: bool = True,
+    builtin: bool = False,
     head_class: str | None = None,
     labels_orientation: str | None = None,
 ) -> Score:
@@ -187,6 +188,8 @@ def benchmark(
         sweep: whether to match within 1 to 100 px, too, as is done for UCF-QNRF.
         intervals: whether to compute intervals.
         ceilings: whether to compute what a perfect method could reach.
+        builtin: whether to score the detector that ships on the same images, as a baseline: about a
+            second each.
         head_class: name or number of the class of heads, where there are several.
         labels_orientation: `upright` or `stored`, as of `build`.
 
@@ -196,6 +199,7 @@ def benchmark(
     """
     ground_truth = open_ground_truth(data, split, LabelOptions(head_class, labels_orientation))
     groupings = breakdown.parse(by, ground_truth)
+    own = _with_images(data) if builtin else None
     arranged, findings = check_predictions(predictions, ground_truth, missing)
     if any(finding.severity == "error" for finding in findings):
         return Score({}, findings, ground_truth)
@@ -215,6 +219,8 @@ def benchmark(
     if run.scored:
         document["curve"] = thresholds.threshold_curve(ground_truth, arranged)
     document["baselines"] = baselines.trivial(ground_truth)
+    if own is not None:
+        document["baselines"]["builtin"] = _builtin(ground_truth, own, run.radius)
     if ceilings:
         document["ceilings"] = baselines.ceilings(ground_truth)
     if coco_compat and run.detections is not None:
@@ -227,6 +233,39 @@ def benchmark(
     document["clusters"] = _clusters(run, *ground_truth.clusters)
     document["findings"] = dict(sorted(findings.totals.items()))
     return _score_of(run, document, findings)
+
+
+def _with_images(data: StrPath | Dataset) -> Dataset:
+    """Open the dataset whose images the detector that ships is to look at.
+
+    Raises:
+        UsageError: it's another ground truth, or has no images.
+    """
+    opened = data if isinstance(data, Dataset) else None
+    if opened is None and (Path(data) / MANIFEST).is_file():
+        opened = Dataset.open(data)
+    if opened is None or not opened.manifest.document["statistics"].get("images"):
+        remedy = "give a gtahead dataset with images; `gtahead build` makes one"
+        raise UsageError("there are no images for the detector that ships", remedy=remedy)
+    return opened
+
+
+def _builtin(ground_truth: GroundTruth, dataset: Dataset, radius: str) -> dict[str, float]:
+    """Score the detector that ships on the same images."""
+    from gtahead.counting import count, load_model
+    from gtahead.counting.models import MIN_SCORE
+
+    detector = load_model()
+    rows = {}
+    for name in ground_truth.images.ids:
+        found = count(dataset[name].image(), model=detector, threshold=MIN_SCORE)
+        rows[str(name)] = {"boxes": found.boxes_xyxy, "scores": found.scores}
+    arranged, _ = check_predictions(Predictions.of(rows), ground_truth)
+    values = Evaluation(ground_truth, arranged, detector.threshold).values()
+    wanted = ("mae", "rmse", f"f1_{radius}", "ap50", "ap")
+    return {
+        name: float(values[name]) for name in wanted if name in values and np.isfinite(values[name])
+    }
 
 
 def _score_of(run: Evaluation, document: dict[str, Any], findings: Findings) -> Score:
