@@ -27,7 +27,7 @@ LIBRARIES = (
 
 EXTRAS = {
     "train": (("torch", "torchvision", "pytorch_lightning"), "train, predict"),
-    "onnx": (("onnx", "onnxruntime", "onnxscript"), "export-model"),
+    "onnx": (("onnx", "onnxruntime", "onnxscript"), "count, export-model"),
     "hub": (("huggingface_hub", "datasets", "mlcroissant"), "publish check, publish push, pull"),
     "scale": (("dask", "distributed", "fsspec"), "--scheduler, data by URL"),
     "hdf5": (("h5py",), "maps as HDF5"),

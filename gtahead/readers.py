@@ -66,7 +66,8 @@ def choose_reader(root: Path, wanted: str = "auto") -> tuple[Reader, str]:
         )
     if not root.is_dir():
         what = "not a folder" if root.exists() else "no such folder"
-        raise InputError(what, where=location, remedy="give the folder that holds the captures")
+        remedy = "give the folder that holds the captures, or labels and images"
+        raise InputError(what, where=location, remedy=remedy)
     if not any(root.iterdir()):
         raise InputError(
             "the folder is empty",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -159,10 +160,18 @@ def test_the_command(crowd: tuple[Path, library.Dataset], tmp_path: Path) -> Non
     out, table = tmp_path / "drawn", tmp_path / "counts.csv"
     done = gtahead("count", photographs, "--out", out, "--csv", table)
     assert done.code == 3
-    assert "broken.jpg: the image can't be read" in done.err
-    assert len(list(out.glob("*.png"))) == 4
+    assert "broken.jpg: not an image in a known format" in done.err
+    assert sorted(path.name for path in out.iterdir()) == [f"{n}.jpg.png" for n in range(4)]
+    other = tmp_path / "others"
+    shutil.copytree(photographs, other)
+    (other / "broken.jpg").unlink()
+    more = gtahead("count", photographs / "0.jpg", other / "0.jpg", "--out", tmp_path / "both")
+    assert more.code == 0, more.err
+    assert len(list((tmp_path / "both").iterdir())) == 2  # none over the other
     rows = list(csv.DictReader(table.open()))
-    assert [row["image"] for row in rows] == [f"{number}.jpg" for number in range(4)]
+    assert [row["image"] for row in rows] == [
+        f"{photographs.as_posix()}/{number}.jpg" for number in range(4)
+    ]
     for row, frame in zip(rows, crowd[1], strict=True):
         assert int(row["count"]) == library.count(frame.image()).count
         assert f"{row['image']}: {row['count']} heads" in done.out
@@ -184,8 +193,8 @@ def test_films(crowd: tuple[Path, library.Dataset], tmp_path: Path) -> None:
     writer.release()
     done = gtahead("count", film)
     assert done.code == 0, done.err
-    lines = [line for line in done.out.splitlines() if line.startswith("film.avi")]
-    assert [line.split(":")[0] for line in lines] == ["film.avi 0.00 s", "film.avi 1.00 s"]
+    lines = [line.partition("film.avi ")[2] for line in done.out.splitlines() if "film.avi" in line]
+    assert [line.split(":")[0] for line in lines] == ["0.00 s", "1.00 s"]
     every = gtahead("count", film, "--every", "0.5", "--out", tmp_path / "drawn")
     assert len(list((tmp_path / "drawn").glob("*.png"))) == 4
     assert "4 images: mean" in every.out
@@ -204,13 +213,26 @@ def test_wrong_calls(tmp_path: Path) -> None:
             "don't go into one",
         ),
         ([tmp_path], 0, "black.png: 0 heads"),
+        ([tmp_path / "black.png", "--every", "0"], 2, "the step must be above 0 seconds"),
+        (
+            [tmp_path / "black.png", "--out", tmp_path / "s.png", "--csv", tmp_path / "s.png"],
+            2,
+            "over",
+        ),
     ):
         done = gtahead("count", *words)
         assert done.code == code, (words, done.err)
         assert said in done.err + done.out
-    for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)):
+    more: Any = (None, b"x", Image.new("RGB", (4, 4)))
+    for wrong in (
+        *(np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)),
+        *more,
+    ):
         with pytest.raises(UsageError, match="must be"):
             library.count(wrong)
+    for threshold in (True, "0.4", float("nan")):
+        with pytest.raises(UsageError, match="threshold must be"):
+            library.count(np.zeros((9, 9, 3), np.uint8), threshold=threshold)  # type: ignore[arg-type]
     empty = tmp_path / "film.mp4"
     empty.write_bytes(b"")
     assert "the film can't be read" in gtahead("count", empty).err
@@ -259,3 +281,86 @@ def test_it_is_a_baseline_of_scores(crowd: tuple[Path, library.Dataset], tmp_pat
     refused = gtahead("benchmark", path, "--ground-truth", tmp_path / "coco", "--builtin")
     assert refused.code == 2
     assert "no images for the detector that ships" in refused.err
+
+
+def test_nothing_is_drawn_over_anything(
+    crowd: tuple[Path, library.Dataset], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    source = crowd[1][0].image_path
+    assert source is not None
+    for name in ("q.png", "q.png.png", "a b.png", "a_b.png"):
+        Image.open(source).save(folder / name)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done = gtahead("count", folder / "q.png", folder / "q.png.png", "--out", folder)
+    assert done.code == 1
+    assert "files are there already" in done.err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    done = gtahead("count", folder, "--out", tmp_path / "2026.run")  # a folder with a dot
+    assert done.code == 0, done.err
+    assert len(list((tmp_path / "2026.run").iterdir())) == 4
+
+
+def test_hostile_names(
+    crowd: tuple[Path, library.Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = crowd[1][0].image_path
+    assert source is not None
+    folder = os.fsencode(tmp_path / "in")
+    os.makedirs(os.path.join(folder, b"dir.jpg"))  # noqa: PTH103, PTH118 - names that aren't text
+    for name in (b"bad\xff.jpg", b"=cmd.jpg", b"ok\nfake.jpg: 999 heads.jpg", b"n" * 240 + b".jpg"):
+        shutil.copy(source, os.path.join(folder, name))  # noqa: PTH118
+    table = tmp_path / "t.csv"
+    done = gtahead("count", tmp_path / "in", "--csv", table, "--out", tmp_path / "drawn")
+    assert done.code == 0, done.err
+    assert len(list((tmp_path / "drawn").iterdir())) == 4
+    assert not any(line.startswith("fake") for line in done.out.splitlines())
+    assert len(list(csv.reader(table.open()))) == 5
+    monkeypatch.chdir(tmp_path / "in")
+    assert gtahead("count", "=cmd.jpg", "--csv", table).code == 0
+    assert list(csv.reader(table.open()))[1][0] == "'=cmd.jpg"
+
+
+def test_odd_shapes_stay_small(tmp_path: Path) -> None:
+    for size in ((1, 5000), (8000, 10), (1, 1)):
+        Image.new("RGB", size, "grey").save(tmp_path / "odd.png")
+        done = gtahead("count", tmp_path / "odd.png", "--out", tmp_path / "drawn.png")
+        assert done.code == 0, done.err
+        assert "0 heads\n" in done.out  # without a range: no image without heads was measured
+        with Image.open(tmp_path / "drawn.png") as drawn:
+            assert max(drawn.size) < 3000
+
+
+def test_a_range_is_of_the_models_own_threshold(crowd: tuple[Path, library.Dataset]) -> None:
+    image = max(crowd[1], key=lambda frame: frame.count).image()
+    assert library.count(image).low is not None
+    assert library.count(image, threshold=0.0).low is None
+    said = gtahead("count", str(crowd[1][0].image_path), "--threshold", "0", "--json").json
+    assert said["threshold"] == 0
+    assert said["images"][0]["low"] is None
+
+
+def test_a_broken_film_keeps_what_was_counted(
+    crowd: tuple[Path, library.Dataset], tmp_path: Path
+) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"nothing")
+    table, photo = tmp_path / "t.csv", crowd[1][0].image_path
+    done = gtahead("count", photo, tmp_path / "film.mp4", "--csv", table, "--json")
+    assert done.code == 3
+    assert len(list(csv.reader(table.open()))) == 2
+    assert done.json["broken"] == [(tmp_path / "film.mp4").as_posix()]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("threshold", "x"), ("stride", "x"), ("scale", "nan"), ("stride", "-1")]
+)
+def test_models_whose_description_is_damaged(key: str, value: str, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(ONNX)
+    for one in model.metadata_props:
+        if one.key == key:
+            one.value = value
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(InputError, match="description can't be read"):
+        load_model(str(tmp_path / "m.onnx"))

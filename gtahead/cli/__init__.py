@@ -28,6 +28,7 @@ GROUPS = {
     },
     "Look": {
         "info": "Summarise a folder: a capture or a dataset.",
+        "count": "Count the heads in photographs and films.",
         "view": "Draw frames with points, boxes, maps, ids, or what a method found.",
         "report": "Write a report on a dataset, as one HTML page.",
         "diff": "Show what changed between two datasets, and the next version.",
@@ -45,7 +46,6 @@ GROUPS = {
         "export-predictions": "Write predictions as COCO or NWPU-Crowd take them.",
     },
     "Train": {
-        "count": "Count the heads in photographs and films.",
         "train": "Train a head detector, with its own loss or Mask Focal Loss.",
         "predict": "Run inference with a trained detector.",
         "export-model": "Write a trained detector as ONNX.",
@@ -148,7 +148,7 @@ click.Context.formatter_class = _Formatter
 )
 @click.version_option(__version__, prog_name="gtahead")
 def main() -> None:
-    """From game captures to head detection and crowd counting datasets.
+    """Make, check, score and share datasets for head detection and crowd counting.
 
     \b
     gtahead simulate --out ./captures     simulate captures to try it out

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gtahead.cli.common import echo, for_people, output_options, progress_bar
-from gtahead.errors import InputError, UsageError, Where
+from gtahead.cli.common import echo, for_people, is_quiet, output_options, progress_bar
+from gtahead.errors import InputError, UsageError, Where, printable
 from gtahead.values import number_of
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 @click.command("count")
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGE|FOLDER|FILM...")
 @click.option(
-    "-o", "--out", metavar="PATH", help="Draw what was found: a PNG, or a folder of them."
+    "-o", "--out", metavar="PATH", help="Draw what was found: a PNG, or a new folder of them."
 )
 @click.option("--csv", "table", metavar="FILE", help="Also write a row per image.")
 @click.option(
@@ -64,8 +67,8 @@ def command(
     """Count the heads in images, folders of images, and films.
 
     Needs the extra: pip install 'gtahead[onnx]'. The detector that ships saw simulated crowds
-    alone; behind each count stands between which numbers the truth lay, eight times in ten, on the
-    photographs that it was measured on. What is unlike them is said.
+    alone. The range after each count held the true number for eight in ten of the photographs that
+    the detector was measured on; a note says in what an image is unlike them.
 
     \b
     gtahead count photo.jpg --out found.png
@@ -76,36 +79,42 @@ def command(
     """
     from gtahead import storage
     from gtahead.counting import count, load_model
+    from gtahead.counting.films import check_step
     from gtahead.counting.models import check_threshold
 
     check_threshold(threshold)
+    check_step(every)
     shots = list(_listed(paths))
     if table is not None:
-        storage.prepare_file(Path(table), "the table", paths)
+        storage.prepare_file(Path(table), "the table", (*paths, out))
     target = _target(out, shots, paths)
     detector = load_model(model)
     rows: list[dict[str, Any]] = []
-    broken = 0
-    with progress_bar("counting", shown=len(shots) > 1) as show:
-        for done, shot in enumerate(shots, 1):
-            try:
-                for name, image in shot.images(every):
-                    counted = count(image, model=detector, threshold=threshold, search=search)
-                    rows.append({"image": name, **counted.as_dict()})
-                    _report(name, counted)
-                    if target is not None:
-                        _draw(target, name, image, counted, several=len(shots) > 1 or shot.film)
-            except InputError as error:
-                if len(shots) == 1:
-                    raise
-                broken += 1
-                echo(f"error: {error}", err=True)
-            if show is not None:
-                show(done, len(shots), shot.name)
-    if table is not None:
-        with storage.naming_os_errors(Path(table)):
-            storage.write_bytes(Path(table), _as_csv(rows))
-    if for_people({"images": rows, "threshold": threshold or detector.threshold}) and len(rows) > 1:
+    broken: list[str] = []
+    shown = len(shots) > 1 and not sys.stdout.isatty()  # there, each count is a line
+    try:
+        with progress_bar("counting", shown=shown) as show:
+            for done, shot in enumerate(shots, 1):
+                try:
+                    for name, image in shot.images(every):
+                        counted = count(image, model=detector, threshold=threshold, search=search)
+                        rows.append({"image": name, **counted.as_dict()})
+                        _report(name, counted)
+                        if target is not None:
+                            _draw(target.file_of(shot, name), image, counted, name)
+                except InputError as error:
+                    if len(shots) == 1:
+                        raise
+                    broken.append(shot.name)
+                    echo(f"error: {error}", err=True)
+                if show is not None:
+                    show(done, len(shots), shot.name)
+    finally:  # what was counted isn't lost with what can't be
+        if table is not None and rows:
+            with storage.naming_os_errors(Path(table)):
+                storage.write_bytes(Path(table), _as_csv(rows))
+    least = detector.threshold if threshold is None else threshold
+    if for_people({"images": rows, "broken": broken, "threshold": least}) and len(rows) > 1:
         counts = [row["count"] for row in rows]
         mean = sum(counts) / len(counts)
         echo(f"{number_of(len(rows), 'image')}: mean {mean:.1f}, most {max(counts):,}")
@@ -114,15 +123,17 @@ def command(
 
 @dataclass(frozen=True)
 class _Shot:
-    """An image, or a film."""
+    """An image, or a film: its path, as it was given, and its own name."""
 
     path: Path
     name: str
+    own: str
     film: bool
 
     def images(self, every: float) -> Iterator[tuple[str, Image]]:
         """Yield names and pixels."""
         from gtahead.counting.films import frames_of
+        from gtahead.findings import CODES
         from gtahead.images.reading import ImageError, read_rgb
 
         if self.film:
@@ -132,8 +143,8 @@ class _Shot:
         try:
             yield self.name, read_rgb(self.path)
         except ImageError as error:
-            where, value = Where(str(self.path)), error.detail or error.code
-            raise InputError("the image can't be read", where=where, value=value) from error
+            where, value = Where(str(self.path)), error.detail or None
+            raise InputError(CODES[error.code].what, where=where, value=value) from error
 
 
 def _listed(paths: tuple[str, ...]) -> Iterator[_Shot]:
@@ -148,58 +159,99 @@ def _listed(paths: tuple[str, ...]) -> Iterator[_Shot]:
     for given in paths:
         path = Path(given)
         if path.is_dir():
-            yield from (_Shot(one.path, one.name, film=False) for one in images_below(path))
+            for one in images_below(path):
+                yield _Shot(one.path, f"{path.as_posix()}/{one.name}", one.name, film=False)
         elif not path.is_file():
             raise InputError("no such image, folder or film", where=Where(given))
         else:
-            yield _Shot(path, path.name, film=path.suffix.lower() in FILMS)
+            film = path.suffix.lower() in FILMS
+            yield _Shot(path, path.as_posix(), path.name, film=film)
 
 
-def _target(out: str | None, shots: list[_Shot], paths: tuple[str, ...]) -> Path | None:
-    """Check, before the work begins, whether images can be written there."""
+@dataclass(frozen=True)
+class _Target:
+    """Where images are drawn: a file, or a new folder with a name for each image."""
+
+    path: Path
+    stems: dict[str, str] | None
+
+    def file_of(self, shot: _Shot, name: str) -> Path:
+        """Return the file of an image, or of a film's frame."""
+        if self.stems is None:
+            return self.path
+        second = name.removeprefix(shot.name).replace(" ", "_")
+        return self.path / f"{self.stems[shot.name]}{second}.png"
+
+
+def _target(out: str | None, shots: list[_Shot], paths: tuple[str, ...]) -> _Target | None:
+    """Check, before the work begins, whether images can be written there.
+
+    Raises:
+        InputError: there is no folder for it, or it holds something already.
+        UsageError: the name doesn't fit.
+    """
     if out is None:
         return None
     from gtahead import storage
     from gtahead.drawing import check_png
 
     target = Path(out)
-    if len(shots) == 1 and not shots[0].film:
+    if len(paths) == 1 and not Path(paths[0]).is_dir() and not shots[0].film:
         check_png(target, paths)
-    elif target.suffix:
-        remedy = "name a folder for --out"
+        return _Target(target, None)
+    if target.suffix.lower() == ".png":
+        remedy = "name a new folder for --out"
         raise UsageError("several images don't go into one", value=target.name, remedy=remedy)
-    else:
-        storage.refuse_overwriting(target, "the folder of images", paths)
-        storage.make_folder(target)
-    return target
+    storage.refuse_overwriting(target, "the folder of images", paths)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        remedy = "name a new folder, or an empty one"
+        raise InputError("files are there already", where=Where(out), remedy=remedy)
+    storage.make_folder(target)
+    return _Target(target, _stems(shots))
+
+
+def _stems(shots: list[_Shot]) -> dict[str, str]:
+    """Name what is drawn: by images' own names, whole paths where two have one, else a number."""
+    own = Counter(shot.own for shot in shots)
+    stems: dict[str, str] = {}
+    taken: set[str] = set()
+    for shot in shots:
+        name = shot.own if own[shot.own] == 1 else shot.name
+        stem = plain = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("_.")[-120:] or "image"
+        number = 2
+        while stem.lower() in taken:
+            stem, number = f"{plain}-{number}", number + 1
+        taken.add(stem.lower())
+        stems[shot.name] = stem
+    return stems
 
 
 def _report(name: str, counted: Counted) -> None:
     """Print a count, between what the truth may lie, and what speaks against it."""
-    from gtahead.cli.common import is_quiet
-
     if is_quiet():
         return
     span = "" if counted.low is None else f" ({counted.low:.0f} to {counted.high:.0f})"
-    echo(f"{name}: {number_of(counted.count, 'head')}{span}")
+    echo(f"{printable(name)}: {number_of(counted.count, 'head')}{span}")
     for reason in counted.outside:
         echo(f"  unlike what the model was tested on: {reason}", err=True)
 
 
-def _draw(target: Path, name: str, image: Image, counted: Counted, *, several: bool) -> None:
+def _draw(target: Path, image: Image, counted: Counted, name: str) -> None:
     """Draw the heads that were found."""
     from gtahead.counting.drawing import drawn
     from gtahead.drawing import write_png
 
-    safe = name.replace("/", "_").replace(" ", "_")
-    write_png(target / f"{safe}.png" if several else target, drawn(name, image, counted))
+    write_png(target, drawn(name, image, counted))
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> bytes:
+    """Lay out a row per image; no spreadsheet computes a name."""
+    from gtahead.storage import csv_cell
+
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "count", "low", "high", "unlike"])
     for row in rows:
         span = ["" if row[end] is None else row[end] for end in ("low", "high")]
-        writer.writerow([row["image"], row["count"], *span, "; ".join(row["outside"])])
-    return text.getvalue().encode()
+        writer.writerow([csv_cell(row["image"]), row["count"], *span, "; ".join(row["outside"])])
+    return text.getvalue().encode("utf-8", "backslashreplace")

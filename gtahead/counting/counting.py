@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from gtahead.arrays import Floats
 from gtahead.counting.models import Card, Image, OnnxDetector, check_threshold, load_model
 from gtahead.errors import InputError, UsageError, Where
+from gtahead.findings import CODES
 from gtahead.images.reading import ImageError, read_rgb
 from gtahead.models import BUILTIN
 from gtahead.values import StrPath
@@ -112,7 +114,8 @@ def count(
         scale = larger
         boxes, scores = _found(detector, pixels, scale)
     boxes, scores = boxes[scores >= least], scores[scores >= least]
-    low, high = _interval(len(scores), detector.card)
+    # The bands were measured at the model's own threshold.
+    low, high = _interval(len(scores), detector.card) if threshold is None else (None, None)
     outside = () if detector.card is None else tuple(_unlike(boxes * scale, detector.card))
     return Counted(boxes, scores, (width, height), scale, low, high, outside)
 
@@ -126,6 +129,10 @@ def _pixels(image: StrPath | Image) -> Image:
                 remedy="a path is read for you",
             )
         return image
+    given: object = image  # whatever the caller has
+    if not isinstance(given, (str, PathLike)):
+        kind, remedy = type(given).__name__, "give a path, or np.asarray of it"
+        raise UsageError("an image must be a path or an array", value=kind, remedy=remedy)
     path = Path(image)
     if not path.is_file():
         raise InputError("no such image", where=Where(str(path)))
@@ -133,7 +140,7 @@ def _pixels(image: StrPath | Image) -> Image:
         return read_rgb(path)
     except ImageError as error:
         raise InputError(
-            "the image can't be read", where=Where(str(path)), value=error.detail or error.code
+            CODES[error.code].what, where=Where(str(path)), value=error.detail or None
         ) from error
 
 
@@ -167,7 +174,7 @@ def _median_side(boxes_xyxy: Floats) -> float:
 
 def _interval(number: int, card: Card | None) -> tuple[float | None, float | None]:
     """Return between which counts the truth lay for such an image, eight times in ten."""
-    if card is None:
+    if card is None or number == 0:  # no image without heads was measured
         return None, None
     for band in card.bands:
         if number <= band.most:

@@ -8,10 +8,12 @@ import numpy as np
 from gtahead.counting.counting import Counted
 from gtahead.counting.models import Image
 from gtahead.drawing import titled
+from gtahead.errors import printable
 from gtahead.marks import Canvas, draw_boxes
+from gtahead.values import number_of
 
 LEAST, MOST = 960, 2560
-"""Widths of what is drawn: small images are magnified, large ones made smaller."""
+"""The least width of what is drawn, and its longest side."""
 
 
 def drawn(name: str, image: Image, counted: Counted) -> Canvas:
@@ -21,12 +23,13 @@ def drawn(name: str, image: Image, counted: Counted) -> Canvas:
         (H, W, 3) uint8, blue first.
     """
     height, width = image.shape[:2]
-    wide = min(max(width, LEAST), MOST)
-    scale = wide / width
+    # Small images are magnified, but no side becomes longer than the longest.
+    scale = min(max(1.0, LEAST / width), MOST / max(height, width))
+    wide, high = max(1, round(width * scale)), max(1, round(height * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     canvas = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    canvas = cv2.resize(canvas, (wide, max(1, round(height * scale))), interpolation=how)
+    canvas = cv2.resize(canvas, (wide, high), interpolation=how)
     made = np.ascontiguousarray(canvas, np.uint8)
     draw_boxes(made, counted.boxes_xyxy * scale, ["counted"] * counted.count)
     span = "" if counted.low is None else f" ({counted.low:.0f} to {counted.high:.0f})"
-    return titled(made, f"{name}: {counted.count:,} heads{span}")
+    return titled(made, f"{printable(name)}: {number_of(counted.count, 'head')}{span}")

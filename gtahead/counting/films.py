@@ -14,6 +14,16 @@ from gtahead.errors import InputError, UsageError, Where
 FILMS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
 
 
+def check_step(every_s: float | None) -> None:
+    """Refuse a step from frame to frame that isn't above 0 seconds.
+
+    Raises:
+        UsageError: it isn't.
+    """
+    if every_s is not None and not 0 < every_s < float("inf"):
+        raise UsageError("the step must be above 0 seconds", value=every_s, remedy="such as 0.5")
+
+
 def frames_of(path: Path, every_s: float | None) -> Iterator[tuple[float, Image]]:
     """Yield seconds from the start, and RGB images, of a film.
 
@@ -25,8 +35,7 @@ def frames_of(path: Path, every_s: float | None) -> Iterator[tuple[float, Image]
         InputError: it can't be opened, or holds no frame.
         UsageError: a step that isn't above 0.
     """
-    if every_s is not None and not every_s > 0:
-        raise UsageError("the step must be above 0 seconds", value=every_s, remedy="such as 0.5")
+    check_step(every_s)
     film = cv2.VideoCapture(str(path))
     try:
         rate = film.get(cv2.CAP_PROP_FPS)

@@ -20,12 +20,14 @@ from gtahead.arrays import Floats
 from gtahead.errors import InputError, UsageError, Where, require
 from gtahead.models import BUILTIN, CARD, ONNX
 from gtahead.tiling import joined, tiles_of
-from gtahead.values import StrPath
+from gtahead.values import StrPath, is_number
 
 TILE = 1024
 MULTIPLE = 32
 PADDING = (124, 116, 104)
 """What images are filled up with, to sides of multiples of 32."""
+
+LARGEST_SCALE, IMAGES_RANK = 100, 4
 
 MIN_SCORE = 0.01
 """Less sure heads aren't kept."""
@@ -205,11 +207,23 @@ def load_model(model: StrPath = BUILTIN, threads: int = 0) -> OnnxDetector:
             value=", ".join(sorted(outputs)),
             remedy="`gtahead export-model` writes one; for others there is `gtahead predict`",
         )
-    nms = float(about["nms_iou"]) if about.get("decode") == "nms" else None
-    threshold = float(about["threshold"] or 0.5)
-    return OnnxDetector(
-        path, session, int(about["stride"]), float(about["scale"]), threshold, nms, card
-    )
+    try:
+        stride, scale = int(about["stride"]), float(about["scale"])
+        threshold = float(about.get("threshold") or 0.5)
+        nms = float(about["nms_iou"]) if about.get("decode") == "nms" else None
+        given = session.get_inputs()
+        if not (stride > 0 and 0 < scale < LARGEST_SCALE and 0 <= threshold <= 1):
+            raise ValueError(f"stride {stride}, scale {scale}, threshold {threshold}")
+        if [one.name for one in given] != ["images"] or len(given[0].shape) != IMAGES_RANK:
+            raise ValueError(f"inputs {[one.name for one in given]}")
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            "the model's own description can't be read",
+            where=where,
+            value=str(error),
+            remedy="write it anew with `gtahead export-model`",
+        ) from error
+    return OnnxDetector(path, session, stride, scale, threshold, nms, card)
 
 
 def check_threshold(threshold: float | None) -> None:
@@ -218,5 +232,5 @@ def check_threshold(threshold: float | None) -> None:
     Raises:
         UsageError: it isn't from 0 to 1.
     """
-    if threshold is not None and not 0 <= threshold <= 1:
+    if threshold is not None and not (is_number(threshold) and 0 <= threshold <= 1):
         raise UsageError("the threshold must be from 0 to 1", value=threshold, remedy="such as 0.4")

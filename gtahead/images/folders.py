@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gtahead.errors import InputError, UsageError, Where
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+from gtahead.images.reading import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,11 @@ def _files(root: Path) -> list[Path]:
         return [root]
     if not root.is_dir():
         raise InputError("there is no such image or folder", where=Where(str(root)))
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(
+        path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    )
     if not files:
-        raise UsageError("no images there", value=str(root), remedy=f"known: {', '.join(SUFFIXES)}")
+        raise UsageError(
+            "no images there", value=str(root), remedy=f"known: {', '.join(sorted(IMAGE_SUFFIXES))}"
+        )
     return files

@@ -128,6 +128,7 @@ def leaderboard(folder: StrPath, out: StrPath | None = None, *, sort: str = "mae
                 titles=titles,
                 rows=[_shown(board, row) for row in board.rows],
                 plot=_plot(board),
+                intervals=any("low" in row.metrics.get(sort, {}) for row in board.rows),
             )
             storage.write_bytes(target / "leaderboard.md", board.table().encode())
     return board

@@ -50,7 +50,8 @@ def kind_of(path: Path) -> str:
     raise InputError(
         "not a kind of file that gtahead checks",
         where=Where(str(path)),
-        remedy="give a folder, or a JSON file that `gtahead schema list` has a schema of",
+        remedy="give a folder, or a JSON file that `gtahead schema list` has a schema of; "
+        "`gtahead benchmark --check-only` checks results in other formats",
     )
 
 
