@@ -219,7 +219,7 @@ def test_what_the_package_shows() -> None:
             "-> 'Leaderboard'"
         ),
         "export_model": (
-            "(checkpoint: 'StrPath', out: 'StrPath' = 'model.onnx') -> 'ExportedModel'"
+            "(checkpoint: 'StrPath', out: 'StrPath' = 'model.onnx', *, half: 'bool' = False) -> 'ExportedModel'"
         ),
         "export_predictions": (
             "(predictions: 'StrPath | Predictions', out: 'StrPath', *, format: 'str', "

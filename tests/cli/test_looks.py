@@ -112,8 +112,9 @@ def test_nothing_in_findings_commands_the_terminal() -> None:
     assert len(text.splitlines()) == 3
 
 
-def test_lines_end_at_the_terminals_width(damaged: Path) -> None:
-    code, said = on_a_terminal("validate", damaged, "--images", "none", NO_COLOR="1")
+def test_lines_end_at_the_terminals_width(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(damaged.parent)
+    code, said = on_a_terminal("validate", damaged.name, "--images", "none", NO_COLOR="1")
     assert code in (0, 1)
     words = [line for line in said.splitlines() if " " in line.strip()]
     assert words
