@@ -46,6 +46,9 @@ SCRATCH := $(shell df --output=avail -k /dev/shm 2> /dev/null | awk '$$1 > 40000
 # What this is set to keep from being written, each of a thousand processes would compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
+# The theme advertises its successor at every build.
+export NO_MKDOCS_2_WARNING = 1
+
 .PHONY: demo demo-train test test-slow lint types site wheel fast docs clean
 
 # The stamps are younger than what decides about the installation.
