@@ -20,7 +20,7 @@ from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Overview:
     """A summary of what is at a path.
 
@@ -33,6 +33,9 @@ class Overview:
     path: Path
     kind: str
     details: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Overview({str(self.path)!r}: {self.kind})"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the overview as one JSON object."""

@@ -16,7 +16,7 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import CODES
 from gtahead.images.reading import ImageError, read_rgb
 from gtahead.models import BUILTIN
-from gtahead.values import StrPath
+from gtahead.values import StrPath, number_of
 
 LONG_SIDE = 1024
 """Pixels to which larger images are made smaller: heads differ less in shares of photographs."""
@@ -29,7 +29,7 @@ LARGEST = 3072
 """Longest side of what is looked through."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Counted:
     """The heads that were found in an image.
 
@@ -50,6 +50,10 @@ class Counted:
     low: float | None
     high: float | None
     outside: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        span = "" if self.low is None else f", {self.low:.0f} to {self.high:.0f}"
+        return f"Counted({number_of(self.count, 'head')}{span})"
 
     @property
     def count(self) -> int:

@@ -49,7 +49,7 @@ class Listed:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Release:
     """A release on disk; its manifest was read, its files weren't checked."""
 
@@ -57,6 +57,10 @@ class Release:
     manifest: Manifest
     facts: Facts
     files: tuple[Listed, ...]
+
+    def __repr__(self) -> str:
+        facts = self.facts
+        return f"Release({str(self.folder)!r}: {facts.version} of {facts.repo})"
 
     @classmethod
     def open(cls, folder: StrPath) -> Release:

@@ -27,7 +27,7 @@ from gtahead.reports.pages import write_page
 from gtahead.reports.tables import Form, TableRow, best_of, distance_from_best, scores_table
 from gtahead.scoring.comparing import read_result
 from gtahead.storage import targets
-from gtahead.values import StrPath
+from gtahead.values import StrPath, number_of
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Row:
     rank: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Leaderboard:
     """Results, ranked.
 
@@ -68,6 +68,9 @@ class Leaderboard:
     rows: list[Row]
     columns: list[str]
     skipped: list[tuple[str, str]]
+
+    def __repr__(self) -> str:
+        return f"Leaderboard({self.title!r}: {number_of(len(self.rows), 'result')})"
 
     def table(self, form: Form = "markdown") -> str:
         """Return the board as `markdown`, `latex` or `csv`; the best of each column is bold."""

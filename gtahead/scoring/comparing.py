@@ -22,7 +22,7 @@ from gtahead.metrics import definitions
 from gtahead.metrics.intervals import Interval, Statistic, enough, spread_of, students
 from gtahead.scoring import curves
 from gtahead.scoring.curves import Curves
-from gtahead.values import StrPath
+from gtahead.values import StrPath, number_of
 
 EXHAUSTIVE = 14
 """Sequences up to which all patterns of exchange are tried."""
@@ -109,7 +109,7 @@ class MetricDifference:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """The first method compared with each of the others.
 
@@ -127,6 +127,11 @@ class Comparison:
     sequences: int
     clustered_by: str
     methods: list[tuple[str, Mapping[str, Any]]]
+
+    def __repr__(self) -> str:
+        others = ", ".join(repr(name) for name, _ in self.others)
+        unit = number_of(self.sequences, self.clustered_by)
+        return f"Comparison({self.first!r} against {others}, {unit})"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as one JSON object."""

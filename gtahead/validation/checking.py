@@ -207,6 +207,9 @@ class Validation:
         self._against = against
         self._labels = labels
 
+    def __repr__(self) -> str:
+        return f"Validation({str(self.path)!r}: {self.findings.summed} so far)"
+
     def __iter__(self) -> Iterator[Finding]:
         for part in self._parts():
             known = {code: len(kept) for code, kept in self.findings.examples.items()}
