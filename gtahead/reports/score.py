@@ -278,14 +278,17 @@ def _curve(score: Score) -> Iterator[Chart]:
 
 def _conditions(score: Score) -> Iterator[list[Plot]]:
     """Yield MAE and F1 by each condition of images that has two values or more."""
+    before: list[tuple[int, int]] = []
     for name in ("density", "weather", "hour", "location", "sequence"):
         if not breakdown.known(name, score.ground_truth):
             continue
         grouping = breakdown.parse([name], score.ground_truth)[name]
         listed = breakdown.table(score.ground_truth, grouping, score.states, score.matching)
         filled = [row for row, group in enumerate(listed) if group["images"]]
-        if len(filled) < 2:
+        sizes = sorted((listed[row]["images"], listed[row]["heads"]) for row in filled)
+        if len(filled) < 2 or sizes == before:  # each sequence may have a location of its own
             continue
+        before = sizes
         empty = [group["group"] for group in listed if not group["images"]]
         after = [f"No images: {', '.join(empty)}."] if empty else []
         if len(filled) > ROWS:
