@@ -32,7 +32,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, library.Datas
     """Two simulated photographs that the detector never saw, and their dataset."""
     root = tmp_path_factory.mktemp("crowd")
     library.simulate(
-        root / "captures", preset="heads", seed=77, sequences=4, frames=1, heads=(30, 60)
+        root / "captures", preset="heads", seed=77, sequences=3, frames=1, heads=(30, 60)
     )
     library.build(root / "captures", root / "set", workers=1)
     return root, library.Dataset.open(root / "set")
@@ -161,7 +161,7 @@ def test_the_command(crowd: tuple[Path, library.Dataset], tmp_path: Path) -> Non
     done = gtahead("count", photographs, "--out", out, "--csv", table)
     assert done.code == 3
     assert "broken.jpg: not an image in a known format" in done.err
-    assert sorted(path.name for path in out.iterdir()) == [f"{n}.jpg.png" for n in range(4)]
+    assert sorted(path.name for path in out.iterdir()) == [f"{n}.jpg.png" for n in range(3)]
     other = tmp_path / "others"
     shutil.copytree(photographs, other)
     (other / "broken.jpg").unlink()
@@ -170,7 +170,7 @@ def test_the_command(crowd: tuple[Path, library.Dataset], tmp_path: Path) -> Non
     assert len(list((tmp_path / "both").iterdir())) == 2  # none over the other
     rows = list(csv.DictReader(table.open()))
     assert [row["image"] for row in rows] == [
-        f"{photographs.as_posix()}/{number}.jpg" for number in range(4)
+        f"{photographs.as_posix()}/{number}.jpg" for number in range(3)
     ]
     for row, frame in zip(rows, crowd[1], strict=True):
         assert int(row["count"]) == library.count(frame.image()).count

@@ -16,7 +16,7 @@ import pytest
 from helpers import barriers
 
 ROOT = Path(__file__).resolve().parents[1]
-SOME = ("", "commands/", "findings/", "formats/", "scores/")
+SOME = ("", "findings/", "scores/")
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -431,7 +431,7 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
     done = gtahead("build", "--raw", tmp_path / "none", "--out", tmp_path / "dataset")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        f"error: {tmp_path}/none: no such folder; give the folder that holds the captures\n"
+        f"error: {tmp_path}/none: no such folder; give the folder that holds the captures, or labels and images\n"
     )
     (tmp_path / "empty").mkdir()
     done = gtahead("build", "--raw", tmp_path / "empty", "--out", tmp_path / "dataset")
@@ -452,7 +452,7 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
         "build", "--raw", tmp_path / "empty" / "notes.txt", "--out", tmp_path / "dataset"
     )
     assert done.err == (
-        f"error: {tmp_path}/empty/notes.txt: not a folder; give the folder that holds the captures\n"
+        f"error: {tmp_path}/empty/notes.txt: not a folder; give the folder that holds the captures, or labels and images\n"
     )
     assert not (tmp_path / "dataset").exists()
 
