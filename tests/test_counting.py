@@ -94,7 +94,7 @@ def test_how_sure_a_count_is() -> None:
     assert _interval(51, card) == (None, None)
     assert _interval(8, None) == (None, None)
     assert _unlike(np.tile([0.0, 0, 20, 20], (5, 1)), card) == []
-    assert "heads of 5 px, where 10 to 50 were tested" in _unlike(
+    assert "heads of 5.0 px, where 10.0 to 50.0 were tested" in _unlike(
         np.tile([0.0, 0, 5, 5], (5, 1)), card
     )
     assert "more heads than in any image" in _unlike(np.tile([0.0, 0, 20, 20], (61, 1)), card)[0]

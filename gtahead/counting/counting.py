@@ -194,7 +194,7 @@ def _unlike(boxes_xyxy: Floats, card: Card) -> list[str]:
     if len(boxes_xyxy):
         side, (low, high) = _median_side(boxes_xyxy), card.sides_px
         if not low <= side <= high:
-            found.append(f"heads of {side:.0f} px, where {low:.0f} to {high:.0f} were tested")
+            found.append(f"heads of {side:.1f} px, where {low:.1f} to {high:.1f} were tested")
     else:
         found.append("no head was found, and no image without heads was tested")
     return found
