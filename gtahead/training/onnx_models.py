@@ -232,15 +232,32 @@ def _write(network: _Whole, path: Path, about: dict[str, str], *, half: bool) ->
     if program is None:
         raise GtaheadError("torch gave no ONNX program")
     program.model.metadata_props.update(about)
-    if not half:
-        program.save(str(path))
-        return
     import onnx
 
     model = program.model_proto
-    _store_in_half(model)
+    _forget_where(model)
+    if half:
+        _store_in_half(model)
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
+
+
+def _forget_where(model: onnx.ModelProto) -> None:
+    """Drop what torch notes of the source of each node: paths of this machine."""
+    for node in model.graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        value.ClearField("metadata_props")
+    for weight in model.graph.initializer:
+        weight.ClearField("metadata_props")
+        weight.ClearField("doc_string")
+    model.graph.ClearField("metadata_props")
+    for function in model.functions:
+        function.ClearField("metadata_props")
+        for node in function.node:
+            node.ClearField("metadata_props")
+            node.ClearField("doc_string")
 
 
 def _store_in_half(model: onnx.ModelProto) -> None:
