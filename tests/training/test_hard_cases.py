@@ -362,8 +362,9 @@ def test_onnx_gives_what_torch_gives(mixed_run: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     images = random.uniform(0, 255, (2, 32, 160, 3)).astype(np.float32)
     heat, peaks, offset, size = session.run(None, {"images": images})
-    assert heat.shape == peaks.shape == (2, 8, 40)
-    assert offset.shape == size.shape == (2, 2, 8, 40)
+    cells = 32 // trained.detector.stride, 160 // trained.detector.stride
+    assert heat.shape == peaks.shape == (2, *cells)
+    assert offset.shape == size.shape == (2, 2, *cells)
     # Decoded as the documentation says, it has the detector's own boxes.
     from gtahead.training.crops import normalised
 
