@@ -148,11 +148,16 @@ def written_down(card: Card) -> None:
             cells.append(f"{one['value']:.{decimals}f}{span}")
         cells.append(f"{row['seconds_per_megapixel']:.2f}")
         lines.append(f"| {' | '.join(cells)} |")
-    bands = ["| heads counted | photographs | the truth lay between |", "|---|---|---|"]
+    bands = [
+        "| heads counted | photographs | true count, 10th to 90th percentile |",
+        "|---|---|---|",
+    ]
     low = 0.0
     for band in card.bands:
         upto = f"{low:g} to {band.most:g}" if band.most < 10**6 else f"more than {low:g}"
-        bands.append(f"| {upto} | {band.images} | {band.low:.2f} and {band.high:.2f} times that |")
+        bands.append(
+            f"| {upto} | {band.images} | {band.low:.2f} to {band.high:.2f} times the count |"
+        )
         low = band.most
     table = "\n".join([*lines, "", *bands])
     PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")

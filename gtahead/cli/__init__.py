@@ -182,7 +182,7 @@ def _on_terminate(number: int, frame: FrameType | None) -> None:
 def _exit_code(arguments: list[str]) -> int:
     """Run the command line; turn everything that can happen into an exit code and a message."""
     debug = "--debug" in arguments
-    if "--quiet" not in arguments and any("://" in argument for argument in arguments):
+    if not {"-q", "--quiet"} & {*arguments} and any("://" in argument for argument in arguments):
         _report_transfers()
     try:
         colour = False if os.environ.get("NO_COLOR") else None
@@ -246,7 +246,7 @@ def _bug(error: Exception) -> str:
 
 
 def _usage(error: click.ClickException) -> str:
-    """Say what is wrong with a call as every other error is said, and where its help is."""
+    """Return a usage error in the style of all others, and the command whose help to read."""
     text = error.format_message()
     text = text[:1].lower() + text[1:] if not text[:2].isupper() else text
     context = getattr(error, "ctx", None)

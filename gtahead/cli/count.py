@@ -132,19 +132,14 @@ class _Shot:
 
     def images(self, every: float) -> Iterator[tuple[str, Image]]:
         """Yield names and pixels."""
+        from gtahead.counting.counting import read_image
         from gtahead.counting.films import frames_of
-        from gtahead.findings import CODES
-        from gtahead.images.reading import ImageError, read_rgb
 
-        if self.film:
-            for second, image in frames_of(self.path, every):
-                yield f"{self.name} {second:.2f} s", image
+        if not self.film:
+            yield self.name, read_image(self.path)
             return
-        try:
-            yield self.name, read_rgb(self.path)
-        except ImageError as error:
-            where, value = Where(str(self.path)), error.detail or None
-            raise InputError(CODES[error.code].what, where=where, value=value) from error
+        for second, image in frames_of(self.path, every):
+            yield f"{self.name} {second:.2f} s", image
 
 
 def _listed(paths: tuple[str, ...]) -> Iterator[_Shot]:
@@ -227,11 +222,10 @@ def _stems(shots: list[_Shot]) -> dict[str, str]:
 
 
 def _report(name: str, counted: Counted) -> None:
-    """Print a count, between what the truth may lie, and what speaks against it."""
+    """Print a count with its range, and in what the image is unlike those that were tested."""
     if is_quiet():
         return
-    span = "" if counted.low is None else f" ({counted.low:.0f} to {counted.high:.0f})"
-    echo(f"{printable(name)}: {number_of(counted.count, 'head')}{span}")
+    echo(f"{printable(name)}: {counted.in_words}")
     for reason in counted.outside:
         echo(f"  unlike what the model was tested on: {reason}", err=True)
 

@@ -52,8 +52,13 @@ class Counted:
     outside: tuple[str, ...]
 
     def __repr__(self) -> str:
-        span = "" if self.low is None else f", {self.low:.0f} to {self.high:.0f}"
-        return f"Counted({number_of(self.count, 'head')}{span})"
+        return f"Counted({self.in_words})"
+
+    @property
+    def in_words(self) -> str:
+        """The count, and its range where that is known: `23 heads (18 to 29)`."""
+        span = "" if self.low is None else f" ({self.low:.0f} to {self.high:.0f})"
+        return f"{number_of(self.count, 'head')}{span}"
 
     @property
     def count(self) -> int:
@@ -137,15 +142,22 @@ def _pixels(image: StrPath | Image) -> Image:
     if not isinstance(given, (str, PathLike)):
         kind, remedy = type(given).__name__, "give a path, or np.asarray of it"
         raise UsageError("an image must be a path or an array", value=kind, remedy=remedy)
-    path = Path(image)
+    return read_image(Path(image))
+
+
+def read_image(path: Path) -> Image:
+    """Read an image to be counted, (H, W, 3) RGB.
+
+    Raises:
+        InputError: there is none, or it can't be read.
+    """
+    where = Where(str(path))
     if not path.is_file():
-        raise InputError("no such image", where=Where(str(path)))
+        raise InputError("no such image", where=where)
     try:
         return read_rgb(path)
     except ImageError as error:
-        raise InputError(
-            CODES[error.code].what, where=Where(str(path)), value=error.detail or None
-        ) from error
+        raise InputError(CODES[error.code].what, where=where, value=error.detail or None) from error
 
 
 def _found(detector: OnnxDetector, image: Image, scale: float) -> tuple[Floats, Floats]:
@@ -177,7 +189,7 @@ def _median_side(boxes_xyxy: Floats) -> float:
 
 
 def _interval(number: int, card: Card | None) -> tuple[float | None, float | None]:
-    """Return between which counts the truth lay for such an image, eight times in ten."""
+    """Return the range that held the true count of eight in ten images with such a count."""
     if card is None or number == 0:  # no image without heads was measured
         return None, None
     for band in card.bands:
@@ -187,7 +199,7 @@ def _interval(number: int, card: Card | None) -> tuple[float | None, float | Non
 
 
 def _unlike(boxes_xyxy: Floats, card: Card) -> list[str]:
-    """Say in what an image differs from those that the model was tested on."""
+    """Return in what an image differs from those that the model was tested on."""
     found = []
     if len(boxes_xyxy) > card.most:
         found.append(f"more heads than in any image that was tested ({card.most:,})")

@@ -10,7 +10,6 @@ from gtahead.counting.models import Image
 from gtahead.drawing import titled
 from gtahead.errors import printable
 from gtahead.marks import Canvas, draw_boxes
-from gtahead.values import number_of
 
 LEAST, MOST = 960, 2560
 """The least width of what is drawn, and its longest side."""
@@ -31,5 +30,4 @@ def drawn(name: str, image: Image, counted: Counted) -> Canvas:
     canvas = cv2.resize(canvas, (wide, high), interpolation=how)
     made = np.ascontiguousarray(canvas, np.uint8)
     draw_boxes(made, counted.boxes_xyxy * scale, ["counted"] * counted.count)
-    span = "" if counted.low is None else f" ({counted.low:.0f} to {counted.high:.0f})"
-    return titled(made, f"{printable(name)}: {number_of(counted.count, 'head')}{span}")
+    return titled(made, f"{printable(name)}: {counted.in_words}")

@@ -58,7 +58,7 @@ def _other(first: str, name: str, listed: Sequence[MetricDifference]) -> dict[st
 
 
 def _verdict(first: str, listed: Sequence[MetricDifference]) -> str:
-    """Say what the tests tell, and no more."""
+    """Return what the tests tell, in a sentence."""
     better: list[str] = []
     worse: list[str] = []
     for one in listed:

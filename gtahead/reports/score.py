@@ -153,7 +153,7 @@ def _kinds_of_errors(score: Score) -> list[ErrorType]:
 
 
 def _verdict(score: Score, kinds: Sequence[ErrorType]) -> str:
-    """Say in a sentence or two how the method counts, and what it gets wrong most often."""
+    """Return in a sentence or two how the method counts, and its most frequent errors."""
     real = float(score.states["ground_truth"].sum())
     found = float(score.states["found"].sum())
     share = (found - real) / real if real else 0.0

@@ -184,7 +184,7 @@ def _draw_found(canvas: Canvas, shot: Shot, found: MatchedHeads, scale: float) -
 
 
 def _status_entries(shot: Shot, *, box: bool) -> list[_Entry]:
-    """Say how many heads count, are ignored, and why others are absent."""
+    """Return how many heads are counted and ignored, and why others are absent."""
     entries = [_Entry(f"{int(shot.of_status('counted').sum()):,} counted", "counted", box)]
     if ignored := int(shot.of_status("ignored").sum()):
         entries.append(_Entry(f"{ignored:,} ignored", "ignored", box))
