@@ -157,7 +157,9 @@ def _listed(paths: tuple[str, ...]) -> Iterator[_Shot]:
             for one in images_below(path):
                 yield _Shot(one.path, f"{path.as_posix()}/{one.name}", one.name, film=False)
         elif not path.is_file():
-            raise InputError("no such image, folder or film", where=Where(given))
+            raise InputError(
+                "no such image, folder or film", where=Where(given), remedy="check its name"
+            )
         else:
             film = path.suffix.lower() in FILMS
             yield _Shot(path, path.as_posix(), path.name, film=film)

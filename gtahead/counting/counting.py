@@ -153,11 +153,13 @@ def read_image(path: Path) -> Image:
     """
     where = Where(str(path))
     if not path.is_file():
-        raise InputError("no such image", where=where)
+        raise InputError("no such image", where=where, remedy="check its name")
     try:
         return read_rgb(path)
     except ImageError as error:
-        raise InputError(CODES[error.code].what, where=where, value=error.detail or None) from error
+        remedy = "copy it again, or save it as JPEG or PNG"
+        what, value = CODES[error.code].what, error.detail or None
+        raise InputError(what, where=where, value=value, remedy=remedy) from error
 
 
 def _found(detector: OnnxDetector, image: Image, scale: float) -> tuple[Floats, Floats]:
