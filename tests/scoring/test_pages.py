@@ -207,3 +207,14 @@ def test_ticks_are_round() -> None:
     assert ticks(3, 3) == [3]
     assert log_ticks(3, 60) == [5, 10, 20, 50]
     assert log_ticks(1, 4000) == [1, 10, 100, 1000]
+
+
+def test_better_boxes_are_mentioned_where_they_would_help(folder: Path) -> None:
+    for name in ("a", "b"):
+        score = benchmark(folder / f"{name}.json", folder / "data", intervals=False)
+        fixed = error_types.fixed_boxes(score.ground_truth, score.predictions)
+        assert fixed is not None
+        text = (folder / f"{name}.html").read_text(encoding="utf-8")
+        assert ("with the true boxes, AP50 would be" in text) == (
+            fixed[1] - score.value["ap50"] >= 0.005
+        )

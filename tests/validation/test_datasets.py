@@ -302,3 +302,16 @@ def test_files_that_change_while_they_are_read_are_reported(tmp_path: Path) -> N
         longer.write_text("{} ")
         gone.unlink()
     assert [one.where.file for one in found] == ["longer", "gone"]
+
+
+def test_what_cannot_be_opened_was_not_checked(dataset: Path) -> None:
+    whole = library.validate(dataset, workers=1, images="none")
+    whole.finish()
+    assert [check.name for check in whole.checks if not check.left_out][:1] == [
+        "tables against their sha256"
+    ]
+    (dataset / "manifest.json").write_text("{}")
+    damaged = library.validate(dataset, workers=1)
+    damaged.finish()
+    assert {check.left_out for check in damaged.checks} == {"it couldn't be opened"}
+    assert damaged.verdict == "0 checks"
