@@ -7,12 +7,14 @@ There is no matrix of heads by cells: every head writes into a window around its
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from gtahead.annotation.kernels import corner_radius
 from gtahead.arrays import Array, rows_of
@@ -69,7 +71,6 @@ class HeatTargets:
         offset: (B, 2, H, W) from the cell to the owner's centre, in cells.
         size: (B, 2, H, W) logarithm of the owner's width and height, in cells.
         mass: sum of the owner's Gaussian over its mask.
-        single: share of heads whose mask is one cell: there the loss is the native one.
     """
 
     heat: Tensor
@@ -81,7 +82,6 @@ class HeatTargets:
     offset: Tensor
     size: Tensor
     mass: Tensor
-    single: float
 
 
 def heat_targets(
@@ -102,11 +102,10 @@ def heat_targets(
     """
     rows, columns = shape
     device = heads[0].boxes.device
-    grid = torch.zeros(len(heads), rows, columns, device=device)
+    full = (len(heads), rows, columns)
+    cells = len(heads) * rows * columns
     boxes = torch.cat([one.boxes for one in heads]).float() / stride
-    image = torch.cat(
-        [torch.full((len(one.boxes),), at, device=device) for at, one in enumerate(heads)]
-    )
+    image = _images_of([one.boxes for one in heads])
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3)
     # Ranks settle ties: the smaller area first, then the order of the batch.
@@ -115,41 +114,39 @@ def heat_targets(
     limits = torch.tensor([columns - 1, rows - 1], device=device)
     cell = torch.minimum(centre.floor().long().clamp(min=0), limits)
     sigma, semi = (sides / 4).clamp(min=0.5), (sides / 2).clamp(min=0.5)
-    near = grid.flatten()
-    mask, box = torch.zeros(2, grid.numel(), dtype=torch.bool, device=device)
-    chunks = _chunks(sigma, limits)
-    for part in chunks:
-        head, position, away = _windows(cell, image, part, (CUT * sigma).ceil().long(), shape)
-        value = torch.exp(-((away / sigma[head]) ** 2).sum(dim=1) / 2)
-        near.scatter_reduce_(0, position, value, "amax")
+    reach = (CUT * sigma).ceil().long()
+    parts = _chunks(sigma, limits, rows * columns)
+    kept = [_windows(cell, image, part, reach, shape) for part in parts] if len(parts) == 1 else []
+
+    def windows() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        yield from kept or (_windows(cell, image, part, reach, shape) for part in parts)
+
+    # Nothing here picks cells by a mask: to learn how many there are, a program waits for the GPU.
+    # What belongs nowhere is written into a cell too many, or is nobody's.
+    near = torch.zeros(cells, device=device)
+    mask, box = torch.zeros(2, cells + 1, dtype=torch.bool, device=device)
+    for head, position, away in windows():
+        near.scatter_reduce_(0, position, _gaussian(away, sigma[head]), "amax")
         far = (away / semi[head]).abs()
-        mask[position[(far**2).sum(dim=1) <= 1]] = True
-        box[position[far.amax(dim=1) <= 1]] = True
+        mask.scatter_(0, torch.where((far**2).sum(dim=1) <= 1, position, cells), value=True)
+        box.scatter_(0, torch.where(far.amax(dim=1) <= 1, position, cells), value=True)
+    mask, box = mask[:cells], box[:cells]
     none = len(boxes)
-    owner = torch.full((grid.numel(),), none, device=device)
-    mass = torch.zeros(none, device=device)
-    cells = torch.zeros(none, device=device)
-    for part in chunks:
-        head, position, away = _windows(cell, image, part, (CUT * sigma).ceil().long(), shape)
-        value = torch.exp(-((away / sigma[head]) ** 2).sum(dim=1) / 2)
-        first = value >= near[position]
-        owner.scatter_reduce_(0, position[first], head[first], "amin")
-        mine = ((away / semi[head]) ** 2).sum(dim=1) <= 1
-        mass.index_add_(0, head[mine], value[mine])
-        cells.index_add_(0, head[mine], torch.ones_like(value[mine]))
+    owner = torch.full((cells,), none, device=device)
+    mass = torch.zeros(none + 1, device=device)
+    for head, position, away in windows():
+        value = _gaussian(away, sigma[head])
+        first = torch.where(value >= near[position], head, none)
+        owner.scatter_reduce_(0, position, first, "amin")
+        mass.index_add_(0, head, value * (((away / semi[head]) ** 2).sum(dim=1) <= 1))
     owned = owner < none
-    at = owner[owned]
-    index = torch.arange(grid.numel(), device=device)[owned] % (rows * columns)
+    index = torch.arange(cells, device=device) % (rows * columns)
     here = torch.stack([index % columns, index // columns], dim=1)
-    offset = torch.zeros(grid.numel(), 2, device=device)
-    size = torch.zeros(grid.numel(), 2, device=device)
-    own_mass = torch.zeros(grid.numel(), device=device)
-    offset[owned] = centre[at] - here
-    size[owned] = sides[at].log()
-    own_mass[owned] = mass[at]
-    owner[owned] = rank[at]
-    owner[~owned] = -1
-    full = (len(heads), rows, columns)
+
+    def of_owner(values: Tensor) -> Tensor:
+        """Spread what heads have over the cells that they own; 0 elsewhere."""
+        return pad(values, (0, 0) * (values.dim() - 1) + (0, 1))[owner]
+
     heat = near if kernel == "quarter" else _cornernet_heat(cell, image, sides, near, shape)
     return HeatTargets(
         heat=heat.view(full),
@@ -157,12 +154,22 @@ def heat_targets(
         mask=mask.view(full),
         box=box.view(full),
         valid=~_ignored(heads, shape, stride) | mask.view(full),
-        owner=owner.view(full),
-        offset=offset.view(*full, 2).permute(0, 3, 1, 2),
-        size=size.view(*full, 2).permute(0, 3, 1, 2),
-        mass=own_mass.view(full),
-        single=float((cells <= 1).float().mean()) if none else 0.0,
+        owner=torch.where(owned, of_owner(rank), -1).view(full),
+        offset=(of_owner(centre) - here * owned[:, None]).view(*full, 2).permute(0, 3, 1, 2),
+        size=of_owner(sides.log()).view(*full, 2).permute(0, 3, 1, 2),
+        mass=mass[owner].view(full),
     )
+
+
+def _images_of(boxes: list[Tensor]) -> Tensor:
+    """Return the number of each box's image."""
+    counts = [len(one) for one in boxes]
+    numbers = np.repeat(np.arange(len(boxes)), counts)
+    return torch.from_numpy(numbers).to(boxes[0].device, non_blocking=True)
+
+
+def _gaussian(away: Tensor, sigma: Tensor) -> Tensor:
+    return torch.exp(-((away / sigma) ** 2).sum(dim=1) / 2)
 
 
 def _cornernet_heat(
@@ -174,7 +181,7 @@ def _cornernet_heat(
     reach = radius[:, None].expand(-1, 2)
     limits = torch.tensor([shape[1] - 1, shape[0] - 1], device=cell.device)
     heat = torch.zeros_like(grids)
-    for part in _chunks(reach / CUT, limits):
+    for part in _chunks(reach / CUT, limits, shape[0] * shape[1]):
         head, position, away = _windows(cell, image, part, reach, shape)
         value = torch.exp(-((away / sigma[head, None]) ** 2).sum(dim=1) / 2)
         heat.scatter_reduce_(0, position, value, "amax")
@@ -198,26 +205,34 @@ def cornernet_radius(sides: Tensor) -> Tensor:
 def _ignored(heads: list[HeadTargets], shape: tuple[int, int], stride: int) -> Tensor:
     """Find the cells whose centre lies in the ellipse of an ignored head, (B, H, W)."""
     device = heads[0].boxes.device
-    out = torch.zeros(len(heads) * shape[0] * shape[1], dtype=torch.bool, device=device)
+    cells = len(heads) * shape[0] * shape[1]
+    out = torch.zeros(cells + 1, dtype=torch.bool, device=device)
     boxes = torch.cat([one.ignored for one in heads]).float() / stride
     if len(boxes):
-        image = torch.cat(
-            [torch.full((len(one.ignored),), at, device=device) for at, one in enumerate(heads)]
-        )
+        image = _images_of([one.ignored for one in heads])
         centre, semi = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
         semi = semi.clamp(min=0.5)
         cell = centre.floor().long()
         limits = torch.tensor([shape[1] - 1, shape[0] - 1], device=device)
-        for part in _chunks(semi / CUT, limits):
+        for part in _chunks(semi / CUT, limits, shape[0] * shape[1]):
             head, position, away = _windows(cell, image, part, semi.ceil().long() + 1, shape)
-            out[position[((away / semi[head]) ** 2).sum(dim=1) <= 1]] = True
-    return out.view(len(heads), *shape)
+            within = ((away / semi[head]) ** 2).sum(dim=1) <= 1
+            out.scatter_(0, torch.where(within, position, cells), value=True)
+    return out[:cells].view(len(heads), *shape)
 
 
-def _chunks(sigma: Tensor, limits: Tensor) -> list[Tensor]:
-    """Split the heads so that the windows of a part hold about `CHUNK` cells; on the device."""
+def _chunks(sigma: Tensor, limits: Tensor, most: int) -> list[Tensor]:
+    """Split the heads so that the windows of a part hold about `CHUNK` cells; on the device.
+
+    Args:
+        sigma: (N, 2) in cells; windows reach `CUT` times as far.
+        limits: the last column and row.
+        most: cells that a window can have.
+    """
     if len(sigma) == 0:
         return []
+    if len(sigma) * most <= CHUNK:  # without asking the device
+        return [torch.arange(len(sigma), device=sigma.device)]
     reach = torch.minimum(2 * (CUT * sigma).ceil() + 1, limits + 1)
     before = torch.cumsum(reach.prod(dim=1).double(), 0)
     parts = torch.div(before, CHUNK, rounding_mode="floor").long()
@@ -267,14 +282,12 @@ def density_targets(heads: list[HeadTargets], shape: tuple[int, int], stride: in
     out = torch.zeros(len(heads) * rows * columns, device=device)
     boxes = torch.cat([one.boxes for one in heads]).float() / stride
     sigma = (torch.cat([one.sigmas for one in heads]).float() / stride).clamp(min=0.3)
-    image = torch.cat(
-        [torch.full((len(one.boxes),), at, device=device) for at, one in enumerate(heads)]
-    )
+    image = _images_of([one.boxes for one in heads])
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     limits = torch.tensor([columns - 1, rows - 1], device=device)
     cell = torch.minimum(centre.floor().long().clamp(min=0), limits)
     shift = centre - cell - 0.5
-    for part in _chunks(sigma, limits):
+    for part in _chunks(sigma, limits, rows * columns):
         head, position, away = _windows(cell, image, part, (CUT * sigma).ceil().long(), shape)
         value = torch.exp(-(((away - shift[head]) / sigma[head]) ** 2).sum(dim=1) / 2)
         total = torch.zeros(len(boxes), device=device).index_add_(0, head, value)

@@ -24,6 +24,9 @@ Image = npt.NDArray[np.uint8]
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's images, as torchvision's backbones expect them."""
 
+KEPT_BYTES = 1 << 30
+"""Of images that stay decoded while a run trains, if all of them fit; else each is read anew."""
+
 MIN_PX = 0.5
 """Boxes with a thinner side, after scaling, are widened to it: they are learned as specks."""
 
@@ -45,7 +48,16 @@ class CropBatch:
     def to(self, device: torch.device) -> CropBatch:
         """Move images and heads to a device."""
         moved = self.images.to(device, non_blocking=True)
-        return CropBatch(moved, [one.to(device) for one in self.heads], self.frame_ids)
+
+        def together(tensors: list[Tensor]) -> tuple[Tensor, ...]:
+            """Move many small tensors at once."""
+            return torch.cat(tensors).to(device).split([len(one) for one in tensors])
+
+        boxes = together([one.boxes for one in self.heads])
+        ignored = together([one.ignored for one in self.heads])
+        sigmas = together([one.sigmas for one in self.heads])
+        heads = [HeadTargets(*one) for one in zip(boxes, ignored, sigmas, strict=True)]
+        return CropBatch(moved, heads, self.frame_ids)
 
 
 def normalised(images: Tensor) -> Tensor:
@@ -75,6 +87,9 @@ class Crops(TorchDataset[tuple[Image, HeadTargets, str]]):
     def __init__(self, frames: list[Frame], config: TrainConfig) -> None:
         self._frames = frames
         self._config = config
+        size = sum(3 * int(np.prod(frame.size_wh)) for frame in frames)
+        self._keeps = size * max(config.workers, 1) <= KEPT_BYTES
+        self._kept: dict[int, Image] = {}
 
     def __len__(self) -> int:
         return max(len(self._frames), self._config.epoch_crops)
@@ -88,13 +103,23 @@ class Crops(TorchDataset[tuple[Image, HeadTargets, str]]):
         epoch, number = item
         config = self._config
         random = np.random.default_rng([config.seed, epoch, number])
-        frame = self._frames[number % len(self._frames)]
+        frame, image = self._read(number % len(self._frames))
         spread = np.log([config.scale_low, config.scale_high])
         scale = config.scale * float(np.exp(random.uniform(*spread)))
-        image, heads = _cut(frame.image(), frame, scale, config.crop_wh, random)
+        image, heads = _cut(image, frame, scale, config.crop_wh, random)
         if config.flip and random.random() < 0.5:
             image, heads = _mirrored(image, heads)
         return _coloured(image, config.colour, random), heads, frame.frame_id
+
+    def _read(self, number: int) -> tuple[Frame, Image]:
+        """Return a frame and its image; small sets of images are decoded once."""
+        frame = self._frames[number]
+        image = self._kept.get(number)
+        if image is None:
+            image = frame.image()
+            if self._keeps:
+                self._kept[number] = image
+        return frame, image
 
 
 def _cut(

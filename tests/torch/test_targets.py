@@ -67,13 +67,12 @@ def test_heat_targets_are_the_definition(
 
 
 def test_ties_and_single_cells() -> None:
-    # Two heads on one cell: the smaller one owns it. A third of one cell has a mask of one cell.
+    # Two heads on one cell: the smaller one owns it. A third one has a mask of one cell.
     heads = make_heads([[4, 4, 20, 20], [8, 8, 16, 16], [40, 40, 43, 43]])
     found = heat_targets([heads], (16, 16), 4)
     assert found.owner[0, 3, 3] == 1
     assert found.owner[0, 3, 5] == 0
     assert found.mask[0, 8:13, 8:13].sum() == 1
-    assert found.single == pytest.approx(1 / 3)
     assert found.mass[0, 10, 10] == 1
     twins = heat_targets([make_heads([[8, 8, 16, 16]] * 2)], (16, 16), 4)
     assert set(twins.owner[twins.owner >= 0].tolist()) == {0}

@@ -112,7 +112,7 @@ def config_of(plan: Plan, run: Run) -> TrainConfig:
         detector=run.detector,
         seed=run.seed,
         learning_rate=run.learning_rate,
-        **plan["settings"],
+        **{**plan["settings"], **plan["only"].get(run.detector, {})},
         **plan["arms"][run.detector][run.arm],
     )
 
@@ -136,8 +136,9 @@ def searched(plan: Plan, done: Done, detector: str, arm: str) -> tuple[list[Run]
         best = min(runs, key=lambda run: (errors[run], run.learning_rate))
         if best not in (runs[0], runs[-1]) or step == plan["search"]["extensions"]:
             break
-        rate = best.learning_rate
-        rates = sorted([*rates, rate / 2 if best == runs[0] else rate * 2])
+        ratio = rates[1] / rates[0]
+        rate = rates[0] / ratio if best == runs[0] else rates[-1] * ratio
+        rates = sorted([*rates, float(f"{rate:.6g}")])
     return [], best
 
 
@@ -148,23 +149,29 @@ def chosen(plan: Plan, done: Done, detector: str, arm: str) -> tuple[float, str]
 
 
 def runs_of(plan: Plan, done: Done) -> Iterator[Run | None]:
-    """Yield all runs in their order, search first, then seed by seed; None for ones unknown yet."""
-    arms = [(detector, arm) for detector, arms in plan["arms"].items() for arm in arms]
-    for detector, arm in arms:
-        missing, _ = searched(plan, done, detector, arm)
-        yield from (run for run in done if (run.detector, run.arm, run.seed) == (detector, arm, 0))
-        yield from missing
-    for seed in range(1, plan["seeds"]):
-        for detector, arm in arms:
-            best = chosen(plan, done, detector, arm)
-            yield None if best is None else Run(detector, arm, seed, best[0])
+    """Yield all runs in their order, detector by detector; None for ones that are unknown yet."""
+    for detector, arms in plan["arms"].items():
+        for arm in arms:
+            missing, _ = searched(plan, done, detector, arm)
+            yield from missing
+            yield from (
+                one for one in done if (one.detector, one.arm, one.seed) == (detector, arm, 0)
+            )
+        for seed in range(1, plan["seeds"]):
+            for arm in arms:
+                best = chosen(plan, done, detector, arm)
+                yield None if best is None else Run(detector, arm, seed, best[0])
 
 
 @contextmanager
-def next_run(plan: Plan, rows: list[Path], claims: Path) -> Iterator[Run | None]:
-    """Claim the first run that isn't finished and that no other process works on; None for none."""
+def next_run(plan: Plan, rows: list[Path], claims: Path) -> Iterator[Run | Literal["later"] | None]:
+    """Claim the first run that isn't finished and that no other process works on.
+
+    "later" for one that depends on what others work on; None once there is nothing to do.
+    """
     done = finished(read_rows(*rows))
-    for run in runs_of(plan, done):
+    runs = list(runs_of(plan, done))
+    for run in runs:
         if run is None or run in done:
             continue
         folder = claims / run.name()
@@ -178,7 +185,7 @@ def next_run(plan: Plan, rows: list[Path], claims: Path) -> Iterator[Run | None]
                 continue  # by another process, meanwhile
             yield run
             return
-    yield None
+    yield "later" if None in runs else None
 
 
 def make_data(plan: Plan, folder: Path) -> Dataset:
@@ -392,7 +399,12 @@ def work(plan: Plan, dataset: Dataset, folder: Path, rows: Path, seconds: float)
     going = True
     while going:
         with next_run(plan, [RESULTS, rows], folder / "claims") as run:
-            going = run is not None and time.monotonic() + took.get(run.detector, 0.0) <= end
+            now = time.monotonic()
+            if run == "later":
+                going = now < end
+                time.sleep(2)
+                continue
+            going = run is not None and now + took.get(run.detector, 0.0) <= end
             if run is not None and going:
                 began = time.monotonic()
                 row = carry_out(plan, run, scorer, folder / "runs" / run.name())

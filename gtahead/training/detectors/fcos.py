@@ -17,7 +17,6 @@ from gtahead.training.detectors.torchvision_base import (
     FOCAL_ALPHA,
     MIN_SCORE,
     NMS_IOU,
-    NO_LOSS,
     Canonical,
     Matched,
     Target,
@@ -25,11 +24,11 @@ from gtahead.training.detectors.torchvision_base import (
     chunks_of,
     gaussians,
     in_ellipses,
-    on_ignored,
     own_heat,
     pyramid,
     strides_of,
     weighted_loss,
+    without_ignored,
 )
 
 RANGE_LOW, RANGE_HIGH = 4, 8
@@ -83,7 +82,7 @@ class _HeadFcos(TakesLoss, FCOS):
         matched = [one.head.clamp(min=BACKGROUND) for one in found]
         losses: dict[str, Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)
         logits = head_outputs["cls_logits"][:, :, 0]
-        if config.loss != "native" or any((one.head == NO_LOSS).any() for one in found):
+        if config.loss != "native" or any(len(target["ignored"]) for target in targets):
             losses["classification"] = weighted_loss(
                 config, logits, found, self.own_loss, balance=FOCAL_ALPHA
             )
@@ -122,7 +121,7 @@ def match_locations(
         match = _claims(points, some, strides, radius, low, high)
         value, index = torch.where(match, areas[part, None], torch.inf).min(dim=0)
         better = value < smallest
-        head[better] = index[better] + part.start
+        head = torch.where(better, index + part.start, head)
         smallest = torch.minimum(smallest, value)
         if heated:
             level = (sides[part, None] >= low) & (sides[part, None] < high)
@@ -131,7 +130,7 @@ def match_locations(
             area |= (in_ellipses(points, some) & level).any(dim=0)
             most = heat.amax(dim=1, keepdim=True).clamp(min=1e-12)
             area_heat = torch.maximum(area_heat, (heat / most).amax(dim=0))
-    head[(head == BACKGROUND) & on_ignored(points, target["ignored"])] = NO_LOSS
+    head = without_ignored(head, points, target["ignored"])
     heat = own_heat(head, points, boxes) if heated else near
     return Matched(head, near, heat, area, area_heat)
 

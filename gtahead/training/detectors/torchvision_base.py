@@ -167,27 +167,26 @@ def gaussians(points: Tensor, boxes: Tensor) -> Tensor:
 
 def own_heat(head: Tensor, points: Tensor, boxes: Tensor) -> Tensor:
     """Return at matched points their head's Gaussian, divided by that head's largest; else 0."""
-    heat = torch.zeros(len(points), device=points.device)
-    held = torch.nonzero(head >= 0)[:, 0]
-    if len(held) == 0:
-        return heat
-    mine = boxes[head[held]]
+    if len(boxes) == 0:
+        return torch.zeros(len(points), device=points.device)
+    held = head >= 0
+    at = torch.where(held, head, len(boxes))  # the rest is nobody's: picking them waits for a GPU
+    mine = boxes[head.clamp(min=0)]
     sigma = ((mine[:, 2:] - mine[:, :2]) / 4).clamp(min=FINEST / 2)
-    away = (points[held] - centres_of(mine)) / sigma
+    away = (points - centres_of(mine)) / sigma
     # Over the largest one, taken from the exponent: far anchors would be 0 over 0.
     exponent = -(away**2).sum(dim=1) / 2
-    best = torch.full((len(boxes),), -torch.inf, device=points.device)
-    best.scatter_reduce_(0, head[held], exponent, "amax")
-    heat[held] = torch.exp(exponent - best[head[held]])
-    return heat
+    best = torch.full((len(boxes) + 1,), -torch.inf, device=points.device)
+    best.scatter_reduce_(0, at, exponent, "amax")
+    return torch.where(held, torch.exp(exponent - best[at]), 0.0)
 
 
-def on_ignored(points: Tensor, ignored: Tensor) -> Tensor:
-    """Find the points, (A, 2), in the ellipse of an ignored head."""
+def without_ignored(head: Tensor, points: Tensor, ignored: Tensor) -> Tensor:
+    """Return heads' numbers, (A,): without a loss where background lies on an ignored head."""
     inside = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     for part in chunks_of(len(ignored), len(points)):
         inside |= in_ellipses(points, ignored[part]).any(dim=0)
-    return inside
+    return torch.where((head == BACKGROUND) & inside, NO_LOSS, head)
 
 
 def in_ellipses(points: Tensor, boxes: Tensor) -> Tensor:
@@ -220,7 +219,7 @@ def match_anchors(
         iou = box_iou(boxes[part], anchors)
         value, index = iou.max(dim=0)
         better = value > best
-        owner[better] = index[better] + part.start
+        owner = torch.where(better, index + part.start, owner)
         best = torch.maximum(best, value)
         if each_its_best:
             most = iou.max(dim=1).values[:, None]
@@ -228,9 +227,9 @@ def match_anchors(
         if heated:
             near = torch.maximum(near, (gaussians(points, boxes[part]) * iou).amax(dim=0))
     head = torch.where(best >= high, owner, NO_LOSS)
-    head[best < low] = BACKGROUND
+    head = torch.where(best < low, BACKGROUND, head)
     head = torch.where(forced, owner, head)
-    head[(head == BACKGROUND) & on_ignored(points, target["ignored"])] = NO_LOSS
+    head = without_ignored(head, points, target["ignored"])
     heat = own_heat(head, points, boxes) if heated else near
     return Matched(head, near, heat)
 
