@@ -11,7 +11,7 @@
 set -euo pipefail
 
 out=$(mkdir -p "${1:?where rows are written}" && cd "$1" && pwd)
-minutes=${2:-8}
+limit=$(awk "BEGIN {print int(60 * ${2:-8})}")
 processes=${3:-$(nproc)}
 python=${PYTHON:-python3}
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -21,7 +21,7 @@ export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" OMP_NUM_THREADS=1
 rows=$work/rows-$$ logs=$work/logs-$$
 mkdir -p "$rows" "$logs"
 
-left() { echo $((60 * minutes - (SECONDS - began))); }
+left() { echo $((limit - (SECONDS - began))); }
 
 # Few files, and whole ones whenever this is cut off.
 collect() {
