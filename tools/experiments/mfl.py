@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -112,7 +113,7 @@ def config_of(plan: Plan, run: Run) -> TrainConfig:
         detector=run.detector,
         seed=run.seed,
         learning_rate=run.learning_rate,
-        **{**plan["settings"], **plan["only"].get(run.detector, {})},
+        **plan["settings"],
         **plan["arms"][run.detector][run.arm],
     )
 
@@ -372,6 +373,7 @@ def main() -> None:
     parser.add_argument("--append", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    cv2.setNumThreads(arguments.threads)
     plan = read_plan()
     if arguments.append is not None:
         take_over(arguments.append, RESULTS)
