@@ -7,6 +7,8 @@ written in any order, by several processes, and the bytes are the same.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
@@ -28,6 +30,8 @@ ORIGIN = "0-based, at the top-left corner of the top-left pixel"
 CONDITIONS = ("weather", "hour", "location", "fps", "vfov_deg")
 """Columns of the table of frames that formats with room for it keep under their names."""
 
+FLAT_BYTES = 240
+"""Of names without folders: with any extension, file systems have room for them."""
 
 ASPECTS: Mapping[str, str] = {
     "boxes": "boxes of heads",
@@ -102,8 +106,16 @@ class ExportFrame:
 
     @property
     def flat_name(self) -> str:
-        """`<sequence>__<frame>`: a name without folders and extension."""
-        return f"{self.sequence}__{self.frame}"
+        """`<sequence>__<frame>`: a name without folders and extension.
+
+        What file systems have no room for, 255 bytes, ends in a digest instead.
+        """
+        name = f"{self.sequence}__{self.frame}"
+        whole = os.fsencode(name)
+        if len(whole) <= FLAT_BYTES:
+            return name
+        begin = whole[: FLAT_BYTES - 13].decode(errors="ignore")
+        return f"{begin}~{hashlib.sha256(whole).hexdigest()[:12]}"
 
     @property
     def padded_number(self) -> str:

@@ -165,16 +165,35 @@ def test_empty_frames_go_only_on_request(small_dataset: Path, tmp_path: Path) ->
     assert json.loads(text)["images"] == []
 
 
-def test_names_that_flat_formats_would_confuse(tmp_path: Path) -> None:
+def named(tmp_path: Path, *files: str) -> None:
+    """Build a dataset, tmp_path / "dataset", of COCO with images of these names."""
     raw = tmp_path / "raw"
     images = []
-    for number, file in enumerate(("a/b__c.jpg", "a__b/c.jpg"), 1):
-        (raw / "images" / file).parent.mkdir(parents=True)
+    for number, file in enumerate(files, 1):
+        (raw / "images" / file).parent.mkdir(parents=True, exist_ok=True)
         (raw / "images" / file).write_bytes(image(number))
         images.append({"id": number, "file_name": file, "width": 64, "height": 48})
     coco = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "head"}]}
     (raw / "instances_train.json").write_text(json.dumps(coco))
     library.build(raw, tmp_path / "dataset", workers=1)
+
+
+@pytest.mark.parametrize("name", ["voc", "crowdhuman"])
+def test_names_that_no_file_may_have_joined(tmp_path: Path, name: str) -> None:
+    long, wide = "s" * 150, "\N{SNOWMAN}" * 50
+    named(tmp_path, f"{long}/{long}1.jpg", f"{long}/{long}2.jpg", f"{wide}/{wide}.jpg", "a/b.jpg")
+    report = library.export(tmp_path / "dataset", tmp_path / "out", format=name, workers=1)
+    assert report.ledger.frames.kept == 4
+    names = {path.stem for path in (tmp_path / "out").rglob("*.jpg")}
+    assert "a__b" in names
+    assert len(names) == 4
+    assert len({one.partition("~")[2] for one in names}) == 4  # three digests, and none
+    again = library.build(tmp_path / "out", tmp_path / "again", workers=1)
+    assert again.ledger.frames.kept == 4
+
+
+def test_names_that_flat_formats_would_confuse(tmp_path: Path) -> None:
+    named(tmp_path, "a/b__c.jpg", "a__b/c.jpg")
     for name in ("voc", "crowdhuman"):
         with pytest.raises(InputError, match=r"two frames would have the name .*a__b__c"):
             library.export(tmp_path / "dataset", tmp_path / "out", format=name, workers=1)
