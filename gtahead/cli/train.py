@@ -81,7 +81,8 @@ def command(
     if print_config:
         click.echo(config.as_toml(), nl=False)
         return 0
-    check_training(dataset, config, init)  # before torch is imported, which takes seconds
+    # Before torch is imported, which takes seconds.
+    check_training(dataset, config, init, out, resume=resume)
     from gtahead.training.fitting import is_emulated, train
     from gtahead.training.module import is_helper
 

@@ -25,6 +25,14 @@ HEATED = ("mfl", "mfl-paper", OWN)
 """Losses that weigh positives by their heat."""
 
 
+BACKBONES = (
+    *(f"resnet{depth}" for depth in (18, 34, 50, 101, 152)),
+    *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"),
+    *("wide_resnet50_2", "wide_resnet101_2"),
+)
+"""Torchvision's residual networks."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that determines a run, apart from the data.

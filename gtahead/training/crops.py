@@ -51,7 +51,8 @@ class CropBatch:
 
         def together(tensors: list[Tensor]) -> tuple[Tensor, ...]:
             """Move many small tensors at once."""
-            return torch.cat(tensors).to(device).split([len(one) for one in tensors])
+            sizes = [len(one) for one in tensors]
+            return tuple(torch.split(torch.cat(tensors).to(device), sizes))
 
         boxes = together([one.boxes for one in self.heads])
         ignored = together([one.ignored for one in self.heads])

@@ -48,7 +48,7 @@ from gtahead.training.runs import (
     open_run,
     record_of,
 )
-from gtahead.training.wanted import frames_to_learn, refuse_missing_own, require_boxes
+from gtahead.training.wanted import frames_to_learn, refuse_missing_own, require_boxes, run_folder
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 
@@ -157,7 +157,7 @@ def train(
     if loss is not None:
         config = replace(config, loss=OWN)
     opened = Dataset.open(dataset)
-    folder = Path(out) if out is not None else Path("runs") / f"{config.detector}-{config.loss}"
+    folder = run_folder(out, config)
     parts = parts_of(opened)
     frames = frames_to_learn(parts.train)
     ground_truth = ground_truth_of(opened, parts.validation, parts.split)

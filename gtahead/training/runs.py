@@ -27,9 +27,10 @@ from gtahead.geometry import box_sides
 from gtahead.training.checkpoints import Trained, write_checkpoint
 from gtahead.training.config import TrainConfig
 from gtahead.training.detectors import Detector
+from gtahead.training.wanted import RUN, require_run
 from gtahead.training.weights import load_weights
 
-RUN, MODEL, CHECKPOINTS = "run.json", "model.pt", "checkpoints"
+MODEL, CHECKPOINTS = "model.pt", "checkpoints"
 METRICS, LOSSES = "metrics.csv", "losses.csv"
 BEST, LAST = "best", "last"
 FREE = ("workers", "devices")
@@ -171,8 +172,7 @@ def open_run(folder: Path, record: dict[str, Any], *, resume: bool) -> Run:
     there = folder / RUN
     if not there.exists():
         if resume:
-            remedy = "leave --resume out"
-            raise UsageError("there is no run to resume", value=str(folder), remedy=remedy)
+            require_run(folder)
         storage.write_json(there, record)
         return Run(folder, record)
     old = schemas.parse_json(there.read_bytes(), str(there))

@@ -17,7 +17,7 @@ from gtahead.images.folders import WantedImage, images_below
 from gtahead.models import checkpoint_path
 from gtahead.predictions import check_target
 from gtahead.tables.splits import split_named
-from gtahead.training.config import OWN, TrainConfig
+from gtahead.training.config import BACKBONES, OWN, TrainConfig
 from gtahead.urls import is_url
 from gtahead.values import StrPath
 
@@ -33,13 +33,54 @@ def check_checkpoint(path: StrPath) -> None:
         raise InputError("there is no such checkpoint", where=Where(str(path)), remedy=remedy)
 
 
-def check_training(dataset: StrPath, config: TrainConfig, init: StrPath | None) -> None:
+RUN = "run.json"
+"""Of a run's folder: settings, versions, data, state, the best epoch."""
+
+
+def run_folder(out: StrPath | None, config: TrainConfig) -> Path:
+    """Return the folder of a run: `runs/<detector>-<loss>` unless another one is given."""
+    return Path(out) if out is not None else Path("runs") / f"{config.detector}-{config.loss}"
+
+
+def require_run(folder: Path) -> None:
+    """Refuse a folder without a run.
+
+    Raises:
+        UsageError: nothing is there to go on with.
+    """
+    if not (folder / RUN).exists():
+        remedy = "leave --resume out"
+        raise UsageError("there is no run to resume", value=str(folder), remedy=remedy)
+
+
+def require_backbone(name: str) -> None:
+    """Refuse a backbone that isn't known.
+
+    Raises:
+        UsageError: it is none of torchvision's residual networks.
+    """
+    if name not in BACKBONES:
+        raise UsageError("no such backbone", value=name, remedy=f"one of {', '.join(BACKBONES)}")
+
+
+def check_training(
+    dataset: StrPath,
+    config: TrainConfig,
+    init: StrPath | None,
+    out: StrPath | None = None,
+    *,
+    resume: bool = False,
+) -> None:
     """Check what `train` is given, but for what URLs name and what is to be validated on.
 
     Raises:
         InputError: something isn't there, or can't be learned from.
+        UsageError: no such backbone, or nothing to resume.
     """
     refuse_missing_own(config)
+    require_backbone(config.backbone)
+    if resume and not is_url(out or ""):
+        require_run(run_folder(out, config))
     if init is not None and not is_url(init):
         check_checkpoint(init)
     if config.weights not in ("none", "download") and not Path(config.weights).is_file():

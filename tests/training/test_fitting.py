@@ -17,6 +17,7 @@ from training_helpers import make_heads, random_heads
 from gtahead import Dataset, InputError, UsageError, benchmark
 from gtahead.detectors import DETECTORS
 from gtahead.tiling import tiles_of
+from gtahead.training import crops as crops_module
 from gtahead.training import inference, make_config, predict, train
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.config import config_of
@@ -117,6 +118,23 @@ def test_the_command_line(small_set: Path, run: Path, tmp_path: Path) -> None:
         done = gtahead("train", small_set, "--out", run, *words)
         assert done.code == 2
         assert "holds a run with another channels" in done.err
+
+
+def test_crops_are_the_same_whether_images_stay_decoded(
+    small_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(**FAST)
+    frames = list(Dataset.open(small_set))[:3]
+    kept = Crops(frames, config)
+    monkeypatch.setattr(crops_module, "KEPT_BYTES", 0)
+    read_anew = Crops(frames, config)
+    for epoch in range(3):
+        for number in range(3):
+            one, other = kept[epoch, number], read_anew[epoch, number]
+            assert (one[0] == other[0]).all()
+            assert torch.equal(one[1].boxes, other[1].boxes)
+    assert len(kept._kept) == 3
+    assert not read_anew._kept
 
 
 def test_it_learns_four_images(small_set: Path) -> None:

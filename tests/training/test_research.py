@@ -27,6 +27,7 @@ from gtahead.training import (
 )
 from gtahead.training.checkpoints import read_checkpoint
 from gtahead.training.decoding import decodable, lost_share
+from gtahead.training.detectors import make_detector
 
 FAST = {
     "crop_wh": (64, 64), "batch": 4, "epochs": 2, "epoch_crops": 40, "channels": 16,
@@ -177,6 +178,17 @@ def test_the_projects_loss_as_an_object_is_the_named_one(small_set: Path, tmp_pa
     assert name.startswith("gtahead.training.losses.MaskFocalLoss(focus=2.0, penalty=4.0")
     with pytest.raises(UsageError, match=r"holds a run with another detector or loss: .*inside=0"):
         train(small_set, own.out, config=make_config(**FAST), loss=MaskFocalLoss(power=3.0))
+
+
+@pytest.mark.parametrize("detector", ["centernet", "fcos", "fasterrcnn"])
+def test_a_losss_buffers_go_where_the_network_goes(detector: str) -> None:
+    loss = torch.nn.BCEWithLogitsLoss(pos_weight=torch.ones(1))
+    network = make_detector(make_config(detector=detector, channels=32))
+    network.use_loss(loss)
+    network.to("meta")
+    assert loss.pos_weight is not None
+    assert loss.pos_weight.device.type == "meta"
+    assert not any("pos_weight" in name for name in network.state_dict())
 
 
 def test_density_takes_no_loss(small_set: Path, tmp_path: Path) -> None:

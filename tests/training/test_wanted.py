@@ -37,6 +37,8 @@ run()
         ("train {} --detector retinanet --set channels=48", "channels in a multiple of 32"),
         ("train {} --init nothing.pt", "there is no such checkpoint"),
         ("train {} --weights nothing.pt", "no such file of weights"),
+        ("train {} --set backbone=vgg", "no such backbone (got 'vgg'); one of resnet18, resnet34"),
+        ("train {} --resume", "there is no run to resume"),
         ("train labels", "the dataset holds labels alone"),
         ("train unsplit", "there are no frames to train on"),
         ("benchmark nothing.json --data {}", "can't be read"),

@@ -10,20 +10,12 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.models import ResNet
 
-from gtahead.errors import InputError, ResourceError, UsageError, Where, first_line
+from gtahead.errors import InputError, ResourceError, Where, first_line
+from gtahead.training.wanted import require_backbone
 from gtahead.training.weights import load_weights
 
 DOWNLOAD = "download"
 """As `--weights`: torchvision's own, fetched by torch where they aren't there already."""
-
-
-def backbone_names() -> list[str]:
-    """Return the names that are known: torchvision's residual networks."""
-    return [name for name in torchvision.models.list_models() if _is_residual(name)]
-
-
-def _is_residual(name: str) -> bool:
-    return name.startswith(("resnet", "resnext", "wide_resnet")) and "quant" not in name
 
 
 def residual_network(name: str, weights: str) -> ResNet:
@@ -38,10 +30,7 @@ def residual_network(name: str, weights: str) -> ResNet:
         InputError: the file can't be read, or is another network's.
         ResourceError: the download fails.
     """
-    if name not in backbone_names():
-        raise UsageError(
-            "no such backbone", value=name, remedy=f"one of {', '.join(backbone_names())}"
-        )
+    require_backbone(name)
     found = "DEFAULT" if weights == DOWNLOAD else None
     try:
         net = torchvision.models.get_model(name, weights=found)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +47,14 @@ class TakesLoss:
     """
 
     own_loss: tuple[HeatLoss, ...] = ()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move the loss's buffers, if it has any, wherever the network goes."""
+        for loss in self.own_loss:
+            if isinstance(loss, nn.Module):
+                loss._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        found: Self = super()._apply(fn, recurse)  # type: ignore[misc]
+        return found
 
 
 class Detector(nn.Module, ABC):

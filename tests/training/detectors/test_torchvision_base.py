@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+import torchvision
 from helpers import but_slow
 from torch import Tensor, nn
 from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
@@ -22,7 +23,7 @@ from gtahead.detectors import DETECTORS
 from gtahead.errors import UsageError
 from gtahead.torch.targets import HeadTargets
 from gtahead.training import make_config
-from gtahead.training.config import TrainConfig, config_of
+from gtahead.training.config import BACKBONES, TrainConfig, config_of
 from gtahead.training.detectors import Detector, make_detector, torchvision_base
 from gtahead.training.detectors.fcos import match_locations
 from gtahead.training.detectors.torchvision_base import (
@@ -345,3 +346,12 @@ def test_what_a_detector_cannot_have() -> None:
         make_config(detector="retinanet", channels=48)
     with pytest.raises(UsageError, match="works at stride 4"):
         make_config(detector="fcos", stride=2)
+
+
+def test_the_backbones_are_torchvisions() -> None:
+    names = {
+        name
+        for name in torchvision.models.list_models(module=torchvision.models)
+        if name.startswith(("resnet", "resnext", "wide_resnet"))
+    }
+    assert names == set(BACKBONES)
