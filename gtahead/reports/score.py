@@ -115,7 +115,7 @@ def _tiles(score: Score) -> Iterator[tuple[str, str, str]]:
     yield f"{value['bias']:+,.1f}".replace("-", "−"), "bias", f"{_percent(share)} of all heads"
     if (name := _f1_name(score)) in value and value[name] is not None:
         parts = [value[f"{kind}_{score.radius}"] for kind in ("precision", "recall")]
-        shown = ["–" if np.isnan(part) else f"{part:.2f}" for part in parts]
+        shown = ["–" if part is None else f"{part:.2f}" for part in parts]
         words = f"precision {shown[0]}, recall {shown[1]}"
         yield f"{value[name]:.2f}", title_of(name), _joined(_span(document, name), words)
     if value.get("ap50") is not None:

@@ -75,6 +75,51 @@ def test_pages_stand_alone_and_escape(folder: Path) -> None:
     assert "b \\| c" in (folder / "board" / "leaderboard.md").read_text(encoding="utf-8")
 
 
+def _predicted(folder: Path, kind: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = []
+    for number, frame in enumerate(library.Dataset.open(folder / "data").select(split="test")):
+        boxes = frame.boxes_xyxy[frame.counted]
+        xywh = np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2], np.ones(len(boxes))])
+        given: dict[str, Any] = {
+            "nothing": {"boxes": []},
+            "false": {"boxes": [[0, 0, 1, 1, 1]]},
+            "perfect": {"boxes": xywh.tolist()},
+            "one image": {"boxes": xywh.tolist() if number == 0 else []},
+            "points": {"points": [[x, y, 1.0] for x, y in frame.points_xy[frame.counted].tolist()]},
+            "counts": {"count": frame.count + 1.5},
+            "no counts": {"count": 0},
+        }[kind]
+        listed.append({"image": frame.frame_id, **given})
+    return listed
+
+
+KINDS = ("nothing", "false", "perfect", "one image", "points", "counts", "no counts")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pages_of_all_and_nothing(folder: Path, tmp_path: Path, kind: str) -> None:
+    """What is undefined, such as the precision of nothing, has no figure, and stops no page."""
+    listed = _predicted(folder, kind)
+    found = {"format": "gtahead-predictions", "version": 1, "predictions": listed}
+    found["method"] = {"name": kind} | ({} if "count" in listed[0] else {"threshold": 0.5})
+    (tmp_path / "p.json").write_text(json.dumps(found))
+    done = gtahead(
+        *("benchmark", tmp_path / "p.json", "--data", folder / "data", "--by", "all"),
+        *("--out", tmp_path / "r.json", "--html", tmp_path / "p.html"),
+    )
+    assert done.code == 0, done.err
+    others = (folder / "results" / "a.json", tmp_path / "r.json")
+    done = gtahead("compare", *others, "--html", tmp_path / "c.html")
+    assert done.code in (0, 1), done.err
+    (tmp_path / "results").mkdir()
+    for number, file in enumerate(others):
+        (tmp_path / "results" / f"{number}.json").write_bytes(file.read_bytes())
+    done = gtahead("leaderboard", tmp_path / "results", "--out", tmp_path / "board")
+    assert done.code == 0, done.err
+    for page in tmp_path.rglob("*.html"):
+        assert not re.findall(r"\b(nan|None|inf)\b", page.read_text(encoding="utf-8")), page.name
+
+
 def test_the_board_sorts(folder: Path, browser: Any) -> None:
     page = browser.new_page()
     page.goto((folder / "board" / "index.html").as_uri())
