@@ -192,8 +192,23 @@ BY_GROUP = (*(name for name, metric in METRICS.items() if metric.by_group), "rec
 
 def counts_of(predictions: Predictions, threshold: float) -> Floats:
     """Return (F,) predicted counts: the given ones, else the heads at or above the threshold."""
+    found: Floats = counts_over(predictions, np.array([threshold]))[0]
+    return found
+
+
+def counts_over(predictions: Predictions, thresholds: Floats) -> Floats:
+    """Return predicted counts over thresholds, (T, F).
+
+    Args:
+        predictions: of F images.
+        thresholds: (T,) ascending.
+    """
     _, scores, by_image = predictions.heads()
-    counted = by_image.count(scores >= threshold).astype(np.float64)
+    images, steps = len(predictions.counts), len(thresholds) + 1
+    reached = np.searchsorted(thresholds, scores, side="right")  # so many thresholds, NaN all
+    reached[np.isnan(scores)] = 0
+    cells = np.bincount(by_image.index * steps + reached, minlength=images * steps)
+    counted = cells.reshape(images, steps)[:, :0:-1].cumsum(axis=1)[:, ::-1].T.astype(np.float64)
     return np.where(np.isnan(predictions.counts), counted, predictions.counts)
 
 

@@ -67,7 +67,7 @@ def declared(predictions: Predictions) -> Chosen:
 def choose(ground_truth: GroundTruth, predictions: Predictions) -> Chosen:
     """Choose the threshold with the least MAE; of several, the middle one."""
     tried = np.round(np.linspace(0, 1, TRIED), 6)
-    errors = np.array([_mae(ground_truth, predictions, float(least)) for least in tried])
+    errors = _mae(ground_truth, predictions, tried)
     best = np.flatnonzero(errors == errors.min())
     curve = threshold_curve(ground_truth, predictions)
     with_f1 = [row for row in curve if row.get("f1") is not None]
@@ -105,8 +105,9 @@ def sweep(ground_truth: GroundTruth, points_xy: Floats, by_image: Ragged) -> dic
     return {"radii_px": list(range(1, SWEEP_PX + 1)), **rows, **means}
 
 
-def _mae(ground_truth: GroundTruth, predictions: Predictions, least: float) -> float:
-    return float(np.abs(definitions.counts_of(predictions, least) - ground_truth.counts).mean())
+def _mae(ground_truth: GroundTruth, predictions: Predictions, thresholds: Floats) -> Floats:
+    counts = definitions.counts_over(predictions, thresholds)
+    return np.asarray(np.abs(counts - ground_truth.counts).mean(axis=1), np.float64)
 
 
 def threshold_curve(ground_truth: GroundTruth, predictions: Predictions) -> list[dict[str, Any]]:
@@ -114,9 +115,10 @@ def threshold_curve(ground_truth: GroundTruth, predictions: Predictions) -> list
     radius = "large" if "large" in definitions.radii_known(ground_truth) else "8px"
     _, scores, _ = predictions.heads()
     rows = []
-    for step in range(CURVE_STEPS + 1):
-        least = step / CURVE_STEPS
-        row: dict[str, Any] = {"threshold": least, "mae": _mae(ground_truth, predictions, least)}
+    thresholds = np.arange(CURVE_STEPS + 1) / CURVE_STEPS
+    errors = _mae(ground_truth, predictions, thresholds)
+    for least, mae in zip(thresholds.tolist(), errors.tolist(), strict=True):
+        row: dict[str, Any] = {"threshold": least, "mae": mae}
         if len(scores):
             row |= {"radius": radius, "f1": f1_at(ground_truth, predictions, least, radius)}
         rows.append(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,24 @@ def test_frames_without_heads_are_scored(dataset: Path, tmp_path: Path) -> None:
     made.counts[:] = np.where(empty, 2, np.nan)
     write_predictions(tmp_path / "a.json", made)
     assert library.benchmark(tmp_path / "a.json", dataset, intervals=False).value["mae"] == 0.5
+
+
+def test_counts_over_thresholds_are_those_at_each() -> None:
+    rng = np.random.default_rng(0)
+    sizes = [0, 5, 3000, 7, 0]
+    scores = np.round(rng.uniform(0, 1, sum(sizes)), 2)
+    counts = np.array([np.nan, 3.5, np.nan, np.nan, np.nan])
+    per_image = np.split(scores, np.cumsum(sizes)[:-1])
+    rows = {
+        str(row): {"points": np.zeros((len(some), 2)), "scores": some}
+        for row, some in enumerate(per_image)
+    }
+    found = replace(Predictions.of(rows), counts=counts)
+    thresholds = np.array([0.0, 0.01, 0.25, 0.5, 0.999, 1.0])
+    expected = [[(one >= least).sum() for one in per_image] for least in thresholds]
+    expected = np.where(np.isnan(counts), expected, counts)
+    assert (definitions.counts_over(found, thresholds) == expected).all()
+    assert (definitions.counts_of(found, 0.25) == expected[2]).all()
 
 
 def test_the_threshold_is_chosen_on_validation(dataset: Path, tmp_path: Path) -> None:
