@@ -86,6 +86,20 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a dataset of small images with large heads, to learn from; nobody writes into it."""
+    from gtahead import build, simulate
+    from gtahead.simulation.presets import Preset
+
+    folder = tmp_path_factory.mktemp("small")
+    heads = (0.0, 4.0, 6.0, 8.0, 10.0, 12.0)
+    preset = Preset("learning", (256, 160), (4,) * 6, heads, 6, (12.0, 40.0), 0.48)
+    simulate(folder / "captures", preset=preset, workers=1)
+    build(folder / "captures", folder / "dataset", workers=1)
+    return folder / "dataset"
+
+
+@pytest.fixture(scope="session")
 def full_size(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with labels of the preset `gta-head`, as `tiny`; they take ten minutes."""
     simulate = ["simulate", "--preset", "gta-head", "--no-images"]

@@ -110,10 +110,15 @@ def test_console_examples_print_what_they_show(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_examples_run(page: Path, playground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_examples_run(
+    page: Path, playground: Path, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = _blocks(page, "python") if page.name not in ELSEWHERE else []
+    if any("train(" in block for block in blocks):  # on small images, which take seconds
+        playground = shutil.copytree(small_set.parent, tmp_path / "here")
     monkeypatch.chdir(playground)
     names: dict[str, object] = {"__name__": "__main__"}  # a page's blocks follow on one another
-    for number, block in enumerate(_blocks(page, "python") if page.name not in ELSEWHERE else ()):
+    for number, block in enumerate(blocks):
         exec(compile(block, f"{page.name}, block {number}", "exec"), names)
 
 
