@@ -268,7 +268,7 @@ def ledger_table(ledger: Mapping[str, Any]) -> str:
 
 def splits_table(statistics: Mapping[str, Any]) -> str:
     """Lay out the splits."""
-    rows = [["split", "sequences", "frames", "heads"]]
+    rows = [["split", "sequences", "frames", "counted heads"]]
     rows += [
         [name, *(f"{row[key]:,}" for key in ("sequences", "frames", "heads"))]
         for name, row in statistics["splits"].items()

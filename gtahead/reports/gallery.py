@@ -19,6 +19,9 @@ A_SEQUENCE = 2
 DOZEN = 12
 
 IMAGE_PX = 800
+SIGMA_SHARE = 0.012
+"""Of the width of an image: the smallest sigma that a gallery shows."""
+
 MAP_CELLS = 160
 IMAGES_BYTES = 620_000
 """Most bytes of all images: a page stays below 1.5 MB."""
@@ -48,6 +51,7 @@ class Figure:
         dot: diameter of a point, in pixels of the frame.
         known: by status, of each head: id, x, y, side in px, distance in m, visible share in %.
         total: of the density map.
+        densest: heads per 100 x 100 px where the map has its last colour.
     """
 
     frame_id: str
@@ -64,6 +68,7 @@ class Figure:
     dot: float
     known: dict[str, list[list[float | None]]]
     total: float
+    densest: float
 
 
 def figures(dataset: Dataset, count: int = FRAMES) -> Iterator[Figure]:
@@ -131,7 +136,7 @@ def _figure(frame: Frame, distances: Floats, most_bytes: int) -> Figure:
         image = embedded_image(frame.image_path, IMAGE_PX, most_bytes)
     assert level in DENSITY_LEVELS
     dot = round(float(np.clip(0.3 * side, 2, 12)), 1)
-    layer, total = _density(frame)
+    layer, total, densest = _density(frame)
     return Figure(
         frame.frame_id,
         frame.sequence,
@@ -147,17 +152,18 @@ def _figure(frame: Frame, distances: Floats, most_bytes: int) -> Figure:
         dot,
         _known(frame, distances) if len(frame.points_xy) <= LISTED else {},
         total,
+        densest,
     )
 
 
-def _density(frame: Frame) -> tuple[str | None, float]:
-    """Return the density map as a data URL, and its sum."""
+def _density(frame: Frame) -> tuple[str | None, float, float]:
+    """Return the density map as a data URL, its sum, and heads per 100 x 100 px at its top."""
     known = np.isfinite(frame.sigmas_xy).all(axis=1) & frame.counted
     if not known.any():
-        return None, 0.0
+        return None, 0.0, 0.0
     stride = max(1, -(-max(frame.size_wh) // MAP_CELLS))
-    # Kernels below a cell would be single dots: what an image shows is where the crowd is.
-    sigmas = np.maximum(frame.sigmas_xy[known], stride)
+    # Narrower kernels would be single dots: what a small image shows is where the crowd is.
+    sigmas = np.maximum(frame.sigmas_xy[known], SIGMA_SHARE * frame.size_wh[0])
     values = density.render_density(frame.points_xy[known], sigmas, frame.size_wh, stride=stride)
     top = float(np.quantile(values[values > 0], 0.99)) if (values > 0).any() else 1.0
     shades = (np.clip(values / top, 0, 1) * 255).astype(np.uint8)
@@ -165,7 +171,7 @@ def _density(frame: Frame) -> tuple[str | None, float]:
     alpha = (np.sqrt(shades / 255) * 220).astype(np.uint8)
     ok, data = cv2.imencode(".webp", np.dstack([colours, alpha]), [cv2.IMWRITE_WEBP_QUALITY, 60])
     url = as_data_url("image/webp", data.tobytes()) if ok else None
-    return url, density.count_of(values)
+    return url, density.count_of(values), top * (100 / stride) ** 2
 
 
 def _paths(frame: Frame, dot: float) -> Iterator[tuple[str, str, str]]:
