@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -198,6 +199,12 @@ def test_films(crowd: tuple[Path, library.Dataset], tmp_path: Path) -> None:
     every = gtahead("count", film, "--every", "0.5", "--out", tmp_path / "drawn")
     assert len(list((tmp_path / "drawn").glob("*.png"))) == 4
     assert "4 images: mean" in every.out
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    cut = gtahead("count", film, "--every", "0.25", "--json")
+    assert cut.code == 3
+    assert re.search(r"film.avi: the film ends early \(got '[345] of 8 frames'\)", cut.err)
+    assert len(cut.json["images"]) in (3, 4, 5)
+    assert cut.json["broken"] == [film.as_posix()]
 
 
 def test_wrong_calls(tmp_path: Path) -> None:

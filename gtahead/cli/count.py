@@ -103,7 +103,7 @@ def command(
                         if target is not None:
                             _draw(target.file_of(shot, name), image, counted, name)
                 except InputError as error:
-                    if len(shots) == 1:
+                    if len(shots) == 1 and not rows:
                         raise
                     broken.append(shot.name)
                     echo(f"error: {error}", err=True)

@@ -14,6 +14,10 @@ from gtahead.errors import InputError, UsageError, Where
 FILMS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
 
 
+WHOLE = 0.95
+"""Of the frames that a film promises: containers only estimate them."""
+
+
 def check_step(every_s: float | None) -> None:
     """Refuse a step from frame to frame that isn't above 0 seconds.
 
@@ -32,7 +36,8 @@ def frames_of(path: Path, every_s: float | None) -> Iterator[tuple[float, Image]
         every_s: seconds from one frame to the next; None for all frames.
 
     Raises:
-        InputError: it can't be opened, or holds no frame.
+        InputError: it can't be opened, or holds no frame; after its last frame, if it holds fewer
+            than it promises: it was cut.
         UsageError: a step that isn't above 0.
     """
     check_step(every_s)
@@ -53,6 +58,14 @@ def frames_of(path: Path, every_s: float | None) -> Iterator[tuple[float, Image]
         if not number:
             raise InputError(
                 "the film can't be read", where=Where(str(path)), remedy="give MP4, WebM or AVI"
+            )
+        promised = film.get(cv2.CAP_PROP_FRAME_COUNT)
+        if number < WHOLE * promised:  # a few less are in whole films too
+            raise InputError(
+                "the film ends early",
+                where=Where(str(path)),
+                value=f"{number:,} of {promised:,.0f} frames",
+                remedy="fetch it again; what was counted stands",
             )
     finally:
         film.release()
