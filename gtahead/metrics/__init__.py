@@ -4,12 +4,12 @@
 """
 
 from gtahead.metrics.crowd import CrowdMetric
+from gtahead.metrics.function_intervals import interval
 from gtahead.metrics.functions import (
     Localisation,
     average_precision,
     bias,
     game,
-    interval,
     jaccard_index,
     localisation,
     mae,

@@ -105,15 +105,7 @@ def stage(
         ResourceError: disk, rights of files, or another run with the same target.
     """
     opened = Dataset.open(dataset)
-    opened.check_frames()  # a release vouches for what it holds
-    for sequence in opened.sequences:
-        opened.check_heads(sequence)
-    if opened.manifest.document.get("release") is not None:
-        raise InputError(
-            "a release, not the dataset it was made from",
-            where=Where(str(dataset)),
-            remedy="stage the dataset; `gtahead pull` makes one from a release",
-        )
+    _require_fit(opened)
     _refuse_unanswered(
         lambda: _images(opened, images, i_have_rights=i_have_rights),
         lambda: licence or _licence_of(opened),
@@ -146,6 +138,19 @@ def stage(
         cards.write(release, old_card)
         crash_point("release-written")
     return Release.open(out)
+
+
+def _require_fit(opened: Dataset) -> None:
+    """Refuse a dataset that is damaged, or is a release itself: one vouches for what it holds."""
+    opened.check_frames()
+    for sequence in opened.sequences:
+        opened.check_heads(sequence)
+    if opened.manifest.document.get("release") is not None:
+        raise InputError(
+            "a release, not the dataset it was made from",
+            where=Where(str(opened.folder)),
+            remedy="stage the dataset; `gtahead pull` makes one from a release",
+        )
 
 
 SAMPLE_PX = 960

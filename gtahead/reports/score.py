@@ -114,7 +114,8 @@ def _tiles(score: Score) -> Iterator[tuple[str, str, str]]:
     share = float(score.states["error"].sum()) / real if real else 0.0
     yield f"{value['bias']:+,.1f}".replace("-", "−"), "bias", f"{_percent(share)} of all heads"
     if (name := _f1_name(score)) in value and value[name] is not None:
-        parts = [value[f"{kind}_{score.radius}"] for kind in ("precision", "recall")]
+        kinds = ("precision", "recall")
+        parts: list[float | None] = [value[f"{kind}_{score.radius}"] for kind in kinds]
         shown = ["–" if part is None else f"{part:.2f}" for part in parts]
         words = f"precision {shown[0]}, recall {shown[1]}"
         yield f"{value[name]:.2f}", title_of(name), _joined(_span(document, name), words)

@@ -25,17 +25,9 @@ from gtahead.errors import InputError, UsageError, Where
 from gtahead.geometry import inside
 from gtahead.ingest.model import SIMULATION
 from gtahead.parallel.pool import run_all
+from gtahead.simulation.planning import SequencePlan, folder_name, plan
 from gtahead.simulation.preset_files import preset_of
-from gtahead.simulation.presets import (
-    LAYOUT_NAMES,
-    PRESETS,
-    WEATHERS,
-    Overrides,
-    Preset,
-    SequencePlan,
-    folder_name,
-    plan,
-)
+from gtahead.simulation.presets import LAYOUT_NAMES, PRESETS, WEATHERS, Overrides, Preset
 from gtahead.storage import system, targets
 from gtahead.tables.canonical import COUNTED
 from gtahead.urls import resolve_urls
@@ -164,15 +156,20 @@ def simulate(
                 if on_progress is not None:
                     on_progress(len(report.sequences), len(plans), sequence)
         storage.remove_leftovers(target)  # of workers that died
+    _add_up(report, plans)
+    return report
+
+
+def _add_up(report: SimulationReport, plans: list[SequencePlan]) -> None:
+    """Order a report's sequences, add them up, and name those that hold too few."""
     report.sequences = dict(sorted(report.sequences.items()))
     for one in plans:
-        counts = report.sequences[folder_name(layout, one)]
+        counts = report.sequences[folder_name(report.layout, one)]
         if 2 * counts["counted"] < one.heads * one.frames and one.heads >= FEW:
-            report.short[folder_name(layout, one)] = one.heads
+            report.short[folder_name(report.layout, one)] = one.heads
     report.frames = sum(row["frames"] for row in report.sequences.values())
     report.heads = sum(row["heads"] for row in report.sequences.values())
     report.counted = sum(row["counted"] for row in report.sequences.values())
-    return report
 
 
 def _plans(preset: Preset, seed: int, overrides: Overrides, layout: str) -> list[SequencePlan]:

@@ -15,9 +15,9 @@ from gtahead.arrays import Floats, Ints
 from gtahead.simulation.cast import load_cast
 from gtahead.simulation.chance import Chance, hashed
 from gtahead.simulation.places import Place, Wedge
-from gtahead.simulation.rendering.clothing import PAINTS
 from gtahead.simulation.rendering.figures import Figures
-from gtahead.simulation.rendering.frame import Crowd
+from gtahead.simulation.rendering.paints import PAINTS
+from gtahead.simulation.rendering.posing import Crowd
 from gtahead.simulation.skeleton import POSES
 from gtahead.simulation.wardrobe import LOOKS_EACH, figures_for, looks_of, painted
 

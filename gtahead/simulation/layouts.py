@@ -23,7 +23,7 @@ from gtahead.captures.jta_mods import COORDS, CoordsWriter
 from gtahead.captures.native import write_sequence
 from gtahead.geometry import Camera, project
 from gtahead.ingest.model import SIMULATION
-from gtahead.simulation.presets import FPS, SequencePlan
+from gtahead.simulation.planning import FPS, SequencePlan
 from gtahead.simulation.scene import Scene, Seen, ground_corners, wedge_of
 from gtahead.simulation.skeleton import BONE
 

@@ -22,8 +22,10 @@ from gtahead.simulation.crowds import People, gather
 from gtahead.simulation.distortion import Distortion
 from gtahead.simulation.lens import Lens, Photograph
 from gtahead.simulation.places import PLACES, Place, Wedge
-from gtahead.simulation.presets import FPS, MIN_PX, SequencePlan
-from gtahead.simulation.rendering.frame import Crowd, Drawn, Renderer, Stage, View, posed_joints
+from gtahead.simulation.planning import FPS, MIN_PX, SequencePlan
+from gtahead.simulation.rendering.frame import Drawn, Renderer
+from gtahead.simulation.rendering.posing import Crowd, posed_joints
+from gtahead.simulation.rendering.stage import Stage, View
 from gtahead.simulation.rendering.visibility import NOTHING, SAMPLES, TRIANGLE_BITS
 from gtahead.simulation.skeleton import BONE
 from gtahead.tables.canonical import COUNTED

@@ -6,18 +6,15 @@ Coordinates are the place's: metres, x to the right of the camera's first view, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.arrays import Floats, Ints
+from gtahead.arrays import Floats
 from gtahead.simulation.chance import Chance
 from gtahead.simulation.rendering import surroundings as s
-
-Colour = Sequence[float]
-"""Red, green, blue, linear, of what a surface gives back."""
+from gtahead.simulation.shapes import Colour, Seat, Shapes, turned, unit_vectors
 
 STONES = (
     *((0.42, 0.36, 0.29), (0.36, 0.31, 0.28), (0.50, 0.47, 0.42), (0.30, 0.17, 0.12)),
@@ -33,182 +30,8 @@ CHAIRS = ("board", "round", "slats", "bars")
 """What the backs of chairs are."""
 
 
-@dataclass(frozen=True)
-class Disc:
-    """Where nobody can stand."""
-
-    x_m: float
-    y_m: float
-    radius_m: float
-
-
-@dataclass(frozen=True)
-class Seat:
-    """Where somebody can sit: the heading is where they look, 0 to the camera, in radians."""
-
-    x_m: float
-    y_m: float
-    z_m: float
-    heading: float
-
-
-class Scenery:
-    """Collects triangles, and where they leave room.
-
-    Attributes:
-        discs: where nobody can stand.
-        seats: where somebody can sit.
-        lamps: (x, y, z) of lamps that are lit at night.
-        zones: rows of `Stage.zones`.
-    """
-
-    def __init__(self) -> None:
-        self.discs: list[Disc] = []
-        self.seats: list[Seat] = []
-        self.lamps: list[tuple[float, float, float]] = []
-        self.zones: list[tuple[float, ...]] = []
-        self._places: list[Floats] = []
-        self._triangles: list[Ints] = []
-        self._materials: list[Floats] = []
-        self._count = 0
-
-    def arrays(
-        self,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Return vertices (V, 3), triangles (T, 3), and their materials (T, MATERIALS)."""
-        if not self._places:
-            nothing = np.zeros((0, 3), np.float32)
-            return nothing, nothing.astype(np.int32), np.zeros((0, s.MATERIALS), np.float32)
-        # Rounded: sines and cosines differ in their last bit from system to system.
-        places = np.round(np.concatenate(self._places) * 65536) / 65536
-        return (
-            np.ascontiguousarray(places.astype(np.float32)),
-            np.ascontiguousarray(np.concatenate(self._triangles).astype(np.int32)),
-            np.ascontiguousarray(np.concatenate(self._materials).astype(np.float32)),
-        )
-
-    def standing(self) -> npt.NDArray[np.float32]:
-        """Return where things stand on the ground, (N, 2), which darkens it."""
-        found = [(disc.x_m, disc.y_m) for disc in self.discs if disc.radius_m < 1.2]
-        return np.array(found, np.float32).reshape(-1, 2)
-
-    def close(self, x: float, y: float, radius: float) -> None:
-        """Keep people away."""
-        self.discs.append(Disc(x, y, radius))
-
-    def is_free(self, x: float, y: float, radius: float) -> bool:
-        """Return whether nothing stands within a radius."""
-        return all(
-            (x - disc.x_m) ** 2 + (y - disc.y_m) ** 2 > (radius + disc.radius_m) ** 2
-            for disc in self.discs
-        )
-
-    def add(
-        self,
-        places: npt.ArrayLike,
-        triangles: npt.ArrayLike,
-        kind: int,
-        colour: Colour | Floats,
-        *,
-        more: tuple[float, float] = (0.0, 0.0),
-        normals: Floats | None = None,
-    ) -> None:
-        """Add a mesh of one material.
-
-        Args:
-            places: (V, 3) metres.
-            triangles: (T, 3).
-            kind: of surface, one of `surroundings`.
-            colour: of all, or (T, 3).
-            more: the two numbers whose meaning depends on the kind.
-            normals: (T, 3), if they aren't the triangles'.
-        """
-        corners, faces = np.asarray(places, np.float64), np.asarray(triangles, np.int64)
-        if normals is None:
-            a, b, c = (corners[faces[:, k]] for k in range(3))
-            normals = _unit(np.cross(b - a, c - a))
-        material = np.zeros((len(faces), s.MATERIALS))
-        material[:, 0], material[:, 1:4], material[:, 4:7] = kind, colour, normals
-        material[:, 7:] = more
-        self._places.append(corners)
-        self._triangles.append(faces + self._count)
-        self._materials.append(material)
-        self._count += len(corners)
-
-    def box(
-        self,
-        low: Sequence[float],
-        high: Sequence[float],
-        colour: Colour | Floats,
-        *,
-        kind: int = s.ROUGH,
-        more: tuple[float, float] = (0.0, 0.0),
-        turn: float = 0.0,
-        about: tuple[float, float] | None = None,
-    ) -> None:
-        """Add a box between two corners, turned by degrees about its middle or a point."""
-        unit = np.array([[x, y, z] for z in (0, 1) for y in (0, 1) for x in (0, 1)], np.float64)
-        corners = np.array(low) + unit * (np.array(high) - np.array(low))
-        if turn:
-            middle = (np.array(low[:2]) + np.array(high[:2])) / 2 if about is None else about
-            corners[:, :2] = _turned(corners[:, :2], turn, middle)
-        self.add(corners, _BOX, kind, colour, more=more)
-
-    def tube(
-        self,
-        x: float,
-        y: float,
-        heights: tuple[float, float],
-        radii: tuple[float, float],
-        colour: Colour,
-        *,
-        sides: int = 8,
-        kind: int = s.ROUGH,
-    ) -> None:
-        """Add an upright tube or cone, closed above."""
-        angle = np.arange(sides) * 2 * np.pi / sides
-        ways = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        rings = [
-            np.column_stack([ways * radius + [x, y], np.full(sides, height)])
-            for radius, height in zip(radii, heights, strict=True)
-        ]
-        faces = []
-        for k in range(sides):
-            j = (k + 1) % sides
-            faces += [
-                [k, j, sides + j],
-                [k, sides + j, sides + k],
-                [sides + k, sides + j, 2 * sides],
-            ]
-        self.add(np.concatenate([*rings, [[x, y, heights[1]]]]), faces, kind, colour)
-
-    def ball(
-        self,
-        middle: Sequence[float],
-        radii: Sequence[float],
-        colour: Colour,
-        *,
-        kind: int = s.ROUGH,
-    ) -> None:
-        """Add a ball."""
-        rows, columns = 7, 10
-        down, round_ = np.linspace(0, np.pi, rows), np.arange(columns) * 2 * np.pi / columns
-        unit = np.stack(
-            [
-                np.sin(down)[:, None] * np.cos(round_),
-                np.sin(down)[:, None] * np.sin(round_),
-                np.broadcast_to(np.cos(down)[:, None], (rows, columns)),
-            ],
-            axis=2,
-        ).reshape(-1, 3)
-        faces = []
-        for row in range(rows - 1):
-            for k in range(columns):
-                a, b = row * columns + k, row * columns + (k + 1) % columns
-                faces += [[a, a + columns, b], [b, a + columns, b + columns]]
-        corners = np.array(faces)
-        normals = _unit(unit[corners].mean(axis=1))
-        self.add(unit * radii + middle, corners, kind, colour, normals=normals)
+class Scenery(Shapes):
+    """Houses, trees, cars and furniture as triangles, and where they leave room."""
 
     def building(
         self,
@@ -290,7 +113,7 @@ class Scenery:
         trunk = {"round": 0.5, "tall": 0.25, "conifer": 0.15}[kind] * height
         self.tube(x, y, (0, trunk), (0.035 * height, 0.02 * height), BARK)
         number = 3600 if kind == "round" else 3000
-        way = _unit(chance.normal(0, 1, 3 * number).reshape(-1, 3))
+        way = unit_vectors(chance.normal(0, 1, 3 * number).reshape(-1, 3))
         if kind == "round":
             clumps = np.clip(chance.normal(0, 1, 27).reshape(9, 3), -1.3, 1.3)
             clumps = clumps * [0.15 * height, 0.15 * height, 0.10 * height] + [x, y, 0.7 * height]
@@ -314,8 +137,10 @@ class Scenery:
             )
             open_ = np.clip(0.25 + 0.65 * out**2, 0.1, 1)
             green = (0.022, 0.045, 0.018) if kind == "conifer" else (0.040, 0.075, 0.022)
-        aside = _unit(chance.normal(0, 1, 3 * number).reshape(-1, 3))
-        along = _unit(np.cross(aside, way + 0.3 * chance.normal(0, 1, 3 * number).reshape(-1, 3)))
+        aside = unit_vectors(chance.normal(0, 1, 3 * number).reshape(-1, 3))
+        along = unit_vectors(
+            np.cross(aside, way + 0.3 * chance.normal(0, 1, 3 * number).reshape(-1, 3))
+        )
         size = (0.02 * height * chance.uniform(0.6, 1.4, number))[:, None]
         leaves = np.stack(
             [
@@ -325,7 +150,7 @@ class Scenery:
             ],
             axis=1,
         ).reshape(-1, 3)
-        normals = _unit(_unit(at - [x, y, 0.62 * height]) + 0.5 * way)
+        normals = unit_vectors(unit_vectors(at - [x, y, 0.62 * height]) + 0.5 * way)
         colour = np.array(green) * chance.uniform(0.75, 1.25, number)[:, None]
         faces = np.arange(3 * number).reshape(-1, 3)
         before = len(self._materials)
@@ -336,12 +161,12 @@ class Scenery:
         """Add a car that faces +x, turned by degrees: `saloon`, `hatchback` or `van`."""
         shape = _CARS[kind]
         for at in np.arange(-2, 2.1, 0.5):
-            place = _turned(np.array([[at, 0.0]]), turn, (0, 0))[0]
+            place = turned(np.array([[at, 0.0]]), turn, (0, 0))[0]
             self.close(x + float(place[0]), y + float(place[1]), 0.95)
 
         def put(corners: npt.ArrayLike) -> Floats:
             moved = np.array(corners, np.float64)
-            moved[:, :2] = _turned(moved[:, :2], turn, (0, 0)) + [x, y]
+            moved[:, :2] = turned(moved[:, :2], turn, (0, 0)) + [x, y]
             return moved
 
         def half(height: float) -> float:
@@ -458,7 +283,7 @@ class Scenery:
                 (x + side, y - 0.2, 0), (x + side + 0.08, y + 0.24, 0.6), IRON, turn=turn, about=at
             )
         for side in (-0.45, 0.45):
-            place = _turned(np.array([[x + side, y]]), turn, at)[0]
+            place = turned(np.array([[x + side, y]]), turn, at)[0]
             self.seats.append(Seat(float(place[0]), float(place[1]), 0.0, np.radians(turn)))
 
     def rail(
@@ -499,7 +324,7 @@ class Scenery:
                 for r in (0.34, 0.29)
             ]
             corners = np.concatenate(rims)
-            corners[:, :2] = _turned(corners[:, :2], turn, (0, 0)) + [x, y]
+            corners[:, :2] = turned(corners[:, :2], turn, (0, 0)) + [x, y]
             faces = []
             for k in range(14):
                 j = (k + 1) % 14
@@ -603,22 +428,6 @@ def any_colour(chance: Chance) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _unit(vectors: Floats) -> Floats:
-    x, y, z = vectors[:, 0], vectors[:, 1], vectors[:, 2]
-    return np.asarray(vectors / np.maximum(np.sqrt(x * x + y * y + z * z), 1e-9)[:, None])
-
-
-def _turned(points: Floats, degrees: float, about: Sequence[float] | Floats) -> Floats:
-    """Turn points, (N, 2), counter-clockwise about another."""
-    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    x, y = points[:, 0] - about[0], points[:, 1] - about[1]
-    return np.stack([x * cosine - y * sine + about[0], x * sine + y * cosine + about[1]], axis=1)
-
-
-_BOX = (
-    *((0, 1, 5), (0, 5, 4), (1, 3, 7), (1, 7, 5), (3, 2, 6), (3, 6, 7)),
-    *((2, 0, 4), (2, 4, 6), (4, 5, 7), (4, 7, 6), (0, 2, 3), (0, 3, 1)),
-)
 _CARS = {
     "saloon": (
         *((-2.25, 0.35), (-2.3, 0.62), (-2.2, 0.86), (-1.55, 0.95), (-0.95, 1.38)),

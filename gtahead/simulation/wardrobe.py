@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gtahead.simulation.cast import Figure, Look, load_cast
 from gtahead.simulation.chance import Chance
-from gtahead.simulation.rendering import clothing as c
+from gtahead.simulation.rendering import paints as c
 
 LOOKS_EACH = 4
 """Figures of each of the cast, in different clothes."""

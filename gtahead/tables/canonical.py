@@ -479,15 +479,12 @@ def _words(codes: npt.NDArray[Any] | None, names: list[str], rows: int) -> Any: 
     return pa.DictionaryArray.from_arrays(indices, from_text(names))
 
 
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and isnan(value)
-
-
 def _array(values: Any, kind: Any, rows: int) -> Any:  # noqa: ANN401 - Arrow
     if values is None:
         return pa.nulls(rows, kind)
     if not isinstance(values, np.ndarray):
-        return from_values([None if _is_nan(v) else v for v in values], kind)
+        known = [None if isinstance(one, float) and isnan(one) else one for one in values]
+        return from_values(known, kind)
     if pa.types.is_boolean(kind) and values.dtype == np.int8:
         return from_numpy(values > 0, unknown=values < 0)
     if values.dtype.kind == "f":

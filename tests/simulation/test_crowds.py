@@ -8,7 +8,7 @@ import pytest
 from gtahead.simulation.chance import Chance
 from gtahead.simulation.crowds import KINDS, People, gather
 from gtahead.simulation.places import PLACES, Place, Wedge
-from gtahead.simulation.rendering.frame import Crowd
+from gtahead.simulation.rendering.posing import Crowd
 from gtahead.simulation.skeleton import POSES
 
 WEDGE = Wedge(3.0, 34.0, 0.8, 6.0)

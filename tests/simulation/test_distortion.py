@@ -14,7 +14,8 @@ import gtahead as library
 from gtahead.errors import UsageError
 from gtahead.geometry import inside
 from gtahead.simulation.distortion import Distortion
-from gtahead.simulation.presets import Overrides, plan
+from gtahead.simulation.planning import plan
+from gtahead.simulation.presets import Overrides
 from gtahead.simulation.scene import Scene
 
 STRENGTH = 0.3

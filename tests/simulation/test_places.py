@@ -9,7 +9,7 @@ from gtahead.simulation import atmosphere, places, wardrobe
 from gtahead.simulation.cast import load_cast
 from gtahead.simulation.chance import Chance
 from gtahead.simulation.places import PLACES, Wedge
-from gtahead.simulation.rendering import clothing, surroundings
+from gtahead.simulation.rendering import paints, surroundings
 from gtahead.simulation.scenery import Scenery
 
 WEATHERS = ("CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUNDER", "SNOW")
@@ -98,10 +98,10 @@ def test_everybody_has_something_to_wear() -> None:
             if number == person % wardrobe.LOOKS_EACH:
                 assert len(wardrobe.figure_of(person, number).triangles[0]) < 8192
             paint = wardrobe.painted(person, look, Chance(person, number))
-            assert paint.shape == (clothing.PAINTS,)
+            assert paint.shape == (paints.PAINTS,)
             assert np.isfinite(paint).all()
-            assert (paint[: clothing.SLEEVE] >= 0).all()
-            assert (paint[: clothing.SLEEVE] < 1.2).all()
+            assert (paint[: paints.SLEEVE] >= 0).all()
+            assert (paint[: paints.SLEEVE] < 1.2).all()
             again = wardrobe.painted(person, look, Chance(person, number))
             assert np.array_equal(paint, again)
     assert pieces >= {

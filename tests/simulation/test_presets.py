@@ -15,8 +15,9 @@ from helpers import gtahead
 
 import gtahead as library
 from gtahead import UsageError, simulate
+from gtahead.simulation.planning import plan
 from gtahead.simulation.preset_files import preset_of, read_preset
-from gtahead.simulation.presets import PRESETS, Overrides, plan
+from gtahead.simulation.presets import PRESETS, Overrides
 
 LOBBY = {
     "size": "[96, 64]",

@@ -15,10 +15,13 @@ import pytest
 
 from gtahead.simulation.cast import Look, load_cast
 from gtahead.simulation.chance import Chance
-from gtahead.simulation.rendering import clothing, frame, lighting, surroundings, visibility
 from gtahead.simulation.rendering import fragments as f
+from gtahead.simulation.rendering import frame, lighting, surroundings, visibility
+from gtahead.simulation.rendering import paints as columns
 from gtahead.simulation.rendering.figures import Figures
-from gtahead.simulation.rendering.frame import Crowd, Renderer, Stage, View
+from gtahead.simulation.rendering.frame import Renderer
+from gtahead.simulation.rendering.posing import Crowd
+from gtahead.simulation.rendering.stage import Stage, View
 from gtahead.simulation.scenery import Scenery
 
 F = np.float32
@@ -91,12 +94,12 @@ def crowd(number: int, seed: int, *, near: float = 3.0, far: float = 13.0) -> Cr
     stances[:, 0] = chance.uniform(-0.7, 0.7, number) * stances[:, 1]
     stances[:, 3] = 1
     stances[:, 4], stances[:, 5] = np.cos(heading), np.sin(heading)
-    paints = chance.uniform(0.02, 0.6, number * clothing.PAINTS).reshape(number, -1).astype(F)
-    paints[:, clothing.SLEEVE], paints[:, clothing.HEM] = 0.6, -7.3
-    paints[:, clothing.WAIST], paints[:, clothing.NECK] = 0.2, 5.0
-    paints[:, clothing.BOOTS] = -7.32
-    paints[:, clothing.PATTERN] = np.arange(number) % 11
-    paints[:, clothing.STRAPS] = np.arange(number) % 3
+    paints = chance.uniform(0.02, 0.6, number * columns.PAINTS).reshape(number, -1).astype(F)
+    paints[:, columns.SLEEVE], paints[:, columns.HEM] = 0.6, -7.3
+    paints[:, columns.WAIST], paints[:, columns.NECK] = 0.2, 5.0
+    paints[:, columns.BOOTS] = -7.32
+    paints[:, columns.PATTERN] = np.arange(number) % 11
+    paints[:, columns.STRAPS] = np.arange(number) % 3
     return Crowd(
         chance.integers(0, len(LOOKS), number),
         chance.integers(0, 72, number),

@@ -18,7 +18,7 @@ from gtahead.findings import Findings, Ledger
 from gtahead.geometry import inside, project
 from gtahead.readers import READERS
 from gtahead.simulation import PRESETS, WEATHERS, Preset
-from gtahead.simulation.presets import plan
+from gtahead.simulation.planning import plan
 from gtahead.simulation.scene import Scene
 
 SMALL = Preset("test", (320, 180), (3, 3, 3), (4.0, 20.0, 60.0), 3)

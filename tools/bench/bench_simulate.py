@@ -21,7 +21,8 @@ import cv2
 import numpy as np
 from figures import Figure, tell
 
-from gtahead.simulation.presets import Preset, plan
+from gtahead.simulation.planning import plan
+from gtahead.simulation.presets import Preset
 from gtahead.simulation.scene import Scene
 
 FRAMES = 6

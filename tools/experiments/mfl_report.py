@@ -175,9 +175,9 @@ def is_void(plan: Plan, arms: list[Arm], detector: str) -> bool:
 
 
 UNFINISHED = (
-    "It can't be decided here yet: as far as a quarter of an hour of a GPU trains them, no arm finds "
-    "heads well enough for a comparison to mean anything, and the longer trainings that are planned "
-    "are still missing."
+    "It can't be decided here yet: as far as a quarter of an hour of a GPU trains them, no arm "
+    "finds heads well enough for a comparison to mean anything, and the longer trainings that are "
+    "planned are still missing."
 )
 
 

@@ -9,6 +9,7 @@ from gtahead.simulation.chance import Chance
 from gtahead.simulation.places.model import Place, Wedge, somewhere, strew
 from gtahead.simulation.rendering import surroundings as s
 from gtahead.simulation.scenery import Scenery
+from gtahead.simulation.shapes import Seat
 
 
 def _surrounded(chance: Chance, wedge: Wedge, *, gap: tuple[float, float] = (2, 14)) -> Scenery:
@@ -228,7 +229,7 @@ def stadium(chance: Chance, wedge: Wedge) -> Place:
                 colour,
                 kind=s.SEATS,
             )
-            scenery.seats.append(things.Seat(float(x), y, rise, 0.0))
+            scenery.seats.append(Seat(float(x), y, rise, 0.0))
         y, row = y + 0.85, row + 1
     top = 0.38 * row
     scenery.box((-90, y, 0), (90, y + 1, top + 3.0), (0.3, 0.3, 0.32))

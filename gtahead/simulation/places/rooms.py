@@ -9,6 +9,7 @@ from gtahead.simulation.chance import Chance
 from gtahead.simulation.places.model import Place, Wedge, somewhere, strew
 from gtahead.simulation.rendering import surroundings as s
 from gtahead.simulation.scenery import Scenery
+from gtahead.simulation.shapes import Colour
 
 
 def _room(
@@ -179,7 +180,7 @@ def classroom(chance: Chance, wedge: Wedge) -> Place:
     board = (0.03, 0.08, 0.05) if chance.happens(0.5) else (0.75, 0.75, 0.75)
     scenery.box((-1.8, deep - 0.05, 0.9), (1.8, deep - 0.03, 2.1), board)
     wood = np.array(things.DARK_WOOD) * chance.number(1.0, 3.0)
-    chair: things.Colour = wood.tolist() if chance.happens(0.5) else things.any_colour(chance)
+    chair: Colour = wood.tolist() if chance.happens(0.5) else things.any_colour(chance)
     toward = 1 if chance.happens(0.6) else -1
     pitch, dx = chance.number(0.85, 1.35), chance.number(0.52, 0.85)
     back, solid = chance.one(things.CHAIRS), chance.happens(0.5)

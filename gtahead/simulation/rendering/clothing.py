@@ -12,7 +12,44 @@ import numpy.typing as npt
 from gtahead.compiling import compiled_for_drawing as compiled
 from gtahead.simulation.cast import PART
 from gtahead.simulation.rendering import fragments as f
+from gtahead.simulation.rendering.faces import eye_of, face_of, hair_of
 from gtahead.simulation.rendering.noise import noise_at, smooth
+from gtahead.simulation.rendering.paints import (
+    BAG,
+    BOOTS,
+    BOTTOM,
+    BUTTONS,
+    CHECKED,
+    COVERED,
+    DENIM,
+    FLORAL,
+    HAT,
+    HEM,
+    HOODIE,
+    JACKET,
+    NECK,
+    ONE,
+    PATTERN,
+    PRINTED,
+    QUILTED,
+    SAFETY,
+    SECOND,
+    SEED,
+    SHOES,
+    SKIN,
+    SLEEVE,
+    SOCKS,
+    STRAPS,
+    STRIPES,
+    SUIT,
+    TOP,
+    WAIST,
+    ZERO,
+    Colour,
+    mixed,
+    paint_at,
+    scaled,
+)
 from gtahead.simulation.rendering.visibility import SAMPLES, TRIANGLE_BITS
 
 F32 = npt.NDArray[np.float32]
@@ -20,177 +57,10 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 
-# Columns of a person's paint; colours are linear, red first.
-SKIN, HAIR, TOP, SECOND, BOTTOM, SHOES, HAT, BAG = 0, 3, 6, 9, 12, 15, 18, 21
-SLEEVE = 24
-"""Where sleeves end, down the arm."""
-HEM = 25
-"""y at which trousers end."""
-WAIST = 26
-"""y at which the top ends."""
-PATTERN = 27
-"""Of the top, one of the following."""
-PLAIN, STRIPES, JACKET, CHECKED, PRINTED, SUIT, BUTTONS, HOODIE, QUILTED, SAFETY, FLORAL = range(11)
-SCALP = 28
-"""How much of the hair's colour is on the scalp itself."""
-SEED = 29
-"""A number of the person's own, by which cloth and hair are moved in the noise."""
-NECK = 30
-"""y down to which the neck is open."""
-STUBBLE = 31
-LIPS = 32
-SOCKS = 33
-"""How bright."""
-STRAPS = 34
-"""0 none, 1 of a backpack, 2 across the chest."""
-COVERED = 35
-"""Whether a scarf covers the neck."""
-BOOTS = 36
-"""y up to which shoes reach."""
-DENIM = 37
-"""How faded the trousers are."""
-PAINTS = 38
-
 _HEAD, _HANDS, _EYES = PART["head"], PART["hands"], PART["eyes"]
 _CLOTHES, _SKIRT, _HAIR, _HAT = PART["clothes"], PART["skirt"], PART["hair"], PART["hat"]
 _RIMS, _LENSES, _BAG, _PHONE = PART["rims"], PART["lenses"], PART["bag"], PART["phone"]
 _UMBRELLA, _BEARD = PART["umbrella"], PART["beard"]
-
-Colour = tuple[np.float32, np.float32, np.float32]
-_0, _1 = np.float32(0), np.float32(1)
-
-
-@compiled
-def _mixed(a: Colour, b: Colour, share: np.float32) -> Colour:
-    return (
-        a[0] + (b[0] - a[0]) * share,
-        a[1] + (b[1] - a[1]) * share,
-        a[2] + (b[2] - a[2]) * share,
-    )
-
-
-@compiled
-def _scaled(a: Colour, by: np.float32) -> Colour:
-    return a[0] * by, a[1] * by, a[2] * by
-
-
-@compiled
-def _paint(paint: F32, column: int) -> Colour:
-    return paint[column], paint[column + 1], paint[column + 2]
-
-
-@compiled
-def _hairline(z: np.float32) -> np.float32:
-    """Return the y above which the scalp carries hair."""
-    if z > np.float32(1.3):
-        return np.float32(7.93) + (z - np.float32(1.3)) * np.float32(0.4)
-    if z > np.float32(0.75):
-        return np.float32(7.62) + (z - np.float32(0.75)) * np.float32(0.55)
-    if z > np.float32(0.3):
-        return np.float32(7.45) + (z - np.float32(0.3)) * np.float32(0.38)
-    if z > np.float32(0.1):
-        return np.float32(6.85) + (z - np.float32(0.1)) * np.float32(3)
-    if z > np.float32(-0.2):
-        return np.float32(6.5) + (z + np.float32(0.2)) * np.float32(1.1)
-    return np.float32(6.45)
-
-
-@compiled
-def _face(
-    x: np.float32, y: np.float32, z: np.float32, paint: F32, noise: F32, pixel: np.float32
-) -> Colour:
-    """Return the colour of the head's skin; `pixel` is a pixel's size on it, in decimetres."""
-    aside = abs(x)
-    seed = paint[SEED]
-    skin = _paint(paint, SKIN)
-    fine = noise_at(noise, 2, x * np.float32(30) + seed, y * np.float32(30) + z * np.float32(17))
-    coarse = noise_at(noise, 4, x * np.float32(9) + seed, y * np.float32(9))
-    skin = _scaled(skin, np.float32(0.88) + np.float32(0.12) * fine + np.float32(0.12) * coarse)
-    if z > np.float32(0.7):
-        # Blood under cheeks and nose.
-        u, v = aside - np.float32(0.42), y - np.float32(6.98)
-        red = max(_1 - (u * u + v * v) * np.float32(9), _0)
-        u, v = aside, y - np.float32(7.0)
-        red = max(red, (_1 - (u * u * np.float32(30) + v * v * np.float32(14))) * np.float32(0.8))
-        red *= np.float32(0.16)
-        skin = skin[0], skin[1] * (_1 - red), skin[2] * (_1 - red)
-    hair = _paint(paint, HAIR)
-    if y < np.float32(6.9) and y > np.float32(6.05) and z > np.float32(0.45):
-        grain = np.float32(0.6) + np.float32(0.8) * noise_at(
-            noise, 0, x * np.float32(60) + seed, y * np.float32(60)
-        )
-        beard = smooth(
-            np.float32(6.95), np.float32(6.72), y + np.float32(0.25) * (aside - np.float32(0.3))
-        )
-        beard *= smooth(np.float32(0.4), np.float32(0.75), z)
-        skin = _mixed(skin, hair, min(paint[STUBBLE] * beard * grain, _1))
-    if z > np.float32(1.2):
-        u = x / np.float32(0.275)
-        v = (y - np.float32(6.603)) / (np.float32(0.125) - np.float32(0.10) * aside)
-        lips = smooth(np.float32(1.15), np.float32(0.75), u * u + v * v) * np.float32(0.5)
-        rosy = (
-            skin[0] * np.float32(0.8) + paint[LIPS],
-            skin[1] * np.float32(0.52),
-            skin[2] * np.float32(0.53),
-        )
-        skin = _mixed(skin, rosy, lips)
-        if aside < np.float32(0.25):
-            gap = abs(y - np.float32(6.606))
-            closed = smooth(np.float32(0.03) + pixel * np.float32(0.5), np.float32(0.008), gap)
-            skin = _scaled(skin, _1 - closed * np.float32(0.5))
-    if z > np.float32(0.8):
-        outer = max(aside - np.float32(0.38), _0)
-        brow = np.float32(7.585) + np.float32(0.07) * smooth(
-            np.float32(0.08), np.float32(0.36), aside
-        )
-        brow -= np.float32(2.2) * outer * outer
-        if np.float32(0.09) < aside < np.float32(0.58):
-            dark = smooth(np.float32(0.055), np.float32(0.015), abs(y - brow))
-            dark *= smooth(np.float32(0.58), np.float32(0.46), aside)
-            dark *= smooth(np.float32(0.09), np.float32(0.14), aside)
-            skin = _mixed(skin, _scaled(hair, np.float32(0.8)), dark * np.float32(0.6))
-        u, v = (
-            (aside - np.float32(0.31)) / np.float32(0.2),
-            (y - np.float32(7.29)) / np.float32(0.1),
-        )
-        socket = smooth(np.float32(1.7), np.float32(0.9), u * u + v * v) * np.float32(0.25)
-        skin = _scaled(skin, _1 - socket)
-    line = _hairline(z)
-    if y > line - np.float32(0.12) and aside < np.float32(0.82):
-        ragged = y + np.float32(0.16) * (fine - np.float32(0.5))
-        grown = smooth(line - np.float32(0.12), line + np.float32(0.14), ragged)
-        strands = np.float32(0.75) + np.float32(0.5) * fine
-        skin = _mixed(skin, _scaled(hair, strands), min(grown * paint[SCALP], _1))
-    return skin
-
-
-@compiled
-def _eye(x: np.float32, y: np.float32, paint: F32) -> Colour:
-    u, v = abs(x) - np.float32(0.3077), y - np.float32(7.284)
-    away = u * u + v * v
-    colour = np.float32(0.42), np.float32(0.40), np.float32(0.385)
-    if away < np.float32(0.0052):
-        colour = np.float32(0.05) + paint[LIPS], np.float32(0.035), np.float32(0.02)
-    if away < np.float32(0.001):
-        colour = np.float32(0.004), np.float32(0.004), np.float32(0.004)
-    if y > np.float32(7.35):
-        colour = _scaled(colour, np.float32(0.45))
-    return colour
-
-
-@compiled
-def _hair(
-    x: np.float32, y: np.float32, z: np.float32, paint: F32, noise: F32, pixel: np.float32
-) -> tuple[Colour, np.float32]:
-    """Return colour and gloss of hair: strands that hang, and wander a little."""
-    level = 0 if pixel < np.float32(0.05) else (2 if pixel < np.float32(0.16) else 4)
-    seed = paint[SEED]
-    wander = noise_at(noise, 2, y * np.float32(8), z * np.float32(8) + seed) * np.float32(40)
-    across = x * np.float32(110) + z * np.float32(80) + seed + wander
-    strand = noise_at(noise, level, across, y * np.float32(12))
-    lock = noise_at(noise, 3, across * np.float32(0.22), y * np.float32(5) + seed)
-    bright = np.float32(0.30) + np.float32(0.75) * strand + np.float32(0.55) * lock
-    return _scaled(_paint(paint, HAIR), bright), np.float32(0.03) + np.float32(0.09) * strand
 
 
 @compiled
@@ -205,12 +75,12 @@ def _hooded(
     if front and np.float32(1.0) < y < np.float32(2.3):
         slope = np.float32(1.15) - (y - np.float32(1.0)) * np.float32(0.4)
         if abs(aside - slope) < np.float32(0.05):
-            colour = _scaled(colour, np.float32(0.62))
+            colour = scaled(colour, np.float32(0.62))
     for_string = abs(aside - np.float32(0.28)) < np.float32(0.035)
     if front and for_string and np.float32(4.2) < y < np.float32(5.4):
         colour = np.float32(0.5), np.float32(0.5), np.float32(0.48)
     if not on_arm and y > np.float32(5.25):
-        colour = _scaled(colour, np.float32(0.82))
+        colour = scaled(colour, np.float32(0.82))
     return colour
 
 
@@ -225,27 +95,27 @@ def _top(
     fold: np.float32,
 ) -> Colour:
     """Return the colour of what is worn above the waist, before folds darken it."""
-    colour, second = _paint(paint, TOP), _paint(paint, SECOND)
+    colour, second = paint_at(paint, TOP), paint_at(paint, SECOND)
     aside, on_arm = abs(x), arm > np.float32(0.02)
     front = z > np.float32(0.1) and not on_arm
     pattern, waist = int(paint[PATTERN]), paint[WAIST]
     open_neck = paint[NECK] + aside * np.float32(1.5)
     if front and y > open_neck and y > np.float32(4.3):
-        if paint[COVERED] > _0:
-            return _paint(paint, HAT)
-        return _scaled(_paint(paint, SKIN), np.float32(0.95))
+        if paint[COVERED] > ZERO:
+            return paint_at(paint, HAT)
+        return scaled(paint_at(paint, SKIN), np.float32(0.95))
     if y > np.float32(5.75) and not on_arm:
-        if paint[COVERED] > _0:
-            return _paint(paint, HAT)
-        return _scaled(colour, np.float32(0.8))
+        if paint[COVERED] > ZERO:
+            return paint_at(paint, HAT)
+        return scaled(colour, np.float32(0.8))
     # Stripes and checks are one to three times as fine as the widest.
-    fine = _1 + np.float32(2) * (paint[SEED] - np.floor(paint[SEED]))
+    fine = ONE + np.float32(2) * (paint[SEED] - np.floor(paint[SEED]))
     along = arm * np.float32(7) if on_arm else y * np.float32(1.25)
     if pattern == STRIPES:
         at = along * fine - np.floor(along * fine)
         band = smooth(np.float32(0.48), np.float32(0.54), at)
         band -= smooth(np.float32(0.95), np.float32(1.0), at)
-        colour = _mixed(colour, second, band)
+        colour = mixed(colour, second, band)
     elif pattern in (JACKET, SUIT):
         opening = np.float32(0.16) + np.float32(0.08) * (y - waist)
         if front and aside < opening and y > waist + np.float32(0.2):
@@ -253,14 +123,14 @@ def _top(
             if pattern == SUIT and aside < np.float32(0.13):
                 colour = paint[BAG], paint[BAG + 1], paint[BAG + 2]
         elif front and aside < opening + np.float32(0.15):
-            colour = _scaled(colour, np.float32(0.72))
+            colour = scaled(colour, np.float32(0.72))
     elif pattern == CHECKED:
         u = (z if on_arm else x) * np.float32(1.6) * fine
         v = y * np.float32(1.6) * fine
-        weight = (np.float32(0.45) if v - np.floor(v) < np.float32(0.4) else _0) + (
-            np.float32(0.45) if u - np.floor(u) < np.float32(0.4) else _0
+        weight = (np.float32(0.45) if v - np.floor(v) < np.float32(0.4) else ZERO) + (
+            np.float32(0.45) if u - np.floor(u) < np.float32(0.4) else ZERO
         )
-        colour = _mixed(colour, second, weight)
+        colour = mixed(colour, second, weight)
     elif pattern == PRINTED:
         if front and aside < np.float32(0.62) and np.float32(3.1) < y < np.float32(4.4):
             shape = noise_at(noise, 3, x * np.float32(38) + paint[SEED], y * np.float32(38))
@@ -270,7 +140,7 @@ def _top(
         colour = _flowered(x, y, z, paint, noise, colour)
     elif pattern == BUTTONS:
         if front and aside < np.float32(0.09):
-            colour = _scaled(colour, np.float32(0.84))
+            colour = scaled(colour, np.float32(0.84))
             at = y * np.float32(1.1)
             at -= np.floor(at)
             if aside < np.float32(0.03) and at < np.float32(0.07):
@@ -281,12 +151,12 @@ def _top(
         at = along * np.float32(1.6)
         at -= np.floor(at)
         seam = abs(at - np.float32(0.5))
-        colour = _scaled(
+        colour = scaled(
             colour,
             np.float32(0.72) + np.float32(0.5) * smooth(np.float32(0.5), np.float32(0.3), seam),
         )
         if front and aside < np.float32(0.05):
-            colour = _scaled(colour, np.float32(0.45))
+            colour = scaled(colour, np.float32(0.45))
     elif pattern == SAFETY:
         around = min(abs(y - np.float32(2.0)), abs(y - np.float32(3.4))) < np.float32(0.22)
         brace = abs(aside - np.float32(0.75)) < np.float32(0.18) and y > np.float32(2.0)
@@ -295,11 +165,11 @@ def _top(
     if on_arm:
         return colour
     off = np.float32(1)  # how far from a strap's edge
-    if paint[STRAPS] == _1 and y > np.float32(2.2) and (front or y > np.float32(5.2)):
+    if paint[STRAPS] == ONE and y > np.float32(2.2) and (front or y > np.float32(5.2)):
         off = abs(aside - np.float32(0.95)) - np.float32(0.17)
-    elif paint[STRAPS] > _1:
+    elif paint[STRAPS] > ONE:
         off = abs(x * np.float32(1.35) - (np.float32(3.2) - y)) - np.float32(0.2)
-    return _paint(paint, BAG) if off < _0 else colour
+    return paint_at(paint, BAG) if off < ZERO else colour
 
 
 @compiled
@@ -310,8 +180,8 @@ def _flowered(
     large = np.float32(16) + np.float32(24) * (paint[SEED] - np.floor(paint[SEED]))
     shape = noise_at(noise, 2, (x + z) * large + paint[SEED], y * large)
     if shape > np.float32(0.56):
-        return _paint(paint, SECOND)
-    return _paint(paint, BAG) if shape < np.float32(0.36) else colour
+        return paint_at(paint, SECOND)
+    return paint_at(paint, BAG) if shape < np.float32(0.36) else colour
 
 
 @compiled
@@ -342,7 +212,7 @@ def _cloth(
 ) -> tuple[Colour, np.float32, bool]:
     """Return colour and gloss of clothes, or of the skin beside them, and whether they fold."""
     aside = abs(x)
-    weave = _0
+    weave = ZERO
     if pixel < np.float32(0.06):
         weave = noise_at(
             noise, 0, x * np.float32(60), y * np.float32(60) + z * np.float32(60)
@@ -352,25 +222,25 @@ def _cloth(
     on_arm = part == _CLOTHES and arm > np.float32(0.02)
     if on_arm and arm > paint[SLEEVE]:
         skin = np.float32(0.92) + np.float32(0.12) * fold
-        return _scaled(_paint(paint, SKIN), skin), np.float32(0.05), False
+        return scaled(paint_at(paint, SKIN), skin), np.float32(0.05), False
     if part == _CLOTHES and (on_arm or y > waist):
         colour = _top(x, y, z, arm, paint, noise, fold)
         near_hem = (
             waist + np.float32(0.14) - y if not on_arm else arm - paint[SLEEVE] + np.float32(0.03)
         )
-        if near_hem > _0:  # a seam, which is thicker
+        if near_hem > ZERO:  # a seam, which is thicker
             shade *= np.float32(0.78)
-        return _scaled(colour, shade), np.float32(0.02), True
+        return scaled(colour, shade), np.float32(0.02), True
     if part == _CLOTHES and y < paint[BOOTS]:
         sole = y < np.float32(-8.02)
-        colour = _paint(paint, SHOES)
+        colour = paint_at(paint, SHOES)
         if sole:
             bright = np.float32(0.35) if paint[SOCKS] > np.float32(0.2) else np.float32(0.03)
             colour = bright, bright, bright
         elif z > np.float32(0.75) and y > np.float32(-7.9):
             laces = y * np.float32(7) - np.floor(y * np.float32(7))
             if aside > np.float32(1.2) and laces < np.float32(0.35) and pixel < np.float32(0.12):
-                colour = _mixed(
+                colour = mixed(
                     colour, (np.float32(0.5), np.float32(0.5), np.float32(0.5)), np.float32(0.4)
                 )
         return colour, np.float32(0.14), False
@@ -379,8 +249,8 @@ def _cloth(
             bright = paint[SOCKS]
             return (bright, bright, bright), np.float32(0.02), True
         skin = np.float32(0.92) + np.float32(0.12) * fold
-        return _scaled(_paint(paint, SKIN), skin), np.float32(0.05), False
-    colour = _paint(paint, BOTTOM)
+        return scaled(paint_at(paint, SKIN), skin), np.float32(0.05), False
+    colour = paint_at(paint, BOTTOM)
     if part == _SKIRT:
         shade = np.float32(0.66) + np.float32(0.62) * fold
         if int(paint[PATTERN]) == FLORAL:
@@ -394,13 +264,13 @@ def _cloth(
             * smooth(np.float32(-7.0), np.float32(-4.0), y)
         )
         if z > np.float32(0.2):
-            colour = _scaled(colour, _1 + worn)
+            colour = scaled(colour, ONE + worn)
         seam = abs(aside - np.float32(1.55))
         if pixel < np.float32(0.1) and seam < np.float32(0.03) and y < np.float32(-0.5):
             shade *= np.float32(0.75)
         if y < paint[HEM] + np.float32(0.1):
             shade *= np.float32(0.8)
-    return _scaled(colour, shade), np.float32(0.02), True
+    return scaled(colour, shade), np.float32(0.02), True
 
 
 @compiled
@@ -429,19 +299,19 @@ def surface_of(
         fold: how high cloth stands there.
     """
     if part == _HEAD:
-        return _face(x, y, z, paint, noise, pixel), np.float32(0.07), False
+        return face_of(x, y, z, paint, noise, pixel), np.float32(0.07), False
     if part == _HANDS:
         grain = noise_at(noise, 2, x * np.float32(20), y * np.float32(20))
         tone = np.float32(0.9) + np.float32(0.14) * grain
-        return _scaled(_paint(paint, SKIN), tone), np.float32(0.05), False
+        return scaled(paint_at(paint, SKIN), tone), np.float32(0.05), False
     if part == _EYES:
-        return _eye(x, y, paint), np.float32(0.3), False
+        return eye_of(x, y, paint), np.float32(0.3), False
     if part in (_HAIR, _BEARD):
-        colour, gloss = _hair(x, y, z, paint, noise, pixel)
+        colour, gloss = hair_of(x, y, z, paint, noise, pixel)
         return colour, gloss, False
     if part == _HAT:
         knit = np.float32(0.8) + np.float32(0.34) * fold
-        return _scaled(_paint(paint, HAT), knit), np.float32(0.02), True
+        return scaled(paint_at(paint, HAT), knit), np.float32(0.02), True
     if part == _RIMS:
         return (np.float32(0.012), np.float32(0.011), np.float32(0.011)), np.float32(0.4), False
     if part == _LENSES:
@@ -449,11 +319,11 @@ def surface_of(
     if part == _BAG:
         rough = noise_at(noise, 1, x * np.float32(11) + z * np.float32(7), y * np.float32(11))
         tone = np.float32(0.78) + np.float32(0.4) * rough
-        return _scaled(_paint(paint, BAG), tone), np.float32(0.05), False
+        return scaled(paint_at(paint, BAG), tone), np.float32(0.05), False
     if part == _PHONE:
         return (np.float32(0.01), np.float32(0.01), np.float32(0.012)), np.float32(0.6), False
     if part == _UMBRELLA:
-        return _paint(paint, HAT), np.float32(0.08), False
+        return paint_at(paint, HAT), np.float32(0.08), False
     return _cloth(part, x, y, z, arm, paint, noise, pixel, fold)
 
 
@@ -500,7 +370,7 @@ def shade_people(
         crowd_corner: where that is.
         noise: levels of the noise.
     """
-    scale = _1 / np.float32(SAMPLES)
+    scale = ONE / np.float32(SAMPLES)
     mask = (1 << TRIANGLE_BITS) - 1
     for index in range(count):
         code = owners[index]
@@ -517,11 +387,11 @@ def shade_people(
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         a = ((bx - px) * (cy - py) - (by - py) * (cx - px)) / area
         b = ((cx - px) * (ay - py) - (cy - py) * (ax - px)) / area
-        a = min(max(a, _0), _1)
-        b = min(max(b, _0), _1 - a)
-        c = _1 - a - b
+        a = min(max(a, ZERO), ONE)
+        b = min(max(b, ZERO), ONE - a)
+        c = ONE - a - b
         a, b, c = a * screen[at + i, 2], b * screen[at + j, 2], c * screen[at + k, 2]
-        whole = _1 / (a + b + c)
+        whole = ONE / (a + b + c)
         a, b, c = a * whole, b * whole, c * whole
         i, j, k = at + i, at + j, at + k
         x = a * world[i, 0] + b * world[j, 0] + c * world[k, 0]
@@ -540,7 +410,7 @@ def shade_people(
         paint = paints[person]
         pixel = np.float32(10) / (fragments[index, f.NEAR] * view[12])
         seed = paint[SEED]
-        fold = _fold(part, tx, ty, tz, seed, noise) if part in (_CLOTHES, _SKIRT, _HAT) else _0
+        fold = _fold(part, tx, ty, tz, seed, noise) if part in (_CLOTHES, _SKIRT, _HAT) else ZERO
         colour, gloss, folded = surface_of(part, tx, ty, tz, arm, paint, noise, pixel, fold)
         if folded:
             # Folds bend the normal: their slope along the body's axes, turned with the person.
@@ -555,7 +425,7 @@ def shade_people(
             ny -= u * sine - v * cosine
             nz -= w
         dx, dy, dz = x - view[0], y - view[1], z - view[2]
-        if nx * dx + ny * dy + nz * dz > _0:
+        if nx * dx + ny * dy + nz * dz > ZERO:
             if part == _HEAD:  # the inside of a mouth
                 colour = (
                     colour[0] * np.float32(0.5),
@@ -564,16 +434,16 @@ def shade_people(
                 )
             else:
                 nx, ny, nz = -nx, -ny, -nz
-        length = _1 / (np.sqrt(nx * nx + ny * ny + nz * nz) + np.float32(1e-9))
+        length = ONE / (np.sqrt(nx * nx + ny * ny + nz * nz) + np.float32(1e-9))
         # Neighbours take the sky away from below.
         column = int((x - crowd_corner[0]) * crowd_corner[2])
         row = int((y - crowd_corner[1]) * crowd_corner[2])
-        around = _0
+        around = ZERO
         if 0 <= row < crowd.shape[0] and 0 <= column < crowd.shape[1]:
-            around = max(crowd[row, column] - np.float32(0.85), _0)
-        low = max(_1 - z * np.float32(1 / 1.9), _0)
+            around = max(crowd[row, column] - np.float32(0.85), ZERO)
+        low = max(ONE - z * np.float32(1 / 1.9), ZERO)
         open_ *= np.float32(0.35) + np.float32(0.65) * open_
-        open_ *= (_1 - np.float32(0.25) * low) / (_1 + np.float32(1.3) * around * low)
+        open_ *= (ONE - np.float32(0.25) * low) / (ONE + np.float32(1.3) * around * low)
         fragments[index, f.RED], fragments[index, f.GREEN], fragments[index, f.BLUE] = colour
         fragments[index, f.NORMAL] = nx * length
         fragments[index, f.NORMAL + 1] = ny * length
@@ -583,8 +453,8 @@ def shade_people(
         fragments[index, f.PLACE + 2] = z
         fragments[index, f.OPEN] = open_
         fragments[index, f.GLOSS] = gloss
-        fragments[index, f.SHARP] = _0
+        fragments[index, f.SHARP] = ZERO
         soft = part in (_HEAD, _HANDS, _HAIR, _BEARD)
         fragments[index, f.WRAP] = np.float32(0.14) if soft else np.float32(0.04)
         fragments[index, f.SLACK] = np.float32(0.03)
-        fragments[index, f.GLOW] = _0
+        fragments[index, f.GLOW] = ZERO

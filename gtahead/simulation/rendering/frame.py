@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +12,15 @@ from gtahead.arrays import Floats
 from gtahead.simulation.cast import LEVELS, load_cast
 from gtahead.simulation.rendering import fragments as f
 from gtahead.simulation.rendering import shadows, visibility
-from gtahead.simulation.rendering.clothing import PAINTS, shade_people
+from gtahead.simulation.rendering.clothing import shade_people
 from gtahead.simulation.rendering.figures import Figures
 from gtahead.simulation.rendering.keeping import keep_pixels, remember, touched
 from gtahead.simulation.rendering.lighting import develop, film_curve, light_fragments
 from gtahead.simulation.rendering.noise import noise_levels
+from gtahead.simulation.rendering.paints import PAINTS
+from gtahead.simulation.rendering.posing import Crowd, bone_matrices
+from gtahead.simulation.rendering.stage import Stage, View
 from gtahead.simulation.rendering.surroundings import NIGHT, shade_ground_and_sky, shade_scenery
-from gtahead.simulation.skeleton import BONE
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -32,97 +33,6 @@ LEVEL_PX = (420.0, 95.0, 38.0)
 FIGURE_M = 1.8
 CROWD_CELLS_A_METRE = 4.0
 _CLEAR_M = 1.2  # how far from its middle a figure reaches, arms included
-
-
-@dataclass(frozen=True)
-class View:
-    """A camera, in the place's metres.
-
-    Attributes:
-        eye_m: (3,).
-        right: (3,) axes of length 1.
-        up: (3,).
-        forward: (3,).
-        focal_px: focal length in pixels.
-        size_wh: of the image.
-    """
-
-    eye_m: Floats
-    right: Floats
-    up: Floats
-    forward: Floats
-    focal_px: float
-    size_wh: tuple[int, int]
-
-    @property
-    def array(self) -> F32:
-        """Return all of it as the kernels take it, (15,)."""
-        centre = (self.focal_px, self.size_wh[0] / 2, self.size_wh[1] / 2)
-        parts = np.array([*self.eye_m, *self.right, *self.up, *self.forward, *centre])
-        # Rounded: sines differ in their last bit from system to system.
-        return (np.round(parts * 2**20) / 2**20).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A place without people.
-
-    Attributes:
-        places: (V, 3) of the scenery, metres.
-        triangles: (T, 3).
-        materials: (T, MATERIALS).
-        zones: (Z, 6) of the ground.
-        ground: what it is elsewhere.
-        sun: (3,) direction of length 1 to the sun, or to the sky's brightest part.
-        lights: (LIGHTS,).
-        lamps: (L, LAMPS).
-        air: (AIR,).
-        middle_m: (2,) of the area that casts and takes shadows.
-        reach_m: how far it reaches.
-        crowded: (N, 2) where something stands on the ground that darkens it.
-        map_side: cells of the shadow map along a side.
-    """
-
-    places: F32
-    triangles: I32
-    materials: F32
-    zones: F32
-    ground: int
-    sun: Floats
-    lights: F32
-    lamps: F32
-    air: F32
-    middle_m: Floats
-    reach_m: float
-    crowded: F32
-    map_side: int = 2048
-
-
-@dataclass
-class Crowd:
-    """People of a frame.
-
-    Attributes:
-        figures: (P,) numbers in `Figures`.
-        poses: (P,) numbers of poses.
-        stances: (P, 6) x, y, z, size, cosine and sine of the heading.
-        paints: (P, PAINTS).
-        looks: (P, 2) by how many degrees heads are turned aside and bowed.
-    """
-
-    figures: I64
-    poses: I64
-    stances: F32
-    paints: F32
-    looks: F32
-
-    def take(self, people: I64) -> Crowd:
-        """Return some of them, by number."""
-        return Crowd(*(getattr(self, field.name)[people] for field in fields(self)))
-
-    def none(self) -> Crowd:
-        """Return nobody."""
-        return self.take(np.zeros(0, np.int64))
 
 
 @dataclass
@@ -262,7 +172,7 @@ class Renderer:
         world = np.empty((int(ends[-1]), 3), np.float32)
         world_normals = np.empty_like(world)
         screen = np.empty_like(world)
-        matrices = _matrices(self._poses, figures.persons[crowd.figures], crowd)
+        matrices = bone_matrices(self._poses, figures.persons[crowd.figures], crowd)
         for person in range(len(crowd.figures)):
             first = figures.first_vertex[crowd.figures[person]]
             visibility.skin(
@@ -552,74 +462,3 @@ _NOTHING = (
     np.zeros((0, PAINTS), np.float32),
     np.zeros((0, 2), np.float32),
 )
-
-
-def posed_joints(crowd: Crowd, figures: Figures) -> tuple[Floats, Floats]:
-    """Return where everybody's bones begin, and which way faces look, in the place's metres.
-
-    Returns:
-        (P, 20, 3) joints, and (P, 3) directions of length 1.
-    """
-    persons = figures.persons[crowd.figures]
-    matrices = _matrices(load_cast().poses, persons, crowd).astype(np.float64)
-    rest = load_cast().joints_m[persons]
-    parts = [matrices[..., k] * rest[..., k, None] for k in range(3)]
-    joints = parts[0] + parts[1] + parts[2] + matrices[..., 3]
-    facing = -matrices[:, BONE["head"], :, 1]
-    stances = crowd.stances.astype(np.float64)
-    cosine, sine = stances[:, 4], stances[:, 5]
-
-    def turned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        c, s = (v.reshape(-1, *(1,) * (x.ndim - 1)) for v in (cosine, sine))
-        return x * c - y * s, x * s + y * c
-
-    x, y = turned(joints[..., 0], joints[..., 1])
-    placed = np.stack([x, y, joints[..., 2]], axis=-1) * stances[:, None, 3:4]
-    placed += stances[:, None, :3]
-    fx, fy = turned(facing[:, 0], facing[:, 1])
-    return placed, np.stack([fx, fy, facing[:, 2]], axis=1)
-
-
-NECKS_SHARE = 0.35
-"""Of a turn of the head."""
-
-
-def _matrices(poses: F32, persons: I64, crowd: Crowd) -> F32:
-    """Return each person's matrices, (P, 20, 3, 4), with the head turned as they look."""
-    matrices = poses[persons, crowd.poses].astype(np.float64)
-    joints = load_cast().joints_m[persons]
-    neck, head = BONE["neck_01"], BONE["head"]
-    bend = _turns(crowd.looks * NECKS_SHARE)
-    at = _moved(matrices[:, neck], joints[:, neck])
-    matrices[:, neck] = _turned_about(matrices[:, neck], bend, at)
-    matrices[:, head] = _turned_about(matrices[:, head], bend, at)
-    rest = _turns(crowd.looks * (1 - NECKS_SHARE))
-    at = _moved(matrices[:, head], joints[:, head])
-    matrices[:, head] = _turned_about(matrices[:, head], rest, at)
-    return (np.round(matrices * 65536) / 65536).astype(np.float32)
-
-
-def _turns(degrees: npt.NDArray[np.floating[Any]]) -> Floats:
-    """Return rotations aside, about z, after such that bow, about x, (P, 3, 3)."""
-    radians = np.radians(degrees.astype(np.float64))
-    cosine, sine = (np.round(fn(radians) * 2**20) / 2**20 for fn in (np.cos, np.sin))
-    (ca, cb), (sa, sb) = cosine.T, sine.T
-    zero = np.zeros(len(ca))
-    rows = [[ca, -sa * cb, sa * sb], [sa, ca * cb, -ca * sb], [zero, sb, cb]]
-    return np.stack([np.stack(row, axis=1) for row in rows], axis=1)
-
-
-def _moved(matrices: Floats, points: Floats) -> Floats:
-    """Return (P, 3, 4) times (P, 3)."""
-    parts = [matrices[:, :, k] * points[:, k, None] for k in range(3)]
-    return np.asarray(parts[0] + parts[1] + parts[2] + matrices[:, :, 3])
-
-
-def _turned_about(matrices: Floats, turns: Floats, at: Floats) -> Floats:
-    """Return matrices followed by a rotation about a point."""
-    moved = matrices.copy()
-    moved[:, :, 3] -= at
-    parts = [turns[:, :, k, None] * moved[:, k, None, :] for k in range(3)]
-    turned = parts[0] + parts[1] + parts[2]
-    turned[:, :, 3] += at
-    return np.asarray(turned)

@@ -25,17 +25,8 @@ SLABS, BRICKS, ASPHALT, GRASS, CONCRETE, PLANKS, TILES, SAND, CROSSING = range(9
 
 # Columns of the air: horizon (3), zenith (3), clouds (3), how cloudy it is, haze (3), haze a metre,
 # how wet the ground is, how dark the night, how much snow lies, room: whether there is a ceiling.
-HORIZON, ZENITH, CLOUDS, CLOUDY, HAZE, HAZE_A_METRE, WET, NIGHT, SNOW = (
-    0,
-    3,
-    6,
-    9,
-    10,
-    13,
-    14,
-    15,
-    16,
-)
+HORIZON, ZENITH, CLOUDS, CLOUDY, HAZE = 0, 3, 6, 9, 10
+HAZE_A_METRE, WET, NIGHT, SNOW = 13, 14, 15, 16
 AIR = 17
 
 FARTHEST_M = np.float32(400)
