@@ -1,6 +1,6 @@
 """The canonical dataset: tables of frames and heads, manifest, fingerprints, reading, writing."""
 
-from gtahead.dataset.dataset import FRAMES, Dataset, WrittenDataset, heads_file, splits_of
+from gtahead.dataset.dataset import Dataset, WrittenDataset, splits_of
 from gtahead.dataset.frame import Frame, camera_of
 from gtahead.dataset.images import missing_image, require_image
 from gtahead.dataset.manifest import (
@@ -12,6 +12,7 @@ from gtahead.dataset.manifest import (
     write_manifest,
 )
 from gtahead.dataset.policy import DENSITY_LEVELS, CountPolicy, density_level
+from gtahead.dataset.tables import FRAMES, Tables, heads_file
 from gtahead.tables.splits import SPLITS
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Dataset",
     "Frame",
     "Manifest",
+    "Tables",
     "WrittenDataset",
     "camera_of",
     "density_level",

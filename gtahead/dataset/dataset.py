@@ -16,9 +16,10 @@ from gtahead import storage
 from gtahead.arrays import Columns, Ints
 from gtahead.dataset import conditions
 from gtahead.dataset.frame import Frame, camera_of
-from gtahead.dataset.heads import FRAME_HEADS, HeadsCache, SequenceHeads
+from gtahead.dataset.heads import HeadsCache, SequenceHeads
 from gtahead.dataset.manifest import MANIFEST, Manifest, read_manifest
 from gtahead.dataset.notebook import dataset_html
+from gtahead.dataset.tables import FRAMES, Tables
 from gtahead.errors import REBUILD, InputError, UsageError, Where, check_seed, require
 from gtahead.tables import canonical
 from gtahead.tables.arrow import equals, from_numpy, to_numpy
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-FRAMES = "frames.parquet"
-
 Table = Literal["frames", "heads"]
 
 _FRAME_COLUMNS = (
@@ -39,11 +38,6 @@ _FRAME_COLUMNS = (
     *("camera_x_m", "camera_y_m", "camera_z_m", "pitch_deg", "roll_deg", "yaw_deg"),
     *("weather", "hour", "location"),
 )
-
-
-def heads_file(sequence: str) -> str:
-    """Return the path of a sequence's heads, relative to the dataset."""
-    return f"heads/{sequence}.parquet"
 
 
 def splits_of(opened: Dataset) -> dict[str, dict[str, str]]:
@@ -63,6 +57,7 @@ class Dataset:
     Attributes:
         folder: where it lies.
         manifest: what it says about itself, of the whole also in a part.
+        tables: its files, which it has in common with its parts.
 
     Example:
         >>> dataset = Dataset.open("dataset")  # doctest: +SKIP
@@ -87,9 +82,7 @@ class Dataset:
         self._table = table  # frames, of whole sequences or parts of them, in order
         self._heads: HeadsCache = HeadsCache() if part_of is None else part_of._heads
         self._positions: dict[str, int] | None = None
-        self._written: tuple[int, int, int] | None = (
-            _state_of(folder) if part_of is None else part_of._written
-        )
+        self.tables: Tables = Tables(folder, manifest) if part_of is None else part_of.tables
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], *, check_names: bool = True) -> Dataset:
@@ -191,7 +184,7 @@ class Dataset:
             columns = [columns]
         for name in columns or ():
             conditions.known(name, canonical.HEADS_V1.names)
-        return self._read_heads(sequence, columns)
+        return self.tables.heads(sequence, columns)
 
     def head_codes(
         self, sequence: str, columns: Sequence[str], rows: range | None = None
@@ -206,107 +199,13 @@ class Dataset:
         Raises:
             InputError: the table is missing or damaged.
         """
-        path, named = self._heads_table(sequence)
-        if rows is not None and rows.stop > named["rows"]:
-            raise self._damaged(path, f"{named['rows']} rows")
-        return canonical.read_head_codes(path, str(path), columns, rows)
+        return self.tables.codes(sequence, columns, rows)
 
     def rows(self, positions: Sequence[int]) -> list[dict[str, Any]]:
         """Return rows of the table of frames by index, with all columns."""
         taken = self._table.take(from_numpy(np.asarray(positions, np.int64)))
         rows: list[dict[str, Any]] = taken.to_pylist()
         return rows
-
-    def _damaged(self, path: Path, value: str) -> InputError:
-        return InputError(
-            "the table isn't the one that the manifest names",
-            where=Where(str(path)),
-            value=value,
-            remedy=REBUILD,
-        )
-
-    def _heads_table(self, sequence: str) -> tuple[Path, Mapping[str, Any]]:
-        """Find a sequence's table of heads, and what the manifest says about it.
-
-        Raises:
-            InputError: the manifest doesn't name it, or isn't the one that was opened any more.
-        """
-        self.require_unchanged()
-        path = self.folder / heads_file(sequence)
-        named = self.manifest.document["tables"].get(heads_file(sequence))
-        if named is None or not storage.can_name(sequence):
-            raise InputError(
-                "the manifest doesn't name this table", where=Where(str(path)), remedy=REBUILD
-            )
-        return path, named
-
-    def require_unchanged(self) -> None:
-        """Refuse a dataset that isn't the one any more that was opened.
-
-        Raises:
-            InputError: it was annotated, built anew, or isn't there any more.
-        """
-        state = _state_of(self.folder)
-        if state == self._written:
-            return
-        if state is None:
-            raise InputError(
-                "the dataset isn't there any more",
-                where=Where(str(self.folder)),
-                remedy="it was moved, or the working folder is another one now: open it again",
-            )
-        if read_manifest(self.folder).document != self.manifest.document:
-            raise InputError(
-                "the dataset was changed after it was opened",
-                where=Where(str(self.folder)),
-                remedy="open it again, so that all frames are of one version",
-            )
-        self._written = state
-
-    def check_frames(self) -> None:
-        """Refuse a table of frames that isn't, byte by byte, the manifest's.
-
-        Raises:
-            InputError: it's missing, damaged or changed.
-        """
-        self.require_unchanged()
-        _require_bytes(self.folder / FRAMES, self.manifest.document["tables"][FRAMES])
-
-    def check_heads(self, sequence: str) -> None:
-        """Refuse a sequence's table of heads that isn't, byte by byte, the manifest's.
-
-        Raises:
-            InputError: it's missing, damaged or changed.
-        """
-        _require_bytes(*self._heads_table(sequence))
-
-    def _read_heads(self, sequence: str, columns: Sequence[str] | None) -> Columns:
-        path, named = self._heads_table(sequence)
-        heads = canonical.read_heads(path, str(path), columns, expected=named["rows"])
-        rows = len(next(iter(heads.values()))) if heads else named["rows"]
-        self._require_whole(path, named, sequence, rows, set(heads.get("frame_id", ())))
-        return heads
-
-    def _frame_heads(self, sequence: str) -> SequenceHeads:
-        path, named = self._heads_table(sequence)
-        columns = canonical.read_head_codes(path, str(path), ["frame_id", *FRAME_HEADS])
-        names = filter(None, columns["frame_id_names"])
-        self._require_whole(path, named, sequence, len(columns["x"]), names)
-        return SequenceHeads.of(columns)
-
-    def _require_whole(
-        self,
-        path: Path,
-        named: Mapping[str, Any],
-        sequence: str,
-        rows: int,
-        frame_ids: Iterable[str],
-    ) -> None:
-        """Refuse a table of other rows than the manifest says, or of another sequence's frames."""
-        if rows != named["rows"] or not all(
-            frame_id.startswith(f"{sequence}/") for frame_id in frame_ids
-        ):
-            raise self._damaged(path, f"{rows} rows")
 
     def select(
         self,
@@ -420,7 +319,7 @@ class Dataset:
             raise UsageError("no such table", value=table, remedy="frames or heads")
         files = []
         for sequence in self.sequences:
-            path, named = self._heads_table(sequence)
+            path, named = self.tables.heads_table(sequence)
             files.append((path, named["rows"]))
         return canonical.heads_of_frames(files, self.frame_ids)
 
@@ -458,7 +357,7 @@ class Dataset:
     def __iter__(self) -> Iterator[Frame]:
         """Iterate over the frames in order."""
         for sequence, span in canonical.spans(self._table):
-            heads = self._heads.get(sequence, self._frame_heads)
+            heads = self._heads.get(sequence, self.tables.frame_heads)
             rows = self._table.slice(span.start, len(span)).select(_FRAME_COLUMNS)
             for row in rows.to_pylist():
                 yield self._frame(row, heads)
@@ -520,7 +419,7 @@ class Dataset:
 
     def _at(self, position: int) -> Frame:
         (row,) = self._table.slice(position, 1).select(_FRAME_COLUMNS).to_pylist()
-        return self._frame(row, self._heads.get(row["sequence"], self._frame_heads))
+        return self._frame(row, self._heads.get(row["sequence"], self.tables.frame_heads))
 
     def _frame(self, row: Mapping[str, Any], heads: SequenceHeads) -> Frame:
         part = heads.slices.get(row["frame_id"], slice(0, 0))
@@ -542,25 +441,6 @@ class Dataset:
             visibility=heads.visibility[part],
             status=heads.words[heads.codes[part]],
         )
-
-
-def _require_bytes(path: Path, named: Mapping[str, Any]) -> None:
-    """Refuse a table whose bytes aren't those that the manifest names."""
-    if not path.is_file() or storage.sha256_of(path) != named["sha256"]:
-        raise InputError(
-            "the table is missing, or isn't the one that the manifest names",
-            where=Where(str(path)),
-            remedy=REBUILD,
-        )
-
-
-def _state_of(folder: Path) -> tuple[int, int, int] | None:
-    """Return what tells one version of a dataset from the next: its manifest as a file."""
-    try:
-        about = (folder / MANIFEST).stat()
-    except OSError:
-        return None
-    return about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def _differ_in_kind(wanted: Sequence[object], there: Sequence[object]) -> bool:

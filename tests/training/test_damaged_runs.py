@@ -73,7 +73,7 @@ def test_damaged_models(small_set: Path, finished: Path, tmp_path: Path, way: st
     document = torch.load(io.BytesIO(whole), weights_only=True)
     model = tmp_path / "model.pt"
     codes: Counter[int] = Counter()
-    for number in range(examples(12)):
+    for number in range(examples(6)):
         if way == "bytes":
             model.write_bytes(mutated(whole, chance))
         else:
@@ -114,7 +114,7 @@ def test_damaged_records(
     small_set: Path, finished: Path, stopped: Path, tmp_path: Path, state: str
 ) -> None:
     chance = random.Random(state)
-    for number in range(examples(6)):
+    for number in range(examples(3)):
         run = tmp_path / "run"
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(finished if state == "finished" else stopped, run)
@@ -132,7 +132,7 @@ def test_damaged_settings(small_set: Path, tmp_path: Path) -> None:
     chance = random.Random(7)
     whole = make_config(**LONGER).as_toml().encode()
     config = tmp_path / "settings.toml"
-    for number in range(examples(40)):
+    for number in range(examples(20)):
         config.write_bytes(mutated(whole, chance))
         done = gtahead("train", small_set, "--config", config, "--print-config")
         fits(done, (number, config.read_bytes()))
