@@ -44,13 +44,6 @@ def _as_tuple(value: object) -> tuple[object, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-# Colour schemes and widths in px to look at pages in: the fast tests see each once.
-VIEWS = [
-    ("light", 1440),
-    ("dark", 390),
-    pytest.param("light", 390, marks=pytest.mark.slow),
-    pytest.param("dark", 1440, marks=pytest.mark.slow),
-]
 HEADER = "frame,ped_id,x,y,depth_m"
 ROWS = ["0,1,10.5,20.25,8", "0,2,30,21,9.5", "1,1,11.5,20.5,8", "2,2,63.5,47.5,7"]
 

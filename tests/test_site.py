@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import barriers
+from helpers import barriers, but_slow
 
 ROOT = Path(__file__).resolve().parents[1]
-SOME = ("", "findings/", "scores/")
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -54,8 +53,13 @@ def check(browser: Any, address: str, page_name: str, scheme: str) -> None:
     page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("page_name", SOME)
+@pytest.mark.parametrize(
+    ("page_name", "scheme"),
+    but_slow(
+        [("", "light"), ("findings/", "dark"), ("scores/", "light")],
+        *[("", "dark"), ("findings/", "light"), ("scores/", "dark")],
+    ),
+)
 def test_pages_are_for_everybody(
     page_name: str, scheme: str, site: tuple[Path, str], browser: Any
 ) -> None:

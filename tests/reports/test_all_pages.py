@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import VIEWS, barriers, gtahead, make_sequence
+from helpers import barriers, but_slow, gtahead, make_sequence
 
 import gtahead as library
 
@@ -71,8 +71,15 @@ def submission(dataset: Path, out: Path, seed: int) -> int:
     return subprocess.run(command, capture_output=True, check=False).returncode
 
 
-@pytest.mark.parametrize(("scheme", "width"), VIEWS)
-@pytest.mark.parametrize("name", PAGES)
+VIEWS = [("light", 1440), ("dark", 390), ("light", 390), ("dark", 1440)]
+QUICK = [(name, *VIEWS[at % 2]) for at, name in enumerate(PAGES)]
+"""Pages in a colour scheme and at a width in px; the slow tests look at each in all of them."""
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "width"),
+    but_slow(QUICK, *[(n, *view) for n in PAGES for view in VIEWS if (n, *view) not in QUICK]),
+)
 def test_pages_open_without_a_word_a_request_or_a_barrier(
     name: str, scheme: str, width: int, pages: dict[str, Path], browser: Any
 ) -> None:

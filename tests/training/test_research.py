@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import gtahead
+from helpers import but_slow, gtahead
 from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -155,7 +155,7 @@ def squares(logits: Tensor, heat: Tensor, mask: Tensor, *, valid: Tensor, owner:
     )
 
 
-@pytest.mark.parametrize("detector", ["centernet", "fcos", "retinanet", "fasterrcnn"])
+@pytest.mark.parametrize("detector", but_slow(["centernet", "fcos"], "retinanet", "fasterrcnn"))
 def test_a_loss_of_ones_own(small_set: Path, tmp_path: Path, detector: str) -> None:
     channels = 16 if detector == "centernet" else 32
     config = make_config(**{**FAST, "epochs": 1, "channels": channels}, detector=detector)
