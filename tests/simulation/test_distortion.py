@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -25,6 +26,12 @@ def scene(**changes: object) -> Scene:
     wish = Overrides(size_wh=(960, 540), heads=(60, 60), weather="CLOUDS", hour=12.0)
     one = plan("mfl-lab", 0, wish)[0]
     return Scene(replace(one, distortion=STRENGTH, pan_deg=0.0, **changes))  # type: ignore[arg-type]
+
+
+@cache
+def usual() -> Scene:
+    """Return the scene of several tests, made once: that takes seconds."""
+    return scene()
 
 
 def test_points_go_there_and_back() -> None:
@@ -57,7 +64,7 @@ def test_an_image_shows_a_point_where_it_is_said_to_be() -> None:
 
 def test_boxes_are_around_the_heads_in_the_image() -> None:
     """A head's box begins where its owner's pixels begin, also far from the middle."""
-    one = scene()
+    one = usual()
     seen = one.look(0)
     nobody = one.image(0, seen.take(slice(0))).astype(int)
     width, height = one.plan.size_wh
@@ -82,7 +89,7 @@ def test_boxes_are_around_the_heads_in_the_image() -> None:
 
 
 def test_what_the_image_lacks_is_not_seen() -> None:
-    one = scene()
+    one = usual()
     seen = one.look(0)
     outside = ((seen.boxes_xyxy[:, 2:] < 0) | (seen.boxes_xyxy[:, :2] > one.plan.size_wh)).any(1)
     assert outside.any()
@@ -90,7 +97,7 @@ def test_what_the_image_lacks_is_not_seen() -> None:
 
 
 def test_a_head_outside_the_image_is_marked_so() -> None:
-    one = scene()
+    one = usual()
     seen = one.look(0)
     outside = ~inside(seen.heads_xy, one.plan.size_wh)
     assert outside.any()
