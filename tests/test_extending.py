@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from gtahead.detectors import DETECTORS
 from gtahead.errors import ResourceError
 from gtahead.formats import FORMATS, Format
 from gtahead.plugins import Registry
+from gtahead.training.wanted import check_training
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -120,6 +122,7 @@ def test_a_detector_of_another_package(
     monkeypatch.setattr(DETECTORS, "_entries", None)  # looks for plug-ins again
     training = pytest.importorskip("gtahead.training")
     config = training.make_config(detector="mean-count", crop_wh=(64, 64), epochs=2, warmup=0)
+    check_training(world / "dataset", replace(config, backbone="a name of its own"), None)
     assert training.train(world / "dataset", tmp_path / "run", config=config).finished
     assert (tmp_path / "run" / "model.pt").exists()
 

@@ -148,7 +148,7 @@ def annotate(
         targets.refuse_links(target, FOLDERS)
         recover(target)
         opened = _open_to_annotate(target)
-        opened.tables.check_frames()
+        opened.stored.check_frames()
         old = dict(opened.manifest.document)
         box_rule = box_rule or _standing_rule(BoxRule, target, old, "boxes")
         sigma_rule = sigma_rule or _standing_rule(SigmaRule, target, old, "sigma")
@@ -320,7 +320,7 @@ def _label_sequence(task: _LabelTask) -> _Labelled:
     """Write one sequence's new table of heads into the work folder."""
     file = heads_file(task.sequence)
     opened = Dataset.open(task.target)
-    opened.tables.check_heads(task.sequence)
+    opened.stored.check_heads(task.sequence)
     rows = opened.select(sequences=[task.sequence]).frames()
     scene = standing_scene(opened, task.sequence)
     findings = Findings()

@@ -119,7 +119,7 @@ def filter(
     """
     check_seed(seed)
     opened = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    opened.tables.require_unchanged()
+    opened.stored.require_unchanged()
     part = opened if where is None else opened.filter(where)
     part = part if sample is None else part.sample(sample, seed)
     if not len(part):
@@ -185,7 +185,7 @@ def merge(
         )
     opened = [one if isinstance(one, Dataset) else Dataset.open(one) for one in datasets]
     for one in opened:
-        one.tables.require_unchanged()
+        one.stored.require_unchanged()
     if len(opened) < 2:
         raise UsageError("one dataset alone can't be merged", remedy="give two or more")
     if not any(len(one) for one in opened):
@@ -322,7 +322,7 @@ def _derive(
         for folder in ("heads", "images", f"{WORK}/{FRAMES_PARTS}"):
             (place / folder).mkdir(parents=True)
         for dataset in {part.dataset.folder: part.dataset for part in parts}.values():
-            dataset.tables.check_frames()
+            dataset.stored.check_frames()
         show(0, len(parts), "")
         for number, part in enumerate(parts, 1):
             source = _source_of(part)
@@ -418,7 +418,7 @@ class _Heads:
 
 def _heads_of(whole: Dataset, sequence: str, keep: Booleans) -> _Heads:
     """Return the heads of the kept frames of one sequence, as its dataset has them."""
-    whole.tables.check_heads(sequence)
+    whole.stored.check_heads(sequence)
     codes = whole.head_codes(sequence, canonical.HEADS_V1.names)
     numbers = {name: number for number, name in enumerate(whole.frame_ids)}
     row_of = np.array([numbers[name] for name in codes.pop("frame_id_names")] or [0], np.int64)

@@ -12,7 +12,7 @@ from gtahead.dataset.manifest import (
     write_manifest,
 )
 from gtahead.dataset.policy import DENSITY_LEVELS, CountPolicy, density_level
-from gtahead.dataset.tables import FRAMES, Tables, heads_file
+from gtahead.dataset.stored import FRAMES, StoredTables, heads_file
 from gtahead.tables.splits import SPLITS
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
     "Dataset",
     "Frame",
     "Manifest",
-    "Tables",
+    "StoredTables",
     "WrittenDataset",
     "camera_of",
     "density_level",

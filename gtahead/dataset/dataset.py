@@ -19,7 +19,7 @@ from gtahead.dataset.frame import Frame, camera_of
 from gtahead.dataset.heads import HeadsCache, SequenceHeads
 from gtahead.dataset.manifest import MANIFEST, Manifest, read_manifest
 from gtahead.dataset.notebook import dataset_html
-from gtahead.dataset.tables import FRAMES, Tables
+from gtahead.dataset.stored import FRAMES, StoredTables
 from gtahead.errors import REBUILD, InputError, UsageError, Where, check_seed, require
 from gtahead.tables import canonical
 from gtahead.tables.arrow import equals, from_numpy, to_numpy
@@ -57,7 +57,7 @@ class Dataset:
     Attributes:
         folder: where it lies.
         manifest: what it says about itself, of the whole also in a part.
-        tables: its files, which it has in common with its parts.
+        stored: its tables on disk, which its parts have in common.
 
     Example:
         >>> dataset = Dataset.open("dataset")  # doctest: +SKIP
@@ -82,7 +82,9 @@ class Dataset:
         self._table = table  # frames, of whole sequences or parts of them, in order
         self._heads: HeadsCache = HeadsCache() if part_of is None else part_of._heads
         self._positions: dict[str, int] | None = None
-        self.tables: Tables = Tables(folder, manifest) if part_of is None else part_of.tables
+        self.stored: StoredTables = (
+            StoredTables(folder, manifest) if part_of is None else part_of.stored
+        )
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], *, check_names: bool = True) -> Dataset:
@@ -184,7 +186,7 @@ class Dataset:
             columns = [columns]
         for name in columns or ():
             conditions.known(name, canonical.HEADS_V1.names)
-        return self.tables.heads(sequence, columns)
+        return self.stored.heads(sequence, columns)
 
     def head_codes(
         self, sequence: str, columns: Sequence[str], rows: range | None = None
@@ -199,7 +201,7 @@ class Dataset:
         Raises:
             InputError: the table is missing or damaged.
         """
-        return self.tables.codes(sequence, columns, rows)
+        return self.stored.codes(sequence, columns, rows)
 
     def rows(self, positions: Sequence[int]) -> list[dict[str, Any]]:
         """Return rows of the table of frames by index, with all columns."""
@@ -319,7 +321,7 @@ class Dataset:
             raise UsageError("no such table", value=table, remedy="frames or heads")
         files = []
         for sequence in self.sequences:
-            path, named = self.tables.heads_table(sequence)
+            path, named = self.stored.heads_table(sequence)
             files.append((path, named["rows"]))
         return canonical.heads_of_frames(files, self.frame_ids)
 
@@ -357,7 +359,7 @@ class Dataset:
     def __iter__(self) -> Iterator[Frame]:
         """Iterate over the frames in order."""
         for sequence, span in canonical.spans(self._table):
-            heads = self._heads.get(sequence, self.tables.frame_heads)
+            heads = self._heads.get(sequence, self.stored.frame_heads)
             rows = self._table.slice(span.start, len(span)).select(_FRAME_COLUMNS)
             for row in rows.to_pylist():
                 yield self._frame(row, heads)
@@ -419,7 +421,7 @@ class Dataset:
 
     def _at(self, position: int) -> Frame:
         (row,) = self._table.slice(position, 1).select(_FRAME_COLUMNS).to_pylist()
-        return self._frame(row, self._heads.get(row["sequence"], self.tables.frame_heads))
+        return self._frame(row, self._heads.get(row["sequence"], self.stored.frame_heads))
 
     def _frame(self, row: Mapping[str, Any], heads: SequenceHeads) -> Frame:
         part = heads.slices.get(row["frame_id"], slice(0, 0))

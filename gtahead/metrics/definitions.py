@@ -205,8 +205,7 @@ def counts_over(predictions: Predictions, thresholds: Floats) -> Floats:
     """
     _, scores, by_image = predictions.heads()
     images, steps = len(predictions.counts), len(thresholds) + 1
-    reached = np.searchsorted(thresholds, scores, side="right")  # so many thresholds, NaN all
-    reached[np.isnan(scores)] = 0
+    reached = np.searchsorted(thresholds, scores, side="right")  # how many thresholds
     cells = np.bincount(by_image.index * steps + reached, minlength=images * steps)
     counted = cells.reshape(images, steps)[:, :0:-1].cumsum(axis=1)[:, ::-1].T.astype(np.float64)
     return np.where(np.isnan(predictions.counts), counted, predictions.counts)

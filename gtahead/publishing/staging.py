@@ -142,9 +142,9 @@ def stage(
 
 def _require_fit(opened: Dataset) -> None:
     """Refuse a dataset that is damaged, or is a release itself: one vouches for what it holds."""
-    opened.tables.check_frames()
+    opened.stored.check_frames()
     for sequence in opened.sequences:
-        opened.tables.check_heads(sequence)
+        opened.stored.check_heads(sequence)
     if opened.manifest.document.get("release") is not None:
         raise InputError(
             "a release, not the dataset it was made from",

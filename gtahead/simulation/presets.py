@@ -110,7 +110,7 @@ class Preset:
 
 
 def _log_spread(low: float, high: float, count: int) -> tuple[float, ...]:
-    return tuple(float(value) for value in np.geomspace(low, high, count))
+    return tuple(spread(low, high, count).tolist())
 
 
 def spread(low: float, high: float, count: int) -> Floats:

@@ -169,10 +169,10 @@ def open_run(folder: Path, record: dict[str, Any], *, resume: bool) -> Run:
         InputError: the record or the checkpoint that stands there is damaged.
         UsageError: there is another run, a finished one, or none to resume.
     """
+    if resume:
+        require_run(folder)
     there = folder / RUN
     if not there.exists():
-        if resume:
-            require_run(folder)
         storage.write_json(there, record)
         return Run(folder, record)
     old = schemas.parse_json(there.read_bytes(), str(there))

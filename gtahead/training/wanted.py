@@ -21,6 +21,9 @@ from gtahead.training.config import BACKBONES, OWN, TrainConfig
 from gtahead.urls import is_url
 from gtahead.values import StrPath
 
+RUN = "run.json"
+"""Of a run's folder: settings, versions, data, state, the best epoch."""
+
 
 def check_checkpoint(path: StrPath) -> None:
     """Refuse a checkpoint that isn't there.
@@ -31,10 +34,6 @@ def check_checkpoint(path: StrPath) -> None:
     if not checkpoint_path(path).is_file():
         remedy = "give the model.pt of a run, or builtin"
         raise InputError("there is no such checkpoint", where=Where(str(path)), remedy=remedy)
-
-
-RUN = "run.json"
-"""Of a run's folder: settings, versions, data, state, the best epoch."""
 
 
 def run_folder(out: StrPath | None, config: TrainConfig) -> Path:
@@ -78,7 +77,8 @@ def check_training(
         UsageError: no such backbone, or nothing to resume.
     """
     refuse_missing_own(config)
-    require_backbone(config.backbone)
+    if DETECTORS[config.detector].network.startswith("gtahead."):  # others may name their own
+        require_backbone(config.backbone)
     if resume and not is_url(out or ""):
         require_run(run_folder(out, config))
     if init is not None and not is_url(init):

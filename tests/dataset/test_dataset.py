@@ -12,7 +12,7 @@ from PIL import Image
 
 import gtahead as library
 from gtahead import Dataset, InputError, UsageError
-from gtahead.dataset import Tables, conditions, heads_file
+from gtahead.dataset import StoredTables, conditions, heads_file
 from gtahead.dataset.fingerprints import combined, sequence_digests
 from gtahead.tables import canonical
 from gtahead.tables.canonical import STATUS_NAMES
@@ -234,9 +234,9 @@ def test_heads_stay_in_memory_within_bounds(
     tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[str] = []
-    read = Tables.frame_heads
+    read = StoredTables.frame_heads
     monkeypatch.setattr(
-        Tables, "frame_heads", lambda self, name: reads.append(name) or read(self, name)
+        StoredTables, "frame_heads", lambda self, name: reads.append(name) or read(self, name)
     )
     dataset = Dataset.open(tiny_dataset)
     for frame_id in ("seq_00/000000", "seq_01/000000", "seq_00/000001"):

@@ -21,7 +21,7 @@ def heads_file(sequence: str) -> str:
     return f"heads/{sequence}.parquet"
 
 
-class Tables:
+class StoredTables:
     """The tables of one version of a dataset, the one that was opened.
 
     Attributes:
@@ -82,16 +82,7 @@ class Tables:
         return heads
 
     def codes(self, sequence: str, columns: Sequence[str], rows: range | None = None) -> Columns:
-        """Return columns of one sequence's heads, words as codes; see `tables.read_head_codes`.
-
-        Args:
-            sequence: its name.
-            columns: names of `HEADS_V1`.
-            rows: which of the table's rows; None for all.
-
-        Raises:
-            InputError: the table is missing or damaged.
-        """
+        """Return columns of a sequence's heads, words as codes; see `Dataset.head_codes`."""
         path, named = self.heads_table(sequence)
         if rows is not None and rows.stop > named["rows"]:
             raise self._damaged(path, f"{named['rows']} rows")
