@@ -351,12 +351,15 @@ def test_a_range_is_of_the_models_own_threshold(crowd: tuple[Path, library.Datas
 def test_a_broken_film_keeps_what_was_counted(
     crowd: tuple[Path, library.Dataset], tmp_path: Path
 ) -> None:
-    (tmp_path / "film.mp4").write_bytes(b"nothing")
+    (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(99))
     table, photo = tmp_path / "t.csv", crowd[1][0].image_path
     done = gtahead("count", photo, tmp_path / "film.mp4", "--csv", table, "--json")
     assert done.code == 3
     assert len(list(csv.reader(table.open()))) == 2
     assert done.json["broken"] == [(tmp_path / "film.mp4").as_posix()]
+    alone = [sys.executable, "-m", "gtahead", "count", tmp_path / "film.mp4"]
+    said = subprocess.run(alone, capture_output=True, text=True, check=False).stderr
+    assert len(said.splitlines()) == 1, said  # nothing of what a library says of it
 
 
 @pytest.mark.parametrize(

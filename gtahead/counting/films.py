@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from gtahead.counting.models import Image
 from gtahead.errors import InputError, UsageError, Where
 
 FILMS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
-
 
 WHOLE = 0.95
 """Of the frames that a film promises: containers only estimate them."""
@@ -41,6 +41,7 @@ def frames_of(path: Path, every_s: float | None) -> Iterator[tuple[float, Image]
         UsageError: a step that isn't above 0.
     """
     check_step(every_s)
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong is said below, once
     film = cv2.VideoCapture(str(path))
     try:
         rate = film.get(cv2.CAP_PROP_FPS)
