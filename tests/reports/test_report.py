@@ -165,6 +165,10 @@ def test_filters_and_layers(page_file: Path, browser: Any) -> None:
     for layer in ("boxes", "points", "density"):
         page.locator(f"[data-layer={layer}]").press("Space")  # by keyboard
     assert (visible("boxes"), visible("points"), visible("density")) == (False, True, True)
+    bar = page.locator(".scale:visible").first.inner_text()
+    densest = re.fullmatch(r"0 to ([\d,.]+) heads per 100 × 100 px", bar.strip())
+    assert densest is not None
+    assert float(densest[1].replace(",", "")) > 0
     page.select_option("#by-sequence", "seq_02")
     address = page.url
     assert address.endswith("#gallery:sequence=seq_02&layers=boxes%2Cpoints%2Cdensity")
