@@ -7,8 +7,6 @@ written in any order, by several processes, and the bytes are the same.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gtahead import storage
 from gtahead.arrays import Booleans, Floats, Ints, Ragged
 from gtahead.ingest.exports import TRIPLES
 from gtahead.ingest.model import Reader
@@ -110,12 +109,7 @@ class ExportFrame:
 
         What file systems have no room for, 255 bytes, ends in a digest instead.
         """
-        name = f"{self.sequence}__{self.frame}"
-        whole = os.fsencode(name)
-        if len(whole) <= FLAT_BYTES:
-            return name
-        begin = whole[: FLAT_BYTES - 13].decode(errors="ignore")
-        return f"{begin}~{hashlib.sha256(whole).hexdigest()[:12]}"
+        return storage.fitted(f"{self.sequence}__{self.frame}", FLAT_BYTES)
 
     @property
     def padded_number(self) -> str:

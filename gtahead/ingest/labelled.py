@@ -33,7 +33,8 @@ class LabelledImage:
         key: by which the format finds its heads again.
         about: weather and the like, by the table of frames' names.
         row: where the image lies in `file`, if that holds several.
-        unsafe: what the dataset names instead of a file within its folder.
+        refused: the finding and its value, where its file isn't within the folder, or what it
+            belongs to can't be a sequence.
         upright: whether its labels are taken to be of the upright image, whatever its file's
             pixels are turned by.
         own_id: that the labels give it, a number or text, by which results may name it.
@@ -48,7 +49,7 @@ class LabelledImage:
     key: Any = None
     about: Mapping[str, Any] = field(default_factory=dict)
     row: int | None = None
-    unsafe: str | None = None
+    refused: tuple[str, str] | None = None
     upright: bool = False
     own_id: int | str | None = None
 
@@ -235,9 +236,10 @@ def once_each(
     dropped: dict[str, list[LabelledImage]] = {}
     for image in images:
         location = Where(image.labels or where.file, where.sequence, image.frame)
-        if image.unsafe is not None:
-            findings.add("unsafe-path", location, image.unsafe)
-            dropped.setdefault("unsafe-path", []).append(image)
+        if image.refused is not None:
+            code, value = image.refused
+            findings.add(code, location, value)
+            dropped.setdefault(code, []).append(image)
         elif image.frame in kept:
             findings.add("duplicate-frame", location, detail=image.file or "")
             dropped.setdefault("duplicate-frame", []).append(image)

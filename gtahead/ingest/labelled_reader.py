@@ -190,15 +190,16 @@ def _kept_inside(image: LabelledImage) -> LabelledImage:
 
     A name that can't be a sequence's is treated likewise: its frames are listed by split.
     """
-    home = image.split or "unsafe"
+    home = image.split or "refused"
     if image.file is not None:
         if not is_safe_name(image.file):
-            return replace(image, file=None, unsafe=image.file, sequence=home)
+            code = "bad-name" if storage.is_safe_relative(image.file) else "unsafe-path"
+            return replace(image, file=None, refused=(code, image.file), sequence=home)
         plain = posixpath.normpath(image.file)
         image = image if plain == image.file else replace(image, file=plain)
     name = image.sequence
     if not storage.can_name(name):
-        return replace(image, unsafe=f"{name}/{image.frame}", sequence=home)
+        return replace(image, refused=("bad-name", name), sequence=home)
     return image
 
 

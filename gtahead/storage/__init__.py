@@ -320,6 +320,20 @@ def can_name(name: str) -> bool:
     return fits and not odd and not name.startswith((ASIDE, BESIDE))
 
 
+def fitted(name: str, most: int) -> str:
+    """Return a name of at most `most` bytes: what is longer ends in a digest of the whole.
+
+    Example:
+        >>> fitted("plaza", 40), fitted("plaza" * 10, 40)
+        ('plaza', 'plazaplazaplazaplazaplazapl~3f314dc64233')
+    """
+    whole = name.encode("utf-8", "surrogatepass")
+    if len(whole) <= most:
+        return name
+    begin = whole[: most - 13].decode(errors="ignore")
+    return f"{begin}~{hashlib.sha256(whole).hexdigest()[:12]}"
+
+
 def folded_name(name: str) -> str:
     """Return what is the same for names that some system takes for one: by case, or by accents.
 

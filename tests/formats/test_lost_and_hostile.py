@@ -295,7 +295,7 @@ def test_frames_of_a_sequence_that_can_t_be_named_are_booked(tmp_path: Path) -> 
     ]
     (raw / "train.jsonl").write_text("\n".join(lines))
     ledger = built(raw).ledger
-    assert (ledger.frames.came, ledger.frames.dropped) == (3, {"unsafe-path": 2})
+    assert (ledger.frames.came, ledger.frames.dropped) == (3, {"unsafe-path": 1, "bad-name": 1})
     assert (ledger.heads.came, ledger.heads.kept) == (9, 3)
 
 
@@ -384,3 +384,30 @@ def test_maps_are_said_not_to_be_readable(small_dataset: Path, tmp_path: Path) -
     out = exported(small_dataset, tmp_path / "out", "density")
     with pytest.raises(InputError, match="an export as density: maps can't be read back"):
         built(out)
+
+
+def test_folders_are_joined_however_deep_they_are(tmp_path: Path) -> None:
+    """Each of them has a name that a file system takes; together they are too long for one."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    deep = "/".join(letter * 150 for letter in "abc")
+    images = [{"id": n, "file_name": f"{deep}{n}/x.jpg", "width": 64, "height": 48} for n in (1, 2)]
+    boxes = [{"id": n, "image_id": n, "category_id": 1, "bbox": [5, 5, 9, 9]} for n in (1, 2)]
+    (raw / "labels.json").write_text(
+        json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 1}]})
+    )
+    names = {frame.sequence for frame in library.Dataset.open(built(raw).out)}
+    assert len(names) == 2
+    assert all(name.startswith("a" * 150) and "~" in name for name in names)
+
+
+@pytest.mark.parametrize("folder", ["con", "what?", "=2+2"])
+def test_a_folder_that_can_t_name_a_sequence(tmp_path: Path, folder: str) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    lines = [
+        json.dumps({"frame_id": f"{one}/0", "width": 64, "height": 48, "points": [[5, 5]]})
+        for one in ("good", folder)
+    ]
+    (raw / "train.jsonl").write_text("\n".join(lines))
+    assert built(raw).ledger.frames.dropped == {"bad-name": 1}
