@@ -128,6 +128,14 @@ def test_no_cell_is_a_formula(first: str) -> None:
     assert storage.csv_cell(-1) == -1
 
 
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    """A pipe would block; what reads as nothing at once stands for it here."""
+    with pytest.raises(OSError, match="not a regular file"):
+        storage.read_bytes(Path(os.devnull))
+    with pytest.raises(OSError, match="a folder"):
+        storage.read_bytes(tmp_path)
+
+
 def test_what_cannot_be_read_is_named_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         storage.read_input(tmp_path / "gone.json", "gone.json")

@@ -200,7 +200,7 @@ _ALL = (
         (40,) * 16,
         _log_spread(5, 160, 16),
         16,
-        places={"street": 0.6, "plaza": 0.2, "market": 0.2},
+        places={"street": 0.3, "road": 0.3, "plaza": 0.2, "market": 0.2},
     ),
     Preset("stadium", (1280, 720), (20,) * 8, _log_spread(80, 1200, 8), 8, places={"stadium": 1.0}),
 )

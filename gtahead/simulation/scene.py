@@ -25,7 +25,7 @@ from gtahead.simulation.places import PLACES, Place, Wedge
 from gtahead.simulation.planning import FPS, MIN_PX, SequencePlan
 from gtahead.simulation.rendering.frame import Drawn, Renderer
 from gtahead.simulation.rendering.posing import Crowd, posed_joints
-from gtahead.simulation.rendering.stage import Stage, View
+from gtahead.simulation.rendering.stage import NO_TRAFFIC, Stage, View
 from gtahead.simulation.rendering.visibility import NOTHING, SAMPLES, TRIANGLE_BITS
 from gtahead.simulation.skeleton import BONE
 from gtahead.tables.canonical import COUNTED
@@ -172,13 +172,14 @@ class Scene:
     def _staged(self) -> Stage:
         scenery, air, wedge = self.place.scenery, self.atmosphere, self.wedge
         corners, triangles, materials = scenery.arrays()
+        traffic, paints = self.place.traffic.arrays() if self.place.traffic else (NO_TRAFFIC, None)
         lamps = [(*lamp, *LAMP_LIGHT) for lamp in scenery.lamps] if air.night > 0 else []
         lamps += [(x, y, z, g, 0.95 * g, 0.85 * g) for x, y, z, g in self.place.lights]
         width = self.plan.size_wh[0]
         return Stage(
             places=corners,
             triangles=triangles,
-            materials=materials,
+            materials=materials if paints is None else np.concatenate([materials, paints]),
             zones=np.array(scenery.zones, np.float32).reshape(-1, 6),
             ground=self.place.ground,
             sun=air.sun,
@@ -189,6 +190,7 @@ class Scene:
             reach_m=min(max(8.0, (wedge.far_m - wedge.near_m) * 0.7 + 3), 70.0),
             crowded=scenery.standing(),
             map_side=2048 if width >= 1000 else (1024 if width >= 500 else 512),
+            traffic=traffic,
         )
 
     def camera(self, frame: int) -> Camera:
@@ -238,7 +240,7 @@ class Scene:
 
     def _look(self, renderer: Renderer, crowd: Crowd, frame: int) -> Seen:
         view = self.view(frame)
-        drawn = renderer.draw(crowd, view)
+        drawn = renderer.draw(crowd, view, frame / FPS)
         self._drawn = (frame, crowd, view, drawn)
         if self._beyond is not None:  # in the field, not in the image: heads there aren't seen
             drawn = replace(drawn, codes=np.where(self._beyond, np.int32(NOTHING), drawn.codes))
@@ -329,7 +331,7 @@ class Scene:
             crowd, view = self._present(frame), self.view(frame)
             if seen is not None:
                 crowd = crowd.take(np.sort(seen.who))
-            drawn = self._renderer.draw(crowd, view)
+            drawn = self._renderer.draw(crowd, view, frame / FPS)
         else:
             _, crowd, view, drawn = self._drawn
         keep = self.plan.pan_deg == 0
@@ -342,7 +344,7 @@ class Scene:
     def stencil(self, frame: int, seen: Seen, value: int) -> Image:
         """Return where some of the people are seen, (H, W), as a game's stencil buffer has them."""
         crowd = self.people.at(frame / FPS).take(np.sort(seen.who))
-        drawn = self._renderer.draw(crowd, self.view(frame))
+        drawn = self._renderer.draw(crowd, self.view(frame), frame / FPS)
         codes = drawn.codes[::SAMPLES, ::SAMPLES]
         return np.where(codes >= 0, value, 0).astype(np.uint8)
 

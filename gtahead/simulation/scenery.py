@@ -14,6 +14,7 @@ import numpy.typing as npt
 from gtahead.arrays import Floats
 from gtahead.simulation.chance import Chance
 from gtahead.simulation.rendering import surroundings as s
+from gtahead.simulation.rendering.stage import Traffic
 from gtahead.simulation.shapes import Colour, Seat, Shapes, turned, unit_vectors
 
 STONES = (
@@ -443,3 +444,35 @@ _CARS = {
     ),
 }
 """Outlines from the side, from the rear bumper over the roof to the front."""
+
+
+class Cars:
+    """Collects cars that drive along x, from one end to the other."""
+
+    def __init__(self, end_m: float) -> None:
+        """Begin without cars; the ends are at x = -end_m and end_m."""
+        self._end_m = end_m
+        self._meshes = Scenery()
+        self._vertices: list[int] = []
+        self._middles: list[tuple[float, float]] = []
+        self._speeds: list[float] = []
+
+    def put(self, x: float, y: float, speed_m_s: float, colour: Colour, kind: str) -> None:
+        """Add a car, as `Scenery.car` does, that drives to the right above 0, else to the left."""
+        self._meshes.car(x, y, 0.0 if speed_m_s > 0 else 180.0, colour, kind)
+        self._vertices.append(self._meshes.vertex_count - sum(self._vertices))
+        self._middles.append((x, y))
+        self._speeds.append(speed_m_s)
+
+    def arrays(self) -> tuple[Traffic, npt.NDArray[np.float32]]:
+        """Return what drives, and the materials of its triangles, (T, MATERIALS)."""
+        places, triangles, materials = self._meshes.arrays()
+        traffic = Traffic(
+            places=places,
+            triangles=triangles,
+            car_of=np.repeat(np.arange(len(self._vertices)), self._vertices),
+            middles_m=np.array(self._middles, np.float64).reshape(-1, 2),
+            speeds_m_s=np.array(self._speeds),
+            end_m=self._end_m,
+        )
+        return traffic, materials

@@ -54,6 +54,11 @@ class Shapes:
         self._materials: list[Floats] = []
         self._count = 0
 
+    @property
+    def vertex_count(self) -> int:
+        """Return how many vertices there are so far."""
+        return self._count
+
     def arrays(
         self,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:

@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 
 from gtahead.simulation.chance import Chance
 from gtahead.simulation.places.model import Place, Wedge
-from gtahead.simulation.places.outdoors import demonstration, market, park, plaza, stadium, street
+from gtahead.simulation.places.outdoors import (
+    demonstration,
+    market,
+    park,
+    plaza,
+    road,
+    stadium,
+    street,
+)
 from gtahead.simulation.places.rooms import classroom, hall, office, station
 
 __all__ = ["INDOORS", "OUTDOORS", "PLACES", "Place", "Wedge"]
@@ -18,6 +26,7 @@ __all__ = ["INDOORS", "OUTDOORS", "PLACES", "Place", "Wedge"]
 OUTDOORS: Mapping[str, Callable[[Chance, Wedge], Place]] = {
     "plaza": plaza,
     "street": street,
+    "road": road,
     "park": park,
     "market": market,
     "demonstration": demonstration,

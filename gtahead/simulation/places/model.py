@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gtahead.simulation.chance import Chance
-from gtahead.simulation.scenery import Scenery
+from gtahead.simulation.scenery import Cars, Scenery
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Place:
         desks: whether seats are at desks.
         flow: the way that most walk, radians, 0 to the camera; None where everybody goes theirs.
         lights: (x, y, z, strength) of lamps of a room, always lit.
+        traffic: cars that drive, if any do.
     """
 
     scenery: Scenery
@@ -51,6 +52,7 @@ class Place:
     desks: bool = False
     flow: float | None = None
     lights: tuple[tuple[float, float, float, float], ...] = ()
+    traffic: Cars | None = None
 
 
 def somewhere(chance: Chance, wedge: Wedge, least: float = 0.0) -> tuple[float, float]:

@@ -8,8 +8,14 @@ from gtahead.simulation import scenery as things
 from gtahead.simulation.chance import Chance
 from gtahead.simulation.places.model import Place, Wedge, somewhere, strew
 from gtahead.simulation.rendering import surroundings as s
-from gtahead.simulation.scenery import Scenery
+from gtahead.simulation.scenery import Cars, Scenery
 from gtahead.simulation.shapes import Seat
+
+ROAD_M, LANE_M = 7.0, 1.9
+"""How wide a road is, and how far from its side its lanes' middles are."""
+
+KINDS_OF_CARS = ("saloon", "hatchback", "van"), (0.5, 0.35, 0.15)
+"""With their shares."""
 
 
 def _surrounded(chance: Chance, wedge: Wedge, *, gap: tuple[float, float] = (2, 14)) -> Scenery:
@@ -49,15 +55,35 @@ def _cars(chance: Chance, scenery: Scenery, y: float, width: float, share: float
     x = -width
     while x < width:
         if chance.happens(share):
-            kind = chance.one(("saloon", "hatchback", "van"), (0.5, 0.35, 0.15))
+            kind = chance.one(*KINDS_OF_CARS)
             turn = 0.0 if y % 2 < 1 else 180.0
             scenery.car(x, y + chance.number(-0.2, 0.2), turn, chance.one(things.CARS), kind)
         x += chance.number(5.5, 9)
 
 
-def _road(chance: Chance, scenery: Scenery, wedge: Wedge, y: float, *, crossing: bool) -> None:
-    """Lay a road across the view, with kerbs and cars."""
-    wide, far = 7.0, 3 * wedge.half_width(wedge.far_m) + 40
+def _traffic(chance: Chance, y: float, width: float) -> Cars:
+    """Let cars drive along both lanes of a road across the view, at a speed for each lane."""
+    cars = Cars(width)
+    for lane, way in ((y + LANE_M, 1), (y + ROAD_M - LANE_M, -1)):
+        speed, x = way * chance.number(4, 11), -width
+        while x < width - 6:
+            kind = chance.one(*KINDS_OF_CARS)
+            cars.put(x, lane + chance.number(-0.2, 0.2), speed, chance.one(things.CARS), kind)
+            x += chance.number(7, 34)
+    return cars
+
+
+def _road(
+    chance: Chance,
+    scenery: Scenery,
+    wedge: Wedge,
+    y: float,
+    *,
+    crossing: bool = False,
+    driven: bool = False,
+) -> Cars | None:
+    """Lay a road across the view, with kerbs, and cars that stand or drive."""
+    wide, far = ROAD_M, 3 * wedge.half_width(wedge.far_m) + 40
     scenery.zones.append((-far, y - 0.4, far, y, s.CONCRETE, 0))
     scenery.zones.append((-far, y, far, y + wide, s.ASPHALT, 0))
     scenery.zones.append((-far, y + wide, far, y + wide + 0.4, s.CONCRETE, 0))
@@ -66,15 +92,21 @@ def _road(chance: Chance, scenery: Scenery, wedge: Wedge, y: float, *, crossing:
     if crossing:
         x = chance.number(-0.5, 0.5) * wedge.half_width(y)
         scenery.zones.append((x - 2, y, x + 2, y + wide, s.CROSSING, 0))
-    for lane in (y + 1.9, y + wide - 1.9):
+    if driven:
+        for x in np.arange(-far, far + 1, 1.5):  # nobody is on it, so nobody is run over
+            for across in (wide / 4, 3 * wide / 4):
+                scenery.close(float(x), y + across, wide / 4)
+        return _traffic(chance, y, far)
+    for lane in (y + LANE_M, y + wide - LANE_M):
         _cars(chance, scenery, lane, far, 0.25)
+    return None
 
 
 def plaza(chance: Chance, wedge: Wedge) -> Place:
     """Build a square among houses, with trees, benches and lamps."""
     scenery = _surrounded(chance, wedge)
     if chance.happens(0.6):
-        _road(chance, scenery, wedge, wedge.far_m + 1, crossing=False)
+        _road(chance, scenery, wedge, wedge.far_m + 1)
     _trees(chance, scenery, wedge, (1, 5))
     _lamps(chance, scenery, wedge, (3, 7))
     strew(
@@ -94,9 +126,20 @@ def plaza(chance: Chance, wedge: Wedge) -> Place:
 
 def street(chance: Chance, wedge: Wedge) -> Place:
     """Build pavements along a street with a crossing, parked cars and shops."""
+    return _along_a_road(chance, wedge, (0.15, 0.7), driven=False)
+
+
+def road(chance: Chance, wedge: Wedge) -> Place:
+    """Build pavements along a road that cars drive on, with shops."""
+    return _along_a_road(chance, wedge, (0.3, 0.8), driven=True)
+
+
+def _along_a_road(
+    chance: Chance, wedge: Wedge, where: tuple[float, float], *, driven: bool
+) -> Place:
     scenery = _surrounded(chance, wedge, gap=(1, 4))
-    y = wedge.near_m + chance.number(0.15, 0.7) * (wedge.far_m - wedge.near_m)
-    _road(chance, scenery, wedge, y, crossing=True)
+    y = wedge.near_m + chance.number(*where) * (wedge.far_m - wedge.near_m)
+    traffic = _road(chance, scenery, wedge, y, crossing=not driven, driven=driven)
     _lamps(chance, scenery, wedge, (3, 6))
     _trees(chance, scenery, wedge, (0, 3))
     strew(
@@ -106,7 +149,8 @@ def street(chance: Chance, wedge: Wedge) -> Place:
     if chance.happens(0.5):
         start = somewhere(chance, wedge, wedge.near_m * 2)
         scenery.rail(start, (start[0] + chance.number(3, 8), start[1]))
-    return Place(scenery, s.CONCRETE, flow=chance.one((np.pi / 2, -np.pi / 2, 0.0)))
+    flow = chance.one((np.pi / 2, -np.pi / 2, 0.0))
+    return Place(scenery, s.CONCRETE, flow=flow, traffic=traffic)
 
 
 def park(chance: Chance, wedge: Wedge) -> Place:

@@ -49,6 +49,8 @@ class Drawn:
         world: (V, 3) metres.
         normals: (V, 3).
         screen: (V, 3) in samples, and 1/depth.
+        traffic: (V, 3) metres, of what drives.
+        below: (N, 2) where that darkens the ground.
     """
 
     codes: I32
@@ -60,6 +62,8 @@ class Drawn:
     world: F32
     normals: F32
     screen: F32
+    traffic: F32
+    below: F32
 
 
 @dataclass
@@ -107,20 +111,17 @@ class Renderer:
         side = stage.map_side
         self._sun_bare = np.full((side, side), shadows.FAR, np.float32)
         self._room = np.zeros(
-            (max(len(stage.places), int(figures.vertex_counts.max(initial=1))), 3), np.float32
+            (
+                max(
+                    len(stage.places),
+                    len(stage.traffic.places),
+                    int(figures.vertex_counts.max(initial=1)),
+                ),
+                3,
+            ),
+            np.float32,
         )
-        if len(stage.triangles):
-            shadows.draw_into_map(
-                stage.places,
-                0,
-                len(stage.places),
-                stage.triangles,
-                0,
-                len(stage.triangles),
-                self._sun,
-                self._sun_bare,
-                self._room,
-            )
+        self._cast_shadow(stage.places, stage.triangles, self._sun, self._sun_bare)
         reach = stage.reach_m * 1.2
         cells = int(2 * reach * CROWD_CELLS_A_METRE) + 1
         corner = [stage.middle_m[0] - reach, stage.middle_m[1] - reach, CROWD_CELLS_A_METRE]
@@ -143,13 +144,13 @@ class Renderer:
         parts = [*across, *down, *sun, scale, *offsets, 0.0, 0.0]
         return (np.round(np.array(parts) * 2**20) / 2**20).astype(np.float32)
 
-    def draw(self, crowd: Crowd, view: View, *, normals: bool = True) -> Drawn:
+    def draw(self, crowd: Crowd, view: View, seconds: float = 0.0) -> Drawn:
         """Draw what is seen where.
 
         Args:
             crowd: who is there.
             view: the camera.
-            normals: kept for `shade`; labels alone don't need them.
+            seconds: since the sequence began; where cars are hangs on it.
         """
         array = view.array
         bare = self._bare_of(view, array)
@@ -191,7 +192,14 @@ class Renderer:
         order = np.argsort(depths, kind="stable")
         seen = order[inside[order]]
         codes, nearest = bare.codes.copy(), bare.nearest.copy()
-        drawn = Drawn(codes, nearest, levels, seen, depths, ends[:-1], world, world_normals, screen)
+        stage = self._stage
+        traffic, below = stage.traffic.at(seconds)
+        driving, first = stage.traffic.triangles, len(stage.triangles)
+        self._draw_scenery(array, traffic, driving, nearest, codes, first)
+        drawn = Drawn(
+            *(codes, nearest, levels, seen, depths, ends[:-1], world, world_normals, screen),
+            *(traffic, below),
+        )
         first_triangle, triangle_counts = self._triangles(crowd, levels)
         visibility.draw_people(
             seen,
@@ -220,13 +228,16 @@ class Renderer:
         shape = (height * visibility.SAMPLES, width * visibility.SAMPLES)
         codes = np.full(shape, visibility.NOTHING, np.int32)
         nearest = np.zeros(shape, np.float32)
-        screen = np.empty_like(self._stage.places)
-        visibility.project(self._stage.places, array, screen)
-        visibility.draw_scenery(
-            self._stage.places, array, self._stage.triangles, screen, nearest, codes
-        )
+        self._draw_scenery(array, self._stage.places, self._stage.triangles, nearest, codes, 0)
         self._bare = _Bare(array, codes, nearest)
         return self._bare
+
+    def _draw_scenery(
+        self, view: F32, places: F32, triangles: I32, nearest: F32, codes: I32, first: int
+    ) -> None:
+        screen = np.empty_like(places)
+        visibility.project(places, view, screen)
+        visibility.draw_scenery(places, view, triangles, first, screen, nearest, codes)
 
     def heads(
         self, crowd: Crowd, drawn: Drawn, bent: Callable[[Floats], Floats] | None = None
@@ -286,6 +297,7 @@ class Renderer:
         """
         sun_map, grid = self._sun_bare.copy(), self._crowd_bare.copy()
         shadows.crowd_ground(grid, self._corner, np.ascontiguousarray(crowd.stances[:, :2]))
+        shadows.crowd_ground(grid, self._corner, drawn.below)
         lights = self._lights_with_shadows()
         lamp_maps = self._cast_shadows(crowd, drawn, sun_map, lights)
         width, height = view.size_wh
@@ -301,14 +313,15 @@ class Renderer:
             touched(self._sun_bare, sun_map, 1, 2, sun_touched)
             touched(self._crowd_bare, grid, 0, 1, crowd_touched)
             keep_pixels(
-                drawn.codes, bare.sun_cells, bare.crowd_cells, sun_touched, crowd_touched, kept
+                *(drawn.codes, len(self._stage.triangles), bare.sun_cells, bare.crowd_cells),
+                *(sun_touched, crowd_touched, kept),
             )
             image[:] = bare.image
         self._shade_bands(crowd, drawn, view, sun_map, grid, lamp_maps, lights, kept, image)
         return image
 
     def _cast_shadows(self, crowd: Crowd, drawn: Drawn, sun_map: F32, lights: F32) -> F32:
-        """Draw people into the sun's map, and everything into those of lamps, which it returns."""
+        """Draw people and traffic into the sun's map, and all into those of lamps: the result."""
         stage, figures = self._stage, self.figures
         levels = np.minimum(np.maximum(drawn.levels, 1) + 1, LEVELS - 1)
         first_triangle, triangle_counts = self._triangles(crowd, levels)
@@ -319,7 +332,9 @@ class Renderer:
         lamp_maps = self._lamps_bare(lights).copy()
         sunny = float(stage.lights[:3].sum()) > 0.001
         maps = [(sun_map, self._sun)] if sunny else []
+        driving = stage.traffic.triangles
         for depths, light in [*maps, *zip(lamp_maps, lights, strict=True)]:
+            self._cast_shadow(drawn.traffic, driving, light, depths)
             shadows.draw_people_into_map(
                 np.arange(len(crowd.figures)),
                 drawn.world,
@@ -340,19 +355,14 @@ class Renderer:
             stage = self._stage
             maps = np.full((len(lights), LAMP_SIDE, LAMP_SIDE), shadows.FAR, np.float32)
             for depths, light in zip(maps, lights, strict=True):
-                shadows.draw_into_map(
-                    stage.places,
-                    0,
-                    len(stage.places),
-                    stage.triangles,
-                    0,
-                    len(stage.triangles),
-                    light,
-                    depths,
-                    self._room,
-                )
+                self._cast_shadow(stage.places, stage.triangles, light, depths)
             self._lamp_maps = maps
         return self._lamp_maps
+
+    def _cast_shadow(self, places: F32, triangles: I32, light: F32, depths: F32) -> None:
+        shadows.draw_into_map(
+            *(places, 0, len(places), triangles, 0, len(triangles), light, depths, self._room)
+        )
 
     def _shade_bare(self, bare: _Bare, view: View) -> None:
         """Shade the place without people, and remember what each pixel hangs on."""
@@ -364,7 +374,8 @@ class Renderer:
             *(np.zeros(0, np.int64),) * 2,
             np.zeros(0),
             np.zeros(0, np.int64),
-            *(np.zeros((0, 3), np.float32),) * 3,
+            *(np.zeros((0, 3), np.float32),) * 4,
+            np.zeros((0, 2), np.float32),
         )
         bare.image = np.zeros((height, width, 3), np.uint8)
         bare.sun_cells = np.empty((height, width), np.int32)

@@ -1,8 +1,8 @@
-"""Pixels that keep what they showed: what people neither hide nor shade looks as it did without.
+"""Pixels that keep what they showed: what nobody hides or shades looks as it did without.
 
 For a fixed camera the bare place is shaded once. Of each of its pixels it is remembered from which
-cells of the sun's map and of the crowded ground it was shaded; where neither has changed, and no
-person is seen, the pixel is the same to the last bit.
+cells of the sun's map and of the crowded ground it was shaded; where neither has changed, and
+neither a person nor a car that drives is seen, the pixel is the same to the last bit.
 """
 
 from __future__ import annotations
@@ -109,12 +109,19 @@ def touched(bare: F32, now: F32, before: int, behind: int, found: U8) -> None:
 
 @compiled
 def keep_pixels(
-    codes: I32, sun_cells: I32, crowd_cells: I32, sun_touched: U8, crowd_touched: U8, kept: U8
+    codes: I32,
+    still: int,
+    sun_cells: I32,
+    crowd_cells: I32,
+    sun_touched: U8,
+    crowd_touched: U8,
+    kept: U8,
 ) -> None:
-    """Mark the pixels that look as without people.
+    """Mark the pixels that look as without people and traffic.
 
     Args:
         codes: (2H, 2W) of samples.
+        still: how many triangles the scenery has; those of further numbers drive.
         sun_cells: (H, W) as remembered.
         crowd_cells: (H, W) as remembered.
         sun_touched: cells of the sun's map.
@@ -122,6 +129,7 @@ def keep_pixels(
         kept: (H, W), gets 1.
     """
     height, width = kept.shape
+    last = -1 - still  # of the scenery's codes
     suns, crowds = sun_touched.ravel(), crowd_touched.ravel()
     for row in range(height):
         top = row * SAMPLES
@@ -130,12 +138,15 @@ def keep_pixels(
             if sun == NEVER:
                 continue
             left = column * SAMPLES
-            if (
-                codes[top, left] >= 0
-                or codes[top, left + 1] >= 0
-                or codes[top + 1, left] >= 0
-                or codes[top + 1, left + 1] >= 0
+            bare = True
+            for code in (
+                codes[top, left],
+                codes[top, left + 1],
+                codes[top + 1, left],
+                codes[top + 1, left + 1],
             ):
+                bare &= last <= code < 0
+            if not bare:
                 continue
             if (sun >= 0 and suns[sun]) or (crowd >= 0 and crowds[crowd]):
                 continue

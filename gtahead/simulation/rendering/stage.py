@@ -1,4 +1,4 @@
-"""What frames are drawn of: a place without people, and the camera that looks at it."""
+"""What frames are drawn of: a place without people, its traffic, and the camera."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gtahead.arrays import Floats
+from gtahead.arrays import Floats, Ints
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -43,13 +43,61 @@ class View:
 
 
 @dataclass(frozen=True)
+class Traffic:
+    """What drives along the x axis; what leaves at one end comes again at the other.
+
+    Attributes:
+        places: (V, 3) metres, at first.
+        triangles: (T, 3).
+        car_of: (V,) number of the car that a vertex belongs to.
+        middles_m: (C, 2) of the cars at first.
+        speeds_m_s: (C,) along x.
+        end_m: the ends are at x = -end_m and end_m.
+    """
+
+    places: F32
+    triangles: I32
+    car_of: Ints
+    middles_m: Floats
+    speeds_m_s: Floats
+    end_m: float
+
+    def at(self, seconds: float) -> tuple[F32, F32]:
+        """Return the vertices, (V, 3), and where cars darken the ground, (N, 2), at a time."""
+        first = self.middles_m[:, 0]
+        gone = first + self.speeds_m_s * seconds + self.end_m
+        length = 2 * self.end_m
+        x = gone - np.floor(gone / length) * length - self.end_m
+        # Rounded, as all places are: the same on every machine.
+        aside = (np.round((x - first) * 65536) / 65536).astype(np.float32)
+        places = self.places.copy()
+        places[:, 0] += aside[self.car_of]
+        below = np.repeat(self.middles_m, len(BELOW_CARS_M), axis=0)
+        below[:, 0] += np.repeat(aside, len(BELOW_CARS_M)) + np.tile(BELOW_CARS_M, len(first))
+        return places, below.astype(np.float32)
+
+
+NO_TRAFFIC = Traffic(
+    np.zeros((0, 3), np.float32),
+    np.zeros((0, 3), np.int32),
+    np.zeros(0, np.int64),
+    np.zeros((0, 2)),
+    np.zeros(0),
+    1.0,
+)
+
+BELOW_CARS_M = np.arange(-2, 2.1, 0.5)
+"""Where a car darkens the ground, along it, from its middle."""
+
+
+@dataclass(frozen=True)
 class Stage:
     """A place without people.
 
     Attributes:
         places: (V, 3) of the scenery, metres.
         triangles: (T, 3).
-        materials: (T, MATERIALS).
+        materials: of the scenery's triangles, then of the traffic's, (T, MATERIALS).
         zones: (Z, 6) of the ground.
         ground: what it is elsewhere.
         sun: (3,) direction of length 1 to the sun, or to the sky's brightest part.
@@ -60,6 +108,7 @@ class Stage:
         reach_m: how far it reaches.
         crowded: (N, 2) where something stands on the ground that darkens it.
         map_side: cells of the shadow map along a side.
+        traffic: what drives there.
     """
 
     places: F32
@@ -75,3 +124,4 @@ class Stage:
     reach_m: float
     crowded: F32
     map_side: int = 2048
+    traffic: Traffic = NO_TRAFFIC

@@ -226,7 +226,7 @@ def _fill(
 
 @compiled
 def draw_scenery(
-    world: F32, view: F32, triangles: I32, screen: F32, nearest: F32, codes: I32
+    world: F32, view: F32, triangles: I32, first: int, screen: F32, nearest: F32, codes: I32
 ) -> None:
     """Draw the scenery's triangles, from both sides; those that reach behind the camera are cut.
 
@@ -234,6 +234,7 @@ def draw_scenery(
         world: (V, 3) metres.
         view: of `View.array`.
         triangles: (T, 3).
+        first: the number of the first of them.
         screen: (V, 3) as `project` has made it.
         nearest: (H, W) 1/depth of what is nearest.
         codes: (H, W) what that is.
@@ -241,7 +242,7 @@ def draw_scenery(
     part, cut = np.empty((4, 3), np.float32), np.empty((4, 3), np.float32)
     for number in range(len(triangles)):
         i, j, k = triangles[number, 0], triangles[number, 1], triangles[number, 2]
-        code = np.int32(-2 - number)
+        code = np.int32(-2 - first - number)
         before = int(screen[i, 2] > _ZERO) + int(screen[j, 2] > _ZERO) + int(screen[k, 2] > _ZERO)
         if before == 3:
             _fill(screen, i, j, k, nearest, codes, code, True)
