@@ -129,6 +129,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 gtahead
 
 fast: $(VENV)/.dev $(AXE)
 	scratch=$$(mktemp -d -p $(SCRATCH) XXXXXX) && trap 'rm -rf "$$scratch"' EXIT && \

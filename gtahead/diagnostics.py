@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ import numpy as np
 from gtahead._version import __version__
 from gtahead.errors import as_size
 from gtahead.parallel.pool import default_workers
+from gtahead.storage import system
 
 LIBRARIES = (
     *("numpy", "scipy", "numba", "pyarrow", "opencv-python-headless", "pillow", "click"),
@@ -85,15 +85,8 @@ def doctor(*, run: bool = True) -> Checkup:
     return found
 
 
-def _memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return None
-
-
 def _look_around(found: Checkup) -> None:
-    memory = _memory()
+    memory = system.memory()
     here, aside = Path.cwd(), Path(tempfile.gettempdir())
     free = {str(path): shutil.disk_usage(path).free for path in (here, aside)}
     found.about = {

@@ -56,7 +56,15 @@ def one_worker() -> Iterator[None]:
         yield
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, *commands: list[str]) -> Path:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put modules that need the simulated set last, so that no process waits while one makes it."""
+    simulated = {item.path for item in items if "tiny" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in simulated)
+
+
+def made_once(
+    factory: pytest.TempPathFactory, name: str, *commands: list[str], workers: int
+) -> Path:
     """Return a folder in which commands were run once, for all processes of a parallel run.
 
     What a command printed is kept as a text file, such as `simulate.txt`.
@@ -73,7 +81,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, *commands: list[str]) 
             out.mkdir(exist_ok=True)
             with chdir(out):
                 for command in commands:
-                    done = gtahead(*command, "--workers", 2)
+                    done = gtahead(*command, "--workers", workers)
                     assert done.code == 0, done.err
                     Path(f"{command[0]}.txt").write_text(done.out, encoding="utf-8")
     return out
@@ -82,7 +90,8 @@ def made_once(factory: pytest.TempPathFactory, name: str, *commands: list[str]) 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `captures` of the preset `tiny`, and their `dataset`; nobody writes into it."""
-    return made_once(tmp_path_factory, "tiny", ["simulate"], ["build", "--raw", "captures"])
+    commands = ["simulate"], ["build", "--raw", "captures"]
+    return made_once(tmp_path_factory, "tiny", *commands, workers=1)
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +102,7 @@ def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("small")
     heads = (0.0, 4.0, 6.0, 8.0, 10.0, 12.0)
-    preset = Preset("learning", (256, 160), (4,) * 6, heads, 6, (12.0, 40.0), 0.48)
+    preset = Preset("learning", (192, 128), (3,) * 6, heads, 6, (12.0, 40.0), 0.48)
     simulate(folder / "captures", preset=preset, workers=1)
     build(folder / "captures", folder / "dataset", workers=1)
     return folder / "dataset"
@@ -103,7 +112,8 @@ def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def full_size(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with labels of the preset `gta-head`, as `tiny`; they take ten minutes."""
     simulate = ["simulate", "--preset", "gta-head", "--no-images"]
-    return made_once(tmp_path_factory, "full-size", simulate, ["build", "--raw", "captures"])
+    build = ["build", "--raw", "captures"]
+    return made_once(tmp_path_factory, "full-size", simulate, build, workers=2)
 
 
 @pytest.fixture(scope="session")

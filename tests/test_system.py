@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import multiprocessing
 import os
@@ -9,12 +10,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import make_sequence, manifest, run_code
 from units import UNITS, die, square
 
 import gtahead as library
+from gtahead.formats import FORMATS
 from gtahead.parallel import pool
 from gtahead.parallel.dask import Crashed
 from gtahead.storage import system
@@ -34,7 +37,8 @@ def elsewhere(spawning: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away what else Windows lacks."""
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.delattr(os, "O_DIRECTORY")
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    for name in ("sched_getaffinity", "copy_file_range", "sendfile", "sysconf", "O_CLOEXEC"):
+        monkeypatch.delattr(os, name, raising=False)
 
 
 def test_two_names_are_swapped_in_one_step(tmp_path: Path) -> None:
@@ -100,6 +104,43 @@ def test_a_target_is_replaced_elsewhere_too(tmp_path: Path, elsewhere: None) -> 
         library.export(tmp_path / "set", tmp_path / "out", format="coco", overwrite=True, workers=1)
     assert (tmp_path / "out" / "export.json").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "raw", "set"]
+
+
+def test_exports_are_the_same_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    make_sequence(tmp_path / "raw", "a")
+    make_sequence(tmp_path / "raw", "b", rows=[f"{n},{n},9,9,9" for n in range(4)])
+    library.build(tmp_path / "raw", tmp_path / "set", workers=1)
+    words: dict[str, Any] = {"allow_lossy": True, "workers": 1}
+    for name in FORMATS:
+        library.export(tmp_path / "set", tmp_path / "here" / name, format=name, **words)
+    request.getfixturevalue("elsewhere")
+    for name in FORMATS:
+        library.export(tmp_path / "set", tmp_path / "there" / name, format=name, **words)
+    here, there = (
+        {
+            path.relative_to(tmp_path / side).as_posix(): path.read_bytes()
+            for path in (tmp_path / side).rglob("*")
+            if path.is_file()
+        }
+        for side in ("here", "there")
+    )
+    assert len(here) > 60
+    assert here == there
+
+
+def test_text_has_the_same_line_ends_everywhere() -> None:
+    """What writes text says `newline`; left out, Windows ends its lines with two characters."""
+    for path in PACKAGE.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
+                continue
+            modes = [one.value for one in call.args if isinstance(one, ast.Constant)]
+            writes = any(mode in ("w", "a", "x") for mode in modes)
+            opens = call.func.attr == "open" and ast.unparse(call.func) != "tarfile.open"
+            if (opens and writes) or call.func.attr == "write_text":
+                assert "newline" in {one.arg for one in call.keywords}, (path, call.lineno)
 
 
 def test_where_there_is_no_kill() -> None:

@@ -450,10 +450,10 @@ def write_part_info(folder: Path, camera: Camera, ground_m: float, polygon_m: Fl
     """
     lines = (camera.position_m or (), camera.rotation_deg or (), (camera.vfov_deg,))
     text = "\n".join(" ".join(f"{value:.6f}" for value in line) for line in lines)
-    (folder / EYE_INFO).write_text(text + "\n", encoding="utf-8")
-    (folder / Z_HEIGHT).write_text(f"{ground_m:g}\n", encoding="utf-8")
+    (folder / EYE_INFO).write_text(text + "\n", encoding="utf-8", newline="")
+    (folder / Z_HEIGHT).write_text(f"{ground_m:g}\n", encoding="utf-8", newline="")
     area = "".join(f"{x:g} {y:g}\n" for x, y in polygon_m.tolist())
-    (folder / AREA_INFO).write_text(f"{len(polygon_m)}\n{area}", encoding="utf-8")
+    (folder / AREA_INFO).write_text(f"{len(polygon_m)}\n{area}", encoding="utf-8", newline="")
 
 
 def write_ped_info(
@@ -477,4 +477,4 @@ def write_ped_info(
     minutes = round(hour * 60) % (24 * 60)
     text = f"<pedSet>\n{peds}</pedSet>\n<weather>{weather}</weather>\n"
     text += f"<time hour={minutes // 60}minutes={minutes % 60} />\n"
-    (shot / PED_INFO).write_text(text, encoding="utf-8")
+    (shot / PED_INFO).write_text(text, encoding="utf-8", newline="")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from gtahead import storage
 from gtahead.formats.base import Batch, Summary
@@ -56,35 +54,11 @@ def join(target: Path, pieces: Sequence[bytes | Sequence[Path]]) -> None:
                     if not begun and source.read(1) not in (b",", b""):
                         source.seek(0)
                     begun = begun or path.stat().st_size > 0
-                    _append(source, out)
+                    shutil.copyfileobj(source, out, 2**20)
                 path.unlink()
 
 
 def write_small(path: str, data: bytes) -> None:
-    """Write one of very many small files, without the overhead of Python's file objects."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-    finally:
-        os.close(descriptor)
-
-
-def _append(source: BinaryIO, out: BinaryIO) -> None:
-    """Append the rest of a file, within the kernel where possible."""
-    out.flush()
-    rest = os.fstat(source.fileno()).st_size - source.tell()
-    position = source.tell()
-    os.lseek(source.fileno(), position, os.SEEK_SET)
-    while rest > 0:
-        try:
-            copied = os.copy_file_range(source.fileno(), out.fileno(), rest)
-        except (AttributeError, OSError):  # not on this system, or not between these files
-            copied = 0
-        if not copied:
-            source.seek(position)
-            shutil.copyfileobj(source, out, 2**20)
-            return
-        rest -= copied
-        position += copied
+    """Write one of very many small files."""
+    with open(path, "wb", buffering=0) as out:  # noqa: PTH123 - a Path for each costs as much again
+        out.write(data)

@@ -367,7 +367,8 @@ def _write_index(job: _Job, part: Path) -> None:
 
 def _mark(job: _Job, report: ExportReport, part: Path) -> None:
     """Write what this export is, and which files are its own; sum up their bytes."""
-    files = sorted(path for path in part.rglob("*") if path.is_file())
+    # By parts: paths themselves have another order on Windows.
+    files = sorted((p for p in part.rglob("*") if p.is_file()), key=lambda path: path.parts)
     names = [path.relative_to(part).as_posix() for path in files]
     report.files, report.bytes = len(files) + 1, sum(path.stat().st_size for path in files)
     kind, options, document = job.kind, job.options, job.opened.manifest.document

@@ -244,7 +244,7 @@ heads that scores leave out. A frame without heads has empty lists.
 
 
 def _finish(summary: Summary) -> None:
-    (summary.folder / "README.md").write_text(card(summary), encoding="utf-8")
+    (summary.folder / "README.md").write_text(card(summary), encoding="utf-8", newline="")
 
 
 HUGGINGFACE = Format(

@@ -46,6 +46,7 @@ def _write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
             out = io.BytesIO()
             np.lib.format.write_array(out, np.ascontiguousarray(values), allow_pickle=False)
             entry = zipfile.ZipInfo(f"{name}.npy", _LONG_AGO)
+            entry.create_system = 3  # Unix, whatever the system: the same bytes everywhere
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, out.getvalue(), compresslevel=1)
 

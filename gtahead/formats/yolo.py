@@ -76,7 +76,7 @@ def _finish(summary: Summary) -> None:
         elif word != "test":
             text += f"{word}: images/{there[0]}  # there is no split of its own\n"
     text += "names:\n  0: head\n"
-    (summary.folder / "data.yaml").write_text(text, encoding="utf-8")
+    (summary.folder / "data.yaml").write_text(text, encoding="utf-8", newline="")
 
 
 _DARKNET = re.compile(r"obj_(\w+)_data")

@@ -17,10 +17,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from gtahead.compiling import THREAD_VARIABLES, single_threaded
 from gtahead.errors import ResourceError, Where
@@ -113,14 +112,20 @@ def run_all(
             yield key, result
 
 
-def _die_with_parent(lifeline: Connection) -> None:
+class _Lifeline(Protocol):
+    """What a connection is here, of whatever kind the system has."""
+
+    def recv(self) -> object: ...
+
+
+def _die_with_parent(lifeline: _Lifeline) -> None:
     """Wait until the main process closes its end or dies, then exit."""
     with suppress(EOFError, OSError):
         lifeline.recv()
     os._exit(1)
 
 
-def _prepare_worker(lifeline: Connection) -> None:
+def _prepare_worker(lifeline: _Lifeline) -> None:
     """Set up a worker process: one thread, deaf to Ctrl-C, ending with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides what Ctrl-C means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

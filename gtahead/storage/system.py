@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
@@ -45,7 +46,7 @@ def exchange(one: Path, other: Path) -> bool:
         OSError: it failed otherwise; `FileNotFoundError` where one of them isn't there.
     """
     names = os.fsencode(one), os.fsencode(other)
-    if sys.platform not in ("linux", "darwin"):
+    if not hasattr(os, "O_DIRECTORY"):  # Windows has no library of the process itself
         return False
     library = ctypes.CDLL(None, use_errno=True)
     if hasattr(library, "renameat2"):
@@ -114,14 +115,13 @@ def boot_id() -> str:
 
 def is_running(process: int) -> bool:
     """Return whether a process is there; on Windows, where asking takes its rights, always true."""
-    if sys.platform == "win32":
-        return True
     try:
-        os.kill(process, 0)
+        if sys.platform != "win32":
+            os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:
-        return True  # somebody else's
+        pass  # somebody else's
     return True
 
 
@@ -149,21 +149,32 @@ def interrupts_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    posix: Any = signal
+    masked = posix.pthread_sigmask(posix.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        posix.pthread_sigmask(posix.SIG_SETMASK, masked)
 
 
 def address_space() -> int | None:
     """Return the limit of this process's address space in bytes (`ulimit -v`); None without one."""
-    if sys.platform == "win32":
-        return None
-    import resource
+    limit = None
+    if sys.platform != "win32":
+        import resource
 
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return None if limit == resource.RLIM_INFINITY else limit
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        limit = None if limit == resource.RLIM_INFINITY else limit
+    return limit
+
+
+def memory() -> int | None:
+    """Return how many bytes of memory this machine has; None where the system doesn't say."""
+    posix: Any = os
+    try:
+        return int(posix.sysconf("SC_PAGE_SIZE") * posix.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError, AttributeError):
+        return None
 
 
 def open_streams() -> None:

@@ -80,7 +80,7 @@ def locked(target: Path, *, wait: bool = False, resumes: bool = False) -> Iterat
     try:
         if type(lock) is FileLock:  # not its way without file locks, which has words of its own
             with suppress(OSError):  # on Windows, what is locked can't be written to
-                file.write_text(f"{os.getpid()} {system.boot_id()}\n", encoding="ascii")
+                file.write_text(f"{os.getpid()} {system.boot_id()}\n", encoding="ascii", newline="")
         _settle(target, resumes=resumes)
         yield
     finally:

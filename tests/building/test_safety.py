@@ -32,12 +32,6 @@ from gtahead.tables import canonical
 MANY = [f"0,{n},{n % 64}.5,{n % 48}.5,8" for n in range(1, 50)]
 
 
-@pytest.fixture
-def built(captures: Path, tmp_path: Path) -> Path:
-    library.build(captures, tmp_path / "target", workers=1)
-    return tmp_path / "target"
-
-
 def tree(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()

@@ -114,7 +114,7 @@ def test_damaged_records(
     small_set: Path, finished: Path, stopped: Path, tmp_path: Path, state: str
 ) -> None:
     chance = random.Random(state)
-    for number in range(examples(3)):
+    for number in range(examples(2)):
         run = tmp_path / "run"
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(finished if state == "finished" else stopped, run)

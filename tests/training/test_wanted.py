@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,33 @@ import pytest
 import gtahead as library
 
 CODE = """
-import atexit, sys
-atexit.register(lambda: print("torch" in sys.modules))
-from gtahead.__main__ import run
-run()
+import contextlib, io, json, sys
+from gtahead.cli import _exit_code
+for line in sys.stdin:
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
+        code = _exit_code(json.loads(line))
+    print(json.dumps([code, err.getvalue(), "torch" in sys.modules]), flush=True)
 """
+
+
+@pytest.fixture(scope="module")
+def process(
+    tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that runs commands, a line each, in a folder with what they are about."""
+    folder = tmp_path_factory.mktemp("wanted")
+    (folder / "model.pt").write_bytes(b"PK\x03\x04")
+    captures = tiny_dataset.parent / "captures"
+    library.build(captures, folder / "labels", images="none", workers=1)
+    library.filter(tiny_dataset, folder / "unsplit", where="split == 'test'")
+    command = [sys.executable, "-c", CODE]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
+    ) as started:
+        yield started
+        assert started.stdin is not None
+        started.stdin.close()
 
 
 @pytest.mark.parametrize(
@@ -44,22 +68,14 @@ run()
         ("benchmark nothing.json --data {}", "can't be read"),
     ],
 )
-def test_before_torch(words: str, said: str, tiny_dataset: Path, tmp_path: Path) -> None:
-    (tmp_path / "model.pt").write_bytes(b"PK\x03\x04")
-    if "labels" in words:
-        library.build(
-            tiny_dataset.parent / "captures", tmp_path / "labels", images="none", workers=1
-        )
-    if "unsplit" in words:
-        library.filter(tiny_dataset, tmp_path / "unsplit", where="split == 'test'")
-    given = words.format(tiny_dataset).split()
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, *given],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode in (1, 2), done.stderr
-    assert said in done.stderr
-    assert done.stdout.splitlines()[-1] == "False"
+def test_before_torch(
+    words: str, said: str, tiny_dataset: Path, process: subprocess.Popen[str]
+) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(words.format(tiny_dataset).split()) + "\n")
+    process.stdin.flush()
+    code, err, imported = json.loads(process.stdout.readline())
+    assert code in (1, 2), err
+    assert said in err
+    assert not imported
