@@ -82,6 +82,16 @@ def test_every_unit_gives_its_result(scheduler: str) -> None:
     assert found == {str(number): number * number for number in range(7)}
 
 
+def test_a_run_leaves_no_client_at_the_scheduler(scheduler: str) -> None:
+    from distributed import Client
+
+    with Client(scheduler) as client:
+        count = lambda dask_scheduler: len(dask_scheduler.clients)  # noqa: E731 - sent as it is
+        before = client.run_on_scheduler(count)
+        dict(pool.run_units(square, UNITS, scheduler=scheduler))
+        assert client.run_on_scheduler(count) == before
+
+
 def test_an_error_ends_the_run_and_arrives_whole(scheduler: str) -> None:
     with pytest.raises(InputError, match=r"three is wrong \(got 3\)"):
         list(pool.run_units(fail_on_three, UNITS, scheduler=scheduler))

@@ -234,6 +234,14 @@ def test_lines_that_are_wrong(tmp_path: Path) -> None:
     assert findings.totals == {"bad-prediction": 3}
 
 
+@pytest.mark.parametrize("frame", ["0", "-1", "1.5", "1e9", "nan"])
+def test_frames_of_mot_are_whole_numbers_from_1(tmp_path: Path, frame: str) -> None:
+    text = f"1,-1,11,21,5,6,0.5\n{frame},-1,11,21,5,6,0.5\n".encode()
+    found, findings = read(save(tmp_path / "seq.txt", text))
+    assert found.images == [("seq", 1)]
+    assert findings.totals == {"bad-prediction": 1}
+
+
 IMAGES = Images(
     ["s/0", "s/1", "t/0"],
     np.array([[100, 50]] * 3),
