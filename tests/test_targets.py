@@ -296,10 +296,13 @@ def test_the_root_is_no_target() -> None:
     assert "the root can't be a target" in done.err
 
 
+FEW = ["--sequences", "3", "--frames", "1", "--heads", "2:6", "--no-images"]
+
+
 def test_a_capture_that_a_kill_left_half_cleared_is_no_obstacle(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    library.simulate(out, preset="tiny", seed=1, images=False, frames=1)
-    words = ["simulate", "--layout", "gcc", "--no-images", "--frames", "1", "--overwrite"]
+    library.simulate(out, seed=1, images=False, frames=1, sequences=2, heads=(2, 6))
+    words = ["simulate", *FEW, "--layout", "gcc", "--overwrite"]
     done = spawn_gtahead(*words, "--out", out, env={"GTAHEAD_CRASH_AT": "cleared"})
     assert done.code == -signal.SIGKILL
     assert gtahead(*words, "--out", out).code == 0
@@ -307,7 +310,7 @@ def test_a_capture_that_a_kill_left_half_cleared_is_no_obstacle(tmp_path: Path) 
 
 def test_a_worker_that_died_leaves_nothing_in_the_capture(tmp_path: Path) -> None:
     out, once = tmp_path / "out", tmp_path / "once"
-    words = ["simulate", "--frames", "1", "--no-images", "--out", out, "--workers", "2"]
+    words = ["simulate", *FEW, "--out", out, "--workers", "2"]
     done = spawn_gtahead(*words, env={"GTAHEAD_CRASH_AT": f"drawn:KILL@{once}"})
     assert done.code == 0, done.err
     assert once.exists()

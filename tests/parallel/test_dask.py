@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -129,6 +130,15 @@ def test_a_worker_with_another_version_says_so(
     monkeypatch.setattr(dask, "__version__", "99.1")
     with pytest.raises(ResourceError, match=r"a Dask worker has gtahead 0\.\S+, this is 99\.1"):
         list(pool.run_units(square, UNITS, scheduler=scheduler))
+
+
+@pytest.mark.parametrize("name", ["gtahead", "gtahead.formats", "numpy", None])
+def test_a_worker_that_lacks_a_module(name: str | None) -> None:
+    future: Future[int] = Future()
+    future.set_exception(ModuleNotFoundError("No module named", name=name))
+    ours = bool(name) and str(name).startswith("gtahead")
+    with pytest.raises(ResourceError if ours else ModuleNotFoundError, match="o (gtahead|module)"):
+        dask._result_of(future, "tcp://127.0.0.1:1")
 
 
 def test_a_scheduler_that_is_not_there() -> None:
