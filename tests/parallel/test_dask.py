@@ -137,7 +137,7 @@ def test_a_worker_that_lacks_a_module(name: str | None) -> None:
     future: Future[int] = Future()
     future.set_exception(ModuleNotFoundError("No module named", name=name))
     ours = bool(name) and str(name).startswith("gtahead")
-    with pytest.raises(ResourceError if ours else ModuleNotFoundError, match="o (gtahead|module)"):
+    with pytest.raises(ResourceError if ours else ModuleNotFoundError, match=r"o (gtahead|module)"):
         dask._result_of(future, "tcp://127.0.0.1:1")
 
 
