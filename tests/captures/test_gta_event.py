@@ -16,6 +16,7 @@ from helpers import gtahead
 from layouts import Scene, crowd, read, see, small_crowd
 
 from gtahead import Dataset
+from gtahead.captures import gta_event
 
 PLACE = "locations_processed/pier.json"
 FIRST = "data/pier/0000000000.json"
@@ -172,3 +173,16 @@ def test_bones_may_be_places_alone(tmp_path: Path) -> None:
             person["Bones3D"] = {name: bone["Pos"] for name, bone in person["Bones3D"].items()}
         path.write_text(json.dumps(document))
     assert read(root)[0].heads["x"].tolist() == wanted
+
+
+@pytest.mark.parametrize("folders", ["data", "locations*"])
+def test_frames_and_locations_make_a_recording(
+    crowd_captures: Path, tmp_path: Path, folders: str
+) -> None:
+    """One without the other is something else: `data` is a name that many give."""
+    assert gta_event._recognise(crowd_captures)
+    root = tmp_path / "raw"
+    shutil.copytree(crowd_captures, root)
+    for folder in root.glob(folders):
+        shutil.rmtree(folder)
+    assert gta_event._recognise(root) is None
