@@ -136,6 +136,21 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
         storage.read_bytes(tmp_path)
 
 
+def test_a_file_may_be_written_over_and_nothing_else(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.write_text("old")
+    storage.prepare_file(there, "the page")
+    storage.prepare_file(tmp_path / "new", "the page")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    for path, said in (
+        (tmp_path, "the page can't be a folder"),
+        (tmp_path / "no" / "page", "no such folder for the page"),
+        (Path(os.devnull), "the page can't take the place of a pipe or device"),
+    ):
+        with pytest.raises(InputError, match=said):
+            storage.prepare_file(path, "the page")
+
+
 def test_what_cannot_be_read_is_named_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         storage.read_input(tmp_path / "gone.json", "gone.json")
