@@ -131,7 +131,12 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 gtahead
 
-fast: $(VENV)/.dev $(AXE)
+# Does gtahead work here? It compiles numba's kernels besides, once for both test processes.
+$(VENV)/.tried: $(VENV)/.dev
+	$(BIN)/gtahead doctor
+	touch $@
+
+fast: $(VENV)/.tried $(AXE)
 	scratch=$$(mktemp -d -p $(SCRATCH) XXXXXX) && trap 'rm -rf "$$scratch"' EXIT && \
 	  TMPDIR=$$scratch $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --durations=15
 
