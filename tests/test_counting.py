@@ -207,10 +207,48 @@ def test_films(crowd: tuple[Path, library.Dataset], tmp_path: Path) -> None:
     assert cut.json["broken"] == [film.as_posix()]
 
 
+def test_frames_that_are_close_have_names_of_their_own(tmp_path: Path) -> None:
+    film = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"MJPG"), 240.0, (64, 48))
+    for grey in range(0, 240, 40):
+        writer.write(np.full((48, 64, 3), grey, np.uint8))
+    writer.release()
+    done = gtahead("count", film, "--every", "0.001", "--out", tmp_path / "drawn", "--json")
+    assert done.code == 0, done.err
+    assert len({row["image"] for row in done.json["images"]}) == 6
+    assert len(list((tmp_path / "drawn").iterdir())) == 6
+
+
+def test_an_image_that_is_given_twice_counts_once(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    Image.new("RGB", (64, 48), "white").save(tmp_path / "b.png")
+    done = gtahead("count", tmp_path, tmp_path / "a.png", tmp_path / "." / "b.png", "--json")
+    assert len(done.json["images"]) == 2
+
+
+def test_thresholds_of_a_sweep() -> None:
+    image = np.zeros((48, 64, 3), np.uint8)
+    for threshold in np.linspace(0, 1, 3):
+        assert library.count(image, threshold=threshold).count == 0 or threshold == 0
+    assert library.count(image, threshold=np.float32(0.5)).count == 0
+    with pytest.raises(UsageError, match="from 0 to 1"):
+        library.count(image, threshold=np.float64("nan"))
+
+
+def test_the_model_is_not_written_over(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    for name, option in (("own.onnx", "--csv"), ("own.png", "--out")):
+        shutil.copy(ONNX, tmp_path / name)
+        words = ("count", tmp_path / "a.png", "--model", tmp_path / name, option, tmp_path / name)
+        assert gtahead(*words).code == 2
+        assert (tmp_path / name).read_bytes() == ONNX.read_bytes()
+
+
 def test_wrong_calls(tmp_path: Path) -> None:
     Image.new("RGB", (64, 48)).save(tmp_path / "black.png")
     for words, code, said in (
         (["nowhere.jpg"], 1, "no such image, folder or film"),
+        ([""], 2, "an image has no name"),
         ([tmp_path / "black.png", "--threshold", "2"], 2, "the threshold must be from 0 to 1"),
         ([tmp_path / "black.png", "--out", "x.jpg"], 2, "images are written as PNG"),
         ([tmp_path / "black.png", "--model", "none.onnx"], 1, "no such model"),

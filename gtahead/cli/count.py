@@ -84,10 +84,10 @@ def command(
 
     check_threshold(threshold)
     check_step(every)
-    shots = list(_listed(paths))
+    shots = list({shot.path.absolute(): shot for shot in _listed(paths)}.values())
     if table is not None:
-        storage.prepare_file(Path(table), "the table", (*paths, out))
-    target = _target(out, shots, paths)
+        storage.prepare_file(Path(table), "the table", (*paths, model, out))
+    target = _target(out, shots, paths, model)
     detector = load_model(model)
     rows: list[dict[str, Any]] = []
     broken: list[str] = []
@@ -121,6 +121,10 @@ def command(
     return 3 if broken else 0
 
 
+SHORT_S = 0.02
+"""Films' frames that are closer are named by more decimals of their second."""
+
+
 @dataclass(frozen=True)
 class _Shot:
     """An image, or a film: its path, as it was given, and its own name."""
@@ -138,20 +142,24 @@ class _Shot:
         if not self.film:
             yield self.name, read_image(self.path)
             return
+        decimals = 2 if every >= SHORT_S else 4  # so that no two frames have one name
         for second, image in frames_of(self.path, every):
-            yield f"{self.name} {second:.2f} s", image
+            yield f"{self.name} {second:.{decimals}f} s", image
 
 
 def _listed(paths: tuple[str, ...]) -> Iterator[_Shot]:
-    """Yield images and films, those of folders by their paths within them.
+    """Yield images and films, each once; those of folders by their paths within them.
 
     Raises:
-        InputError: something isn't there, or a folder has no images.
+        InputError: something isn't there.
+        UsageError: an empty name, or a folder without images.
     """
     from gtahead.counting.films import FILMS
     from gtahead.images.folders import images_below
 
-    for given in paths:
+    for given in dict.fromkeys(paths):
+        if not given:
+            raise UsageError("an image has no name", value=given, remedy="name it, or a folder")
         path = Path(given)
         if path.is_dir():
             for one in images_below(path):
@@ -180,7 +188,9 @@ class _Target:
         return self.path / f"{self.stems[shot.name]}{second}.png"
 
 
-def _target(out: str | None, shots: list[_Shot], paths: tuple[str, ...]) -> _Target | None:
+def _target(
+    out: str | None, shots: list[_Shot], paths: tuple[str, ...], model: str
+) -> _Target | None:
     """Check, before the work begins, whether images can be written there.
 
     Raises:
@@ -194,12 +204,12 @@ def _target(out: str | None, shots: list[_Shot], paths: tuple[str, ...]) -> _Tar
 
     target = Path(out)
     if len(paths) == 1 and not Path(paths[0]).is_dir() and not shots[0].film:
-        check_png(target, paths)
+        check_png(target, (*paths, model))
         return _Target(target, None)
     if target.suffix.lower() == ".png":
         remedy = "name a new folder for --out"
         raise UsageError("several images don't go into one", value=target.name, remedy=remedy)
-    storage.refuse_overwriting(target, "the folder of images", paths)
+    storage.refuse_overwriting(target, "the folder of images", (*paths, model))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         remedy = "name a new folder, or an empty one"
         raise InputError("files are there already", where=Where(out), remedy=remedy)

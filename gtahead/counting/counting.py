@@ -87,7 +87,7 @@ def count(
     image: StrPath | Image,
     *,
     model: StrPath | OnnxDetector = BUILTIN,
-    threshold: float | None = None,
+    threshold: float | np.floating[Any] | None = None,
     search: bool = True,
 ) -> Counted:
     """Count the heads in an image.
@@ -110,6 +110,8 @@ def count(
         >>> gtahead.count("photo.jpg").count  # doctest: +SKIP
         23
     """
+    if isinstance(threshold, np.floating):  # of a sweep
+        threshold = float(threshold)
     check_threshold(threshold)
     pixels = _pixels(image)
     detector = model if isinstance(model, OnnxDetector) else load_model(str(model))

@@ -101,9 +101,10 @@ def predict(
     model = checkpoint_path(checkpoint).absolute()
     trained = _trained(model, detector)
     header: dict[str, object] = {}
+    findings = Findings()
     if images is not None:
         root = Path(images).absolute()
-        wanted = images_below(Path(images))
+        wanted = [one for one in images_below(Path(images)) if _nameable(one, findings)]
     else:
         root = Path(data).absolute()
         opened = Dataset.open(data)
@@ -128,7 +129,6 @@ def predict(
             if on_progress is not None:
                 on_progress(len(looked), len(wanted), next(reversed(result)))
     found: dict[str, InImage] = {}
-    findings = Findings()
     for one in wanted:
         seen = looked[one.name]
         if isinstance(seen, ImageError):
@@ -136,7 +136,8 @@ def predict(
         else:
             found[one.name] = seen
     if not found:
-        raise InputError("none of the images can be read", where=Where(str(wanted[0].path)))
+        place = str(wanted[0].path if wanted else images)
+        raise InputError("none of the images can be read", where=Where(place))
     write_predictions(out, as_predictions(found, list(found.values()), header))
     least = trained.threshold or 0.0
     heads = sum(
@@ -147,6 +148,16 @@ def predict(
     return PredictReport(
         Path(out), len(found), round(heads, 1), trained.threshold, capped, findings
     )
+
+
+def _nameable(image: WantedImage, findings: Findings) -> bool:
+    """Return whether predictions, which are UTF-8, can name an image; note it if they can't."""
+    try:
+        image.name.encode()
+    except UnicodeEncodeError:
+        findings.add("bad-frame-name", Where(str(image.path)))
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -217,6 +218,21 @@ def test_a_image_that_is_damaged_is_named(mixed_set: Path, tmp_path: Path) -> No
     assert done.code == 1
     assert "the image is cut short (got '500 bytes')" in done.err
     assert ".jpg > frame " in done.err
+
+
+@pytest.mark.parametrize("ending", ["json", "jsonl", "parquet"])
+def test_a_name_that_is_no_text_is_set_aside(mixed_run: Path, tmp_path: Path, ending: str) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    Image.new("RGB", (64, 64)).save(images / "good.png")
+    shutil.copy(images / "good.png", os.fsencode(images) + b"/bad\xff.png")
+    out = tmp_path / f"found.{ending}"
+    done = gtahead("predict", mixed_run / "model.pt", "--images", images, "--out", out)
+    assert done.code == 3
+    assert "bad-frame-name" in done.err
+    assert out.exists()
+    (images / "good.png").unlink()
+    assert gtahead("predict", mixed_run / "model.pt", "--images", images, "--out", out).code == 1
 
 
 @pytest.mark.parametrize("kind", ["text", "folder", "none"])
