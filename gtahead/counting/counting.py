@@ -87,7 +87,7 @@ def count(
     image: StrPath | Image,
     *,
     model: StrPath | OnnxDetector = BUILTIN,
-    threshold: float | np.floating[Any] | None = None,
+    threshold: float | None = None,
     search: bool = True,
 ) -> Counted:
     """Count the heads in an image.
@@ -110,8 +110,9 @@ def count(
         >>> gtahead.count("photo.jpg").count  # doctest: +SKIP
         23
     """
-    if isinstance(threshold, np.floating):  # of a sweep
-        threshold = float(threshold)
+    given: object = threshold
+    if isinstance(given, np.floating):  # of a sweep
+        threshold = float(given)
     check_threshold(threshold)
     pixels = _pixels(image)
     detector = model if isinstance(model, OnnxDetector) else load_model(str(model))
