@@ -84,6 +84,7 @@ def command(
 
     check_threshold(threshold)
     check_step(every)
+    # Each once, however often it is given.
     shots = list({shot.path.absolute(): shot for shot in _listed(paths)}.values())
     if table is not None:
         storage.prepare_file(Path(table), "the table", (*paths, model, out))
@@ -148,7 +149,7 @@ class _Shot:
 
 
 def _listed(paths: tuple[str, ...]) -> Iterator[_Shot]:
-    """Yield images and films, each once; those of folders by their paths within them.
+    """Yield images and films, those of folders by their paths within them.
 
     Raises:
         InputError: something isn't there.
@@ -157,7 +158,7 @@ def _listed(paths: tuple[str, ...]) -> Iterator[_Shot]:
     from gtahead.counting.films import FILMS
     from gtahead.images.folders import images_below
 
-    for given in dict.fromkeys(paths):
+    for given in paths:
         if not given:
             raise UsageError("an image has no name", value=given, remedy="name it, or a folder")
         path = Path(given)

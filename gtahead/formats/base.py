@@ -109,7 +109,7 @@ class ExportFrame:
 
         What file systems have no room for, 255 bytes, ends in a digest instead.
         """
-        return storage.fitted(f"{self.sequence}__{self.frame}", FLAT_BYTES)
+        return storage.shortened(f"{self.sequence}__{self.frame}", FLAT_BYTES)
 
     @property
     def padded_number(self) -> str:

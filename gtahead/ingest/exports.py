@@ -147,7 +147,7 @@ def about_of(row: Mapping[str, Any]) -> dict[str, Any]:
 def sequence_of(folder: str, otherwise: str) -> str:
     """Name the sequence of an image by the folder that it is in, or the folders, joined."""
     parts = [part for part in PurePosixPath(folder).parts if part not in (".", "/")]
-    return storage.fitted("__".join(parts), storage.MAX_NAME_BYTES) or otherwise
+    return storage.shortened("__".join(parts), storage.MAX_NAME_BYTES) or otherwise
 
 
 _SPLIT_FOLDER = re.compile(

@@ -25,7 +25,7 @@ from gtahead.simulation.places import PLACES, Place, Wedge
 from gtahead.simulation.planning import FPS, MIN_PX, SequencePlan
 from gtahead.simulation.rendering.frame import Drawn, Renderer
 from gtahead.simulation.rendering.posing import Crowd, posed_joints
-from gtahead.simulation.rendering.stage import NO_TRAFFIC, Stage, View
+from gtahead.simulation.rendering.stage import Stage, View
 from gtahead.simulation.rendering.visibility import NOTHING, SAMPLES, TRIANGLE_BITS
 from gtahead.simulation.skeleton import BONE
 from gtahead.tables.canonical import COUNTED
@@ -172,14 +172,14 @@ class Scene:
     def _staged(self) -> Stage:
         scenery, air, wedge = self.place.scenery, self.atmosphere, self.wedge
         corners, triangles, materials = scenery.arrays()
-        traffic, paints = self.place.traffic.arrays() if self.place.traffic else (NO_TRAFFIC, None)
+        traffic, paints = self.place.traffic.arrays()
         lamps = [(*lamp, *LAMP_LIGHT) for lamp in scenery.lamps] if air.night > 0 else []
         lamps += [(x, y, z, g, 0.95 * g, 0.85 * g) for x, y, z, g in self.place.lights]
         width = self.plan.size_wh[0]
         return Stage(
             places=corners,
             triangles=triangles,
-            materials=materials if paints is None else np.concatenate([materials, paints]),
+            materials=np.concatenate([materials, paints]),
             zones=np.array(scenery.zones, np.float32).reshape(-1, 6),
             ground=self.place.ground,
             sun=air.sun,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from gtahead.arrays import Floats
 from gtahead.simulation.chance import Chance
 from gtahead.simulation.rendering import surroundings as s
-from gtahead.simulation.rendering.stage import Traffic
+from gtahead.simulation.rendering.stage import BELOW_CARS_M, Traffic
 from gtahead.simulation.shapes import Colour, Seat, Shapes, turned, unit_vectors
 
 STONES = (
@@ -161,7 +161,7 @@ class Scenery(Shapes):
     def car(self, x: float, y: float, turn: float, colour: Colour, kind: str = "saloon") -> None:
         """Add a car that faces +x, turned by degrees: `saloon`, `hatchback` or `van`."""
         shape = _CARS[kind]
-        for at in np.arange(-2, 2.1, 0.5):
+        for at in BELOW_CARS_M:
             place = turned(np.array([[at, 0.0]]), turn, (0, 0))[0]
             self.close(x + float(place[0]), y + float(place[1]), 0.95)
 
@@ -449,7 +449,7 @@ _CARS = {
 class Cars:
     """Collects cars that drive along x, from one end to the other."""
 
-    def __init__(self, end_m: float) -> None:
+    def __init__(self, end_m: float = 1.0) -> None:
         """Begin without cars; the ends are at x = -end_m and end_m."""
         self._end_m = end_m
         self._meshes = Scenery()
@@ -470,7 +470,7 @@ class Cars:
         traffic = Traffic(
             places=places,
             triangles=triangles,
-            car_of=np.repeat(np.arange(len(self._vertices)), self._vertices),
+            car_of=np.repeat(np.arange(len(self._vertices)), np.array(self._vertices, np.int64)),
             middles_m=np.array(self._middles, np.float64).reshape(-1, 2),
             speeds_m_s=np.array(self._speeds),
             end_m=self._end_m,

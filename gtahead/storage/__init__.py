@@ -320,11 +320,11 @@ def can_name(name: str) -> bool:
     return fits and not odd and not name.startswith((ASIDE, BESIDE))
 
 
-def fitted(name: str, most: int) -> str:
+def shortened(name: str, most: int) -> str:
     """Return a name of at most `most` bytes: what is longer ends in a digest of the whole.
 
     Example:
-        >>> fitted("plaza", 40), fitted("plaza" * 10, 40)
+        >>> shortened("plaza", 40), shortened("plaza" * 10, 40)
         ('plaza', 'plazaplazaplazaplazaplazapl~3f314dc64233')
     """
     whole = name.encode("utf-8", "surrogatepass")

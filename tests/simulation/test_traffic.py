@@ -111,7 +111,6 @@ def test_nobody_is_on_the_road(seed: int) -> None:
     for seconds in (0, 7, 31):
         y = people.at(seconds).stances[:, 1]
         assert not ((low + 0.4 < y) & (y < high - 0.4)).any()  # some stand on the kerb
-    assert place.traffic is not None
     traffic, _ = place.traffic.arrays()
     assert low < traffic.places[:, 1].min()
     assert traffic.places[:, 1].max() < high
@@ -122,7 +121,7 @@ def test_a_sequence_by_a_road() -> None:
     (one,) = [p for p in plan("street", 0) if p.place == "road" and p.name == "seq_07"]
     small = replace(one, size_wh=(320, 180), frames=3)
     scene, again = Scene(small), Scene(small)
-    assert scene.place.traffic is not None
+    assert len(scene.place.traffic.arrays()[1])
     images = [scene.image(frame) for frame in (0, 2)]
     assert np.array_equal(again.image(2), images[1])
     assert (images[0] != images[1]).any()

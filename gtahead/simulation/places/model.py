@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gtahead.simulation.chance import Chance
 from gtahead.simulation.scenery import Cars, Scenery
@@ -42,7 +42,7 @@ class Place:
         desks: whether seats are at desks.
         flow: the way that most walk, radians, 0 to the camera; None where everybody goes theirs.
         lights: (x, y, z, strength) of lamps of a room, always lit.
-        traffic: cars that drive, if any do.
+        traffic: cars that drive.
     """
 
     scenery: Scenery
@@ -52,7 +52,7 @@ class Place:
     desks: bool = False
     flow: float | None = None
     lights: tuple[tuple[float, float, float, float], ...] = ()
-    traffic: Cars | None = None
+    traffic: Cars = field(default_factory=Cars)
 
 
 def somewhere(chance: Chance, wedge: Wedge, least: float = 0.0) -> tuple[float, float]:

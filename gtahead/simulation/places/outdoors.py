@@ -63,7 +63,7 @@ def _cars(chance: Chance, scenery: Scenery, y: float, width: float, share: float
 
 def _traffic(chance: Chance, y: float, width: float) -> Cars:
     """Let cars drive along both lanes of a road across the view, at a speed for each lane."""
-    cars = Cars(width)
+    cars = Cars(end_m=width)
     for lane, way in ((y + LANE_M, 1), (y + ROAD_M - LANE_M, -1)):
         speed, x = way * chance.number(4, 11), -width
         while x < width - 6:
@@ -81,8 +81,8 @@ def _road(
     *,
     crossing: bool = False,
     driven: bool = False,
-) -> Cars | None:
-    """Lay a road across the view, with kerbs, and cars that stand or drive."""
+) -> Cars:
+    """Lay a road across the view, with kerbs, and cars that stand or drive; return the latter."""
     wide, far = ROAD_M, 3 * wedge.half_width(wedge.far_m) + 40
     scenery.zones.append((-far, y - 0.4, far, y, s.CONCRETE, 0))
     scenery.zones.append((-far, y, far, y + wide, s.ASPHALT, 0))
@@ -99,7 +99,7 @@ def _road(
         return _traffic(chance, y, far)
     for lane in (y + LANE_M, y + wide - LANE_M):
         _cars(chance, scenery, lane, far, 0.25)
-    return None
+    return Cars()
 
 
 def plaza(chance: Chance, wedge: Wedge) -> Place:

@@ -110,17 +110,9 @@ class Renderer:
         self._sun = self._sun_axes()
         side = stage.map_side
         self._sun_bare = np.full((side, side), shadows.FAR, np.float32)
-        self._room = np.zeros(
-            (
-                max(
-                    len(stage.places),
-                    len(stage.traffic.places),
-                    int(figures.vertex_counts.max(initial=1)),
-                ),
-                3,
-            ),
-            np.float32,
-        )
+        figure = int(figures.vertex_counts.max(initial=1))
+        largest = max(len(stage.places), len(stage.traffic.places), figure)
+        self._room = np.zeros((largest, 3), np.float32)
         self._cast_shadow(stage.places, stage.triangles, self._sun, self._sun_bare)
         reach = stage.reach_m * 1.2
         cells = int(2 * reach * CROWD_CELLS_A_METRE) + 1

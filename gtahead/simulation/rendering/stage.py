@@ -13,6 +13,10 @@ F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
 
 
+BELOW_CARS_M = np.arange(-2, 2.1, 0.5)
+"""Where a car darkens the ground, along it, from its middle."""
+
+
 @dataclass(frozen=True)
 class View:
     """A camera, in the place's metres.
@@ -85,9 +89,6 @@ NO_TRAFFIC = Traffic(
     np.zeros(0),
     1.0,
 )
-
-BELOW_CARS_M = np.arange(-2, 2.1, 0.5)
-"""Where a car darkens the ground, along it, from its middle."""
 
 
 @dataclass(frozen=True)
