@@ -233,6 +233,8 @@ def test_thresholds_of_a_sweep() -> None:
     assert library.count(image, threshold=np.float32(0.5)).count == 0
     with pytest.raises(UsageError, match="from 0 to 1"):
         library.count(image, threshold=np.float64("nan"))
+    with pytest.raises(UsageError, match="from 0 to 1"):
+        library.count(image, threshold=True)
 
 
 def test_the_model_is_not_written_over(tmp_path: Path) -> None:

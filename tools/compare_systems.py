@@ -63,8 +63,8 @@ def files(folder: Path) -> dict[str, bytes]:
 def main() -> int:
     """Print each step with how it ended here and there, and say what differs."""
     other = sys.argv[1:]
-    if not other:
-        print(__doc__)
+    if not other or shutil.which(other[0]) is None:
+        print(__doc__ if not other else f"no such program: {other[0]}")
         return 2
     failed = 0
     with tempfile.TemporaryDirectory() as scratch:

@@ -80,9 +80,9 @@ def command(
     from gtahead import storage
     from gtahead.counting import count, load_model
     from gtahead.counting.films import check_step
-    from gtahead.counting.models import check_threshold
+    from gtahead.counting.models import checked_threshold
 
-    check_threshold(threshold)
+    checked_threshold(threshold)
     check_step(every)
     # Each once, however often it is given.
     shots = list({shot.path.absolute(): shot for shot in _listed(paths)}.values())

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from gtahead.arrays import Floats
-from gtahead.counting.models import Card, Image, OnnxDetector, check_threshold, load_model
+from gtahead.counting.models import Card, Image, OnnxDetector, checked_threshold, load_model
 from gtahead.errors import InputError, UsageError, Where
 from gtahead.findings import CODES
 from gtahead.images.reading import ImageError, read_rgb
@@ -110,10 +110,7 @@ def count(
         >>> gtahead.count("photo.jpg").count  # doctest: +SKIP
         23
     """
-    given: object = threshold
-    if isinstance(given, np.floating):  # of a sweep
-        threshold = float(given)
-    check_threshold(threshold)
+    threshold = checked_threshold(threshold)
     pixels = _pixels(image)
     detector = model if isinstance(model, OnnxDetector) else load_model(str(model))
     least = detector.threshold if threshold is None else threshold

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from gtahead.arrays import Floats
 from gtahead.errors import InputError, UsageError, Where, require
 from gtahead.models import BUILTIN, CARD, ONNX
 from gtahead.tiling import joined, tiles_of
-from gtahead.values import StrPath, is_number
+from gtahead.values import StrPath
 
 TILE = 1024
 MULTIPLE = 32
@@ -226,11 +227,16 @@ def load_model(model: StrPath = BUILTIN, threads: int = 0) -> OnnxDetector:
     return OnnxDetector(path, session, stride, scale, threshold, nms, card)
 
 
-def check_threshold(threshold: float | None) -> None:
-    """Refuse a threshold that no score can have.
+def checked_threshold(threshold: float | None) -> float | None:
+    """Return a threshold, which NumPy's numbers may be too.
 
     Raises:
-        UsageError: it isn't from 0 to 1.
+        UsageError: it isn't a number from 0 to 1.
     """
-    if threshold is not None and not (is_number(threshold) and 0 <= threshold <= 1):
+    if threshold is None:
+        return None
+    known = isinstance(threshold, int | float | np.floating) and not isinstance(threshold, bool)
+    number = float(threshold) if known else nan
+    if not 0 <= number <= 1:
         raise UsageError("the threshold must be from 0 to 1", value=threshold, remedy="such as 0.4")
+    return number
