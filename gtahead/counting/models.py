@@ -235,7 +235,8 @@ def checked_threshold(threshold: float | None) -> float | None:
     """
     if threshold is None:
         return None
-    known = isinstance(threshold, int | float | np.floating) and not isinstance(threshold, bool)
+    given: object = threshold  # whatever the caller has
+    known = isinstance(given, int | float | np.floating) and not isinstance(given, bool)
     number = float(threshold) if known else nan
     if not 0 <= number <= 1:
         raise UsageError("the threshold must be from 0 to 1", value=threshold, remedy="such as 0.4")
