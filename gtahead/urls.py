@@ -23,7 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from gtahead import storage
 from gtahead.errors import GtaheadError, InputError, ResourceError, Where, as_size, masked
-from gtahead.storage import targets
+from gtahead.storage import system, targets
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -275,7 +275,7 @@ class _Mirror:
             return {"": storage.sha256_of(self.path)}
         return {
             name: storage.sha256_of(path)
-            for path in sorted(self.path.rglob("*"))
+            for path in system.in_order(self.path.rglob("*"))
             if path.is_file()
             and not (name := path.relative_to(self.path).as_posix()).startswith(".")
             and f"/{storage.ASIDE}" not in f"/{name}"

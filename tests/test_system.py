@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import pytest
@@ -128,6 +128,13 @@ def test_exports_are_the_same_everywhere(
     )
     assert len(here) > 60
     assert here == there
+
+
+def test_files_have_the_same_order_everywhere() -> None:
+    names = ["b/c", "B/a", "a-b", "a/b", "C"]
+    expected = ["B/a", "C", "a/b", "a-b", "b/c"]
+    for kind in (PurePosixPath, PureWindowsPath):
+        assert [path.as_posix() for path in system.in_order(map(kind, names))] == expected
 
 
 def test_text_has_the_same_line_ends_everywhere() -> None:

@@ -14,7 +14,7 @@ from gtahead.formats import FORMATS
 from gtahead.formats.base import LOSSES, Format, Options
 from gtahead.geometry import clipped
 from gtahead.ingest.exports import MARKER, marker_of
-from gtahead.storage import targets
+from gtahead.storage import system, targets
 from gtahead.tables import canonical, parquet
 from gtahead.tables.splits import split_named
 
@@ -202,7 +202,7 @@ def _strange_in(folder: Path) -> list[str] | None:
     own = {MARKER, *marker.get("files", ())}
     names = (
         path.relative_to(folder).as_posix()
-        for path in sorted(folder.rglob("*"))
+        for path in system.in_order(folder.rglob("*"))
         if path.is_file() or path.is_symlink()
     )
     return [name for name in names if name not in own]

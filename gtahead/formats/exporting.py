@@ -38,7 +38,7 @@ from gtahead.formats.export_checks import (
 from gtahead.ingest.exports import INDEX, MARKER
 from gtahead.origins import origins_in
 from gtahead.parallel.pool import run_all
-from gtahead.storage import crash_point, targets
+from gtahead.storage import crash_point, system, targets
 from gtahead.urls import resolve_urls
 from gtahead.values import StrPath
 
@@ -367,8 +367,7 @@ def _write_index(job: _Job, part: Path) -> None:
 
 def _mark(job: _Job, report: ExportReport, part: Path) -> None:
     """Write what this export is, and which files are its own; sum up their bytes."""
-    # By parts: paths themselves have another order on Windows.
-    files = sorted((p for p in part.rglob("*") if p.is_file()), key=lambda path: path.parts)
+    files = system.in_order(path for path in part.rglob("*") if path.is_file())
     names = [path.relative_to(part).as_posix() for path in files]
     report.files, report.bytes = len(files) + 1, sum(path.stat().st_size for path in files)
     kind, options, document = job.kind, job.options, job.opened.manifest.document

@@ -18,7 +18,7 @@ from gtahead.dataset import FRAMES, MANIFEST, Dataset, Manifest, read_manifest
 from gtahead.errors import InputError, Where
 from gtahead.findings import Findings
 from gtahead.publishing.facts import Facts
-from gtahead.storage import targets
+from gtahead.storage import system, targets
 from gtahead.values import StrPath
 
 CARD = "README.md"
@@ -138,7 +138,7 @@ def files_below(folder: Path) -> Iterator[str]:
 
     The hub client's own notes (`.cache`) and git's aren't part of a dataset either.
     """
-    for path in sorted(folder.rglob("*")):
+    for path in system.in_order(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         first = name.partition("/")[0]
         if first in (".cache", ".git", ".gitattributes", targets.LOCK):

@@ -13,10 +13,12 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
@@ -123,6 +125,16 @@ def is_running(process: int) -> bool:
     except OSError:
         pass  # somebody else's
     return True
+
+
+def in_order(paths: Iterable[AnyPath]) -> list[AnyPath]:
+    """Sort paths the same everywhere: on Windows they sort themselves without regard to case.
+
+    Example:
+        >>> in_order([PurePath("a/b"), PurePath("B/a"), PurePath("a-b")])[0].as_posix()
+        'B/a'
+    """
+    return sorted(paths, key=lambda path: path.parts)
 
 
 def cores() -> int:
