@@ -58,22 +58,23 @@ def as_data_url(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def embedded_image(file: Path, longest_px: int, most_bytes: int) -> str | None:
+def embedded_image(image: Path | bytes, longest_px: int, most_bytes: int) -> str | None:
     """Return an image, made smaller, as a data URL; None where it can't be read.
 
     Args:
-        file: the image.
+        image: the file, or what it holds.
         longest_px: of its sides, at most.
         most_bytes: of the file: quality goes down first, then size.
     """
     try:
-        image = decode_upright(read_bytes(file))
+        data = image if isinstance(image, bytes) else read_bytes(image)
+        whole = decode_upright(data)
     except ImageError:
         return None
-    image.thumbnail((longest_px, longest_px))
+    whole.thumbnail((longest_px, longest_px))
     for share, quality in ((1, 72), (1, 55), (1, 40), (0.75, 40), (0.5, 40), (0.35, 30)):
         out = io.BytesIO()
-        small = image.resize((max(1, int(share * image.width)), max(1, int(share * image.height))))
+        small = whole.resize((max(1, int(share * whole.width)), max(1, int(share * whole.height))))
         small.save(out, "WEBP", quality=quality)
         if len(out.getvalue()) <= most_bytes:
             break

@@ -111,12 +111,12 @@ def _check_images(
         width, height = frame.size_wh or captured.size_wh
         try:
             if task.images == "full":
-                data = _bytes_of(frame, task.source)
+                data = image_bytes(frame, task.source)
                 header = read_header(data)
                 for line in check_health(data, header):
                     findings.add("decoder-warning", where, detail=line)
             elif frame.row is not None:
-                header = peek_bytes(_bytes_of(frame, task.source))
+                header = peek_bytes(image_bytes(frame, task.source))
             else:
                 header = peek(frame.path(task.source.root))
         except ImageError as fault:
@@ -132,7 +132,12 @@ def _check_images(
             findings.add("wrong-size", where, detail=detail)
 
 
-def _bytes_of(frame: CapturedFrame, source: SequenceSource) -> bytes:
+def image_bytes(frame: CapturedFrame, source: SequenceSource) -> bytes:
+    """Return the bytes of a frame's image, wherever they lie.
+
+    Raises:
+        ImageError: there are none.
+    """
     unpack = READERS[source.reader].unpack
     if frame.row is not None and unpack is not None:
         return unpack(source.root, frame)
@@ -144,7 +149,7 @@ def _grey(frame: CapturedFrame, source: SequenceSource) -> npt.NDArray[np.uint8]
     if frame.fault is not None or frame.layers:
         return None
     try:
-        data = _bytes_of(frame, source)
+        data = image_bytes(frame, source)
         read_header(data)  # refuses what is too large to decode
         return decode_grey(data)
     except ImageError:

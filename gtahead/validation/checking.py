@@ -224,6 +224,12 @@ class Validation:
         return self.findings
 
     @property
+    def reader(self) -> Reader | None:
+        """What reads it; None for a dataset, maps and a single file."""
+        found = READERS.get(self.kind)
+        return None if found is None else found.with_options(self._labels)
+
+    @property
     def checks(self) -> list[Check]:
         """What was checked, and what wasn't."""
         compared = self._against is not None
@@ -277,7 +283,8 @@ class Validation:
         else:
             if self.kind.startswith("coco"):
                 yield from self._coco()
-            yield from self._sequences(READERS[self.kind].with_options(self._labels))
+            assert self.reader is not None
+            yield from self._sequences(self.reader)
         if self._against is not None:
             yield from self._compared(self._against)
 

@@ -152,7 +152,7 @@ def test_training_killed_at_random_moments(small_set: Path, tmp_path: Path) -> N
     assert spawn_gtahead(*command, whole).code == 0
     duration = time.monotonic() - start
     wanted = torch.load(whole / "model.pt", weights_only=True)["weights"]
-    for number in range(20):
+    for number in range(8):
         shutil.rmtree(run, ignore_errors=True)
         kills = 0
         while kills < 3 and kill_after([*command, run], chance.uniform(0.2, 1) * duration):
