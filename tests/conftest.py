@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir
 from multiprocessing import forkserver
 from pathlib import Path
@@ -57,55 +57,69 @@ def one_worker() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put modules that need the simulated set last, so that no process waits while one makes it."""
-    simulated = {item.path for item in items if "tiny" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: item.path in simulated)
+    """Put what needs a shared set where one process comes to it first, and makes it for all.
 
-
-def made_once(
-    factory: pytest.TempPathFactory, name: str, *commands: list[str], workers: int
-) -> Path:
-    """Return a folder in which commands were run once, for all processes of a parallel run.
-
-    What a command printed is kept as a text file, such as `simulate.txt`.
+    Two processes begin with half of the tests each: modules that need `tiny` are first in the
+    second half, those that need `small_set` follow on them, and the first half has neither.
     """
-    from helpers import gtahead
+    needs: dict[Path, int] = {}
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        need = 2 * ("tiny" in names) or 1 * ("small_set" in names)
+        needs[item.path] = max(need, needs.get(item.path, 0))
+    items.sort(key=lambda item: -needs[item.path])
+    shared = sum(needs[item.path] > 0 for item in items)
+    first = len(items) // 2
+    items[:] = items[shared : shared + first] + items[:shared] + items[shared + first :]
 
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that was filled once, for all processes of a parallel run."""
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
     out = base / name
     with (base / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (out / f"{commands[-1][0]}.txt").exists():
+        if not (out / "made").exists():
             out.mkdir(exist_ok=True)
-            with chdir(out):
-                for command in commands:
-                    done = gtahead(*command, "--workers", workers)
-                    assert done.code == 0, done.err
-                    Path(f"{command[0]}.txt").write_text(done.out, encoding="utf-8")
+            make(out)
+            (out / "made").touch()
     return out
+
+
+def run_in(folder: Path, *commands: list[str], workers: int) -> None:
+    """Run commands in a folder; keep what each printed as a text file, such as `simulate.txt`."""
+    from helpers import gtahead
+
+    with chdir(folder):
+        for command in commands:
+            done = gtahead(*command, "--workers", workers)
+            assert done.code == 0, done.err
+            Path(f"{command[0]}.txt").write_text(done.out, encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `captures` of the preset `tiny`, and their `dataset`; nobody writes into it."""
     commands = ["simulate"], ["build", "--raw", "captures"]
-    return made_once(tmp_path_factory, "tiny", *commands, workers=1)
+    return made_once(tmp_path_factory, "tiny", lambda out: run_in(out, *commands, workers=1))
 
 
 @pytest.fixture(scope="session")
 def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a dataset of small images with large heads, to learn from; nobody writes into it."""
+    """A dataset of small images with large heads, to learn from; nobody writes into it."""
     from gtahead import build, simulate
     from gtahead.simulation.presets import Preset
 
-    folder = tmp_path_factory.mktemp("small")
     heads = (0.0, 4.0, 6.0, 8.0, 10.0, 12.0)
     preset = Preset("learning", (192, 128), (3,) * 6, heads, 6, (12.0, 40.0), 0.48)
-    simulate(folder / "captures", preset=preset, workers=1)
-    build(folder / "captures", folder / "dataset", workers=1)
-    return folder / "dataset"
+
+    def make(out: Path) -> None:
+        simulate(out / "captures", preset=preset, workers=1)
+        build(out / "captures", out / "dataset", workers=1)
+
+    return made_once(tmp_path_factory, "small", make) / "dataset"
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +127,9 @@ def full_size(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with labels of the preset `gta-head`, as `tiny`; they take ten minutes."""
     simulate = ["simulate", "--preset", "gta-head", "--no-images"]
     build = ["build", "--raw", "captures"]
-    return made_once(tmp_path_factory, "full-size", simulate, build, workers=2)
+    return made_once(
+        tmp_path_factory, "full-size", lambda out: run_in(out, simulate, build, workers=2)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ import pytest
 from helpers import edit_sequence, gtahead, image, make_sequence, manifest, spawn_gtahead
 
 import gtahead as library
-from gtahead.images import reading
+from gtahead.images import listening, reading
 
 
 @pytest.fixture
@@ -50,13 +50,14 @@ def test_a_decoder_that_hangs_costs_its_frame(
         return decode(data, flags)
 
     monkeypatch.setattr(cv2, "imdecode", hang)
-    monkeypatch.setattr(reading, "DECODE_LIMIT_S", 2.0)
+    monkeypatch.setattr(reading, "DECODE_LIMIT_S", 0.5)
+    monkeypatch.setattr(listening, "PATIENCE_S", 0.1)
     done = gtahead("build", "--raw", captures, "--out", tmp_path / "out", "--workers", 1)
     release.set()
     assert done.code == 3
     assert (
         "a/frames/000001.jpg > sequence a > frame 000001: the image can't be read: not decoded "
-        "within 2 s"
+        "within 0.5 s"
     ) in done.err
     assert manifest(tmp_path / "out")["statistics"]["frames"] == 7
 

@@ -40,7 +40,9 @@ def run(name: str, quicker: dict[str, str]) -> dict[str, Any]:
 
 def test_a_loop_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    space = run("own_loop.ipynb", {"range(12)": "range(1)"})
+    space = run(
+        "own_loop.ipynb", {"range(12)": "range(1)", "heads=(20, 80)": "heads=(20, 80), frames=4"}
+    )
     assert space["score"].value["mae"] == pytest.approx(space["error"])
     assert space["span"].low < space["error"] < space["span"].high
 

@@ -296,7 +296,7 @@ def test_the_root_is_no_target() -> None:
     assert "the root can't be a target" in done.err
 
 
-FEW = ["--sequences", "3", "--frames", "1", "--heads", "2:6", "--no-images"]
+FEW = ["--sequences", "2", "--frames", "1", "--heads", "2:6", "--no-images"]
 
 
 def test_a_capture_that_a_kill_left_half_cleared_is_no_obstacle(tmp_path: Path) -> None:

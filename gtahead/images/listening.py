@@ -18,9 +18,10 @@ _OF_DECODERS = re.compile(
 """How the lines of libjpeg and libpng begin; other lines are passed on."""
 
 _one_at_a_time = threading.Lock()
+_hung = threading.Event()
 
 PATIENCE_S = 1.0
-"""After which another thread's decoder counts as hung: it isn't waited for any longer."""
+"""After which another thread's decoder counts as hung: no image waits for it any longer."""
 
 
 @contextmanager
@@ -31,7 +32,8 @@ def listening() -> Iterator[list[str]]:
         A list, into which the decoders' lines are put when the block ends.
     """
     said: list[str] = []
-    if not _one_at_a_time.acquire(timeout=PATIENCE_S):
+    if not _one_at_a_time.acquire(timeout=0 if _hung.is_set() else PATIENCE_S):
+        _hung.set()
         yield said
         return
     try:
@@ -53,6 +55,7 @@ def listening() -> Iterator[list[str]]:
         finally:
             os.close(kept)
     finally:
+        _hung.clear()
         _one_at_a_time.release()
 
 

@@ -185,7 +185,7 @@ def test_datasets_of_one_scene_agree(name: str, tmp_path: Path) -> None:
 
 
 def test_simulated_tool_layouts_hold_what_the_native_one_does(tmp_path: Path) -> None:
-    preset = Preset("pair", (480, 270), (2, 2), (6, 90), 2, pan_share=0.0)
+    preset = Preset("pair", (480, 270), (1, 1), (60, 90), 2, pan_share=0.0)
     sets = {}
     for layout in ("native", "jta-mods", "gcc"):
         captures = tmp_path / layout

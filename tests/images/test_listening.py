@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 from helpers import image
 
+from gtahead.images import listening as module
 from gtahead.images.listening import listening
 from gtahead.images.reading import ImageError, check_health, read_header
 
@@ -49,6 +51,20 @@ def test_an_error_in_between_leaves_stderr_as_it_was(capfd: pytest.CaptureFixtur
         _ = 1 / 0
     os.write(2, b"still there\n")
     assert capfd.readouterr().err == "still there\n"
+
+
+def test_one_image_waits_for_a_decoder_that_hangs_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lock = mock.Mock(spec=("acquire", "release"))
+    monkeypatch.setattr(module, "_one_at_a_time", lock)
+    for free in (False, False, False, True, True):
+        lock.acquire.return_value = free
+        with listening() as said:
+            assert said == []
+    waited = [call.kwargs["timeout"] for call in lock.acquire.call_args_list]
+    assert waited == [module.PATIENCE_S, 0, 0, 0, module.PATIENCE_S]
+    assert lock.release.call_count == 2
 
 
 def test_a_closed_stderr_is_no_fault() -> None:

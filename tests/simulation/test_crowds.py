@@ -109,8 +109,8 @@ def test_nobody_and_too_many() -> None:
     nobody, _ = gathered(0)
     assert len(nobody) == 0
     assert len(nobody.at(1.0).figures) == 0
-    full, _ = gathered(9_000, "office")
-    assert 100 < len(full) < 9_000
+    full, _ = gathered(3_000, "office")
+    assert 100 < len(full) < 3_000
     assert (full.places_m[:, 1] < WEDGE.far_m + 5).all()
 
 

@@ -105,7 +105,7 @@ def test_a_head_outside_the_image_is_marked_so() -> None:
 
 
 def test_a_frame_is_the_same_whether_it_was_looked_at_or_not() -> None:
-    one = scene()
+    one = scene(size_wh=(320, 180))
     image = one.image(0)  # draws
     one.look(0)
     assert np.array_equal(one.image(0), image)

@@ -18,7 +18,8 @@ WEATHERS = ("CLEAR", "EXTRASUNNY", "CLOUDS", "OVERCAST", "RAIN", "FOGGY", "THUND
 
 @pytest.mark.parametrize("name", PLACES)
 def test_every_place_is_built_and_the_same_again(name: str) -> None:
-    for seed, wedge in enumerate((Wedge(3.0, 34.0, 0.8, 6.0), Wedge(1.2, 9.0, 0.9, 2.2))):
+    wedges = Wedge(1.2, 9.0, 0.9, 2.2), Wedge(3.0, 34.0, 0.8, 6.0)
+    for seed, wedge in enumerate(wedges[: examples(1)]):
         place = PLACES[name](Chance(seed, 1), wedge)
         corners, triangles, materials = place.scenery.arrays()
         again = PLACES[name](Chance(seed, 1), wedge).scenery.arrays()

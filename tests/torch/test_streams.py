@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import gtahead
+from helpers import but_slow, gtahead
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
@@ -72,7 +72,7 @@ def test_a_release(release: Path, tiny_dataset: Path, monkeypatch: pytest.Monkey
     (release / "CARD").rename(release / "README.md")
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("workers", but_slow([2], 1, 3))
 def test_workers_share_them(shards: Path, workers: int) -> None:
     """One shard, read by several: each row comes once."""
     cut = v2.Compose([v2.CenterCrop((200, 300)), DropHeadsOutside()])
