@@ -30,7 +30,7 @@ from gtahead.training.decoding import decodable, lost_share
 from gtahead.training.detectors import make_detector
 
 FAST = {
-    "crop_wh": (32, 32), "batch": 2, "epochs": 2, "epoch_crops": 20, "channels": 16,
+    "crop_wh": (32, 32), "batch": 2, "epochs": 2, "epoch_crops": 8, "channels": 16,
     "convolutions": 1, "coarsest": 8, "warmup": 2, "validate_every": 1, "stride": 4,
 }  # fmt: skip
 
