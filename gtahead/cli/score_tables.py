@@ -7,15 +7,9 @@ from typing import Any
 
 from gtahead.cli.common import table
 from gtahead.errors import printable
-from gtahead.metrics.definitions import (
-    BY_GROUP,
-    METRICS,
-    PARTS,
-    format_interval,
-    format_metric,
-    title_of,
-)
+from gtahead.metrics.definitions import METRICS, PARTS, format_interval, format_metric, title_of
 from gtahead.scoring import Comparison, Score
+from gtahead.scoring.breakdown import laid_out
 from gtahead.values import number_of
 
 
@@ -44,7 +38,7 @@ def summary(score: Score) -> str:
     lines += _withheld(document["intervals"])
     lines += _beside(document)
     for name, listed in document.get("by", {}).items():
-        lines += ["", f"by {name}", _by_table(listed)]
+        lines += ["", *_breakdown(name, listed)]
     return "\n".join(lines)
 
 
@@ -127,18 +121,11 @@ def _beside(document: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _by_table(listed: list[dict[str, Any]]) -> str:
-    shown = [n for n in BY_GROUP if any(n in row.get("metrics", {}) for row in listed)]
-    titles = [title_of(name) for name in shown]
-    images = "images" in listed[0]
-    rows = [["", *(["images"] if images else []), "heads", *titles]]
-    for row in listed:
-        empty = row["images" if images else "heads"] == 0
-        cells = [f"{row[key]:,}" for key in ("images", "heads") if key in row]
-        values = row.get("metrics", {})
-        cells += ["n = 0" if empty else format_metric(name, values.get(name)) for name in shown]
-        rows.append([printable(row["group"]), *cells])
-    return table(rows)
+def _breakdown(name: str, listed: list[dict[str, Any]]) -> list[str]:
+    shown = laid_out(name, listed)
+    rows = [["", *shown.head], *([printable(row[0]), *row[1:]] for row in shown.rows)]
+    nothing = [f"  nothing in {', '.join(map(printable, shown.empty))}"] if shown.empty else []
+    return [f"by {shown.title}", table(rows), *nothing]
 
 
 def comparison_lines(found: Comparison) -> Iterator[str]:

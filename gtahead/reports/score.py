@@ -11,14 +11,7 @@ import numpy as np
 from gtahead import storage
 from gtahead.dataset import Dataset
 from gtahead.errors import GtaheadError
-from gtahead.metrics.definitions import (
-    BY_GROUP,
-    METRICS,
-    PARTS,
-    format_interval,
-    format_metric,
-    title_of,
-)
+from gtahead.metrics.definitions import METRICS, PARTS, format_interval, format_metric, title_of
 from gtahead.metrics.detection import FALSE, HIT
 from gtahead.reports.charts import Chart, Plot, bar_plot, dot_plot
 from gtahead.reports.pages import embedded_image, write_page
@@ -91,7 +84,7 @@ def write_score(target: Path, score: Score, dataset: Path | None = None) -> None
         conditions=list(_conditions(score)),
         heads=list(_recalls(score)),
         errors=_errors(score, kinds),
-        groups=list(_groups(document)),
+        groups=[breakdown.laid_out(*one) for one in document.get("by", {}).items()],
         worst=list(_worst(score, dataset)),
     )
 
@@ -364,26 +357,6 @@ def _errors(score: Score, kinds: Sequence[ErrorType]) -> dict[str, Any] | None:
         if ap50 - score.value["ap50"] >= 0.005:
             boxes = {"count": count, "fixed": fixed, "now": now}
     return {"metric": METRICS[name].title, "rows": rows, "boxes": boxes}
-
-
-def _groups(
-    document: dict[str, Any],
-) -> Iterator[tuple[str, list[str], list[list[str]], list[str]]]:
-    """Yield the tables by group: name, header, rows, and the groups that hold nothing."""
-    for name, listed in document.get("by", {}).items():
-        shown = [one for one in BY_GROUP if any(one in row.get("metrics", {}) for row in listed)]
-        sizes = [key for key in ("images", "heads") if key in listed[0]]
-        filled = [row for row in listed if row[sizes[0]]]
-        rows = [
-            [
-                row["group"],
-                *(f"{row[key]:,}" for key in sizes),
-                *(format_metric(one, row.get("metrics", {}).get(one)) for one in shown),
-            ]
-            for row in filled
-        ]
-        empty = [row["group"] for row in listed if not row[sizes[0]]]
-        yield name, [name, *sizes, *(title_of(one) for one in shown)], rows, empty
 
 
 def _worst(score: Score, dataset: Path | None) -> Iterator[dict[str, Any]]:

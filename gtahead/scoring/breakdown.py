@@ -1,11 +1,12 @@
 """Metrics of parts: of images by weather, hour, location or density, of heads by size and distance.
 
 A head is found or missed, and a false head has no size or distance of its own; so parts of heads
-have a recall alone, parts of images have every metric. An empty part has n = 0.
+have a recall alone, parts of images have every metric.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -192,6 +193,51 @@ def table(
         ]
     size = "heads" if grouping.of_heads else "images"
     return rows if rows[-1][size] else rows[:-1]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A breakdown as it is shown.
+
+    Attributes:
+        title: what it is by, with what its headings leave out, such as the radius of a hit.
+        head: of the columns.
+        rows: one of each part that isn't empty.
+        empty: names of the others.
+    """
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+    empty: list[str]
+
+
+def laid_out(name: str, listed: Sequence[Mapping[str, Any]]) -> Layout:
+    """Lay out the rows of `table` for people; what most titles share is said once."""
+    metrics = [
+        n for n in definitions.BY_GROUP if any(n in row.get("metrics", {}) for row in listed)
+    ]
+    titles = [definitions.title_of(metric) for metric in metrics]
+    details = Counter(title.partition(", ")[2] for title in titles if ", " in title)
+    shared, times = details.most_common(1)[0] if details else ("", 0)
+    note = ""
+    if times > 1:
+        short = [title.removesuffix(f", {shared}") for title in titles]
+        meant = [mine for mine, title in zip(short, titles, strict=True) if mine != title]
+        note = f" ({', '.join(meant)}: {shared})"
+        titles = short
+    sizes = [key for key in ("images", "heads") if key in listed[0]]
+    rows = [
+        [
+            str(row["group"]),
+            *(f"{row[key]:,}" for key in sizes),
+            *(definitions.format_metric(one, row.get("metrics", {}).get(one)) for one in metrics),
+        ]
+        for row in listed
+        if row[sizes[0]]
+    ]
+    empty = [str(row["group"]) for row in listed if not row[sizes[0]]]
+    return Layout(f"{name}{note}", [*sizes, *titles], rows, empty)
 
 
 def intervals(

@@ -293,8 +293,13 @@ def test_the_command(dataset: Path, tmp_path: Path) -> None:
     done = gtahead("benchmark", tmp_path / "a.json", "--data", dataset, "--by", "weather,side")
     assert done.code == 0
     assert "MAE" in done.out
-    assert "by weather" in done.out
     assert "9 sequences" in done.out
+    tables = done.out.partition("by weather")[2].splitlines()
+    assert tables[0] == " (precision, recall, F1: large radius)"
+    assert tables[1].split() == "images heads MAE bias precision recall F1 F1, 8 px".split()
+    assert max(map(len, tables)) <= 80
+    assert "nothing in" in done.out
+    assert "n = 0" not in done.out
     done = gtahead("benchmark", tmp_path / "a.json", "--data", dataset, "--json", "--no-intervals")
     assert json.loads(done.out)["format"] == "gtahead-result"
     done = gtahead("benchmark", tmp_path / "a.json", "--data", dataset, "--check-only")
