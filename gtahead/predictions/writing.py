@@ -18,7 +18,7 @@ from gtahead.tables import records
 from gtahead.values import StrPath
 
 DECIMALS = 3
-"""Of pixels and scores as they are written."""
+"""Of pixels; scores are written in full, as rounding moves them over thresholds."""
 
 
 def check_target(path: StrPath, apart: Iterable[object] = ()) -> None:
@@ -85,10 +85,10 @@ def document_bytes(header: dict[str, Any], rows: Iterator[dict[str, Any]]) -> by
 
 
 def _rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
-    points = np.column_stack([predictions.points_xy, predictions.point_scores]).round(DECIMALS)
+    points = np.column_stack([predictions.points_xy.round(DECIMALS), predictions.point_scores])
     boxes = predictions.boxes_xyxy.copy()
     boxes[:, 2:] -= boxes[:, :2]
-    boxes = np.column_stack([boxes, predictions.box_scores]).round(DECIMALS)
+    boxes = np.column_stack([boxes.round(DECIMALS), predictions.box_scores])
     for row, image in enumerate(predictions.images):
         out: dict[str, Any] = {"image": image}
         if not np.isnan(predictions.counts[row]):

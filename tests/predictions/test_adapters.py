@@ -25,7 +25,7 @@ def found_in(dataset: Dataset) -> dict[str, dict[str, Any]]:
         # Half pixels, which every library keeps.
         boxes = np.round(frame.boxes_xyxy[keep] * 2) / 2
         boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
-        found[frame.frame_id] = {"boxes": boxes, "scores": np.round(rng.random(len(boxes)), 3)}
+        found[frame.frame_id] = {"boxes": boxes, "scores": rng.random(len(boxes))}
     return found
 
 

@@ -87,6 +87,21 @@ def test_every_spelling_says_the_same(tmp_path: Path) -> None:
         write_predictions(tmp_path / "b.csv", plain)
 
 
+def test_a_score_just_below_a_threshold_stays_there(tmp_path: Path) -> None:
+    """Rounded, it would count: the file would score otherwise than what it was written from."""
+    below = float(np.nextafter(np.float32(0.75), np.float32(0)))
+    found = {
+        "a/0": {"boxes": np.array([[1.0, 2, 4, 6]]), "scores": np.array([0.7497])},
+        "a/1": {"points": np.array([[1.0, 2]]), "scores": np.array([below])},
+    }
+    made = Predictions.of(found)
+    for name in ("b.json", "b.json.gz", "b.jsonl", "b.parquet"):
+        write_predictions(tmp_path / name, made)
+        again, _ = read(tmp_path / name)
+        assert again.box_scores.tolist() == [0.7497], name
+        assert again.point_scores.tolist() == [below], name
+
+
 def test_packed_mot_is_of_the_same_sequence(tmp_path: Path) -> None:
     text = b"1,-1,3,4,5,6,0.5,-1,-1,-1\n"
     (tmp_path / "s.txt").write_bytes(text)

@@ -200,7 +200,7 @@ def test_density_takes_no_loss(small_set: Path, tmp_path: Path) -> None:
 
 def test_losses_are_logged(small_set: Path, tmp_path: Path) -> None:
     logger = CSVLogger(tmp_path / "log")
-    config = make_config(**{**FAST, "epochs": 3, "epoch_crops": 20})
+    config = make_config(**{**FAST, "epochs": 3, "epoch_crops": 20, "crop_wh": (64, 64)})
     whole = train(small_set, tmp_path / "a", config=config, logger=logger)
     rows = list(csv.DictReader((whole.out / "losses.csv").open()))
     assert [(row["step"], row["epoch"]) for row in rows] == [("10", "0"), ("20", "1"), ("30", "2")]
