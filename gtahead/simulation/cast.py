@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 
 import numpy as np
@@ -74,6 +75,17 @@ class Figure:
     triangles: tuple[npt.NDArray[np.int32], ...]
     parts: tuple[npt.NDArray[np.uint8], ...]
     vertices: tuple[int, ...]
+
+    @cached_property
+    def head_triangles(self) -> tuple[npt.NDArray[np.bool_], ...]:
+        """At each level, (T,) whether a triangle belongs to the head."""
+        return tuple(np.logical_and.reduce(self.is_head[each.T]) for each in self.triangles)
+
+    @cached_property
+    def head_vertices(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """At each level, the vertices of the head's triangles."""
+        both = zip(self.triangles, self.head_triangles, strict=True)
+        return tuple(np.unique(each[mine]).astype(np.int64) for each, mine in both)
 
 
 @dataclass(frozen=True)

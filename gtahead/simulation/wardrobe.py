@@ -41,10 +41,13 @@ _SHOES = ("100e0d", "1a1410", "3a2416", "5a3c24", "d8d8d6", "2a2a2e", "141416", 
 _BAGS = ("101114", "2b3445", "3a2416", "6d1f24", "22463f", "5a5044", "7d6b55", "c2552f")
 
 
+@functools.cache
 def _linear(code: str) -> npt.NDArray[np.float64]:
     """Return a colour of the screen, rrggbb, as linear light; rounded, since powers differ."""
     values = np.array([int(code[k : k + 2], 16) for k in (0, 2, 4)]) / 255
-    return np.round(values**2.2 * 65536) / 65536
+    light = np.round(values**2.2 * 65536) / 65536
+    light.setflags(write=False)
+    return light
 
 
 def _muted(colour: npt.NDArray[np.float64], share: float = 0.3) -> npt.NDArray[np.float64]:

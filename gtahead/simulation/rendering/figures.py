@@ -37,25 +37,14 @@ class Figures:
         self.textures = np.concatenate([one.textures for one in figures])
         self.bones = np.concatenate([one.bones for one in figures])
         self.weights = np.concatenate([one.weights for one in figures])
-        self.head_vertices = [
-            [
-                np.unique(corners[one.is_head[corners].all(axis=1)]).astype(np.int64)
-                for corners in one.triangles
-            ]
-            for one in figures
-        ]
+        self.head_vertices = [one.head_vertices for one in figures]
         self.first_vertex = _starts([len(one.places_m) for one in figures])
         self.triangles = np.concatenate([part for one in figures for part in one.triangles])
         self.parts = np.concatenate([part for one in figures for part in one.parts])
         sides = np.isin(np.arange(len(PARTS)), TWO_SIDED)
         self.two_sided = sides[self.parts].astype(np.uint8)
-        self.of_head = np.concatenate(
-            [
-                one.is_head[corners].all(axis=1).astype(np.uint8)
-                for one in figures
-                for corners in one.triangles
-            ]
-        )
+        head = [part for one in figures for part in one.head_triangles]
+        self.of_head = np.concatenate(head).astype(np.uint8)
         counts = [[len(part) for part in one.triangles] for one in figures]
         self.triangle_counts = np.array(counts, np.int64)
         self.first_triangle = _starts(self.triangle_counts.ravel()).reshape(-1, LEVELS)
