@@ -1,4 +1,4 @@
-"""Counting with the detector that ships: what it says, in which pixels, and what it refuses."""
+"""Counting with the bundled detector: what it says, in which pixels, and what it refuses."""
 
 from __future__ import annotations
 
@@ -321,13 +321,13 @@ def test_it_is_a_baseline_of_scores(crowd: tuple[Path, library.Dataset], tmp_pat
         *("--html", page),
     )
     assert done.code == 0, done.err
-    assert f"the detector that ships: MAE {own['mae']:.2f}, F1 {own['f1_large']:.4f}" in done.out
-    assert "the detector that ships with gtahead" in page.read_text(encoding="utf-8")
+    assert f"the bundled detector: MAE {own['mae']:.2f}, F1 {own['f1_large']:.4f}" in done.out
+    assert "the bundled detector" in page.read_text(encoding="utf-8")
     export = library.export(root / "set", tmp_path / "coco", format="coco", workers=1)
     assert export is not None
     refused = gtahead("benchmark", path, "--ground-truth", tmp_path / "coco", "--builtin")
     assert refused.code == 2
-    assert "no images for the detector that ships" in refused.err
+    assert "no images for the bundled detector" in refused.err
 
 
 def test_nothing_is_drawn_over_anything(

@@ -1,4 +1,4 @@
-"""Make the detector that ships of a run: ONNX and checkpoint in half precision, and its card.
+"""Make the bundled detector of a run: ONNX and checkpoint in half precision, and its card.
 
     gtahead simulate --preset heads --out heads && gtahead build --raw heads --out heads-set
     gtahead simulate --preset crowds --out crowds && gtahead build --raw crowds --out crowds-set

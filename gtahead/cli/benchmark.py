@@ -64,9 +64,7 @@ if TYPE_CHECKING:
 @click.option("--sweep", is_flag=True, help="Also match within 1, 2 … 100 px, as for UCF-QNRF.")
 @click.option("--intervals/--no-intervals", default=True, help="Compute 95 % intervals, or not.")
 @click.option(
-    "--builtin",
-    is_flag=True,
-    help="Also score the detector that ships on these images, to compare.",
+    "--builtin", is_flag=True, help="Also score the bundled detector on these images, to compare."
 )
 @label_options
 @click.option("--check-only", is_flag=True, help="Only check the file; score nothing.")

@@ -66,9 +66,9 @@ def command(
 ) -> int:
     """Count the heads in images, folders of images, and films.
 
-    Needs the extra: pip install 'gtahead[onnx]'. The detector that ships saw simulated crowds
-    alone. The range after each count held the true number for eight in ten of the photographs that
-    the detector was measured on; a note says in what an image is unlike them.
+    Needs the extra: pip install 'gtahead[onnx]'. The bundled detector has only seen simulated
+    crowds. The range after each count held the true number for eight in ten of the test
+    photographs; a note says how an image differs from them, if it does.
 
     \b
     gtahead count photo.jpg --out found.png

@@ -32,7 +32,12 @@ def command(folder: str, out: str | None, sort: str, form: Form | None) -> int:
     for name, why in board.skipped:
         echo(f"left out {name}: {why}", err=True)
     if for_people(asdict(board)):
-        echo(board.table(form or "markdown").rstrip())
+        if form is None:
+            from gtahead.cli.score_tables import board_lines
+
+            echo("\n".join(board_lines(board)))
+        else:
+            echo(board.table(form).rstrip())
         if out is not None:
             echo(f"wrote {out}/index.html", err=form is not None)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gtahead.cli.common import table
 from gtahead.errors import printable
@@ -11,6 +11,9 @@ from gtahead.metrics.definitions import METRICS, PARTS, format_interval, format_
 from gtahead.scoring import Comparison, Score
 from gtahead.scoring.breakdown import laid_out
 from gtahead.values import number_of
+
+if TYPE_CHECKING:
+    from gtahead.reports.ranking import Leaderboard
 
 
 def summary(score: Score) -> str:
@@ -26,14 +29,15 @@ def summary(score: Score) -> str:
         + (f", {number_of(data['sequences'], 'sequence')}" if data["sequences"] else ""),
         _threshold_line(document["threshold"]),
     ]
-    rows = [["", "metric", "95 % interval"]]
+    with_intervals = any("low" in entry for entry in document["metrics"].values())
+    rows = [["", "metric", *["95 % interval"] * with_intervals]]
     entries = document["metrics"]
     for part in PARTS:
         named = [name for name, metric in METRICS.items() if metric.part == part]
         found = [_row(name, entries[name]) for name in named if name in entries]
         if found:
             rows += [[part, "", ""], *found]
-    lines.append(table(rows))
+    lines.append(table([row[: len(rows[0])] for row in rows]))
     lines += [f"  no {part}: {why}" for part, why in document["undefined"].items()]
     lines += _withheld(document["intervals"])
     lines += _beside(document)
@@ -80,7 +84,7 @@ def _beside(document: Mapping[str, Any]) -> list[str]:
         else:
             parts = [f"F1 {format_metric(key, one)}" for key, one in values.items() if "f1" in key]
             parts += [f"AP {format_metric('ap', values['ap'])}"] if "ap" in values else []
-            lines.append(f"  the detector that ships: {', '.join([f'MAE {mae}', *parts])}")
+            lines.append(f"  the bundled detector: {', '.join([f'MAE {mae}', *parts])}")
     ceilings = document.get("ceilings", {})
     for row in ceilings.get("decode", []):
         mae = format_metric("mae", row["mae"])
@@ -99,7 +103,7 @@ def _beside(document: Mapping[str, Any]) -> list[str]:
             mae, less = (format_metric("mae", one) for one in (best["mae"], own - best["mae"]))
             lines.append(
                 f"  threshold with the lowest MAE on these images: {best['threshold']:g}, "
-                f"MAE {mae} ({less} less): not to be reported"
+                f"MAE {mae} ({less} less): an oracle, not to be reported"
             )
     if "f1_at_f1_best" in document["threshold"]:
         reported = document["threshold"]
@@ -129,34 +133,54 @@ def _breakdown(name: str, listed: list[dict[str, Any]]) -> list[str]:
 
 
 def comparison_lines(found: Comparison) -> Iterator[str]:
-    """Lay out a comparison."""
-    unit = "sequences" if found.clustered_by == "sequence" else "images"
-    first = printable(found.first)
+    """Lay out a comparison: a table for each other method, whose empty columns are left out."""
+    yield f"A: {printable(found.first)}"
     for other, differences in found.others:
-        name = printable(other)
-        yield (f"{first} against {name}, {found.sequences:,} {unit}")
-        rows = [["", first, name, "difference", "95 % interval", "p", "smallest detectable"]]
+        yield f"B: {printable(other)}"
+        rows = [["", "A", "B", "A − B", "95 % interval", "p", "least"]]
         for one in differences:
-            span = one.interval
-            chance = one.p_holm
+            span, chance, least = one.interval, one.p_holm, one.smallest
             rows.append(
                 [
-                    title_of(one.metric),
+                    _short_title(one.metric),
                     format_metric(one.metric, one.first),
                     format_metric(one.metric, one.second),
                     format_metric(one.metric, one.difference),
-                    "–" if span is None else format_interval(one.metric, vars(span)),
-                    "–" if chance is None else f"{chance:.4f}",
-                    "–" if one.smallest is None else format_metric(one.metric, one.smallest),
+                    "" if span is None else format_interval(one.metric, vars(span)),
+                    "" if chance is None else f"{chance:.4f}",
+                    "" if least is None else format_metric(one.metric, least),
                 ]
             )
-        yield table(rows)
-    several = len(found.others) > 1
+        filled = [at for at in range(len(rows[0])) if any(row[at] for row in rows[1:])]
+        yield table([[row[at] or "–" * bool(at) for at in filled] for row in rows], indent="")
+    unit = "sequences" if found.clustered_by == "sequence" else "images"
     if found.sequences < 6:
-        yield (f"no intervals and no tests: {found.sequences} {unit} can't reach p = 0.05")
-    else:
-        holm = ", corrected for several comparisons by Holm's method" * several
-        yield (
-            f"p: share of exchanged outputs that differ at least as much{holm}; the last column "
-            "is the smallest difference that this data can tell from zero"
-        )
+        yield f"no intervals and no tests: {found.sequences} {unit} can't reach p = 0.05"
+        return
+    several = ", corrected by Holm's method" * (len(found.others) > 1)
+    yield f"{found.sequences:,} {unit}; p: share of exchanged outputs that differ as much{several}"
+    yield "least: the smallest difference that this data can tell from zero"
+
+
+_ON_BOARD = ("mae", "rmse", "nae", "bias", "f1_large", "ap50")
+
+
+def board_lines(board: Leaderboard) -> Iterator[str]:
+    """Lay out a leaderboard's main metrics; the other forms of the table have all."""
+    shown = [name for name in board.columns if name in (*_ON_BOARD, board.sort)]
+    rows = [["rank", *map(_short_title, shown)]]
+    for row in board.rows:
+        values = (row.metrics.get(name, {}).get("value") for name in shown)
+        cells = (format_metric(name, value) for name, value in zip(shown, values, strict=True))
+        rows.append([str(row.rank or "–"), *cells])
+    names = [
+        "method",
+        *(f"{row.name} ({row.stale})" * bool(row.stale) or row.name for row in board.rows),
+    ]
+    yield printable(board.title)
+    for line, name in zip(table(rows).splitlines(), names, strict=True):
+        yield f"{line}  {printable(name)}"
+
+
+def _short_title(name: str) -> str:
+    return title_of(name).partition(" (")[0]

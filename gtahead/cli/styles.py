@@ -70,7 +70,8 @@ def _groups(findings: Findings) -> Iterator[str]:
         file = next(iter(files)) if len(files) == 1 else None
         place = f" in {file}" if file else ""
         head = severe(kind.severity, f"{kind.severity}[{code}]")
-        yield f"{head} {safe(f'{kind.what}: {total:,}{place}')}"
+        often = f": {total:,}{place}" if total > 1 or place else ""
+        yield f"{head} {safe(kind.what + often)}"
         shown = [line for one in kept[:EXAMPLES_SHOWN] if (line := _example(one, file))]
         yield from (f"  {line}" for line in shown)
         if shown and total > len(kept[:EXAMPLES_SHOWN]):

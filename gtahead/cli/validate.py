@@ -95,6 +95,8 @@ def command(
     failed = found.reach(fail_on)
     if for_people(report):
         _print(checked, found, baseline=known is not None, failed=failed)
+        if html is not None:
+            echo(f"wrote {html}")
     return 1 if failed else 0
 
 
@@ -121,6 +123,8 @@ def _print(checked: Validation, found: Findings, *, baseline: bool, failed: bool
     from gtahead.cli.styles import counted, passed
 
     print_findings(found, err=False)
+    if checked.kind == "file" and checked.reason in ("coco", "points", "nwpu"):
+        echo("  the file alone: give its folder to check images and frames as well")
     if found.totals:
         click.echo("new: " * baseline + counted(found))
     if not failed:

@@ -1,4 +1,4 @@
-"""Counting heads in images and films, with the detector that ships or one of your own."""
+"""Counting heads in images and films, with the bundled detector or one of your own."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ class OnnxDetector:
 
 
 def builtin_card() -> Card:
-    """Return the card of the detector that ships.
+    """Return the card of the bundled detector.
 
     Raises:
         InputError: this installation has none.

@@ -1,4 +1,4 @@
-"""The detector that ships: a small network that saw simulated crowds alone, and its card.
+"""The bundled detector: a small network that saw simulated crowds alone, and its card.
 
 `heads.onnx` is what `gtahead count` runs, `heads.pt` the same weights as a checkpoint, for `gtahead
 predict builtin` and `gtahead train --init builtin`, and `heads.json` what is known of them.
@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 BUILTIN = "builtin"
-"""What stands for the detector that ships."""
+"""What stands for the bundled detector."""
 
 FOLDER = Path(__file__).parent
 ONNX, CHECKPOINT, CARD = (FOLDER / f"heads.{ending}" for ending in ("onnx", "pt", "json"))

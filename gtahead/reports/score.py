@@ -38,7 +38,7 @@ _BASELINES = {
     "train_mean": "guessing the training images' mean count",
     "sequence_mean": "oracle: each sequence's mean count",
     "own_mean": "oracle: these images' mean count",
-    "builtin": "the detector that ships with gtahead, of simulated crowds alone",
+    "builtin": "the bundled detector, of simulated crowds alone",
 }
 
 

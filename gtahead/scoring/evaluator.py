@@ -188,7 +188,7 @@ def benchmark(
         sweep: whether to match within 1 to 100 px, too, as is done for UCF-QNRF.
         intervals: whether to compute intervals.
         ceilings: whether to compute what a perfect method could reach.
-        builtin: whether to score the detector that ships on the same images, as a baseline: about a
+        builtin: whether to score the bundled detector on the same images, as a baseline: about a
             second each.
         head_class: name or number of the class of heads, where there are several.
         labels_orientation: `upright` or `stored`, as of `build`.
@@ -236,7 +236,7 @@ def benchmark(
 
 
 def _with_images(data: StrPath | Dataset) -> Dataset:
-    """Open the dataset whose images the detector that ships is to look at.
+    """Open the dataset whose images the bundled detector is to look at.
 
     Raises:
         UsageError: it's another ground truth, or has no images.
@@ -246,12 +246,12 @@ def _with_images(data: StrPath | Dataset) -> Dataset:
         opened = Dataset.open(data)
     if opened is None or not opened.manifest.document["statistics"].get("images"):
         remedy = "give a gtahead dataset with images; `gtahead build` makes one"
-        raise UsageError("there are no images for the detector that ships", remedy=remedy)
+        raise UsageError("there are no images for the bundled detector", remedy=remedy)
     return opened
 
 
 def _builtin(ground_truth: GroundTruth, dataset: Dataset, radius: str) -> dict[str, float]:
-    """Score the detector that ships on the same images."""
+    """Score the bundled detector on the same images."""
     from gtahead.counting import count, load_model
     from gtahead.counting.models import MIN_SCORE
 
@@ -430,7 +430,7 @@ def _intervals(
     location = Where(sequence=None)
     if not run.ground_truth.in_sequences:
         findings.add("resampled-by-image", location)
-    elif clusters < FEW:
+    if clusters < FEW:
         findings.add("few-clusters", location, clusters)
     if clusters < MIN_UNITS:
         return {}

@@ -124,7 +124,7 @@ def train(
         detector: makes a network of your own, a `Detector`, from the configuration, in place of
             the one that it names; `predict` wants it again.
         loss: of heat or class, in place of the one that the configuration names; see `HeatLoss`.
-        init: `model.pt` of a run, or `builtin` for the detector that ships, whose weights are begun
+        init: `model.pt` of a run, or `builtin` for the bundled detector, whose weights are begun
             with as far as they fit: to train on photographs after simulated crowds.
         logger: Lightning's loggers, such as `WandbLogger()`, which get the losses of steps, AP50
             and MAE; TensorBoard's, where it is installed, unless given. The losses are in

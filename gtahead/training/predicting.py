@@ -78,7 +78,7 @@ def predict(
     """Find heads, and write them as `gtahead benchmark` reads them: in the images' own pixels.
 
     Args:
-        checkpoint: `model.pt` of a run, or `builtin` for the detector that ships.
+        checkpoint: `model.pt` of a run, or `builtin` for the bundled detector.
         data: a dataset.
         out: the prediction file: .json, .jsonl or .parquet.
         split: of the dataset.

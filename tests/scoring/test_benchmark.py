@@ -374,7 +374,11 @@ def test_a_clear_difference_is_reported(dataset: Path, tmp_path: Path) -> None:
         assert by_name[name].p == pytest.approx(2 / 2**SEQUENCES)
     done = gtahead("compare", one, tmp_path / "p.json")
     assert done.code == 0
-    assert "against perfect, 9 sequences" in done.out
+    first, second, head, *_ = done.out.splitlines()
+    assert (first[:3], second) == ("A: ", "B: perfect")
+    assert head.split() == ["A", "B", "A", "−", "B", "95", "%", "interval", "p", "least"]
+    assert "\n9 sequences; p: " in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
     assert json.loads(gtahead("compare", one, tmp_path / "p.json", "--json").out)["clusters"] == 9
 
 

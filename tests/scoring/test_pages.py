@@ -60,7 +60,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.code == 0, done.err
     done = gtahead("leaderboard", root / "results", "--out", root / "board")
     assert done.code == 0, done.err
-    assert "| 1 |" in done.out
+    title, head, *rows, wrote = done.out.splitlines()
+    assert head.split()[:3] == ["rank", "MAE", "RMSE"]
+    assert rows[0].split()[0] == "1"
+    assert all(len(row.split("  <script>")[0]) <= 80 for row in [title, head, *rows])
     return root
 
 

@@ -33,6 +33,16 @@ def test_streams_hang_on_their_keys_alone() -> None:
     assert Chance(7).integers(0, 1000, 5).tolist() == [721, 649, 549, 604, 348]
 
 
+def test_one_number_is_the_first_of_several() -> None:
+    """Drawn by themselves or as arrays, numbers and choices are the same to the last bit."""
+    shares = [0.34, 0.06, 0.17, 0.43]
+    single, arrays = Chance(5, 9), Chance(5, 9)
+    for _ in range(500):
+        assert single.number(-3.7, 11.1) == arrays.uniform(-3.7, 11.1)[0]
+        assert single.one(range(4), shares) == arrays.chosen(shares)[0]
+        assert single.one("abc") == "abc"[arrays.chosen([1.0, 1.0, 1.0])[0]]
+
+
 def test_numbers_are_spread_as_they_should_be() -> None:
     chance = Chance(11)
     shares = chance.uniform(2, 5, 100_000)
