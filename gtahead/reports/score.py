@@ -212,7 +212,7 @@ def _charts(score: Score) -> Iterator[Chart]:
     names = [f"{ids[row]}: {real[row]:g} heads, {found[row]:g} counted" for row in rows]
     error = states["error"]
     reach = float(max(1, np.abs(error).max(initial=1)))
-    off = Chart("Error over count", "true heads", "counted − true", (0, most), (-reach, reach))
+    off = Chart("Error by count", "true heads", "counted − true", (0, most), (-reach, reach))
     off.add_line([0, most], [0, 0], "guide")
     off.add_dots(real[rows].tolist(), error[rows].tolist(), names)
     counts = Chart("Counted and true heads", "true heads", "counted", (0, most), (0, most))
@@ -261,7 +261,7 @@ def _curve(score: Score) -> Iterator[Chart]:
         if any(value is None for value in values):
             continue
         top = 1 if key == "f1" else max(values)
-        chart = Chart(f"{title} over the threshold", "threshold", title, (0, 1), (0, top))
+        chart = Chart(f"{title} by threshold", "threshold", title, (0, 1), (0, top))
         chart.add_line(xs, values)
         if chosen is not None:
             at = float(np.interp(chosen, xs, values))

@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.code == 0, done.err
     done = gtahead("leaderboard", root / "results", "--out", root / "board")
     assert done.code == 0, done.err
-    title, head, *rows, wrote = done.out.splitlines()
+    title, head, *rows, _ = done.out.splitlines()
     assert head.split()[:3] == ["rank", "MAE", "RMSE"]
     assert rows[0].split()[0] == "1"
     assert all(len(row.split("  <script>")[0]) <= 80 for row in [title, head, *rows])
