@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,15 @@ def image(seed: int = 0, size_wh: tuple[int, int] = SIZE_WH, kind: str = ".jpg")
     pixels = np.random.default_rng(seed).integers(0, 255, (size_wh[1] // 8, size_wh[0] // 8, 3))
     big = cv2.resize(pixels.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST)
     return bytes(cv2.imencode(kind, big)[1])
+
+
+def turned(jpeg: bytes, orientation: int) -> bytes:
+    """A JPEG with an orientation tag, and a resolution that is text where a number belongs."""
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    entries += struct.pack("<HHI4s", 0x011A, 2, 3, b"72\0\0")
+    tiff = b"II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
+    exif = b"Exif\0\0" + tiff
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
 
 
 def put(root: Path, files: Mapping[str, str | bytes]) -> Path:

@@ -128,8 +128,8 @@ def _beside(document: Mapping[str, Any]) -> list[str]:
 def _breakdown(name: str, listed: list[dict[str, Any]]) -> list[str]:
     shown = laid_out(name, listed)
     rows = [["", *shown.head], *([printable(row[0]), *row[1:]] for row in shown.rows)]
-    nothing = [f"  nothing in {', '.join(map(printable, shown.empty))}"] if shown.empty else []
-    return [f"by {shown.title}", table(rows), *nothing]
+    nothing = [f"nothing in {', '.join(map(printable, shown.empty))}"] if shown.empty else []
+    return [f"by {shown.title}", table(rows, indent=""), *nothing]
 
 
 def comparison_lines(found: Comparison) -> Iterator[str]:

@@ -171,7 +171,8 @@ def _scan(root: Path, files: list[Path]) -> Listing:
         _check_ids(coco, file)
         names_in = [image["file_name"] for image in coco.images]
         base = _images_base(root, path, splits[number], names_in)
-        mine = [_image(image, base, path, number, splits[number]) for image in coco.images]
+        list_ = number, file
+        mine = [_image(image, base, path, list_, splits[number]) for image in coco.images]
         first = min(mine, key=lambda one: (one.sequence, one.frame), default=None)
         firsts.append(None if first is None else first.key)
         images += mine
@@ -219,13 +220,13 @@ def _check_ids(coco: CocoFile, file: str) -> None:
 
 
 def _image(
-    image: Mapping[str, Any], base: str, path: Path, number: int, split: str | None
+    image: Mapping[str, Any], base: str, path: Path, list_: tuple[int, str], split: str | None
 ) -> LabelledImage:
+    number, file = list_
     file_name = image["file_name"].replace("\\", "/")
     ours = image.get("gtahead")
     ours = ours if isinstance(ours, dict) else {}
     folder, _, name = file_name.rpartition("/")
-    own_id = image.get(OWN_ID)
     size = image.get("width"), image.get("height")
     whole = all(type(side) is int and 0 < side < 10**6 for side in size)
     return LabelledImage(
@@ -236,8 +237,15 @@ def _image(
         size_wh=size if whole else None,  # type: ignore[arg-type]
         key=(number, int(image["id"])),
         about=about_of(ours),
-        own_id=own_id if isinstance(own_id, str) else int(image["id"]),
+        own_id=own_id_of(image),
+        listed_in=file,
     )
+
+
+def own_id_of(image: Mapping[str, Any]) -> int | str:
+    """Return the id by which results name an image: its number, or the text that it stands for."""
+    text = image.get(OWN_ID)
+    return text if isinstance(text, str) else int(image["id"])
 
 
 def _home(path: Path, split: str | None) -> str:
@@ -392,7 +400,7 @@ def read_images(
     classes = classes_of([coco], path.name)
     heads = classes.decide(head_class, findings)
     keys = keys_of(coco, alike=classes.alike)
-    images = [_image(image, "", path, 0, None) for image in coco.images]
+    images = [_image(image, "", path, (0, path.name), None) for image in coco.images]
     images.sort(key=lambda one: one.key)
     found = _sorted_heads(coco, path.name, None, heads, keys)
     spans = [found.starts.get(image.key[1], (0, 0)) for image in images]

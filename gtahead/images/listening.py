@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 _STDERR = 2
 
@@ -19,6 +20,8 @@ _OF_DECODERS = re.compile(
 
 _one_at_a_time = threading.Lock()
 _hung = threading.Event()
+_stderr: list[int] = []
+"""A copy of stderr, while a file is in its place."""
 
 PATIENCE_S = 1.0
 """After which another thread's decoder counts as hung: no image waits for it any longer."""
@@ -43,12 +46,18 @@ def listening() -> Iterator[list[str]]:
             yield said
             return
         try:
-            with tempfile.TemporaryFile() as file:
+            file = _temporary()
+            if file is None:
+                yield said
+                return
+            with file:
+                _stderr.append(kept)
                 os.dup2(file.fileno(), _STDERR)
                 try:
                     yield said
                 finally:
                     os.dup2(kept, _STDERR)
+                    _stderr.clear()
                 if file.seek(0, os.SEEK_END):
                     file.seek(0)
                     _sort(file.read(), said)
@@ -57,6 +66,20 @@ def listening() -> Iterator[list[str]]:
     finally:
         _hung.clear()
         _one_at_a_time.release()
+
+
+def give_stderr_back() -> None:
+    """Put stderr back where a decoder that hangs keeps it: everybody would speak into its file."""
+    _hung.set()
+    for kept in _stderr:
+        os.dup2(kept, _STDERR)
+
+
+def _temporary() -> IO[bytes] | None:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:  # no room, or no folder: decoders are heard on stderr
+        return None
 
 
 def _sort(written: bytes, said: list[str]) -> None:

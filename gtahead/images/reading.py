@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtahead.errors import as_size
-from gtahead.images.listening import listening
+from gtahead.images.listening import give_stderr_back, listening
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -116,6 +116,7 @@ def _limited(decode: Callable[P, R]) -> Callable[P, R]:
         if done:
             return done[0]
         if not failed:
+            give_stderr_back()
             raise ImageError("image-unreadable", f"not decoded within {DECODE_LIMIT_S:g} s")
         if isinstance(failed[0], MemoryError):
             raise ImageError("image-unreadable", "too little memory") from failed[0]
@@ -393,24 +394,39 @@ def check_health(data: bytes, header: Header) -> list[str]:
 
 @_limited
 def decode_upright(data: bytes) -> Image.Image:
-    """Decode an image in full, turned upright, as 8-bit RGB.
+    """Decode an image in full, turned upright, as 8-bit RGB; deeper values are made to fit.
 
     Raises:
         ImageError: it doesn't decode.
     """
-    from PIL import ImageOps
+    from PIL import Image
 
+    turns = Image.Transpose
+    # Pillow's own `exif_transpose` writes the EXIF data anew, and fails where they are odd.
+    turn = {
+        2: turns.FLIP_LEFT_RIGHT,
+        3: turns.ROTATE_180,
+        4: turns.FLIP_TOP_BOTTOM,
+        5: turns.TRANSPOSE,
+        6: turns.ROTATE_270,
+        7: turns.TRANSVERSE,
+        8: turns.ROTATE_90,
+    }.get(read_header(data).orientation)
     image = _open(data)
     try:
-        upright = ImageOps.exif_transpose(image)
-        return _to_rgb(upright)
+        pixels = _to_rgb(image)
     except (OSError, ValueError, SyntaxError) as error:
         raise ImageError("image-unreadable", str(error)) from error
+    return pixels if turn is None else pixels.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     from PIL import Image
 
+    if image.mode.startswith(("I", "F")):  # Pillow would cut them off at 255
+        values = np.nan_to_num(np.asarray(image, np.float64))
+        span = float(np.ptp(values)) or 1.0
+        image = Image.fromarray((255 * (values - values.min()) / span).astype(np.uint8))
     if "A" in image.getbands() or "transparency" in image.info:
         rgba = image.convert("RGBA")
         canvas = Image.new("RGB", image.size, (0, 0, 0))

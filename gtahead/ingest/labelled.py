@@ -38,6 +38,7 @@ class LabelledImage:
         upright: whether its labels are taken to be of the upright image, whatever its file's
             pixels are turned by.
         own_id: that the labels give it, a number or text, by which results may name it.
+        listed_in: the file, relative to the root, that gives it its `own_id`.
     """
 
     sequence: str
@@ -52,6 +53,7 @@ class LabelledImage:
     refused: tuple[str, str] | None = None
     upright: bool = False
     own_id: int | str | None = None
+    listed_in: str | None = None
 
 
 @dataclass

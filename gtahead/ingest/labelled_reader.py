@@ -308,6 +308,7 @@ def _captured(
             row=image.row,
             upright=upright[index],
             own_id=image.own_id,
+            listed_in=image.listed_in or image.labels,
             split=image.split if source.split is None else None,
         )
         for index, image in enumerate(images)

@@ -125,6 +125,7 @@ class CapturedFrame:
             applied, where the size alone doesn't tell.
         own_id: that the labels give it, a number or text, by which results may name it.
         split: that it is given, where its sequence's frames are in several.
+        listed_in: the file of labels, relative to the root, that lists it.
     """
 
     frame: str
@@ -141,6 +142,7 @@ class CapturedFrame:
     upright: bool = False
     own_id: int | str | None = None
     split: str | None = None
+    listed_in: str | None = None
 
     def path(self, root: Path) -> Path:
         """Return where the image is.

@@ -46,10 +46,14 @@ def write_predictions(path: StrPath, predictions: Predictions) -> None:
 
     Raises:
         InputError: there is no such folder.
-        UsageError: another ending.
+        UsageError: another ending, or images that aren't named by text.
         ResourceError: it can't be written.
     """
     check_target(path)
+    other = next((image for image in predictions.images if not isinstance(image, str)), None)
+    if other is not None:
+        remedy = "name them as the ground truth does; `export_predictions` writes other formats"
+        raise UsageError("a prediction file names images by text", value=other, remedy=remedy)
     target = Path(path)
     header = header_of(predictions)
     name = target.name.removesuffix(".gz")
@@ -88,7 +92,9 @@ def _rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
     points = np.column_stack([predictions.points_xy.round(DECIMALS), predictions.point_scores])
     boxes = predictions.boxes_xyxy.copy()
     boxes[:, 2:] -= boxes[:, :2]
-    boxes = np.column_stack([boxes.round(DECIMALS), predictions.box_scores])
+    rounded = boxes.round(DECIMALS)
+    thin = (rounded[:, 2:] <= 0).any(axis=1, keepdims=True)  # a box that has an area keeps it
+    boxes = np.column_stack([np.where(thin, boxes, rounded), predictions.box_scores])
     for row, image in enumerate(predictions.images):
         out: dict[str, Any] = {"image": image}
         if not np.isnan(predictions.counts[row]):

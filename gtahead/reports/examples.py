@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,12 @@ import numpy as np
 
 from gtahead.arrays import Floats
 from gtahead.dataset import Dataset
-from gtahead.errors import GtaheadError
-from gtahead.findings import Finding, Findings, Ledger
+from gtahead.errors import GtaheadError, Where
+from gtahead.findings import Findings, Ledger
 from gtahead.formats.coco_columns import CocoFile, read_coco
+from gtahead.formats.coco_reading import own_id_of
 from gtahead.images.reading import ImageError, peek_bytes, read_bytes
-from gtahead.ingest.model import BrokenSequence, CapturedSequence, Reader
+from gtahead.ingest.model import BrokenSequence, CapturedFrame, CapturedSequence, Reader
 from gtahead.reports.pages import embedded_image
 from gtahead.tables.canonical import CAPTURED
 from gtahead.validation.captures import image_bytes
@@ -30,6 +31,12 @@ IMAGE_PX, IMAGE_BYTES = 560, 40_000
 
 CODES_SHOWN = 12
 """Codes that have an image: a page stays below 1.5 MB."""
+
+TRIED = 5
+"""Findings of a code whose frames are looked for: some have no image, or one that can't be read."""
+
+REACH = 0.5
+"""How far beside a frame a head is shown, in sides of the frame."""
 
 COCO_POINTER = re.compile(r"/(images|annotations)/(\d+)(/|$)")
 
@@ -44,6 +51,7 @@ class Example:
         size_wh: of the frame in pixels.
         box_xyxy: of the head in pixels of the frame; None where it has none, or none is meant.
         point_xy: likewise, of a head without a box.
+        view_xywh: the frame, with what lies beside it.
     """
 
     frame: str
@@ -51,6 +59,17 @@ class Example:
     size_wh: tuple[int, int]
     box_xyxy: list[float] | None = None
     point_xy: list[float] | None = None
+
+    @property
+    def view_xywh(self) -> tuple[float, float, float, float]:
+        """What is shown: the frame, and a mark that lies beside it, with some room around it."""
+        mark = self.box_xyxy or self.point_xy
+        if mark is None:
+            return 0, 0, *self.size_wh
+        corners, room = np.reshape(mark, (-1, 2)), 0.03 * max(self.size_wh)
+        left, top = np.minimum(corners.min(axis=0) - room, 0).tolist()
+        right, bottom = np.maximum(corners.max(axis=0) + room, self.size_wh).tolist()
+        return left, top, right - left, bottom - top
 
 
 def examples_of(checked: Validation, found: Findings) -> dict[str, Example]:
@@ -65,45 +84,78 @@ def examples_of(checked: Validation, found: Findings) -> dict[str, Example]:
     for code, findings in found.by_code():
         if len(shown) == CODES_SHOWN:
             break
-        named = (frames.find(finding) for finding in findings)
+        named = (frames.find(finding.where) for finding in findings[:TRIED])
         example = next((one for one in named if one is not None), None)
         if example is not None:
             shown[code] = example
     return shown
 
 
-def _frames_of(checked: Validation) -> _StoredFrames | _ReadFrames | None:
+def _frames_of(checked: Validation) -> _Frames | None:
+    if not checked.looks_at_images:
+        return None
     if checked.kind == "dataset":
         return _StoredFrames(Dataset.open(checked.path))
     return None if checked.reader is None else _ReadFrames(checked.path, checked.reader)
 
 
-class _StoredFrames:
+class _Frames(ABC):
+    """Frames of what was checked, found by what findings say; each image is read once at most."""
+
+    def __init__(self) -> None:
+        self._images: dict[tuple[str, str], tuple[str | None, bool]] = {}
+
+    @abstractmethod
+    def find(self, where: Where) -> Example | None:
+        """Return the frame that a finding names; None where it names none that can be shown."""
+
+    def _shown(self, key: tuple[str, str], read: Callable[[], bytes]) -> tuple[str | None, bool]:
+        """Return a frame's image as a data URL, and whether it has an orientation tag.
+
+        Args:
+            key: its sequence and its name.
+            read: gives the image's bytes.
+        """
+        if key not in self._images:
+            try:
+                data = read()
+                turned = peek_bytes(data).orientation != 1  # refuses what is too large, besides
+                self._images[key] = embedded_image(data, IMAGE_PX, IMAGE_BYTES), turned
+            except ImageError:
+                self._images[key] = None, False
+        return self._images[key]
+
+
+class _StoredFrames(_Frames):
     """Frames of a dataset."""
 
     def __init__(self, dataset: Dataset) -> None:
+        super().__init__()
         self._dataset = dataset
 
-    def find(self, finding: Finding) -> Example | None:
-        """Return the frame that a finding names; None where it names none that can be shown."""
-        where = finding.where
+    def find(self, where: Where) -> Example | None:
+        """Look by sequence and frame."""
         if where.sequence is None or where.frame is None:
             return None
         try:
             frame = self._dataset[f"{where.sequence}/{where.frame}"]
-            data = None if frame.image_path is None else read_bytes(frame.image_path)
-        except (GtaheadError, ImageError, KeyError):
+            path = frame.image_path
+        except (GtaheadError, KeyError):
             return None
+        if path is None:
+            return None
+        image, _ = self._shown((where.sequence, where.frame), lambda: read_bytes(path))
         rows = np.flatnonzero(frame.head_ids == where.head)
         box = frame.boxes_xyxy[rows[0]] if len(rows) else None
         point = frame.points_xy[rows[0]] if len(rows) else None
-        return _example(frame.frame_id, data, frame.size_wh, box, point)
+        return _example(frame.frame_id, image, frame.size_wh, box, point)
 
 
-class _ReadFrames:
+class _ReadFrames(_Frames):
     """Frames of a capture or of other people's labels, whose sequences are read once more."""
 
     def __init__(self, root: Path, reader: Reader) -> None:
+        super().__init__()
         self._reader = reader
         self._sources = {source.name: source for source in reader.sequences(root, Findings())}
         self._sequence = cache(self._read)
@@ -115,83 +167,84 @@ class _ReadFrames:
         except (BrokenSequence, GtaheadError, OSError, KeyError):
             return None
 
-    def find(self, finding: Finding) -> Example | None:
-        """Return the frame that a finding names; None where it names none that can be shown."""
-        where = finding.where
+    def find(self, where: Where) -> Example | None:
+        """Look by sequence and frame, by an entry of a COCO file, or by a file of one frame."""
         if where.sequence is not None and where.frame is not None:
             sequence = self._sequence(where.sequence)
             names = [frame.frame for frame in sequence.frames] if sequence else []
             if sequence is None or where.frame not in names:
                 return None
             return self._example(sequence, names.index(where.frame), where.head)
+        pointer = COCO_POINTER.match(where.field or "")
         if where.file is None:
             return None
-        pointer = COCO_POINTER.match(where.field or "")
         if pointer is None:
-            return self._called(lambda file: Path(file).stem == Path(where.file or "").stem)
+            return self._only(lambda frame: where.file in (frame.file, frame.listed_in))
         try:
-            image, box = _in_coco(self._coco(where.file), pointer[1], int(pointer[2]))
+            own_id, box = _in_coco(self._coco(where.file), pointer[1], int(pointer[2]))
         except (GtaheadError, OSError, LookupError):
             return None
-        found = self._called(lambda file: f"/{file}".endswith(f"/{image}"))
-        return None if found is None else replace(found, box_xyxy=box)
+        return self._only(
+            lambda frame: (frame.listed_in, frame.own_id) == (where.file, own_id), box
+        )
 
-    def _called(self, fits: Callable[[str], bool]) -> Example | None:
-        """Return the only frame whose image has a fitting name."""
+    def _only(
+        self, fits: Callable[[CapturedFrame], bool], box: Floats | None = None
+    ) -> Example | None:
+        """Return the frame that fits, if it is one alone."""
         found = [
             (sequence, index)
             for sequence in map(self._sequence, self._sources)
             if sequence is not None
             for index, frame in enumerate(sequence.frames)
-            if frame.file is not None and fits(frame.file)
+            if fits(frame)
         ]
-        return self._example(*found[0], None) if len(found) == 1 else None
+        return self._example(*found[0], None, box) if len(found) == 1 else None
 
-    def _example(self, sequence: CapturedSequence, index: int, head: int | None) -> Example | None:
+    def _example(
+        self, sequence: CapturedSequence, index: int, head: int | None, box: Floats | None = None
+    ) -> Example | None:
         frame, heads = sequence.frames[index], sequence.heads
-        try:
-            data = image_bytes(frame, self._sources[sequence.name])
-            turned = peek_bytes(data).orientation != 1 and not frame.upright
-        except ImageError:
-            return None
-        mine = (heads["frame_index"] == index) & (heads["head_id"] == head)
-        rows = np.flatnonzero(mine)
-        if turned or not len(rows):
-            return _example(frame.frame, data, sequence.sizes_wh[index])
-        boxed = CAPTURED[0] in heads
-        box = np.array([heads[name][rows[0]] for name in CAPTURED]) if boxed else None
+        source, size_wh = self._sources[sequence.name], sequence.sizes_wh[index]
+        image, turned = self._shown((source.name, frame.frame), lambda: image_bytes(frame, source))
+        if turned and not frame.upright:  # the labels' pixels aren't those that are shown
+            return _example(frame.frame, image, size_wh)
+        rows = np.flatnonzero((heads["frame_index"] == index) & (heads["head_id"] == head))
+        if not len(rows):
+            return _example(frame.frame, image, size_wh, box)
+        if CAPTURED[0] in heads:
+            box = np.array([heads[name][rows[0]] for name in CAPTURED])
         point = np.array([heads["x"][rows[0]], heads["y"][rows[0]]])
-        return _example(frame.frame, data, sequence.sizes_wh[index], box, point)
+        return _example(frame.frame, image, size_wh, box, point)
 
 
-def _in_coco(coco: CocoFile, kind: str, index: int) -> tuple[str, list[float] | None]:
-    """Return the name of the image that an entry is or is about, and its box."""
+def _in_coco(coco: CocoFile, kind: str, index: int) -> tuple[int | str, Floats | None]:
+    """Return the id of the image that an entry is or is about, and the entry's box."""
     if kind == "images":
-        return coco.images[index]["file_name"], None
+        return own_id_of(coco.images[index]), None
     columns = coco.annotations
-    names = {image["id"]: image["file_name"] for image in coco.images}
+    image_id = int(columns["image_id"][index])
+    image = next(one for one in coco.images if one["id"] == image_id)
     x, y, width, height = columns["bbox"][index].tolist()
-    return names[int(columns["image_id"][index])], _finite([x, y, x + width, y + height])
+    return own_id_of(image), np.array([x, y, x + width, y + height])
 
 
 def _example(
     name: str,
-    data: bytes | None,
+    image: str | None,
     size_wh: tuple[int, int],
     box: Floats | None = None,
     point: Floats | None = None,
 ) -> Example | None:
-    image = None if data is None else embedded_image(data, IMAGE_PX, IMAGE_BYTES)
     if image is None:
         return None
-    return Example(
-        name,
-        image,
-        size_wh,
-        None if box is None else _finite(box.tolist()),
-        None if point is None else _finite(point.tolist()),
-    )
+    return Example(name, image, size_wh, _near(box, size_wh), _near(point, size_wh))
 
 
-def _finite(values: list[float]) -> list[float] | None:
-    return values if all(map(isfinite, values)) else None
+def _near(values: Floats | None, size_wh: tuple[int, int]) -> list[float] | None:
+    """Return coordinates that are in the frame, or so near that they can be shown beside it."""
+    if values is None:
+        return None
+    reach = np.tile(size_wh, len(values) // 2)
+    near = (values >= -REACH * reach).all() and (values <= (1 + REACH) * reach).all()
+    return values.tolist() if near else None

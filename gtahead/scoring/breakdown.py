@@ -84,7 +84,9 @@ def _visibility(ground_truth: GroundTruth) -> Grouping:
 
 def _level(ground_truth: GroundTruth) -> Grouping:
     levels = ground_truth.head_values["level"].astype(np.int64)
-    return Grouping([f"level {level}" for level in range(levels.max() + 1)], levels, True)
+    there = np.unique(levels[levels >= 0])
+    of = np.where(levels < 0, -1, np.searchsorted(there, levels))
+    return Grouping([f"level {level}" for level in there.tolist()], of, True)
 
 
 GROUPINGS = (

@@ -224,6 +224,11 @@ class Validation:
         return self.findings
 
     @property
+    def looks_at_images(self) -> bool:
+        """Whether images are looked at, or left alone."""
+        return self._how.images != "none"
+
+    @property
     def reader(self) -> Reader | None:
         """What reads it; None for a dataset, maps and a single file."""
         found = READERS.get(self.kind)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 from unittest import mock
 
+import cv2
 import pytest
 from helpers import image
 
 from gtahead.images import listening as module
+from gtahead.images import reading
 from gtahead.images.listening import listening
 from gtahead.images.reading import ImageError, check_health, read_header
 
@@ -65,6 +69,38 @@ def test_one_image_waits_for_a_decoder_that_hangs_and_no_other(
     waited = [call.kwargs["timeout"] for call in lock.acquire.call_args_list]
     assert waited == [module.PATIENCE_S, 0, 0, 0, module.PATIENCE_S]
     assert lock.release.call_count == 2
+
+
+def test_a_decoder_that_hangs_does_not_keep_stderr(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    go_on, gone = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> None:
+        go_on.wait()
+        gone.set()
+
+    monkeypatch.setattr(cv2, "imdecode", hang)
+    monkeypatch.setattr(reading, "DECODE_LIMIT_S", 0.1)
+    with pytest.raises(ImageError, match="not decoded within"):
+        reading.decode(image(1), cv2.IMREAD_COLOR)
+    os.write(2, b"why it is set aside\n")
+    assert capfd.readouterr().err == "why it is set aside\n"
+    go_on.set()
+    gone.wait()
+    with module._one_at_a_time:  # the hung thread is through
+        os.write(2, b"and on\n")
+    assert capfd.readouterr().err == "and on\n"
+
+
+def test_no_room_for_a_file_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", mock.Mock(side_effect=OSError(28, "full")))
+    with listening() as said:
+        os.write(2, b"Corrupt JPEG data: 3 extraneous bytes\n")
+    assert said == []
+    assert capfd.readouterr().err.startswith("Corrupt JPEG")
 
 
 def test_a_closed_stderr_is_no_fault() -> None:

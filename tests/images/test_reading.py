@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers import image
-from PIL import Image
+from helpers import image, turned
+from PIL import Image, ImageOps
 
 from gtahead.images import reading
 from gtahead.images.prepare import PreparedImage, prepare
@@ -68,10 +68,34 @@ def test_a_turned_image_is_written_upright_once(kind: str, orientation: int) -> 
     assert ready.new_bytes is not None
     again = reading.read_header(ready.new_bytes)
     assert (again.size_wh, again.orientation, again.has_exif) == (header.upright_wh, 1, False)
-    turned = reading.decode_upright(ready.new_bytes)
+    upright = reading.decode_upright(ready.new_bytes)
     if kind == "PNG":
-        assert np.array_equal(np.asarray(turned), np.asarray(reading.decode_upright(data)))
+        assert np.array_equal(np.asarray(upright), np.asarray(reading.decode_upright(data)))
     assert prepared(ready.new_bytes).new_bytes is None
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_odd_exif_turns_an_image_all_the_same(orientation: int) -> None:
+    """As Pillow turns it where its tags are in order: all eight ways."""
+    plain = encoded(noise(), "JPEG", exif=exif(orientation))
+    with Image.open(io.BytesIO(plain)) as image:
+        wanted = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    stored = encoded(noise(), "JPEG")
+    assert np.array_equal(np.asarray(reading.decode_upright(turned(stored, orientation))), wanted)
+    data = turned(stored, orientation)
+    ready = prepare(data, reading.read_header(data))
+    assert ready.changes == (("exif-orientation",) if orientation > 1 else ("exif-removed",))
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_deep_values_are_made_to_fit(mode: str) -> None:
+    ramp = np.tile(np.linspace(100, 60_000, 64), (48, 1))
+    kinds = {"I;16": np.uint16, "I": np.int32, "F": np.float32}
+    out = io.BytesIO()
+    Image.fromarray(ramp.astype(kinds[mode])).save(out, "TIFF")
+    shown = np.asarray(reading.decode_upright(out.getvalue()))
+    assert (shown.min(), shown.max()) == (0, 255)
+    assert shown.mean() == pytest.approx(127, abs=2)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])

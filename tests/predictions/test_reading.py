@@ -102,6 +102,23 @@ def test_a_score_just_below_a_threshold_stays_there(tmp_path: Path) -> None:
         assert again.point_scores.tolist() == [below], name
 
 
+def test_a_thin_box_keeps_its_area(tmp_path: Path) -> None:
+    thin = {"boxes": np.array([[5, 5, 5.0003, 9], [1, 2, 4.00044, 6]]), "scores": np.ones(2)}
+    write_predictions(tmp_path / "b.json", Predictions.of({"a/0": thin}))
+    again, findings = read(tmp_path / "b.json")
+    assert not findings.totals
+    assert again.boxes_xyxy == pytest.approx(np.array([[5, 5, 5.0003, 9], [1, 2, 4, 6]]))
+
+
+def test_images_of_a_prediction_file_are_named_by_text(tmp_path: Path) -> None:
+    rows = [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]
+    numbered, _ = read(save(tmp_path / "coco.json", rows))
+    for name in ("b.json", "b.jsonl", "b.parquet"):
+        with pytest.raises(UsageError, match=r"names images by text \(got 1\)"):
+            write_predictions(tmp_path / name, numbered)
+        assert not (tmp_path / name).exists()
+
+
 def test_packed_mot_is_of_the_same_sequence(tmp_path: Path) -> None:
     text = b"1,-1,3,4,5,6,0.5,-1,-1,-1\n"
     (tmp_path / "s.txt").write_bytes(text)
