@@ -223,8 +223,7 @@ def _in_coco(coco: CocoFile, kind: str, index: int) -> tuple[int | str, Floats |
     if kind == "images":
         return own_id_of(coco.images[index]), None
     columns = coco.annotations
-    image_id = int(columns["image_id"][index])
-    image = next(one for one in coco.images if one["id"] == image_id)
+    image = {one["id"]: one for one in coco.images}[int(columns["image_id"][index])]
     x, y, width, height = columns["bbox"][index].tolist()
     return own_id_of(image), np.array([x, y, x + width, y + height])
 

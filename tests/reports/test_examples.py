@@ -61,6 +61,15 @@ def test_boxes_of_a_coco_file_on_their_images(tmp_path: Path) -> None:
     assert 'd="M60.0 10.0H69.0V19.0H60.0z"' in found["box-over-border"][1]
 
 
+def test_what_is_of_no_image_has_none(tmp_path: Path) -> None:
+    document = orjson.loads(coco({"a.jpg": [8, 8, 5, 0]}))
+    document["annotations"].append({**document["annotations"][0], "id": 2, "image_id": 99})
+    files = {"instances.json": orjson.dumps(document), "a.jpg": image()}
+    found = shown(put(tmp_path / "labels", files), tmp_path / "page.html")
+    assert "box-without-area" in found
+    assert "reference-to-nothing" not in found
+
+
 def test_a_file_of_labels_shows_the_image_that_is_called_as_it(tmp_path: Path) -> None:
     files = {f"{name}.jpg": image(at) for at, name in enumerate("ab")}
     labels = {"a.txt": "0 0.5 0.5 0.2 0.2\n", "b.txt": "0 0.5 0.5 0.2 0.2\n0 0.5 0.5 -1 0.2\n"}
