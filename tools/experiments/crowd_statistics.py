@@ -170,7 +170,7 @@ def draw(sets: dict[str, Crowds], path: Path) -> None:
     axes[3].set_ylabel("share of heads")
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False, fontsize=8.5)
+        axis.legend(frameon=True, facecolor="white", edgecolor="none", framealpha=0.9, fontsize=8.5)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
     print(f"figure: {path}")
