@@ -10,6 +10,9 @@ targets has. Goals: <= 1.05 x, <= 10 %.
 
 `memory`: one step of each detector on one crop of 512 x 512 with 4,000 heads, in a process of its
 own: the most memory it ever held, torch itself included. Goal: <= 3 GiB.
+
+`precision`: finding heads in a tile of 1,024 px (four at once on a GPU) in 16 bits (bfloat16),
+beside the 32 that `predict` works with. No goal: it says whether 16 would pay.
 """
 
 from __future__ import annotations
@@ -115,12 +118,28 @@ def one_step(name: str, count: int, device: torch.device) -> None:
     print(f"{name:11}{count:6} heads: {peak / 2**10:.2f} GiB, {took:.1f} s, goal <= 3 GiB")
 
 
+def measure_precision(rounds: int, device: torch.device) -> None:
+    """Print what 16 bits would save where heads are found."""
+    network = make_detector(make_config()).to(device).eval()
+    tiles = torch.randn(4 if device.type == "cuda" else 1, 3, 2 * SIDE, 2 * SIDE, device=device)
+    times: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(rounds + 1):
+        for short, taken in times.items():
+            began = now(device)
+            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=short):
+                network.find(tiles)
+            taken.append(now(device) - began)
+    full, short = (float(np.median(taken[1:])) for taken in times.values())
+    tell(Figure("finding heads in 16 bits, a tile of 1,024 px", short, "s", "in 32 bits", full))
+    print(f"finding heads: 32 bits {full:.3f} s, 16 bits {short:.3f} s, ratio {short / full:.2f}")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--only", choices=["step", "memory"])
+    parser.add_argument("--only", choices=["step", "memory", "precision"])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--heads", type=int, default=4000)
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
@@ -129,10 +148,12 @@ def main() -> None:
     if arguments.one:
         one_step(arguments.one, arguments.heads, arguments.device)
         return
-    if arguments.only != "memory":
+    if arguments.only in (None, "step"):
         measure_step(arguments.rounds, arguments.device)
-    if arguments.only != "step":
+    if arguments.only in (None, "memory"):
         measure_memory(arguments.heads, arguments.device)
+    if arguments.only in (None, "precision"):
+        measure_precision(arguments.rounds, arguments.device)
 
 
 if __name__ == "__main__":
