@@ -171,8 +171,8 @@ def _scan(root: Path, files: list[Path]) -> Listing:
         _check_ids(coco, file)
         names_in = [image["file_name"] for image in coco.images]
         base = _images_base(root, path, splits[number], names_in)
-        list_ = number, file
-        mine = [_image(image, base, path, list_, splits[number]) for image in coco.images]
+        named = number, file
+        mine = [_image(image, base, path, named, splits[number]) for image in coco.images]
         first = min(mine, key=lambda one: (one.sequence, one.frame), default=None)
         firsts.append(None if first is None else first.key)
         images += mine
@@ -220,9 +220,9 @@ def _check_ids(coco: CocoFile, file: str) -> None:
 
 
 def _image(
-    image: Mapping[str, Any], base: str, path: Path, list_: tuple[int, str], split: str | None
+    image: Mapping[str, Any], base: str, path: Path, named: tuple[int, str], split: str | None
 ) -> LabelledImage:
-    number, file = list_
+    number, file = named
     file_name = image["file_name"].replace("\\", "/")
     ours = image.get("gtahead")
     ours = ours if isinstance(ours, dict) else {}

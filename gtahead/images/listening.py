@@ -20,6 +20,7 @@ _OF_DECODERS = re.compile(
 
 _one_at_a_time = threading.Lock()
 _hung = threading.Event()
+_swapping = threading.Lock()
 _stderr: list[int] = []
 """A copy of stderr, while a file is in its place."""
 
@@ -51,13 +52,15 @@ def listening() -> Iterator[list[str]]:
                 yield said
                 return
             with file:
-                _stderr.append(kept)
-                os.dup2(file.fileno(), _STDERR)
+                with _swapping:
+                    _stderr.append(kept)
+                    os.dup2(file.fileno(), _STDERR)
                 try:
                     yield said
                 finally:
-                    os.dup2(kept, _STDERR)
-                    _stderr.clear()
+                    with _swapping:
+                        os.dup2(kept, _STDERR)
+                        _stderr.clear()
                 if file.seek(0, os.SEEK_END):
                     file.seek(0)
                     _sort(file.read(), said)
@@ -71,8 +74,9 @@ def listening() -> Iterator[list[str]]:
 def give_stderr_back() -> None:
     """Put stderr back where a decoder that hangs keeps it: everybody would speak into its file."""
     _hung.set()
-    for kept in _stderr:
-        os.dup2(kept, _STDERR)
+    with _swapping:  # the decoder may come back this very moment, and close the copy
+        for kept in _stderr:
+            os.dup2(kept, _STDERR)
 
 
 def _temporary() -> IO[bytes] | None:
