@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     needs: dict[Path, int] = {}
     for item in items:
         names = getattr(item, "fixturenames", ())
-        need = 2 * ("tiny" in names) or 1 * ("small_set" in names)
+        need = 2 if "tiny" in names else 1 if "small_set" in names else 0
         needs[item.path] = max(need, needs.get(item.path, 0))
     items.sort(key=lambda item: -needs[item.path])
     shared = sum(needs[item.path] > 0 for item in items)

@@ -47,6 +47,7 @@ def test_heads_are_found_where_they_are(crowd: tuple[Path, library.Dataset]) -> 
         assert found.size_wh == frame.size_wh
         assert found.points_xy.shape == (found.count, 2)
         assert (np.diff(found.scores) <= 0).all()
+        assert found.as_dict()["scores"] == found.scores.tolist()
         rows[frame.frame_id] = {"boxes": found.boxes_xyxy, "scores": found.scores}
     threshold = load_model().threshold
     score = library.benchmark(library.Predictions.of(rows, threshold=threshold), part)

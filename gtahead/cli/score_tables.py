@@ -152,7 +152,8 @@ def comparison_lines(found: Comparison) -> Iterator[str]:
                 ]
             )
         filled = [at for at in range(len(rows[0])) if any(row[at] for row in rows[1:])]
-        yield table([[row[at] or "–" * bool(at) for at in filled] for row in rows], indent="")
+        head, *body = ([row[at] for at in filled] for row in rows)
+        yield table([head, *([cell or "–" for cell in row] for row in body)], indent="")
     unit = "sequences" if found.clustered_by == "sequence" else "images"
     if found.sequences < 6:
         yield f"no intervals and no tests: {found.sequences} {unit} can't reach p = 0.05"
@@ -173,12 +174,9 @@ def board_lines(board: Leaderboard) -> Iterator[str]:
         values = (row.metrics.get(name, {}).get("value") for name in shown)
         cells = (format_metric(name, value) for name, value in zip(shown, values, strict=True))
         rows.append([str(row.rank or "–"), *cells])
-    names = [
-        "method",
-        *(f"{row.name} ({row.stale})" * bool(row.stale) or row.name for row in board.rows),
-    ]
+    names = [f"{row.name} ({row.stale})" if row.stale else row.name for row in board.rows]
     yield printable(board.title)
-    for line, name in zip(table(rows).splitlines(), names, strict=True):
+    for line, name in zip(table(rows).splitlines(), ["method", *names], strict=True):
         yield f"{line}  {printable(name)}"
 
 

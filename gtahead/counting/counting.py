@@ -79,7 +79,7 @@ class Counted:
             "outside": list(self.outside),
             "size_wh": list(self.size_wh),
             "boxes_xyxy": self.boxes_xyxy.round(2).tolist(),
-            "scores": self.scores.round(4).tolist(),
+            "scores": self.scores.tolist(),  # in full: rounded, some would be below the threshold
         }
 
 

@@ -7,8 +7,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO
+from contextlib import ExitStack, contextmanager
 
 _STDERR = 2
 
@@ -41,34 +40,36 @@ def listening() -> Iterator[list[str]]:
         yield said
         return
     try:
-        try:
-            kept = os.dup(_STDERR)
-        except OSError:  # stderr is closed: nobody would hear them
-            yield said
-            return
-        try:
-            file = _temporary()
-            if file is None:
+        with ExitStack() as opened:
+            try:
+                kept = os.dup(_STDERR)
+                opened.callback(os.close, kept)
+                file = opened.enter_context(tempfile.TemporaryFile())
+            except OSError:  # stderr is closed, or there is no room: decoders are heard as ever
                 yield said
                 return
-            with file:
-                with _swapping:
-                    _stderr.append(kept)
-                    os.dup2(file.fileno(), _STDERR)
-                try:
-                    yield said
-                finally:
-                    with _swapping:
-                        os.dup2(kept, _STDERR)
-                        _stderr.clear()
-                if file.seek(0, os.SEEK_END):
-                    file.seek(0)
-                    _sort(file.read(), said)
-        finally:
-            os.close(kept)
+            with _instead_of_stderr(file.fileno(), kept):
+                yield said
+            if file.seek(0, os.SEEK_END):
+                file.seek(0)
+                _sort(file.read(), said)
     finally:
         _hung.clear()
         _one_at_a_time.release()
+
+
+@contextmanager
+def _instead_of_stderr(number: int, kept: int) -> Iterator[None]:
+    """Have a file in stderr's place, of which `kept` is a copy."""
+    with _swapping:
+        _stderr.append(kept)
+        os.dup2(number, _STDERR)
+    try:
+        yield
+    finally:
+        with _swapping:
+            os.dup2(kept, _STDERR)
+            _stderr.clear()
 
 
 def give_stderr_back() -> None:
@@ -77,13 +78,6 @@ def give_stderr_back() -> None:
     with _swapping:  # the decoder may come back this very moment, and close the copy
         for kept in _stderr:
             os.dup2(kept, _STDERR)
-
-
-def _temporary() -> IO[bytes] | None:
-    try:
-        return tempfile.TemporaryFile()
-    except OSError:  # no room, or no folder: decoders are heard on stderr
-        return None
 
 
 def _sort(written: bytes, said: list[str]) -> None:

@@ -424,7 +424,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     from PIL import Image
 
     if image.mode.startswith(("I", "F")):  # Pillow would cut them off at 255
-        values = np.nan_to_num(np.asarray(image, np.float64))
+        values = np.nan_to_num(np.asarray(image, np.float64), posinf=0.0, neginf=0.0)
         span = float(np.ptp(values)) or 1.0
         image = Image.fromarray((255 * (values - values.min()) / span).astype(np.uint8))
     if "A" in image.getbands() or "transparency" in image.info:

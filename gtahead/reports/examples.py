@@ -51,7 +51,6 @@ class Example:
         size_wh: of the frame in pixels.
         box_xyxy: of the head in pixels of the frame; None where it has none, or none is meant.
         point_xy: likewise, of a head without a box.
-        view_xywh: the frame, with what lies beside it.
     """
 
     frame: str

@@ -202,12 +202,14 @@ class Layout:
     """A breakdown as it is shown.
 
     Attributes:
-        title: what it is by, with what its headings leave out, such as the radius of a hit.
+        name: what it is by.
+        title: the name, with what the headings leave out, such as the radius of a hit.
         head: of the columns.
         rows: one of each part that isn't empty.
         empty: names of the others.
     """
 
+    name: str
     title: str
     head: list[str]
     rows: list[list[str]]
@@ -239,7 +241,7 @@ def laid_out(name: str, listed: Sequence[Mapping[str, Any]]) -> Layout:
         if row[sizes[0]]
     ]
     empty = [str(row["group"]) for row in listed if not row[sizes[0]]]
-    return Layout(f"{name}{note}", [*sizes, *titles], rows, empty)
+    return Layout(name, f"{name}{note}", [*sizes, *titles], rows, empty)
 
 
 def intervals(

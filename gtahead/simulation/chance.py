@@ -94,7 +94,7 @@ class Chance:
         return options[bisect_right(ends, self.number(0, ends[-1]), hi=len(ends) - 1)]
 
     def number(self, low: float = 0.0, high: float = 1.0) -> float:
-        """Draw one number from low to below high: the same as `uniform`, ten times as fast."""
+        """Draw one number from low to below high: as `uniform` does, without arrays."""
         self._drawn += 1
         word = (int(self._key) + self._drawn * int(_STEP)) & _MASK
         word = ((word ^ (word >> 30)) * int(_FIRST)) & _MASK

@@ -98,6 +98,15 @@ def test_deep_values_are_made_to_fit(mode: str) -> None:
     assert shown.mean() == pytest.approx(127, abs=2)
 
 
+def test_values_that_are_none_are_dark() -> None:
+    values = np.full((48, 64), 7.0, np.float32)
+    values[0, :3] = np.nan, np.inf, -np.inf
+    out = io.BytesIO()
+    Image.fromarray(values).save(out, "TIFF")
+    shown = np.asarray(reading.decode_upright(out.getvalue()))
+    assert (shown[0, :3].max(), shown[1:].min()) == (0, 255)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_exif_alone_is_cut_without_touching_pixels(kind: str) -> None:
     data = encoded(noise(), kind, exif=exif())

@@ -166,8 +166,10 @@ def test_an_image_is_read_once_also_where_it_cannot_be(
     assert shown(tmp_path / "captures", tmp_path / "page.html") == {}
     assert read.call_count == 1
     read.reset_mock()
-    done = gtahead("validate", tmp_path / "captures", "--images", "none", "--html", "page.html")
+    page = tmp_path / "none.html"
+    done = gtahead("validate", tmp_path / "captures", "--images", "none", "--html", page)
     assert done.code == 0
+    assert page.exists()
     assert read.call_count == 0
 
 
