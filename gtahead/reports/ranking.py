@@ -115,6 +115,7 @@ def leaderboard(folder: StrPath, out: StrPath | None = None, *, sort: str = "mae
         raise InputError(
             "there are no results in the folder",
             where=Where(str(source)),
+            value="; ".join(f"{name}: {why}" for name, why in skipped[:3]) or None,
             remedy="put there what `gtahead benchmark --out` wrote",
         )
     board = _ranked(documents, sort, skipped)

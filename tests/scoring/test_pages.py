@@ -266,3 +266,11 @@ def test_better_boxes_are_mentioned_where_they_would_help(folder: Path) -> None:
         assert ("with the true boxes, AP50 would be" in text) == (
             fixed[1] - score.value["ap50"] >= 0.005
         )
+
+
+def test_a_board_of_damaged_results_says_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "cut.json").write_text('{"format": "gtahead-result", "ver')
+    done = gtahead("leaderboard", tmp_path, "--out", tmp_path / "board")
+    assert done.code == 1
+    assert "no results in the folder (got 'cut.json: it ends too early" in done.err
+    assert not (tmp_path / "board").exists()
